@@ -1,0 +1,51 @@
+//! Points in time as they travel and are stored: UTC, whole microseconds.
+//!
+//! There is no clock here: the present is always an input.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Microseconds since 1970-01-01T00:00:00Z; Avro `timestamp-micros`, Postgres `timestamptz`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Time(i64);
+
+impl Time {
+    /// The earliest time that a `jiff::Timestamp` holds; also a lower bound in queries.
+    pub const MIN: Time = Time(-377_705_023_201_000_000);
+    /// The latest time that a `jiff::Timestamp` holds.
+    pub const MAX: Time = Time(253_402_207_200_999_999);
+
+    /// From microseconds since the epoch, clamped into the range of `jiff::Timestamp`.
+    pub fn from_micros(micros: i64) -> Self {
+        Time(micros.clamp(Self::MIN.0, Self::MAX.0))
+    }
+
+    /// Microseconds since the epoch.
+    pub fn as_micros(self) -> i64 {
+        self.0
+    }
+
+    /// This time, `ms` milliseconds later (earlier when negative); stops at the ends of the range.
+    pub fn plus_ms(self, ms: i64) -> Self {
+        Self::from_micros(self.0.saturating_add(ms.saturating_mul(1000)))
+    }
+
+    /// The same instant for a library that speaks jiff.
+    pub fn to_timestamp(self) -> Timestamp {
+        Timestamp::from_microsecond(self.0.clamp(Self::MIN.0, Self::MAX.0)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+impl From<Timestamp> for Time {
+    fn from(timestamp: Timestamp) -> Self {
+        Time(timestamp.as_microsecond())
+    }
+}
+
+impl std::fmt::Display for Time {
+    /// RFC 3339 with microseconds, as in the `ce_time` header.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.6}", self.to_timestamp())
+    }
+}
