@@ -1,1 +1,35 @@
-//! .
+//! The contract on the wire: topics, messages, their Avro schemas and ids, and the codec between the two.
+//!
+//! Everything that another program has to know in order to talk to the pipeline is here or in the files beside it
+//! (`avro/`, `ids.lock`). A leaf: it knows nothing of Kafka, Postgres, or what the services do with a message.
+
+mod codec;
+mod contract;
+mod id;
+mod message;
+mod message_type;
+mod service;
+mod time;
+mod topic;
+
+pub mod currency;
+pub mod limits;
+pub mod message_id;
+pub mod partitioner;
+
+pub use codec::{Codec, DecodeError, EncodeError, LoadError};
+pub use id::{CommandId, CustomerId, IdError, MAX_ID_BYTES, OrderId, Sku};
+pub use message::{
+    AdjustStock, AuthorizePayment, Awaiting, CancelOrder, CancelReason, CapturePayment, CommitStock, InventoryCommand,
+    InventoryEvent, Message, OrderCancelled, OrderCancelling, OrderCommand, OrderCommandName, OrderCompleted,
+    OrderConfirmed, OrderEvent, OrderLine, OrderPaymentCaptured, OrderPlaced, OrderRejected, OrderStockReserved,
+    OrderStuck, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentCommand, PaymentDeclined,
+    PaymentEvent, PaymentOperation, PaymentStuck, PaymentVoided, PlaceOrder, ReceiveStock, RefundOrder, Rejection,
+    RejectionCode, ReleaseStock, ReserveStock, Shortage, StockAdjusted, StockCommand, StockCommandRejected,
+    StockCommitRefused, StockCommitted, StockEvent, StockLine, StockReceived, StockRejected, StockRejectionCode,
+    StockReleased, StockReserved, VoidPayment,
+};
+pub use message_type::MessageType;
+pub use service::ServiceName;
+pub use time::Time;
+pub use topic::TopicName;

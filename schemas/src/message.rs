@@ -62,11 +62,11 @@ messages!(
     /// What anyone may ask of the order service.
     OrderCommand { PlaceOrder, CancelOrder, RefundOrder });
 messages!(
-    /// What the order service says happened: one per saga transition, and refused commands.
-    OrderEvent {
-        OrderPlaced, OrderStockReserved, OrderConfirmed, OrderPaymentCaptured, OrderCompleted,
-        OrderCancelling, OrderCancelled, OrderStuck, OrderRejected
-    });
+/// What the order service says happened: one per saga transition, and refused commands.
+OrderEvent {
+    OrderPlaced, OrderStockReserved, OrderConfirmed, OrderPaymentCaptured, OrderCompleted,
+    OrderCancelling, OrderCancelled, OrderStuck, OrderRejected
+});
 messages!(
     /// What the order service asks of the inventory service.
     InventoryCommand { ReserveStock, CommitStock, ReleaseStock });
@@ -83,10 +83,10 @@ messages!(
     /// What the order service asks of the payment service.
     PaymentCommand { AuthorizePayment, CapturePayment, VoidPayment });
 messages!(
-    /// What the payment service says happened to an order's payment.
-    PaymentEvent {
-        PaymentAuthorized, PaymentDeclined, PaymentCaptured, PaymentCaptureFailed, PaymentVoided, PaymentStuck
-    });
+/// What the payment service says happened to an order's payment.
+PaymentEvent {
+    PaymentAuthorized, PaymentDeclined, PaymentCaptured, PaymentCaptureFailed, PaymentVoided, PaymentStuck
+});
 
 // ---------------------------------------------------------------- order.commands.v1
 

@@ -1,0 +1,41 @@
+//! Bounds on what a message may hold.
+//!
+//! Together with the bound on identifiers they make every message that a service derives fit into one record: the
+//! largest, an `OrderPlaced` of `MAX_LINES` lines, stays below 50 kB.
+
+/// The most lines of an order that is accepted.
+pub const MAX_LINES: usize = 500;
+/// The most reasons or shortages that a refusal lists.
+pub const MAX_REASONS: usize = 16;
+/// The most bytes of a text in words.
+pub const MAX_DETAIL_BYTES: usize = 256;
+/// The most bytes of a payload, framing included; headers and the record's own overhead come on top.
+pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
+
+/// The text, cut at a character boundary so that it has at most `MAX_DETAIL_BYTES` bytes.
+pub fn detail(text: impl Into<String>) -> String {
+    let mut text = text.into();
+    let mut end = text.len().min(MAX_DETAIL_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1; // ends at the latest at 0, which is a boundary
+    }
+    text.truncate(end);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_texts_stay_as_they_are() {
+        assert_eq!(detail("quantity 0"), "quantity 0");
+        assert_eq!(detail("x".repeat(256)).len(), 256);
+    }
+
+    #[test]
+    fn a_long_text_is_cut_before_the_character_that_does_not_fit() {
+        let cut = detail(format!("{}é", "x".repeat(255)));
+        assert_eq!(cut, "x".repeat(255));
+    }
+}
