@@ -3,11 +3,18 @@
 //! Everything that another program has to know in order to talk to the pipeline is here or in the files beside it
 //! (`avro/`, `ids.lock`). A leaf: it knows nothing of Kafka, Postgres, or what the services do with a message.
 
+mod body;
 mod codec;
 mod contract;
+mod directory;
+mod embedded;
+mod error;
+mod framing;
 mod id;
+mod lock;
 mod message;
 mod message_type;
+mod schema_shape;
 mod service;
 mod time;
 mod topic;
@@ -17,7 +24,8 @@ pub mod limits;
 pub mod message_id;
 pub mod partitioner;
 
-pub use codec::{Codec, DecodeError, EncodeError, LoadError};
+pub use codec::Codec;
+pub use error::{DecodeError, EncodeError, LoadError};
 pub use id::{CommandId, CustomerId, IdError, MAX_ID_BYTES, OrderId, Sku};
 pub use message::{
     AdjustStock, AuthorizePayment, Awaiting, CancelOrder, CancelReason, CapturePayment, CommitStock, InventoryCommand,
@@ -31,5 +39,5 @@ pub use message::{
 };
 pub use message_type::MessageType;
 pub use service::ServiceName;
-pub use time::Time;
+pub use time::{Time, TimeError};
 pub use topic::TopicName;

@@ -11,6 +11,9 @@ pub const MAX_REASONS: usize = 16;
 pub const MAX_DETAIL_BYTES: usize = 256;
 /// The most bytes of a payload, framing included; headers and the record's own overhead come on top.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
+/// The most bytes that one length or count in a payload may make the Avro library allocate at once. Enough for any
+/// datum of `MAX_PAYLOAD_BYTES`: its decoder's values take up to 60 bytes for an item of two.
+pub(crate) const MAX_ALLOCATION_BYTES: usize = 32 * 1024 * 1024;
 
 /// The text, cut at a character boundary so that it has at most `MAX_DETAIL_BYTES` bytes.
 pub fn detail(text: impl Into<String>) -> String {

@@ -3,11 +3,11 @@
 //! There is no clock here: the present is always an input.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser};
 
 /// Microseconds since 1970-01-01T00:00:00Z; Avro `timestamp-micros`, Postgres `timestamptz`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "i64")]
 pub struct Time(i64);
 
 impl Time {
@@ -15,6 +15,10 @@ impl Time {
     pub const MIN: Time = Time(-377_705_023_201_000_000);
     /// The latest time that a `jiff::Timestamp` holds.
     pub const MAX: Time = Time(253_402_207_200_999_999);
+
+    /// The earliest time that may travel, 0001-01-01T00:00:00Z: earlier ones do not fit into what other languages and
+    /// the database read a timestamp into.
+    pub const EARLIEST: Time = Time(-62_135_596_800_000_000);
 
     /// From microseconds since the epoch, clamped into the range of `jiff::Timestamp`.
     pub fn from_micros(micros: i64) -> Self {
@@ -34,6 +38,27 @@ impl Time {
     /// The same instant for a library that speaks jiff.
     pub fn to_timestamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0.clamp(Self::MIN.0, Self::MAX.0)).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+/// Why a number of microseconds is no time that may travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0} microseconds since 1970 are not between the years 1 and 9999")]
+pub struct TimeError(i64);
+
+impl TryFrom<i64> for Time {
+    type Error = TimeError;
+
+    /// The time of these microseconds since the epoch, if it may travel: from `Time::EARLIEST` to `Time::MAX`.
+    fn try_from(micros: i64) -> Result<Self, TimeError> {
+        if (Time::EARLIEST.0..=Time::MAX.0).contains(&micros) { Ok(Time(micros)) } else { Err(TimeError(micros)) }
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Time(micros) = Time::try_from(self.0).map_err(ser::Error::custom)?;
+        serializer.serialize_i64(micros)
     }
 }
 
