@@ -1,1 +1,32 @@
-//! .
+//! A real Kafka broker and a real Postgres on this machine, for development, tests, the demo and benchmarks.
+//!
+//! No container engine, no imitation. [`Stack::start`] brings both up in about two seconds on free loopback ports,
+//! with everything in the git-ignored folder `.dev` of the workspace; they end with the process that started them,
+//! however it ends. [`Child`] supervises other processes in the same way. This package starts and stops servers and
+//! knows nothing of what they are used for.
+
+mod artefacts;
+mod child;
+mod error;
+mod kafka;
+mod kafka_probe;
+mod pause;
+mod ports;
+mod postgres;
+mod postgres_data;
+mod postgres_probe;
+mod process_table;
+mod programs;
+mod project;
+mod server;
+mod spawner;
+mod sql;
+mod stack;
+
+pub use child::Child;
+pub use error::{Error, Result};
+pub use kafka::start_broker_with;
+pub use ports::free_port;
+pub use project::dev_folder;
+pub use server::Server;
+pub use stack::{Profile, Stack, StackConfig};
