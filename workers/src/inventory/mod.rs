@@ -1,0 +1,255 @@
+//! The inventory service: what there is, and what is held for whom.
+//!
+//! Wiring only: which topics it reads, and how a batch goes through `stock` (pure) and `store` (SQL).
+
+pub mod stock;
+mod store;
+
+use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
+
+use outbox::Transaction;
+use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
+use tokio_postgres::Client;
+
+use crate::decision::Outcome;
+use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Working};
+use stock::{Level, Policy, Receipt, Reservation};
+use store::Statements;
+
+/// The inventory service.
+#[derive(Debug)]
+pub struct InventoryService {
+    policy: Policy,
+}
+
+/// What a batch touches.
+#[derive(Debug)]
+pub struct Batch {
+    reservations: Working<OrderId, Reservation>,
+    levels: Working<Sku, Level>,
+    /// The levels as loaded, to compare when they are written.
+    before: HashMap<Sku, Level>,
+    receipts: HashMap<(Sku, String), Receipt>,
+    new_receipts: Vec<Receipt>,
+}
+
+impl InventoryService {
+    /// A service that decides by this policy.
+    pub fn new(policy: Policy) -> Self {
+        InventoryService { policy }
+    }
+}
+
+impl Batch {
+    fn level(&self, sku: &Sku) -> Level {
+        self.levels.get(sku).copied().unwrap_or_default()
+    }
+
+    fn reserve(
+        &mut self,
+        command: &InventoryCommand,
+        now: Time,
+        policy: &Policy,
+        emitter: &mut Emitter,
+    ) -> Result<Outcome, Failure> {
+        let id = order_of(command);
+        let decision = stock::decide(self.reservations.get(id), command, |sku| self.level(sku), now, policy);
+        if let Some(event) = decision.change() {
+            let evolved = stock::evolve(self.reservations.take(id), event).map_err(poison)?;
+            self.reservations.put(id.clone(), evolved.reservation);
+            for change in &evolved.changes {
+                let next = self.level(&change.sku).after(change);
+                let next = next.ok_or_else(|| Failure::Poison(format!("the level of {} does not fit into 64 bits", change.sku)))?;
+                self.levels.put(change.sku.clone(), Some(next));
+            }
+        }
+        let outcome = decision.outcome;
+        decision.messages().for_each(|message| emitter.emit(message));
+        Ok(outcome)
+    }
+
+    fn restock(
+        &mut self,
+        command: &StockCommand,
+        now: Time,
+        policy: &Policy,
+        emitter: &mut Emitter,
+    ) -> Result<Outcome, Failure> {
+        let (sku, command_id) = receipt_of(command);
+        let key = (sku.clone(), command_id.to_owned());
+        let decision = stock::decide_stock(self.receipts.get(&key), self.level(sku), command, now, policy);
+        if let Some(event) = decision.change() {
+            let next = stock::evolve_stock(sku, self.level(sku), event).map_err(poison)?;
+            self.levels.put(sku.clone(), Some(next));
+            if let Some(receipt) = Receipt::of(event) {
+                self.receipts.insert(key, receipt.clone());
+                self.new_receipts.push(receipt);
+            }
+        }
+        let outcome = decision.outcome;
+        decision.messages().for_each(|message| emitter.emit(message));
+        Ok(outcome)
+    }
+}
+
+fn poison(error: crate::decision::Inconsistent) -> Failure {
+    Failure::Poison(error.to_string())
+}
+
+fn order_of(command: &InventoryCommand) -> &OrderId {
+    match command {
+        InventoryCommand::ReserveStock(command) => &command.order_id,
+        InventoryCommand::CommitStock(command) => &command.order_id,
+        InventoryCommand::ReleaseStock(command) => &command.order_id,
+    }
+}
+
+fn receipt_of(command: &StockCommand) -> (&Sku, &str) {
+    match command {
+        StockCommand::ReceiveStock(command) => (&command.sku, command.command_id.as_str()),
+        StockCommand::AdjustStock(command) => (&command.sku, command.command_id.as_str()),
+    }
+}
+
+/// The rows that a batch's commands name.
+#[derive(Debug, Default)]
+struct Named<'b> {
+    orders: BTreeSet<&'b str>,
+    /// Orders whose reserved SKUs change too.
+    settled: BTreeSet<&'b str>,
+    skus: BTreeSet<&'b str>,
+    receipts: BTreeSet<(&'b str, &'b str)>,
+}
+
+fn named_by<'b>(inputs: &[&'b Body<Infallible>]) -> Named<'b> {
+    let mut named = Named::default();
+    for body in inputs {
+        match body {
+            Body::Message(Message::InventoryCommand(command)) => {
+                let id = order_of(command).as_str();
+                named.orders.insert(id);
+                match command {
+                    InventoryCommand::ReserveStock(command) => {
+                        named.skus.extend(command.lines.iter().map(|line| line.sku.as_str()));
+                    }
+                    InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) => {
+                        named.settled.insert(id);
+                    }
+                }
+            }
+            Body::Message(Message::StockCommand(command)) => {
+                let (sku, command_id) = receipt_of(command);
+                named.skus.insert(sku.as_str());
+                named.receipts.insert((sku.as_str(), command_id));
+            }
+            Body::Message(
+                Message::OrderCommand(_)
+                | Message::OrderEvent(_)
+                | Message::InventoryEvent(_)
+                | Message::StockEvent(_)
+                | Message::PaymentCommand(_)
+                | Message::PaymentEvent(_),
+            )
+            | Body::Signal(_) => {}
+        }
+    }
+    named
+}
+
+impl Service for InventoryService {
+    const NAME: ServiceName = ServiceName::Inventory;
+    const INPUTS: &'static [TopicName] = &[TopicName::InventoryCommands, TopicName::StockCommands];
+    type Signal = Infallible;
+    type Statements = Statements;
+    type Batch = Batch;
+    type FollowUp = ();
+
+    fn lane_of(signal: &Infallible) -> i32 {
+        match *signal {}
+    }
+
+    async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {
+        Statements::prepare(client).await
+    }
+
+    async fn load(
+        &self,
+        tx: &Transaction<'_>,
+        statements: &Statements,
+        inputs: &[&Body<Infallible>],
+    ) -> Result<Batch, Failure> {
+        let named = named_by(inputs);
+        let orders: Vec<&str> = named.orders.into_iter().collect();
+        let settled: Vec<&str> = named.settled.into_iter().collect();
+        let skus: Vec<&str> = named.skus.into_iter().collect();
+        let receipts: Vec<(&str, &str)> = named.receipts.into_iter().collect();
+        // Sent in this order: reservations are locked before SKUs, everywhere.
+        let (reservations, levels, receipts) = tokio::join!(
+            statements.lock_reservations(tx, &orders),
+            statements.lock_levels(tx, &skus, &settled),
+            statements.load_receipts(tx, &receipts),
+        );
+        let levels = levels?;
+        let mut working = Working::with_capacity(levels.len());
+        for (sku, level) in &levels {
+            working.loaded(sku.clone(), level.version, *level);
+        }
+        Ok(Batch {
+            reservations: reservations?,
+            levels: working,
+            before: levels,
+            receipts: receipts?,
+            new_receipts: Vec::new(),
+        })
+    }
+
+    fn decide(
+        &self,
+        batch: &mut Batch,
+        input: &Body<Infallible>,
+        now: Time,
+        emitter: &mut Emitter,
+    ) -> Result<Outcome, Failure> {
+        match input {
+            Body::Message(Message::InventoryCommand(command)) => batch.reserve(command, now, &self.policy, emitter),
+            Body::Message(Message::StockCommand(command)) => batch.restock(command, now, &self.policy, emitter),
+            Body::Message(
+                Message::OrderCommand(_)
+                | Message::OrderEvent(_)
+                | Message::InventoryEvent(_)
+                | Message::StockEvent(_)
+                | Message::PaymentCommand(_)
+                | Message::PaymentEvent(_),
+            ) => Ok(Outcome::NoEffect),
+            Body::Signal(never) => match *never {},
+        }
+    }
+
+    fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<(), Failure> {
+        let (inserts, updates) = batch.reservations.into_writes();
+        statements.insert_reservations(tx, &inserts);
+        statements.update_reservations(tx, &updates);
+        statements.save_levels(tx, batch.levels, &batch.before);
+        statements.insert_receipts(tx, &batch.new_receipts);
+        Ok(())
+    }
+
+    fn committed(&mut self, (): ()) {}
+
+    async fn signal(&mut self) -> Infallible {
+        std::future::pending().await
+    }
+
+    async fn assigned(&mut self, _client: &Client, _lanes: &Lanes) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn due(&mut self, _client: &Client, _lanes: &Lanes, _now: Time, _limit: i64) -> Result<Vec<Infallible>, Failure> {
+        Ok(Vec::new())
+    }
+
+    async fn observe(&self, _client: &Client, _lanes: &Lanes, _now: Time) -> Result<(), Failure> {
+        Ok(())
+    }
+}

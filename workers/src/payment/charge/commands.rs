@@ -1,0 +1,238 @@
+//! What payment does about a command: answer from what is recorded, open a call, or let it wait for the call under way.
+
+use schemas::{
+    AuthorizePayment, OrderId, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentDeclined, PaymentEvent,
+    PaymentOperation, PaymentStuck, PaymentVoided, Time, limits,
+};
+
+use super::call::Call;
+use super::state::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment};
+use super::{CallChange, Decided};
+use crate::decision::{Decision, Outcome};
+
+pub(super) fn authorize(
+    state: Option<&Payment>,
+    call: Option<&Call>,
+    command: &AuthorizePayment,
+    now: Time,
+) -> Decided {
+    if let Some(answer) = state.and_then(|payment| recorded(payment, PaymentOperation::Authorize)) {
+        return Decided::without_call(Decision::repeated(answer));
+    }
+    if call.is_some() {
+        return Decided::without_call(Decision::silent(Outcome::NoEffect));
+    }
+    let AuthorizePayment { order_id, customer_id, currency, amount_minor } = command;
+    if *amount_minor > 0 {
+        return Decided::pending(Call::authorize(order_id, customer_id, currency, *amount_minor, now));
+    }
+    Decided::without_call(without_provider(command, now))
+}
+
+/// Nothing is to be paid, or (never from our own order service) less than nothing.
+fn without_provider(command: &AuthorizePayment, now: Time) -> Decision<PaymentEvent> {
+    let AuthorizePayment { order_id, customer_id, currency, amount_minor } = command.clone();
+    if amount_minor == 0 {
+        let provider_reference = None;
+        return Decision::applied(
+            PaymentAuthorized {
+                order_id,
+                version: 1,
+                at: now,
+                customer_id,
+                currency,
+                amount_minor,
+                provider_reference,
+            },
+            Vec::new(),
+        );
+    }
+    let detail = format!("the amount is {amount_minor}; it must not be below 0");
+    Decision::applied(
+        PaymentDeclined { order_id, version: 1, at: now, customer_id, currency, amount_minor, detail },
+        Vec::new(),
+    )
+}
+
+pub(super) fn capture(state: Option<&Payment>, call: Option<&Call>, order_id: &OrderId, now: Time) -> Decided {
+    if let Some(answer) = state.and_then(|payment| recorded(payment, PaymentOperation::Capture)) {
+        return Decided::without_call(Decision::repeated(answer));
+    }
+    if let Some(call) = call {
+        return queue(call, PaymentOperation::Capture);
+    }
+    match held(state) {
+        Some(held) => begin(held, PaymentOperation::Capture, now),
+        // Our own records must be incomplete: whether and what may be captured is not for the machine to guess.
+        None => {
+            let event = PaymentStuck {
+                order_id: order_id.clone(),
+                version: next_version(state),
+                at: now,
+                operation: PaymentOperation::Capture,
+                detail: "there is nothing to capture: no authorization is known".into(),
+            };
+            Decided::without_call(Decision::applied(event, Vec::new()))
+        }
+    }
+}
+
+pub(super) fn void(state: Option<&Payment>, call: Option<&Call>, order_id: &OrderId, now: Time) -> Decided {
+    if let Some(answer) = state.and_then(|payment| recorded(payment, PaymentOperation::Void)) {
+        return Decided::without_call(Decision::repeated(answer));
+    }
+    if let Some(call) = call {
+        return queue(call, PaymentOperation::Void);
+    }
+    match held(state) {
+        Some(held) => begin(held, PaymentOperation::Void, now),
+        None => {
+            let version = next_version(state);
+            Decided::without_call(Decision::applied(
+                PaymentVoided { order_id: order_id.clone(), version, at: now },
+                Vec::new(),
+            ))
+        }
+    }
+}
+
+/// Decide what had been waiting for the outcome of a call. The outcome itself is being emitted: where it settles the
+/// command as well, nothing more is to be said.
+pub(super) fn after_outcome(payment: &Payment, queued: Option<PaymentOperation>, now: Time) -> CallChange {
+    let Some(operation) = queued else { return CallChange::Cleared };
+    if recorded(payment, operation).is_some() {
+        return CallChange::Cleared;
+    }
+    match held(Some(payment)) {
+        Some(held) => CallChange::Set(Call::about(held.order_id, operation, held.authorization, held.reference, now)),
+        None => CallChange::Cleared,
+    }
+}
+
+/// One operation is under way: a further one waits. What undoes takes the place of what does not.
+fn queue(call: &Call, operation: PaymentOperation) -> Decided {
+    let silent = |outcome| Decided::without_call(Decision::silent(outcome));
+    if call.operation == operation || call.queued == Some(operation) || call.queued == Some(PaymentOperation::Void) {
+        return silent(Outcome::NoEffect);
+    }
+    match call.operation {
+        PaymentOperation::Authorize | PaymentOperation::Capture => Decided {
+            decision: Decision::silent(Outcome::Pending),
+            call: CallChange::Set(Call { queued: Some(operation), ..call.clone() }),
+        },
+        // After a void nothing is left to do; its outcome answers the other command too.
+        PaymentOperation::Void => silent(Outcome::NoEffect),
+    }
+}
+
+fn begin(held: Held<'_>, operation: PaymentOperation, now: Time) -> Decided {
+    if held.authorization.amount_minor > 0 {
+        return Decided::pending(Call::about(held.order_id, operation, held.authorization, held.reference, now));
+    }
+    // Nothing to pay needs no provider.
+    let (order_id, version) = (held.order_id.clone(), held.next_version);
+    let event: PaymentEvent = match operation {
+        PaymentOperation::Authorize | PaymentOperation::Capture => {
+            PaymentCaptured { order_id, version, at: now, provider_reference: None }.into()
+        }
+        PaymentOperation::Void => PaymentVoided { order_id, version, at: now }.into(),
+    };
+    Decided::without_call(Decision::applied(event, Vec::new()))
+}
+
+/// An authorization in force.
+struct Held<'a> {
+    order_id: &'a OrderId,
+    next_version: i64,
+    authorization: &'a Authorization,
+    reference: Option<&'a String>,
+}
+
+fn held(state: Option<&Payment>) -> Option<Held<'_>> {
+    let payment = state?;
+    let authorization = payment.authorization.as_ref()?;
+    match &authorization.outcome {
+        AuthorizationOutcome::Authorized { provider_reference } => Some(Held {
+            order_id: &payment.order_id,
+            next_version: payment.version + 1,
+            authorization,
+            reference: provider_reference.as_ref(),
+        }),
+        AuthorizationOutcome::Declined { .. } => None,
+    }
+}
+
+pub(super) fn next_version(state: Option<&Payment>) -> i64 {
+    state.map_or(1, |payment| payment.version + 1)
+}
+
+/// The recorded event that settles a command for this operation; none where it is still to be done.
+pub(super) fn recorded(payment: &Payment, operation: PaymentOperation) -> Option<PaymentEvent> {
+    let settled = || voided(payment).or_else(|| stuck(payment));
+    match operation {
+        PaymentOperation::Authorize => authorized(payment).or_else(|| declined(payment)).or_else(settled),
+        PaymentOperation::Capture => {
+            captured(payment).or_else(|| capture_failed(payment)).or_else(settled).or_else(|| declined(payment))
+        }
+        PaymentOperation::Void => settled().or_else(|| captured(payment)).or_else(|| declined(payment)),
+    }
+}
+
+fn authorized(payment: &Payment) -> Option<PaymentEvent> {
+    let Authorization { version, at, customer_id, currency, amount_minor, outcome } = payment.authorization.clone()?;
+    let order_id = payment.order_id.clone();
+    match outcome {
+        AuthorizationOutcome::Authorized { provider_reference } => Some(
+            PaymentAuthorized { order_id, version, at, customer_id, currency, amount_minor, provider_reference }.into(),
+        ),
+        AuthorizationOutcome::Declined { .. } => None,
+    }
+}
+
+fn declined(payment: &Payment) -> Option<PaymentEvent> {
+    let Authorization { version, at, customer_id, currency, amount_minor, outcome } = payment.authorization.clone()?;
+    let order_id = payment.order_id.clone();
+    match outcome {
+        AuthorizationOutcome::Authorized { .. } => None,
+        AuthorizationOutcome::Declined { detail } => {
+            Some(PaymentDeclined { order_id, version, at, customer_id, currency, amount_minor, detail }.into())
+        }
+    }
+}
+
+fn captured(payment: &Payment) -> Option<PaymentEvent> {
+    let Capture { version, at, outcome } = payment.capture.clone()?;
+    match outcome {
+        CaptureOutcome::Captured { provider_reference } => {
+            Some(PaymentCaptured { order_id: payment.order_id.clone(), version, at, provider_reference }.into())
+        }
+        CaptureOutcome::Failed { .. } => None,
+    }
+}
+
+fn capture_failed(payment: &Payment) -> Option<PaymentEvent> {
+    let Capture { version, at, outcome } = payment.capture.clone()?;
+    match outcome {
+        CaptureOutcome::Captured { .. } => None,
+        CaptureOutcome::Failed { detail } => {
+            Some(PaymentCaptureFailed { order_id: payment.order_id.clone(), version, at, detail }.into())
+        }
+    }
+}
+
+fn voided(payment: &Payment) -> Option<PaymentEvent> {
+    let void = payment.void?;
+    Some(PaymentVoided { order_id: payment.order_id.clone(), version: void.version, at: void.at }.into())
+}
+
+fn stuck(payment: &Payment) -> Option<PaymentEvent> {
+    let stuck = payment.stuck.as_ref()?;
+    let event = PaymentStuck {
+        order_id: payment.order_id.clone(),
+        version: stuck.version,
+        at: stuck.at,
+        operation: stuck.operation,
+        detail: limits::detail(stuck.detail.clone()),
+    };
+    Some(event.into())
+}

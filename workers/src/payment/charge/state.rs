@@ -1,0 +1,270 @@
+//! A payment as its events tell it, and the fold that tells it.
+//!
+//! Each operation has at most one outcome, with its version and time, so that a repeated command is answered word for
+//! word. Calls that are under way are no part of it: no event speaks of them.
+
+use schemas::{CustomerId, OrderId, PaymentEvent, PaymentOperation, Time};
+use serde::{Deserialize, Serialize};
+
+use super::ledger::{self, Posting};
+use crate::decision::{Contradiction, Follows, Inconsistent, Step};
+
+/// What became of an order's payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// For which order.
+    pub order_id: OrderId,
+    /// The number of its events.
+    pub version: i64,
+    /// What became of the authorization.
+    pub authorization: Option<Authorization>,
+    /// What became of the capture.
+    pub capture: Option<Capture>,
+    /// That nothing is held any more, or (version 1) that the authorization was refused before it came.
+    pub void: Option<Void>,
+    /// That a person has to look.
+    pub stuck: Option<Stuck>,
+}
+
+/// What became of the authorization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authorization {
+    /// The payment's version that says so.
+    pub version: i64,
+    /// When it was recorded.
+    pub at: Time,
+    /// Who pays.
+    pub customer_id: CustomerId,
+    /// ISO 4217 alphabetic code.
+    pub currency: String,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// Held or refused.
+    pub outcome: AuthorizationOutcome,
+}
+
+/// Held or refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AuthorizationOutcome {
+    /// The amount is held.
+    Authorized {
+        /// The provider's name for it; none when the amount is 0.
+        provider_reference: Option<String>,
+    },
+    /// The provider refused for good.
+    Declined {
+        /// The provider's words.
+        detail: String,
+    },
+}
+
+/// What became of the capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capture {
+    /// The payment's version that says so.
+    pub version: i64,
+    /// When it was recorded.
+    pub at: Time,
+    /// Taken or refused.
+    pub outcome: CaptureOutcome,
+}
+
+/// Taken or refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CaptureOutcome {
+    /// The amount is taken.
+    Captured {
+        /// The provider's name for it; none when the amount is 0.
+        provider_reference: Option<String>,
+    },
+    /// The provider refused for good; the amount is still held.
+    Failed {
+        /// The provider's words.
+        detail: String,
+    },
+}
+
+/// That nothing is held any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Void {
+    /// The payment's version that says so.
+    pub version: i64,
+    /// When it was recorded.
+    pub at: Time,
+}
+
+/// That a person has to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stuck {
+    /// The payment's version that says so.
+    pub version: i64,
+    /// When it was recorded.
+    pub at: Time,
+    /// What was asked of the provider.
+    pub operation: PaymentOperation,
+    /// What happened.
+    pub detail: String,
+}
+
+/// How far a payment has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PaymentStatus {
+    /// The amount is held.
+    Authorized,
+    /// The provider refused to hold it.
+    Declined,
+    /// The amount is taken.
+    Captured,
+    /// The provider refused to hand it over; it is still held.
+    CaptureFailed,
+    /// Nothing is held.
+    Voided,
+    /// A person has to look.
+    Stuck,
+}
+
+impl PaymentStatus {
+    /// The status' name, for a column or a label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PaymentStatus::Authorized => "authorized",
+            PaymentStatus::Declined => "declined",
+            PaymentStatus::Captured => "captured",
+            PaymentStatus::CaptureFailed => "capture_failed",
+            PaymentStatus::Voided => "voided",
+            PaymentStatus::Stuck => "stuck",
+        }
+    }
+}
+
+impl Payment {
+    /// How far it has come: what its last event said.
+    pub fn status(&self) -> PaymentStatus {
+        if self.stuck.is_some() {
+            return PaymentStatus::Stuck;
+        }
+        if self.void.is_some() {
+            return PaymentStatus::Voided;
+        }
+        match (&self.capture, &self.authorization) {
+            (Some(Capture { outcome: CaptureOutcome::Captured { .. }, .. }), _) => PaymentStatus::Captured,
+            (Some(Capture { outcome: CaptureOutcome::Failed { .. }, .. }), _) => PaymentStatus::CaptureFailed,
+            (None, Some(Authorization { outcome: AuthorizationOutcome::Authorized { .. }, .. })) => {
+                PaymentStatus::Authorized
+            }
+            (None, Some(Authorization { outcome: AuthorizationOutcome::Declined { .. }, .. })) => {
+                PaymentStatus::Declined
+            }
+            // No event leaves a payment without any outcome; to ask a person is the safe reading.
+            (None, None) => PaymentStatus::Stuck,
+        }
+    }
+
+    fn begun(order_id: &OrderId) -> Self {
+        Payment { order_id: order_id.clone(), version: 0, authorization: None, capture: None, void: None, stuck: None }
+    }
+}
+
+/// What an event made of a payment and of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evolved {
+    /// The payment after the event.
+    pub payment: Option<Payment>,
+    /// What is to be posted; nothing for a repeated event.
+    pub postings: Vec<Posting>,
+}
+
+/// The payment after the event. A repeated event (its version is not above the state's) changes nothing.
+///
+/// # Errors
+/// Versions are missing, the event belongs to another order, or no such payment can have this outcome.
+pub fn evolve(state: Option<Payment>, event: &PaymentEvent) -> Result<Evolved, Inconsistent> {
+    let (order_id, event_name, event_version) = header(event);
+    let step = Step {
+        aggregate: "payment",
+        id: order_id.as_str(),
+        state: state.as_ref().map(|payment| (payment.order_id.as_str(), payment.version)),
+        event: event_name,
+        event_version,
+    };
+    if step.judge()? == Follows::Old {
+        return Ok(Evolved { payment: state, postings: Vec::new() });
+    }
+    let status = state.as_ref().map(Payment::status);
+    if !may_follow(status, event) {
+        let stage = status.map_or("none", PaymentStatus::as_str);
+        return Err(step.contradicts(Contradiction::Impossible(stage)));
+    }
+    let payment = apply(state.unwrap_or_else(|| Payment::begun(order_id)), event);
+    let postings = ledger::postings(&payment, event);
+    Ok(Evolved { payment: Some(payment), postings })
+}
+
+fn header(event: &PaymentEvent) -> (&OrderId, &'static str, i64) {
+    match event {
+        PaymentEvent::PaymentAuthorized(event) => (&event.order_id, "PaymentAuthorized", event.version),
+        PaymentEvent::PaymentDeclined(event) => (&event.order_id, "PaymentDeclined", event.version),
+        PaymentEvent::PaymentCaptured(event) => (&event.order_id, "PaymentCaptured", event.version),
+        PaymentEvent::PaymentCaptureFailed(event) => (&event.order_id, "PaymentCaptureFailed", event.version),
+        PaymentEvent::PaymentVoided(event) => (&event.order_id, "PaymentVoided", event.version),
+        PaymentEvent::PaymentStuck(event) => (&event.order_id, "PaymentStuck", event.version),
+    }
+}
+
+fn may_follow(status: Option<PaymentStatus>, event: &PaymentEvent) -> bool {
+    use PaymentStatus::{Authorized, CaptureFailed};
+    match event {
+        PaymentEvent::PaymentAuthorized(_) | PaymentEvent::PaymentDeclined(_) => status.is_none(),
+        PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentCaptureFailed(_) => status == Some(Authorized),
+        PaymentEvent::PaymentVoided(_) | PaymentEvent::PaymentStuck(_) => {
+            matches!(status, None | Some(Authorized | CaptureFailed))
+        }
+    }
+}
+
+fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
+    match event {
+        PaymentEvent::PaymentAuthorized(event) => {
+            payment.version = event.version;
+            payment.authorization = Some(Authorization {
+                version: event.version,
+                at: event.at,
+                customer_id: event.customer_id.clone(),
+                currency: event.currency.clone(),
+                amount_minor: event.amount_minor,
+                outcome: AuthorizationOutcome::Authorized { provider_reference: event.provider_reference.clone() },
+            });
+        }
+        PaymentEvent::PaymentDeclined(event) => {
+            payment.version = event.version;
+            payment.authorization = Some(Authorization {
+                version: event.version,
+                at: event.at,
+                customer_id: event.customer_id.clone(),
+                currency: event.currency.clone(),
+                amount_minor: event.amount_minor,
+                outcome: AuthorizationOutcome::Declined { detail: event.detail.clone() },
+            });
+        }
+        PaymentEvent::PaymentCaptured(event) => {
+            payment.version = event.version;
+            let outcome = CaptureOutcome::Captured { provider_reference: event.provider_reference.clone() };
+            payment.capture = Some(Capture { version: event.version, at: event.at, outcome });
+        }
+        PaymentEvent::PaymentCaptureFailed(event) => {
+            payment.version = event.version;
+            let outcome = CaptureOutcome::Failed { detail: event.detail.clone() };
+            payment.capture = Some(Capture { version: event.version, at: event.at, outcome });
+        }
+        PaymentEvent::PaymentVoided(event) => {
+            payment.version = event.version;
+            payment.void = Some(Void { version: event.version, at: event.at });
+        }
+        PaymentEvent::PaymentStuck(event) => {
+            payment.version = event.version;
+            let (operation, detail) = (event.operation, event.detail.clone());
+            payment.stuck = Some(Stuck { version: event.version, at: event.at, operation, detail });
+        }
+    }
+    payment
+}
