@@ -1,1 +1,37 @@
-//! .
+//! A transactional outbox for Postgres and Kafka.
+//!
+//! A program appends messages in the transaction that changes its own tables; a relay publishes them, per topic partition
+//! in commit order, gapless, each with its position in a header; a consumer proves by that position that nothing is
+//! missing, doubled or reordered. The crate carries bytes and knows nothing of their meaning.
+//!
+//! ```text
+//!  begin ─ queries ─ commit(messages)          Relay (one leader per outbox)
+//!     │       one transaction │  rows of this process, from memory  │
+//!     ▼                       └────────────────────────────────────►│
+//!  your tables + outbox_messages ── cursor by primary key ─────────►│──► Kafka ──► inbox::judge
+//! ```
+
+mod append;
+mod error;
+mod headers;
+mod hint;
+pub mod inbox;
+mod lanes;
+mod message;
+mod migrate;
+mod partitioner;
+mod pipeline;
+pub mod planted;
+pub mod position;
+mod sql;
+mod store;
+mod transaction;
+
+pub use deadpool_postgres::ClientWrapper as Client;
+pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, class_of};
+pub use lanes::{Lane, TopicSpec};
+pub use message::{Causation, Kind, OutboxMessage, Target};
+pub use migrate::{connect, migrate, prepare_connection};
+pub use position::Position;
+pub use store::{Outbox, OutboxConfig};
+pub use transaction::{Committed, Expect, Param, Place, Transaction};

@@ -1,0 +1,223 @@
+//! Positions and resume offsets of a consumer, kept in its own transaction.
+//!
+//! One row per topic partition says where to resume; every transaction locks it, compares and sets it, so a consumer
+//! that lost its partition without noticing cannot commit. Because the cursors of a partition only change together with
+//! that row, a consumer may keep them in memory as long as the row holds what it expects.
+
+use std::collections::HashMap;
+
+use deadpool_postgres::ClientWrapper;
+use tokio_postgres::Client;
+
+use crate::error::OutboxError;
+use crate::inbox::Cursor;
+use crate::sql;
+use crate::transaction::{Expect, Transaction};
+
+/// One partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// Full topic name.
+    pub topic: String,
+    /// Partition number.
+    pub partition: i32,
+}
+
+/// A source and its cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceCursor {
+    /// The source named in the position.
+    pub source: String,
+    /// The last position taken from it.
+    pub cursor: Cursor,
+}
+
+/// What is known of one topic partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartitionState {
+    /// Offset of the next record to take; none until the first was taken: begin at the log's start.
+    pub next_offset: Option<i64>,
+    /// Last position taken per source.
+    pub cursors: HashMap<String, Cursor>,
+}
+
+/// One partition's step forward.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advance {
+    /// Which partition.
+    pub at: TopicPartition,
+    /// The offset that the row must hold now.
+    pub from: Option<i64>,
+    /// The offset that it shall hold; at least `from`.
+    pub to: i64,
+    /// Sources whose cursor moved, each once.
+    pub cursors: Vec<SourceCursor>,
+}
+
+/// The inbox tables of one schema.
+#[derive(Debug, Clone)]
+pub struct Inbox {
+    ensure_sql: String,
+    lock_sql: String,
+    offsets_sql: String,
+    cursors_sql: String,
+    move_sql: String,
+    cursor_sql: String,
+}
+
+impl Inbox {
+    /// The inbox in `schema`, whose tables [`crate::migrate()`] has made.
+    pub fn new(schema: &str) -> Result<Self, OutboxError> {
+        let text = |statement: &str| Ok(sql::in_schema(statement, &sql::quoted_schema(schema)?));
+        Ok(Self {
+            ensure_sql: text(ENSURE)?,
+            lock_sql: text(LOCK)?,
+            offsets_sql: text(OFFSETS)?,
+            cursors_sql: text(CURSORS)?,
+            move_sql: text(MOVE)?,
+            cursor_sql: text(CURSOR)?,
+        })
+    }
+
+    /// Creates the rows of these partitions where they are missing; to be called when partitions are assigned.
+    pub async fn ensure(&self, client: &Client, partitions: &[TopicPartition]) -> Result<(), OutboxError> {
+        let (topics, numbers) = columns(partitions);
+        let failed = OutboxError::database("creating inbox rows");
+        client.execute(&self.ensure_sql, &[&topics, &numbers]).await.map(|_| ()).map_err(failed)
+    }
+
+    /// Reads what is known of these partitions, in their order. Outside any lock: for starting, and for reloading after
+    /// a conflict.
+    pub async fn load(
+        &self,
+        client: &Client,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<PartitionState>, OutboxError> {
+        let (topics, numbers) = columns(partitions);
+        let offsets = client.query(&self.offsets_sql, &[&topics, &numbers]).await;
+        let cursors = client.query(&self.cursors_sql, &[&topics, &numbers]).await;
+        let (offsets, cursors) = offsets
+            .and_then(|offsets| cursors.map(|cursors| (offsets, cursors)))
+            .map_err(OutboxError::database("reading inbox rows"))?;
+        let mut states = vec![PartitionState::default(); partitions.len()];
+        for row in offsets {
+            if let Some(state) = state_at(&mut states, row.get(0)) {
+                state.next_offset = row.get(1);
+            }
+        }
+        for row in cursors {
+            if let Some(state) = state_at(&mut states, row.get(0)) {
+                state.cursors.insert(row.get(1), Cursor { epoch: row.get(2), sequence: row.get(3) });
+            }
+        }
+        Ok(states)
+    }
+
+    /// Prepares this inbox's statements on a connection, so that [`Inbox::lock`] and [`Inbox::advance`] cost no round
+    /// trip of their own in a transaction.
+    pub async fn prepare(&self, client: &ClientWrapper) -> Result<(), OutboxError> {
+        for statement in [&self.lock_sql, &self.move_sql, &self.cursor_sql] {
+            client.prepare_cached(statement).await.map_err(OutboxError::database("preparing inbox statements"))?;
+        }
+        Ok(())
+    }
+
+    /// Locks the rows of these partitions, ascending, until the transaction ends, and returns the offsets that they
+    /// hold, in the order given. A partition without a row is a conflict: see [`Inbox::ensure`]. Polled first, it may
+    /// travel together with other statements.
+    pub async fn lock(
+        &self,
+        transaction: &Transaction<'_>,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<Option<i64>>, OutboxError> {
+        let failed = OutboxError::database("preparing inbox statements");
+        let statement = transaction.client().prepare_cached(&self.lock_sql).await.map_err(failed)?;
+        let (topics, numbers) = columns(partitions);
+        let rows = transaction.query(&statement, &[&topics, &numbers]).await?;
+        if rows.len() != partitions.len() {
+            return Err(OutboxError::MissingInboxRow);
+        }
+        let held: HashMap<(&str, i32), Option<i64>> =
+            rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
+        let offset = |at: &TopicPartition| {
+            held.get(&(at.topic.as_str(), at.partition)).copied().ok_or(OutboxError::MissingInboxRow)
+        };
+        partitions.iter().map(offset).collect()
+    }
+
+    /// Defers the compare-and-set of these partitions' rows to the commit. It raises a conflict
+    /// ([`crate::Class::Conflict`]) when a row does not hold `from`, or when a cursor would not move forward.
+    pub async fn advance(&self, transaction: &mut Transaction<'_>, steps: &[Advance]) -> Result<(), OutboxError> {
+        let failed = || OutboxError::database("preparing inbox statements");
+        let moving = transaction.client().prepare_cached(&self.move_sql).await.map_err(failed())?;
+        let cursor = transaction.client().prepare_cached(&self.cursor_sql).await.map_err(failed())?;
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let topics: Vec<String> = steps.iter().map(|step| step.at.topic.clone()).collect();
+        let numbers: Vec<i32> = steps.iter().map(|step| step.at.partition).collect();
+        let from: Vec<Option<i64>> = steps.iter().map(|step| step.from).collect();
+        let to: Vec<i64> = steps.iter().map(|step| step.to).collect();
+        let params = vec![Box::new(topics) as _, Box::new(numbers) as _, Box::new(from) as _, Box::new(to) as _];
+        transaction.defer(&moving, params, Expect::Any);
+        let moved: Vec<(&TopicPartition, &SourceCursor)> =
+            steps.iter().flat_map(|step| step.cursors.iter().map(|cursor| (&step.at, cursor))).collect();
+        if !moved.is_empty() {
+            let topics: Vec<String> = moved.iter().map(|(at, _)| at.topic.clone()).collect();
+            let numbers: Vec<i32> = moved.iter().map(|(at, _)| at.partition).collect();
+            let sources: Vec<String> = moved.iter().map(|(_, of)| of.source.clone()).collect();
+            let epochs: Vec<i64> = moved.iter().map(|(_, of)| of.cursor.epoch).collect();
+            let sequences: Vec<i64> = moved.iter().map(|(_, of)| of.cursor.sequence).collect();
+            let params = vec![
+                Box::new(topics) as _,
+                Box::new(numbers) as _,
+                Box::new(sources) as _,
+                Box::new(epochs) as _,
+                Box::new(sequences) as _,
+            ];
+            transaction.defer(&cursor, params, Expect::Any);
+        }
+        Ok(())
+    }
+}
+
+const ENSURE: &str = "insert into {schema}.inbox_offsets (topic, partition) \
+    select * from unnest($1::text[], $2::int4[]) as given (topic, partition) order by 1, 2 on conflict do nothing";
+
+const LOCK: &str = "select o.topic, o.partition, o.next_offset from {schema}.inbox_offsets o \
+    where (o.topic, o.partition) in (select * from unnest($1::text[], $2::int4[])) \
+    order by o.topic, o.partition for update of o";
+
+const OFFSETS: &str = "select given.place - 1, o.next_offset \
+    from unnest($1::text[], $2::int4[]) with ordinality as given (topic, partition, place) \
+    join {schema}.inbox_offsets o using (topic, partition)";
+
+const CURSORS: &str = "select given.place - 1, p.source, p.epoch, p.sequence \
+    from unnest($1::text[], $2::int4[]) with ordinality as given (topic, partition, place) \
+    join {schema}.inbox_positions p using (topic, partition)";
+
+const MOVE: &str = "with moved as ( \
+        update {schema}.inbox_offsets o set next_offset = given.new \
+        from unnest($1::text[], $2::int4[], $3::int8[], $4::int8[]) as given (topic, partition, old, new) \
+        where o.topic = given.topic and o.partition = given.partition \
+            and o.next_offset is not distinct from given.old and given.new >= coalesce(given.old, 0) \
+        returning 1 \
+    ) select case when count(*) <> cardinality($2::int4[]) \
+        then {schema}.outbox_refuse('OB002', 'another consumer moved a partition of this one') end from moved";
+
+const CURSOR: &str = "with moved as ( \
+        insert into {schema}.inbox_positions as p (topic, partition, source, epoch, sequence) \
+        select * from unnest($1::text[], $2::int4[], $3::text[], $4::int8[], $5::int8[]) \
+        on conflict (topic, partition, source) do update set epoch = excluded.epoch, sequence = excluded.sequence \
+            where (p.epoch, p.sequence) < (excluded.epoch, excluded.sequence) \
+        returning 1 \
+    ) select case when count(*) <> cardinality($2::int4[]) \
+        then {schema}.outbox_refuse('OB002', 'a position would not move forward') end from moved";
+
+fn columns(partitions: &[TopicPartition]) -> (Vec<&str>, Vec<i32>) {
+    partitions.iter().map(|at| (at.topic.as_str(), at.partition)).unzip()
+}
+
+fn state_at(states: &mut [PartitionState], place: i64) -> Option<&mut PartitionState> {
+    states.get_mut(usize::try_from(place).ok()?)
+}

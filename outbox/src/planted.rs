@@ -1,0 +1,75 @@
+//! Bugs that can be planted on purpose, to show that the tests and checkers would find them.
+//!
+//! Without the cargo feature `planted-bugs` nothing can be planted: the question is answered by a constant.
+
+use std::str::FromStr;
+
+/// A bug by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// `cursor-without-lock`: sequences come from a counter outside the transaction, no lane is locked, and the cursor
+    /// takes whatever is above its position.
+    CursorWithoutLock,
+    /// `sequence-in-lock-statement`: the head of a lane is read in the statement that takes the lock.
+    SequenceInLockStatement,
+    /// `position-before-ack`: the relay saves a position when it sends, not when the broker has acknowledged.
+    PositionBeforeAck,
+    /// `resume-after-maximum`: a relay that takes over continues after the highest sequence in the topic.
+    ResumeAfterMaximum,
+    /// `hint-skips-gap`: rows from memory are sent although the row before them is missing.
+    HintSkipsGap,
+}
+
+impl PlantedBug {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::CursorWithoutLock,
+        Self::SequenceInLockStatement,
+        Self::PositionBeforeAck,
+        Self::ResumeAfterMaximum,
+        Self::HintSkipsGap,
+    ];
+
+    /// Its name on a command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CursorWithoutLock => "cursor-without-lock",
+            Self::SequenceInLockStatement => "sequence-in-lock-statement",
+            Self::PositionBeforeAck => "position-before-ack",
+            Self::ResumeAfterMaximum => "resume-after-maximum",
+            Self::HintSkipsGap => "hint-skips-gap",
+        }
+    }
+}
+
+/// No bug has that name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no planted bug of that name")]
+pub struct NoSuchBug;
+
+impl FromStr for PlantedBug {
+    type Err = NoSuchBug;
+
+    fn from_str(name: &str) -> Result<Self, NoSuchBug> {
+        Self::ALL.into_iter().find(|bug| bug.as_str() == name).ok_or(NoSuchBug)
+    }
+}
+
+/// The bug that is planted, if any.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Planted(Option<PlantedBug>);
+
+impl Planted {
+    pub(crate) const fn none() -> Self {
+        Self(None)
+    }
+
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) const fn some(bug: PlantedBug) -> Self {
+        Self(Some(bug))
+    }
+
+    pub(crate) fn is(self, bug: PlantedBug) -> bool {
+        cfg!(feature = "planted-bugs") && self.0 == Some(bug)
+    }
+}

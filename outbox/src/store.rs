@@ -1,0 +1,220 @@
+//! The outbox as a program holds it: opened once, cloned freely, begins transactions.
+//!
+//! Holds the formatted statements, the topics and the way to the relay of the same process. It holds no connection:
+//! every transaction runs on one that the caller brings.
+
+use std::sync::Arc;
+
+use deadpool_postgres::ClientWrapper;
+use tokio_postgres::Client;
+
+use crate::append::fixed_bytes;
+use crate::error::{OutboxError, SQLSTATE_PARTITIONS};
+use crate::hint::Hints;
+use crate::lanes::{Lanes, TopicSpec};
+use crate::migrate;
+use crate::planted::{Planted, PlantedBug};
+use crate::position;
+use crate::sql;
+use crate::transaction::Transaction;
+
+/// What an outbox is opened with. Made by [`OutboxConfig::new`]; the fields may then be changed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OutboxConfig {
+    /// Database schema that holds the tables.
+    pub schema: String,
+    /// `ce_source` of everything that is published, and the source in its position; for instance `/order`.
+    pub source: String,
+    /// Topics that messages may go to.
+    pub topics: Vec<TopicSpec>,
+    /// Largest record in bytes, headers included; dead letters (raw records) may be 64 KiB larger. Default 1,000,000,
+    /// a little below what a broker accepts unless told otherwise.
+    pub max_message_bytes: usize,
+    /// `content-type` header of events. Default `application/avro`.
+    pub content_type: String,
+    /// Bytes of committed messages that may wait in memory for the relay of the same process. Default 8 MiB. What does
+    /// not fit is read from the table.
+    pub hint_bytes: usize,
+    pub(crate) planted: Planted,
+}
+
+impl OutboxConfig {
+    /// A configuration with the defaults named at the fields.
+    pub fn new(schema: impl Into<String>, source: impl Into<String>, topics: Vec<TopicSpec>) -> Self {
+        Self {
+            schema: schema.into(),
+            source: source.into(),
+            topics,
+            max_message_bytes: 1_000_000,
+            content_type: "application/avro".to_owned(),
+            hint_bytes: 8 * 1024 * 1024,
+            planted: Planted::none(),
+        }
+    }
+
+    /// Plants a bug, to show that tests catch it. Exists only with the feature `planted-bugs`.
+    #[cfg(feature = "planted-bugs")]
+    #[must_use]
+    pub fn with_planted_bug(mut self, bug: PlantedBug) -> Self {
+        self.planted = Planted::some(bug);
+        self
+    }
+}
+
+/// An opened outbox: cheap to clone, shared by all tasks of a program.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What all clones share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: OutboxConfig,
+    pub(crate) lanes: Lanes,
+    pub(crate) hints: Arc<Hints>,
+    pub(crate) fixed_bytes: usize,
+    pub(crate) lock_sql: String,
+    pub(crate) append_sql: String,
+    pub(crate) guard_sql: String,
+}
+
+impl Outbox {
+    /// Checks the tables and registers the topics. `client` may be any connection; it is not kept.
+    ///
+    /// # Errors
+    /// When the tables are missing or of another version, when a topic is already registered with another partition
+    /// count, or when a name in the configuration cannot be used.
+    pub async fn open(client: &Client, config: OutboxConfig) -> Result<Self, OutboxError> {
+        check(&config)?;
+        let quoted = sql::quoted_schema(&config.schema)?;
+        migrate::check_version(client, &config.schema).await?;
+        let register = format!("select {quoted}.outbox_register($1, $2)");
+        let mut topics = Vec::with_capacity(config.topics.len());
+        for topic in &config.topics {
+            let row = client.query_one(&register, &[&topic.name, &topic.partitions]).await.map_err(refusal)?;
+            topics.push((row.get::<_, i16>(0), topic.clone()));
+        }
+        let planted = config.planted;
+        if planted.is(PlantedBug::CursorWithoutLock) {
+            let create = format!("create sequence if not exists {quoted}.outbox_planted");
+            client.batch_execute(&create).await.map_err(OutboxError::database("planting a bug"))?;
+        }
+        let shared = Shared {
+            lanes: Lanes::new(topics),
+            hints: Arc::new(Hints::new(config.hint_bytes)),
+            fixed_bytes: fixed_bytes(&config.source, &config.content_type),
+            lock_sql: lock_sql(&quoted),
+            append_sql: append_sql(&quoted, planted),
+            guard_sql: guard_sql(&quoted),
+            config,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Begins a transaction. BEGIN is sent together with the first statement, so this costs no round trip, except for
+    /// preparing this crate's statements the first time that a connection is used.
+    ///
+    /// `client` is a pooled connection ([`deadpool_postgres::Object`]) or one made by [`crate::connect`].
+    pub async fn begin<'c>(&'c self, client: &'c mut ClientWrapper) -> Result<Transaction<'c>, OutboxError> {
+        Transaction::begin(&self.shared, client).await
+    }
+
+    /// The configuration that this outbox was opened with.
+    pub fn config(&self) -> &OutboxConfig {
+        &self.shared.config
+    }
+}
+
+fn check(config: &OutboxConfig) -> Result<(), OutboxError> {
+    let wrong = |reason: String| Err(OutboxError::Configuration { reason });
+    if !position::is_source(&config.source) {
+        return wrong(format!(
+            "source `{}` is empty, too long or has control characters",
+            config.source.escape_debug()
+        ));
+    }
+    if config.content_type.is_empty() || config.content_type.len() > 128 {
+        return wrong("content type must have 1 to 128 bytes".to_owned());
+    }
+    let mut names: Vec<&str> = config.topics.iter().map(|topic| topic.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return wrong(format!("topic `{}` is listed twice", twice[0]));
+    }
+    for topic in &config.topics {
+        let fit = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if topic.name.is_empty() || topic.name.len() > 249 || !topic.name.bytes().all(fit) {
+            return wrong(format!("`{}` is no topic name", topic.name.escape_debug()));
+        }
+        if !(1..=65_536).contains(&topic.partitions) {
+            return wrong(format!("topic `{}` cannot have {} partitions", topic.name, topic.partitions));
+        }
+    }
+    Ok(())
+}
+
+fn refusal(error: tokio_postgres::Error) -> OutboxError {
+    match error.as_db_error() {
+        Some(server) if server.code().code() == SQLSTATE_PARTITIONS => {
+            OutboxError::Configuration { reason: server.message().to_owned() }
+        }
+        _ => OutboxError::Database { doing: "registering a topic", source: error },
+    }
+}
+
+/// Raises unless the protocol can hold. READ COMMITTED: an older snapshot would not see the rows of those who held the
+/// lane's lock before. `synchronous_commit`: with it off, a relay can publish a commit that a crash then undoes.
+fn guard(quoted: &str) -> String {
+    format!(
+        "case when current_setting('transaction_isolation') <> 'read committed' \
+           then {quoted}.outbox_refuse('OB001', 'the outbox needs isolation level read committed') \
+         when current_setting('synchronous_commit') = 'off' \
+           then {quoted}.outbox_refuse('OB001', 'the outbox needs synchronous_commit, which is off here') end"
+    )
+}
+
+fn guard_sql(quoted: &str) -> String {
+    format!("select {}", guard(quoted))
+}
+
+/// Takes the locks in the order of the given array, which ascends; the guard is evaluated once.
+fn lock_sql(quoted: &str) -> String {
+    format!(
+        "select count(pg_advisory_xact_lock({space}, given.lane)), (select {guard}) from unnest($1::int4[]) as given (lane)",
+        space = sql::space(quoted),
+        guard = guard(quoted)
+    )
+}
+
+/// Reads each lane's head once and inserts all rows; returns the heads in the order of the lanes.
+fn append_sql(quoted: &str, planted: Planted) -> String {
+    let heads = if planted.is(PlantedBug::SequenceInLockStatement) {
+        // What a statement that locks and reads at once sees: its snapshot is older than the lock.
+        format!(
+            "select array_agg(coalesce((select max(m.sequence) from {quoted}.outbox_messages m where m.lane = g.lane), 0) \
+             order by g.n) from (select u.lane, u.n, pg_advisory_xact_lock({space}, u.lane) \
+             from unnest($1::int4[]) with ordinality as u (lane, n) offset 0) g",
+            space = sql::space(quoted)
+        )
+    } else if planted.is(PlantedBug::CursorWithoutLock) {
+        format!(
+            "select array_agg(1000000 * nextval('{quoted}.outbox_planted') order by g.n) \
+             from unnest($1::int4[]) with ordinality as g (lane, n)"
+        )
+    } else {
+        format!("select {quoted}.outbox_heads($1::int4[])")
+    };
+    format!(
+        "with head (sequences) as materialized ({heads}), inserted as ( \
+           insert into {quoted}.outbox_messages \
+             (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers) \
+           select ($1::int4[])[i.slot], (select sequences from head)[i.slot] + i.ordinal, \
+             i.id, i.type, i.key, i.payload, i.time, i.causation, i.causation_text, i.trace, i.headers \
+           from unnest($2::int4[], $3::int8[], $4::uuid[], $5::text[], $6::bytea[], $7::bytea[], $8::timestamptz[], \
+             $9::uuid[], $10::text[], $11::bytea[], $12::bytea[]) \
+             as i (slot, ordinal, id, type, key, payload, time, causation, causation_text, trace, headers) \
+         ) select sequences from head"
+    )
+}

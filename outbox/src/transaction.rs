@@ -1,0 +1,279 @@
+//! A transaction that owns its end: append and COMMIT are one call, so nothing can come between them.
+//!
+//! Two round trips serve a whole unit of work: BEGIN travels with the first statement; deferred statements, lane locks,
+//! append and COMMIT travel together. Every answer is read and checked, because a COMMIT after an error answers ROLLBACK
+//! without being an error itself. Deliberately absent: savepoints (they would release lane locks early).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use deadpool_postgres::ClientWrapper;
+use futures_util::FutureExt;
+use tokio_postgres::error::Severity;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
+
+use crate::append::Batch;
+use crate::error::OutboxError;
+use crate::hint::Hint;
+use crate::lanes::Lane;
+use crate::message::OutboxMessage;
+use crate::pipeline::{Sent, Step, send_in_order};
+use crate::planted::PlantedBug;
+use crate::store::Shared;
+
+const BEGIN: &str = "begin isolation level read committed";
+
+/// How many rows a deferred statement must give or change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Exactly so many.
+    Rows(u64),
+    /// Any number.
+    Any,
+}
+
+/// A parameter of a deferred statement.
+pub type Param = Box<dyn ToSql + Sync + Send>;
+
+/// Where one message was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The lane (topic id << 16 | partition).
+    pub lane: Lane,
+    /// Its sequence there.
+    pub sequence: i64,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// Where each message was put, in the order in which they were given.
+    pub places: Vec<Place>,
+}
+
+/// An open transaction on a borrowed connection. Dropped unfinished, it is rolled back.
+#[derive(Debug)]
+pub struct Transaction<'c> {
+    shared: &'c Shared,
+    client: &'c ClientWrapper,
+    statements: Statements,
+    deferred: Vec<Deferred>,
+    term: u64,
+    begin_sent: AtomicBool,
+    begun: AtomicBool,
+    failed: AtomicBool,
+    finished: bool,
+}
+
+#[derive(Debug)]
+struct Deferred {
+    statement: Statement,
+    params: Vec<Param>,
+    expect: Expect,
+}
+
+#[derive(Debug)]
+struct Statements {
+    guard: Statement,
+    lock: Statement,
+    append: Statement,
+}
+
+/// The answer to one step of the commit.
+enum Answer {
+    Count(u64),
+    Heads(Vec<i64>),
+    Done,
+}
+
+impl<'c> Transaction<'c> {
+    pub(crate) async fn begin(shared: &'c Shared, client: &'c mut ClientWrapper) -> Result<Self, OutboxError> {
+        let client: &'c ClientWrapper = client;
+        let prepare = || OutboxError::database("preparing the outbox's statements");
+        let statements = Statements {
+            guard: client.prepare_cached(&shared.guard_sql).await.map_err(prepare())?,
+            lock: client.prepare_cached(&shared.lock_sql).await.map_err(prepare())?,
+            append: client.prepare_cached(&shared.append_sql).await.map_err(prepare())?,
+        };
+        Ok(Self {
+            shared,
+            client,
+            statements,
+            deferred: Vec::new(),
+            term: shared.hints.term(),
+            begin_sent: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            finished: false,
+        })
+    }
+
+    /// Runs a statement now and returns its rows. Calls polled together (`join!`) travel together, in the order in which
+    /// they are polled first. After an error the transaction can only be rolled back.
+    pub async fn query(&self, statement: &Statement, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, OutboxError> {
+        let (began, rows) = if self.begin_sent.swap(true, Ordering::AcqRel) {
+            (Ok(()), self.client.query(statement, params).await)
+        } else {
+            futures_util::future::join(self.client.batch_execute(BEGIN), self.client.query(statement, params)).await
+        };
+        match (began, rows) {
+            (Ok(()), Ok(rows)) => {
+                self.begun.store(true, Ordering::Release);
+                Ok(rows)
+            }
+            (Err(source), _) | (Ok(()), Err(source)) => {
+                self.failed.store(true, Ordering::Release);
+                Err(OutboxError::Database { doing: "running a statement of a transaction", source })
+            }
+        }
+    }
+
+    /// The connection, for preparing statements. Do not end the transaction through it.
+    pub fn client(&self) -> &ClientWrapper {
+        self.client
+    }
+
+    /// Adds a statement that is sent with the commit, in the order of the calls, before the lanes are locked. Because
+    /// COMMIT travels with it, it must raise by itself when it finds something unexpected; `expect` is checked too, but
+    /// only after the fact.
+    pub fn defer(&mut self, statement: &Statement, params: Vec<Param>, expect: Expect) {
+        self.deferred.push(Deferred { statement: statement.clone(), params, expect });
+    }
+
+    /// Sends the deferred statements, locks the lanes, appends the messages and commits, in one round trip. `Ok` only if
+    /// every answer is. The messages then go to the relay of this process, if it has one.
+    ///
+    /// # Errors
+    /// After [`OutboxError::OutcomeUnknown`] the transaction may have been committed; after any other error it is not,
+    /// except [`OutboxError::UnexpectedRows`], which says so.
+    pub async fn commit(mut self, messages: Vec<OutboxMessage>) -> Result<Committed, OutboxError> {
+        if self.failed.load(Ordering::Acquire) {
+            return Err(OutboxError::TransactionFailed);
+        }
+        let shared = self.shared;
+        let batch = Batch::new(&messages, &shared.lanes, shared.config.max_message_bytes, shared.fixed_bytes)?;
+        // Were BEGIN to fail unnoticed, what follows it in the pipeline would commit statement by statement.
+        if !self.begun.load(Ordering::Acquire) {
+            self.begin_sent.store(true, Ordering::Release);
+            self.client.batch_execute(BEGIN).await.map_err(OutboxError::database("beginning a transaction"))?;
+        }
+        let deferred = std::mem::take(&mut self.deferred);
+        let steps = self.steps(&deferred, &batch);
+        let sent = send_in_order(steps).await;
+        let answers = match sent {
+            Sent::Stopped(source) => return Err(OutboxError::Database { doing: "sending a transaction", source }),
+            Sent::All(answers) => answers,
+        };
+        self.finished = true;
+        let heads = check(answers, &deferred)?;
+        let places = place(&batch, &heads);
+        drop(batch);
+        self.hand_over(&places, messages);
+        Ok(Committed { places })
+    }
+
+    /// Ends the transaction without effect.
+    pub async fn rollback(mut self) -> Result<(), OutboxError> {
+        if self.begin_sent.load(Ordering::Acquire) {
+            self.client.batch_execute("rollback").await.map_err(OutboxError::database("rolling back"))?;
+        }
+        self.finished = true;
+        Ok(())
+    }
+
+    fn steps<'s>(&'s self, deferred: &'s [Deferred], batch: &'s Batch<'s>) -> Vec<Step<'s, Answer>> {
+        let client = self.client;
+        let mut steps: Vec<Step<'s, Answer>> = Vec::with_capacity(deferred.len() + 3);
+        for one in deferred {
+            steps.push(Box::pin(async move {
+                let params = one.params.iter().map(|p| -> &(dyn ToSql + Sync) { &**p });
+                client.execute_raw(&one.statement, params.collect::<Vec<_>>()).await.map(Answer::Count)
+            }));
+        }
+        if batch.lanes.is_empty() || self.shared.config.planted.is(PlantedBug::CursorWithoutLock) {
+            steps.push(Box::pin(client.execute(&self.statements.guard, &[]).map(|r| r.map(|_| Answer::Done))));
+        } else {
+            let locked = async move { client.execute(&self.statements.lock, &[&batch.lanes]).await };
+            steps.push(Box::pin(locked.map(|r| r.map(|_| Answer::Done))));
+        }
+        if !batch.lanes.is_empty() {
+            steps.push(Box::pin(self.append(batch)));
+        }
+        steps.push(Box::pin(client.batch_execute("commit").map(|r| r.map(|()| Answer::Done))));
+        steps
+    }
+
+    async fn append(&self, b: &Batch<'_>) -> Result<Answer, tokio_postgres::Error> {
+        let params: [&(dyn ToSql + Sync); 12] = [
+            &b.lanes,
+            &b.slots,
+            &b.ordinals,
+            &b.ids,
+            &b.types,
+            &b.keys,
+            &b.payloads,
+            &b.times,
+            &b.causations,
+            &b.causation_texts,
+            &b.traces,
+            &b.headers,
+        ];
+        let row = self.client.query_one(&self.statements.append, &params).await?;
+        row.try_get(0).map(Answer::Heads)
+    }
+
+    fn hand_over(&self, places: &[Place], messages: Vec<OutboxMessage>) {
+        let hints = places.iter().zip(messages);
+        let hints = hints.map(|(place, message)| Hint { lane: place.lane, sequence: place.sequence, message });
+        self.shared.hints.hand(self.term, hints.collect());
+    }
+}
+
+impl Drop for Transaction<'_> {
+    /// The first poll of the future puts ROLLBACK on the wire, in front of whatever uses the connection next; if the
+    /// connection is closed, the server rolls back by itself.
+    fn drop(&mut self) {
+        if self.begin_sent.load(Ordering::Acquire) && !self.finished {
+            let _sent = self.client.batch_execute("rollback").now_or_never();
+        }
+    }
+}
+
+/// Finds the first failure among the answers, else the heads of the lanes.
+fn check(answers: Vec<Result<Answer, tokio_postgres::Error>>, deferred: &[Deferred]) -> Result<Vec<i64>, OutboxError> {
+    let last = answers.len().saturating_sub(1);
+    let mut heads = Vec::new();
+    let mut unexpected = None;
+    for (index, answer) in answers.into_iter().enumerate() {
+        match answer {
+            Ok(Answer::Done) => {}
+            Ok(Answer::Heads(found)) => heads = found,
+            Ok(Answer::Count(got)) => {
+                if let Some(Expect::Rows(expected)) = deferred.get(index).map(|d| d.expect)
+                    && expected != got
+                {
+                    unexpected.get_or_insert(OutboxError::UnexpectedRows { expected, got });
+                }
+            }
+            Err(source) if leaves_open(&source, index == last) => return Err(OutboxError::OutcomeUnknown { source }),
+            Err(source) => return Err(OutboxError::Database { doing: "committing", source }),
+        }
+    }
+    unexpected.map_or(Ok(heads), Err)
+}
+
+/// Whether an error may hide a successful COMMIT: no answer at all, or a session that died while committing.
+fn leaves_open(error: &tokio_postgres::Error, at_commit: bool) -> bool {
+    match error.as_db_error() {
+        None => true,
+        Some(server) => at_commit && server.parsed_severity() != Some(Severity::Error),
+    }
+}
+
+fn place(batch: &Batch<'_>, heads: &[i64]) -> Vec<Place> {
+    let places = batch.slots.iter().zip(&batch.ordinals).filter_map(|(slot, ordinal)| {
+        let index = usize::try_from(*slot).ok()?.checked_sub(1)?;
+        Some(Place { lane: *batch.lanes.get(index)?, sequence: heads.get(index)? + ordinal })
+    });
+    places.collect()
+}

@@ -1,0 +1,81 @@
+//! What the tests share: the servers, a database of one's own, an outbox in it.
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use dev_stack::{Stack, StackConfig};
+use outbox::{Client, Kind, Outbox, OutboxConfig, OutboxMessage, Target, TopicSpec};
+use tokio_postgres::NoTls;
+use uuid::Uuid;
+
+/// The servers, started once for this program; they end with it.
+pub(crate) fn stack() -> &'static Stack {
+    static STACK: OnceLock<Stack> = OnceLock::new();
+    STACK.get_or_init(|| Stack::from_env_or_start(StackConfig::in_project()).unwrap())
+}
+
+/// A database of this test's own with an opened outbox.
+pub(crate) struct Rig {
+    pub(crate) database: tokio_postgres::Config,
+    pub(crate) outbox: Outbox,
+    pub(crate) topic: String,
+}
+
+pub(crate) const PARTITIONS: i32 = 4;
+
+impl Rig {
+    pub(crate) async fn new(name: &str) -> Self {
+        Self::with(name, |config| config).await
+    }
+
+    pub(crate) async fn with(name: &str, change: impl FnOnce(OutboxConfig) -> OutboxConfig) -> Self {
+        let unique = format!("{name}_{}", Uuid::now_v7().simple());
+        let database_name = unique.clone();
+        let url = tokio::task::spawn_blocking(move || stack().new_database(&database_name)).await.unwrap().unwrap();
+        let database: tokio_postgres::Config = url.parse().unwrap();
+        let mut client = outbox::connect(&database, NoTls).await.unwrap();
+        outbox::migrate(&mut client, "shop").await.unwrap();
+        let topic = unique.replace('_', ".");
+        let topics = vec![TopicSpec { name: topic.clone(), partitions: PARTITIONS }];
+        let config = change(OutboxConfig::new("shop", "/test", topics));
+        let outbox = Outbox::open(&client, config).await.unwrap();
+        Self { database, outbox, topic }
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        outbox::connect(&self.database, NoTls).await.unwrap()
+    }
+
+    /// An event for `key` with `body` as payload.
+    pub(crate) fn event(&self, key: &str, body: &str) -> OutboxMessage {
+        OutboxMessage {
+            topic: self.topic.as_str().into(),
+            partition: Target::ByKey,
+            id: Uuid::now_v7(),
+            kind: Kind::Event { ce_type: Cow::Borrowed("test.Event.v1"), causation: None, trace_parent: None },
+            key: Some(Bytes::copy_from_slice(key.as_bytes())),
+            payload: Some(Bytes::copy_from_slice(body.as_bytes())),
+            time: jiff::Timestamp::now(),
+            headers: Vec::new(),
+        }
+    }
+
+    /// An event for one partition.
+    pub(crate) fn event_at(&self, partition: i32, body: &str) -> OutboxMessage {
+        OutboxMessage { partition: Target::Given(partition), ..self.event("k", body) }
+    }
+
+    /// Commits messages in a transaction of their own.
+    pub(crate) async fn append(&self, client: &mut Client, messages: Vec<OutboxMessage>) -> outbox::Committed {
+        self.outbox.begin(client).await.unwrap().commit(messages).await.unwrap()
+    }
+
+    /// Sequence and payload of everything in the partition's lane, in order.
+    pub(crate) async fn rows(&self, client: &Client, partition: i32) -> Vec<(i64, String)> {
+        let sql = "select sequence, convert_from(payload, 'UTF8') from shop.outbox_messages m \
+                   join shop.outbox_lanes using (lane) where partition = $1 order by sequence";
+        let rows = client.query(sql, &[&partition]).await.unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+}
