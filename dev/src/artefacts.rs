@@ -54,11 +54,12 @@ pub(crate) fn once(wanted: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Res
     if wanted.is_dir() {
         return Ok(wanted.to_path_buf());
     }
-    let _lock = project::lock(&wanted.with_extension("lock"), FETCH_LIMIT)?;
+    let beside = |end: &str| PathBuf::from(format!("{}.{end}", wanted.display()));
+    let _lock = project::lock(&beside("lock"), FETCH_LIMIT)?;
     if wanted.is_dir() {
         return Ok(wanted.to_path_buf());
     }
-    let partial = wanted.with_extension("partial");
+    let partial = beside("partial");
     project::remove_folder(&partial)?;
     fs::create_dir_all(&partial).map_err(Error::file("create", &partial))?;
     fill(&partial)?;

@@ -30,6 +30,12 @@ pub enum Error {
         /// The Debian package that brings it.
         package: &'static str,
     },
+    /// The Java runtime is too old for the broker.
+    #[error("Kafka needs Java 17 or newer, and {} is older: install the Debian package `openjdk-17-jre-headless`", java.display())]
+    OldJava {
+        /// The runtime that was used.
+        java: PathBuf,
+    },
     /// A helper program ended badly.
     #[error("{program} failed ({outcome}); the end of its output:\n{tail}")]
     Program {
@@ -144,13 +150,16 @@ impl Error {
         move |source| Error::File { action, path, source }
     }
 
+    /// The same, unless a log shows that the Java runtime could not read the broker's classes.
+    pub(crate) fn or_old_java(self, java: &Path) -> Error {
+        let (Error::Ended { tail, .. } | Error::Program { tail, .. }) = &self else { return self };
+        if tail.contains("UnsupportedClassVersionError") { Error::OldJava { java: java.to_path_buf() } } else { self }
+    }
+
     /// Whether a server gave up because somebody else has its port: then other ports may work.
     pub(crate) fn is_port_clash(&self) -> bool {
-        if let Error::Ended { tail, .. } = self {
-            let clash = ["Address already in use", "Socket server failed to bind", "could not bind"];
-            clash.iter().any(|words| tail.contains(words))
-        } else {
-            false
-        }
+        let Error::Ended { tail, .. } = self else { return false };
+        let clash = ["Address already in use", "Socket server failed to bind", "could not bind"];
+        clash.iter().any(|words| tail.contains(words))
     }
 }

@@ -111,15 +111,17 @@ fn start_with(
     }
     let mut arguments = java_options(folder, jars, profile);
     arguments.extend(["kafka.Kafka".to_owned(), PROPERTIES.to_owned()]);
-    Server::start(Launch {
+    let program = programs::find_java()?;
+    let started = Server::start(Launch {
         kind: Kind::Kafka,
-        program: programs::find_java()?,
+        program: program.clone(),
         arguments,
         folder: folder.to_path_buf(),
         data,
         port,
         run_as: RunAs::Ourselves,
-    })
+    });
+    started.map_err(|error| error.or_old_java(&program))
 }
 
 /// The broker's own folder, with a link to the jars; returns their paths relative to it.
@@ -165,7 +167,7 @@ fn java_options(folder: &Path, jars: &[String], profile: Profile) -> Vec<String>
     options
 }
 
-/// Formats the storage: by copying one that was formatted before with the same settings, but for its cluster's id.
+/// Formats the storage, by copying one that was formatted before for the same node and roles; only the cluster's id is new.
 fn format(folder: &Path, jars: &[String], properties: &BTreeMap<String, String>, data: &Path) -> Result<()> {
     let role = |name: &str| properties.get(name).cloned().unwrap_or_default();
     let kind: String = format!("{}-{}", role("node.id"), role("process.roles"))
@@ -174,11 +176,13 @@ fn format(folder: &Path, jars: &[String], properties: &BTreeMap<String, String>,
         .collect();
     let cache = project::dev_folder().join("template").join(format!("kafka-{}-{kind}", artefacts::fingerprint()));
     let template = artefacts::once(&cache, |template| {
-        let mut command = Command::new(programs::find_java()?);
+        let java = programs::find_java()?;
+        let mut command = Command::new(&java);
         let mut options = java_options(folder, jars, Profile::Test);
         options.extend(["kafka.tools.StorageTool", "format", "-t", &cluster_id(), "-c", PROPERTIES].map(str::to_owned));
         command.args(options).current_dir(folder);
-        programs::run(command, "Kafka's StorageTool", &folder.join("format.log"), RunAs::Ourselves, FORMAT_LIMIT)?;
+        programs::run(command, "Kafka's StorageTool", &folder.join("format.log"), RunAs::Ourselves, FORMAT_LIMIT)
+            .map_err(|error| error.or_old_java(&java))?;
         fs::rename(data, template.join(DATA)).map_err(Error::file("rename", data))
     })?;
     project::copy_folder(&template.join(DATA), data)?;

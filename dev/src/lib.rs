@@ -7,6 +7,7 @@
 
 mod artefacts;
 mod child;
+mod detached;
 mod error;
 mod kafka;
 mod kafka_probe;
@@ -24,6 +25,7 @@ mod sql;
 mod stack;
 
 pub use child::Child;
+pub use detached::{Detached, Report};
 pub use error::{Error, Result};
 pub use kafka::start_broker_with;
 pub use ports::free_port;

@@ -236,6 +236,13 @@ impl Server {
     }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing can be reported from here; the kernel's signal at our own end is the second net.
+        let _ = self.discard();
+    }
+}
+
 impl Launch {
     fn spawn(&self) -> Result<Child> {
         if self.kind == Kind::Postgres {

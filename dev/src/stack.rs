@@ -32,6 +32,15 @@ pub enum Profile {
     Bench,
 }
 
+impl Profile {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Profile::Test => "test",
+            Profile::Bench => "bench",
+        }
+    }
+}
+
 /// How a stack is started.
 #[derive(Debug, Clone)]
 pub struct StackConfig {
