@@ -1,7 +1,7 @@
 //! The schemas that are compiled in: the files under `avro/`, under the ids of `ids.lock`.
 //!
 //! Parsed once per process. That they parse, that the lock file lists each of them and nothing else, and that none
-//! was edited is what `tests/lock_file.rs` checks, so a failure here is a build that no test ever ran on.
+//! was edited is what `tests/contract/lock_file.rs` checks, so a failure here is a build that no test ever ran on.
 
 use std::sync::LazyLock;
 
@@ -48,7 +48,7 @@ pub(crate) static EMBEDDED: LazyLock<Vec<EmbeddedSchema>> = LazyLock::new(|| {
     // Once per process, before anything is decoded: what a length in a payload may make the Avro library allocate.
     apache_avro::util::max_allocation_bytes(limits::MAX_ALLOCATION_BYTES);
     let mut schemas: Vec<EmbeddedSchema> = lock::parse(LOCK)
-        .expect("tests/lock_file.rs reads the same ids.lock")
+        .expect("tests/contract/lock_file.rs reads the same ids.lock")
         .into_iter()
         .map(|release| {
             let (message_type, _, text) = FILES
@@ -56,8 +56,8 @@ pub(crate) static EMBEDDED: LazyLock<Vec<EmbeddedSchema>> = LazyLock::new(|| {
                 .find(|(message_type, version, _)| {
                     message_type.full_name() == release.full_name && *version == release.version
                 })
-                .expect("tests/lock_file.rs compares ids.lock with the table of messages");
-            let schema = Schema::parse_str(text).expect("tests/lock_file.rs parses the same schemas");
+                .expect("tests/contract/lock_file.rs compares ids.lock with the table of messages");
+            let schema = Schema::parse_str(text).expect("tests/contract/lock_file.rs parses the same schemas");
             EmbeddedSchema { release, message_type: *message_type, schema }
         })
         .collect();
@@ -70,5 +70,5 @@ pub(crate) fn current(message_type: MessageType) -> &'static EmbeddedSchema {
     EMBEDDED
         .iter()
         .find(|schema| schema.message_type == message_type && schema.is_current())
-        .expect("tests/lock_file.rs compares ids.lock with the table of messages")
+        .expect("tests/contract/lock_file.rs compares ids.lock with the table of messages")
 }
