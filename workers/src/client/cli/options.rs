@@ -1,0 +1,208 @@
+//! The options of `orders`, with the words of its `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use schemas::{CommandId, OrderId, Sku};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    failed, or the answer was no: unknown order, refused cancel (the message says which)
+  2    wrong usage
+  3    published, but for lines that could not be encoded (they are named on stderr)
+  130  interrupted
+
+Publishing, receiving and cancelling again with the same ids has no second effect.";
+
+/// Publish orders to the pipeline's topics and see what became of them.
+#[derive(Debug, Parser)]
+#[command(name = "orders", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(super) struct Options {
+    #[command(flatten)]
+    pub(super) kafka: KafkaOptions,
+
+    /// Print JSON on stdout: one object, or one per line where there are many.
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+
+    /// How long to wait for Kafka or for an answer before giving up, in seconds.
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub(super) timeout: u64,
+
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// Where Kafka is.
+#[derive(Debug, Default, Args)]
+pub(super) struct KafkaOptions {
+    /// Kafka's bootstrap addresses, such as localhost:9092 (the default).
+    #[arg(long, global = true, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…")]
+    pub(super) brokers: Option<String>,
+
+    /// What stands in front of every topic name.
+    #[arg(long, global = true, env = "TOPIC_PREFIX", value_name = "TEXT")]
+    pub(super) topic_prefix: Option<String>,
+
+    /// A librdkafka property, for TLS, SASL and tuning; may be repeated.
+    #[arg(short = 'X', global = true, value_name = "KEY=VALUE")]
+    pub(super) property: Vec<String>,
+
+    /// The daemons' configuration file; brokers, topic_prefix and [kafka] are read.
+    #[arg(long, global = true, env = "PIPELINE_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Publish the orders of a file, one JSON object per line.
+    Publish(PublishOptions),
+    /// Receive goods, or show what is there.
+    #[command(subcommand)]
+    Stock(StockVerb),
+    /// Show one order: its state and its history over all topics.
+    Show(ShowOptions),
+    /// Follow what happens to orders, or to one until it is finished.
+    Watch(WatchOptions),
+    /// Cancel an order that is not confirmed yet, and wait for the answer.
+    Cancel(CancelOptions),
+}
+
+/// Of `publish`.
+#[derive(Debug, Args)]
+pub(super) struct PublishOptions {
+    /// .jsonl, .jsonl.zst, or - for standard input. A line:
+    /// {"order_id":"1","customer_id":"900","placed_at":"2017-01-01T11:53:26Z","currency":"USD",
+    /// "lines":[{"sku":"1095275","quantity":1,"unit_price_minor":50}]}
+    #[arg(verbatim_doc_comment)]
+    pub(super) file: PathBuf,
+
+    /// Stop at the first line that cannot be encoded.
+    #[arg(long)]
+    pub(super) strict: bool,
+
+    /// At most so many orders per second.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) rate: Option<u32>,
+}
+
+/// Of `stock`.
+#[derive(Debug, Subcommand)]
+pub(super) enum StockVerb {
+    /// Goods have arrived.
+    Receive(ReceiveOptions),
+    /// What is received, reserved, shipped and available, folded from the topics.
+    Show(StockShowOptions),
+}
+
+/// Of `stock receive`.
+#[derive(Debug, Args)]
+pub(super) struct ReceiveOptions {
+    /// Which SKU.
+    #[arg(required_unless_present = "file", requires = "quantity")]
+    pub(super) sku: Option<Sku>,
+
+    /// How many pieces.
+    #[arg(allow_negative_numbers = true)]
+    pub(super) quantity: Option<i64>,
+
+    /// Many receipts: .jsonl, .jsonl.zst or -, lines such as {"sku":"1095275","quantity":12}.
+    #[arg(long, value_name = "FILE", conflicts_with = "sku")]
+    pub(super) file: Option<PathBuf>,
+
+    /// The receipt's id (with --file the beginning of the ids: ID/LINE): the same id again has no second effect.
+    /// Without it, every run is a new receipt.
+    #[arg(long)]
+    pub(super) id: Option<CommandId>,
+
+    /// Do not wait for the inventory service's answer. (A file's receipts are never waited for.)
+    #[arg(long)]
+    pub(super) no_wait: bool,
+}
+
+/// Of `stock show`.
+#[derive(Debug, Args)]
+pub(super) struct StockShowOptions {
+    /// Which SKU; without it, all.
+    pub(super) sku: Option<Sku>,
+}
+
+/// Of `show`.
+#[derive(Debug, Args)]
+pub(super) struct ShowOptions {
+    /// Which order.
+    pub(super) order_id: OrderId,
+}
+
+/// Of `watch`.
+#[derive(Debug, Args)]
+pub(super) struct WatchOptions {
+    /// Follow this order from its first event until it is finished; without it, every order from now on.
+    pub(super) order_id: Option<OrderId>,
+
+    /// Without an order id: from the first event in the topic instead of from now on.
+    #[arg(long)]
+    pub(super) from_beginning: bool,
+
+    /// Stop after so many seconds.
+    #[arg(long = "for", value_name = "SECONDS")]
+    pub(super) for_seconds: Option<u64>,
+}
+
+/// Of `cancel`.
+#[derive(Debug, Args)]
+pub(super) struct CancelOptions {
+    /// Which order.
+    pub(super) order_id: OrderId,
+
+    /// The command's id: the same id again is the same cancel. Without it, a new one.
+    #[arg(long)]
+    pub(super) id: Option<CommandId>,
+
+    /// Do not wait for the order service's answer.
+    #[arg(long)]
+    pub(super) no_wait: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parse(args: &[&str]) -> Result<Options, clap::Error> {
+        Options::try_parse_from(std::iter::once(&"orders").chain(args))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_verb() {
+        let before = parse(&["--json", "--brokers", "b:1", "-X", "a=b", "show", "1"]).unwrap();
+        let after = parse(&["show", "1", "--json", "--brokers", "b:1", "-X", "a=b"]).unwrap();
+        for options in [before, after] {
+            assert!(options.json);
+            assert_eq!(options.kafka.brokers.as_deref(), Some("b:1"));
+            assert_eq!(options.kafka.property, ["a=b"]);
+        }
+    }
+
+    #[test]
+    fn a_receipt_is_one_sku_with_a_quantity_or_a_file() {
+        assert!(parse(&["stock", "receive", "sku", "3"]).is_ok());
+        assert!(parse(&["stock", "receive", "--file", "-"]).is_ok());
+        assert!(parse(&["stock", "receive"]).is_err());
+        assert!(parse(&["stock", "receive", "sku"]).is_err());
+        assert!(parse(&["stock", "receive", "sku", "3", "--file", "-"]).is_err());
+    }
+
+    #[test]
+    fn what_is_no_id_is_named_at_once() {
+        let error = parse(&["show", ""]).unwrap_err().to_string();
+        assert!(error.contains("the order id is empty"), "{error}");
+    }
+}

@@ -1,0 +1,223 @@
+//! Where Kafka is and how to talk to it: the one place that turns settings into librdkafka configurations.
+//!
+//! Every librdkafka property can be given, so that TLS and SASL clusters work, but those that the contract on the wire
+//! fixes (partitioner, idempotence, acks) and those that reading without a group needs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use schemas::TopicName;
+
+use super::ClientError;
+
+/// Properties that no setting may change.
+const FIXED: [&str; 9] = [
+    "acks",
+    "request.required.acks",
+    "enable.idempotence",
+    "partitioner",
+    "group.id",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.partition.eof",
+    "auto.offset.reset",
+];
+
+/// How long a question to the brokers may take.
+pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// Where Kafka is, what stands before every topic name, and further librdkafka properties.
+#[derive(Clone)]
+pub struct Connection {
+    brokers: String,
+    topic_prefix: String,
+    properties: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Connection {
+    /// Properties by name only: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("brokers", &self.brokers)
+            .field("topic_prefix", &self.topic_prefix)
+            .field("properties", &self.properties.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
+
+impl Connection {
+    /// To these bootstrap addresses (`host:port`, several with commas).
+    pub fn new(brokers: impl Into<String>) -> Self {
+        Self { brokers: brokers.into(), topic_prefix: String::new(), properties: BTreeMap::new() }
+    }
+
+    /// The same with this text in front of every topic name.
+    pub fn with_topic_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.topic_prefix = prefix.into();
+        self
+    }
+
+    /// The same with a librdkafka property; an error names those that the contract fixes.
+    pub fn with_property(mut self, name: &str, value: &str) -> Result<Self, ClientError> {
+        if FIXED.contains(&name) {
+            return Err(ClientError::FixedProperty { name: name.to_owned() });
+        }
+        self.properties.insert(name.to_owned(), value.to_owned());
+        Ok(self)
+    }
+
+    /// The bootstrap addresses.
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// What stands in front of every topic name.
+    pub fn topic_prefix(&self) -> &str {
+        &self.topic_prefix
+    }
+
+    /// The full name of a topic.
+    pub fn topic(&self, name: TopicName) -> String {
+        format!("{}{}", self.topic_prefix, name.as_str())
+    }
+
+    /// The full name of a topic's dead letter topic.
+    pub fn dead_letter_topic(&self, name: TopicName) -> String {
+        format!("{}{}", self.topic_prefix, name.dead_letter())
+    }
+
+    /// For a producer that keeps the contract: murmur2 as all other clients, no duplicates by retries, all replicas.
+    pub(super) fn producer_config(&self, in_flight_max: u32) -> ClientConfig {
+        let mut config = self.with_defaults(&[
+            ("linger.ms", "5"),
+            ("compression.type", "lz4"),
+            ("message.timeout.ms", "60000"),
+            ("queue.buffering.max.kbytes", "131072"),
+        ]);
+        config.set("queue.buffering.max.messages", in_flight_max.to_string());
+        config.set("enable.idempotence", "true").set("acks", "all").set("partitioner", "murmur2_random");
+        config
+    }
+
+    /// For a consumer that reads assigned partitions and leaves no trace in any group.
+    pub(super) fn consumer_config(&self) -> ClientConfig {
+        let mut config = self.with_defaults(&[
+            ("queued.max.messages.kbytes", "16384"),
+            ("fetch.queue.backoff.ms", "20"),
+            ("fetch.wait.max.ms", "100"),
+        ]);
+        config.set("group.id", format!("{}orders-client", self.topic_prefix));
+        config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
+        config.set("enable.partition.eof", "true").set("auto.offset.reset", "error");
+        config
+    }
+
+    fn with_defaults(&self, defaults: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("client.id", "orders");
+        for (name, value) in defaults {
+            config.set(*name, *value);
+        }
+        for (name, value) in &self.properties {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", &self.brokers);
+        config
+    }
+
+    /// How many partitions a topic has. Asks the brokers; tells a missing topic from a missing broker.
+    pub async fn partitions(&self, topic: &str) -> Result<i32, ClientError> {
+        let connection = self.clone();
+        let topic = topic.to_owned();
+        blocking(move || {
+            let consumer: BaseConsumer =
+                connection.consumer_config().create().map_err(|source| ClientError::Configuration { source })?;
+            partition_count(&consumer, &connection, &topic)
+        })
+        .await
+    }
+
+    /// Fails early, and in words, unless the brokers answer and have this topic.
+    pub async fn check_topic(&self, name: TopicName) -> Result<(), ClientError> {
+        self.partitions(&self.topic(name)).await.map(|_| ())
+    }
+}
+
+/// Asks through a consumer that exists already. Blocks.
+pub(super) fn partition_count(
+    consumer: &impl Consumer,
+    connection: &Connection,
+    topic: &str,
+) -> Result<i32, ClientError> {
+    let metadata =
+        consumer.fetch_metadata(Some(topic), ANSWER_WAIT).map_err(|source| unreachable(connection, &source))?;
+    let missing = || ClientError::NoTopic { brokers: connection.brokers.clone(), topic: topic.to_owned() };
+    let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
+    if let Some(code) = found.error() {
+        let code = RDKafkaErrorCode::from(code);
+        if matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) {
+            return Err(missing());
+        }
+        return Err(ClientError::Read { topic: topic.to_owned(), source: KafkaError::MetadataFetch(code) });
+    }
+    i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0).ok_or_else(missing)
+}
+
+pub(super) fn unreachable(connection: &Connection, source: &KafkaError) -> ClientError {
+    ClientError::Unreachable {
+        brokers: connection.brokers.clone(),
+        wait_s: ANSWER_WAIT.as_secs(),
+        detail: source.to_string(),
+    }
+}
+
+/// Runs what blocks beside the runtime.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ClientError> + Send + 'static,
+) -> Result<T, ClientError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(ClientError::Task { detail: error.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_carry_the_prefix() {
+        let connection = Connection::new("localhost:9092").with_topic_prefix("t1-");
+        assert_eq!(connection.topic(TopicName::OrderCommands), "t1-order.commands.v1");
+        assert_eq!(connection.dead_letter_topic(TopicName::OrderEvents), "t1-order.events.v1-dlt");
+    }
+
+    #[test]
+    fn what_the_contract_fixes_cannot_be_set() {
+        for name in FIXED {
+            assert!(matches!(
+                Connection::new("b").with_property(name, "x"),
+                Err(ClientError::FixedProperty { name: found }) if found == name
+            ));
+        }
+    }
+
+    #[test]
+    fn given_properties_win_over_defaults_and_reach_both_clients() {
+        let connection = Connection::new("b").with_property("linger.ms", "50").unwrap();
+        assert_eq!(connection.producer_config(10).get("linger.ms"), Some("50"));
+        assert_eq!(connection.consumer_config().get("linger.ms"), Some("50"));
+        assert_eq!(connection.producer_config(10).get("partitioner"), Some("murmur2_random"));
+        assert_eq!(connection.producer_config(10).get("acks"), Some("all"));
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let connection = Connection::new("b").with_property("sasl.password", "hunter2").unwrap();
+        let text = format!("{connection:?}");
+        assert!(text.contains("sasl.password") && !text.contains("hunter2"), "{text}");
+    }
+}

@@ -1,0 +1,104 @@
+//! What can go wrong between a client and the pipeline's topics, in words that a person can act on.
+//!
+//! A command that the services refuse is not here: that is an `OrderRejected` event, a business answer.
+
+use rdkafka::error::KafkaError;
+
+/// A failure of the client library.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// librdkafka does not accept the configuration.
+    #[error("the Kafka client cannot be set up: {source}")]
+    Configuration {
+        /// What librdkafka said; it names the property.
+        source: KafkaError,
+    },
+    /// A property that the contract on the wire fixes.
+    #[error("the property {name} cannot be changed: the pipeline's contract fixes it")]
+    FixedProperty {
+        /// Which property.
+        name: String,
+    },
+    /// No broker answered.
+    #[error("no answer from Kafka at {brokers} within {wait_s} s: {detail}")]
+    Unreachable {
+        /// The bootstrap addresses.
+        brokers: String,
+        /// How long it was tried, in seconds.
+        wait_s: u64,
+        /// What librdkafka said last.
+        detail: String,
+    },
+    /// The brokers are there, the topic is not.
+    #[error("Kafka at {brokers} has no topic {topic}; `order-worker topics create` creates all topics")]
+    NoTopic {
+        /// The bootstrap addresses.
+        brokers: String,
+        /// The full name, with the prefix.
+        topic: String,
+    },
+    /// The message has no Avro encoding.
+    #[error("{what} cannot be encoded: {source}")]
+    Encode {
+        /// Which message, by type and key.
+        what: String,
+        /// Why.
+        source: schemas::EncodeError,
+    },
+    /// The message is larger than Kafka takes.
+    #[error("{what} has {bytes} bytes encoded, more than Kafka takes in one message")]
+    TooLarge {
+        /// Which message, by type and key.
+        what: String,
+        /// Its encoded size.
+        bytes: usize,
+    },
+    /// The broker did not confirm the message: it may or may not be in the topic.
+    #[error("{what} was not confirmed by Kafka: {source}; publishing it again is safe")]
+    NotConfirmed {
+        /// Which message, by type and key.
+        what: String,
+        /// What librdkafka said.
+        source: KafkaError,
+    },
+    /// Messages were still unconfirmed when the time was up.
+    #[error("{waiting} messages were not confirmed by Kafka within {wait_s} s; publishing them again is safe")]
+    FlushTimedOut {
+        /// How many.
+        waiting: u64,
+        /// How long it was waited, in seconds.
+        wait_s: u64,
+    },
+    /// A topic cannot be read.
+    #[error("cannot read {topic}: {source}")]
+    Read {
+        /// The full name, with the prefix.
+        topic: String,
+        /// What librdkafka said.
+        source: KafkaError,
+    },
+    /// A topic brought nothing for too long, although it is not at its end.
+    #[error("reading {topic} brought nothing for {wait_s} s, {left} messages before its end")]
+    NoProgress {
+        /// The full name, with the prefix.
+        topic: String,
+        /// How long it was waited, in seconds.
+        wait_s: u64,
+        /// Messages that are still to be read.
+        left: u64,
+    },
+    /// The file with orders or stock cannot be opened or read.
+    #[error("cannot read {file}: {source}")]
+    File {
+        /// The file's name, `-` for standard input.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The runtime stopped a task in the middle.
+    #[error("a background task of the client ended early: {detail}")]
+    Task {
+        /// What the runtime said.
+        detail: String,
+    },
+}

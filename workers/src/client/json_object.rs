@@ -1,0 +1,130 @@
+//! Takes fields out of a JSON object one by one and says, by path, which of them is not what was needed.
+//!
+//! Serde's own errors name a column, not a field; a person who mends a file of orders needs the field.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// The longest piece of a found value that is repeated in an error.
+const SHOWN_CHARS: usize = 40;
+
+/// A field that is not what was needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// Where, such as `lines[2].quantity`; none when the text is no JSON object at all.
+    pub field: Option<String>,
+    /// What is wrong with it, in words.
+    pub problem: String,
+}
+
+/// An object whose fields are taken out.
+pub(super) struct JsonObject {
+    path: String,
+    fields: Map<String, Value>,
+}
+
+impl JsonObject {
+    /// The object that a text consists of.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, FieldError> {
+        let whole = |problem: String| FieldError { field: None, problem };
+        match serde_json::from_slice::<Value>(text) {
+            Ok(Value::Object(fields)) => Ok(Self { path: String::new(), fields }),
+            Ok(other) => Err(whole(format!("expected a JSON object, found {}", shown(&other)))),
+            Err(error) => Err(whole(format!("not JSON: {error}"))),
+        }
+    }
+
+    /// A field that an identifier (or anything else with a reason to refuse a text) is made of.
+    pub(super) fn take<T>(&mut self, name: &str) -> Result<T, FieldError>
+    where
+        T: TryFrom<String>,
+        T::Error: std::fmt::Display,
+    {
+        let text = self.text(name)?;
+        T::try_from(text).map_err(|error| self.error(name, error.to_string()))
+    }
+
+    /// The same for a field that may be missing or null.
+    pub(super) fn take_optional<T>(&mut self, name: &str) -> Result<Option<T>, FieldError>
+    where
+        T: TryFrom<String>,
+        T::Error: std::fmt::Display,
+    {
+        match self.fields.get(name) {
+            None | Some(Value::Null) => {
+                self.fields.remove(name);
+                Ok(None)
+            }
+            Some(_) => self.take(name).map(Some),
+        }
+    }
+
+    /// A text.
+    pub(super) fn text(&mut self, name: &str) -> Result<String, FieldError> {
+        let value = self.value(name)?;
+        if let Value::String(text) = value {
+            return Ok(text);
+        }
+        Err(self.error(name, format!("expected a text, found {}", shown(&value))))
+    }
+
+    /// A whole number that fits into 64 bits with sign.
+    pub(super) fn whole_number(&mut self, name: &str) -> Result<i64, FieldError> {
+        let value = self.value(name)?;
+        let Value::Number(number) = &value else {
+            return Err(self.error(name, format!("expected a whole number, found {}", shown(&value))));
+        };
+        let too_large = number.is_u64() || number.as_f64().is_some_and(|n| n.abs() >= 9.2e18);
+        match number.as_i64() {
+            Some(whole) => Ok(whole),
+            None if too_large => Err(self.error(name, format!("{number} does not fit into 64 bits"))),
+            None => Err(self.error(name, format!("expected a whole number, found {number}"))),
+        }
+    }
+
+    /// A point in time in RFC 3339.
+    pub(super) fn timestamp(&mut self, name: &str) -> Result<Timestamp, FieldError> {
+        let text = self.text(name)?;
+        text.parse().map_err(|_| {
+            let found = shown(&Value::String(text.clone()));
+            self.error(name, format!("expected a time such as 2017-01-01T11:53:26Z, found {found}"))
+        })
+    }
+
+    /// A list of objects.
+    pub(super) fn objects(&mut self, name: &str) -> Result<Vec<JsonObject>, FieldError> {
+        let value = self.value(name)?;
+        let Value::Array(items) = value else {
+            return Err(self.error(name, format!("expected a list, found {}", shown(&value))));
+        };
+        let object = |(index, item): (usize, Value)| {
+            if let Value::Object(fields) = item {
+                return Ok(JsonObject { path: format!("{}{name}[{index}].", self.path), fields });
+            }
+            let problem = format!("expected an object, found {}", shown(&item));
+            Err(self.error(&format!("{name}[{index}]"), problem))
+        };
+        items.into_iter().enumerate().map(object).collect()
+    }
+
+    /// The names of the fields that nobody took.
+    pub(super) fn rest(&self) -> impl Iterator<Item = &str> {
+        self.fields.keys().map(String::as_str)
+    }
+
+    fn value(&mut self, name: &str) -> Result<Value, FieldError> {
+        self.fields.remove(name).ok_or_else(|| self.error(name, "is missing".to_owned()))
+    }
+
+    fn error(&self, name: &str, problem: String) -> FieldError {
+        FieldError { field: Some(format!("{}{name}", self.path)), problem }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN_CHARS) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}

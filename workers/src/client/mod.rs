@@ -1,0 +1,44 @@
+//! The client's side of the pipeline: publish commands, read what became of them, and the `orders` program over both.
+//!
+//! Talks to Kafka only. What a command means and whether it is allowed is decided by the services; here it is encoded,
+//! delivered once and found again. Any other Kafka client that keeps `schemas/` and the headers can do the same.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use schemas::{CommandId, OrderId};
+//! use workers::client::{Connection, Publisher};
+//!
+//! let publisher = Publisher::open(&Connection::new("localhost:9092"), "/my-shop")?;
+//! publisher.cancel(OrderId::new("31198570044")?, CommandId::new("cancel-1")?).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod cli;
+mod connection;
+mod error;
+mod headers;
+mod json_object;
+mod line_file;
+mod order_file;
+mod order_history;
+mod publication;
+mod publisher;
+mod rendering;
+mod stock_file;
+mod stock_levels;
+mod topic_reader;
+
+pub use connection::Connection;
+pub use error::ClientError;
+pub use headers::new_trace_parent;
+pub use json_object::FieldError;
+pub use line_file::{Line, LineFile, MAX_LINE_BYTES};
+pub use order_file::{Entry, LineError, OrderFile};
+pub use order_history::OrderHistory;
+pub use publication::{Entries, Observation, Pace, Published, publish_entries};
+pub use publisher::{Delivered, Deliveries, IN_FLIGHT_MAX, Publisher};
+pub use rendering::{body_json, detail, record_json};
+pub use stock_file::StockFile;
+pub use stock_levels::{Level, StockLevels};
+pub use topic_reader::{Record, Selection, Step, TopicReader};

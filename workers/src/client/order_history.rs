@@ -1,0 +1,69 @@
+//! One order's story: every message about it, in time order, and the state that its events lead to.
+//!
+//! Read from the topics alone, in the partitions where the order's key belongs. A command that a foreign partitioner put
+//! elsewhere is therefore not shown; what the services made of it is.
+
+use std::time::Duration;
+
+use schemas::{Message, OrderEvent, OrderId, TopicName};
+
+use super::{ClientError, Connection, Record, Selection, TopicReader};
+use crate::decision::Inconsistent;
+use crate::order::saga::{Order, evolve};
+
+/// The topics that are keyed by order.
+const TOPICS: [TopicName; 6] = [
+    TopicName::OrderCommands,
+    TopicName::OrderEvents,
+    TopicName::InventoryCommands,
+    TopicName::InventoryEvents,
+    TopicName::PaymentCommands,
+    TopicName::PaymentEvents,
+];
+
+/// Everything that the topics say about one order.
+#[derive(Debug, Clone)]
+pub struct OrderHistory {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Its messages, oldest first.
+    pub records: Vec<Record>,
+    /// Records under its key that do not count: undecodable, from strangers, or repeated.
+    pub left_out: u64,
+}
+
+impl OrderHistory {
+    /// Reads it. `progress` hears how many records are still to be read; `patience` bounds every wait for the next one.
+    pub async fn read(
+        connection: &Connection,
+        order_id: &OrderId,
+        patience: Duration,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Self, ClientError> {
+        let mut records = Vec::new();
+        let mut left_out = 0;
+        for topic in TOPICS {
+            let selection = Selection { topic, key: Some(order_id.as_str().to_owned()), from_end: false };
+            let mut reader = TopicReader::open(connection, selection).await?;
+            progress(reader.remaining());
+            while let Some(record) = reader.next_to_end(patience, &mut progress).await? {
+                records.push(record);
+            }
+            left_out += reader.left_out();
+        }
+        records.sort_by_key(|record| record.time);
+        Ok(Self { order_id: order_id.clone(), records, left_out })
+    }
+
+    /// The order as its events tell it; none where none was placed, or an error where a piece of its history is missing.
+    pub fn order(&self) -> Result<Option<Order>, Inconsistent> {
+        let mut events: Vec<(i64, &OrderEvent)> = Vec::new();
+        for record in &self.records {
+            if let (Message::OrderEvent(event), Some(version)) = (&record.message, record.message.version()) {
+                events.push((version, event));
+            }
+        }
+        events.sort_by_key(|(version, _)| *version);
+        events.into_iter().try_fold(None, |state, (_, event)| evolve(state, event))
+    }
+}

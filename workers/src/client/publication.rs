@@ -1,0 +1,205 @@
+//! Publishes a whole file of commands: paced, in bounded memory, telling an observer about every line.
+//!
+//! A line that cannot be encoded is told and passed over, or stops the publication when it is strict. Publishing the same
+//! file again is safe. The file is read on a thread of its own, because a pipe may keep a reader waiting for ever.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use schemas::{Message, PlaceOrder, ReceiveStock};
+use tokio::sync::mpsc;
+
+use super::{ClientError, Entry, FieldError, LineError, OrderFile, Publisher, StockFile};
+
+/// Entries that are read ahead of the publisher.
+const READ_AHEAD: usize = 1024;
+
+/// A sender that is early by less than this does not sleep: the timer is no finer.
+const EARLY: Duration = Duration::from_millis(2);
+
+/// What happened to a line.
+#[derive(Debug)]
+pub enum Observation<'a> {
+    /// It is on its way.
+    Published {
+        /// The line's number, from 1.
+        line: u64,
+        /// What was sent.
+        message: &'a Message,
+    },
+    /// It cannot be encoded.
+    Refused(&'a LineError),
+}
+
+/// How to publish.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pace {
+    /// At most so many messages per second; none: as fast as Kafka takes them.
+    pub per_second: Option<u32>,
+    /// Stop at the first line that cannot be encoded.
+    pub strict: bool,
+}
+
+/// What a publication did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Lines that were not blank.
+    pub lines: u64,
+    /// Handed to Kafka; whether they arrived is in the publisher's deliveries.
+    pub published: u64,
+    /// Could not be encoded.
+    pub refused: u64,
+    /// Whether it ended before the end of the file: a strict one at a bad line, or one that the observer stopped.
+    pub stopped: bool,
+    /// Fields that the schema has no place for, with the number of times that they were met.
+    pub unknown_fields: Vec<(String, u64)>,
+}
+
+/// What the reading thread says.
+enum Said {
+    Line(Result<Entry<Message>, ClientError>),
+    /// The file is read to its end; these fields had no place.
+    End(Vec<(String, u64)>),
+}
+
+/// A source of entries that a thread reads ahead.
+pub struct Entries {
+    receiver: mpsc::Receiver<Said>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Entries {
+    /// Orders from `.jsonl`, `.jsonl.zst` or `-`. Fails when the file cannot be opened.
+    pub fn orders(path: PathBuf) -> Result<Self, ClientError> {
+        let mut file = OrderFile::open(&path)?;
+        Self::start(path, move |sender| {
+            for entry in file.by_ref() {
+                sender.blocking_send(Said::Line(entry.map(order_message))).ok()?;
+            }
+            let unknown = file.unknown_fields().iter().map(|(name, count)| (name.clone(), *count)).collect();
+            sender.blocking_send(Said::End(unknown)).ok()
+        })
+    }
+
+    /// Receipts of goods from `.jsonl`, `.jsonl.zst` or `-`; `batch` as in [`StockFile::open`].
+    pub fn stock(path: PathBuf, batch: &str) -> Result<Self, ClientError> {
+        let file = StockFile::open(&path, batch)?;
+        Self::start(path, move |sender| {
+            for entry in file {
+                sender.blocking_send(Said::Line(entry.map(stock_message))).ok()?;
+            }
+            sender.blocking_send(Said::End(Vec::new())).ok()
+        })
+    }
+
+    /// `read` ends early, with None, when nobody listens any more: the publication was stopped.
+    fn start<R>(path: PathBuf, read: R) -> Result<Self, ClientError>
+    where
+        R: FnOnce(mpsc::Sender<Said>) -> Option<()> + Send + 'static,
+    {
+        let (sender, receiver) = mpsc::channel(READ_AHEAD);
+        let reader = std::thread::Builder::new()
+            .name("line-reader".to_owned())
+            .spawn(move || read(sender).unwrap_or_default())
+            .map_err(|source| ClientError::File { file: path.display().to_string(), source })?;
+        Ok(Self { receiver, reader })
+    }
+
+    /// After the last entry the thread is at its end; before it, it may wait for input for ever and is left behind.
+    fn close(self, at_end: bool) {
+        drop(self.receiver);
+        if at_end {
+            drop(self.reader.join());
+        }
+    }
+}
+
+fn order_message(entry: Entry<PlaceOrder>) -> Entry<Message> {
+    Entry { line: entry.line, content: entry.content.map(Message::from) }
+}
+
+fn stock_message(entry: Entry<ReceiveStock>) -> Entry<Message> {
+    Entry { line: entry.line, content: entry.content.map(Message::from) }
+}
+
+/// Publishes every entry. The observer may stop it by breaking. The caller flushes the publisher afterwards.
+pub async fn publish_entries(
+    publisher: &Publisher,
+    entries: Entries,
+    pace: Pace,
+    mut observe: impl FnMut(Observation<'_>) -> ControlFlow<()>,
+) -> Result<Published, ClientError> {
+    let mut entries = entries;
+    let mut report = Published::default();
+    let begin = Instant::now();
+    while let Some(said) = entries.receiver.recv().await {
+        let Entry { line, content } = match said {
+            Said::Line(entry) => entry?,
+            Said::End(unknown_fields) => {
+                report.unknown_fields = unknown_fields;
+                break;
+            }
+        };
+        report.lines += 1;
+        let refused = match content {
+            Ok(message) => {
+                wait_for_turn(begin, report.published, pace.per_second).await;
+                match publisher.send(&message).await {
+                    Ok(_) => {
+                        report.published += 1;
+                        report.stopped = observe(Observation::Published { line, message: &message }).is_break();
+                        None
+                    }
+                    Err(error) => Some(refusal(line, error)?),
+                }
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refused {
+            report.refused += 1;
+            report.stopped = observe(Observation::Refused(&error)).is_break() || pace.strict;
+        }
+        if report.stopped {
+            break;
+        }
+    }
+    entries.close(!report.stopped);
+    Ok(report)
+}
+
+/// A message that cannot be encoded is the line's fault; anything else ends the publication.
+fn refusal(line: u64, error: ClientError) -> Result<LineError, ClientError> {
+    if matches!(error, ClientError::Encode { .. } | ClientError::TooLarge { .. }) {
+        return Ok(LineError { line, error: FieldError { field: None, problem: error.to_string() } });
+    }
+    Err(error)
+}
+
+async fn wait_for_turn(begin: Instant, already: u64, per_second: Option<u32>) {
+    let Some(per_second) = per_second else { return };
+    let due = due_after(already, per_second);
+    if due > begin.elapsed() + EARLY {
+        tokio::time::sleep_until((begin + due).into()).await;
+    }
+}
+
+/// When message number `already` (from 0) is due.
+fn due_after(already: u64, per_second: u32) -> Duration {
+    let nanos = u128::from(already) * 1_000_000_000 / u128::from(per_second.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_due_evenly() {
+        assert_eq!(due_after(0, 3), Duration::ZERO);
+        assert_eq!(due_after(1, 2), Duration::from_millis(500));
+        assert_eq!(due_after(12_721, 100), Duration::from_millis(127_210));
+        assert_eq!(due_after(5, 0), Duration::from_secs(5));
+        assert_eq!(due_after(u64::MAX, 1), Duration::from_nanos(u64::MAX));
+    }
+}

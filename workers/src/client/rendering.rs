@@ -1,0 +1,176 @@
+//! Messages for people (one line of text) and for programs (JSON with times in RFC 3339).
+//!
+//! Nothing is left out of the JSON; the text has what one looks for first.
+
+use schemas::{
+    InventoryCommand, InventoryEvent, Message, OrderCommand, OrderEvent, OrderLine, PaymentCommand, PaymentEvent,
+    Rejection, Shortage, StockCommand, StockEvent, StockLine, Time,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Record;
+
+/// Fields that hold a point in time, in microseconds.
+const TIMES: [&str; 3] = ["at", "placed_at", "confirm_by"];
+
+/// A message with its place, as JSON.
+pub fn record_json(record: &Record) -> Value {
+    json!({
+        "time": record.time.to_string(),
+        "topic": record.topic.as_str(),
+        "partition": record.partition,
+        "offset": record.offset,
+        "type": record.message.name(),
+        "id": record.id,
+        "traceparent": record.trace_parent,
+        "body": body_json(&record.message),
+    })
+}
+
+/// What a message says, as JSON.
+pub fn body_json(message: &Message) -> Value {
+    let mut value = body(message);
+    if let Value::Object(fields) = &mut value {
+        for name in TIMES {
+            if let Some(time) = fields.get_mut(name)
+                && let Some(micros) = time.as_i64()
+            {
+                *time = Value::String(Time::from_micros(micros).to_string());
+            }
+        }
+    }
+    value
+}
+
+fn value(body: &impl Serialize) -> Value {
+    // Our messages are plain structs with text keys: there is nothing in them that JSON cannot hold.
+    serde_json::to_value(body).unwrap_or(Value::Null)
+}
+
+fn body(message: &Message) -> Value {
+    match message {
+        Message::OrderCommand(OrderCommand::PlaceOrder(m)) => value(m),
+        Message::OrderCommand(OrderCommand::CancelOrder(m)) => value(m),
+        Message::OrderCommand(OrderCommand::RefundOrder(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderPlaced(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderStockReserved(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderConfirmed(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderPaymentCaptured(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderCompleted(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderCancelling(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderCancelled(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderStuck(m)) => value(m),
+        Message::OrderEvent(OrderEvent::OrderRejected(m)) => value(m),
+        Message::InventoryCommand(InventoryCommand::ReserveStock(m)) => value(m),
+        Message::InventoryCommand(InventoryCommand::CommitStock(m)) => value(m),
+        Message::InventoryCommand(InventoryCommand::ReleaseStock(m)) => value(m),
+        Message::InventoryEvent(InventoryEvent::StockReserved(m)) => value(m),
+        Message::InventoryEvent(InventoryEvent::StockRejected(m)) => value(m),
+        Message::InventoryEvent(InventoryEvent::StockCommitted(m)) => value(m),
+        Message::InventoryEvent(InventoryEvent::StockReleased(m)) => value(m),
+        Message::InventoryEvent(InventoryEvent::StockCommitRefused(m)) => value(m),
+        Message::StockCommand(StockCommand::ReceiveStock(m)) => value(m),
+        Message::StockCommand(StockCommand::AdjustStock(m)) => value(m),
+        Message::StockEvent(StockEvent::StockReceived(m)) => value(m),
+        Message::StockEvent(StockEvent::StockAdjusted(m)) => value(m),
+        Message::StockEvent(StockEvent::StockCommandRejected(m)) => value(m),
+        Message::PaymentCommand(PaymentCommand::AuthorizePayment(m)) => value(m),
+        Message::PaymentCommand(PaymentCommand::CapturePayment(m)) => value(m),
+        Message::PaymentCommand(PaymentCommand::VoidPayment(m)) => value(m),
+        Message::PaymentEvent(PaymentEvent::PaymentAuthorized(m)) => value(m),
+        Message::PaymentEvent(PaymentEvent::PaymentDeclined(m)) => value(m),
+        Message::PaymentEvent(PaymentEvent::PaymentCaptured(m)) => value(m),
+        Message::PaymentEvent(PaymentEvent::PaymentCaptureFailed(m)) => value(m),
+        Message::PaymentEvent(PaymentEvent::PaymentVoided(m)) => value(m),
+        Message::PaymentEvent(PaymentEvent::PaymentStuck(m)) => value(m),
+    }
+}
+
+/// What is worth saying about a message beside its name and key; often nothing.
+pub fn detail(message: &Message) -> String {
+    match message {
+        Message::OrderCommand(m) => order_command(m),
+        Message::OrderEvent(m) => order_event(m),
+        Message::InventoryCommand(InventoryCommand::ReserveStock(m)) => stock_lines(&m.lines),
+        Message::InventoryCommand(InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_)) => {
+            String::new()
+        }
+        Message::InventoryEvent(m) => inventory_event(m),
+        Message::StockCommand(StockCommand::ReceiveStock(m)) => format!("{} pieces", m.quantity),
+        Message::StockCommand(StockCommand::AdjustStock(m)) => format!("{:+} pieces", m.delta),
+        Message::StockEvent(StockEvent::StockReceived(m)) => format!("{} pieces", m.quantity),
+        Message::StockEvent(StockEvent::StockAdjusted(m)) => format!("{:+} pieces", m.delta),
+        Message::StockEvent(StockEvent::StockCommandRejected(m)) => m.detail.clone(),
+        Message::PaymentCommand(PaymentCommand::AuthorizePayment(m)) => money(m.amount_minor, &m.currency),
+        Message::PaymentCommand(PaymentCommand::CapturePayment(_) | PaymentCommand::VoidPayment(_)) => String::new(),
+        Message::PaymentEvent(m) => payment_event(m),
+    }
+}
+
+fn order_command(command: &OrderCommand) -> String {
+    match command {
+        OrderCommand::PlaceOrder(m) => format!("{} in {}", order_lines(&m.lines), m.currency),
+        OrderCommand::CancelOrder(m) => format!("command {}", m.command_id),
+        OrderCommand::RefundOrder(m) => format!("command {}", m.command_id),
+    }
+}
+
+fn order_event(event: &OrderEvent) -> String {
+    match event {
+        OrderEvent::OrderPlaced(m) => format!("{}, {}", order_lines(&m.lines), money(m.total_minor, &m.currency)),
+        OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderConfirmed(_)
+        | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderCompleted(_) => String::new(),
+        OrderEvent::OrderCancelling(m) => format!("{:?}, waiting for {:?}", m.reason, m.awaiting),
+        OrderEvent::OrderCancelled(m) => format!("{:?}", m.reason),
+        OrderEvent::OrderStuck(m) => format!("waiting for {:?}: {}", m.awaiting, m.detail),
+        OrderEvent::OrderRejected(m) => format!("{:?}: {}", m.command, rejections(&m.reasons)),
+    }
+}
+
+fn inventory_event(event: &InventoryEvent) -> String {
+    match event {
+        InventoryEvent::StockReserved(m) => stock_lines(&m.lines),
+        InventoryEvent::StockRejected(m) => shortages(&m.shortages),
+        InventoryEvent::StockCommitted(_) | InventoryEvent::StockReleased(_) => String::new(),
+        InventoryEvent::StockCommitRefused(m) => m.detail.clone(),
+    }
+}
+
+fn payment_event(event: &PaymentEvent) -> String {
+    match event {
+        PaymentEvent::PaymentAuthorized(m) => money(m.amount_minor, &m.currency),
+        PaymentEvent::PaymentDeclined(m) => format!("{}: {}", money(m.amount_minor, &m.currency), m.detail),
+        PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentVoided(_) => String::new(),
+        PaymentEvent::PaymentCaptureFailed(m) => m.detail.clone(),
+        PaymentEvent::PaymentStuck(m) => format!("{:?}: {}", m.operation, m.detail),
+    }
+}
+
+/// An amount in minor units, which is how it travels: how many decimals a currency has is not the pipeline's business.
+fn money(minor: i64, currency: &str) -> String {
+    format!("{minor} minor units of {currency}")
+}
+
+fn order_lines(lines: &[OrderLine]) -> String {
+    counted(lines.len(), "line")
+}
+
+fn stock_lines(lines: &[StockLine]) -> String {
+    counted(lines.len(), "SKU")
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+fn shortages(shortages: &[Shortage]) -> String {
+    let one = |s: &Shortage| format!("{} of {} wanted, {} available", s.requested, s.sku, s.available);
+    shortages.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn rejections(reasons: &[Rejection]) -> String {
+    reasons.iter().map(|r| format!("{:?} ({})", r.code, r.detail)).collect::<Vec<_>>().join("; ")
+}

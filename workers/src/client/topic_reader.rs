@@ -1,0 +1,260 @@
+//! Reads one topic's messages without joining any group: from its beginning to its end, or on and on.
+//!
+//! On a topic that only a service writes, a record counts only with that service's outbox position, and only once per
+//! position: strangers' records and a relay's repetitions are left out, as the services themselves do.
+//! What a restored database's old epoch had published is not voided here; that is the offline tool's work.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use outbox::position::{POSITION_HEADER, Position};
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{Offset, TopicPartitionList};
+use schemas::{Codec, Message, Time, TopicName};
+
+use super::connection::{ANSWER_WAIT, blocking, partition_count, unreachable};
+use super::{ClientError, Connection, headers};
+
+/// How often a reader that passes over other keys' records says how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+
+/// Which records of a topic to read.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// Which topic.
+    pub topic: TopicName,
+    /// Only this key, in the partition where it belongs; none: everything.
+    pub key: Option<String>,
+    /// Only what comes after now, instead of everything from the beginning.
+    pub from_end: bool,
+}
+
+/// A message with its place in the topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// In which topic.
+    pub topic: TopicName,
+    /// In which partition.
+    pub partition: i32,
+    /// At which offset.
+    pub offset: i64,
+    /// `ce_time`, or else the record's timestamp.
+    pub time: Time,
+    /// `ce_id`.
+    pub id: Option<String>,
+    /// `traceparent`.
+    pub trace_parent: Option<String>,
+    /// What it says.
+    pub message: Message,
+}
+
+/// What reading brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A message.
+    Message(Box<Record>),
+    /// Everything is read that was there when the reader was opened. Comes once; later messages may follow.
+    End,
+    /// Nothing came within the time that was given.
+    Idle,
+}
+
+#[derive(Debug)]
+struct Progress {
+    /// The offset to read next.
+    next: i64,
+    /// The end when the reader was opened.
+    end: i64,
+    /// Of the newest record that counted, per source: its epoch and sequence.
+    position: Option<(i64, i64)>,
+}
+
+/// Reads one topic.
+pub struct TopicReader {
+    consumer: StreamConsumer,
+    codec: Codec,
+    selection: Selection,
+    topic: String,
+    partitions: HashMap<i32, Progress>,
+    end_told: bool,
+    left_out: u64,
+}
+
+impl TopicReader {
+    /// Finds the partitions and their ends; reading begins with the first `next`.
+    pub async fn open(connection: &Connection, selection: Selection) -> Result<Self, ClientError> {
+        let consumer: StreamConsumer =
+            connection.consumer_config().create().map_err(|source| ClientError::Configuration { source })?;
+        let topic = connection.topic(selection.topic);
+        let (connection, wanted, name) = (connection.clone(), selection.clone(), topic.clone());
+        let (consumer, partitions) = blocking(move || {
+            let partitions = assign(&consumer, &connection, &wanted, &name)?;
+            Ok((consumer, partitions))
+        })
+        .await?;
+        Ok(Self { consumer, codec: Codec::embedded(), selection, topic, partitions, end_told: false, left_out: 0 })
+    }
+
+    /// The next message; `Idle` when nothing comes within `wait`.
+    pub async fn next(&mut self, wait: Duration) -> Result<Step, ClientError> {
+        if !self.end_told && self.remaining() == 0 {
+            self.end_told = true;
+            return Ok(Step::End);
+        }
+        let deadline = tokio::time::Instant::now() + wait;
+        loop {
+            let record = match tokio::time::timeout_at(deadline, self.consumer.recv()).await {
+                Err(_) => return Ok(Step::Idle),
+                Ok(Err(KafkaError::PartitionEOF(partition))) => {
+                    reached_end(&mut self.partitions, partition);
+                    None
+                }
+                Ok(Err(source)) => return Err(ClientError::Read { topic: self.topic.clone(), source }),
+                Ok(Ok(message)) => {
+                    let taken = take(&message, &self.selection, &self.codec, &mut self.partitions);
+                    self.left_out += u64::from(matches!(taken, Taken::LeftOut));
+                    taken.record()
+                }
+            };
+            if let Some(record) = record {
+                return Ok(Step::Message(Box::new(record)));
+            }
+            if !self.end_told && self.remaining() == 0 {
+                self.end_told = true;
+                return Ok(Step::End);
+            }
+        }
+    }
+
+    /// The next message before the end; None at the end. `progress` hears now and then how many records are left.
+    /// Fails when nothing at all comes for `patience`.
+    pub async fn next_to_end(
+        &mut self,
+        patience: Duration,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<Option<Record>, ClientError> {
+        let mut left = self.remaining();
+        let mut moved = tokio::time::Instant::now();
+        while moved.elapsed() < patience {
+            match self.next(PROGRESS_EVERY.min(patience)).await? {
+                Step::Message(record) => return Ok(Some(*record)),
+                Step::End => return Ok(None),
+                Step::Idle if self.remaining() < left => moved = tokio::time::Instant::now(),
+                Step::Idle => {}
+            }
+            left = self.remaining();
+            progress(left);
+        }
+        Err(ClientError::NoProgress { topic: self.topic.clone(), wait_s: patience.as_secs(), left })
+    }
+
+    /// Records still to be read to the end as it was when the reader was opened.
+    pub fn remaining(&self) -> u64 {
+        let left = |progress: &Progress| u64::try_from(progress.end - progress.next).unwrap_or(0);
+        self.partitions.values().map(left).sum()
+    }
+
+    /// Records that did not count: undecodable, from strangers, or repeated by a relay.
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}
+
+enum Taken {
+    Message(Box<Record>),
+    LeftOut,
+    OtherKey,
+}
+
+impl Taken {
+    fn record(self) -> Option<Record> {
+        match self {
+            Taken::Message(record) => Some(*record),
+            Taken::LeftOut | Taken::OtherKey => None,
+        }
+    }
+}
+
+fn assign(
+    consumer: &StreamConsumer,
+    connection: &Connection,
+    selection: &Selection,
+    topic: &str,
+) -> Result<HashMap<i32, Progress>, ClientError> {
+    let count = partition_count(consumer, connection, topic)?;
+    let wanted = match &selection.key {
+        Some(key) => {
+            let partition = schemas::partitioner::partition_of(key.as_bytes(), count);
+            partition..partition + 1
+        }
+        None => 0..count,
+    };
+    let mut list = TopicPartitionList::new();
+    let mut partitions = HashMap::new();
+    for partition in wanted {
+        let (low, high) = consumer
+            .fetch_watermarks(topic, partition, ANSWER_WAIT)
+            .map_err(|source| unreachable(connection, &source))?;
+        let next = if selection.from_end { high } else { low };
+        list.add_partition_offset(topic, partition, Offset::Offset(next))
+            .map_err(|source| ClientError::Read { topic: topic.to_owned(), source })?;
+        partitions.insert(partition, Progress { next, end: high, position: None });
+    }
+    consumer.assign(&list).map_err(|source| ClientError::Read { topic: topic.to_owned(), source })?;
+    Ok(partitions)
+}
+
+/// What is left before an end may be markers of transactions, which are never delivered.
+fn reached_end(partitions: &mut HashMap<i32, Progress>, partition: i32) {
+    if let Some(progress) = partitions.get_mut(&partition) {
+        progress.next = progress.next.max(progress.end);
+    }
+}
+
+fn take(
+    message: &BorrowedMessage<'_>,
+    selection: &Selection,
+    codec: &Codec,
+    partitions: &mut HashMap<i32, Progress>,
+) -> Taken {
+    let Some(progress) = partitions.get_mut(&message.partition()) else { return Taken::OtherKey };
+    progress.next = message.offset() + 1;
+    if selection.key.as_ref().is_some_and(|key| message.key() != Some(key.as_bytes())) {
+        return Taken::OtherKey;
+    }
+    if let Some(service) = selection.topic.written_by() {
+        let text = headers::text(message, POSITION_HEADER).map(str::as_bytes);
+        match text.and_then(|text| Position::parse(text).ok()) {
+            Some(position) if position.source == service.source() => {
+                let place = (position.epoch, position.sequence);
+                if progress.position.is_some_and(|newest| place <= newest) {
+                    return Taken::LeftOut;
+                }
+                progress.position = Some(place);
+            }
+            Some(_) | None => return Taken::LeftOut,
+        }
+    }
+    let Some(decoded) = message.payload().and_then(|payload| codec.decode(selection.topic, payload).ok()) else {
+        return Taken::LeftOut;
+    };
+    Taken::Message(Box::new(Record {
+        topic: selection.topic,
+        partition: message.partition(),
+        offset: message.offset(),
+        time: time_of(message),
+        id: headers::text(message, "ce_id").map(str::to_owned),
+        trace_parent: headers::text(message, "traceparent").map(str::to_owned),
+        message: decoded,
+    }))
+}
+
+fn time_of(message: &BorrowedMessage<'_>) -> Time {
+    let said = headers::text(message, "ce_time").and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    match said {
+        Some(time) => time.into(),
+        None => Time::from_micros(message.timestamp().to_millis().unwrap_or(0).saturating_mul(1000)),
+    }
+}
