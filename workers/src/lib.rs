@@ -1,1 +1,24 @@
-//! .
+//! The workers of the order pipeline: three services that talk only through topics, and the client that talks to them.
+//!
+//! `order`, `inventory`, `payment` have the same shape: a pure core, its SQL, its wiring. `runtime` is what they share;
+//! `daemon` is their entry; `client` is for whoever publishes and looks.
+
+mod accept_gap;
+pub mod client;
+mod clock;
+mod columns;
+pub mod config;
+pub mod daemon;
+pub mod decision;
+mod health;
+mod http;
+pub mod inventory;
+mod metrics;
+pub mod migrate;
+pub mod order;
+pub mod payment;
+pub mod planted;
+mod relay;
+pub mod runtime;
+mod telemetry;
+pub mod topics;

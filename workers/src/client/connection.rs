@@ -4,11 +4,13 @@
 //! fixes (partitioner, idempotence, acks) and those that reading without a group needs.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, ClientContext};
 use schemas::TopicName;
 
 use super::ClientError;
@@ -133,8 +135,10 @@ impl Connection {
         let connection = self.clone();
         let topic = topic.to_owned();
         blocking(move || {
-            let consumer: BaseConsumer =
-                connection.consumer_config().create().map_err(|source| ClientError::Configuration { source })?;
+            let consumer: BaseConsumer<Listener> = connection
+                .consumer_config()
+                .create_with_context(Listener::default())
+                .map_err(|source| ClientError::Configuration { source })?;
             partition_count(&consumer, &connection, &topic)
         })
         .await
@@ -146,14 +150,31 @@ impl Connection {
     }
 }
 
+/// Remembers why librdkafka cannot connect: its answers only say that it cannot.
+#[derive(Default)]
+pub(super) struct Listener {
+    last_failure: Mutex<Option<String>>,
+}
+
+impl ClientContext for Listener {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        if facility == "FAIL" || facility == "ERROR" {
+            *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
+        }
+    }
+}
+
+impl ConsumerContext for Listener {}
+
 /// Asks through a consumer that exists already. Blocks.
 pub(super) fn partition_count(
-    consumer: &impl Consumer,
+    consumer: &impl Consumer<Listener>,
     connection: &Connection,
     topic: &str,
 ) -> Result<i32, ClientError> {
-    let metadata =
-        consumer.fetch_metadata(Some(topic), ANSWER_WAIT).map_err(|source| unreachable(connection, &source))?;
+    let metadata = consumer
+        .fetch_metadata(Some(topic), ANSWER_WAIT)
+        .map_err(|source| unreachable(connection, consumer.context(), &source))?;
     let missing = || ClientError::NoTopic { brokers: connection.brokers.clone(), topic: topic.to_owned() };
     let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
     if let Some(code) = found.error() {
@@ -166,11 +187,12 @@ pub(super) fn partition_count(
     i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0).ok_or_else(missing)
 }
 
-pub(super) fn unreachable(connection: &Connection, source: &KafkaError) -> ClientError {
+pub(super) fn unreachable(connection: &Connection, listener: &Listener, source: &KafkaError) -> ClientError {
+    let heard = listener.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
     ClientError::Unreachable {
         brokers: connection.brokers.clone(),
         wait_s: ANSWER_WAIT.as_secs(),
-        detail: source.to_string(),
+        detail: heard.unwrap_or_else(|| source.to_string()),
     }
 }
 

@@ -14,7 +14,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::{Codec, Message, Time, TopicName};
 
-use super::connection::{ANSWER_WAIT, blocking, partition_count, unreachable};
+use super::connection::{ANSWER_WAIT, Listener, blocking, partition_count, unreachable};
 use super::{ClientError, Connection, headers};
 
 /// How often a reader that passes over other keys' records says how far it is.
@@ -73,7 +73,7 @@ struct Progress {
 
 /// Reads one topic.
 pub struct TopicReader {
-    consumer: StreamConsumer,
+    consumer: StreamConsumer<Listener>,
     codec: Codec,
     selection: Selection,
     topic: String,
@@ -85,8 +85,10 @@ pub struct TopicReader {
 impl TopicReader {
     /// Finds the partitions and their ends; reading begins with the first `next`.
     pub async fn open(connection: &Connection, selection: Selection) -> Result<Self, ClientError> {
-        let consumer: StreamConsumer =
-            connection.consumer_config().create().map_err(|source| ClientError::Configuration { source })?;
+        let consumer: StreamConsumer<Listener> = connection
+            .consumer_config()
+            .create_with_context(Listener::default())
+            .map_err(|source| ClientError::Configuration { source })?;
         let topic = connection.topic(selection.topic);
         let (connection, wanted, name) = (connection.clone(), selection.clone(), topic.clone());
         let (consumer, partitions) = blocking(move || {
@@ -178,7 +180,7 @@ impl Taken {
 }
 
 fn assign(
-    consumer: &StreamConsumer,
+    consumer: &StreamConsumer<Listener>,
     connection: &Connection,
     selection: &Selection,
     topic: &str,
@@ -196,7 +198,7 @@ fn assign(
     for partition in wanted {
         let (low, high) = consumer
             .fetch_watermarks(topic, partition, ANSWER_WAIT)
-            .map_err(|source| unreachable(connection, &source))?;
+            .map_err(|source| unreachable(connection, consumer.context(), &source))?;
         let next = if selection.from_end { high } else { low };
         list.add_partition_offset(topic, partition, Offset::Offset(next))
             .map_err(|source| ClientError::Read { topic: topic.to_owned(), source })?;

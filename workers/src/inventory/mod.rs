@@ -60,7 +60,8 @@ impl Batch {
             self.reservations.put(id.clone(), evolved.reservation);
             for change in &evolved.changes {
                 let next = self.level(&change.sku).after(change);
-                let next = next.ok_or_else(|| Failure::Poison(format!("the level of {} does not fit into 64 bits", change.sku)))?;
+                let next = next
+                    .ok_or_else(|| Failure::Poison(format!("the level of {} does not fit into 64 bits", change.sku)))?;
                 self.levels.put(change.sku.clone(), Some(next));
             }
         }
@@ -73,12 +74,11 @@ impl Batch {
         &mut self,
         command: &StockCommand,
         now: Time,
-        policy: &Policy,
         emitter: &mut Emitter,
     ) -> Result<Outcome, Failure> {
         let (sku, command_id) = receipt_of(command);
         let key = (sku.clone(), command_id.to_owned());
-        let decision = stock::decide_stock(self.receipts.get(&key), self.level(sku), command, now, policy);
+        let decision = stock::decide_stock(self.receipts.get(&key), self.level(sku), command, now);
         if let Some(event) = decision.change() {
             let next = stock::evolve_stock(sku, self.level(sku), event).map_err(poison)?;
             self.levels.put(sku.clone(), Some(next));
@@ -213,7 +213,7 @@ impl Service for InventoryService {
     ) -> Result<Outcome, Failure> {
         match input {
             Body::Message(Message::InventoryCommand(command)) => batch.reserve(command, now, &self.policy, emitter),
-            Body::Message(Message::StockCommand(command)) => batch.restock(command, now, &self.policy, emitter),
+            Body::Message(Message::StockCommand(command)) => batch.restock(command, now, emitter),
             Body::Message(
                 Message::OrderCommand(_)
                 | Message::OrderEvent(_)
@@ -245,7 +245,13 @@ impl Service for InventoryService {
         Ok(())
     }
 
-    async fn due(&mut self, _client: &Client, _lanes: &Lanes, _now: Time, _limit: i64) -> Result<Vec<Infallible>, Failure> {
+    async fn due(
+        &mut self,
+        _client: &Client,
+        _lanes: &Lanes,
+        _now: Time,
+        _limit: i64,
+    ) -> Result<Vec<Infallible>, Failure> {
         Ok(Vec::new())
     }
 

@@ -194,8 +194,14 @@ impl Statements {
     }
 
     /// Write the levels that changed, new SKUs and known ones.
-    pub(super) fn save_levels(&self, tx: &mut Transaction<'_>, levels: Working<Sku, Level>, before: &HashMap<Sku, Level>) {
-        let (inserts, updates): (Vec<_>, Vec<_>) = levels.into_changed().into_iter().partition(|(sku, _)| !before.contains_key(sku));
+    pub(super) fn save_levels(
+        &self,
+        tx: &mut Transaction<'_>,
+        levels: Working<Sku, Level>,
+        before: &HashMap<Sku, Level>,
+    ) {
+        let (inserts, updates): (Vec<_>, Vec<_>) =
+            levels.into_changed().into_iter().partition(|(sku, _)| !before.contains_key(sku));
         if !inserts.is_empty() {
             tx.defer(&self.insert_levels, level_columns(&inserts), Expect::Rows(inserts.len() as u64));
         }

@@ -105,7 +105,8 @@ impl Service for OrderService {
         let id = input.order_id();
         let decision = saga::decide(batch.orders.get(id), input, now, &self.policy);
         if let Some(event) = decision.change() {
-            let next = saga::evolve(batch.orders.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;
+            let next =
+                saga::evolve(batch.orders.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;
             batch.orders.put(id.clone(), next);
             *batch.transitions.entry(Message::from(event.clone()).name()).or_default() += 1;
         }

@@ -10,7 +10,8 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::saga::{Cancellation, ContentDigest, Order, Stage};
 use crate::columns::{
-    array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed, reason_name, reason_named,
+    array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed, reason_name,
+    reason_named,
 };
 use crate::runtime::{Failure, Lanes, Working};
 
@@ -62,7 +63,11 @@ impl Statements {
     }
 
     /// Lock these orders, ascending, and read them.
-    pub(super) async fn lock_orders(&self, tx: &Transaction<'_>, ids: &[&str]) -> Result<Working<OrderId, Order>, Failure> {
+    pub(super) async fn lock_orders(
+        &self,
+        tx: &Transaction<'_>,
+        ids: &[&str],
+    ) -> Result<Working<OrderId, Order>, Failure> {
         let mut orders = Working::with_capacity(ids.len());
         if ids.is_empty() {
             return Ok(orders);
@@ -79,8 +84,10 @@ impl Statements {
             return;
         }
         let ids: Vec<String> = orders.iter().map(|order| order.order_id.as_str().to_owned()).collect();
-        let homes: Vec<i32> =
-            orders.iter().map(|order| partitioner::partition_of(order.order_id.as_str().as_bytes(), partitions)).collect();
+        let homes: Vec<i32> = orders
+            .iter()
+            .map(|order| partitioner::partition_of(order.order_id.as_str().as_bytes(), partitions))
+            .collect();
         tx.defer(
             &self.insert_orders,
             vec![
@@ -264,7 +271,9 @@ fn read_stage(row: &Row) -> Result<Stage, Failure> {
         "completed" => Stage::Completed,
         "cancelling" => Stage::Cancelling { awaiting: awaited()? },
         "cancelled" => Stage::Cancelled,
-        "stuck" => Stage::Stuck { awaiting: awaited()?, detail: get::<Option<String>>(row, "detail")?.unwrap_or_default() },
+        "stuck" => {
+            Stage::Stuck { awaiting: awaited()?, detail: get::<Option<String>>(row, "detail")?.unwrap_or_default() }
+        }
         other => return parsed("stage", other, None),
     })
 }

@@ -1,5 +1,230 @@
 //! The payment service: what is held and taken from whom, by way of a provider.
+//!
+//! Wiring only: which topics it reads, and how a batch goes through `charge` (pure) and `store` (SQL). The provider is
+//! called outside of every transaction (`calls`), between the commit of the intent and the commit of the outcome.
 
+mod calls;
 pub mod charge;
 pub mod provider;
 pub mod simulator;
+mod store;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use outbox::Transaction;
+use schemas::{Message, OrderId, ServiceName, Time, TopicName, partitioner};
+use tokio_postgres::Client;
+
+use crate::decision::Outcome;
+use crate::runtime::{Body, Cause, Emitter, Failure, Lanes, Service, Working};
+use calls::Calls;
+use charge::{Answer, Call, CallChange, Input, Payment, Policy, Posting};
+use provider::Provider;
+use store::Statements;
+
+/// The payment service.
+pub struct PaymentService {
+    policy: Policy,
+    partitions: i32,
+    calls: Calls,
+}
+
+/// The provider's answer to a call.
+#[derive(Debug, Clone)]
+pub struct Answered {
+    answer: Answer,
+    lane: i32,
+    cause: Cause,
+}
+
+/// A call as it is stored: with what caused it.
+#[derive(Debug, Clone)]
+pub struct OpenCall {
+    call: Call,
+    cause: Cause,
+}
+
+/// What a batch touches.
+#[derive(Debug)]
+pub struct Batch {
+    payments: Working<OrderId, Payment>,
+    calls: BTreeMap<OrderId, CallEntry>,
+    postings: Vec<Posting>,
+}
+
+/// A call before and after the batch.
+#[derive(Debug, Default)]
+struct CallEntry {
+    was_stored: bool,
+    is_changed: bool,
+    now: Option<OpenCall>,
+}
+
+impl PaymentService {
+    /// A service that asks this provider, for topics of so many partitions.
+    pub fn new(policy: Policy, partitions: i32, provider: Arc<dyn Provider>) -> Self {
+        PaymentService { policy, partitions, calls: Calls::new(provider, policy) }
+    }
+}
+
+/// The input as the charge sees it; none for messages that are not for it.
+fn input_of(body: &Body<Answered>) -> Option<Input<'_>> {
+    match body {
+        Body::Signal(answered) => Some(Input::Answer(&answered.answer)),
+        Body::Message(Message::PaymentCommand(command)) => Some(Input::Command(command)),
+        Body::Message(
+            Message::OrderCommand(_)
+            | Message::OrderEvent(_)
+            | Message::InventoryCommand(_)
+            | Message::InventoryEvent(_)
+            | Message::StockCommand(_)
+            | Message::StockEvent(_)
+            | Message::PaymentEvent(_),
+        ) => None,
+    }
+}
+
+impl Batch {
+    fn call(&self, id: &OrderId) -> Option<&Call> {
+        self.calls.get(id).and_then(|entry| entry.now.as_ref()).map(|open| &open.call)
+    }
+
+    /// A call keeps the cause that it was opened with, until another operation takes its place.
+    fn change_call(&mut self, id: &OrderId, change: CallChange, cause: &Cause) {
+        let entry = self.calls.entry(id.clone()).or_default();
+        match change {
+            CallChange::Unchanged => {}
+            CallChange::Cleared => {
+                entry.now = None;
+                entry.is_changed = true;
+            }
+            CallChange::Set(call) => {
+                let kept = entry.now.take().filter(|open| open.call.key() == call.key()).map(|open| open.cause);
+                entry.now = Some(OpenCall { call, cause: kept.unwrap_or_else(|| cause.clone()) });
+                entry.is_changed = true;
+            }
+        }
+    }
+}
+
+impl Service for PaymentService {
+    const NAME: ServiceName = ServiceName::Payment;
+    const INPUTS: &'static [TopicName] = &[TopicName::PaymentCommands];
+    type Signal = Answered;
+    type Statements = Statements;
+    type Batch = Batch;
+    type FollowUp = Vec<OpenCall>;
+
+    fn lane_of(signal: &Answered) -> i32 {
+        signal.lane
+    }
+
+    fn cause_of(signal: &Answered) -> Cause {
+        signal.cause.clone()
+    }
+
+    async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {
+        Statements::prepare(client).await
+    }
+
+    async fn load(
+        &self,
+        tx: &Transaction<'_>,
+        statements: &Statements,
+        inputs: &[&Body<Answered>],
+    ) -> Result<Batch, Failure> {
+        let mut ids: Vec<&str> =
+            inputs.iter().filter_map(|body| input_of(body)).map(|input| input.order_id().as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        // A call's row is only touched under its payment's lanes; where there is no payment row yet, the call's row is
+        // the lock.
+        let (payments, calls) = tokio::join!(statements.lock_payments(tx, &ids), statements.lock_calls(tx, &ids));
+        let calls = calls?
+            .into_iter()
+            .map(|open| {
+                let id = open.call.order_id.clone();
+                (id, CallEntry { was_stored: true, is_changed: false, now: Some(open) })
+            })
+            .collect();
+        Ok(Batch { payments: payments?, calls, postings: Vec::new() })
+    }
+
+    fn decide(
+        &self,
+        batch: &mut Batch,
+        input: &Body<Answered>,
+        now: Time,
+        emitter: &mut Emitter,
+    ) -> Result<Outcome, Failure> {
+        let Some(input) = input_of(input) else { return Ok(Outcome::NoEffect) };
+        let id = input.order_id();
+        let decided = charge::decide(batch.payments.get(id), batch.call(id), input, now, &self.policy);
+        if let Some(event) = decided.decision.change() {
+            let evolved =
+                charge::evolve(batch.payments.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;
+            batch.payments.put(id.clone(), evolved.payment);
+            batch.postings.extend(evolved.postings);
+        }
+        batch.change_call(id, decided.call, emitter.cause());
+        let outcome = decided.decision.outcome;
+        decided.decision.messages().for_each(|message| emitter.emit(message));
+        Ok(outcome)
+    }
+
+    fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Vec<OpenCall>, Failure> {
+        let (inserts, updates) = batch.payments.into_writes();
+        statements.insert_payments(tx, &inserts);
+        statements.update_payments(tx, &updates);
+        statements.insert_postings(tx, &batch.postings);
+        let (mut opened, mut changed, mut closed) = (Vec::new(), Vec::new(), Vec::new());
+        for (id, entry) in batch.calls.into_iter().filter(|(_, entry)| entry.is_changed) {
+            match (entry.was_stored, entry.now) {
+                (false, Some(open)) => opened.push(open),
+                (true, Some(open)) => changed.push(open),
+                (true, None) => closed.push(id),
+                (false, None) => {}
+            }
+        }
+        statements.insert_calls(tx, &opened, self.partitions);
+        statements.update_calls(tx, &changed);
+        statements.delete_calls(tx, &closed);
+        opened.append(&mut changed);
+        Ok(opened)
+    }
+
+    fn committed(&mut self, open: Vec<OpenCall>) {
+        let now = Time::from(crate::clock::now());
+        for open in open {
+            let lane = partitioner::partition_of(open.call.order_id.as_str().as_bytes(), self.partitions);
+            self.calls.start(open, lane, now);
+        }
+    }
+
+    async fn signal(&mut self) -> Answered {
+        self.calls.next().await
+    }
+
+    fn is_saturated(&self) -> bool {
+        self.calls.is_full()
+    }
+
+    async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
+        self.calls.keep(lanes);
+        self.due(client, lanes, Time::from(crate::clock::now()), store::DUE_LIMIT).await.map(|_| ())
+    }
+
+    /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before.
+    async fn due(&mut self, client: &Client, lanes: &Lanes, now: Time, _limit: i64) -> Result<Vec<Answered>, Failure> {
+        for (open, lane) in store::load_due_calls(client, lanes, now).await? {
+            self.calls.start(open, lane, now);
+        }
+        Ok(Vec::new())
+    }
+
+    async fn observe(&self, _client: &Client, _lanes: &Lanes, _now: Time) -> Result<(), Failure> {
+        self.calls.observe();
+        Ok(())
+    }
+}

@@ -84,12 +84,7 @@ fn run(options: Options) -> Result<End, Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::Words(format!("cannot start the runtime: {error}")))?;
-    let end = runtime.block_on(async {
-        tokio::select! {
-            end = perform(&session, options.verb) => end,
-            _ = tokio::signal::ctrl_c() => Ok(End::Interrupted),
-        }
-    });
+    let end = runtime.block_on(perform(&session, options.verb));
     // A thread that waits for standard input may never end; nothing is lost by leaving it.
     runtime.shutdown_timeout(Duration::from_millis(200));
     end
@@ -99,9 +94,17 @@ async fn perform(session: &Session, verb: Verb) -> Result<End, Failure> {
     match verb {
         Verb::Publish(options) => publish::run(session, options).await,
         Verb::Stock(StockVerb::Receive(options)) => stock::receive(session, options).await,
-        Verb::Stock(StockVerb::Show(options)) => stock::show(session, options).await,
-        Verb::Show(options) => history::run(session, options).await,
-        Verb::Watch(options) => watch::run(session, options).await,
-        Verb::Cancel(options) => cancel::run(session, options).await,
+        Verb::Stock(StockVerb::Show(options)) => or_interrupted(stock::show(session, options)).await,
+        Verb::Show(options) => or_interrupted(history::run(session, options)).await,
+        Verb::Watch(options) => or_interrupted(watch::run(session, options)).await,
+        Verb::Cancel(options) => or_interrupted(cancel::run(session, options)).await,
+    }
+}
+
+/// Gives up at Ctrl-C. Not for publishing, which then still says how far it came.
+async fn or_interrupted(work: impl Future<Output = Result<End, Failure>>) -> Result<End, Failure> {
+    tokio::select! {
+        end = work => end,
+        _ = tokio::signal::ctrl_c() => Ok(End::Interrupted),
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::options::{ReceiveOptions, StockShowOptions};
 use super::output::{Failure, reading_bar, table};
 use super::publish::{SOURCE, publish_file};
-use super::{End, Session};
+use super::{End, Session, or_interrupted};
 use crate::client::{Entries, Level, Pace, Publisher, Record, Selection, Step, StockLevels, TopicReader, record_json};
 
 /// How often a wait looks at the clock.
@@ -28,7 +28,7 @@ pub(super) async fn receive(session: &Session, options: ReceiveOptions) -> Resul
         (None, Some(sku), Some(quantity)) => {
             let id = options.id.map_or_else(|| CommandId::new(Uuid::now_v7().to_string()), Ok);
             let id = id.map_err(|error| Failure::Words(error.to_string()))?;
-            receive_one(session, sku, quantity, id, options.no_wait).await
+            or_interrupted(receive_one(session, sku, quantity, id, options.no_wait)).await
         }
         (None, _, _) => Err(Failure::Words("give a SKU and a quantity, or --file".to_owned())),
     }

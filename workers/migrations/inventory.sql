@@ -1,0 +1,39 @@
+-- The inventory service's tables. Those under "state" are what the events of inventory.events.v1 and stock.events.v1 say,
+-- row for row. There is no runtime table besides the outbox's and the inbox'.
+
+-- ---- state
+
+-- What is held for an order. One row, lines as arrays: written once, settled once.
+create table reservations (
+    order_id        text primary key,
+    version         bigint not null check (version > 0),
+    status          text not null check (status in ('reserved', 'rejected', 'committed', 'released')),
+    skus            text[] not null,
+    quantities      bigint[] not null,
+    short_skus      text[] not null,
+    short_requested bigint[] not null,
+    short_available bigint[] not null,
+    decided_at      timestamptz not null,
+    changed_at      timestamptz not null
+) with (fillfactor = 60);
+
+-- The stock of a SKU: sums over receipts, adjustments and reservations. No constraint is ever deferred: nothing below zero.
+create table stock (
+    sku      text primary key,
+    version  bigint not null check (version > 0),
+    received bigint not null check (received >= 0),
+    reserved bigint not null check (reserved >= 0),
+    shipped  bigint not null check (shipped >= 0),
+    constraint no_oversell check (received - reserved - shipped >= 0)
+) with (fillfactor = 40);
+
+-- Every receipt and adjustment by its command, so that a repeated command has no second effect.
+create table stock_receipts (
+    sku        text not null,
+    command_id text not null,
+    version    bigint not null check (version > 0),
+    kind       text not null check (kind in ('received', 'adjusted')),
+    pieces     bigint not null,
+    at         timestamptz not null,
+    primary key (sku, command_id)
+);

@@ -1,0 +1,53 @@
+-- The order service's tables. Those under "state" are what the events of order.events.v1 say, row for row;
+-- those under "runtime" are only this service's own progress and are never compared with a rebuild.
+
+-- ---- state
+
+create table orders (
+    order_id          text primary key,
+    partition         integer not null,
+    version           bigint not null check (version > 0),
+    stage             text not null check (stage in ('placed', 'stock_reserved', 'confirmed', 'payment_captured',
+                                                     'completed', 'cancelling', 'cancelled', 'stuck')),
+    awaiting          text check (awaiting in ('StockReservation', 'PaymentAuthorization', 'PaymentCapture',
+                                               'StockCommit', 'PaymentVoid', 'StockRelease')),
+    detail            text,
+    cancel_reason     text check (cancel_reason in ('OutOfStock', 'PaymentDeclined', 'DeadlinePassed', 'Requested',
+                                                    'CaptureFailed')),
+    cancel_command_id text,
+    customer_id       text not null,
+    placed_at         timestamptz not null,
+    currency          text not null,
+    total_minor       bigint not null check (total_minor >= 0),
+    content           bytea not null check (octet_length(content) = 32),
+    confirm_by        timestamptz not null,
+    accepted_at       timestamptz not null,
+    changed_at        timestamptz not null,
+    check ((stage in ('cancelling', 'stuck')) = (awaiting is not null)),
+    check (stage not in ('cancelling', 'cancelled') or cancel_reason is not null)
+) with (fillfactor = 45);
+
+-- For deadlines. Neither column ever changes, so that updates of an order stay within its page (HOT).
+create index orders_confirm_by on orders (partition, confirm_by);
+
+-- What was ordered: written once, one row per order, so that the row that changes stays small.
+create table order_contents (
+    order_id          text primary key,
+    skus              text[] not null,
+    quantities        bigint[] not null,
+    unit_prices_minor bigint[] not null
+);
+
+create view order_lines as
+select c.order_id, l.line, l.sku, l.quantity, l.unit_price_minor
+from order_contents c,
+     lateral unnest(c.skus, c.quantities, c.unit_prices_minor)
+         with ordinality as l (sku, quantity, unit_price_minor, line);
+
+-- ---- runtime
+
+-- Every deadline at or before this time was looked after.
+create table timer_watermarks (
+    partition  integer primary key,
+    confirm_by timestamptz not null
+);

@@ -1,0 +1,64 @@
+-- The payment service's tables. Those under "state" are what the events of payment.events.v1 say, row for row;
+-- those under "runtime" are only this service's own progress and are never compared with a rebuild.
+
+-- ---- state
+
+create table payments (
+    order_id                text primary key,
+    version                 bigint not null check (version > 0),
+    status                  text not null check (status in ('authorized', 'declined', 'captured', 'capture_failed',
+                                                            'voided', 'stuck')),
+    customer_id             text,
+    currency                text,
+    amount_minor            bigint check (amount_minor >= 0),
+    authorization_version   bigint,
+    authorization_at        timestamptz,
+    authorization_reference text,
+    decline_detail          text,
+    capture_version         bigint,
+    capture_at              timestamptz,
+    capture_reference       text,
+    capture_failure         text,
+    void_version            bigint,
+    void_at                 timestamptz,
+    stuck_version           bigint,
+    stuck_at                timestamptz,
+    stuck_operation         text check (stuck_operation in ('authorize', 'capture', 'void')),
+    stuck_detail            text,
+    check ((authorization_version is null) = (amount_minor is null))
+) with (fillfactor = 60);
+
+-- Double entry: what every capture posts. Insert-only; sums to zero per currency and per order and version.
+create table ledger (
+    order_id     text not null,
+    version      bigint not null,
+    account      text not null check (account in ('provider_receivable', 'sales')),
+    amount_minor bigint not null check (amount_minor <> 0),
+    currency     text not null,
+    primary key (order_id, version, account)
+);
+
+-- ---- runtime
+
+-- Calls to the provider that are intended or under way; a row goes when its outcome is recorded.
+create table payment_calls (
+    order_id      text primary key,
+    partition     integer not null,
+    operation     text not null check (operation in ('authorize', 'capture', 'void')),
+    attempt       integer not null,
+    customer_id   text not null,
+    currency      text not null,
+    amount_minor  bigint not null check (amount_minor > 0),
+    authorization_reference text,
+    queued        text check (queued in ('authorize', 'capture', 'void')),
+    opened_at     timestamptz not null,
+    unknown_since timestamptz,
+    not_found_at  timestamptz,
+    sends         integer not null,
+    look_ups      integer not null,
+    due_at        timestamptz not null,
+    cause_id      text,
+    trace_parent  text
+);
+
+create index payment_calls_due on payment_calls (partition, due_at);

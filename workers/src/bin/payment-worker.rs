@@ -1,0 +1,9 @@
+//! The payment service's daemon; see `workers::daemon`.
+
+use std::process::ExitCode;
+
+use schemas::ServiceName;
+
+fn main() -> ExitCode {
+    workers::daemon::main(ServiceName::Payment, std::env::args_os())
+}

@@ -1,0 +1,410 @@
+//! The daemons' configuration: flag over environment over file over default, read once, every mistake named at start-up.
+//!
+//! Secrets also come from files (`DATABASE_URL_FILE`, `DATABASE_PASSWORD_FILE`, `KAFKA_SASL_PASSWORD_FILE`), and are never printed.
+//! Any librdkafka property passes through the `[kafka]` table or `-X`; the few that correctness rests on are set after it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rdkafka::ClientConfig;
+use schemas::ServiceName;
+use serde::{Deserialize, Serialize};
+
+use crate::payment::simulator::SimulatorConfig;
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{what} {path}: {reason}")]
+    File {
+        /// Which file.
+        what: &'static str,
+        /// Its path.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A setting is missing or wrong.
+    #[error("{0}")]
+    Setting(String),
+}
+
+/// Settings as flags and environment variables.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Flags {
+    /// Configuration file (TOML); flags and environment win over it.
+    #[arg(long, env = "PIPELINE_CONFIG", global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Kafka brokers, host:port, comma-separated.
+    #[arg(long, env = "KAFKA_BROKERS", global = true)]
+    pub brokers: Option<String>,
+    /// A librdkafka property, for instance `-X security.protocol=SASL_SSL`; repeatable.
+    #[arg(short = 'X', value_name = "KEY=VALUE", global = true)]
+    pub properties: Vec<String>,
+    /// Postgres URL; `sslmode` as in libpq.
+    #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// Schema of this service's tables.
+    #[arg(long, env = "DATABASE_SCHEMA", global = true)]
+    pub schema: Option<String>,
+    /// In front of every topic name and group id.
+    #[arg(long, env = "TOPIC_PREFIX", global = true)]
+    pub topic_prefix: Option<String>,
+    /// Stable name of this instance: a restart within the session time-out moves no partition.
+    #[arg(long, env = "INSTANCE_ID", global = true)]
+    pub instance_id: Option<String>,
+    /// Address of /livez, /readyz and /metrics.
+    #[arg(long, env = "LISTEN", global = true)]
+    pub listen: Option<SocketAddr>,
+    /// text or json.
+    #[arg(long, env = "LOG_FORMAT", global = true)]
+    pub log_format: Option<LogFormat>,
+    /// Log filter, for instance `info,workers=debug`.
+    #[arg(long, env = "LOG", global = true)]
+    pub log: Option<String>,
+    /// Partitions of the topics that `topics create` makes; the same for all, for ever.
+    #[arg(long, env = "TOPIC_PARTITIONS", global = true)]
+    pub partitions: Option<i32>,
+    /// Replicas of the topics that `topics create` makes.
+    #[arg(long, env = "TOPIC_REPLICAS", global = true)]
+    pub replicas: Option<i32>,
+    /// The most messages of one transaction.
+    #[arg(long, env = "MAX_BATCH_ITEMS", global = true)]
+    pub max_batch_items: Option<usize>,
+    /// How long messages may collect under load before their transaction, in microseconds.
+    #[arg(long, env = "MAX_PACE_US", global = true)]
+    pub max_pace_us: Option<u64>,
+    /// How long draining may take after SIGTERM, in seconds.
+    #[arg(long, env = "SHUTDOWN_TIMEOUT_S", global = true)]
+    pub shutdown_timeout_s: Option<u64>,
+    /// Directory with further schema versions and their lock file.
+    #[arg(long, env = "SCHEMA_DIRECTORY", global = true)]
+    pub schema_directory: Option<PathBuf>,
+    /// Order service: how long an order may take to be confirmed, in milliseconds.
+    #[arg(long, env = "CONFIRM_WITHIN_MS", global = true)]
+    pub confirm_within_ms: Option<i64>,
+    /// Payment service: share of authorizations that the simulated provider declines, in parts per million.
+    #[arg(long, env = "SIMULATOR_DECLINE_PER_MILLION", global = true)]
+    pub simulator_decline_per_million: Option<u32>,
+    /// Payment service: file to which the simulated provider appends its statement.
+    #[arg(long, env = "SIMULATOR_STATEMENT", global = true)]
+    pub simulator_statement: Option<PathBuf>,
+    /// For the project's own tests: a planted bug by name; a release daemon refuses it.
+    #[arg(long, env = "PLANTED_BUG", global = true, hide = true)]
+    pub planted_bug: Option<String>,
+}
+
+/// Settings as a file has them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    brokers: Option<String>,
+    database_url: Option<String>,
+    schema: Option<String>,
+    topic_prefix: Option<String>,
+    instance_id: Option<String>,
+    listen: Option<SocketAddr>,
+    log_format: Option<LogFormat>,
+    log: Option<String>,
+    partitions: Option<i32>,
+    replicas: Option<i32>,
+    max_batch_items: Option<usize>,
+    max_pace_us: Option<u64>,
+    shutdown_timeout_s: Option<u64>,
+    schema_directory: Option<PathBuf>,
+    confirm_within_ms: Option<i64>,
+    kafka: BTreeMap<String, toml::Value>,
+    simulator: Option<SimulatorConfig>,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The effective configuration of one daemon.
+#[derive(Debug, Clone, Serialize)]
+pub struct Config {
+    /// Which service.
+    pub service: &'static str,
+    /// Kafka brokers.
+    pub brokers: String,
+    /// Postgres URL.
+    pub database_url: String,
+    /// Postgres password, where it is not in the URL.
+    pub database_password: Option<String>,
+    /// Schema of the service's tables.
+    pub schema: String,
+    /// In front of every topic name and group id.
+    pub topic_prefix: String,
+    /// Stable name of the instance.
+    pub instance_id: Option<String>,
+    /// Address of the HTTP endpoints.
+    pub listen: SocketAddr,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Log filter.
+    pub log: String,
+    /// Partitions of created topics.
+    pub partitions: i32,
+    /// Replicas of created topics.
+    pub replicas: i32,
+    /// The most messages of one transaction.
+    pub max_batch_items: usize,
+    /// The longest collecting under load, in microseconds.
+    pub max_pace_us: u64,
+    /// Deadline of draining, in seconds.
+    pub shutdown_timeout_s: u64,
+    /// Directory with further schema versions.
+    pub schema_directory: Option<PathBuf>,
+    /// Order service: time to confirm, in milliseconds.
+    pub confirm_within_ms: i64,
+    /// Planted bug, for the project's own tests.
+    pub planted_bug: Option<String>,
+    /// librdkafka properties.
+    pub kafka: BTreeMap<String, String>,
+    /// Payment service: the simulated provider.
+    pub simulator: SimulatorConfig,
+}
+
+impl Config {
+    /// Put the sources together.
+    pub fn resolve(service: ServiceName, flags: &Flags) -> Result<Config, ConfigError> {
+        let file = match &flags.config {
+            Some(path) => read_file(path)?,
+            None => File::default(),
+        };
+        let mut simulator = file.simulator.clone().unwrap_or_default();
+        if let Some(share) = flags.simulator_decline_per_million {
+            simulator.decline_per_million = share;
+        }
+        if let Some(path) = &flags.simulator_statement {
+            simulator.statement = Some(path.clone());
+        }
+        let kafka = kafka_properties(&file.kafka, &flags.properties)?;
+        let flags = flags.clone();
+        let config = Config {
+            service: service.as_str(),
+            brokers: flags.brokers.or(file.brokers).unwrap_or_default(),
+            database_url: secret("DATABASE_URL", flags.database_url)?.or(file.database_url).unwrap_or_default(),
+            database_password: secret("DATABASE_PASSWORD", std::env::var("DATABASE_PASSWORD").ok())?,
+            schema: flags.schema.or(file.schema).unwrap_or_else(|| default_schema(service).to_owned()),
+            topic_prefix: flags.topic_prefix.or(file.topic_prefix).unwrap_or_default(),
+            instance_id: flags.instance_id.or(file.instance_id),
+            listen: flags.listen.or(file.listen).unwrap_or_else(|| default_listen(service)),
+            log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
+            log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
+            partitions: flags.partitions.or(file.partitions).unwrap_or(6),
+            replicas: flags.replicas.or(file.replicas).unwrap_or(-1),
+            max_batch_items: flags.max_batch_items.or(file.max_batch_items).unwrap_or(1000),
+            max_pace_us: flags.max_pace_us.or(file.max_pace_us).unwrap_or(10_000),
+            shutdown_timeout_s: flags.shutdown_timeout_s.or(file.shutdown_timeout_s).unwrap_or(20),
+            schema_directory: flags.schema_directory.or(file.schema_directory),
+            confirm_within_ms: flags.confirm_within_ms.or(file.confirm_within_ms).unwrap_or(60_000),
+            planted_bug: flags.planted_bug,
+            kafka,
+            simulator,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let wrong = |text: String| Err(ConfigError::Setting(text));
+        if self.brokers.is_empty() {
+            return wrong("no Kafka brokers: set KAFKA_BROKERS or --brokers, for instance localhost:9092".into());
+        }
+        if self.database_url.is_empty() {
+            return wrong(
+                "no database: set DATABASE_URL or --database-url, for instance postgres://pipeline@localhost:5432/shop"
+                    .into(),
+            );
+        }
+        if self.schema.is_empty() || self.schema.len() > 63 || self.schema.contains('\0') {
+            return wrong(format!("schema {:?}: give 1 to 63 bytes", self.schema));
+        }
+        if !self.topic_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+            return wrong(format!("topic prefix {:?}: letters, digits, '.', '_' and '-' only", self.topic_prefix));
+        }
+        if !(1..=10_000).contains(&self.partitions) {
+            return wrong(format!("partitions = {}: give 1 to 10000", self.partitions));
+        }
+        if !(1..=10_000).contains(&self.max_batch_items) {
+            return wrong(format!("max_batch_items = {}: give 1 to 10000", self.max_batch_items));
+        }
+        if !(1..=86_400_000 * 30).contains(&self.confirm_within_ms) {
+            return wrong(format!("confirm_within_ms = {}: give 1 to 30 days", self.confirm_within_ms));
+        }
+        Ok(())
+    }
+
+    /// librdkafka's configuration with the user's properties.
+    pub fn client_config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        config.set("client.id", format!("{}-worker", self.service));
+        for (key, value) in &self.kafka {
+            config.set(key, value);
+        }
+        config
+    }
+
+    /// The consumer group.
+    pub fn group(&self) -> String {
+        format!("{}{}-worker", self.topic_prefix, self.service)
+    }
+
+    /// As TOML, with every secret replaced.
+    pub fn redacted(&self) -> Result<String, ConfigError> {
+        let mut copy = self.clone();
+        copy.database_url = redact_url(&copy.database_url);
+        copy.database_password = copy.database_password.map(|_| HIDDEN.to_owned());
+        for (key, value) in &mut copy.kafka {
+            if ["password", "secret", "key.pem", "token"].iter().any(|word| key.contains(word)) || key.ends_with(".pem")
+            {
+                *value = HIDDEN.to_owned();
+            }
+        }
+        toml::to_string_pretty(&copy)
+            .map_err(|error| ConfigError::Setting(format!("the configuration cannot be shown: {error}")))
+    }
+}
+
+const HIDDEN: &str = "[redacted]";
+
+fn default_schema(service: ServiceName) -> &'static str {
+    match service {
+        ServiceName::Order => "orders",
+        ServiceName::Inventory => "inventory",
+        ServiceName::Payment => "payments",
+    }
+}
+
+fn default_listen(service: ServiceName) -> SocketAddr {
+    let port = match service {
+        ServiceName::Order => 8081,
+        ServiceName::Inventory => 8082,
+        ServiceName::Payment => 8083,
+    };
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn read_file(path: &Path) -> Result<File, ConfigError> {
+    let failed =
+        |reason: String| ConfigError::File { what: "the configuration file", path: path.display().to_string(), reason };
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    toml::from_str(&text).map_err(|error| failed(error.to_string()))
+}
+
+/// The value, or the content of the file that `<NAME>_FILE` names.
+fn secret(name: &str, value: Option<String>) -> Result<Option<String>, ConfigError> {
+    if value.is_some() {
+        return Ok(value);
+    }
+    let Ok(path) = std::env::var(format!("{name}_FILE")) else { return Ok(None) };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
+        Err(error) => Err(ConfigError::File { what: "the secret's file", path, reason: error.to_string() }),
+    }
+}
+
+/// `[kafka]` of the file, then `-X`, then the SASL password's file.
+pub fn kafka_properties(
+    table: &BTreeMap<String, toml::Value>,
+    flags: &[String],
+) -> Result<BTreeMap<String, String>, ConfigError> {
+    let mut properties = BTreeMap::new();
+    for (key, value) in table {
+        let text = match value {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(flag) => flag.to_string(),
+            toml::Value::Table(_) => {
+                return Err(ConfigError::Setting(format!(
+                    "[kafka] {key}: quote names that have a dot, as in \"{key}.x\" = 1"
+                )));
+            }
+            toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Array(_) => {
+                return Err(ConfigError::Setting(format!("[kafka] {key}: give a text, a whole number or a boolean")));
+            }
+        };
+        properties.insert(key.clone(), text);
+    }
+    for pair in flags {
+        let (key, value) =
+            pair.split_once('=').ok_or_else(|| ConfigError::Setting(format!("-X {pair}: give KEY=VALUE")))?;
+        properties.insert(key.to_owned(), value.to_owned());
+    }
+    if let Some(password) = secret("KAFKA_SASL_PASSWORD", std::env::var("KAFKA_SASL_PASSWORD").ok())? {
+        properties.insert("sasl.password".to_owned(), password);
+    }
+    Ok(properties)
+}
+
+/// The URL without its password.
+fn redact_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority.rsplit_once('@');
+    let shown = match host.map(|(user, host)| (user.split_once(':'), user, host)) {
+        Some((Some((user, _)), _, host)) => format!("{user}:{HIDDEN}@{host}"),
+        Some((None, user, host)) => format!("{user}@{host}"),
+        None => authority.to_owned(),
+    };
+    let path = path.split('&').map(|part| if part.contains("password=") { HIDDEN } else { part }).collect::<Vec<_>>();
+    format!("{scheme}://{shown}/{}", path.join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags() -> Flags {
+        Flags {
+            brokers: Some("localhost:9092".into()),
+            database_url: Some("postgres://shop:hush@db:5432/shop?sslmode=require".into()),
+            ..Flags::default()
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let mut flags = flags();
+        flags.properties = vec!["sasl.password=hush".into(), "ssl.key.pem=hush".into(), "linger.ms=5".into()];
+        let shown = Config::resolve(ServiceName::Order, &flags).unwrap().redacted().unwrap();
+        assert!(!shown.contains("hush"), "{shown}");
+        assert!(shown.contains("linger.ms") && shown.contains("postgres://shop:[redacted]@db:5432/shop"), "{shown}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let error = Config::resolve(ServiceName::Order, &Flags { brokers: None, ..flags() }).unwrap_err();
+        assert!(error.to_string().contains("KAFKA_BROKERS"), "{error}");
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let path = std::env::temp_dir().join(format!("pipeline-config-{}.toml", std::process::id()));
+        std::fs::write(&path, "schema = \"from_file\"\nlog = \"debug\"\n[kafka]\n\"linger.ms\" = 7\n").unwrap();
+        let mut flags = Flags { schema: Some("from_flag".into()), config: Some(path.clone()), ..flags() };
+        flags.properties = vec!["linger.ms=9".into()];
+        let config = Config::resolve(ServiceName::Inventory, &flags).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!((config.schema.as_str(), config.log.as_str()), ("from_flag", "debug"));
+        assert_eq!(config.kafka["linger.ms"], "9");
+    }
+
+    #[test]
+    fn an_unknown_setting_in_the_file_is_a_mistake() {
+        assert!(toml::from_str::<File>("brokerz = \"x\"").is_err());
+    }
+}

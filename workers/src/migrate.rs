@@ -1,0 +1,71 @@
+//! Creates and upgrades a service's schema: its own tables, and the outbox's and inbox' beside them.
+//!
+//! Numbered steps, each applied once, in one transaction under an advisory lock: any number of instances may start at once.
+
+use schemas::ServiceName;
+
+use crate::runtime::{Failure, quote};
+
+/// First key of the advisory lock; the second is a hash of the schema's name.
+const LOCK: i32 = 0x7368_6f70;
+
+/// The steps of a service, from version 0 upwards.
+fn steps(service: ServiceName) -> &'static [&'static str] {
+    match service {
+        ServiceName::Order => &[include_str!("../migrations/order.sql")],
+        ServiceName::Inventory => &[include_str!("../migrations/inventory.sql")],
+        ServiceName::Payment => &[include_str!("../migrations/payment.sql")],
+    }
+}
+
+/// Bring the schema to this program's version.
+pub async fn migrate(client: &mut tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), Failure> {
+    outbox::migrate(client, schema).await.map_err(Failure::of_outbox)?;
+    let quoted = quote(schema);
+    let tx = client.transaction().await?;
+    tx.execute("select pg_advisory_xact_lock ($1, hashtext ($2))", &[&LOCK, &schema]).await?;
+    tx.batch_execute(&format!(
+        "set local search_path to {quoted}; \
+         create table if not exists service_version ( \
+             version int primary key, service text not null, applied timestamptz not null default clock_timestamp ())"
+    ))
+    .await?;
+    let row = tx.query_one("select coalesce (max (version), 0), min (service) from service_version", &[]).await?;
+    let (version, owner): (i32, Option<String>) = (row.get(0), row.get(1));
+    if owner.as_deref().is_some_and(|owner| owner != service.as_str()) {
+        return Err(Failure::Halt(format!(
+            "schema {schema} belongs to the {} service; give the {service} service another one",
+            owner.unwrap_or_default()
+        )));
+    }
+    for (step, number) in steps(service).iter().zip(1_i32..).filter(|(_, number)| *number > version) {
+        tx.batch_execute(step).await?;
+        tx.execute("insert into service_version (version, service) values ($1, $2)", &[&number, &service.as_str()])
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Fails with words for a person when the schema is not at this program's version.
+pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), Failure> {
+    let wanted = i32::try_from(steps(service).len()).unwrap_or(i32::MAX);
+    let table = format!("{}.service_version", quote(schema));
+    let present: bool = client.query_one("select to_regclass ($1) is not null", &[&table]).await?.get(0);
+    let found = match present {
+        false => None,
+        true => {
+            let sql = format!("select coalesce (max (version), 0) from {table} where service = $1");
+            Some(client.query_one(&sql, &[&service.as_str()]).await?.get::<_, i32>(0))
+        }
+    };
+    match found {
+        Some(found) if found == wanted => Ok(()),
+        Some(found) if found > wanted => Err(Failure::Halt(format!(
+            "schema {schema} has version {found}, newer than this program's {wanted}; upgrade the program"
+        ))),
+        Some(_) | None => Err(Failure::Halt(format!(
+            "schema {schema} is not that of the {service} service at version {wanted}; run `{service}-worker migrate`"
+        ))),
+    }
+}

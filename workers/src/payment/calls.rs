@@ -1,0 +1,123 @@
+//! Calls to the provider that are under way in this process: concurrent, bounded, joined.
+//!
+//! The rows decide what has to be done (`store`), this only does it. Whatever is lost here (a crash, an abort after the lanes
+//! moved) is done again under the same key by whoever owns the lane then.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use schemas::{OrderId, Time};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::charge::{Answer, CallStep, Policy};
+use super::provider::{Provider, ProviderAnswer, operation_name};
+use super::{Answered, OpenCall};
+use crate::metrics;
+use crate::runtime::Lanes;
+
+/// The most calls under way at once.
+const MAX_RUNNING: usize = 1024;
+
+/// After this the answer counts as unknown, whatever the provider's client says.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The calls under way.
+pub(super) struct Calls {
+    provider: Arc<dyn Provider>,
+    policy: Policy,
+    tasks: JoinSet<Answered>,
+    running: HashMap<OrderId, Running>,
+}
+
+struct Running {
+    lane: i32,
+    tries: i32,
+    key: super::provider::IdempotencyKey,
+    task: AbortHandle,
+}
+
+impl Calls {
+    pub(super) fn new(provider: Arc<dyn Provider>, policy: Policy) -> Self {
+        Calls { provider, policy, tasks: JoinSet::new(), running: HashMap::new() }
+    }
+
+    /// Make this call, unless it is not due yet, the very same try is under way, or there is no room: then `due` finds it.
+    pub(super) fn start(&mut self, open: OpenCall, lane: i32, now: Time) {
+        let call = &open.call;
+        if call.due_at > now || self.is_full() {
+            return;
+        }
+        let same = |running: &Running| running.key == call.key() && running.tries == call.tries();
+        if self.running.get(&call.order_id).is_some_and(same) {
+            return;
+        }
+        let (provider, step) = (self.provider.clone(), call.step(now, &self.policy));
+        let (order_id, key, tries) = (call.order_id.clone(), call.key(), call.tries());
+        let task = self.tasks.spawn(async move {
+            let request = open.call.request();
+            let asked = match step {
+                CallStep::Execute => provider.execute(&request),
+                CallStep::LookUp => provider.look_up(&request),
+            };
+            let answer = match tokio::time::timeout(CALL_TIMEOUT, asked).await {
+                Ok(answer) => answer,
+                Err(_) => ProviderAnswer::Unknown { detail: format!("no answer within {CALL_TIMEOUT:?}") },
+            };
+            metrics::provider_call(operation_name(open.call.operation), answer_name(&answer));
+            Answered { answer: Answer::to(&open.call, step, answer), lane, cause: open.cause }
+        });
+        self.running.insert(order_id, Running { lane, tries, key, task });
+    }
+
+    /// The next answer; waits for ever while no call is under way.
+    pub(super) async fn next(&mut self) -> Answered {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(answered)) => {
+                    let answer = &answered.answer;
+                    let is_this = |running: &Running| running.key == answer.key && running.tries == answer.tries;
+                    if self.running.get(&answer.order_id).is_some_and(is_this) {
+                        self.running.remove(&answer.order_id);
+                    }
+                    return answered;
+                }
+                Some(Err(error)) if error.is_cancelled() => {}
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a call to the provider ended without an answer; it will be made again");
+                    self.running.retain(|_, running| !running.task.is_finished());
+                }
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Give up the calls of lanes that are not ours any more.
+    pub(super) fn keep(&mut self, lanes: &Lanes) {
+        self.running.retain(|_, running| {
+            let is_kept = lanes.contains(&running.lane);
+            if !is_kept {
+                running.task.abort();
+            }
+            is_kept
+        });
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.running.len() >= MAX_RUNNING
+    }
+
+    pub(super) fn observe(&self) {
+        metrics::provider_open(self.running.len());
+    }
+}
+
+fn answer_name(answer: &ProviderAnswer) -> &'static str {
+    match answer {
+        ProviderAnswer::Succeeded { .. } => "succeeded",
+        ProviderAnswer::Refused { .. } => "refused",
+        ProviderAnswer::Unknown { .. } => "unknown",
+        ProviderAnswer::RetryLater { .. } => "retry_later",
+        ProviderAnswer::NotFound => "not_found",
+    }
+}

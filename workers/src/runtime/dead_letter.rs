@@ -1,0 +1,120 @@
+//! A record that cannot be taken, as it goes to `<topic>-dlt`: its bytes and headers untouched, the cause in further headers.
+//!
+//! Header names and number formats are those of Spring Kafka's DeadLetterPublishingRecoverer (numbers big-endian), so that
+//! existing tools read them: <https://docs.spring.io/spring-kafka/reference/kafka/annotation-error-handling.html>.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use outbox::{Kind, OutboxMessage, Target};
+use schemas::{ServiceName, TopicName, message_id};
+
+/// The room that headers of ours need, in bytes; a dead-letter topic takes 64 KiB more than its source.
+const HEADER_ROOM_BYTES: usize = 16 * 1024;
+
+/// A record with the reason why it cannot be taken.
+#[derive(Debug, Clone)]
+pub(crate) struct DeadLetter {
+    pub(crate) topic: TopicName,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) payload: Option<Vec<u8>>,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+    pub(crate) cause: DeadCause,
+    pub(crate) detail: String,
+}
+
+/// The kinds of records that go to the dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DeadCause {
+    /// Unframed, unknown schema, undecodable, trailing bytes, wrong type for the topic.
+    Undecodable,
+    /// No key, or a key that is not the id in the body.
+    Key,
+    /// On a topic that only a service writes, without that service's position.
+    Unpositioned,
+    /// Decodable, but the database refuses what follows from it.
+    Refused,
+}
+
+impl DeadCause {
+    /// As a metric label and in the `kafka_dlt-exception-fqcn` header.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            DeadCause::Undecodable => "undecodable",
+            DeadCause::Key => "key",
+            DeadCause::Unpositioned => "unpositioned",
+            DeadCause::Refused => "refused",
+        }
+    }
+}
+
+impl DeadLetter {
+    /// The row for the outbox. A record too large even for the dead-letter topic loses its body, and says so.
+    pub(crate) fn into_message(
+        self,
+        service: ServiceName,
+        prefix: &str,
+        group: &str,
+        now: Timestamp,
+        limit_bytes: usize,
+    ) -> OutboxMessage {
+        let id = message_id::of_input(service, self.topic.as_str(), self.partition, self.offset, 0);
+        let size = self.size_bytes();
+        let mut ours = self.cause_headers(prefix, group);
+        let fits = size + HEADER_ROOM_BYTES <= limit_bytes;
+        let (key, payload, mut headers) = if fits {
+            (self.key.map(Bytes::from), self.payload.map(Bytes::from), self.headers)
+        } else {
+            let digest = sha256_hex(self.payload.as_deref().unwrap_or_default());
+            ours.push(("kafka_dlt-original-size".into(), Some(size.to_string().into_bytes())));
+            ours.push(("kafka_dlt-original-sha256".into(), Some(digest.into_bytes())));
+            (self.key.filter(|key| key.len() < HEADER_ROOM_BYTES / 4).map(Bytes::from), None, Vec::new())
+        };
+        headers.append(&mut ours);
+        OutboxMessage {
+            topic: format!("{prefix}{}", self.topic.dead_letter()).into(),
+            partition: Target::Given(self.partition),
+            id,
+            kind: Kind::Raw,
+            key,
+            payload,
+            time: now,
+            headers,
+        }
+    }
+
+    fn size_bytes(&self) -> usize {
+        let headers: usize =
+            self.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len) + 8).sum();
+        headers + self.key.as_ref().map_or(0, Vec::len) + self.payload.as_ref().map_or(0, Vec::len)
+    }
+
+    fn cause_headers(&self, prefix: &str, group: &str) -> Vec<(String, Option<Vec<u8>>)> {
+        let topic = format!("{prefix}{}", self.topic.as_str());
+        [
+            ("kafka_dlt-original-topic", topic.into_bytes()),
+            ("kafka_dlt-original-partition", self.partition.to_be_bytes().to_vec()),
+            ("kafka_dlt-original-offset", self.offset.to_be_bytes().to_vec()),
+            ("kafka_dlt-original-timestamp", self.timestamp_ms.to_be_bytes().to_vec()),
+            ("kafka_dlt-original-timestamp-type", b"CreateTime".to_vec()),
+            ("kafka_dlt-original-consumer-group", group.as_bytes().to_vec()),
+            ("kafka_dlt-exception-fqcn", self.cause.as_str().as_bytes().to_vec()),
+            ("kafka_dlt-exception-message", self.detail.clone().into_bytes()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), Some(value)))
+        .collect()
+    }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    use std::fmt::Write;
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,284 @@
+//! Drives one service: rebalances, batches, bisection of what cannot be saved, holds, timers, shutdown.
+//!
+//! One task, one loop. Everything that can wait has a time-out; what cannot be taken is held or sent to the dead letters,
+//! and the rest goes on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use outbox::Outbox;
+use outbox::inbox::Inbox;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::Consumer as _;
+use schemas::Codec;
+use tokio::sync::watch;
+
+use super::assignment::Watermarks;
+use super::connection::Database;
+use super::consumer::{self, Consumer, Notes};
+use super::dead_letter::DeadCause;
+use super::emitter::TopicNames;
+use super::failure::Failure;
+use super::feed::{Feed, FeedId};
+use super::gather::{Gatherer, Stop};
+use super::item::{Item, Work};
+use super::pace::{Pace, PaceConfig};
+use super::process::{Done, Processor};
+use super::service::Service;
+use super::timers::{Due, Periods};
+use crate::health::Health;
+use crate::metrics;
+
+/// How long to wait for something to do before looking after rebalances and timers.
+const IDLE: Duration = Duration::from_millis(50);
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(50);
+pub(super) const RETRY_LONGEST: Duration = Duration::from_secs(2);
+
+/// Why an engine ended other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Halted(pub String);
+
+/// What an engine needs besides its service.
+pub struct EngineConfig {
+    /// librdkafka properties of the user.
+    pub kafka: ClientConfig,
+    /// Consumer group.
+    pub group: String,
+    /// In front of every topic name.
+    pub topic_prefix: String,
+    /// The most items of a lane transaction.
+    pub max_batch_items: usize,
+    /// The longest interval between two transactions under load, in microseconds.
+    pub max_pace_us: u64,
+    /// The largest record that a dead-letter topic takes.
+    pub dead_letter_limit_bytes: usize,
+    /// The service's database.
+    pub database: Database,
+    /// Its outbox.
+    pub outbox: Outbox,
+    /// Its inbox.
+    pub inbox: Inbox,
+    /// Encodes and decodes.
+    pub codec: Arc<Codec>,
+    /// What the health endpoints tell.
+    pub health: Health,
+    /// Turns true when the process is to end.
+    pub shutdown: watch::Receiver<bool>,
+}
+
+/// A service in its consumer group.
+pub struct Engine<S: Service> {
+    pub(super) service: S,
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) notes: Notes,
+    pub(super) feeds: HashMap<FeedId, Feed>,
+    pub(super) low: HashMap<FeedId, Watermarks>,
+    pub(super) processor: Processor<S>,
+    pub(super) pace: Pace,
+    pub(super) max_batch_items: usize,
+    pub(super) health: Health,
+    shutdown: watch::Receiver<bool>,
+    pub(super) due: Option<Due<S::Signal>>,
+    pub(super) last: Periods,
+}
+
+impl<S: Service> Engine<S> {
+    /// Join the group; nothing is fetched before `run`.
+    pub fn new(service: S, config: EngineConfig) -> Result<Self, Halted> {
+        let topics = TopicNames::new(&config.topic_prefix);
+        let names: Vec<_> = S::INPUTS.iter().map(|topic| topics.full(*topic)).collect();
+        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
+        let (consumer, notes) = consumer::subscribe(&config.kafka, &config.group, &names)
+            .map_err(|error| Halted(format!("cannot join the group {}: {error}", config.group)))?;
+        let now = Instant::now();
+        let pace = PaceConfig { max_us: config.max_pace_us, full_rate_per_s: 6_000, idle_rate_per_s: 300 };
+        Ok(Engine {
+            service,
+            consumer: Arc::new(consumer),
+            notes,
+            feeds: HashMap::new(),
+            low: HashMap::new(),
+            processor: Processor::new(
+                config.database,
+                config.outbox,
+                config.inbox,
+                config.codec,
+                topics,
+                (config.topic_prefix, config.group),
+                config.dead_letter_limit_bytes,
+            ),
+            pace: Pace::new(pace, now),
+            max_batch_items: config.max_batch_items,
+            health: config.health,
+            shutdown: config.shutdown,
+            due: None,
+            last: Periods { timers: now, holds: now, observe: now },
+        })
+    }
+
+    /// Work until asked to stop; then commit the group's offsets and leave.
+    pub async fn run(mut self) -> Result<(), Halted> {
+        let result = loop {
+            if self.is_stopping() {
+                break Ok(());
+            }
+            self.health.alive();
+            // A turn is short: it waits at most `IDLE` for work, and a batch is bounded.
+            if let Err(failure) = self.turn().await {
+                break Err(Halted(failure.to_string()));
+            }
+        };
+        let consumer = self.consumer;
+        // Closing blocks until the group has heard of it.
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Err(error) = consumer.commit_consumer_state(rdkafka::consumer::CommitMode::Sync) {
+                tracing::debug!(%error, "the group's offsets were not committed; positions are in the database");
+            }
+            drop(consumer);
+        });
+        if tokio::time::timeout(Duration::from_secs(5), closed).await.is_err() {
+            tracing::warn!("the consumer did not close within 5 s");
+        }
+        result
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+
+    /// One turn of the loop. Only what must end the process is an error.
+    async fn turn(&mut self) -> Result<(), Failure> {
+        if let Some(note) = self.notes.take() {
+            self.own(note).await?;
+        }
+        self.periodic().await?;
+        let gatherer = Gatherer {
+            consumer: &self.consumer,
+            codec: &self.processor.codec,
+            topics: &self.processor.topics,
+            service: &mut self.service,
+            feeds: &mut self.feeds,
+            max_items: self.max_batch_items,
+            idle: IDLE,
+        };
+        let mut gathered = gatherer.gather(&self.pace).await;
+        for error in gathered.errors {
+            tracing::warn!(%error, "the Kafka client reports an error");
+            self.check_ranges().await?;
+        }
+        gathered.items.append(&mut self.due_items());
+        if !gathered.items.is_empty() {
+            self.pace.started(gathered.items.len(), Instant::now());
+            self.process(gathered.items).await?;
+        }
+        if !gathered.stops.is_empty() {
+            self.stop_feeds(gathered.stops).await?;
+        }
+        Ok(())
+    }
+
+    /// Commit these items, in parts where they cannot be committed together.
+    async fn process(&mut self, items: Vec<Item<S::Signal>>) -> Result<(), Failure> {
+        let mut parts = vec![items];
+        let mut backoff = RETRY_FIRST;
+        while let Some(mut part) = parts.pop() {
+            // A signal survives a hold of its lane's feed; a record does not: it will be fetched again.
+            part.retain(|item| self.feeds.get(&item.feed).is_some_and(|feed| feed.fetching || item.progress.is_none()));
+            if part.is_empty() {
+                continue;
+            }
+            if self.is_stopping() && backoff > RETRY_FIRST {
+                return Ok(());
+            }
+            let now = crate::clock::now();
+            match self.processor.attempt(&self.service, &self.feeds, &part, now).await {
+                Ok(done) => {
+                    self.committed(done, part.len());
+                    backoff = RETRY_FIRST;
+                }
+                Err(failure) => {
+                    metrics::retry(S::NAME.as_str(), failure_kind(&failure));
+                    match failure {
+                        Failure::Halt(reason) => return Err(Failure::Halt(reason)),
+                        Failure::Moved(moved) => {
+                            parts.push(part);
+                            for part in &mut parts {
+                                part.retain(|item| item.progress.is_none() || !moved.contains(&item.feed));
+                            }
+                            self.reload(&moved).await?;
+                        }
+                        Failure::Retry(reason) => {
+                            tracing::warn!(%reason, items = part.len(), "a batch was rolled back and is tried again");
+                            self.health.database(Err(&reason));
+                            tokio::time::sleep(backoff).await;
+                            backoff = (backoff * 2).min(RETRY_LONGEST);
+                            parts.push(part);
+                        }
+                        Failure::Poison(reason) => self.bisect(part, reason, &mut parts).await?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Halve what cannot be committed; the single culprit is held, or goes to the dead letters when a stranger sent it.
+    async fn bisect(
+        &mut self,
+        mut part: Vec<Item<S::Signal>>,
+        reason: String,
+        parts: &mut Vec<Vec<Item<S::Signal>>>,
+    ) -> Result<(), Failure> {
+        if part.len() > 1 {
+            let second = part.split_off(part.len() / 2);
+            parts.push(second);
+            parts.push(part);
+            return Ok(());
+        }
+        let Some(mut item) = part.pop() else { return Ok(()) };
+        match (item.raw.take(), item.progress) {
+            (Some(mut letter), _) => {
+                tracing::error!(feed = %item.feed, %reason, "a record cannot be saved; it goes to the dead letters");
+                letter.cause = DeadCause::Refused;
+                letter.detail = schemas::limits::detail(&reason);
+                item.work = Work::DeadLetter(letter);
+                parts.push(vec![item]);
+            }
+            (None, Some(progress)) => {
+                self.stop_feeds(vec![Stop { feed: item.feed, offset: progress.offset, hold: Some(reason) }]).await?;
+            }
+            (None, None) => tracing::error!(feed = %item.feed, %reason, "a signal cannot be saved; it will come again"),
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, done: Done<S::FollowUp>, items: usize) {
+        for (id, next_offset, cursor) in done.feeds {
+            if let Some(feed) = self.feeds.get_mut(&id) {
+                feed.committed(next_offset, cursor);
+                let topic = self.processor.topics.full(id.topic);
+                // Only for people's lag tools: the row decides where to resume.
+                if let Err(error) = self.consumer.store_offset(&topic, id.partition, next_offset - 1) {
+                    tracing::debug!(%error, feed = %id, "the group's offset was not stored");
+                }
+            }
+        }
+        for ((kind, outcome), count) in done.counts {
+            metrics::messages(S::NAME.as_str(), kind, outcome, count);
+        }
+        metrics::batch(S::NAME.as_str(), u32::try_from(items).unwrap_or(u32::MAX), done.process, done.commit);
+        self.health.database(Ok(()));
+        self.service.committed(done.follow_up);
+    }
+}
+
+fn failure_kind(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::Retry(_) => "retry",
+        Failure::Moved(_) => "moved",
+        Failure::Poison(_) => "poison",
+        Failure::Halt(_) => "halt",
+    }
+}

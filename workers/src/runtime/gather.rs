@@ -1,0 +1,131 @@
+//! Forms a batch: waits for something to do, lets more collect as the pace says, and takes it.
+//!
+//! Bounded by `max_items` and by the time the pace allows. What makes a feed stop (a gap, a hold) ends up in `stops`.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use schemas::Codec;
+
+use super::consumer::Consumer;
+use super::emitter::TopicNames;
+use super::feed::{Feed, FeedId};
+use super::intake::{Verdict, judge_record};
+use super::item::{Body, Item, Work};
+use super::pace::Pace;
+use super::service::Service;
+
+/// What was taken.
+pub(crate) struct Gathered<S> {
+    pub(crate) items: Vec<Item<S>>,
+    /// Feeds that cannot go on, in the order found.
+    pub(crate) stops: Vec<Stop>,
+    /// Records of feeds that are not ours any more were seen, or the client reported an error.
+    pub(crate) errors: Vec<KafkaError>,
+}
+
+/// A feed that cannot go on.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) feed: FeedId,
+    pub(crate) offset: i64,
+    /// `None`: a gap; the log is read again first.
+    pub(crate) hold: Option<String>,
+}
+
+/// What a gathering works with.
+pub(crate) struct Gatherer<'e, S: Service> {
+    pub(crate) consumer: &'e Consumer,
+    pub(crate) codec: &'e Codec,
+    pub(crate) topics: &'e TopicNames,
+    pub(crate) service: &'e mut S,
+    pub(crate) feeds: &'e mut HashMap<FeedId, Feed>,
+    pub(crate) max_items: usize,
+    /// How long to wait for the first item.
+    pub(crate) idle: Duration,
+}
+
+impl<S: Service> Gatherer<'_, S> {
+    /// Wait for something, then take what is there. Empty after `idle`, or when a rebalance was noted.
+    pub(crate) async fn gather(mut self, pace: &Pace) -> Gathered<S::Signal> {
+        let mut gathered = Gathered { items: Vec::new(), stops: Vec::new(), errors: Vec::new() };
+        let mut stopped = HashSet::new();
+        if !self.first(&mut gathered, &mut stopped).await {
+            return gathered;
+        }
+        self.drain(&mut gathered, &mut stopped);
+        let start = pace.next_start();
+        while gathered.items.len() < self.max_items && gathered.stops.is_empty() && Instant::now() < start {
+            let left = start.saturating_duration_since(Instant::now());
+            // One sleep for the rest of the interval, not a wake-up per record: the queue collects meanwhile.
+            tokio::time::sleep(left).await;
+            self.drain(&mut gathered, &mut stopped);
+        }
+        gathered
+    }
+
+    async fn first(&mut self, gathered: &mut Gathered<S::Signal>, stopped: &mut HashSet<FeedId>) -> bool {
+        let saturated = self.service.is_saturated();
+        let consumer = self.consumer;
+        let deadline = tokio::time::sleep(self.idle);
+        tokio::select! {
+            signal = self.service.signal() => gathered.items.push(signal_item::<S>(signal)),
+            received = consumer.recv(), if !saturated => self.take(received, gathered, stopped),
+            () = deadline => return false,
+        }
+        true
+    }
+
+    /// Take everything that needs no waiting.
+    fn drain(&mut self, gathered: &mut Gathered<S::Signal>, stopped: &mut HashSet<FeedId>) {
+        while gathered.items.len() < self.max_items {
+            match self.service.signal().now_or_never() {
+                Some(signal) => gathered.items.push(signal_item::<S>(signal)),
+                None => break,
+            }
+        }
+        let consumer = self.consumer;
+        let mut taken = gathered.items.len();
+        while taken < self.max_items && !self.service.is_saturated() {
+            match consumer.recv().now_or_never() {
+                Some(received) => self.take(received, gathered, stopped),
+                None => break,
+            }
+            taken += 1;
+        }
+    }
+
+    fn take(
+        &mut self,
+        received: Result<BorrowedMessage<'_>, KafkaError>,
+        gathered: &mut Gathered<S::Signal>,
+        stopped: &mut HashSet<FeedId>,
+    ) {
+        let message = match received {
+            Ok(message) => message,
+            Err(error) => return gathered.errors.push(error),
+        };
+        let Some(topic) = self.topics.find(message.topic()) else { return };
+        let id = FeedId { topic, partition: message.partition() };
+        // A record of a feed that was taken away, or that stopped in this very batch.
+        let Some(feed) = self.feeds.get_mut(&id).filter(|feed| feed.fetching && !stopped.contains(&id)) else { return };
+        let hold = match judge_record::<S>(self.codec, id, feed, &message) {
+            Verdict::Take(item) => return gathered.items.push(item),
+            Verdict::Ignore => return,
+            Verdict::Reread => None,
+            Verdict::Hold(reason) => Some(reason),
+        };
+        stopped.insert(id);
+        gathered.stops.push(Stop { feed: id, offset: message.offset(), hold });
+    }
+}
+
+/// A signal belongs to its lane's first feed.
+pub(crate) fn signal_item<S: Service>(signal: S::Signal) -> Item<S::Signal> {
+    let feed = FeedId { topic: S::INPUTS[0], partition: S::lane_of(&signal) };
+    let cause = S::cause_of(&signal);
+    Item { feed, progress: None, work: Work::Decide(Body::Signal(signal)), raw: None, cause }
+}

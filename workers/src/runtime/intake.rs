@@ -1,0 +1,217 @@
+//! Judges one record: decide, skip, dead letter, or hold.
+//!
+//! The table of DESIGN "What becomes of bad input" in code. What a stranger sent never blocks; what one of our own services sent
+//! is never dropped. No I/O; the only state is the feed's gathered position.
+
+use outbox::inbox::{Cursor, Delivery, judge};
+use outbox::position::{POSITION_HEADER as HEADER, Position};
+use rdkafka::message::{BorrowedMessage, Headers, Message as _};
+use schemas::Codec;
+
+use super::dead_letter::{DeadCause, DeadLetter};
+use super::emitter::is_trace_parent;
+use super::feed::{Feed, FeedId, Reread};
+use super::item::{Body, Cause, Item, Progress, Skip, Work};
+use super::service::Service;
+
+/// What becomes of a record.
+#[derive(Debug)]
+pub(crate) enum Verdict<S> {
+    /// It is part of the batch.
+    Take(Item<S>),
+    /// It was gathered before (the consumer was set back).
+    Ignore,
+    /// A sequence is missing before it: read the log again from its start.
+    Reread,
+    /// It cannot be taken and must not be dropped.
+    Hold(String),
+}
+
+/// The headers that a judgement needs.
+#[derive(Default)]
+struct Envelope<'m> {
+    position: Option<&'m [u8]>,
+    ce_id: Option<&'m [u8]>,
+    ce_type: Option<&'m [u8]>,
+    trace_parent: Option<&'m [u8]>,
+}
+
+impl<'m> Envelope<'m> {
+    fn of(message: &'m BorrowedMessage<'_>) -> Self {
+        let mut envelope = Envelope::default();
+        if let Some(headers) = message.headers() {
+            for header in headers.iter() {
+                match header.key {
+                    // The last one is the relay's own: a dead letter's original headers stand before it.
+                    HEADER => envelope.position = header.value,
+                    "ce_id" => envelope.ce_id = header.value,
+                    "ce_type" => envelope.ce_type = header.value,
+                    "traceparent" => envelope.trace_parent = header.value,
+                    _ => {}
+                }
+            }
+        }
+        envelope
+    }
+
+    fn cause(&self) -> Cause {
+        let text = |bytes: Option<&[u8]>| bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
+        Cause {
+            id: text(self.ce_id).filter(|id| id.len() <= 256),
+            trace_parent: text(self.trace_parent).filter(|trace| is_trace_parent(trace)),
+        }
+    }
+}
+
+/// Judge a record of this feed.
+pub(crate) fn judge_record<S: Service>(
+    codec: &Codec,
+    id: FeedId,
+    feed: &mut Feed,
+    message: &BorrowedMessage<'_>,
+) -> Verdict<S::Signal> {
+    let offset = message.offset();
+    if feed.rereading.is_none() && offset < feed.gathered_offset {
+        return Verdict::Ignore;
+    }
+    let envelope = Envelope::of(message);
+    let verdict = match id.topic.written_by() {
+        None => foreign::<S>(codec, id, message, &envelope),
+        Some(writer) => match envelope.position.map(Position::parse) {
+            Some(Ok(position)) if position.source == writer.source() => {
+                own::<S>(codec, id, feed, message, &envelope, &position)
+            }
+            Some(Ok(_) | Err(_)) | None => {
+                let detail = format!("no {HEADER} header of {}, the only writer of this topic", writer.source());
+                dead::<S>(id, message, &envelope, DeadCause::Unpositioned, detail)
+            }
+        },
+    };
+    if let Verdict::Take(item) = &verdict {
+        feed.gathered_offset = feed.gathered_offset.max(offset + 1);
+        if let Some(cursor) = item.progress.and_then(|progress| progress.cursor) {
+            feed.gathered = Some(cursor);
+        }
+        if feed.rereading.is_some_and(|reread| offset >= reread.until) {
+            feed.rereading = None;
+        }
+    }
+    verdict
+}
+
+/// A record on a topic that anyone writes.
+fn foreign<S: Service>(
+    codec: &Codec,
+    id: FeedId,
+    message: &BorrowedMessage<'_>,
+    envelope: &Envelope<'_>,
+) -> Verdict<S::Signal> {
+    let Some(key) = message.key().filter(|key| !key.is_empty()) else {
+        return dead::<S>(id, message, envelope, DeadCause::Key, "the record has no key".into());
+    };
+    let Some(payload) = message.payload() else {
+        return dead::<S>(id, message, envelope, DeadCause::Undecodable, "the record has no value".into());
+    };
+    match codec.decode(id.topic, payload) {
+        Err(error) => dead::<S>(id, message, envelope, DeadCause::Undecodable, error.to_string()),
+        Ok(decoded) if decoded.key().as_bytes() != key => {
+            let detail = format!("the key differs from the id in the body, {:?}", decoded.key());
+            dead::<S>(id, message, envelope, DeadCause::Key, detail)
+        }
+        Ok(decoded) => Verdict::Take(Item {
+            feed: id,
+            progress: Some(Progress { offset: message.offset(), cursor: None }),
+            work: Work::Decide(Body::Message(decoded)),
+            raw: Some(Box::new(raw(id, message, DeadCause::Refused, String::new()))),
+            cause: envelope.cause(),
+        }),
+    }
+}
+
+/// A record with the position of the topic's own writer.
+fn own<S: Service>(
+    codec: &Codec,
+    id: FeedId,
+    feed: &Feed,
+    message: &BorrowedMessage<'_>,
+    envelope: &Envelope<'_>,
+    position: &Position,
+) -> Verdict<S::Signal> {
+    let offset = message.offset();
+    let take = |work, cursor| {
+        let progress = Some(Progress { offset, cursor });
+        Verdict::Take(Item { feed: id, progress, work, raw: None, cause: envelope.cause() })
+    };
+    match judge(feed.gathered, position, feed.log_start) {
+        Delivery::Next => {}
+        Delivery::Duplicate => return take(Work::Skip(Skip::Duplicate), None),
+        Delivery::Stale => return take(Work::Skip(Skip::Stale), None),
+        missing @ (Delivery::Gap { .. } | Delivery::EpochNotAtFirst { .. }) => {
+            return match feed.rereading {
+                None => Verdict::Reread,
+                Some(Reread { until }) if offset < until => take(Work::Skip(Skip::Duplicate), None),
+                Some(_) => {
+                    Verdict::Hold(format!("the record at offset {offset} says {position}, but {}", missing_of(missing)))
+                }
+            };
+        }
+    }
+    let cursor = Some(Cursor { epoch: position.epoch, sequence: position.sequence });
+    let named = envelope.ce_type.and_then(|name| std::str::from_utf8(name).ok());
+    let payload = message.payload().unwrap_or_default();
+    if named.or_else(|| codec.type_of(payload)).is_some_and(|name| !S::handles(name)) {
+        return take(Work::Skip(Skip::Unhandled), cursor);
+    }
+    match codec.decode(id.topic, payload) {
+        Ok(decoded) if message.key() == Some(decoded.key().as_bytes()) => {
+            take(Work::Decide(Body::Message(decoded)), cursor)
+        }
+        Ok(decoded) => Verdict::Hold(format!("the record at offset {offset} has another key than {:?}", decoded.key())),
+        Err(error) => {
+            Verdict::Hold(format!("the record at offset {offset} of {} cannot be read: {error}", position.source))
+        }
+    }
+}
+
+/// What should have come instead.
+fn missing_of(delivery: Delivery) -> String {
+    match delivery {
+        Delivery::Gap { expected } => format!("sequence {expected} never came"),
+        Delivery::EpochNotAtFirst { first } => format!("its epoch's first sequence, {first}, never came"),
+        Delivery::Next | Delivery::Duplicate | Delivery::Stale => String::new(),
+    }
+}
+
+fn dead<S: Service>(
+    id: FeedId,
+    message: &BorrowedMessage<'_>,
+    envelope: &Envelope<'_>,
+    cause: DeadCause,
+    detail: String,
+) -> Verdict<S::Signal> {
+    Verdict::Take(Item {
+        feed: id,
+        progress: Some(Progress { offset: message.offset(), cursor: None }),
+        work: Work::DeadLetter(Box::new(raw(id, message, cause, detail))),
+        raw: None,
+        cause: envelope.cause(),
+    })
+}
+
+/// The record's bytes, to be kept.
+fn raw(id: FeedId, message: &BorrowedMessage<'_>, cause: DeadCause, detail: String) -> DeadLetter {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+    });
+    DeadLetter {
+        topic: id.topic,
+        partition: id.partition,
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+        key: message.key().map(<[u8]>::to_vec),
+        payload: message.payload().map(<[u8]>::to_vec),
+        headers,
+        cause,
+        detail: schemas::limits::detail(&detail),
+    }
+}

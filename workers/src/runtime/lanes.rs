@@ -1,0 +1,195 @@
+//! Lanes come and go, stop and go on: assignment, holds, gaps, offsets outside the log.
+//!
+//! Each change ends in setting the consumer to absolute offsets; records that it fetched before come again.
+
+use std::time::Instant;
+
+use super::assignment::{self, lanes_of};
+use super::consumer::Ownership;
+use super::engine::{Engine, RETRY_FIRST, RETRY_LONGEST};
+use super::failure::Failure;
+use super::feed::{FeedId, Hold, Reread};
+use super::gather::Stop;
+use super::service::{Lanes, Service};
+use crate::metrics;
+
+impl<S: Service> Engine<S> {
+    /// Lanes come and go.
+    pub(super) async fn own(&mut self, note: Ownership) -> Result<(), Failure> {
+        self.due = None;
+        let ids: Vec<FeedId> = match note {
+            Ownership::Revoked => Vec::new(),
+            Ownership::Assigned(list) => list
+                .iter()
+                .filter_map(|(topic, partition)| {
+                    Some(FeedId { topic: self.processor.topics.find(topic)?, partition: *partition })
+                })
+                .collect(),
+        };
+        self.feeds.clear();
+        let lanes = lanes_of(&ids);
+        let mut backoff = RETRY_FIRST;
+        loop {
+            if self.is_stopping() {
+                return Ok(());
+            }
+            match self.load(&ids, &lanes).await {
+                Ok(()) => break,
+                Err(Failure::Retry(reason)) => {
+                    tracing::warn!(%reason, "the lanes' positions cannot be loaded yet");
+                    self.health.database(Err(&reason));
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(RETRY_LONGEST);
+                }
+                Err(failure) => return Err(failure),
+            }
+            self.health.alive();
+        }
+        tracing::info!(service = S::NAME.as_str(), lanes = ?lanes, "lanes assigned");
+        metrics::lanes(S::NAME.as_str(), lanes.len());
+        self.health.assigned(&lanes);
+        self.report_holds();
+        Ok(())
+    }
+
+    async fn load(&mut self, ids: &[FeedId], lanes: &Lanes) -> Result<(), Failure> {
+        let processor = &self.processor;
+        self.feeds =
+            assignment::load(&processor.database, &processor.inbox, &self.consumer, &processor.topics, ids).await?;
+        let client = processor.database.client().await?;
+        self.service.assigned(&client, lanes).await?;
+        if !ids.is_empty() {
+            self.fetch()?;
+        }
+        self.health.database(Ok(()));
+        Ok(())
+    }
+
+    fn fetch(&mut self) -> Result<(), Failure> {
+        assignment::fetch(&self.consumer, &self.processor.topics, &self.feeds, &self.low)
+            .map_err(|error| Failure::Retry(format!("the consumer cannot be set to its offsets: {error}")))
+    }
+
+    /// Another instance moved these feeds on: take their rows' values and fetch from there.
+    pub(super) async fn reload(&mut self, moved: &[FeedId]) -> Result<(), Failure> {
+        tracing::info!(?moved, "another instance has moved these feeds on");
+        let processor = &self.processor;
+        match assignment::load(&processor.database, &processor.inbox, &self.consumer, &processor.topics, moved).await {
+            Ok(fresh) => {
+                for (id, feed) in fresh {
+                    self.feeds.insert(id, feed);
+                }
+                self.refetch()
+            }
+            Err(Failure::Retry(reason)) => {
+                // Without their rows these feeds may not go on; the next hold check tries again.
+                for id in moved {
+                    self.hold(*id, 0, reason.clone());
+                }
+                self.refetch()
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Set the consumer anew. Feeds not in this batch lose nothing: records fetched ahead come again.
+    fn refetch(&mut self) -> Result<(), Failure> {
+        for feed in self.feeds.values_mut() {
+            feed.rewind();
+        }
+        self.fetch()
+    }
+
+    /// Gaps and holds found in a batch.
+    pub(super) async fn stop_feeds(&mut self, stops: Vec<Stop>) -> Result<(), Failure> {
+        let gaps: Vec<FeedId> = stops.iter().filter(|stop| stop.hold.is_none()).map(|stop| stop.feed).collect();
+        if !gaps.is_empty() {
+            let marks = assignment::watermarks(&self.consumer, &self.processor.topics, gaps).await;
+            self.low.extend(marks.unwrap_or_default());
+        }
+        for Stop { feed, offset, hold } in stops {
+            match hold {
+                Some(reason) => self.hold(feed, offset, reason),
+                None => {
+                    tracing::warn!(%feed, offset, "a sequence is missing; the log is read again from its start");
+                    if let Some(feed) = self.feeds.get_mut(&feed) {
+                        feed.rereading = Some(Reread { until: offset });
+                    }
+                }
+            }
+        }
+        self.report_holds();
+        self.refetch()
+    }
+
+    pub(super) fn hold(&mut self, id: FeedId, offset: i64, reason: String) {
+        let Some(feed) = self.feeds.get_mut(&id) else { return };
+        feed.fetching = false;
+        feed.rereading = None;
+        match &mut feed.hold {
+            Some(hold) if hold.offset == offset => hold.reason = reason,
+            _ => {
+                tracing::error!(feed = %id, offset, %reason, "this partition is held until a person acts");
+                feed.hold = Some(Hold { offset, reason, since: Instant::now() });
+            }
+        }
+    }
+
+    pub(super) fn report_holds(&self) {
+        let held: Vec<String> = self
+            .feeds
+            .iter()
+            .filter_map(|(id, feed)| {
+                let hold = feed.hold.as_ref()?;
+                Some(format!(
+                    "{id} at offset {} for {} s: {}",
+                    hold.offset,
+                    hold.since.elapsed().as_secs(),
+                    hold.reason
+                ))
+            })
+            .collect();
+        metrics::held(S::NAME.as_str(), held.len());
+        self.health.held(held);
+    }
+
+    /// A held feed is tried again from its row's values: `accept-gap` may have moved it, or a newer binary reads the record.
+    pub(super) async fn retry_holds(&mut self) -> Result<(), Failure> {
+        let held: Vec<FeedId> = self.feeds.iter().filter(|(_, feed)| feed.hold.is_some()).map(|(id, _)| *id).collect();
+        if held.is_empty() {
+            return Ok(());
+        }
+        let processor = &self.processor;
+        match assignment::load(&processor.database, &processor.inbox, &self.consumer, &processor.topics, &held).await {
+            Ok(fresh) => {
+                for (id, mut feed) in fresh {
+                    feed.hold = self.feeds.remove(&id).and_then(|old| old.hold);
+                    self.feeds.insert(id, feed);
+                }
+                self.report_holds();
+                self.refetch()
+            }
+            Err(failure) => self.tolerate(failure, "held partitions"),
+        }
+    }
+
+    /// After a client error: feeds whose offset is outside the log are held (the topic was truncated or made anew).
+    pub(super) async fn check_ranges(&mut self) -> Result<(), Failure> {
+        let ids: Vec<FeedId> = self.feeds.iter().filter(|(_, feed)| feed.fetching).map(|(id, _)| *id).collect();
+        let Ok(marks) = assignment::watermarks(&self.consumer, &self.processor.topics, ids).await else {
+            return Ok(());
+        };
+        let outside: Vec<Stop> = marks
+            .into_iter()
+            .filter_map(|(id, mark)| {
+                let next = self.feeds.get(&id)?.next_offset;
+                (next < mark.low || next > mark.high).then(|| Stop {
+                    feed: id,
+                    offset: next,
+                    hold: Some(format!("offset {next} is outside the log, which holds {} to {}", mark.low, mark.high)),
+                })
+            })
+            .collect();
+        if outside.is_empty() { Ok(()) } else { self.stop_feeds(outside).await }
+    }
+}

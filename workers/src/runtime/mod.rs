@@ -1,0 +1,33 @@
+//! What the three services share: lanes, the transaction, dead letters, holds, timers.
+//!
+//! `engine` drives a service; `gather` takes what Kafka has; `intake` judges each record; `process` runs the one transaction
+//! (the only place in this crate that opens one); `feed` remembers how far each topic partition is.
+//! A service is a `Service`: what it loads, decides and saves. Nothing here knows what an order is.
+
+mod assignment;
+mod connection;
+mod consumer;
+mod dead_letter;
+mod emitter;
+mod engine;
+mod failure;
+mod feed;
+mod gather;
+mod intake;
+mod item;
+mod lanes;
+mod pace;
+mod process;
+mod service;
+mod timers;
+mod working;
+
+pub use connection::Database;
+pub(crate) use connection::quote;
+pub use emitter::Emitter;
+pub use engine::{Engine, EngineConfig, Halted};
+pub use failure::Failure;
+pub use feed::FeedId;
+pub use item::{Body, Cause};
+pub use service::{Lanes, Service};
+pub use working::Working;
