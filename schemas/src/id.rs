@@ -116,3 +116,25 @@ identifier!(
 identifier!(
     /// Chosen by whoever sends a command; the same id again is the same command, which has no second effect.
     CommandId, "command id");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printable_texts_of_up_to_64_bytes_are_identifiers() {
+        for text in ["1", "o-1", "Ø/α β", &"x".repeat(64)] {
+            assert_eq!(OrderId::new(text).map(String::from), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn others_are_refused_with_the_reason() {
+        assert_eq!(Sku::new(""), Err(IdError::Empty { what: "SKU" }));
+        // Bytes count, not characters.
+        assert_eq!(Sku::new("é".repeat(33)), Err(IdError::TooLong { what: "SKU", bytes: 66 }));
+        for (text, at) in [("\0", 0), ("a\nb", 1), ("ab\u{7f}", 2), ("é\u{85}", 2)] {
+            assert_eq!(Sku::new(text), Err(IdError::ControlCharacter { what: "SKU", at }));
+        }
+    }
+}

@@ -2,6 +2,18 @@
 //!
 //! Everything that another program has to know in order to talk to the pipeline is here or in the files beside it
 //! (`avro/`, `ids.lock`). A leaf: it knows nothing of Kafka, Postgres, or what the services do with a message.
+//!
+//! ```
+//! use schemas::{CancelOrder, Codec, CommandId, Message, OrderId, TopicName};
+//!
+//! let codec = Codec::embedded();
+//! let cancel = CancelOrder { order_id: OrderId::new("o-1")?, command_id: CommandId::new("c-1")? };
+//! let message = Message::from(cancel);
+//! let payload = codec.encode(&message)?;
+//! assert_eq!(codec.type_of(&payload), Some("shop.order.CancelOrder.v1"));
+//! assert_eq!(codec.decode(TopicName::OrderCommands, &payload)?, message);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod body;
 mod codec;

@@ -29,7 +29,7 @@ pub fn of_sku_version(sku: &str, version: i64, index: u32) -> Uuid {
 
 /// The id of a message without a version (a rejection, a dead letter), by the record that it answers.
 ///
-/// `topic` is the name on the broker, with the deployment's prefix.
+/// `topic` is the name without a deployment's prefix.
 pub fn of_input(service: ServiceName, topic: &str, partition: i32, offset: i64, index: u32) -> Uuid {
     Uuid::new_v5(&OF_INPUT, format!("{service}/{topic}/{partition}/{offset}/{index}").as_bytes())
 }

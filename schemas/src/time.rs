@@ -74,3 +74,38 @@ impl std::fmt::Display for Time {
         write!(f, "{:.6}", self.to_timestamp())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_are_those_of_the_calendar() {
+        assert_eq!(Time::MIN.to_timestamp(), Timestamp::MIN);
+        assert_eq!(Time::MAX, Time::from(Timestamp::MAX));
+        assert_eq!(Time::EARLIEST.to_string(), "0001-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn only_times_between_the_ends_may_travel() {
+        for ok in [Time::EARLIEST, Time::MAX, Time::from_micros(0)] {
+            assert_eq!(Time::try_from(ok.as_micros()), Ok(ok));
+        }
+        for micros in [Time::EARLIEST.as_micros() - 1, Time::MAX.as_micros() + 1, i64::MIN, i64::MAX] {
+            assert_eq!(Time::try_from(micros), Err(TimeError(micros)));
+        }
+    }
+
+    #[test]
+    fn sums_stop_at_the_ends() {
+        assert_eq!(Time::from_micros(5).plus_ms(2), Time::from_micros(2_005));
+        assert_eq!(Time::from_micros(5).plus_ms(i64::MAX), Time::MAX);
+        assert_eq!(Time::from_micros(5).plus_ms(i64::MIN), Time::MIN);
+        assert_eq!(Time::from_micros(i64::MAX), Time::MAX);
+    }
+
+    #[test]
+    fn it_is_shown_with_microseconds() {
+        assert_eq!(Time::from_micros(1_790_000_000_000_100).to_string(), "2026-09-21T14:13:20.000100Z");
+    }
+}

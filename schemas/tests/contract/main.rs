@@ -5,7 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
+mod bounds;
 mod compatibility;
+mod document;
 mod golden_bytes;
 mod hostile_bytes;
 mod lock_file;

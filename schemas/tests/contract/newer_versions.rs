@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schemas::{Codec, DecodeError, LoadError, Message, MessageType, OrderId, PlaceOrder, TopicName};
 use sha2::{Digest, Sha256};
@@ -25,11 +26,9 @@ impl Folder {
 
     /// Today's schemas.
     pub(crate) fn of_today(name: &str) -> Folder {
-        let thread = std::thread::current().name().unwrap_or("test").replace("::", "-");
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{thread}"));
-        if path.exists() {
-            fs::remove_dir_all(&path).unwrap();
-        }
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let unique = format!("{name}-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(unique);
         let mut folder = Folder { path, lock: String::new(), released: Vec::new() };
         for released in released::all() {
             folder.add(released.id, &released.topic, &released.full_name, released.version, &released.text());
@@ -81,6 +80,13 @@ impl Folder {
         assert!(text.contains(from), "{from} is not in {text}");
         self.add(FIRST_ID, &old.topic, &old.full_name, old.version + 1, &text.replacen(from, to, 1));
         Codec::with_directory(&self.path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Left behind, it lies in Cargo's own folder and is in nobody's way.
+        let _ = fs::remove_dir_all(&self.path);
     }
 }
 
