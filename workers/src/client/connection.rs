@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
 use schemas::TopicName;
@@ -30,6 +31,9 @@ const FIXED: [&str; 9] = [
 
 /// How long a question to the brokers may take.
 pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// Log lines that are read after a failure to find its reason.
+const LOG_LINES_HEARD: u32 = 32;
 
 /// Where Kafka is, what stands before every topic name, and further librdkafka properties.
 #[derive(Clone)]
@@ -104,8 +108,14 @@ impl Connection {
         config
     }
 
+    /// A consumer that reads assigned partitions. Inside a runtime only.
+    pub(super) fn consumer(&self) -> Result<TopicConsumer, ClientError> {
+        let created = self.consumer_config().create_with_context(Listener::default());
+        created.map_err(|source| ClientError::Configuration { source })
+    }
+
     /// For a consumer that reads assigned partitions and leaves no trace in any group.
-    pub(super) fn consumer_config(&self) -> ClientConfig {
+    fn consumer_config(&self) -> ClientConfig {
         let mut config = self.with_defaults(&[
             ("queued.max.messages.kbytes", "16384"),
             ("fetch.queue.backoff.ms", "20"),
@@ -135,10 +145,7 @@ impl Connection {
         let connection = self.clone();
         let topic = topic.to_owned();
         blocking(move || {
-            let consumer: BaseConsumer<Listener> = connection
-                .consumer_config()
-                .create_with_context(Listener::default())
-                .map_err(|source| ClientError::Configuration { source })?;
+            let consumer = connection.consumer()?;
             partition_count(&consumer, &connection, &topic)
         })
         .await
@@ -149,6 +156,9 @@ impl Connection {
         self.partitions(&self.topic(name)).await.map(|_| ())
     }
 }
+
+/// What reads the topics.
+pub(super) type TopicConsumer = StreamConsumer<Listener>;
 
 /// Remembers why librdkafka cannot connect: its answers only say that it cannot.
 #[derive(Default)]
@@ -168,13 +178,13 @@ impl ConsumerContext for Listener {}
 
 /// Asks through a consumer that exists already. Blocks.
 pub(super) fn partition_count(
-    consumer: &impl Consumer<Listener>,
+    consumer: &TopicConsumer,
     connection: &Connection,
     topic: &str,
 ) -> Result<i32, ClientError> {
     let metadata = consumer
         .fetch_metadata(Some(topic), ANSWER_WAIT)
-        .map_err(|source| unreachable(connection, consumer.context(), &source))?;
+        .map_err(|source| unreachable(connection, consumer, &source))?;
     let missing = || ClientError::NoTopic { brokers: connection.brokers.clone(), topic: topic.to_owned() };
     let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
     if let Some(code) = found.error() {
@@ -187,8 +197,12 @@ pub(super) fn partition_count(
     i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0).ok_or_else(missing)
 }
 
-pub(super) fn unreachable(connection: &Connection, listener: &Listener, source: &KafkaError) -> ClientError {
-    let heard = listener.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+pub(super) fn unreachable(connection: &Connection, consumer: &TopicConsumer, source: &KafkaError) -> ClientError {
+    // Log lines wait in the queue of messages and events until somebody reads it.
+    for _ in 0..LOG_LINES_HEARD {
+        drop(consumer.recv().now_or_never());
+    }
+    let heard = consumer.context().last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
     ClientError::Unreachable {
         brokers: connection.brokers.clone(),
         wait_s: ANSWER_WAIT.as_secs(),

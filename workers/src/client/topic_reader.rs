@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use outbox::position::{POSITION_HEADER, Position};
-use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::{Codec, Message, Time, TopicName};
 
-use super::connection::{ANSWER_WAIT, Listener, blocking, partition_count, unreachable};
+use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, partition_count, unreachable};
 use super::{ClientError, Connection, headers};
 
 /// How often a reader that passes over other keys' records says how far it is.
@@ -73,7 +73,7 @@ struct Progress {
 
 /// Reads one topic.
 pub struct TopicReader {
-    consumer: StreamConsumer<Listener>,
+    consumer: TopicConsumer,
     codec: Codec,
     selection: Selection,
     topic: String,
@@ -85,10 +85,7 @@ pub struct TopicReader {
 impl TopicReader {
     /// Finds the partitions and their ends; reading begins with the first `next`.
     pub async fn open(connection: &Connection, selection: Selection) -> Result<Self, ClientError> {
-        let consumer: StreamConsumer<Listener> = connection
-            .consumer_config()
-            .create_with_context(Listener::default())
-            .map_err(|source| ClientError::Configuration { source })?;
+        let consumer = connection.consumer()?;
         let topic = connection.topic(selection.topic);
         let (connection, wanted, name) = (connection.clone(), selection.clone(), topic.clone());
         let (consumer, partitions) = blocking(move || {
@@ -180,7 +177,7 @@ impl Taken {
 }
 
 fn assign(
-    consumer: &StreamConsumer<Listener>,
+    consumer: &TopicConsumer,
     connection: &Connection,
     selection: &Selection,
     topic: &str,
@@ -198,7 +195,7 @@ fn assign(
     for partition in wanted {
         let (low, high) = consumer
             .fetch_watermarks(topic, partition, ANSWER_WAIT)
-            .map_err(|source| unreachable(connection, consumer.context(), &source))?;
+            .map_err(|source| unreachable(connection, consumer, &source))?;
         let next = if selection.from_end { high } else { low };
         list.add_partition_offset(topic, partition, Offset::Offset(next))
             .map_err(|source| ClientError::Read { topic: topic.to_owned(), source })?;
