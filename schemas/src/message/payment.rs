@@ -1,0 +1,133 @@
+//! What the order service asks of payment, and what payment says.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CustomerId, OrderId, Time};
+
+/// Hold the amount on the customer's means of payment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthorizePayment {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Who pays.
+    pub customer_id: CustomerId,
+    /// ISO 4217 alphabetic code.
+    pub currency: String,
+    /// How much, in minor units; 0 needs no provider.
+    pub amount_minor: i64,
+}
+
+/// Take what is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapturePayment {
+    /// For which order.
+    pub order_id: OrderId,
+}
+
+/// Let go of what is held; where nothing is yet, refuse the authorization when it comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoidPayment {
+    /// For which order.
+    pub order_id: OrderId,
+}
+
+/// The amount is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentAuthorized {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// Who pays.
+    pub customer_id: CustomerId,
+    /// ISO 4217 alphabetic code.
+    pub currency: String,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// The provider's name for it; none when the amount is 0.
+    pub provider_reference: Option<String>,
+}
+
+/// The provider refused for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentDeclined {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// Who pays.
+    pub customer_id: CustomerId,
+    /// ISO 4217 alphabetic code.
+    pub currency: String,
+    /// How much was asked for, in minor units.
+    pub amount_minor: i64,
+    /// The provider's words, at most `MAX_DETAIL_BYTES`.
+    pub detail: String,
+}
+
+/// The amount is taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentCaptured {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// The provider's name for it; none when the amount is 0.
+    pub provider_reference: Option<String>,
+}
+
+/// The provider refused the capture for good; the amount is still held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentCaptureFailed {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// The provider's words, at most `MAX_DETAIL_BYTES`.
+    pub detail: String,
+}
+
+/// Nothing is held any more, or (version 1) the authorization was refused before it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentVoided {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+}
+
+/// No definitive answer could be had from the provider: a person has to look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentStuck {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// What was asked of the provider.
+    pub operation: PaymentOperation,
+    /// What happened, at most `MAX_DETAIL_BYTES`.
+    pub detail: String,
+}
+
+/// What the provider is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PaymentOperation {
+    /// Hold an amount.
+    Authorize,
+    /// Take what is held.
+    Capture,
+    /// Let go of what is held.
+    Void,
+}
