@@ -1,0 +1,36 @@
+//! Postgres' own counters: transactions and write-ahead log.
+//!
+//! Backends hand their transaction counts in about once a second, so a window of 10 s is off by up to a tenth and one
+//! of 60 s by less than two hundredths; the log position is exact. Postgres counts no statements without an extension.
+
+use tokio_postgres::Client;
+
+use crate::error::{Doing, Result};
+
+/// The counters at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counters {
+    /// Committed transactions in all databases.
+    pub(crate) commits: i64,
+    /// Bytes of write-ahead log since the cluster was made.
+    pub(crate) wal_bytes: i64,
+}
+
+impl Counters {
+    /// Reads them from the server.
+    pub(crate) async fn read(client: &Client) -> Result<Self> {
+        let query = "select (select sum(xact_commit)::bigint from pg_stat_database), \
+                     pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::bigint";
+        let row = client.query_one(query, &[]).await.doing("reading Postgres' counters")?;
+        Ok(Counters { commits: row.get(0), wal_bytes: row.get(1) })
+    }
+}
+
+/// Connects, and drives the connection on the current runtime until the client is dropped.
+pub(crate) async fn connect(url: &str) -> Result<Client> {
+    let (client, connection) =
+        tokio_postgres::connect(url, tokio_postgres::NoTls).await.doing("connecting to Postgres")?;
+    // Its error, if any, is what the client's next statement gets.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(client)
+}

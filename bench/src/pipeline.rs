@@ -1,0 +1,205 @@
+//! The pipeline under load: three daemons, a publisher and an observer, on servers of a benchmark.
+//!
+//! A pipeline is started once per source of orders and then takes one load after the other. A load ends only when all its
+//! orders are finished, so the next one starts from rest; what is left unfinished is an error, not a footnote.
+
+mod board;
+mod daemons;
+mod observer;
+mod orders;
+mod publisher;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use schemas::{CommandId, MessageType, ReceiveStock, TopicName};
+use tokio_postgres::Client;
+
+pub(crate) use orders::Orders;
+pub(crate) use publisher::Pace;
+
+use crate::error::{BenchError, Doing, Result};
+use crate::measure::{Meter, Target, connect};
+use crate::run::Run;
+use crate::servers::Servers;
+use board::Board;
+use daemons::{Daemons, Place};
+use observer::{Observer, TopicReader};
+use publisher::Publisher;
+
+/// Pieces of every SKU: more than any load takes.
+const PIECES: i64 = 1_000_000_000_000;
+/// How long the pipeline may stand still while it is expected to finish something.
+const STANDSTILL: Duration = Duration::from_secs(60);
+/// Orders per second for which a load at full speed has room in its book-keeping.
+const HIGHEST_RATE: u64 = 30_000;
+
+/// A running pipeline.
+pub(crate) struct Pipeline<'s> {
+    name: String,
+    place: Place<'s>,
+    daemons: Daemons,
+    orders: Arc<Orders>,
+    client: Client,
+}
+
+/// One load.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    /// Its name in the report and in order ids.
+    pub(crate) name: String,
+    /// How fast.
+    pub(crate) pace: Pace,
+    /// Load before the window.
+    pub(crate) warm_up: Duration,
+    /// The window.
+    pub(crate) window: Duration,
+}
+
+impl<'s> Pipeline<'s> {
+    /// Starts the daemons in a database and topics of their own and fills the stock.
+    pub(crate) async fn start(servers: &'s Servers, name: &str, orders: Orders, partitions: u32) -> Result<Self> {
+        let database_url = servers.create_database(name)?;
+        let client = connect(&database_url).await?;
+        let place = Place { servers, database_url, prefix: format!("{name}."), partitions };
+        let daemons = Daemons::start(&place).await?;
+        let pipeline = Pipeline { name: name.to_owned(), place, daemons, orders: Arc::new(orders), client };
+        pipeline.receive_stock()?;
+        Ok(pipeline)
+    }
+
+    /// Puts the pipeline under one load and measures its window.
+    pub(crate) async fn load(&self, load: &Load) -> Result<Run> {
+        let board = Arc::new(Board::new(load.name.as_str(), capacity(load)?));
+        let brokers = self.place.servers.brokers();
+        let observer = Observer::start(brokers, &self.topic(TopicName::OrderEvents), board.clone())?;
+        let publisher = Publisher::connect(brokers, &self.place.prefix, load.pace, board.clone())?;
+        let (orders, pace, shared) = (self.orders.clone(), load.pace, board.clone());
+        let publishing = tokio::task::spawn_blocking(move || publisher.run(&orders, pace, &shared));
+        let broken = || self.daemons.check().is_err() || observer.ended() || publishing.is_finished();
+        let measured = self.measure(load, &board, broken).await;
+        board.stop();
+        publishing.await.map_err(BenchError::other)??;
+        let measured = match measured {
+            Ok(run) => self.drain(&board).await.map(|()| run),
+            Err(error) => Err(error),
+        };
+        let latencies = observer.finish()?;
+        let mut run = measured?;
+        run.confirm_latency_ms = latencies.quantiles();
+        if let Pace::PerSecond(rate) = load.pace {
+            run.offered_per_second = Some(rate);
+        }
+        Ok(run)
+    }
+
+    /// Stops the daemons in good order and drops the database.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.daemons.stop()?;
+        drop(self.client);
+        self.place.servers.drop_database(&self.name).await
+    }
+
+    async fn measure(&self, load: &Load, board: &Board, broken: impl Fn() -> bool) -> Result<Run> {
+        rest(load.warm_up, &broken).await;
+        let mut targets = self.place.servers.targets();
+        targets.extend(self.daemons.targets()?);
+        targets.push(Target::own("publisher"));
+        let statements = self.daemons.statements().await;
+        board.measure_from_now();
+        let meter = Meter::start(targets, &self.client).await?;
+        let (_, completed_before, otherwise_before, _) = board.counts();
+        rest(load.window.saturating_sub(meter.elapsed()), &broken).await;
+        let (_, completed, otherwise, lost) = board.counts();
+        let usage = meter.finish(&self.client).await?;
+        self.daemons.check()?;
+        if lost > 0 {
+            return Err(BenchError::other(format!("Kafka did not take {lost} orders")));
+        }
+        let mut run = Run::of(&load.name, self.orders.lines_per_order(), completed - completed_before, &usage);
+        run.ended_otherwise = otherwise - otherwise_before;
+        if let (Some(before), Some(after)) = (statements, self.daemons.statements().await) {
+            run.count_statements(after.saturating_sub(before));
+        }
+        Ok(run)
+    }
+
+    /// Waits until every published order is finished.
+    async fn drain(&self, board: &Board) -> Result<()> {
+        let mut left = board.unfinished();
+        let mut moved = Instant::now();
+        while left > 0 {
+            self.daemons.check()?;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let now = board.unfinished();
+            if now < left {
+                (left, moved) = (now, Instant::now());
+            } else if moved.elapsed() > STANDSTILL {
+                return Err(BenchError::other(format!("{left} orders did not finish within {STANDSTILL:?}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes a receipt per SKU and waits until all are booked.
+    fn receive_stock(&self) -> Result<()> {
+        let skus = self.orders.skus()?;
+        let board = Arc::new(Board::new("stock", 0));
+        let pace = Pace::InFlight(0);
+        let publisher = Publisher::connect(self.place.servers.brokers(), &self.place.prefix, pace, board)?;
+        for sku in &skus {
+            let command_id = CommandId::new(format!("bench-{sku}")).map_err(BenchError::other)?;
+            publisher.publish(&ReceiveStock { sku: sku.clone(), command_id, quantity: PIECES }.into())?;
+        }
+        publisher.flush()?;
+        let reader = TopicReader::open(self.place.servers.brokers(), &self.topic(TopicName::StockEvents), false)?;
+        let mut received = HashSet::new();
+        let mut moved = Instant::now();
+        while received.len() < skus.len() {
+            self.daemons.check()?;
+            let found = reader.next(Duration::from_millis(100), |seen| {
+                if seen.kind == Some(MessageType::StockReceived) {
+                    received.insert(seen.key.to_vec());
+                }
+            })?;
+            if found {
+                moved = Instant::now();
+            } else if moved.elapsed() > STANDSTILL {
+                let missing = skus.len() - received.len();
+                return Err(BenchError::other(format!("{missing} receipts of stock were not booked")));
+            }
+        }
+        Ok(())
+    }
+
+    fn topic(&self, topic: TopicName) -> String {
+        format!("{}{}", self.place.prefix, topic.as_str())
+    }
+
+    /// Fresh statistics and an empty checkpoint, so that every load starts alike.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        self.client.batch_execute("checkpoint").await.doing("settling the database before a load")
+    }
+}
+
+/// Waits, but not on when something broke.
+async fn rest(time: Duration, broken: &impl Fn() -> bool) {
+    let until = Instant::now() + time;
+    while Instant::now() < until && !broken() {
+        tokio::time::sleep(Duration::from_millis(200).min(until.saturating_duration_since(Instant::now()))).await;
+    }
+}
+
+/// How many orders a load may place at most.
+#[expect(clippy::float_arithmetic, reason = "a pace, not an amount")]
+fn capacity(load: &Load) -> Result<usize> {
+    let seconds = load.warm_up.as_secs() + load.window.as_secs() + 30;
+    let orders = match load.pace {
+        Pace::InFlight(limit) => seconds.saturating_mul(HIGHEST_RATE).saturating_add(limit),
+        Pace::PerSecond(rate) => {
+            Duration::try_from_secs_f64(seconds as f64 * rate).map_err(BenchError::other)?.as_secs() + 1_000
+        }
+    };
+    usize::try_from(orders).map_err(BenchError::other)
+}

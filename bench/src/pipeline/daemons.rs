@@ -1,0 +1,205 @@
+//! The three services as processes of their own, with a database and topics of their own.
+//!
+//! They are this program, executed again with `daemon <service> …`: Cargo builds no other package's binaries for a run.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dev_stack::Child;
+use schemas::ServiceName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::error::{BenchError, Doing, Result};
+use crate::measure::Target;
+use crate::servers::Servers;
+
+/// How long `migrate` and `topics create` may take.
+const SET_UP_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a daemon may take until it is ready.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a daemon may take to drain.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long an answer over HTTP may take.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Running services.
+pub(crate) struct Daemons {
+    running: Vec<Daemon>,
+    logs: PathBuf,
+}
+
+struct Daemon {
+    service: ServiceName,
+    process: Child,
+    address: SocketAddr,
+}
+
+/// Where the services work.
+pub(crate) struct Place<'s> {
+    /// Kafka and Postgres.
+    pub(crate) servers: &'s Servers,
+    /// The database's URL.
+    pub(crate) database_url: String,
+    /// In front of every topic's name.
+    pub(crate) prefix: String,
+    /// Partitions per topic.
+    pub(crate) partitions: u32,
+}
+
+impl Daemons {
+    /// Migrates, makes the topics, starts all three and waits until they are ready.
+    pub(crate) async fn start(place: &Place<'_>) -> Result<Self> {
+        let logs = place.servers.logs().to_owned();
+        for service in ServiceName::ALL {
+            set_up(service, place, &logs, &["migrate"])?;
+        }
+        // Any of them makes the topics of all.
+        let partitions = place.partitions.to_string();
+        set_up(ServiceName::Order, place, &logs, &["topics", "create", "--partitions", &partitions])?;
+        let mut running = Vec::new();
+        for service in ServiceName::ALL {
+            let port = dev_stack::free_port().map_err(BenchError::other)?;
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let arguments = ["run".to_owned(), "--listen".to_owned(), address.to_string()];
+            let command = daemon_command(service, place, &arguments)?;
+            let name = format!("{}{}", place.prefix, service.as_str());
+            let process =
+                Child::spawn(command, name.clone(), &logs.join(format!("{name}.log"))).map_err(BenchError::other)?;
+            running.push(Daemon { service, process, address });
+        }
+        let daemons = Daemons { running, logs };
+        for daemon in &daemons.running {
+            daemons.wait_ready(daemon).await?;
+        }
+        Ok(daemons)
+    }
+
+    /// What to measure.
+    pub(crate) fn targets(&self) -> Result<Vec<Target>> {
+        let target = |daemon: &Daemon| {
+            let pid = u32::try_from(daemon.process.pid()).map_err(BenchError::other)?;
+            Ok(Target::tree(daemon.service.as_str(), pid))
+        };
+        self.running.iter().map(target).collect()
+    }
+
+    /// An error when one of them has ended.
+    pub(crate) fn check(&self) -> Result<()> {
+        match self.running.iter().find(|daemon| !daemon.process.is_running()) {
+            Some(daemon) => Err(self.failed(daemon, "ended")),
+            None => Ok(()),
+        }
+    }
+
+    /// The statements that all of them have sent to Postgres, if they count them.
+    pub(crate) async fn statements(&self) -> Option<u64> {
+        let mut sum = None;
+        for daemon in &self.running {
+            let text = get(daemon.address, "/metrics").await.ok()?;
+            let counted: Vec<u64> = text.lines().filter_map(statements_of_line).collect();
+            if !counted.is_empty() {
+                sum = Some(sum.unwrap_or(0) + counted.iter().sum::<u64>());
+            }
+        }
+        sum
+    }
+
+    /// Asks all of them to drain and waits for it.
+    pub(crate) fn stop(self) -> Result<()> {
+        for daemon in &self.running {
+            daemon.process.terminate().map_err(BenchError::other)?;
+        }
+        for daemon in &self.running {
+            let ended = daemon.process.wait_timeout(STOP_TIMEOUT).map_err(BenchError::other)?;
+            if !ended.is_some_and(|status| status.success()) {
+                return Err(self.failed(daemon, "did not stop in good order"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn wait_ready(&self, daemon: &Daemon) -> Result<()> {
+        let until = Instant::now() + READY_TIMEOUT;
+        while Instant::now() < until {
+            self.check()?;
+            if get(daemon.address, "/readyz").await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Err(self.failed(daemon, "did not become ready"))
+    }
+
+    fn failed(&self, daemon: &Daemon, what: &str) -> BenchError {
+        let service = daemon.service.as_str();
+        BenchError::other(format!("{service} {what}; its log is in {}\n{}", self.logs.display(), daemon.process.tail()))
+    }
+}
+
+fn set_up(service: ServiceName, place: &Place<'_>, logs: &Path, arguments: &[&str]) -> Result<()> {
+    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+    let name = format!("{}{}-{}", place.prefix, service.as_str(), arguments[0]);
+    let command = daemon_command(service, place, &arguments)?;
+    let process = Child::spawn(command, name.clone(), &logs.join(format!("{name}.log"))).map_err(BenchError::other)?;
+    match process.wait_timeout(SET_UP_TIMEOUT).map_err(BenchError::other)? {
+        Some(status) if status.success() => Ok(()),
+        Some(_) | None => Err(BenchError::other(format!("{name} failed\n{}", process.tail()))),
+    }
+}
+
+fn daemon_command(service: ServiceName, place: &Place<'_>, arguments: &[String]) -> Result<Command> {
+    let program = std::env::current_exe().doing("finding this program")?;
+    let mut command = Command::new(program);
+    command.args(["daemon", service.as_str()]).args(arguments.iter().map(OsString::from));
+    command.env("KAFKA_BROKERS", place.servers.brokers()).env("DATABASE_URL", &place.database_url);
+    command.args(["--topic-prefix", &place.prefix]);
+    // The ceiling compensates nothing either.
+    command.env("SIMULATOR_DECLINE_PER_MILLION", "0");
+    Ok(command)
+}
+
+/// The value of a metric line that counts statements.
+fn statements_of_line(line: &str) -> Option<u64> {
+    let (name, value) = line.rsplit_once(' ')?;
+    let name = name.split('{').next()?;
+    if name.starts_with('#') || !name.ends_with("statements_total") {
+        return None;
+    }
+    value.parse().ok()
+}
+
+/// The body of a successful answer.
+async fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = timeout(HTTP_TIMEOUT, exchange).await.map_err(BenchError::other)?.doing("asking a daemon")?;
+    let status = answer.split_ascii_whitespace().nth(1).unwrap_or_default();
+    if status != "200" {
+        return Err(BenchError::other(format!("{path} answered {status}")));
+    }
+    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_statement_counters_count() {
+        assert_eq!(statements_of_line("worker_statements_total{service=\"order\"} 12"), Some(12));
+        assert_eq!(statements_of_line("outbox_statements_total 7"), Some(7));
+        assert_eq!(statements_of_line("# TYPE worker_statements_total counter"), None);
+        assert_eq!(statements_of_line("worker_messages_total 7"), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! Reads a topic of events from its beginning on a thread of its own and notes what became of orders.
+//!
+//! It knows an event's type by its schema id and its order by its key; bodies are not decoded. A consumer without a
+//! group: it takes nothing from anyone.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+use schemas::{Codec, MessageType};
+
+use super::board::Board;
+use super::orders::number_of;
+use crate::error::{BenchError, Doing, Result};
+use crate::measure::Latencies;
+
+/// Reads one topic to whatever end it has.
+pub(crate) struct TopicReader {
+    consumer: BaseConsumer,
+    codec: Codec,
+}
+
+/// What an event says, without its body.
+pub(crate) struct Seen<'m> {
+    /// Its key.
+    pub(crate) key: &'m [u8],
+    /// Its type; none for what is no message of the pipeline.
+    pub(crate) kind: Option<MessageType>,
+}
+
+impl TopicReader {
+    /// Assigns all partitions, from their ends (true) or beginnings (false).
+    pub(crate) fn open(brokers: &str, topic: &str, from_end: bool) -> Result<Self> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", "bench-observer")
+            .set("enable.auto.commit", "false")
+            .create()
+            .doing("making an observer")?;
+        let wait = Duration::from_secs(10);
+        let metadata = consumer.fetch_metadata(Some(topic), wait).doing("looking up an observed topic")?;
+        let mut list = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+            let (low, high) =
+                consumer.fetch_watermarks(topic, partition.id(), wait).doing("looking up an observed topic's ends")?;
+            let offset = Offset::Offset(if from_end { high } else { low });
+            list.add_partition_offset(topic, partition.id(), offset).doing("naming an observed partition")?;
+        }
+        consumer.assign(&list).doing("assigning an observed topic")?;
+        Ok(TopicReader { consumer, codec: Codec::embedded() })
+    }
+
+    /// Waits for the next event and hands it to `see`; false when none came in time.
+    pub(crate) fn next(&self, wait: Duration, see: impl FnOnce(Seen<'_>)) -> Result<bool> {
+        let Some(message) = self.consumer.poll(wait) else { return Ok(false) };
+        let message = message.doing("observing events")?;
+        let kind = message.payload().and_then(|payload| self.codec.type_of(payload)).and_then(MessageType::of_ce_type);
+        see(Seen { key: message.key().unwrap_or_default(), kind });
+        Ok(true)
+    }
+}
+
+/// The thread that follows `order.events.v1` for one load.
+pub(crate) struct Observer {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Latencies>>,
+}
+
+impl Observer {
+    /// Starts following, from the topic's end.
+    pub(crate) fn start(brokers: &str, topic: &str, board: Arc<Board>) -> Result<Self> {
+        let reader = TopicReader::open(brokers, topic, true)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::Builder::new()
+            .name("observer".into())
+            .spawn(move || follow(&reader, &board, &stopped))
+            .doing("starting the observer")?;
+        Ok(Observer { stop, thread })
+    }
+
+    /// Whether it gave up, which it does only on an error.
+    pub(crate) fn ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Ends it; the latencies from place to confirmed of the measured orders.
+    pub(crate) fn finish(self) -> Result<Latencies> {
+        self.stop.store(true, Ordering::Release);
+        self.thread.join().map_err(|_| BenchError::other("the observer panicked"))?
+    }
+}
+
+fn follow(reader: &TopicReader, board: &Board, stop: &AtomicBool) -> Result<Latencies> {
+    let mut latencies = Latencies::new()?;
+    while !stop.load(Ordering::Acquire) {
+        reader.next(Duration::from_millis(100), |seen| note(&seen, board, &mut latencies))?;
+    }
+    Ok(latencies)
+}
+
+fn note(seen: &Seen<'_>, board: &Board, latencies: &mut Latencies) {
+    let (Some(kind), Some(number)) = (seen.kind, number_of(&board.tag, seen.key)) else { return };
+    if kind == MessageType::OrderConfirmed {
+        board.age_us(number).into_iter().for_each(|us| latencies.record_us(us));
+    } else if kind == MessageType::OrderCompleted {
+        board.complete();
+    } else if [MessageType::OrderCancelled, MessageType::OrderRejected, MessageType::OrderStuck].contains(&kind) {
+        board.end_otherwise();
+    }
+}
