@@ -70,12 +70,7 @@ impl Batch {
         Ok(outcome)
     }
 
-    fn restock(
-        &mut self,
-        command: &StockCommand,
-        now: Time,
-        emitter: &mut Emitter,
-    ) -> Result<Outcome, Failure> {
+    fn restock(&mut self, command: &StockCommand, now: Time, emitter: &mut Emitter) -> Result<Outcome, Failure> {
         let (sku, command_id) = receipt_of(command);
         let key = (sku.clone(), command_id.to_owned());
         let decision = stock::decide_stock(self.receipts.get(&key), self.level(sku), command, now);

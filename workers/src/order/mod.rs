@@ -154,7 +154,7 @@ impl Service for OrderService {
     ) -> Result<Vec<DeadlinePassed>, Failure> {
         let mut due = Vec::new();
         for lane in lanes {
-            let from = self.watermarks.get(lane).copied().unwrap_or(Time::MIN);
+            let from = self.watermarks.get(lane).copied().unwrap_or(Time::EARLIEST);
             let found = store::load_due(client, *lane, from, now, limit).await?;
             if found.is_empty() {
                 // Everything up to now is looked after: the next look starts here.

@@ -118,3 +118,54 @@ fn sha256_hex(bytes: &[u8]) -> String {
         text
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(payload: Vec<u8>) -> DeadLetter {
+        DeadLetter {
+            topic: TopicName::OrderCommands,
+            partition: 3,
+            offset: 258,
+            timestamp_ms: 1,
+            key: Some(b"o-1".to_vec()),
+            payload: Some(payload),
+            headers: vec![("outbox-position".into(), Some(b"forged".to_vec())), ("empty".into(), None)],
+            cause: DeadCause::Undecodable,
+            detail: "no framing".into(),
+        }
+    }
+
+    fn header<'m>(message: &'m OutboxMessage, name: &str) -> &'m [u8] {
+        let found = message.headers.iter().find(|(key, _)| key == name);
+        found.and_then(|(_, value)| value.as_deref()).unwrap_or_default()
+    }
+
+    #[test]
+    fn bytes_and_headers_stay_as_they_were_and_the_cause_comes_after() {
+        let message = letter(vec![1, 2, 3]).into_message(
+            ServiceName::Order,
+            "t.",
+            "t.order-worker",
+            Timestamp::UNIX_EPOCH,
+            10_000_000,
+        );
+        assert_eq!(&*message.topic, "t.order.commands.v1-dlt");
+        assert!(matches!(message.partition, Target::Given(3)));
+        assert_eq!(message.payload.as_deref(), Some(&[1, 2, 3][..]));
+        assert_eq!(message.headers[..2], letter(Vec::new()).headers[..]);
+        assert_eq!(header(&message, "kafka_dlt-original-offset"), 258_i64.to_be_bytes());
+        assert_eq!(header(&message, "kafka_dlt-original-partition"), 3_i32.to_be_bytes());
+        assert_eq!(header(&message, "kafka_dlt-exception-message"), b"no framing");
+    }
+
+    #[test]
+    fn what_is_too_large_loses_its_body_and_says_so() {
+        let message = letter(vec![0; 50_000]).into_message(ServiceName::Order, "", "g", Timestamp::UNIX_EPOCH, 40_000);
+        assert_eq!(message.payload, None);
+        let digest = "5b4b67b5d68e02c992760de07640472efe53a7f7553865f83262d0a74efc3e5d";
+        assert_eq!(header(&message, "kafka_dlt-original-sha256"), digest.as_bytes());
+        assert!(!header(&message, "kafka_dlt-original-size").is_empty());
+    }
+}

@@ -108,3 +108,32 @@ impl Feed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cursor(sequence: i64) -> Option<Cursor> {
+        Some(Cursor { epoch: 1, sequence })
+    }
+
+    #[test]
+    fn a_batch_committed_after_a_rewind_is_not_gathered_again() {
+        let mut feed = Feed::new(Some(10), 0, cursor(10), LogStart::AtZero);
+        (feed.gathered, feed.gathered_offset) = (cursor(15), 15);
+        feed.rewind();
+        assert_eq!((feed.gathered, feed.gathered_offset), (cursor(10), 10));
+        feed.committed(15, cursor(15));
+        assert_eq!((feed.gathered, feed.gathered_offset), (cursor(15), 15));
+    }
+
+    #[test]
+    fn a_hold_ends_when_its_record_is_taken() {
+        let mut feed = Feed::new(None, 0, None, LogStart::AtZero);
+        feed.hold = Some(Hold { offset: 5, reason: "a gap".into(), since: Instant::now() });
+        feed.committed(5, cursor(5));
+        assert!(feed.hold.is_some());
+        feed.committed(6, cursor(6));
+        assert!(feed.hold.is_none());
+    }
+}

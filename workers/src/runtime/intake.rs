@@ -16,6 +16,7 @@ use super::service::Service;
 
 /// What becomes of a record.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly every verdict is `Take`, and moves straight into the batch")]
 pub(crate) enum Verdict<S> {
     /// It is part of the batch.
     Take(Item<S>),

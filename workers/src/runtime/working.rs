@@ -68,3 +68,21 @@ impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
         changed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_aggregate_is_written_once_whatever_happened_to_it() {
+        let mut working = Working::with_capacity(4);
+        working.loaded("b", 3, 30);
+        working.loaded("untouched", 1, 10);
+        working.put("b", Some(31));
+        working.put("b", Some(32));
+        working.put("a", Some(1));
+        working.put("never there", None);
+        assert_eq!(working.get(&"b"), Some(&32));
+        assert_eq!(working.into_writes(), (vec![1], vec![(3, 32)]));
+    }
+}
