@@ -37,7 +37,7 @@ pub(crate) fn postgres_binaries(cache: &Path) -> Result<PathBuf> {
         })?;
         XZ.find()?;
         let mut tar = Command::new(TAR.find()?);
-        tar.arg("-xJf").arg(archive).arg("-C").arg(folder);
+        tar.args(["--no-same-owner", "-xJf"]).arg(archive).arg("-C").arg(folder);
         programs::run(tar, "tar", &folder.join("tar.log"), RunAs::Ourselves, FETCH_LIMIT)?;
         project::remove_folder(&unpacked)
     })

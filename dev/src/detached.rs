@@ -54,7 +54,10 @@ pub struct Report {
 impl Detached {
     /// The stack of this folder; by default it is `.dev/up` of the workspace.
     pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder: folder.unwrap_or_else(|| project::dev_folder().join("up")) }
+        Self {
+            folder: folder
+                .map_or_else(|| project::dev_folder().join("up"), |path| project::absolute(&path).unwrap_or(path)),
+        }
     }
 
     /// Starts it, unless it is up already, and returns when both servers answer.

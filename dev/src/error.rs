@@ -135,6 +135,9 @@ pub enum Error {
     /// The detached stack is not in the state that the command needs.
     #[error("{0}")]
     Detached(String),
+    /// Postgres refuses to run as root, and there is no other way here.
+    #[error("Postgres cannot run as root, and here is neither a user namespace nor a user `nobody`: be another user")]
+    NoUser,
     /// A machine for which no Postgres binaries are published.
     #[error("no Postgres ≥ 15 on this machine and no binaries published for {architecture}: install `postgresql`")]
     Architecture {

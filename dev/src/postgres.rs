@@ -5,11 +5,11 @@
 //! durability unless `durable` is false.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
 use nix::unistd::{User, geteuid};
 
 use crate::artefacts;
@@ -19,12 +19,12 @@ use crate::postgres_data;
 use crate::programs;
 use crate::project;
 use crate::server::{Kind, Launch, Server};
-use crate::spawner::RunAs;
+use crate::spawner::{self, ParentDeath, RunAs};
 use crate::stack::{Profile, StackConfig};
 
+const DATA: &str = "data";
 const OLDEST: u32 = 15;
 const CLASHES: usize = 5;
-const PROBE_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running Postgres, its superuser's URL, and its folder if that had to be outside the stack's.
 pub(crate) struct Started {
@@ -35,35 +35,27 @@ pub(crate) struct Started {
 
 /// Starts Postgres with fresh data, or with the data that an earlier stack kept in this folder.
 pub(crate) fn start(config: &StackConfig) -> Result<Started> {
-    start_on(config, &mut free_port)
+    let installation = Installation::find(&project::dev_folder())?;
+    start_as(config, &installation, run_as()?, &mut free_port)
 }
 
-fn start_on(config: &StackConfig, next_port: &mut dyn FnMut() -> Result<u16>) -> Result<Started> {
-    let cache = project::dev_folder();
-    let (bin, version) = binaries(&cache)?;
-    let run_as = run_as(&config.folder)?;
+fn start_as(
+    config: &StackConfig,
+    installation: &Installation,
+    run_as: RunAs,
+    next_port: &mut dyn FnMut() -> Result<u16>,
+) -> Result<Started> {
     let folder = place(&config.folder, run_as);
-    fs::create_dir_all(&folder).map_err(Error::file("create", &folder))?;
-    let template = postgres_data::template(&template_cache(&cache, &folder, config), &bin, &version, run_as)?;
-    let data = folder.join("data");
-    let password_file = folder.join("password");
-    if !data.join("PG_VERSION").exists() {
-        project::copy_folder(&template.data, &data)?;
-        fs::write(&password_file, &template.password).map_err(Error::file("write", &password_file))?;
-        fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600))
-            .map_err(Error::file("protect", &password_file))?;
-        postgres_data::give_to(&folder, run_as)?;
-    }
-    let password = fs::read_to_string(&password_file).map_err(Error::file("read", &password_file))?;
+    let password = prepare(config, installation, run_as, &folder)?;
     let mut clashes = 0;
     loop {
         let port = next_port()?;
         let launch = Launch {
             kind: Kind::Postgres,
-            program: bin.join("postgres"),
+            program: installation.bin.join("postgres"),
             arguments: arguments(config, port),
             folder: folder.clone(),
-            data: data.clone(),
+            data: folder.join(DATA),
             port,
             run_as,
         };
@@ -76,6 +68,22 @@ fn start_on(config: &StackConfig, next_port: &mut dyn FnMut() -> Result<u16>) ->
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Makes the data folder if there is none yet; returns the superuser's password.
+fn prepare(config: &StackConfig, installation: &Installation, run_as: RunAs, folder: &Path) -> Result<String> {
+    fs::create_dir_all(folder).map_err(Error::file("create", folder))?;
+    let password_file = folder.join("password");
+    if !folder.join(DATA).exists() {
+        // Shared by all stacks, unless the server's user cannot reach the shared place.
+        let shared = project::dev_folder();
+        let cache = if folder.starts_with(&config.folder) { &shared } else { folder };
+        let template = postgres_data::template(cache, &installation.bin, &installation.version, run_as)?;
+        postgres_data::write_private(&password_file, &template.password)?;
+        project::copy_whole(&template.data, &folder.join(DATA), |_| Ok(()))?;
+        postgres_data::give_to(folder, run_as)?;
+    }
+    fs::read_to_string(&password_file).map_err(Error::file("read", &password_file))
 }
 
 fn arguments(config: &StackConfig, port: u16) -> Vec<String> {
@@ -108,28 +116,37 @@ fn arguments(config: &StackConfig, port: u16) -> Vec<String> {
     ];
     let own = settings.iter().map(|(name, value)| format!("{name}={value}"));
     let wanted = config.postgres_settings.iter().map(|(name, value)| format!("{name}={value}"));
-    let mut arguments = vec!["-D".to_owned(), "data".to_owned()];
+    let mut arguments = vec!["-D".to_owned(), DATA.to_owned()];
     for setting in own.chain(wanted) {
         arguments.extend(["-c".to_owned(), setting]);
     }
     arguments
 }
 
-/// The folder with `postgres` and `initdb`, and their version.
-fn binaries(cache: &Path) -> Result<(PathBuf, String)> {
-    let mut folders = programs::search_path();
-    if let Ok(versions) = fs::read_dir("/usr/lib/postgresql") {
-        folders.extend(versions.filter_map(|entry| Some(entry.ok()?.path().join("bin"))));
+/// A folder with `postgres` and `initdb`, and their version.
+struct Installation {
+    bin: PathBuf,
+    version: String,
+}
+
+impl Installation {
+    /// The newest of this machine, or the one of the pom if that is too old.
+    fn find(cache: &Path) -> Result<Self> {
+        let mut folders = programs::search_path();
+        if let Ok(versions) = fs::read_dir("/usr/lib/postgresql") {
+            folders.extend(versions.filter_map(|entry| Some(entry.ok()?.path().join("bin"))));
+        }
+        let found = folders.into_iter().filter_map(|bin| Some((version_in(&bin)?, bin)));
+        match found.max_by_key(|((major, _), _)| *major) {
+            Some(((major, version), bin)) if major >= OLDEST => Ok(Self { bin, version }),
+            _ => Self::embedded(cache),
+        }
     }
-    let newest =
-        folders.iter().filter_map(|folder| Some((version_in(folder)?, folder))).max_by_key(|(found, _)| found.0);
-    if let Some(((major, version), folder)) = newest
-        && major >= OLDEST
-    {
-        return Ok((folder.clone(), version));
+
+    fn embedded(cache: &Path) -> Result<Self> {
+        let bin = artefacts::postgres_binaries(cache)?.join("bin");
+        Ok(Self { bin, version: format!("embedded-{}", artefacts::fingerprint()) })
     }
-    let folder = artefacts::postgres_binaries(cache)?.join("bin");
-    Ok((folder, format!("embedded-{}", artefacts::fingerprint())))
 }
 
 /// Major version and full version of the server in this folder, if both programs are there.
@@ -145,21 +162,26 @@ fn version_in(folder: &Path) -> Option<(u32, String)> {
     Some((major, version.to_owned()))
 }
 
-fn run_as(folder: &Path) -> Result<RunAs> {
+fn run_as() -> Result<RunAs> {
     if !geteuid().is_root() {
         return Ok(RunAs::Ourselves);
     }
-    let probe = Command::new("/bin/true");
-    let log = folder.join("namespace.log");
-    if programs::run(probe, "a user namespace", &log, RunAs::UserNamespace, PROBE_LIMIT).is_ok() {
+    if user_namespaces_work() {
         return Ok(RunAs::UserNamespace);
     }
+    another_user().ok_or(Error::NoUser)
+}
+
+fn user_namespaces_work() -> bool {
+    let mut probe = Command::new("/bin/true");
+    probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let process = spawner::spawn(probe, RunAs::UserNamespace, ParentDeath::Signal(Signal::SIGKILL));
+    process.and_then(|mut process| process.wait()).is_ok_and(|status| status.success())
+}
+
+fn another_user() -> Option<RunAs> {
     let user = ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).ok().flatten());
-    user.map(|user| RunAs::User(user.uid, user.gid)).ok_or_else(|| {
-        Error::Detached(
-            "Postgres cannot run as root, and there is neither a user namespace nor a user `nobody`".to_owned(),
-        )
-    })
+    user.map(|user| RunAs::User(user.uid, user.gid))
 }
 
 /// The stack's folder, or one that the server's user can reach if that one is closed to it.
@@ -184,27 +206,79 @@ fn is_reachable(folder: &Path, owner: Option<u32>) -> bool {
     })
 }
 
-/// Where the template lies: shared, unless the server's user cannot reach the shared place.
-fn template_cache(cache: &Path, folder: &Path, config: &StackConfig) -> PathBuf {
-    if folder.starts_with(&config.folder) { cache.to_path_buf() } else { folder.to_path_buf() }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+    use crate::sql;
+
+    fn start_and_discard(installation: &Installation, run_as: RunAs, ports: &[u16]) {
+        // Not `in_project`: nobody holds the lock of this folder, so the next start would take it for one left behind.
+        let folder = project::dev_folder().join(format!("test-postgres-{}", ports[ports.len() - 1]));
+        let config = StackConfig::in_folder(folder);
+        fs::create_dir_all(&config.folder).unwrap();
+        let mut ports = ports.iter().copied();
+        let started = start_as(&config, installation, run_as, &mut || Ok(ports.next().unwrap())).unwrap();
+        sql::execute(&started.url, "create table works(yes int)").unwrap();
+        let pid = started.server.pid().unwrap();
+        let owner = fs::metadata(format!("/proc/{pid}")).unwrap().uid();
+        let map = fs::read_to_string(format!("/proc/{pid}/uid_map")).unwrap();
+        match run_as {
+            RunAs::Ourselves => assert_eq!(owner, geteuid().as_raw()),
+            RunAs::UserNamespace => {
+                assert_eq!(
+                    map.split_ascii_whitespace().collect::<Vec<_>>(),
+                    ["65534", "0", "1"],
+                    "root is nobody there"
+                );
+            }
+            RunAs::User(uid, _) => assert_eq!(owner, uid.as_raw()),
+        }
+        for setting in ["fsync", "synchronous_commit", "full_page_writes"] {
+            let check = format!("do $$ begin assert current_setting('{setting}') = 'on'; end $$");
+            sql::execute(&started.url, &check).unwrap();
+        }
+        started.server.discard().unwrap();
+        project::remove_folder(&config.folder).unwrap();
+        project::remove_folder(&started.folder).unwrap();
+    }
 
     #[test]
     fn a_port_that_somebody_took_meanwhile_is_replaced() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut ports = vec![free_port().unwrap(), taken.local_addr().unwrap().port()];
-        let config = StackConfig::in_project();
-        fs::create_dir_all(&config.folder).unwrap();
-        let started = start_on(&config, &mut || Ok(ports.pop().unwrap())).unwrap();
-        assert!(started.server.is_ready());
-        started.server.discard().unwrap();
-        project::remove_folder(&config.folder).unwrap();
+        let ports = [taken.local_addr().unwrap().port(), free_port().unwrap()];
+        let installation = Installation::find(&project::dev_folder()).unwrap();
+        start_and_discard(&installation, run_as().unwrap(), &ports);
+    }
+
+    #[test]
+    fn without_user_namespaces_root_hands_postgres_to_another_user() {
+        let installation = Installation::find(&project::dev_folder()).unwrap();
+        let instead = another_user().unwrap();
+        let chosen = if geteuid().is_root() { instead } else { RunAs::Ourselves };
+        start_and_discard(&installation, chosen, &[free_port().unwrap()]);
+    }
+
+    #[test]
+    fn the_binaries_of_the_pom_serve_where_the_machine_has_none() {
+        let installation = Installation::embedded(&project::dev_folder()).unwrap();
+        start_and_discard(&installation, run_as().unwrap(), &[free_port().unwrap()]);
+    }
+
+    #[test]
+    fn a_folder_that_the_servers_user_cannot_reach_is_not_used() {
+        let closed = project::dev_folder().join(format!("test-closed-{}", std::process::id()));
+        fs::create_dir_all(closed.join("stack")).unwrap();
+        let stack = closed.join("stack");
+        let user = another_user().unwrap();
+        fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+        assert_eq!(place(&stack, RunAs::Ourselves), stack.join("postgres"));
+        assert!(!place(&stack, user).starts_with(&closed));
+        let ours = fs::metadata(&closed).unwrap().uid() == 0;
+        assert_eq!(place(&stack, RunAs::UserNamespace).starts_with(&closed), ours);
+        project::remove_folder(&closed).unwrap();
     }
 
     #[test]

@@ -3,9 +3,10 @@
 //! `initdb` runs once per machine and version, in a folder that gets its name only when it is whole, because a
 //! half-made cluster starts too. Every stack then copies it.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -101,9 +102,10 @@ fn random_password() -> String {
     (0..2_u8).map(|part| format!("{:016x}", RandomState::new().hash_one(part))).collect()
 }
 
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).map_err(Error::file("write", path))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(Error::file("protect", path))
+/// Writes a file that nobody else can read.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path);
+    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(Error::file("write", path))
 }
 
 #[cfg(test)]

@@ -62,8 +62,23 @@ pub(crate) fn remove_folder(path: &Path) -> Result<()> {
     Err(Error::file("remove", path)(last.unwrap_or_else(|| io::Error::other("still there"))))
 }
 
+/// A path that means the same in every working folder: servers have one of their own.
+pub(crate) fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(Error::file("find", path))
+}
+
+/// The folder `to`, made as a copy of `from` and then completed by `complete`. It appears only whole, because half a
+/// data folder would start as well.
+pub(crate) fn copy_whole(from: &Path, to: &Path, complete: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = to.with_extension("partial");
+    remove_folder(&partial)?;
+    copy_folder(from, &partial)?;
+    complete(&partial)?;
+    fs::rename(&partial, to).map_err(Error::file("rename", &partial))
+}
+
 /// Copies a folder with its permissions; only files and folders are expected.
-pub(crate) fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to).map_err(Error::file("create", to))?;
     let permissions = fs::metadata(from).map_err(Error::file("read", from))?.permissions();
     fs::set_permissions(to, permissions).map_err(Error::file("change", to))?;

@@ -64,7 +64,7 @@ mod tests {
         for (url, expected) in [
             ("postgres://u:p@h:5/postgres", "postgres://u:p@h:5/other"),
             ("postgresql://h", "postgresql://h/other"),
-            ("postgres://u@h/a?sslmode=require&x=/y", "postgres://u@h/other?sslmode=require&x=/y"),
+            ("postgres://u@h/a?sslmode=require&options=/y", "postgres://u@h/other?sslmode=require&options=/y"),
             ("postgres://h?host=a", "postgres://h/other?host=a"),
             ("host=h user=u dbname=a", "host=h user=u dbname=a dbname=other"),
         ] {

@@ -115,11 +115,12 @@ impl Stack {
         Self::start_missing(config, given(KAFKA_VARIABLE), given(DATABASE_VARIABLE))
     }
 
-    fn start_missing(config: StackConfig, brokers: Option<String>, database_url: Option<String>) -> Result<Self> {
+    fn start_missing(mut config: StackConfig, brokers: Option<String>, database_url: Option<String>) -> Result<Self> {
         if let (Some(brokers), Some(database_url)) = (&brokers, &database_url) {
             let (brokers, database_url) = (brokers.clone(), database_url.clone());
             return Ok(Self { brokers, database_url, kafka: None, postgres: None, folder: None });
         }
+        config.folder = project::absolute(&config.folder)?;
         let mut folder = Folder::open(&config)?;
         let (kafka, postgres) = thread::scope(|scope| {
             let postgres = database_url.is_none().then(|| scope.spawn(|| postgres::start(&config)));
@@ -267,9 +268,10 @@ fn remove_abandoned(dev: &Path) -> Result<()> {
     let entries = fs::read_dir(dev).map_err(Error::file("read", dev))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         let is_run = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("run-"));
-        if is_run && project::try_lock(&path.join(OWNER))?.is_some() {
+        if is_run && matches!(project::try_lock(&path.join(OWNER)), Ok(Some(_))) {
             let elsewhere = fs::read_to_string(path.join(ELSEWHERE)).ok().map(PathBuf::from);
-            remove_with(&path, elsewhere.as_deref())?;
+            // Another user's leftovers must not keep us from starting.
+            let _ = remove_with(&path, elsewhere.as_deref());
         }
     }
     Ok(())
@@ -279,4 +281,57 @@ fn remove_with(path: &Path, elsewhere: Option<&Path>) -> Result<()> {
     // Last the folder that names the other one.
     elsewhere.map_or(Ok(()), project::remove_folder)?;
     project::remove_folder(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_servers_are_used_and_cannot_be_killed() {
+        let config = StackConfig::in_project();
+        let given = |text: &str| Some(text.to_owned());
+        let stack = Stack::start_missing(config.clone(), given("broker:1"), given("postgres://h/d")).unwrap();
+        assert_eq!(stack.brokers(), "broker:1");
+        assert_eq!(stack.database_url(), "postgres://h/d");
+        assert!(matches!(stack.kafka(), Err(Error::External { variable: "KAFKA_BROKERS", .. })));
+        assert!(matches!(stack.postgres(), Err(Error::External { variable: "DATABASE_URL", .. })));
+        stack.stop().unwrap();
+        assert!(!config.folder.exists());
+    }
+
+    #[test]
+    fn what_is_not_given_is_started() {
+        let stack = Stack::start_missing(StackConfig::in_project(), Some("broker:1".to_owned()), None).unwrap();
+        assert!(stack.kafka().is_err());
+        assert!(stack.postgres().unwrap().is_ready());
+        assert!(stack.new_database("shop").unwrap().ends_with("/shop"));
+    }
+
+    #[test]
+    fn a_folder_left_behind_is_removed_and_one_in_use_is_not() {
+        let left = StackConfig::in_project().folder;
+        fs::create_dir_all(left.join("kafka")).unwrap();
+        fs::write(left.join(OWNER), "").unwrap();
+        let mut living = Folder::open(&StackConfig::in_project()).unwrap();
+        let mut next = Folder::open(&StackConfig::in_project()).unwrap();
+        assert!(!left.exists());
+        assert!(living.path.exists());
+        let second = Folder::open(&StackConfig::in_folder(&living.path));
+        assert!(matches!(second, Err(Error::Locked { .. })), "one stack at a time");
+        for folder in [&mut living, &mut next] {
+            folder.close().unwrap();
+            assert!(!folder.path.exists());
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_start_says_why_and_takes_the_other_along() {
+        let mut config = StackConfig::in_project();
+        config.postgres_settings.push(("shared_buffers".to_owned(), "nonsense".to_owned()));
+        let folder = config.folder.clone();
+        let error = Stack::start(config).unwrap_err();
+        assert!(matches!(&error, Error::Ended { tail, .. } if tail.contains("nonsense")), "{error}");
+        assert!(!folder.exists());
+    }
 }

@@ -1,0 +1,28 @@
+# syntax=docker/dockerfile:1
+# One image with the three workers and the client; what runs is chosen by the command.
+
+FROM rust:1.95-bookworm AS build
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends g++ gcc libssl-dev make pkg-config zlib1g-dev \
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /source
+COPY . .
+# The caches belong to the builder, not to the image: the programs are copied out of them.
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,target=/source/target \
+    cargo build --locked --release --package workers \
+    && mkdir /programs \
+    && cp target/release/order-worker target/release/inventory-worker target/release/payment-worker \
+          target/release/orders /programs/
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates libssl3 zlib1g \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin pipeline
+COPY --from=build /programs/ /usr/local/bin/
+USER 10001
+EXPOSE 8080
+# SIGTERM drains; the workers exit by themselves within their deadline.
+STOPSIGNAL SIGTERM
+CMD ["order-worker", "run"]
