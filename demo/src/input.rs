@@ -1,0 +1,59 @@
+//! The file with orders: read once to plan the stock, and again to publish. Standard input is put into a file first.
+
+use std::path::{Path, PathBuf};
+
+use workers::client::OrderFile;
+
+use crate::error::DemoError;
+use crate::stock_plan::{Demand, StockPlan};
+
+/// The orders to publish.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// A file that can be read again.
+    pub(crate) path: PathBuf,
+    /// What to receive before publishing it.
+    pub(crate) plan: StockPlan,
+    /// Orders in it that the order service should accept.
+    pub(crate) acceptable: usize,
+    /// Lines with orders that will be published.
+    pub(crate) lines: u64,
+}
+
+impl Input {
+    /// Reads the whole file, or its first `limit` orders. `folder` gets a copy of standard input.
+    pub(crate) fn prepare(orders: Option<&Path>, limit: Option<u64>, folder: &Path) -> Result<Self, DemoError> {
+        let path = match orders {
+            None => sample()?,
+            Some(path) if path == Path::new("-") => spool(folder)?,
+            Some(path) => path.to_path_buf(),
+        };
+        let mut demand = Demand::default();
+        let mut lines = 0;
+        for entry in OrderFile::open(&path)? {
+            if let Ok(order) = entry?.content {
+                demand.add(&order);
+                lines += 1;
+            }
+            if limit == Some(lines) {
+                break;
+            }
+        }
+        Ok(Self { path, plan: demand.plan(), acceptable: demand.acceptable(), lines })
+    }
+}
+
+/// The sample orders lie in the workspace that this program was built from, or below the current folder.
+fn sample() -> Result<PathBuf, DemoError> {
+    const NAME: &str = "tests/data/orders-2017-01.jsonl.zst";
+    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|root| root.join(NAME));
+    let found = built_from.into_iter().chain([PathBuf::from(NAME)]).find(|path| path.is_file());
+    found.ok_or_else(|| DemoError::Words(format!("the sample orders {NAME} are not there; give a file with --orders")))
+}
+
+fn spool(folder: &Path) -> Result<PathBuf, DemoError> {
+    let path = folder.join("orders-from-stdin");
+    let mut file = std::fs::File::create(&path).map_err(DemoError::file("create", &path))?;
+    std::io::copy(&mut std::io::stdin().lock(), &mut file).map_err(DemoError::file("write", &path))?;
+    Ok(path)
+}

@@ -1,0 +1,80 @@
+//! What the demo tells while it runs, on stderr: steps with the seconds since the start, and a line that moves.
+//!
+//! Without a terminal the moving line becomes a plain one every few seconds.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Between two plain lines.
+const PLAIN_EVERY: Duration = Duration::from_secs(5);
+
+/// Tells steps and progress.
+pub(crate) struct Narrator {
+    begin: Instant,
+    bar: ProgressBar,
+    terminal: bool,
+    last_plain: Instant,
+}
+
+impl Narrator {
+    /// Seconds are counted from `begin`.
+    pub(crate) fn new(begin: Instant) -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(10));
+        if let Ok(style) = ProgressStyle::with_template("          {bar:24} {msg}") {
+            bar.set_style(style.progress_chars("━╸─"));
+        }
+        Self { begin, bar, terminal: std::io::stderr().is_terminal(), last_plain: begin }
+    }
+
+    /// A step that is done, or something to know.
+    pub(crate) fn tell(&self, text: &str) {
+        let seconds = self.begin.elapsed();
+        self.bar.suspend(|| eprintln!("{:>5}.{} s  {text}", seconds.as_secs(), seconds.subsec_millis() / 100));
+    }
+
+    /// How far something is.
+    pub(crate) fn progress(&mut self, done: u64, whole: u64, text: &str) {
+        if self.terminal {
+            self.bar.set_length(whole);
+            self.bar.set_position(done.min(whole));
+            self.bar.set_message(text.to_owned());
+        } else if self.last_plain.elapsed() >= PLAIN_EVERY {
+            self.last_plain = Instant::now();
+            self.tell(text);
+        }
+    }
+
+    /// The moving line disappears.
+    pub(crate) fn clear(&self) {
+        self.bar.finish_and_clear();
+        self.bar.reset();
+    }
+}
+
+/// A count with a separator at thousands: 12,721.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_are_separated() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (12_721, "12,721"), (1_234_567, "1,234,567")];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The end of a run: a summary for people, one JSON object for programs, and the exit code.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::narrator::grouped;
+use crate::run::Outcome;
+use crate::tally::Counts;
+
+/// Violations that people see; programs see all.
+const VIOLATIONS_SHOWN: usize = 20;
+
+/// Everything that is said at the end.
+pub(crate) struct Summary {
+    counts: Counts,
+    cancel_reasons: BTreeMap<String, u64>,
+    rejection_codes: BTreeMap<String, u64>,
+    refused_lines: u64,
+    unknown_fields: Vec<(String, u64)>,
+    undelivered: u64,
+    dead_lettered: u64,
+    violations: Vec<String>,
+    checked: String,
+    working: Duration,
+    total: Duration,
+    confirm_p50: Option<Duration>,
+    confirm_p99: Option<Duration>,
+    first_confirmed: Option<Duration>,
+    first_compensated: Option<Duration>,
+    paced: bool,
+    sample_order: Option<String>,
+}
+
+impl Summary {
+    /// Of a run that took `total` from start to end; `paced` when orders were not published at full speed.
+    pub(crate) fn new(outcome: Outcome, total: Duration, paced: bool) -> Self {
+        let mut tally = outcome.tally;
+        Self {
+            counts: tally.counts(),
+            confirm_p50: tally.latency_percentile(50),
+            confirm_p99: tally.latency_percentile(99),
+            first_confirmed: tally.first_confirmed(),
+            first_compensated: tally.first_compensated(),
+            sample_order: tally.last_compensated().map(ToString::to_string),
+            cancel_reasons: tally.cancel_reasons().clone(),
+            rejection_codes: tally.rejection_codes().clone(),
+            refused_lines: outcome.published.refused,
+            unknown_fields: outcome.published.unknown_fields,
+            undelivered: outcome.deliveries.failed,
+            dead_lettered: outcome.dead_lettered,
+            violations: outcome.verdict.violations,
+            checked: outcome.verdict.checked,
+            working: outcome.working,
+            total,
+            paced,
+        }
+    }
+
+    /// 0 when every order is settled for good and nothing is violated.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        let good =
+            self.violations.is_empty() && self.counts.in_flight == 0 && self.counts.stuck == 0 && self.undelivered == 0;
+        if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+
+    /// The id of an order whose history is worth a look.
+    pub(crate) fn sample_order(&self) -> Option<&str> {
+        self.sample_order.as_deref()
+    }
+
+    /// One object for programs.
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "orders": self.counts.orders,
+            "completed": self.counts.completed,
+            "cancelled": self.counts.cancelled,
+            "rejected": self.counts.rejected,
+            "stuck": self.counts.stuck,
+            "in_flight": self.counts.in_flight,
+            "placed": self.counts.placed,
+            "cancel_reasons": self.cancel_reasons,
+            "rejection_codes": self.rejection_codes,
+            "refused_lines": self.refused_lines,
+            "undelivered": self.undelivered,
+            "dead_lettered": self.dead_lettered,
+            "violations": self.violations,
+            "checked": self.checked,
+            "orders_per_second": self.orders_per_second(),
+            "confirm_latency_ms": { "p50": self.confirm_p50.map(millis), "p99": self.confirm_p99.map(millis) },
+            "first_confirmed_s": self.first_confirmed.map(seconds),
+            "first_compensated_s": self.first_compensated.map(seconds),
+            "working_s": seconds(self.working),
+            "total_s": seconds(self.total),
+        })
+    }
+
+    /// A page for people.
+    pub(crate) fn text(&self) -> String {
+        let mut page = format!(
+            "\n{} orders in {}: {} orders per second\n\n",
+            grouped(self.counts.orders),
+            duration_text(self.working),
+            grouped(self.orders_per_second())
+        );
+        self.standings(&mut page);
+        self.times(&mut page);
+        self.oddities(&mut page);
+        self.findings(&mut page);
+        page
+    }
+
+    fn standings(&self, page: &mut String) {
+        let counts = &self.counts;
+        let rows = [
+            ("completed", counts.completed, String::new()),
+            ("cancelled", counts.cancelled, reasons_text(&self.cancel_reasons)),
+            ("rejected", counts.rejected, reasons_text(&self.rejection_codes)),
+            ("stuck", counts.stuck, String::new()),
+            ("in flight", counts.in_flight, String::new()),
+        ];
+        for (name, count, why) in rows {
+            let share = share_text(count, counts.orders);
+            page.push_str(format!("  {name:<10} {:>9}  {share:>7}  {why}", grouped(count)).trim_end());
+            page.push('\n');
+        }
+    }
+
+    fn times(&self, page: &mut String) {
+        let shown = |time: Option<Duration>| time.map_or_else(|| "none".to_owned(), duration_text);
+        page.push_str(&format!("\n  start → first confirmed order    {}\n", shown(self.first_confirmed)));
+        page.push_str(&format!("  start → first compensated order  {}\n", shown(self.first_compensated)));
+        let note = if self.paced { "" } else { "  (all at once, so they queue; try --rate 100)" };
+        let (p50, p99) = (shown(self.confirm_p50), shown(self.confirm_p99));
+        page.push_str(&format!("  place → confirmed                p50 {p50}, p99 {p99}{note}\n\n"));
+    }
+
+    fn oddities(&self, page: &mut String) {
+        if self.refused_lines > 0 {
+            page.push_str(&format!("  {} lines could not be encoded and were not sent\n", grouped(self.refused_lines)));
+        }
+        for (name, count) in &self.unknown_fields {
+            page.push_str(&format!("  the field {name} ({} times) has no place in an order\n", grouped(*count)));
+        }
+        if self.undelivered > 0 {
+            page.push_str(&format!("  {} messages were not confirmed by Kafka\n", grouped(self.undelivered)));
+        }
+        if self.dead_lettered > 0 {
+            page.push_str(&format!("  {} messages are in dead letter topics\n", grouped(self.dead_lettered)));
+        }
+    }
+
+    fn findings(&self, page: &mut String) {
+        if self.violations.is_empty() {
+            page.push_str(&format!("  checker: no violation ({})\n", self.checked));
+            return;
+        }
+        page.push_str(&format!("  checker: {} VIOLATIONS ({})\n", self.violations.len(), self.checked));
+        for violation in self.violations.iter().take(VIOLATIONS_SHOWN) {
+            page.push_str(&format!("    - {violation}\n"));
+        }
+        let more = self.violations.len().saturating_sub(VIOLATIONS_SHOWN);
+        if more > 0 {
+            page.push_str(&format!("    and {more} more (all of them with --json)\n"));
+        }
+    }
+
+    fn orders_per_second(&self) -> u64 {
+        let ms = u64::try_from(self.working.as_millis()).unwrap_or(u64::MAX);
+        (self.counts.settled() * 1000).checked_div(ms).unwrap_or(0)
+    }
+}
+
+/// Seconds with three decimals.
+fn seconds(time: Duration) -> f64 {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
+}
+
+/// Milliseconds with three decimals.
+fn millis(time: Duration) -> f64 {
+    // A microsecond read as a millisecond: the same digits, without arithmetic on floats.
+    Duration::from_millis(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)).as_secs_f64()
+}
+
+fn duration_text(time: Duration) -> String {
+    let us = time.as_micros();
+    match us {
+        0..10_000 => format!("{}.{:02} ms", us / 1000, us % 1000 / 10),
+        10_000..1_000_000 => format!("{} ms", us / 1000),
+        _ => format!("{}.{:02} s", us / 1_000_000, us % 1_000_000 / 10_000),
+    }
+}
+
+fn share_text(part: u64, whole: u64) -> String {
+    if whole == 0 {
+        return String::new();
+    }
+    let permille = (part * 1000 + whole / 2) / whole;
+    format!("{}.{} %", permille / 10, permille % 10)
+}
+
+fn reasons_text(reasons: &BTreeMap<String, u64>) -> String {
+    let mut sorted: Vec<(&String, &u64)> = reasons.iter().collect();
+    sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    sorted.into_iter().map(|(why, count)| format!("{why} {}", grouped(*count))).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_keep_their_digits() {
+        assert_eq!(json!(millis(Duration::from_micros(5_734))).to_string(), "5.734");
+        assert_eq!(json!(seconds(Duration::from_micros(6_213_999))).to_string(), "6.213");
+        assert_eq!(duration_text(Duration::from_micros(5_734)), "5.73 ms");
+        assert_eq!(duration_text(Duration::from_millis(127)), "127 ms");
+        assert_eq!(duration_text(Duration::from_millis(12_345)), "12.34 s");
+    }
+
+    #[test]
+    fn shares_are_rounded() {
+        assert_eq!(share_text(1, 3), "33.3 %");
+        assert_eq!(share_text(2, 3), "66.7 %");
+        assert_eq!(share_text(0, 0), "");
+    }
+}

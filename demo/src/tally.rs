@@ -1,0 +1,409 @@
+//! What became of every published order, counted from the events of the order service.
+//!
+//! Pure: fed with what was published and what was heard, it says where every id stands. An id counts once, however often
+//! it is in the file. An id is rejected when each of its commands was and no order exists; until then it is in flight.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use schemas::{CancelReason, OrderCommandName, OrderEvent, OrderId, RejectionCode};
+
+/// Where an id stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Standing {
+    /// Heard of, but not published by us.
+    Foreign,
+    /// Published; not finished.
+    InFlight,
+    /// Terminal: delivered and paid.
+    Completed,
+    /// Terminal: undone.
+    Cancelled,
+    /// Refused; there is no order.
+    Rejected,
+    /// Terminal for the machine only.
+    Stuck,
+}
+
+/// How far an order has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    None,
+    Placed,
+    Completed,
+    Cancelled,
+    Stuck,
+}
+
+#[derive(Debug)]
+struct Track {
+    published: u32,
+    rejections: u32,
+    first_sent: Option<Instant>,
+    stage: Stage,
+    undone: bool,
+}
+
+impl Track {
+    fn standing(&self) -> Standing {
+        if self.published == 0 {
+            return Standing::Foreign;
+        }
+        match self.stage {
+            Stage::Completed => Standing::Completed,
+            Stage::Cancelled => Standing::Cancelled,
+            Stage::Stuck => Standing::Stuck,
+            Stage::Placed => Standing::InFlight,
+            Stage::None if self.rejections >= self.published => Standing::Rejected,
+            Stage::None => Standing::InFlight,
+        }
+    }
+}
+
+/// The counts at some time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Distinct ids published; the sum of the standings.
+    pub(crate) orders: u64,
+    /// Orders that the order service accepted.
+    pub(crate) placed: u64,
+    /// See [`Standing`].
+    pub(crate) completed: u64,
+    /// See [`Standing`].
+    pub(crate) cancelled: u64,
+    /// See [`Standing`].
+    pub(crate) rejected: u64,
+    /// See [`Standing`].
+    pub(crate) stuck: u64,
+    /// See [`Standing`].
+    pub(crate) in_flight: u64,
+}
+
+impl Counts {
+    /// Ids that nothing more will happen to by itself.
+    pub(crate) fn settled(&self) -> u64 {
+        self.orders - self.in_flight
+    }
+}
+
+/// The counting.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    begin: Instant,
+    tracks: HashMap<OrderId, Track>,
+    standings: BTreeMap<Standing, u64>,
+    placed: u64,
+    heard: u64,
+    /// Microseconds from sending to hearing of the confirmation.
+    latencies_us: Vec<u64>,
+    /// Since the beginning.
+    first_confirmed: Option<Duration>,
+    /// Since the beginning: the first order of which a step had to be undone, and was.
+    first_compensated: Option<Duration>,
+    last_settled: Option<Instant>,
+    last_compensated: Option<OrderId>,
+    cancel_reasons: BTreeMap<String, u64>,
+    rejection_codes: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Counts from nothing; times are since `begin`.
+    pub(crate) fn new(begin: Instant) -> Self {
+        Self {
+            begin,
+            tracks: HashMap::new(),
+            standings: BTreeMap::new(),
+            placed: 0,
+            heard: 0,
+            latencies_us: Vec::new(),
+            first_confirmed: None,
+            first_compensated: None,
+            last_settled: None,
+            last_compensated: None,
+            cancel_reasons: BTreeMap::new(),
+            rejection_codes: BTreeMap::new(),
+        }
+    }
+
+    /// A `PlaceOrder` was sent.
+    pub(crate) fn sent(&mut self, order_id: &OrderId, now: Instant) {
+        self.change(order_id, now, |track| {
+            track.published += 1;
+            track.first_sent.get_or_insert(now);
+        });
+    }
+
+    /// An event was read from the topic.
+    pub(crate) fn heard(&mut self, event: &OrderEvent, now: Instant) {
+        self.heard += 1;
+        match event {
+            OrderEvent::OrderPlaced(m) => {
+                self.placed += 1;
+                self.change(&m.order_id, now, |track| track.stage = Stage::Placed);
+            }
+            OrderEvent::OrderConfirmed(m) => self.confirmed(&m.order_id, now),
+            OrderEvent::OrderCompleted(m) => self.change(&m.order_id, now, |track| track.stage = Stage::Completed),
+            OrderEvent::OrderCancelling(m) => self.change(&m.order_id, now, |track| track.undone = true),
+            OrderEvent::OrderCancelled(m) => self.cancelled(&m.order_id, m.reason, now),
+            OrderEvent::OrderStuck(m) => self.change(&m.order_id, now, |track| track.stage = Stage::Stuck),
+            OrderEvent::OrderRejected(m) if m.command == OrderCommandName::PlaceOrder => {
+                let codes: Vec<RejectionCode> = m.reasons.iter().map(|reason| reason.code).collect();
+                self.rejected(&m.order_id, &codes, now);
+            }
+            OrderEvent::OrderRejected(_) | OrderEvent::OrderStockReserved(_) | OrderEvent::OrderPaymentCaptured(_) => {}
+        }
+    }
+
+    /// The counts now.
+    pub(crate) fn counts(&self) -> Counts {
+        let of = |standing| self.standings.get(&standing).copied().unwrap_or(0);
+        let mut counts = Counts {
+            orders: 0,
+            placed: self.placed,
+            completed: of(Standing::Completed),
+            cancelled: of(Standing::Cancelled),
+            rejected: of(Standing::Rejected),
+            stuck: of(Standing::Stuck),
+            in_flight: of(Standing::InFlight),
+        };
+        counts.orders = counts.completed + counts.cancelled + counts.rejected + counts.stuck + counts.in_flight;
+        counts
+    }
+
+    /// Events heard: it changes while anything goes on.
+    pub(crate) fn events_heard(&self) -> u64 {
+        self.heard
+    }
+
+    /// From the beginning to the first confirmed order.
+    pub(crate) fn first_confirmed(&self) -> Option<Duration> {
+        self.first_confirmed
+    }
+
+    /// From the beginning to the first order of which a step had to be undone, and was.
+    pub(crate) fn first_compensated(&self) -> Option<Duration> {
+        self.first_compensated
+    }
+
+    /// An order that was compensated: its history is worth a look.
+    pub(crate) fn last_compensated(&self) -> Option<&OrderId> {
+        self.last_compensated.as_ref()
+    }
+
+    /// When the last id was settled.
+    pub(crate) fn last_settled(&self) -> Option<Instant> {
+        self.last_settled
+    }
+
+    /// Why orders were cancelled.
+    pub(crate) fn cancel_reasons(&self) -> &BTreeMap<String, u64> {
+        &self.cancel_reasons
+    }
+
+    /// Why commands were rejected, by the first reason.
+    pub(crate) fn rejection_codes(&self) -> &BTreeMap<String, u64> {
+        &self.rejection_codes
+    }
+
+    /// The latency that so many percent of the confirmed orders did not exceed.
+    pub(crate) fn latency_percentile(&mut self, percent: usize) -> Option<Duration> {
+        self.latencies_us.sort_unstable();
+        let rank = (self.latencies_us.len() * percent).div_ceil(100).saturating_sub(1);
+        self.latencies_us.get(rank).map(|us| Duration::from_micros(*us))
+    }
+
+    fn confirmed(&mut self, order_id: &OrderId, now: Instant) {
+        self.first_confirmed.get_or_insert_with(|| now.saturating_duration_since(self.begin));
+        let sent = self.tracks.get(order_id).and_then(|track| track.first_sent);
+        if let Some(sent) = sent {
+            let us = now.saturating_duration_since(sent).as_micros();
+            self.latencies_us.push(u64::try_from(us).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn cancelled(&mut self, order_id: &OrderId, reason: CancelReason, now: Instant) {
+        *self.cancel_reasons.entry(format!("{reason:?}")).or_default() += 1;
+        self.change(order_id, now, |track| track.stage = Stage::Cancelled);
+        if self.tracks.get(order_id).is_some_and(|track| track.undone) {
+            self.first_compensated.get_or_insert_with(|| now.saturating_duration_since(self.begin));
+            self.last_compensated = Some(order_id.clone());
+        }
+    }
+
+    fn rejected(&mut self, order_id: &OrderId, codes: &[RejectionCode], now: Instant) {
+        let first = codes.first().map_or_else(|| "unspecified".to_owned(), |code| format!("{code:?}"));
+        *self.rejection_codes.entry(first).or_default() += 1;
+        self.change(order_id, now, |track| track.rejections += 1);
+    }
+
+    fn change(&mut self, order_id: &OrderId, now: Instant, change: impl FnOnce(&mut Track)) {
+        let track = self.tracks.entry(order_id.clone()).or_insert_with(|| {
+            *self.standings.entry(Standing::Foreign).or_default() += 1;
+            Track { published: 0, rejections: 0, first_sent: None, stage: Stage::None, undone: false }
+        });
+        let before = track.standing();
+        change(track);
+        let after = track.standing();
+        if before != after {
+            if let Some(count) = self.standings.get_mut(&before) {
+                *count -= 1;
+            }
+            *self.standings.entry(after).or_default() += 1;
+            if !matches!(after, Standing::InFlight | Standing::Foreign) {
+                self.last_settled = Some(now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::{
+        Awaiting, CustomerId, OrderCancelled, OrderCancelling, OrderCompleted, OrderConfirmed, OrderPlaced,
+        OrderRejected, Rejection, Time,
+    };
+
+    fn id(text: &str) -> OrderId {
+        OrderId::new(text).unwrap()
+    }
+
+    fn at() -> Time {
+        Time::from_micros(0)
+    }
+
+    fn placed(text: &str) -> OrderEvent {
+        OrderPlaced {
+            order_id: id(text),
+            version: 1,
+            at: at(),
+            customer_id: CustomerId::new("c").unwrap(),
+            placed_at: at(),
+            currency: "USD".to_owned(),
+            lines: Vec::new(),
+            total_minor: 0,
+            confirm_by: at(),
+        }
+        .into()
+    }
+
+    fn rejected(text: &str) -> OrderEvent {
+        let reasons = vec![Rejection { code: RejectionCode::NoLines, detail: String::new() }];
+        let command = OrderCommandName::PlaceOrder;
+        OrderRejected { order_id: id(text), at: at(), command, command_id: None, reasons }.into()
+    }
+
+    fn completed(text: &str) -> OrderEvent {
+        OrderCompleted { order_id: id(text), version: 5, at: at() }.into()
+    }
+
+    fn cancelling(text: &str) -> OrderEvent {
+        let (reason, awaiting) = (CancelReason::PaymentDeclined, Awaiting::StockRelease);
+        OrderCancelling { order_id: id(text), version: 3, at: at(), reason, awaiting, command_id: None }.into()
+    }
+
+    fn cancelled(text: &str, reason: CancelReason) -> OrderEvent {
+        OrderCancelled { order_id: id(text), version: 4, at: at(), reason, command_id: None }.into()
+    }
+
+    struct Scene {
+        tally: Tally,
+        begin: Instant,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let begin = Instant::now();
+            Self { tally: Tally::new(begin), begin }
+        }
+
+        fn sent(&mut self, ids: &[&str]) {
+            ids.iter().for_each(|text| self.tally.sent(&id(text), self.begin));
+        }
+
+        fn heard(&mut self, after_ms: u64, event: OrderEvent) {
+            self.tally.heard(&event, self.begin + Duration::from_millis(after_ms));
+        }
+
+        fn counts(&self) -> (u64, u64, u64, u64, u64) {
+            let c = self.tally.counts();
+            assert_eq!(c.orders, c.completed + c.cancelled + c.rejected + c.stuck + c.in_flight);
+            (c.orders, c.completed, c.cancelled, c.rejected, c.in_flight)
+        }
+    }
+
+    #[test]
+    fn every_published_id_counts_once_and_stands_somewhere() {
+        let mut scene = Scene::new();
+        scene.sent(&["a", "b", "c", "d", "a"]);
+        assert_eq!(scene.counts(), (4, 0, 0, 0, 4));
+        scene.heard(1, placed("a"));
+        scene.heard(2, completed("a"));
+        scene.heard(3, placed("b"));
+        scene.heard(4, cancelled("b", CancelReason::OutOfStock));
+        scene.heard(5, rejected("c"));
+        assert_eq!(scene.counts(), (4, 1, 1, 1, 1));
+        assert_eq!(scene.tally.counts().settled(), 3);
+        assert_eq!(scene.tally.last_settled(), Some(scene.begin + Duration::from_millis(5)));
+    }
+
+    #[test]
+    fn an_id_is_rejected_only_when_all_its_commands_were() {
+        let mut scene = Scene::new();
+        scene.sent(&["a", "a"]);
+        scene.heard(1, rejected("a"));
+        assert_eq!(scene.counts(), (1, 0, 0, 0, 1), "the second command may still make an order");
+        scene.heard(2, placed("a"));
+        scene.heard(3, completed("a"));
+        assert_eq!(scene.counts(), (1, 1, 0, 0, 0));
+        scene.sent(&["b", "b"]);
+        scene.heard(4, rejected("b"));
+        scene.heard(5, rejected("b"));
+        assert_eq!(scene.counts(), (2, 1, 0, 1, 0));
+    }
+
+    #[test]
+    fn a_rejected_repetition_of_an_order_changes_nothing() {
+        let mut scene = Scene::new();
+        scene.sent(&["a", "a", "a"]);
+        scene.heard(1, placed("a"));
+        scene.heard(2, rejected("a"));
+        scene.heard(3, completed("a"));
+        scene.heard(4, rejected("a"));
+        assert_eq!(scene.counts(), (1, 1, 0, 0, 0));
+    }
+
+    #[test]
+    fn what_others_publish_is_not_ours() {
+        let mut scene = Scene::new();
+        scene.heard(1, placed("x"));
+        scene.heard(2, completed("x"));
+        assert_eq!(scene.counts(), (0, 0, 0, 0, 0));
+        scene.sent(&["x"]);
+        assert_eq!(scene.counts(), (1, 1, 0, 0, 0), "heard before the sender was told");
+    }
+
+    #[test]
+    fn compensated_is_what_had_something_to_undo() {
+        let mut scene = Scene::new();
+        scene.sent(&["a", "b"]);
+        scene.heard(10, cancelled("a", CancelReason::OutOfStock));
+        assert_eq!(scene.tally.first_compensated(), None);
+        scene.heard(20, cancelling("b"));
+        scene.heard(30, cancelled("b", CancelReason::PaymentDeclined));
+        assert_eq!(scene.tally.first_compensated(), Some(Duration::from_millis(30)));
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        let mut scene = Scene::new();
+        for n in 1..=100_u64 {
+            scene.sent(&[&n.to_string()]);
+            scene.heard(n, OrderConfirmed { order_id: id(&n.to_string()), version: 3, at: at() }.into());
+        }
+        assert_eq!(scene.tally.latency_percentile(50), Some(Duration::from_millis(50)));
+        assert_eq!(scene.tally.latency_percentile(99), Some(Duration::from_millis(99)));
+        assert_eq!(scene.tally.first_confirmed(), Some(Duration::from_millis(1)));
+        assert_eq!(Scene::new().tally.latency_percentile(50), None);
+    }
+}

@@ -1,0 +1,97 @@
+//! Numbers about topics: how far the three groups are behind, and how many messages the dead letter topics hold.
+//!
+//! Asked of the brokers, as an operator would; blocking, so on threads of its own.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use schemas::{ServiceName, TopicName};
+
+use crate::error::DemoError;
+use crate::scene::Scene;
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// What a service reads.
+const fn inputs(service: ServiceName) -> &'static [TopicName] {
+    match service {
+        ServiceName::Order => &[TopicName::OrderCommands, TopicName::InventoryEvents, TopicName::PaymentEvents],
+        ServiceName::Inventory => &[TopicName::InventoryCommands, TopicName::StockCommands],
+        ServiceName::Payment => &[TopicName::PaymentCommands],
+    }
+}
+
+/// Measures how far the groups are behind.
+pub(crate) struct LagGauge {
+    /// One consumer per group: offsets are asked for in a group's name. None ever joins.
+    groups: Vec<(ServiceName, BaseConsumer)>,
+    scene: Scene,
+}
+
+impl LagGauge {
+    /// Connects.
+    pub(crate) fn open(scene: &Scene) -> Result<Self, DemoError> {
+        let mut groups = Vec::new();
+        for service in ServiceName::ALL {
+            let group = format!("{}{}-worker", scene.topic_prefix, service.as_str());
+            groups.push((service, consumer(scene, &group).map_err(failed)?));
+        }
+        Ok(Self { groups, scene: scene.clone() })
+    }
+
+    /// Messages in the services' topics that their groups have not committed. Blocks.
+    pub(crate) fn measure(&self) -> Result<u64, DemoError> {
+        let mut lag = 0;
+        for (service, consumer) in &self.groups {
+            lag += self.lag_of(*service, consumer).map_err(failed)?;
+        }
+        Ok(lag)
+    }
+
+    fn lag_of(&self, service: ServiceName, consumer: &BaseConsumer) -> KafkaResult<u64> {
+        let connection = self.scene.connection();
+        let mut wanted = TopicPartitionList::new();
+        for topic in inputs(service) {
+            wanted.add_partition_range(&connection.topic(*topic), 0, i32::from(self.scene.partitions) - 1);
+        }
+        let mut lag = 0;
+        for element in consumer.committed_offsets(wanted, LIMIT)?.elements() {
+            let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), LIMIT)?;
+            let next = match element.offset() {
+                Offset::Offset(offset) => offset,
+                Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => low,
+            };
+            lag += u64::try_from(high - next).unwrap_or(0);
+        }
+        Ok(lag)
+    }
+}
+
+/// How many messages lie in all dead letter topics. Blocks.
+pub(crate) fn dead_letters(scene: &Scene) -> Result<u64, DemoError> {
+    let connection = scene.connection();
+    let count = || -> KafkaResult<u64> {
+        let consumer = consumer(scene, &format!("{}demo", scene.topic_prefix))?;
+        let mut sum = 0;
+        for topic in TopicName::ALL {
+            for partition in 0..i32::from(scene.partitions) {
+                let (low, high) = consumer.fetch_watermarks(&connection.dead_letter_topic(topic), partition, LIMIT)?;
+                sum += u64::try_from(high - low).unwrap_or(0);
+            }
+        }
+        Ok(sum)
+    };
+    count().map_err(failed)
+}
+
+fn consumer(scene: &Scene, group: &str) -> KafkaResult<BaseConsumer> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &scene.brokers).set("group.id", group).set("enable.auto.commit", "false");
+    config.create()
+}
+
+fn failed(error: rdkafka::error::KafkaError) -> DemoError {
+    DemoError::Words(format!("Kafka does not say how far everybody is: {error}"))
+}
