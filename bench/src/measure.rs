@@ -19,8 +19,8 @@ use tokio_postgres::Client;
 
 use crate::error::{BenchError, Result};
 
-/// How often the memory of process trees is looked at.
-const MEMORY_PERIOD: Duration = Duration::from_millis(1000);
+/// How often the memory of process trees is looked at; each look costs milliseconds per backend.
+const MEMORY_PERIOD: Duration = Duration::from_secs(5);
 
 /// A measurement under way.
 pub(crate) struct Meter {
