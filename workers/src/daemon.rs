@@ -22,7 +22,7 @@ use crate::order::{OrderService, saga};
 use crate::payment::{PaymentService, charge, simulator::Simulator};
 use crate::planted::Planted;
 use crate::runtime::{Database, Engine, EngineConfig, Failure, Service};
-use crate::{http, migrate, telemetry, topics};
+use crate::{http, migrate, relay, telemetry, topics};
 
 /// A worker of the order pipeline.
 #[derive(Debug, Parser)]
@@ -184,7 +184,7 @@ async fn work<S: Service>(service: S, config: Config, partitions: i32) -> Result
         .map_err(|error| DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen)))?;
     let (stop, stopping) = watch::channel(false);
     let health = Health::default();
-    let relay = crate::relay::Running::start(&outbox, &database, &config).map_err(DaemonError::of)?;
+    let relay = relay::Running::start(&outbox, &database, &config.client_config(), Duration::ZERO);
     let mut kafka = config.client_config();
     if let Some(instance) = &config.instance_id {
         kafka.set("group.instance.id", instance);

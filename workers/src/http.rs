@@ -5,12 +5,13 @@
 use std::future::Future;
 use std::net::SocketAddr;
 
-use crate::relay::RelayStatus;
+use crate::relay;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use outbox::RelayStatus;
 use tokio::net::TcpListener;
 
 use crate::health::Health;
@@ -54,7 +55,7 @@ async fn live(State(shown): State<Shown>) -> (StatusCode, String) {
 
 async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
     let mut obstacles = shown.health.obstacles();
-    if let Some(reason) = shown.relay.obstacle() {
+    if let Some(reason) = relay::obstacle(&shown.relay) {
         obstacles.push(format!("relay: {reason}"));
     }
     if obstacles.is_empty() {

@@ -1,27 +1,73 @@
 //! The relay of this process, as a task of the daemon: started with it, stopped last.
+//!
+//! Every instance runs one; they elect the leader through the database.
 
-use outbox::Outbox;
+use std::time::Duration;
 
-use crate::config::Config;
+use outbox::{Outbox, Relay, RelayConfig, RelayError, RelayStatus, Role};
+use rdkafka::ClientConfig;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
 use crate::runtime::Database;
 
 /// A relay that runs.
-pub(crate) struct Running {}
-#[derive(Clone)]
-pub(crate) struct RelayStatus;
-impl RelayStatus {
-    pub(crate) fn obstacle(&self) -> Option<String> {
-        None
+pub(crate) struct Running {
+    status: RelayStatus,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), RelayError>>,
+}
+
+impl Running {
+    /// Start it; troubles with servers are its own to retry.
+    pub(crate) fn start(outbox: &Outbox, database: &Database, kafka: &ClientConfig, linger: Duration) -> Self {
+        let (config, tls) = database.connector();
+        let mut relay = RelayConfig::new(outbox::Database::new(config, tls), producer_config(kafka));
+        relay.linger = linger;
+        let relay = Relay::new(outbox, relay);
+        let status = relay.status();
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(relay.run(async move {
+            // An error means that the daemon is gone, which is an end as well.
+            let _ = stopped.await;
+        }));
+        Running { status, stop, task }
+    }
+
+    /// What it is doing.
+    pub(crate) fn status(&self) -> RelayStatus {
+        self.status.clone()
+    }
+
+    /// Let it publish what is committed, then end it.
+    pub(crate) async fn stop(self) -> Result<(), String> {
+        // It may have ended by itself: then the join says why.
+        let _ = self.stop.send(());
+        match self.task.await {
+            Ok(result) => result.map_err(|error| format!("relay: {error}")),
+            Err(error) => Err(format!("relay: {error}")),
+        }
     }
 }
-impl Running {
-    pub(crate) fn start(_o: &Outbox, _d: &Database, _c: &Config) -> Result<Self, String> {
-        Ok(Running {})
+
+/// Why a relay is in the way of being ready; none means that it leads or stands by.
+pub(crate) fn obstacle(status: &RelayStatus) -> Option<String> {
+    let report = status.report();
+    let held = report.held.first().map(|lane| format!("{}[{}] is held: {}", lane.topic, lane.partition, lane.reason));
+    match report.role {
+        Role::Leading | Role::Standby => held,
+        Role::Disconnected | Role::TakingOver => Some(report.last_error.unwrap_or_else(|| "not connected yet".into())),
     }
-    pub(crate) fn status(&self) -> RelayStatus {
-        RelayStatus
+}
+
+/// librdkafka warns of properties that a producer does not know.
+fn producer_config(kafka: &ClientConfig) -> ClientConfig {
+    const CONSUMERS: [&str; 6] =
+        ["group.", "session.timeout.ms", "heartbeat.interval.ms", "max.poll.interval.ms", "fetch.", "queued."];
+    let mut config = kafka.clone();
+    let names: Vec<String> = config.config_map().keys().map(|name| (*name).to_owned()).collect();
+    for name in names.iter().filter(|name| CONSUMERS.iter().any(|prefix| name.starts_with(prefix))) {
+        config.remove(name);
     }
-    pub(crate) async fn stop(self) -> Result<(), String> {
-        Ok(())
-    }
+    config
 }

@@ -13,6 +13,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::TopicName;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How often to look whether new topics are visible.
+const VISIBLE_PERIOD: Duration = Duration::from_millis(50);
 
 /// The largest record of an ordinary topic in bytes, Kafka's own default.
 pub const MAX_MESSAGE_BYTES: usize = 1_048_588;
@@ -70,7 +72,25 @@ pub async fn create(kafka: &ClientConfig, prefix: &str, partitions: i32, replica
     if !mistakes.is_empty() {
         return Err(TopicsError::Mistakes(mistakes));
     }
+    await_visible(&admin, prefix, &wanted).await?;
     check(kafka, prefix, Some(partitions)).await.map(|_| ())
+}
+
+/// The controller answers before every broker knows of a new topic; what is still unknown in the end, `check` names.
+async fn await_visible(
+    admin: &AdminClient<DefaultClientContext>,
+    prefix: &str,
+    wanted: &[NewTopic<'_>],
+) -> Result<(), TopicsError> {
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
+    while tokio::time::Instant::now() < deadline {
+        let known = partition_counts(admin, prefix)?;
+        if wanted.iter().all(|topic| known.contains_key(topic.name)) {
+            break;
+        }
+        tokio::time::sleep(VISIBLE_PERIOD).await;
+    }
+    Ok(())
 }
 
 /// Check that every topic is there, with the same partitions and large enough; the partition count.

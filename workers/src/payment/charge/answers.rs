@@ -143,7 +143,11 @@ fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, p
                 (next.attempt, next.sends) = (next.attempt + 1, 0);
             }
         }
-        ProviderAnswer::NotFound => next.not_found_at = Some(now),
+        ProviderAnswer::NotFound => {
+            // Sent again at once: after a pause the look-up would be old news.
+            next.not_found_at = Some(now);
+            next.due_at = now;
+        }
         ProviderAnswer::RetryLater { .. } | ProviderAnswer::Succeeded { .. } | ProviderAnswer::Refused { .. } => {}
     }
     Decided::pending(next)
