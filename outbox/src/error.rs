@@ -25,6 +25,12 @@ pub enum OutboxError {
         /// The driver's error.
         source: tokio_postgres::Error,
     },
+    /// The database did not answer in time.
+    #[error("{doing}: no answer in time")]
+    TimedOut {
+        /// What was being done.
+        doing: &'static str,
+    },
     /// The connection broke after COMMIT was sent and before its answer came: it may have been committed or not.
     #[error("the outcome of a COMMIT is unknown: {}", describe(source))]
     OutcomeUnknown {
@@ -123,7 +129,7 @@ impl OutboxError {
         match self {
             Self::Database { source, .. } => class_of(source),
             Self::OutcomeUnknown { .. } => Class::Unknown,
-            Self::TransactionFailed => Class::Retry,
+            Self::TransactionFailed | Self::TimedOut { .. } => Class::Retry,
             Self::MissingInboxRow => Class::Conflict,
             Self::UnexpectedRows { .. }
             | Self::UnknownTopic { .. }

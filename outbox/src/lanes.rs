@@ -26,7 +26,6 @@ pub type Lane = i32;
 #[derive(Debug)]
 pub(crate) struct Lanes {
     by_name: HashMap<Arc<str>, Topic>,
-    by_id: HashMap<i32, Arc<str>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -37,13 +36,10 @@ struct Topic {
 
 impl Lanes {
     pub(crate) fn new(topics: impl IntoIterator<Item = (i16, TopicSpec)>) -> Self {
-        let mut lanes = Self { by_name: HashMap::new(), by_id: HashMap::new() };
-        for (id, spec) in topics {
-            let name: Arc<str> = spec.name.into();
-            lanes.by_id.insert(i32::from(id), Arc::clone(&name));
-            lanes.by_name.insert(name, Topic { id: i32::from(id), partitions: spec.partitions });
-        }
-        lanes
+        let topic = |(id, spec): (i16, TopicSpec)| {
+            (Arc::from(spec.name), Topic { id: i32::from(id), partitions: spec.partitions })
+        };
+        Self { by_name: topics.into_iter().map(topic).collect() }
     }
 
     /// The lane that a message goes to.
@@ -60,11 +56,6 @@ impl Lanes {
             (Target::ByKey, None) => return Err(OutboxError::NoKey { topic: message.topic.to_string() }),
         };
         Ok(topic.id << 16 | partition)
-    }
-
-    /// Topic and partition of a lane, if this outbox was opened with that topic.
-    pub(crate) fn place(&self, lane: Lane) -> Option<(&Arc<str>, i32)> {
-        self.by_id.get(&(lane >> 16)).map(|topic| (topic, lane & 0xffff))
     }
 }
 
@@ -96,7 +87,6 @@ mod tests {
         let lanes = Lanes::new([(3, TopicSpec { name: "t".to_owned(), partitions: 6 })]);
         assert_eq!(lanes.of(&message("t", Target::Given(5), None)).unwrap(), (3 << 16) | 5);
         assert_eq!(lanes.of(&message("t", Target::ByKey, Some("abc"))).unwrap(), (3 << 16) | (479_470_107 % 6));
-        assert_eq!(lanes.place((3 << 16) | 5).map(|(topic, p)| (&**topic, p)), Some(("t", 5)));
         assert!(matches!(lanes.of(&message("u", Target::Given(0), None)), Err(OutboxError::UnknownTopic { .. })));
         for partition in [-1, 6] {
             let outside = lanes.of(&message("t", Target::Given(partition), None));

@@ -12,26 +12,31 @@
 //! ```
 
 mod append;
+mod database;
 mod error;
 mod headers;
 mod hint;
 pub mod inbox;
 mod lanes;
 mod message;
+pub mod metrics;
 mod migrate;
 mod partitioner;
 mod pipeline;
 pub mod planted;
 pub mod position;
+mod relay;
 mod sql;
 mod store;
 mod transaction;
 
+pub use database::{Database, connect};
 pub use deadpool_postgres::ClientWrapper as Client;
 pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, class_of};
 pub use lanes::{Lane, TopicSpec};
 pub use message::{Causation, Kind, OutboxMessage, Target};
-pub use migrate::{connect, migrate, prepare_connection};
+pub use migrate::{migrate, prepare_connection};
 pub use position::Position;
+pub use relay::{Announcer, HeldLane, Relay, RelayConfig, RelayError, RelayReport, RelayStatus, Role};
 pub use store::{Outbox, OutboxConfig};
 pub use transaction::{Committed, Expect, Param, Place, Transaction};

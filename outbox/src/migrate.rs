@@ -3,7 +3,6 @@
 //! Idempotent, versioned (`outbox_version`), in one transaction under an advisory lock, so that any number of processes
 //! may call it at once. Deliberately absent: migrations of the service's own tables, and downgrades.
 
-use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Client;
 
 use crate::error::OutboxError;
@@ -76,23 +75,6 @@ pub async fn prepare_connection(client: &Client) -> Result<(), OutboxError> {
         )
         .await
         .map_err(OutboxError::database("setting up a connection"))
-}
-
-/// Opens one connection outside any pool, set up by [`prepare_connection`], whose task ends with the returned client.
-pub async fn connect<T>(config: &tokio_postgres::Config, tls: T) -> Result<ClientWrapper, OutboxError>
-where
-    T: tokio_postgres::tls::MakeTlsConnect<tokio_postgres::Socket>,
-    T::Stream: Send + 'static,
-{
-    let (client, connection) = config.connect(tls).await.map_err(OutboxError::database("connecting"))?;
-    let task = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "database connection ended");
-        }
-    });
-    let client = ClientWrapper::new(client, task);
-    prepare_connection(&client).await?;
-    Ok(client)
 }
 
 /// `create schema if not exists` needs the right to create one even if it exists, so it is asked for only when missing.

@@ -2,12 +2,20 @@
 
 use std::borrow::Cow;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dev_stack::{Stack, StackConfig};
-use outbox::{Client, Kind, Outbox, OutboxConfig, OutboxMessage, Target, TopicSpec};
+use outbox::{
+    Client, Database, Kind, Outbox, OutboxConfig, OutboxMessage, Relay, RelayConfig, RelayReport, RelayStatus, Role,
+    Target, TopicSpec,
+};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
+
+use crate::topic;
 
 /// The servers, started once for this program; they end with it.
 pub(crate) fn stack() -> &'static Stack {
@@ -41,6 +49,32 @@ impl Rig {
         let config = change(OutboxConfig::new("shop", "/test", topics));
         let outbox = Outbox::open(&client, config).await.unwrap();
         Self { database, outbox, topic }
+    }
+
+    /// The same outbox as another process would open it: with no way from memory to the relay of this one.
+    pub(crate) async fn reopened(&self) -> Outbox {
+        let client = self.client().await;
+        Outbox::open(&client, self.outbox.config().clone()).await.unwrap()
+    }
+
+    /// Starts a relay for the given opening of the outbox.
+    pub(crate) fn relay(&self, outbox: &Outbox) -> Running {
+        let database = Database::new(self.database.clone(), NoTls);
+        let relay = Relay::new(outbox, RelayConfig::new(database, topic::kafka()));
+        let status = relay.status();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move {
+            relay.run(async { drop(stopped.await) }).await.unwrap();
+        });
+        Running { status, stop, task }
+    }
+
+    /// Ends the database session of the leading relay; returns whether there was one.
+    pub(crate) async fn end_leader_session(&self) -> bool {
+        let sql = "select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.objid = 0 \
+                   and l.objsubid = 2 and l.granted \
+                   and l.database = (select oid from pg_database where datname = current_database())";
+        !self.client().await.query(sql, &[]).await.unwrap().is_empty()
     }
 
     pub(crate) async fn client(&self) -> Client {
@@ -77,5 +111,39 @@ impl Rig {
                    join shop.outbox_lanes using (lane) where partition = $1 order by sequence";
         let rows = client.query(sql, &[&partition]).await.unwrap();
         rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+}
+
+/// A running relay.
+pub(crate) struct Running {
+    pub(crate) status: RelayStatus,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits until its report is as wanted.
+    pub(crate) async fn until(&self, what: &str, wanted: impl Fn(&RelayReport) -> bool) {
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while !wanted(&self.status.report()) {
+            assert!(std::time::Instant::now() < until, "never {what}: {:?}", self.status.report());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) async fn until_leading(&self) {
+        self.until("leading", |report| report.role == Role::Leading).await;
+    }
+
+    /// Stops it in good order.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.task.await.unwrap();
+    }
+
+    /// Stops it as a crash does: no drain, no last position, no release.
+    pub(crate) async fn crash(self) {
+        self.task.abort();
+        let _ = self.task.await;
     }
 }

@@ -1,0 +1,295 @@
+//! The relay: publishes what was committed. One leads per outbox; others stand by.
+//!
+//! Each process that writes may run one, and a daemon may too: they elect their leader through the database. A leader
+//! connects, takes the lead, reads where the topics stand, and publishes until something breaks; then it begins anew.
+//! This file has the configuration and that outermost loop.
+
+mod cursor;
+mod epochs;
+mod leader;
+mod listener;
+mod publisher;
+mod restore;
+mod resume;
+mod session;
+mod standby;
+mod status;
+mod stop;
+mod tail;
+mod takeover;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+
+pub use standby::Announcer;
+pub use status::{HeldLane, RelayReport, RelayStatus, Role};
+
+use crate::database::Database;
+use crate::error::OutboxError;
+use crate::relay::leader::{HeldLanes, Term};
+use crate::relay::listener::Listener;
+use crate::relay::session::Session;
+use crate::relay::stop::Stop;
+use crate::relay::takeover::take_over;
+use crate::store::Outbox;
+
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const LAST_BACKOFF: Duration = Duration::from_secs(5);
+/// How long a relay that was asked to stop may take.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How a relay works. Made by [`RelayConfig::new`]; the fields may then be changed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RelayConfig {
+    /// Where the database is. A direct connection, not through a transaction pooler.
+    pub database: Database,
+    /// Any librdkafka properties: brokers, TLS, SASL, tuning. What the protocol needs (idempotence, all replicas, no
+    /// message time-out, gapless) is set on top.
+    pub kafka: ClientConfig,
+    /// How long the producer waits for more before it sends. Default 0.
+    pub linger: Duration,
+    /// Most messages in flight: what a relay that is paused may still send after another took over. Default 10,000.
+    pub max_in_flight_messages: u32,
+    /// Most bytes of keys and payloads in flight. Default 8 MiB.
+    pub max_in_flight_bytes: usize,
+    /// Rows read at a time, over all lanes. Default 2,000.
+    pub batch_rows: u32,
+    /// Bytes read at a time; one row more may come. Default 1 MiB.
+    pub batch_bytes: usize,
+    /// How often the table is looked at although nothing was heard. Also the leader's sign of life. Default 500 ms.
+    pub poll_interval: Duration,
+    /// How often a standby asks for the leadership. Default 100 ms.
+    pub standby_interval: Duration,
+    /// How often positions are saved while they move. Default 200 ms.
+    pub position_interval: Duration,
+    /// Nothing is sent when the last proof of leadership is older. Default 1.5 s; less than `stale_after`.
+    pub fence_age: Duration,
+    /// A leader whose session has been silent for so long is taken for paused, and its session is ended. Default 4 s:
+    /// longer than any statement of a live leader may take.
+    pub stale_after: Duration,
+}
+
+impl RelayConfig {
+    /// A configuration with the defaults named at the fields.
+    pub fn new(database: Database, kafka: ClientConfig) -> Self {
+        Self {
+            database,
+            kafka,
+            linger: Duration::ZERO,
+            max_in_flight_messages: 10_000,
+            max_in_flight_bytes: 8 * 1024 * 1024,
+            batch_rows: 2_000,
+            batch_bytes: 1024 * 1024,
+            poll_interval: Duration::from_millis(500),
+            standby_interval: Duration::from_millis(100),
+            position_interval: Duration::from_millis(200),
+            fence_age: Duration::from_millis(1500),
+            stale_after: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Why a relay cannot go on. All but a misconfigured client are tried again by [`Relay::run`].
+#[derive(Debug, thiserror::Error)]
+pub enum RelayError {
+    /// The database.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The Kafka client.
+    #[error("{doing}: {source}")]
+    Kafka {
+        /// What was being done.
+        doing: &'static str,
+        /// The client's error.
+        source: KafkaError,
+    },
+    /// The broker did not take a message.
+    #[error("a message for `{topic}` partition {partition} was not taken: {source}")]
+    Delivery {
+        /// The topic's name.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The client's error.
+        source: KafkaError,
+    },
+    /// A topic of the outbox does not exist.
+    #[error("topic `{topic}` does not exist; create it")]
+    TopicMissing {
+        /// The topic's name.
+        topic: String,
+    },
+    /// A topic has another partition count than the outbox was opened with; keys would be in other partitions.
+    #[error("topic `{topic}` has {found} partitions; the outbox has {expected}")]
+    PartitionCount {
+        /// The topic's name.
+        topic: String,
+        /// The count that the outbox has registered.
+        expected: i32,
+        /// The count that the broker tells.
+        found: usize,
+    },
+    /// The broker does not tell where a partition begins and ends.
+    #[error("the broker does not tell the bounds of `{topic}` partition {partition}")]
+    NoBounds {
+        /// The topic's name.
+        topic: String,
+        /// The partition.
+        partition: i32,
+    },
+    /// A topic partition that is said to hold records gives none.
+    #[error("topic partitions that should have records gave none in time")]
+    TopicSilent,
+    /// Topics or epochs were added to the outbox while this relay led: it looks at the topics again.
+    #[error("the outbox has new topics or epochs")]
+    ShapeChanged,
+    /// A task of the relay ended by a panic.
+    #[error("a task of the relay panicked")]
+    Panicked,
+    /// The configuration contradicts itself.
+    #[error("relay configuration: {reason}")]
+    Configuration {
+        /// What is wrong, in words for a person.
+        reason: &'static str,
+    },
+}
+
+impl RelayError {
+    pub(crate) fn kafka(doing: &'static str) -> impl FnOnce(KafkaError) -> Self {
+        move |source| Self::Kafka { doing, source }
+    }
+
+    /// Whether trying again cannot help.
+    fn is_final(&self) -> bool {
+        matches!(
+            self,
+            Self::Configuration { .. }
+                | Self::Kafka { source: KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_), .. }
+        )
+    }
+}
+
+/// Publishes one outbox's messages. Made by [`Relay::new`], driven by [`Relay::run`].
+pub struct Relay {
+    outbox: Outbox,
+    config: RelayConfig,
+    status: RelayStatus,
+}
+
+impl Relay {
+    /// A relay for this outbox; it does nothing until it is run. Commits made through `outbox` or its clones reach it
+    /// from memory while it leads.
+    pub fn new(outbox: &Outbox, config: RelayConfig) -> Self {
+        let status = RelayStatus::new(&outbox.config().schema);
+        Self { outbox: outbox.clone(), config, status }
+    }
+
+    /// A handle to what this relay is doing.
+    pub fn status(&self) -> RelayStatus {
+        self.status.clone()
+    }
+
+    /// Leads or stands by until `shutdown` completes; then lets what is in flight arrive, saves where it ended, and
+    /// releases the leadership. Troubles with database or broker are reported in [`Relay::status`], logged, and tried
+    /// again without end.
+    ///
+    /// # Errors
+    /// When the configuration cannot work.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RelayError> {
+        if self.config.fence_age >= self.config.stale_after || self.config.poll_interval >= self.config.stale_after {
+            return Err(RelayError::Configuration { reason: "fence age and poll interval must be below stale_after" });
+        }
+        let (switch, stop) = Stop::new();
+        let mut running = std::pin::pin!(self.keep_going(stop));
+        tokio::select! {
+            ended = &mut running => return ended,
+            () = shutdown => {}
+        }
+        switch.send_replace(true);
+        let ended = tokio::time::timeout(STOP_TIMEOUT, running).await;
+        ended.unwrap_or_else(|_| {
+            tracing::warn!("the relay did not stop in time; the next leader finds out what was published");
+            Ok(())
+        })
+    }
+
+    async fn keep_going(&self, mut stop: Stop) -> Result<(), RelayError> {
+        let mut backoff = FIRST_BACKOFF;
+        let mut held = HeldLanes::new();
+        while !stop.is_asked() {
+            let led = self.lead_once(&mut stop, &mut held, &mut backoff).await;
+            self.outbox.shared.hints.lead(false);
+            self.status.set_role(Role::Disconnected);
+            if let Err(error) = led {
+                if error.is_final() {
+                    return Err(error);
+                }
+                tracing::warn!(%error, retry_in = ?backoff, "the relay begins anew");
+                self.status.set_error(error.to_string());
+                tokio::select! {
+                    () = stop.asked() => {}
+                    () = tokio::time::sleep(backoff) => {}
+                }
+                backoff = (backoff * 2).min(LAST_BACKOFF);
+            }
+        }
+        Ok(())
+    }
+
+    /// Connects, waits for the lead, and publishes term by term: a failed delivery ends a term but not the leadership.
+    async fn lead_once(&self, stop: &mut Stop, held: &mut HeldLanes, backoff: &mut Duration) -> Result<(), RelayError> {
+        let session = Arc::new(Session::open(&self.config.database, &self.outbox.config().schema).await?);
+        self.status.set_role(Role::Standby);
+        if !standby::wait_for_turn(&self.outbox, &self.config, &session, stop).await? {
+            return Ok(());
+        }
+        let listener = Listener::start(self.config.database.clone(), &self.outbox.config().schema);
+        let led = loop {
+            let term = self.term(&session, &listener, stop, held, backoff).await;
+            match term {
+                Err(RelayError::Delivery { topic, partition, source }) => {
+                    tracing::warn!(topic, partition, error = %source, "a message was not taken; scanning again");
+                    self.status.set_error(source.to_string());
+                    self.outbox.shared.hints.lead(false);
+                    tokio::time::sleep(*backoff).await;
+                    *backoff = (*backoff * 2).min(LAST_BACKOFF);
+                }
+                Err(RelayError::ShapeChanged) => self.outbox.shared.hints.lead(false),
+                ended => break ended,
+            }
+        };
+        listener.stop().await;
+        led
+    }
+
+    async fn term(
+        &self,
+        session: &Arc<Session>,
+        listener: &Listener,
+        stop: &mut Stop,
+        held: &mut HeldLanes,
+        backoff: &mut Duration,
+    ) -> Result<(), RelayError> {
+        self.status.set_role(Role::TakingOver);
+        self.status.meters().takeovers.increment(1);
+        let taken = take_over(&self.outbox, &self.config, session, &self.status).await?;
+        let mut term = Term::new(&self.outbox, &self.config, Arc::clone(session), &self.status, taken.lanes, held)?;
+        self.outbox.shared.hints.lead(true);
+        self.status.set_role(Role::Leading);
+        let began = std::time::Instant::now();
+        let published = term.publish(listener, stop, held).await;
+        if began.elapsed() > LAST_BACKOFF {
+            *backoff = FIRST_BACKOFF;
+        }
+        let publisher = term.end().await;
+        // Ending a producer purges what it still holds, and blocks.
+        let ended = tokio::task::spawn_blocking(move || drop(publisher)).await;
+        let closed = taken.closing.await;
+        published.and(ended.and(closed).map_err(|_| RelayError::Panicked))
+    }
+}

@@ -1,0 +1,128 @@
+//! What a relay tells about itself, for `/readyz`, dashboards and tests.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::metrics::Meters;
+
+/// A handle to a relay's state; cheap to clone, valid as long as anybody holds it.
+#[derive(Clone)]
+pub struct RelayStatus {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    report: Mutex<RelayReport>,
+    meters: Meters,
+}
+
+/// What a relay is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Not running, or connecting to the database.
+    Disconnected,
+    /// Another relay leads; this one waits for its turn.
+    Standby,
+    /// Leads, and reads where the topics stand.
+    TakingOver,
+    /// Leads and publishes.
+    Leading,
+}
+
+/// A lane that is not published for now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLane {
+    /// Full topic name.
+    pub topic: String,
+    /// Partition number.
+    pub partition: i32,
+    /// Why, in words for a person.
+    pub reason: String,
+}
+
+/// A relay's state at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayReport {
+    /// What it is doing.
+    pub role: Role,
+    /// Messages in the table that are not acknowledged; known only while leading.
+    pub backlog: Option<i64>,
+    /// Age of the oldest of them.
+    pub oldest_pending: Option<Duration>,
+    /// Messages acknowledged since this relay was made.
+    pub published: u64,
+    /// Epochs that it had to begin.
+    pub epoch_changes: u64,
+    /// Lanes that it holds.
+    pub held: Vec<HeldLane>,
+    /// The last error, until publishing goes on.
+    pub last_error: Option<String>,
+}
+
+impl RelayStatus {
+    pub(crate) fn new(schema: &str) -> Self {
+        let report = RelayReport {
+            role: Role::Disconnected,
+            backlog: None,
+            oldest_pending: None,
+            published: 0,
+            epoch_changes: 0,
+            held: Vec::new(),
+            last_error: None,
+        };
+        Self { shared: Arc::new(Shared { report: Mutex::new(report), meters: Meters::new(schema) }) }
+    }
+
+    /// The state now.
+    pub fn report(&self) -> RelayReport {
+        self.shared.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    pub(crate) fn set_role(&self, role: Role) {
+        self.meters().leading.set(if role == Role::Leading { 1 } else { 0 });
+        self.change(|report| {
+            if role != Role::Leading && role != Role::TakingOver {
+                report.backlog = None;
+                report.oldest_pending = None;
+                report.held.clear();
+            }
+            if role == Role::Leading || role == Role::Standby {
+                report.last_error = None;
+            }
+            report.role = role;
+        });
+    }
+
+    pub(crate) fn add_published(&self, messages: u64) {
+        self.meters().published.increment(messages);
+        self.change(|report| report.published += messages);
+    }
+
+    pub(crate) fn set_pending(&self, backlog: i64, oldest: Option<Duration>) {
+        self.meters().backlog.set(i32::try_from(backlog).unwrap_or(i32::MAX));
+        self.meters().oldest.set(oldest.unwrap_or_default());
+        self.change(|report| (report.backlog, report.oldest_pending) = (Some(backlog), oldest));
+    }
+
+    pub(crate) fn add_epoch_change(&self) {
+        self.meters().epoch_changes.increment(1);
+        self.change(|report| report.epoch_changes += 1);
+    }
+
+    pub(crate) fn set_held(&self, held: Vec<HeldLane>) {
+        self.meters().held.set(u32::try_from(held.len()).unwrap_or(u32::MAX));
+        self.change(|report| report.held = held);
+    }
+
+    pub(crate) fn set_error(&self, error: String) {
+        self.change(|report| report.last_error = Some(error));
+    }
+
+    fn change(&self, with: impl FnOnce(&mut RelayReport)) {
+        with(&mut self.shared.report.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}

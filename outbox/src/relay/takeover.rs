@@ -1,0 +1,298 @@
+//! What a new leader does first: find out, for every lane, what its topic partition holds already.
+//!
+//! Stored positions lag, so each topic partition is read from there to its end, and every record is compared with its
+//! row. The decision is in [`super::resume`]; here is what feeds it, and what carries it out. Lanes whose stored
+//! position is not where it should be (records lost, topic made anew) are read again from further back, in growing
+//! steps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::error::OutboxError;
+use crate::lanes::Lane;
+use crate::planted::PlantedBug;
+use crate::relay::epochs::{Epoch, Epochs};
+use crate::relay::publisher::Acked;
+use crate::relay::restore::{NewEpoch, begin_epoch};
+use crate::relay::resume::{Decision, Facts, Origin, Resume, RowMatch, Seen};
+use crate::relay::session::Session;
+use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
+use crate::relay::wire::digest;
+use crate::relay::{RelayConfig, RelayError, RelayStatus};
+use crate::sql;
+use crate::store::Outbox;
+
+/// How far back from the end a lane is read whose stored position is not there; more than ever is in flight.
+const FIRST_STEP_BACK: i64 = 50_000;
+const BEAT: Duration = Duration::from_millis(500);
+
+/// A lane that is ready to be published.
+#[derive(Debug, Clone)]
+pub(crate) struct Ready {
+    pub(crate) lane: Lane,
+    pub(crate) place: Place,
+    pub(crate) epochs: Epochs,
+    pub(crate) done: Acked,
+}
+
+/// What a take-over gives.
+#[derive(Debug)]
+pub(crate) struct TakenOver {
+    pub(crate) lanes: Vec<Ready>,
+    /// The closing of the consumer that was needed; to be awaited some time.
+    pub(crate) closing: tokio::task::JoinHandle<()>,
+}
+
+/// A lane as the database knows it.
+#[derive(Debug)]
+struct Known {
+    lane: Lane,
+    place: Place,
+    pruned: i64,
+    epochs: Epochs,
+    stored: Option<Stored>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Stored {
+    epoch: i64,
+    sequence: i64,
+    offset: i64,
+}
+
+/// Reads where all lanes stand and begins new epochs where the table was restored.
+pub(crate) async fn take_over(
+    outbox: &Outbox,
+    config: &RelayConfig,
+    session: &Session,
+    status: &RelayStatus,
+) -> Result<TakenOver, RelayError> {
+    let schema = &outbox.config().schema;
+    let topics = load_topics(session, schema).await?;
+    let known = load(session, schema, &topics).await?;
+    let source = outbox.config().source.clone();
+    let kafka = config.kafka.clone();
+    let places: Vec<Place> = known.iter().map(|lane| lane.place.clone()).collect();
+    let counts: Vec<(Arc<str>, i32)> = topics.into_values().collect();
+    let (reader, bounds) = blocking(session, move || {
+        let reader = TailReader::new(&kafka, &source)?;
+        reader.check_topics(&counts)?;
+        let bounds = reader.bounds(&places)?;
+        Ok((reader, bounds))
+    })
+    .await?;
+    let mut tails = Tails { outbox, session, reader: Arc::new(reader), known: &known, bounds: &bounds };
+    let decisions = tails.decide().await?;
+    let reader = tails.reader;
+    // Closing a consumer takes a while and blocks; publishing need not wait for it.
+    let closing = tokio::task::spawn_blocking(move || drop(reader));
+    let lanes = carry_out(session, schema, status, &known, decisions).await?;
+    Ok(TakenOver { lanes, closing })
+}
+
+/// The reading of all lanes' tails.
+struct Tails<'t> {
+    outbox: &'t Outbox,
+    session: &'t Session,
+    reader: Arc<TailReader>,
+    known: &'t [Known],
+    bounds: &'t [Bounds],
+}
+
+impl Tails<'_> {
+    /// Decides every lane, reading further back where that is needed. Each round reads ten times as far, so it ends at
+    /// the logs' starts.
+    async fn decide(&mut self) -> Result<Vec<Decision>, RelayError> {
+        let mut folds: Vec<Resume> = Vec::with_capacity(self.known.len());
+        let mut stretches = Vec::with_capacity(self.known.len());
+        for (slot, (lane, bounds)) in self.known.iter().zip(self.bounds).enumerate() {
+            let (fold, stretch) = self.begin(slot, lane, bounds, None);
+            folds.push(fold);
+            stretches.push(stretch);
+        }
+        let mut step_back = FIRST_STEP_BACK;
+        loop {
+            self.fold(&mut folds, stretches).await?;
+            stretches = Vec::new();
+            for (slot, (lane, bounds)) in self.known.iter().zip(self.bounds).enumerate() {
+                if folds[slot].decide() == Decision::Unanchored {
+                    tracing::warn!(topic = %lane.place.topic, partition = lane.place.partition, step_back,
+                        "the stored position is not in the topic; reading further back");
+                    let (fold, stretch) = self.begin(slot, lane, bounds, Some(step_back));
+                    folds[slot] = fold;
+                    stretches.push(stretch);
+                }
+            }
+            if stretches.is_empty() {
+                return Ok(folds.iter().map(Resume::decide).collect());
+            }
+            step_back = step_back.saturating_mul(10);
+        }
+    }
+
+    /// The fold of a lane and what is to be read for it.
+    fn begin(&self, slot: usize, lane: &Known, bounds: &Bounds, step_back: Option<i64>) -> (Resume, Stretch) {
+        let forgotten = lane.stored.filter(|stored| stored.offset < bounds.low);
+        let base = forgotten.map_or(lane.pruned, |stored| stored.sequence.max(lane.pruned));
+        let (from, origin) = match (lane.stored, step_back) {
+            (Some(Stored { epoch, sequence, offset }), None) if (bounds.low..bounds.high).contains(&offset) => {
+                (offset, Origin::Stored { offset, epoch, sequence })
+            }
+            // Without a stored position nothing was ever acknowledged, or hardly anything: read all there is.
+            (None, None) => (bounds.low, Origin::Later { whole: true }),
+            (Some(_), None) => {
+                (bounds.high.saturating_sub(FIRST_STEP_BACK).max(bounds.low), Origin::Later { whole: true })
+            }
+            (_, Some(step)) => (bounds.high.saturating_sub(step).max(bounds.low), Origin::Later { whole: true }),
+        };
+        let origin = match origin {
+            Origin::Later { .. } if from == 0 => Origin::Beginning,
+            Origin::Later { .. } => Origin::Later { whole: from == bounds.low },
+            Origin::Stored { .. } | Origin::Beginning => origin,
+        };
+        let facts = Facts { epochs: lane.epochs.clone(), pruned: lane.pruned, base, origin };
+        let planted = self.outbox.config().planted.is(PlantedBug::ResumeAfterMaximum);
+        (Resume::new(facts, planted), Stretch { slot, place: lane.place.clone(), from, to: bounds.high })
+    }
+
+    /// Reads the stretches and feeds the folds.
+    async fn fold(&self, folds: &mut [Resume], stretches: Vec<Stretch>) -> Result<(), RelayError> {
+        let (sender, mut receiver) = mpsc::channel(2);
+        let reader = Arc::clone(&self.reader);
+        let reading = tokio::task::spawn_blocking(move || reader.read(&stretches, &sender));
+        let folded = self.take_all(folds, &mut receiver).await;
+        // A reader whose records nobody takes any more stops by itself.
+        drop(receiver);
+        let read = reading.await.map_err(|_| RelayError::Panicked)?;
+        folded.and(read)
+    }
+
+    async fn take_all(&self, folds: &mut [Resume], from: &mut mpsc::Receiver<Vec<Found>>) -> Result<(), RelayError> {
+        let mut beats = tokio::time::interval(BEAT);
+        loop {
+            tokio::select! {
+                found = from.recv() => match found {
+                    Some(found) => self.compare(folds, &found).await?,
+                    None => return Ok(()),
+                },
+                _ = beats.tick() => self.session.beat().await?,
+            }
+        }
+    }
+
+    /// Compares records with their rows, by primary key, and lets the folds observe them.
+    async fn compare(&self, folds: &mut [Resume], found: &[Found]) -> Result<(), RelayError> {
+        let quoted = sql::quoted_schema(&self.outbox.config().schema)?;
+        let statement = format!(
+            "select g.place - 1, m.id, m.key, m.payload \
+             from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, sequence, place) \
+             join {quoted}.outbox_messages m on m.lane = g.lane and m.sequence = g.sequence"
+        );
+        let lanes: Vec<Lane> = found.iter().filter_map(|one| self.known.get(one.slot)).map(|lane| lane.lane).collect();
+        let sequences: Vec<i64> = found.iter().map(|one| one.sequence).collect();
+        let rows = self.session.query("comparing records with rows", &statement, &[&lanes, &sequences]).await?;
+        let mut matches = vec![RowMatch::Missing; found.len()];
+        for row in &rows {
+            let Some(place) = usize::try_from(row.get::<_, i64>(0)).ok().filter(|place| *place < found.len()) else {
+                continue;
+            };
+            let same = found[place].id == Some(row.get(1)) && found[place].digest == digest(row.get(2), row.get(3));
+            matches[place] = if same { RowMatch::Equal } else { RowMatch::Differs };
+        }
+        for (one, row) in found.iter().zip(matches) {
+            if let Some(fold) = folds.get_mut(one.slot) {
+                fold.observe(Seen { offset: one.offset, epoch: one.epoch, sequence: one.sequence }, row);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Begins the epochs that were decided; the rest is only copied.
+async fn carry_out(
+    session: &Session,
+    schema: &str,
+    status: &RelayStatus,
+    known: &[Known],
+    decisions: Vec<Decision>,
+) -> Result<Vec<Ready>, RelayError> {
+    let mut ready = Vec::with_capacity(known.len());
+    for (lane, decision) in known.iter().zip(decisions) {
+        let mut epochs = lane.epochs.clone();
+        let done = match decision {
+            Decision::Resume { after, offset } => Acked { sequence: after, offset },
+            Decision::NewEpoch { epoch, last_equal, above } => {
+                let new = NewEpoch { lane: lane.lane, epoch, last_equal, above };
+                let begun = begin_epoch(session, schema, new).await?;
+                tracing::error!(topic = %lane.place.topic, partition = lane.place.partition, epoch, last_equal,
+                    first = begun.first, "the outbox is not the one that was published from: a new epoch begins");
+                status.add_epoch_change();
+                epochs.push(begun);
+                Acked { sequence: begun.first - 1, offset: None }
+            }
+            Decision::Unanchored => return Err(RelayError::Panicked),
+        };
+        ready.push(Ready { lane: lane.lane, place: lane.place.clone(), epochs, done });
+    }
+    Ok(ready)
+}
+
+/// All topics of the outbox, whoever registered them: id, name, partition count.
+async fn load_topics(session: &Session, schema: &str) -> Result<HashMap<i32, (Arc<str>, i32)>, OutboxError> {
+    let quoted = sql::quoted_schema(schema)?;
+    let text = format!("select id::int4, name, partitions from {quoted}.outbox_topics");
+    let rows = session.query("reading the outbox's topics", &text, &[]).await?;
+    Ok(rows.iter().map(|row| (row.get(0), (Arc::from(row.get::<_, &str>(1)), row.get(2)))).collect())
+}
+
+/// All lanes with their epochs and stored positions, ascending.
+async fn load(
+    session: &Session,
+    schema: &str,
+    topics: &HashMap<i32, (Arc<str>, i32)>,
+) -> Result<Vec<Known>, OutboxError> {
+    let quoted = sql::quoted_schema(schema)?;
+    let epochs_sql = format!("select lane, epoch, first, last_equal from {quoted}.outbox_epochs");
+    let mut epochs: HashMap<Lane, Vec<Epoch>> = HashMap::new();
+    for row in session.query("reading epochs", &epochs_sql, &[]).await? {
+        let epoch = Epoch { epoch: row.get(1), first: row.get(2), last_equal: row.get(3) };
+        epochs.entry(row.get(0)).or_default().push(epoch);
+    }
+    let lanes_sql = format!(
+        "select l.lane, l.topic_id::int4, l.partition, l.pruned, p.epoch, p.sequence, p.kafka_offset \
+         from {quoted}.outbox_lanes l left join {quoted}.outbox_positions p using (lane) order by l.lane"
+    );
+    let rows = session.query("reading lanes", &lanes_sql, &[]).await?;
+    let lanes = rows.iter().filter_map(|row| {
+        let (topic, _) = topics.get(&row.get(1))?;
+        let lane: Lane = row.get(0);
+        let stored =
+            row.get::<_, Option<i64>>(4).map(|epoch| Stored { epoch, sequence: row.get(5), offset: row.get(6) });
+        Some(Known {
+            lane,
+            place: Place { topic: Arc::clone(topic), partition: row.get(2) },
+            pruned: row.get(3),
+            epochs: Epochs::new(epochs.remove(&lane).unwrap_or_default()),
+            stored,
+        })
+    });
+    Ok(lanes.collect())
+}
+
+/// Runs blocking work while the session goes on showing that this leader lives.
+async fn blocking<T: Send + 'static>(
+    session: &Session,
+    work: impl FnOnce() -> Result<T, RelayError> + Send + 'static,
+) -> Result<T, RelayError> {
+    let mut running = tokio::task::spawn_blocking(work);
+    let mut beats = tokio::time::interval(BEAT);
+    loop {
+        tokio::select! {
+            done = &mut running => return done.map_err(|_| RelayError::Panicked)?,
+            _ = beats.tick() => session.beat().await?,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The consumer's side of the tests: create topics, read what is in them, follow the positions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use outbox::Position;
+use outbox::inbox::{Cursor, Delivery, LogStart, judge};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, Message};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use uuid::Uuid;
+
+use crate::rig::{PARTITIONS, stack};
+
+/// A record as a consumer sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) key: String,
+    pub(crate) payload: String,
+    pub(crate) position: Position,
+    pub(crate) headers: Vec<(String, Option<String>)>,
+}
+
+/// What following the positions gives.
+#[derive(Debug, Default)]
+pub(crate) struct Followed {
+    /// Payloads taken, per partition, in order.
+    pub(crate) taken: BTreeMap<i32, Vec<String>>,
+    pub(crate) duplicates: usize,
+    pub(crate) gaps: usize,
+    pub(crate) stale: usize,
+}
+
+impl Followed {
+    pub(crate) fn total(&self) -> usize {
+        self.taken.values().map(Vec::len).sum()
+    }
+}
+
+pub(crate) fn kafka() -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", stack().brokers());
+    config
+}
+
+fn admin() -> AdminClient<DefaultClientContext> {
+    kafka().create().unwrap()
+}
+
+pub(crate) async fn create(topic: &str) {
+    let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    let created = admin().create_topics([&new], &options).await.unwrap();
+    assert!(created.iter().all(Result::is_ok), "{created:?}");
+}
+
+/// Deletes the topic and waits until the broker has forgotten it.
+pub(crate) async fn delete(topic: &str) {
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    let deleted = admin().delete_topics(&[topic], &options).await.unwrap();
+    assert!(deleted.iter().all(Result::is_ok), "{deleted:?}");
+    for _ in 0..100 {
+        let topic = topic.to_owned();
+        let gone = tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer = kafka().create().unwrap();
+            let metadata = consumer.fetch_metadata(None, Duration::from_secs(5)).unwrap();
+            metadata.topics().iter().all(|found| found.name() != topic)
+        });
+        if gone.await.unwrap() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the topic was not deleted");
+}
+
+/// Everything in the topic now, per partition in the order of the log.
+pub(crate) async fn read(topic: &str) -> Vec<Seen> {
+    let topic = topic.to_owned();
+    tokio::task::spawn_blocking(move || read_blocking(&topic)).await.unwrap()
+}
+
+fn read_blocking(topic: &str) -> Vec<Seen> {
+    let mut config = kafka();
+    config
+        .set("group.id", Uuid::now_v7().to_string())
+        .set("enable.auto.commit", "false")
+        .set("fetch.wait.max.ms", "10");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut list = TopicPartitionList::new();
+    let mut left = BTreeMap::new();
+    for partition in 0..PARTITIONS {
+        let (low, high) = consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap();
+        if low < high {
+            list.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
+            left.insert(partition, high);
+        }
+    }
+    consumer.assign(&list).unwrap();
+    let mut seen = Vec::new();
+    while !left.is_empty() {
+        let message = consumer.poll(Duration::from_secs(10)).expect("records that the watermarks promise").unwrap();
+        if message.offset() + 1 >= left[&message.partition()] {
+            left.remove(&message.partition());
+            list = TopicPartitionList::new();
+            list.add_partition(topic, message.partition());
+            consumer.pause(&list).unwrap();
+        }
+        let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
+        let headers: Vec<(String, Option<String>)> = message
+            .headers()
+            .map(|headers| headers.iter().map(|h| (h.key.to_owned(), h.value.map(|v| text(Some(v))))).collect())
+            .unwrap_or_default();
+        let Some((name, Some(position))) = headers.last() else { continue };
+        assert_eq!(name, outbox::position::POSITION_HEADER);
+        seen.push(Seen {
+            partition: message.partition(),
+            offset: message.offset(),
+            key: text(message.key()),
+            payload: text(message.payload()),
+            position: position.parse().unwrap(),
+            headers: headers.clone(),
+        });
+    }
+    seen.sort_by_key(|seen| (seen.partition, seen.offset));
+    seen
+}
+
+/// Follows the positions as a consumer does that has read since the beginning.
+pub(crate) fn follow(records: &[Seen]) -> Followed {
+    let mut followed = Followed::default();
+    let mut cursors: BTreeMap<i32, Cursor> = BTreeMap::new();
+    for record in records {
+        let cursor = cursors.get(&record.partition).copied();
+        match judge(cursor, &record.position, LogStart::AtZero) {
+            Delivery::Next => {
+                cursors.insert(record.partition, Cursor::from(&record.position));
+                followed.taken.entry(record.partition).or_default().push(record.payload.clone());
+            }
+            Delivery::Duplicate => followed.duplicates += 1,
+            Delivery::Gap { .. } | Delivery::EpochNotAtFirst { .. } => followed.gaps += 1,
+            Delivery::Stale => followed.stale += 1,
+        }
+    }
+    followed
+}
+
+/// Reads the topic again and again until following it gives at least so many messages.
+pub(crate) async fn read_until(topic: &str, messages: usize) -> Vec<Seen> {
+    let until = std::time::Instant::now() + Duration::from_secs(30);
+    loop {
+        let seen = read(topic).await;
+        if follow(&seen).total() >= messages {
+            return seen;
+        }
+        let followed = follow(&seen);
+        assert!(std::time::Instant::now() < until, "{} of {messages}: {followed:?}", followed.total());
+    }
+}
