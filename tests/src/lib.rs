@@ -1,1 +1,26 @@
-//! .
+//! What the end-to-end tests stand on: real servers, real daemons as processes, and ways to look at what they did.
+//!
+//! A [`Pipeline`] is the three services with topics, a database and instances of their own, on servers that the tests of
+//! one binary share. Nothing here sleeps to let something happen: every wait is for a condition, and has an end.
+
+mod broker;
+mod daemon;
+mod database;
+mod orders;
+mod patience;
+mod pipeline;
+mod probe;
+mod servers;
+mod settings;
+mod trouble;
+mod verdict;
+
+pub use broker::{Broker, Found, Sent};
+pub use daemon::{Daemon, Finished};
+pub use database::{OrderRow, Tables};
+pub use orders::{is_sound, order, sample, stock_for};
+pub use patience::{LONG, until};
+pub use pipeline::Pipeline;
+pub use servers::Servers;
+pub use settings::Settings;
+pub use trouble::{Outcome, Trouble, trouble};

@@ -1,0 +1,104 @@
+//! Mistakes of whoever runs a daemon: each is named in words, at the start, and ends it with code 1.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+
+use schemas::ServiceName;
+use tests::{Outcome, Pipeline, Servers, Settings};
+
+use crate::DAEMON;
+
+/// Runs the order daemon with one thing wrong; it must end by itself, with words.
+async fn assert_named(pipeline: &Pipeline, service: ServiceName, arguments: &[&str], words: &[&str]) -> Outcome {
+    let finished = pipeline.run(service, arguments).await?;
+    assert_eq!(finished.code, Some(1), "{arguments:?}: {}", finished.output);
+    for word in words {
+        assert!(finished.output.contains(word), "{arguments:?} should say {word:?}: {}", finished.output);
+    }
+    let last = finished.output.trim().lines().last().unwrap_or_default();
+    assert!(last.len() < 600 && !finished.output.contains("panicked"), "{arguments:?}: {}", finished.output);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_setting_that_cannot_be_is_named_before_anything_starts() -> Outcome {
+    let servers = Servers::shared().await?;
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
+    let order = ServiceName::Order;
+    let missing = pipeline.folder().join("no-such.toml").display().to_string();
+    let cases: [(&[&str], &[&str]); 10] = [
+        (&["run", "--brokers", ""], &["KAFKA_BROKERS", "--brokers"]),
+        (&["run", "--database-url", ""], &["DATABASE_URL", "--database-url"]),
+        (&["run", "--database-url", "postgres://x@localhost/y?sslmode=sometimes"], &["sslmode=sometimes", "verify-full"]),
+        (&["run", "--topic-prefix", "a b"], &["topic prefix", "a b"]),
+        (&["run", "--schema", ""], &["schema"]),
+        (&["run", "--confirm-within-ms", "0"], &["confirm_within_ms"]),
+        (&["run", "--log", "workers=loud"], &["log filter", "loud"]),
+        (&["run", "-X", "no.such.property=1"], &["no.such.property"]),
+        (&["run", "-X", "nonsense"], &["-X nonsense", "KEY=VALUE"]),
+        (&["run", "--planted-bug", "no-such-bug"], &["no-such-bug", "oversell"]),
+    ];
+    for (arguments, words) in cases {
+        assert_named(&pipeline, order, arguments, words).await?;
+    }
+    let (key, unknown) = (pipeline.folder().join("unknown.toml"), "brokerz");
+    std::fs::write(&key, "brokerz = \"localhost:9092\"\n")?;
+    // The last `--config` would be one too many for the parser: this one runs without the pipeline's own file.
+    let program = std::process::Command::new(DAEMON).args(["order", "run", "--config"]).arg(&key).output()?;
+    let said = String::from_utf8_lossy(&program.stderr).into_owned();
+    assert_eq!(program.status.code(), Some(1), "{said}");
+    assert!(said.contains(unknown) && said.contains("unknown.toml"), "{said}");
+    let program = std::process::Command::new(DAEMON).args(["order", "run", "--config", &missing]).output()?;
+    let said = String::from_utf8_lossy(&program.stderr).into_owned();
+    assert!(program.status.code() == Some(1) && said.contains("no-such.toml"), "{said}");
+    let usage = pipeline.run(order, &["walk"]).await?;
+    assert_eq!(usage.code, Some(2), "{}", usage.output);
+    pipeline.accept();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_that_is_not_prepared_is_named_with_what_to_do() -> Outcome {
+    let servers = Servers::shared().await?;
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
+    let order = ServiceName::Order;
+    assert_named(&pipeline, order, &["run", "--schema", "never_made"], &["never_made", "order-worker migrate"]).await?;
+    assert_named(&pipeline, order, &["migrate", "--schema", "payments"], &["payments", "belongs to the payment"]).await?;
+    assert_named(&pipeline, order, &["run", "--topic-prefix", "nobodys-"], &["nobodys-order.commands.v1", "topics create"])
+        .await?;
+    assert_named(&pipeline, order, &["topics", "create", "--partitions", "5"], &["has 3 partitions, not 5"]).await?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let address = taken.local_addr()?.to_string();
+    assert_named(&pipeline, order, &["run", "--listen", &address], &[&address, "--listen"]).await?;
+    let nobody = "postgres://postgres@127.0.0.1:1/nothing";
+    assert_named(&pipeline, order, &["run", "--database-url", nobody], &["database"]).await?;
+    assert_named(&pipeline, order, &["topics", "check", "--brokers", "127.0.0.1:1"], &["127.0.0.1:1", "KAFKA_BROKERS"]).await?;
+    let gap = ["accept-gap", "--topic", "inventory.events", "--partition", "0", "--epoch", "1", "--sequence", "1"];
+    assert_named(&pipeline, order, &gap, &["inventory.events", "no topic"]).await?;
+    pipeline.accept();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subcommands_prepare_a_place_twice_and_config_shows_no_secret() -> Outcome {
+    let servers = Servers::shared().await?;
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
+    for service in ServiceName::ALL {
+        for arguments in [&["migrate"][..], &["topics", "create"], &["topics", "check"]] {
+            let finished = pipeline.run(service, arguments).await?;
+            assert_eq!(finished.code, Some(0), "{service} {arguments:?}: {}", finished.output);
+        }
+        let shown = pipeline.run(service, &["config", "-X", "sasl.password=hush-1"]).await?;
+        assert_eq!(shown.code, Some(0), "{}", shown.output);
+        let settings: BTreeMap<String, toml::Value> = toml::from_str(&shown.output)?;
+        assert_eq!(settings["service"].as_str(), Some(service.as_str()));
+        assert_eq!(settings["topic_prefix"].as_str(), Some(pipeline.prefix()));
+        let password = pipeline.database_url().split([':', '@']).nth(2).unwrap_or_default();
+        assert!(password.len() > 3, "the stack gives a password: {}", pipeline.database_url());
+        for secret in ["hush-1", password] {
+            assert!(!shown.output.contains(secret), "{}", shown.output);
+        }
+    }
+    pipeline.accept();
+    Ok(())
+}

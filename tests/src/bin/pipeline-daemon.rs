@@ -1,0 +1,21 @@
+//! `pipeline-daemon <order|inventory|payment> …`: the daemons' own entry, as a program that tests can start.
+//!
+//! Nothing else is different from `order-worker` and its sisters.
+
+use std::process::ExitCode;
+
+use schemas::ServiceName;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next();
+    let named = arguments.next();
+    let service = ServiceName::ALL.into_iter().find(|service| named.as_deref() == Some(service.as_str().as_ref()));
+    match service {
+        Some(service) => workers::daemon::main(service, program.into_iter().chain(arguments)),
+        None => {
+            eprintln!("usage: pipeline-daemon <order|inventory|payment> [arguments of the daemon]");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Raw access to the broker: any bytes in, every record out, offsets, and the deletion of a log's beginning.
+//!
+//! Knows nothing of messages: it is for sending what no client of ours would send, and for looking at bytes.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::{LONG, Outcome, trouble};
+
+const ANSWER: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(100);
+
+/// A record to send as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The topic without the pipeline's prefix.
+    pub topic: String,
+    /// Where to; none: where murmur2 of the key says.
+    pub partition: Option<i32>,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+    /// The headers.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// A record as it lies in a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The topic without the pipeline's prefix.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
+    /// The key.
+    pub key: Option<Vec<u8>>,
+    /// The value.
+    pub value: Option<Vec<u8>>,
+    /// The headers.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Found {
+    /// The value of the last header of this name.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().rev().find(|(known, _)| known == name).and_then(|(_, value)| value.as_deref())
+    }
+
+    /// The same as text; empty where there is none.
+    pub fn text(&self, name: &str) -> String {
+        String::from_utf8_lossy(self.header(name).unwrap_or_default()).into_owned()
+    }
+}
+
+/// The broker, as seen by one pipeline.
+pub struct Broker {
+    config: ClientConfig,
+    prefix: String,
+    producer: FutureProducer,
+}
+
+impl Broker {
+    pub(crate) fn new(brokers: &str, prefix: &str) -> Outcome<Self> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", brokers);
+        let mut producing = config.clone();
+        // Compressed, so that a record may be far larger than what the topic's limit seems to allow.
+        producing.set("message.max.bytes", "50000000").set("compression.type", "zstd");
+        producing.set("partitioner", "murmur2_random").set("acks", "all");
+        Ok(Broker { config, prefix: prefix.to_owned(), producer: producing.create()? })
+    }
+
+    /// Sends a record; its partition and offset.
+    pub async fn send(&self, record: &Sent) -> Outcome<(i32, i64)> {
+        let topic = format!("{}{}", self.prefix, record.topic);
+        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: value.as_deref() })
+        });
+        let mut outgoing = FutureRecord::<[u8], [u8]>::to(&topic).headers(headers);
+        outgoing.partition = record.partition;
+        outgoing.key = record.key.as_deref();
+        outgoing.payload = record.value.as_deref();
+        let delivered = self.producer.send(outgoing, ANSWER).await;
+        delivered.map(|delivery| (delivery.partition, delivery.offset)).map_err(|(error, _)| error.into())
+    }
+
+    /// Every record of these topics, up to their ends as they are now; per partition in order.
+    pub async fn read(&self, topics: &[String]) -> Outcome<Vec<Found>> {
+        let (config, prefix, topics) = (self.config.clone(), self.prefix.clone(), topics.to_vec());
+        tokio::task::spawn_blocking(move || read_to_end(config, &prefix, &topics)).await?
+    }
+
+    /// First and next offset of every partition of these topics, by topic (without the prefix) and partition.
+    pub async fn ends(&self, topics: &[String]) -> Outcome<HashMap<(String, i32), (i64, i64)>> {
+        let (config, prefix, topics) = (self.config.clone(), self.prefix.clone(), topics.to_vec());
+        tokio::task::spawn_blocking(move || ends(&consumer(config)?, &prefix, &topics)).await?
+    }
+
+    /// Deletes the records of a partition before this offset, as retention would.
+    pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Outcome {
+        let admin: AdminClient<DefaultClientContext> = self.config.create()?;
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(&format!("{}{topic}", self.prefix), partition, Offset::Offset(offset))?;
+        let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));
+        let deleted = admin.delete_records(&list, &options).await?;
+        deleted.elements().iter().try_for_each(|element| Ok(element.error()?))
+    }
+}
+
+fn consumer(mut config: ClientConfig) -> Outcome<BaseConsumer> {
+    config.set("group.id", "nobody").set("enable.auto.commit", "false").set("auto.offset.reset", "error");
+    Ok(config.create()?)
+}
+
+fn ends(consumer: &BaseConsumer, prefix: &str, topics: &[String]) -> Outcome<HashMap<(String, i32), (i64, i64)>> {
+    let mut ends = HashMap::new();
+    for topic in topics {
+        let name = format!("{prefix}{topic}");
+        let metadata = consumer.fetch_metadata(Some(&name), ANSWER)?;
+        let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+        if partitions == 0 {
+            return Err(trouble(format!("there is no topic {name}")));
+        }
+        for partition in (0..).take(partitions) {
+            let marks = consumer.fetch_watermarks(&name, partition, ANSWER)?;
+            ends.insert((topic.clone(), partition), marks);
+        }
+    }
+    Ok(ends)
+}
+
+fn read_to_end(config: ClientConfig, prefix: &str, topics: &[String]) -> Outcome<Vec<Found>> {
+    let consumer = consumer(config)?;
+    let mut left = ends(&consumer, prefix, topics)?;
+    left.retain(|_, (low, high)| low < high);
+    let mut list = TopicPartitionList::new();
+    for ((topic, partition), (low, _)) in &left {
+        list.add_partition_offset(&format!("{prefix}{topic}"), *partition, Offset::Offset(*low))?;
+    }
+    consumer.assign(&list)?;
+    let mut found = Vec::new();
+    let deadline = Instant::now() + LONG;
+    while !left.is_empty() {
+        if Instant::now() >= deadline {
+            return Err(trouble(format!("these partitions were not read to their ends within {LONG:?}: {left:?}")));
+        }
+        let Some(received) = consumer.poll(POLL) else { continue };
+        let record = record_of(&received?, prefix);
+        let at = (record.topic.clone(), record.partition);
+        match left.get(&at) {
+            Some((_, high)) if record.offset < *high => {
+                if record.offset + 1 == *high {
+                    left.remove(&at);
+                }
+                found.push(record);
+            }
+            // It came after the ends were looked up.
+            Some(_) | None => {}
+        }
+    }
+    Ok(found)
+}
+
+fn record_of(message: &BorrowedMessage<'_>, prefix: &str) -> Found {
+    let headers = message.headers().map_or_else(Vec::new, |headers| {
+        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+    });
+    Found {
+        topic: message.topic().strip_prefix(prefix).unwrap_or(message.topic()).to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        key: message.key().map(<[u8]>::to_vec),
+        value: message.payload().map(<[u8]>::to_vec),
+        headers,
+    }
+}

@@ -1,0 +1,131 @@
+//! The services' tables, as a test looks at them.
+//!
+//! All three schemas are in one database, so that one snapshot shows them all. Only reads, and what a test does to the
+//! tables on purpose.
+
+use std::collections::{BTreeMap, HashMap};
+
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{IsolationLevel, Row};
+use workers::migrate::migrate;
+use workers::runtime::Database;
+
+use crate::Outcome;
+use schemas::ServiceName;
+
+/// The schema of each service, the daemons' own default.
+pub(crate) const fn schema_of(service: ServiceName) -> &'static str {
+    match service {
+        ServiceName::Order => "orders",
+        ServiceName::Inventory => "inventory",
+        ServiceName::Payment => "payments",
+    }
+}
+
+/// An order as its table has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// How far it is.
+    pub stage: String,
+    /// What it waits for while it is undone.
+    pub awaiting: Option<String>,
+    /// Why it is or was undone.
+    pub cancel_reason: Option<String>,
+    /// The number of its events.
+    pub version: i64,
+}
+
+impl OrderRow {
+    /// Whether the machine is done with it, and not stuck.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.stage.as_str(), "completed" | "cancelled")
+    }
+}
+
+/// What the outboxes and inboxes said at one instant.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Next offset per topic (with prefix) and partition that a service reads.
+    pub(crate) next_offsets: HashMap<(String, i32), i64>,
+    /// Highest sequence per topic (with prefix) and partition that a service writes, and the service.
+    pub(crate) heads: HashMap<(String, i32), (ServiceName, i64)>,
+    /// Provider calls under way.
+    pub(crate) open_calls: i64,
+}
+
+/// The tables.
+pub struct Tables {
+    database: Database,
+}
+
+impl Tables {
+    pub(crate) async fn create(url: &str) -> Outcome<Self> {
+        let tables = Tables { database: Database::open(url, None, "public", "tests")? };
+        let mut client = tables.database.client().await?;
+        for service in ServiceName::ALL {
+            migrate(&mut client, service, schema_of(service)).await?;
+        }
+        drop(client);
+        Ok(tables)
+    }
+
+    /// Runs a query; tables are named with their schema: `orders`, `inventory`, `payments`.
+    pub async fn query(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Outcome<Vec<Row>> {
+        Ok(self.database.client().await?.query(sql, parameters).await?)
+    }
+
+    /// The one number that a query gives.
+    pub async fn number(&self, sql: &str) -> Outcome<i64> {
+        Ok(self.database.client().await?.query_one(sql, &[]).await?.try_get(0)?)
+    }
+
+    /// Changes something on purpose; how many rows.
+    pub async fn execute(&self, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Outcome<u64> {
+        Ok(self.database.client().await?.execute(sql, parameters).await?)
+    }
+
+    /// All orders by id.
+    pub async fn orders(&self) -> Outcome<BTreeMap<String, OrderRow>> {
+        let rows = self.query("select order_id, stage, awaiting, cancel_reason, version from orders.orders", &[]).await?;
+        let row_of = |row: Row| {
+            let (stage, awaiting, cancel_reason, version) = (row.get(1), row.get(2), row.get(3), row.get(4));
+            (row.get(0), OrderRow { stage, awaiting, cancel_reason, version })
+        };
+        Ok(rows.into_iter().map(row_of).collect())
+    }
+
+    /// How many orders are at each stage.
+    pub async fn stages(&self) -> Outcome<BTreeMap<String, usize>> {
+        let mut stages = BTreeMap::new();
+        for order in self.orders().await?.into_values() {
+            *stages.entry(order.stage).or_default() += 1;
+        }
+        Ok(stages)
+    }
+
+    pub(crate) async fn progress(&self) -> Outcome<Progress> {
+        let mut client = self.database.client().await?;
+        let snapshot = client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true);
+        let snapshot = snapshot.start().await?;
+        let mut progress = Progress::default();
+        for service in ServiceName::ALL {
+            let schema = schema_of(service);
+            let offsets = format!("select topic, partition, coalesce(next_offset, 0) from {schema}.inbox_offsets");
+            for row in snapshot.query(&offsets, &[]).await? {
+                progress.next_offsets.insert((row.get(0), row.get(1)), row.get(2));
+            }
+            let heads = format!(
+                "select t.name, l.partition, m.sequence from {schema}.outbox_lanes l \
+                 join {schema}.outbox_topics t on t.id = l.topic_id \
+                 join lateral (select max(sequence) as sequence from {schema}.outbox_messages where lane = l.lane) m \
+                     on m.sequence is not null"
+            );
+            for row in snapshot.query(&heads, &[]).await? {
+                progress.heads.insert((row.get(0), row.get(1)), (service, row.get(2)));
+            }
+        }
+        progress.open_calls = snapshot.query_one("select count(*) from payments.payment_calls", &[]).await?.get(0);
+        snapshot.commit().await?;
+        Ok(progress)
+    }
+}

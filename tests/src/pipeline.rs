@@ -1,0 +1,411 @@
+//! The pipeline under test: three services with topics, a database and processes of their own.
+//!
+//! Dropped before [`Pipeline::check_clean`] has found nothing, it prints the end of every log; its folder then stays.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use schemas::{CommandId, Message, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
+use workers::client::{Connection, Publisher, Record, Selection, TopicReader};
+use workers::payment::simulator::{SimulatorConfig, Statement, StatementLine};
+
+use crate::daemon::Program;
+use crate::database::Progress;
+use crate::settings::SettingsFile;
+use crate::{Broker, Daemon, Finished, LONG, OrderRow, Outcome, Servers, Settings, Tables, is_sound, trouble, until};
+
+/// How long a daemon may take to end after SIGTERM; its own deadline is 20 s.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+
+/// Three services.
+pub struct Pipeline {
+    servers: Servers,
+    settings: Settings,
+    prefix: String,
+    database_url: String,
+    program: Program,
+    daemons: BTreeMap<(ServiceName, usize), Daemon>,
+    tables: Tables,
+    broker: Broker,
+    publisher: Publisher,
+    connection: Connection,
+    is_clean: bool,
+}
+
+impl Pipeline {
+    /// Prepares and starts everything, and waits until all instances are ready. `program` is `pipeline-daemon`.
+    pub async fn start(program: &str, servers: &Servers, settings: Settings) -> Outcome<Self> {
+        let mut pipeline = Self::prepare(program, servers, settings).await?;
+        pipeline.start_services(&ServiceName::ALL).await?;
+        Ok(pipeline)
+    }
+
+    /// Migrates and creates the topics; starts nothing.
+    pub async fn prepare(program: &str, servers: &Servers, settings: Settings) -> Outcome<Self> {
+        let name = Servers::unique_name();
+        let (stack, database) = (servers.clone(), name.clone());
+        let database_url = tokio::task::spawn_blocking(move || stack.stack().new_database(&database)).await??;
+        let prefix = format!("{name}-");
+        let brokers = servers.stack().brokers();
+        let mut kafka = ClientConfig::new();
+        kafka.set("bootstrap.servers", &brokers);
+        workers::topics::create(&kafka, &prefix, settings.partitions, 1).await?;
+        let folder = dev_stack::dev_folder().join("tests").join(&name);
+        std::fs::create_dir_all(&folder)?;
+        let connection = Connection::new(&brokers).with_topic_prefix(&prefix);
+        let pipeline = Pipeline {
+            tables: Tables::create(&database_url).await?,
+            broker: Broker::new(&brokers, &prefix)?,
+            publisher: Publisher::open(&connection, "/tests")?,
+            program: Program { path: PathBuf::from(program), folder },
+            servers: servers.clone(),
+            daemons: BTreeMap::new(),
+            is_clean: false,
+            settings,
+            prefix,
+            database_url,
+            connection,
+        };
+        for service in ServiceName::ALL {
+            pipeline.write_settings(service)?;
+        }
+        Ok(pipeline)
+    }
+
+    fn write_settings(&self, service: ServiceName) -> Outcome {
+        let brokers = self.servers.stack().brokers();
+        let statement = Some(self.statement_file());
+        let timeout = toml::Value::Integer(i64::from(self.settings.session_timeout_ms));
+        let file = SettingsFile {
+            brokers: &brokers,
+            database_url: &self.database_url,
+            topic_prefix: &self.prefix,
+            listen: "127.0.0.1:0",
+            log: "info",
+            partitions: self.settings.partitions,
+            confirm_within_ms: self.settings.confirm_within_ms,
+            kafka: BTreeMap::from([("session.timeout.ms", timeout)]),
+            simulator: SimulatorConfig { statement, ..self.settings.simulator.clone() },
+        };
+        std::fs::write(self.settings_file(service), toml::to_string(&file)?)?;
+        Ok(())
+    }
+
+    fn settings_file(&self, service: ServiceName) -> PathBuf {
+        self.program.folder.join(format!("{service}.toml"))
+    }
+
+    fn statement_file(&self) -> PathBuf {
+        self.program.folder.join("statement.jsonl")
+    }
+
+    /// Changes what instances started from now on are told.
+    pub fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) -> Outcome {
+        change(&mut self.settings);
+        ServiceName::ALL.into_iter().try_for_each(|service| self.write_settings(service))
+    }
+
+    // ---------------------------------------------------------------- processes
+
+    /// Starts all instances of these services that do not run, and waits until they are ready.
+    pub async fn start_services(&mut self, services: &[ServiceName]) -> Outcome {
+        for service in services {
+            for instance in 0..self.settings.instances {
+                if !self.daemons.contains_key(&(*service, instance)) {
+                    self.spawn(*service, instance).await?;
+                }
+            }
+        }
+        for ((service, _), daemon) in &self.daemons {
+            if services.contains(service) {
+                daemon.await_ready().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts one instance under its own id; does not wait until it is ready.
+    pub async fn spawn(&mut self, service: ServiceName, instance: usize) -> Outcome {
+        let arguments = self.arguments(service, &["run", "--instance-id", &format!("{service}-{instance}")]);
+        let daemon = self.program.start(service, &format!("{service}-{instance}"), &arguments).await?;
+        self.daemons.insert((service, instance), daemon);
+        Ok(())
+    }
+
+    fn arguments(&self, service: ServiceName, arguments: &[&str]) -> Vec<String> {
+        let mut all: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        all.extend(["--config".to_owned(), self.settings_file(service).display().to_string()]);
+        if let Some((_, bug)) = self.settings.planted_bug.filter(|(concerned, _)| *concerned == service) {
+            all.extend(["--planted-bug".to_owned(), bug.to_owned()]);
+        }
+        all
+    }
+
+    /// Runs a subcommand of a daemon with this pipeline's settings.
+    pub async fn run(&self, service: ServiceName, arguments: &[&str]) -> Outcome<Finished> {
+        self.program.run(service, &format!("{service}-{}", arguments[0]), &self.arguments(service, arguments)).await
+    }
+
+    /// A running instance.
+    pub fn daemon(&self, service: ServiceName, instance: usize) -> Outcome<&Daemon> {
+        self.daemons.get(&(service, instance)).ok_or_else(|| trouble(format!("{service}-{instance} is not running")))
+    }
+
+    /// Every running instance.
+    pub fn daemons(&self) -> impl Iterator<Item = &Daemon> {
+        self.daemons.values()
+    }
+
+    /// SIGKILL to one instance.
+    pub fn kill9(&mut self, service: ServiceName, instance: usize) -> Outcome {
+        self.take(service, instance)?.kill9()
+    }
+
+    /// SIGKILL to all instances of a service.
+    pub fn kill9_all(&mut self, service: ServiceName) -> Outcome {
+        (0..self.settings.instances).try_for_each(|instance| self.kill9(service, instance))
+    }
+
+    /// SIGTERM to one instance, and waits for its end.
+    pub async fn stop(&mut self, service: ServiceName, instance: usize) -> Outcome<Finished> {
+        let daemon = self.take(service, instance)?;
+        daemon.terminate()?;
+        daemon.finish(DRAIN_LIMIT).await
+    }
+
+    /// Takes an instance out of the pipeline: it may end.
+    pub fn take(&mut self, service: ServiceName, instance: usize) -> Outcome<Daemon> {
+        let taken = self.daemons.remove(&(service, instance));
+        taken.ok_or_else(|| trouble(format!("{service}-{instance} is not running")))
+    }
+
+    // ---------------------------------------------------------------- commands
+
+    /// Publishes messages as a client does, and waits until the broker has them.
+    pub async fn publish<M: Into<Message> + Clone>(&self, messages: &[M]) -> Outcome {
+        for message in messages {
+            self.publisher.send(&message.clone().into()).await?;
+        }
+        let before = self.publisher.flush(LONG).await?;
+        if before.failed > 0 {
+            return Err(trouble(format!("not published: {:?}", before.failures)));
+        }
+        Ok(())
+    }
+
+    /// Receives this stock and waits until inventory has booked it.
+    pub async fn receive(&self, stock: &BTreeMap<Sku, i64>) -> Outcome {
+        let receipts = stock.iter().map(|(sku, quantity)| {
+            let command_id = CommandId::new(format!("receipt-{sku}"))?;
+            Ok(ReceiveStock { sku: sku.clone(), command_id, quantity: *quantity })
+        });
+        self.publish(&receipts.collect::<Outcome<Vec<_>>>()?).await?;
+        let wanted = i64::try_from(stock.len())?;
+        self.until("all stock is booked", async || {
+            let booked = self.tables.number("select count(*) from inventory.stock_receipts").await?;
+            if booked >= wanted { Ok(()) } else { Err(trouble(format!("{booked} of {wanted} receipts are booked"))) }
+        })
+        .await
+    }
+
+    /// The publisher, for paces of one's own.
+    pub fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    // ---------------------------------------------------------------- looking
+
+    /// Waits for a condition; fails at once when an instance has ended that should run.
+    pub async fn until<T>(&self, what: &str, mut look: impl AsyncFnMut() -> Outcome<T>) -> Outcome<T> {
+        let mut ended = None;
+        let looked = until(what, LONG, async || {
+            ended = self.daemons.values().find(|daemon| !daemon.is_running());
+            if ended.is_some() { Ok(None) } else { look().await.map(Some) }
+        });
+        let looked = looked.await?;
+        looked.ok_or_else(|| trouble(format!("{what}: {} has ended", ended.map_or("a daemon", Daemon::name))))
+    }
+
+    /// Waits until every sound order of these has ended, and gives all rows.
+    pub async fn await_terminal(&self, orders: &[PlaceOrder]) -> Outcome<BTreeMap<String, OrderRow>> {
+        self.until("all orders have ended", async || {
+            let rows = self.tables.orders().await?;
+            let ended = |order: &&PlaceOrder| rows.get(order.order_id.as_str()).is_some_and(OrderRow::has_ended);
+            let missing: Vec<&OrderId> = orders
+                .iter()
+                .filter(|order| is_sound(order) && !ended(order))
+                .map(|order| &order.order_id)
+                .collect();
+            match missing.first() {
+                None => Ok(rows),
+                Some(first) => Err(trouble(format!(
+                    "{} orders have not, for instance {first}: {:?}",
+                    missing.len(),
+                    rows.get(first.as_str())
+                ))),
+            }
+        })
+        .await
+    }
+
+    /// Waits until at least so many orders are at this stage or have ended.
+    pub async fn await_stage(&self, stage: &str, count: usize) -> Outcome {
+        self.until(&format!("{count} orders are {stage}"), async || {
+            let stages = self.tables.stages().await?;
+            let there = stages.get(stage).copied().unwrap_or_default();
+            if there >= count { Ok(()) } else { Err(trouble(format!("{stages:?}"))) }
+        })
+        .await
+    }
+
+    /// The services' tables.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// Raw access to the topics.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// Everything that counts on a topic, decoded, up to its end.
+    pub async fn messages(&self, topic: TopicName) -> Outcome<Vec<Record>> {
+        let selection = Selection { topic, key: None, from_end: false };
+        let mut reader = TopicReader::open(&self.connection, selection).await?;
+        let mut records = Vec::new();
+        while let Some(record) = reader.next_to_end(LONG, &mut |_| {}).await? {
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// What the payment provider did, by its own statement.
+    pub fn statement(&self) -> Outcome<Vec<StatementLine>> {
+        let file = self.statement_file();
+        if file.exists() { Ok(Statement::read(&file)?) } else { Ok(Vec::new()) }
+    }
+
+    /// What stands in front of the topics' names.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The database's URL.
+    pub fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// The servers that it runs on.
+    pub fn servers(&self) -> &Servers {
+        &self.servers
+    }
+
+    /// Where its logs and files are.
+    pub fn folder(&self) -> &Path {
+        &self.program.folder
+    }
+
+    // ---------------------------------------------------------------- the end
+
+    /// Waits until nothing is under way any more: all is published, all is read, no provider is asked.
+    pub async fn await_quiet(&self) -> Outcome {
+        self.until("nothing is under way", async || {
+            let progress = self.tables.progress().await?;
+            if progress.open_calls > 0 {
+                return Err(trouble(format!("{} provider calls are open", progress.open_calls)));
+            }
+            self.all_is_read(&progress).await?;
+            self.all_is_published(&progress).await
+        })
+        .await
+    }
+
+    async fn all_is_read(&self, progress: &Progress) -> Outcome {
+        let inputs: Vec<String> = TopicName::ALL
+            .into_iter()
+            .filter(|topic| !matches!(topic, TopicName::OrderEvents | TopicName::StockEvents))
+            .map(|topic| topic.as_str().to_owned())
+            .collect();
+        for ((topic, partition), (_, high)) in self.broker.ends(&inputs).await? {
+            let next = progress.next_offsets.get(&(format!("{}{topic}", self.prefix), partition)).copied().unwrap_or(0);
+            if next < high {
+                return Err(trouble(format!("{topic}[{partition}] is read up to {next} of {high}")));
+            }
+        }
+        Ok(())
+    }
+
+    async fn all_is_published(&self, progress: &Progress) -> Outcome {
+        let topics: Vec<String> =
+            TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]).collect();
+        let mut published: BTreeMap<(String, i32, String), i64> = BTreeMap::new();
+        for record in self.broker.read(&topics).await? {
+            let header = record.header(outbox::position::POSITION_HEADER).map(outbox::Position::parse);
+            if let Some(Ok(position)) = header {
+                let at = (format!("{}{}", self.prefix, record.topic), record.partition, position.source);
+                let newest = published.entry(at).or_default();
+                *newest = position.sequence.max(*newest);
+            }
+        }
+        for ((topic, partition), (service, head)) in &progress.heads {
+            let at = (topic.clone(), *partition, service.source().to_owned());
+            let newest = published.get(&at).copied().unwrap_or_default();
+            if newest < *head {
+                return Err(trouble(format!("{topic}[{partition}] is published up to {newest} of {head}")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every running instance says that nothing keeps it from its work.
+    pub async fn await_all_ready(&self) -> Outcome {
+        for daemon in self.daemons.values() {
+            daemon.await_ready().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing is under way; then no partition may be held, and the checker must find nothing.
+    pub async fn check_clean(&mut self) -> Outcome {
+        self.await_quiet().await?;
+        self.await_all_ready().await?;
+        let report = self.verdict(true).await?;
+        if !report.is_empty() {
+            return Err(trouble(format!("the checker found:\n{}", report.join("\n"))));
+        }
+        self.is_clean = true;
+        Ok(())
+    }
+
+    /// As [`Pipeline::check_clean`], for a test whose pipeline is not meant to end clean: it has asserted what it wanted.
+    pub fn accept(&mut self) {
+        self.is_clean = true;
+    }
+
+    pub(crate) fn client_config(&self) -> ClientConfig {
+        let mut kafka = ClientConfig::new();
+        kafka.set("bootstrap.servers", self.servers.stack().brokers());
+        kafka
+    }
+
+    pub(crate) fn statement_path(&self) -> PathBuf {
+        self.statement_file()
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        if self.is_clean && !std::thread::panicking() {
+            self.daemons.clear();
+            // What cannot be removed is removed with the development folder.
+            let _ = std::fs::remove_dir_all(&self.program.folder);
+            return;
+        }
+        eprintln!("logs are in {}", self.program.folder.display());
+        for daemon in self.daemons.values() {
+            eprintln!("---- the end of {}\n{}\n", daemon.log_file().display(), daemon.tail());
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The servers that tests run on: one stack for all tests of a binary, or one of its own for a test that kills them.
+//!
+//! The shared stack lives as long as any test uses it and ends with the last one, so that a run leaves nothing behind.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use dev_stack::{Stack, StackConfig};
+
+use crate::Outcome;
+
+static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+static NAMES: AtomicU32 = AtomicU32::new(0);
+
+/// A broker and a database server.
+#[derive(Clone)]
+pub struct Servers {
+    stack: Arc<Stack>,
+}
+
+impl Servers {
+    /// Those that the tests of this binary share, or that the environment names.
+    pub async fn shared() -> Outcome<Self> {
+        let stack = tokio::task::spawn_blocking(|| {
+            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(stack) = shared.upgrade() {
+                return Outcome::Ok(stack);
+            }
+            let stack = Arc::new(Stack::from_env_or_start(StackConfig::in_project())?);
+            *shared = Arc::downgrade(&stack);
+            Ok(stack)
+        })
+        .await??;
+        Ok(Servers { stack })
+    }
+
+    /// Servers of this test's own: to be killed and paused.
+    pub async fn own() -> Outcome<Self> {
+        let stack = tokio::task::spawn_blocking(|| Stack::start(StackConfig::in_project())).await??;
+        Ok(Servers { stack: Arc::new(stack) })
+    }
+
+    /// The stack itself.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// A name that no other test on these servers has: lower-case letters, digits and `_`.
+    pub(crate) fn unique_name() -> String {
+        // The time tells runs apart that share servers from the environment; the number tells tests of this process apart.
+        let micros = std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_micros());
+        format!("t{}_{micros}_{}", std::process::id(), NAMES.fetch_add(1, Ordering::Relaxed))
+    }
+}

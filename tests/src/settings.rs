@@ -1,0 +1,54 @@
+//! How a test wants its pipeline: instances, time limits, the payment simulator, a planted bug.
+//!
+//! The defaults are those of an ordinary test: two instances of everything, no faults, and no deadline that a slow
+//! machine could miss.
+
+use std::collections::BTreeMap;
+
+use schemas::ServiceName;
+use serde::Serialize;
+use workers::payment::simulator::SimulatorConfig;
+
+/// What a pipeline is started with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Instances of each service.
+    pub instances: usize,
+    /// Partitions of every topic.
+    pub partitions: i32,
+    /// How long an order may take to be confirmed, in milliseconds.
+    pub confirm_within_ms: i64,
+    /// How long the group waits for a silent instance, in milliseconds.
+    pub session_timeout_ms: u32,
+    /// How the payment provider behaves; the statement's place is the pipeline's choice.
+    pub simulator: SimulatorConfig,
+    /// A bug, and the service that gets it.
+    pub planted_bug: Option<(ServiceName, &'static str)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            instances: 2,
+            partitions: 3,
+            confirm_within_ms: 1_200_000,
+            session_timeout_ms: 6_000,
+            simulator: SimulatorConfig::default(),
+            planted_bug: None,
+        }
+    }
+}
+
+/// The configuration file of one service, as the daemon reads it.
+#[derive(Debug, Serialize)]
+pub(crate) struct SettingsFile<'s> {
+    pub(crate) brokers: &'s str,
+    pub(crate) database_url: &'s str,
+    pub(crate) topic_prefix: &'s str,
+    pub(crate) listen: &'s str,
+    pub(crate) log: &'s str,
+    pub(crate) partitions: i32,
+    pub(crate) confirm_within_ms: i64,
+    pub(crate) kafka: BTreeMap<&'s str, toml::Value>,
+    pub(crate) simulator: SimulatorConfig,
+}
