@@ -13,6 +13,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::TopicName;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the brokers may take to tell their topics.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// How often to look whether new topics are visible.
 const VISIBLE_PERIOD: Duration = Duration::from_millis(50);
 
@@ -24,6 +26,14 @@ pub const MAX_DEAD_LETTER_BYTES: usize = MAX_MESSAGE_BYTES + 64 * 1024;
 /// Why topics are not as they have to be.
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
+    /// No broker answered.
+    #[error("no answer from the brokers {brokers} within {} s: {source}; check KAFKA_BROKERS or --brokers", ANSWER_WAIT.as_secs())]
+    Unreachable {
+        /// Who was asked.
+        brokers: String,
+        /// What the client says.
+        source: KafkaError,
+    },
     /// The brokers did not answer or refused.
     #[error("the brokers do not {doing}: {source}")]
     Kafka {
@@ -40,6 +50,8 @@ pub enum TopicsError {
 /// Create what is missing, then check everything.
 pub async fn create(kafka: &ClientConfig, prefix: &str, partitions: i32, replicas: i32) -> Result<(), TopicsError> {
     let admin = admin(kafka)?;
+    // Asked first, because it tells in words when nobody is there.
+    partition_counts(kafka, &admin, prefix)?;
     let names: Vec<(String, usize)> = TopicName::ALL
         .iter()
         .flat_map(|topic| {
@@ -72,19 +84,20 @@ pub async fn create(kafka: &ClientConfig, prefix: &str, partitions: i32, replica
     if !mistakes.is_empty() {
         return Err(TopicsError::Mistakes(mistakes));
     }
-    await_visible(&admin, prefix, &wanted).await?;
+    await_visible(kafka, &admin, prefix, &wanted).await?;
     check(kafka, prefix, Some(partitions)).await.map(|_| ())
 }
 
 /// The controller answers before every broker knows of a new topic; what is still unknown in the end, `check` names.
 async fn await_visible(
+    kafka: &ClientConfig,
     admin: &AdminClient<DefaultClientContext>,
     prefix: &str,
     wanted: &[NewTopic<'_>],
 ) -> Result<(), TopicsError> {
     let deadline = tokio::time::Instant::now() + TIMEOUT;
     while tokio::time::Instant::now() < deadline {
-        let known = partition_counts(admin, prefix)?;
+        let known = partition_counts(kafka, admin, prefix)?;
         if wanted.iter().all(|topic| known.contains_key(topic.name)) {
             break;
         }
@@ -96,7 +109,7 @@ async fn await_visible(
 /// Check that every topic is there, with the same partitions and large enough; the partition count.
 pub async fn check(kafka: &ClientConfig, prefix: &str, partitions: Option<i32>) -> Result<i32, TopicsError> {
     let admin = admin(kafka)?;
-    let counts = partition_counts(&admin, prefix)?;
+    let counts = partition_counts(kafka, &admin, prefix)?;
     let expected = partitions
         .or_else(|| counts.get(&format!("{prefix}{}", TopicName::OrderCommands.as_str())).copied())
         .unwrap_or_default();
@@ -153,19 +166,24 @@ async fn setting_mistakes(
 }
 
 fn partition_counts(
+    kafka: &ClientConfig,
     admin: &AdminClient<DefaultClientContext>,
     prefix: &str,
 ) -> Result<BTreeMap<String, i32>, TopicsError> {
     let metadata = admin
         .inner()
-        .fetch_metadata(None, TIMEOUT)
-        .map_err(|source| TopicsError::Kafka { doing: "tell their topics", source })?;
+        .fetch_metadata(None, ANSWER_WAIT)
+        .map_err(|source| TopicsError::Unreachable { brokers: brokers_of(kafka), source })?;
     Ok(metadata
         .topics()
         .iter()
         .filter(|topic| topic.name().starts_with(prefix))
         .map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
         .collect())
+}
+
+fn brokers_of(kafka: &ClientConfig) -> String {
+    kafka.get("bootstrap.servers").unwrap_or_default().to_owned()
 }
 
 fn admin(kafka: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, TopicsError> {
