@@ -76,12 +76,17 @@ fn maven(output: &Path, profile: &str, goal: &str) -> Result<()> {
     fs::create_dir_all(output).map_err(Error::file("create", output))?;
     let pom = output.join("pom.xml");
     fs::write(&pom, POM).map_err(Error::file("write", &pom))?;
-    let mut command = Command::new(MAVEN.find()?);
-    command.current_dir(output).args(["-q", "-B", "-f", "pom.xml", "-P", profile]);
-    command.arg(format!("dependency:{goal}")).arg("-DincludeScope=runtime");
-    command.arg(format!("-Dpostgres.architecture={architecture}"));
-    command.arg(format!("-DoutputDirectory={}", output.display()));
-    programs::run(command, "Maven", &output.join("maven.log"), RunAs::Ourselves, FETCH_LIMIT)
+    let program = MAVEN.find()?;
+    let run = || {
+        let mut command = Command::new(&program);
+        command.current_dir(output).args(["-q", "-B", "-f", "pom.xml", "-P", profile]);
+        command.arg(format!("dependency:{goal}")).arg("-DincludeScope=runtime");
+        command.arg(format!("-Dpostgres.architecture={architecture}"));
+        command.arg(format!("-DoutputDirectory={}", output.display()));
+        programs::run(command, "Maven", &output.join("maven.log"), RunAs::Ourselves, FETCH_LIMIT)
+    };
+    // Once more: another clone may have been filling Maven's own cache, which is not made for two, or the net hiccuped.
+    run().or_else(|_| run())
 }
 
 #[cfg(test)]

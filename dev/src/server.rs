@@ -178,6 +178,7 @@ impl Server {
     /// When it has ended, or does not answer; with the end of its log.
     pub fn wait_ready(&self) -> Result<()> {
         let deadline = Instant::now() + READY_LIMIT;
+        let mut pause = Duration::from_millis(10);
         loop {
             if let Some(ended) = self.how_it_ended()? {
                 return Err(ended);
@@ -190,7 +191,8 @@ impl Server {
                 let name = self.name().to_owned();
                 return Err(Error::NotReady { name, waited_s: READY_LIMIT.as_secs(), log: self.log_file(), tail });
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(80));
         }
     }
 
