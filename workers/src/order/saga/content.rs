@@ -105,6 +105,6 @@ mod tests {
     fn the_encoding_is_pinned() {
         let digest = ContentDigest::of_command(&command());
         let hex: String = digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "PINNED");
+        assert_eq!(hex, "a6411adf5560ee8324f3e3cdd1cd2e81f442942904897cd926aa62895ee26fe9");
     }
 }

@@ -132,7 +132,7 @@ fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, p
         ProviderAnswer::Refused { detail } => (detail.as_str(), None),
     };
     if call.is_given_up(now, policy) {
-        let detail = format!("no certain answer after {} tries: {detail}", call.tries().saturating_add(1));
+        let detail = format!("no certain answer in {} tries; the last: {detail}", call.tries().saturating_add(1));
         return outcome(state, call, stuck(state, call, &detail, now), now);
     }
     let mut next = call.after_try(answer.step, after_ms, now, policy);
