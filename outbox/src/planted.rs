@@ -12,8 +12,6 @@ pub enum PlantedBug {
     CursorWithoutLock,
     /// `sequence-in-lock-statement`: the head of a lane is read in the statement that takes the lock.
     SequenceInLockStatement,
-    /// `position-before-ack`: the relay saves a position when it sends, not when the broker has acknowledged.
-    PositionBeforeAck,
     /// `resume-after-maximum`: a relay that takes over continues after the highest sequence in the topic.
     ResumeAfterMaximum,
     /// `hint-skips-gap`: rows from memory are sent although the row before them is missing.
@@ -22,20 +20,14 @@ pub enum PlantedBug {
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::CursorWithoutLock,
-        Self::SequenceInLockStatement,
-        Self::PositionBeforeAck,
-        Self::ResumeAfterMaximum,
-        Self::HintSkipsGap,
-    ];
+    pub const ALL: [Self; 4] =
+        [Self::CursorWithoutLock, Self::SequenceInLockStatement, Self::ResumeAfterMaximum, Self::HintSkipsGap];
 
     /// Its name on a command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::CursorWithoutLock => "cursor-without-lock",
             Self::SequenceInLockStatement => "sequence-in-lock-statement",
-            Self::PositionBeforeAck => "position-before-ack",
             Self::ResumeAfterMaximum => "resume-after-maximum",
             Self::HintSkipsGap => "hint-skips-gap",
         }

@@ -15,6 +15,7 @@ use crate::lanes::{Lanes, TopicSpec};
 use crate::migrate;
 use crate::planted::{Planted, PlantedBug};
 use crate::position;
+use crate::relay::cursor;
 use crate::sql;
 use crate::transaction::Transaction;
 
@@ -90,6 +91,8 @@ impl Outbox {
         check(&config)?;
         let quoted = sql::quoted_schema(&config.schema)?;
         migrate::check_version(client, &config.schema).await?;
+        let identify = format!("select {quoted}.outbox_identify($1, $2)");
+        client.query_one(&identify, &[&config.source, &config.content_type]).await.map_err(refusal)?;
         let register = format!("select {quoted}.outbox_register($1, $2)");
         let mut topics = Vec::with_capacity(config.topics.len());
         for topic in &config.topics {
@@ -113,12 +116,39 @@ impl Outbox {
         Ok(Self { shared: Arc::new(shared) })
     }
 
+    /// Opens an outbox that some program has opened before, with what is recorded about it and without topics to write
+    /// to: for a relay that runs alone.
+    ///
+    /// # Errors
+    /// As [`Outbox::open`], and when nobody has opened it yet.
+    pub async fn open_recorded(client: &Client, schema: &str) -> Result<Self, OutboxError> {
+        let quoted = sql::quoted_schema(schema)?;
+        migrate::check_version(client, schema).await?;
+        let recorded = client
+            .query_opt(&format!("select source, content_type from {quoted}.outbox_identity"), &[])
+            .await
+            .map_err(OutboxError::database("reading who publishes from this outbox"))?;
+        let Some(row) = recorded else {
+            let reason = "no program has opened this outbox yet; start one that writes to it".to_owned();
+            return Err(OutboxError::Schema { schema: schema.to_owned(), reason });
+        };
+        let mut config = OutboxConfig::new(schema, row.get::<_, String>(0), Vec::new());
+        config.content_type = row.get(1);
+        Self::open(client, config).await
+    }
+
     /// Begins a transaction. BEGIN is sent together with the first statement, so this costs no round trip, except for
     /// preparing this crate's statements the first time that a connection is used.
     ///
     /// `client` is a pooled connection ([`deadpool_postgres::Object`]) or one made by [`crate::connect`].
     pub async fn begin<'c>(&'c self, client: &'c mut ClientWrapper) -> Result<Transaction<'c>, OutboxError> {
         Transaction::begin(&self.shared, client).await
+    }
+
+    /// The plan of the statement with which a relay reads, one line each: for tests, and for whoever wonders why a relay
+    /// is slow. It must use the primary key, whatever the statistics say.
+    pub async fn cursor_plan(&self, client: &Client) -> Result<Vec<String>, OutboxError> {
+        cursor::plan(client, &self.shared.config.schema).await
     }
 
     /// The configuration that this outbox was opened with.

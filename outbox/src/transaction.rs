@@ -190,7 +190,9 @@ impl<'c> Transaction<'c> {
                 client.execute_raw(&one.statement, params.collect::<Vec<_>>()).await.map(Answer::Count)
             }));
         }
-        if batch.lanes.is_empty() || self.shared.config.planted.is(PlantedBug::CursorWithoutLock) {
+        let planted = self.shared.config.planted;
+        let unlocked = planted.is(PlantedBug::CursorWithoutLock) || planted.is(PlantedBug::SequenceInLockStatement);
+        if batch.lanes.is_empty() || unlocked {
             steps.push(Box::pin(client.execute(&self.statements.guard, &[]).map(|r| r.map(|_| Answer::Done))));
         } else {
             let locked = async move { client.execute(&self.statements.lock, &[&batch.lanes]).await };

@@ -1,5 +1,12 @@
 -- Tables of one outbox and one inbox. `{schema}` is replaced by the quoted schema name.
 
+-- Who publishes from here: one row. All programs that open the outbox must agree on it.
+create table {schema}.outbox_identity (
+    single boolean primary key default true check (single),
+    source text not null,
+    content_type text not null
+);
+
 -- Topics that this outbox writes to. The id is half of every lane number, so a topic is never deleted.
 create table {schema}.outbox_topics (
     id smallint primary key check (id between 1 and 32767),
@@ -97,6 +104,23 @@ begin
     from unnest(lanes) with ordinality as given (lane, place)
     left join {schema}.outbox_lanes l on l.lane = given.lane;
     return heads;
+end
+$$;
+
+-- Records who publishes from here, or refuses another name than the recorded one: positions of two sources in one lane
+-- would both have gaps.
+create function {schema}.outbox_identify(given_source text, given_content_type text) returns void language plpgsql volatile
+as $$
+declare
+    recorded {schema}.outbox_identity;
+begin
+    insert into {schema}.outbox_identity (source, content_type) values (given_source, given_content_type)
+        on conflict do nothing;
+    select * into recorded from {schema}.outbox_identity;
+    if (recorded.source, recorded.content_type) is distinct from (given_source, given_content_type) then
+        perform {schema}.outbox_refuse('OB003', format('this outbox publishes as %s with %s, not as %s with %s',
+            recorded.source, recorded.content_type, given_source, given_content_type));
+    end if;
 end
 $$;
 

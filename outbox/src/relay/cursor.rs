@@ -6,12 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_postgres::Row;
+use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
 use crate::error::OutboxError;
 use crate::lanes::Lane;
 use crate::relay::publisher::Acked;
-use crate::relay::session::Session;
+use crate::relay::session::{PINNED_PLANS, Session};
 use crate::relay::wire::COLUMNS;
 use crate::sql;
 
@@ -124,8 +124,22 @@ impl Cursor {
     }
 }
 
-/// The cursor's statement. Tested by EXPLAIN to use the primary key with empty and with stale statistics.
-pub(crate) fn read_sql(quoted: &str) -> String {
+/// The plan of the cursor's statement on a relay's session, one line each.
+pub(crate) async fn plan(client: &Client, schema: &str) -> Result<Vec<String>, OutboxError> {
+    let failed = || OutboxError::database("explaining the cursor");
+    let read = read_sql(&sql::quoted_schema(schema)?);
+    // Settings made inside a transaction that is rolled back leave the session as it was.
+    let script = format!("begin; {PINNED_PLANS}; prepare outbox_cursor_plan (int4[], int4[], int8[], int8) as {read}");
+    client.batch_execute(&script).await.map_err(failed())?;
+    let lines = client.simple_query("explain execute outbox_cursor_plan ('{}', '{}', '{}', 1)").await;
+    client.batch_execute("rollback; deallocate outbox_cursor_plan").await.map_err(failed())?;
+    let text = lines.map_err(failed())?.into_iter().filter_map(|message| {
+        if let SimpleQueryMessage::Row(row) = message { row.get(0).map(str::to_owned) } else { None }
+    });
+    Ok(text.collect())
+}
+
+fn read_sql(quoted: &str) -> String {
     format!(
         "select g.slot, {COLUMNS} from unnest($1::int4[], $2::int4[], $3::int8[]) as g (slot, lane, after) \
          cross join lateral (select * from {quoted}.outbox_messages r where r.lane = g.lane and r.sequence > g.after \

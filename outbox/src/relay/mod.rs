@@ -4,7 +4,7 @@
 //! connects, takes the lead, reads where the topics stand, and publishes until something breaks; then it begins anew.
 //! This file has the configuration and that outermost loop.
 
-mod cursor;
+pub(crate) mod cursor;
 mod epochs;
 mod leader;
 mod listener;
@@ -281,6 +281,7 @@ impl Relay {
         let mut term = Term::new(&self.outbox, &self.config, Arc::clone(session), &self.status, taken.lanes, held)?;
         self.outbox.shared.hints.lead(true);
         self.status.set_role(Role::Leading);
+        tracing::info!(schema = self.outbox.config().schema, "the relay leads");
         let began = std::time::Instant::now();
         let published = term.publish(listener, stop, held).await;
         if began.elapsed() > LAST_BACKOFF {

@@ -20,6 +20,10 @@ use crate::sql::{self, LEADER_KEY};
 /// Longest a statement may take; also the server's limit, so that a live leader is never silent for longer.
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2500);
 
+/// Settings under which every plan is the primary key's, made once, whatever the statistics say.
+pub(crate) const PINNED_PLANS: &str =
+    "set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off; set enable_bitmapscan = off";
+
 /// A relay's connection. Shared by the tasks of one term.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -31,15 +35,13 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects. `synchronous_commit` is off because all this session writes is positions, which may lag, and
-    /// notifications; what must last turns it on for its transaction. Sequential and bitmap scans are off so that the
-    /// cursor's plan is the primary key's whatever the statistics say.
+    /// notifications; what must last turns it on for its transaction.
     pub(crate) async fn open(database: &Database, schema: &str) -> Result<Self, OutboxError> {
         let quoted = sql::quoted_schema(schema)?;
         let client = database.open(None).await?;
         let settings = format!(
             "set application_name = 'outbox-relay {schema}'; set synchronous_commit = off; set statement_timeout = {}; \
-             set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off; \
-             set enable_bitmapscan = off; set idle_session_timeout = 0; \
+             {PINNED_PLANS}; set idle_session_timeout = 0; \
              set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; set tcp_keepalives_count = 3",
             STATEMENT_TIMEOUT.as_millis()
         );

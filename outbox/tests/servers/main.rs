@@ -3,8 +3,18 @@
 #[cfg(test)]
 mod append;
 #[cfg(test)]
+mod inbox;
+#[cfg(test)]
+mod plan;
+#[cfg(test)]
+mod planted;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod takeover;
 #[cfg(test)]
 mod topic;

@@ -185,8 +185,9 @@ async fn a_leader_without_its_connection_is_replaced_and_nothing_is_lost() {
     let rig = Rig::new("replaced").await;
     topic::create(&rig.topic).await;
     let other = rig.reopened().await;
-    let relays = [rig.relay(&rig.outbox), rig.relay(&other)];
-    relays[0].until_leading().await;
+    let first = rig.relay(&rig.outbox);
+    first.until_leading().await;
+    let relays = [first, rig.relay(&other)];
     let writing = write(&rig, &rig.outbox, "w", 6, 60);
     let killing = async {
         let mut killed = 0;

@@ -25,6 +25,7 @@ pub(crate) fn stack() -> &'static Stack {
 
 /// A database of this test's own with an opened outbox.
 pub(crate) struct Rig {
+    pub(crate) url: String,
     pub(crate) database: tokio_postgres::Config,
     pub(crate) outbox: Outbox,
     pub(crate) topic: String,
@@ -48,7 +49,7 @@ impl Rig {
         let topics = vec![TopicSpec { name: topic.clone(), partitions: PARTITIONS }];
         let config = change(OutboxConfig::new("shop", "/test", topics));
         let outbox = Outbox::open(&client, config).await.unwrap();
-        Self { database, outbox, topic }
+        Self { url, database, outbox, topic }
     }
 
     /// The same outbox as another process would open it: with no way from memory to the relay of this one.
