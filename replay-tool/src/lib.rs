@@ -1,1 +1,22 @@
-//! .
+//! What the pipeline's topics and tables say, read from outside: nothing here decides, writes or calls anyone.
+//!
+//! [`check`] holds topics against tables and both against the invariants of the product, while the daemons run or after
+//! they have stopped. It folds the topics with the daemons' own `evolve` functions; `decide` is out of its reach.
+//! `log` reads topics, `fold` makes state of them, `snapshot` reads tables at one cut, `invariant` compares, `report`
+//! tells. Deliberately absent: any repair.
+
+mod check;
+pub mod cli;
+mod config;
+mod error;
+mod evidence;
+mod fold;
+mod invariant;
+mod log;
+mod report;
+mod snapshot;
+
+pub use check::check;
+pub use config::{CheckConfig, ServiceTables};
+pub use error::CheckError;
+pub use report::{Invariant, MessageCounts, OrderCounts, Report, Violation};

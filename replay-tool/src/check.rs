@@ -1,0 +1,193 @@
+//! A check from beginning to end: cuts, topics and tables, the present once more, the verdict.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use schemas::ServiceName;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use workers::payment::simulator::{Statement, StatementLine};
+
+use crate::config::CheckConfig;
+use crate::error::CheckError;
+use crate::evidence::{Evidence, Expectations, Outbox};
+use crate::fold::{Scan, ScanPlan, Topics};
+use crate::log::{self, Channel, Ends, Source};
+use crate::report::Report;
+use crate::snapshot::{Cuts, LaneRows, Session, Snapshots, Tables};
+
+/// How many topics are read at once.
+const CONCURRENT_TOPICS: usize = 4;
+
+/// How often to look whether the pipeline has come to rest.
+const SETTLE_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// Hold topics and tables against each other and against every invariant.
+///
+/// Reads only; the daemons may run on. Memory is in proportion to the state and to the number of messages (some 40 bytes
+/// for each). Must be called within a Tokio runtime; topics are read on its blocking threads.
+///
+/// # Errors
+/// The check could not be carried out. What does not hold is no error: it is in the report.
+pub async fn check(config: CheckConfig) -> Result<Report, CheckError> {
+    let begun = Instant::now();
+    if config.expect_quiescent {
+        wait_for_orders(&config).await?;
+    }
+    let (snapshots, cuts) = Snapshots::take(&config).await?;
+    let statement = read_statements(&config)?;
+    let ends = ends(&config).await?;
+    let (tables, outboxes, scans) =
+        tokio::try_join!(snapshots.read_tables(), snapshots.read_outboxes(), scan_topics(&config, &cuts, &ends))?;
+    let evidence = gather(&config, &snapshots, cuts, ends.partitions, tables, outboxes, scans, statement).await?;
+    snapshots.close().await;
+    let verdict = evidence.judge();
+    let (violations, violations_found) = verdict.findings.into_list();
+    Ok(Report {
+        orders: verdict.orders,
+        rejected: verdict.rejected,
+        stuck: verdict.stuck,
+        dead_letters: verdict.dead_letters.into_iter().collect(),
+        messages: verdict.messages,
+        violations,
+        violations_found,
+        elapsed: begun.elapsed(),
+    })
+}
+
+#[expect(clippy::too_many_arguments, reason = "the one place where all parts of the evidence meet")]
+async fn gather(
+    config: &CheckConfig,
+    snapshots: &Snapshots,
+    cuts: Cuts,
+    partitions: i32,
+    tables: Tables,
+    outboxes: [LaneRows; 3],
+    scans: Vec<Scan>,
+    statement: Option<Vec<StatementLine>>,
+) -> Result<Evidence, CheckError> {
+    let sessions = [&snapshots.order, &snapshots.inventory, &snapshots.payment];
+    for session in sessions {
+        session.thaw().await?;
+    }
+    let waiting = if config.expect_quiescent { wait_for_readers(config, sessions, &scans).await? } else { Vec::new() };
+    let mut parts = Vec::with_capacity(outboxes.len());
+    for (session, rows) in sessions.into_iter().zip(outboxes) {
+        parts.push(Outbox { rows, heads_now: session.heads().await? });
+    }
+    let mut parts = parts.into_iter();
+    let mut part = || parts.next().unwrap_or_default();
+    Ok(Evidence {
+        prefix: config.topic_prefix.clone(),
+        partitions,
+        tables,
+        cuts,
+        order: part(),
+        inventory: part(),
+        payment: part(),
+        topics: Topics::of(scans),
+        statement,
+        waiting,
+        expectations: Expectations { quiescent: config.expect_quiescent, nothing_stuck: config.stuck_is_violation },
+    })
+}
+
+/// Blocks, so it goes to a blocking thread.
+async fn ends(config: &CheckConfig) -> Result<Ends, CheckError> {
+    let (kafka, prefix) = (config.kafka.clone(), config.topic_prefix.clone());
+    let found = tokio::task::spawn_blocking(move || log::find_ends(&kafka, &prefix)).await;
+    found.map_err(|_| CheckError::Aborted { what: "the topics' ends".into() })?
+}
+
+/// Read all topics, a few at a time.
+async fn scan_topics(config: &CheckConfig, cuts: &Cuts, ends: &Ends) -> Result<Vec<Scan>, CheckError> {
+    let permits = Arc::new(Semaphore::new(CONCURRENT_TOPICS));
+    let mut reading = JoinSet::new();
+    for channel in Channel::all() {
+        let topic = format!("{}{}", config.topic_prefix, channel.name());
+        let mut scan = Scan::new(channel, &topic, plans(channel, &topic, cuts, ends), config.codec.clone());
+        let source =
+            Source { kafka: config.kafka.clone(), topic, partitions: ends.partitions, patience: config.patience };
+        let permits = permits.clone();
+        reading.spawn(async move {
+            let aborted = || CheckError::Aborted { what: source.topic.clone() };
+            let _permit = permits.acquire_owned().await.map_err(|_| aborted())?;
+            let what = source.topic.clone();
+            let read = tokio::task::spawn_blocking(move || log::read(&source, &mut scan).map(|()| scan)).await;
+            read.map_err(|_| CheckError::Aborted { what })?
+        });
+    }
+    let mut scans = Vec::with_capacity(reading.len());
+    while let Some(read) = reading.join_next().await {
+        scans.push(read.map_err(|_| CheckError::Aborted { what: "a topic".into() })??);
+    }
+    Ok(scans)
+}
+
+fn plans(channel: Channel, topic: &str, cuts: &Cuts, ends: &Ends) -> Vec<ScanPlan> {
+    let plan = |partition: i32| {
+        let place = (topic.to_owned(), partition);
+        let cut = channel.writer().and_then(|writer| cuts.of(writer).outbox.lanes.get(&place)).cloned();
+        let resume = channel.reader().map_or(0, |reader| cuts.of(reader).inbox.resume(topic, partition));
+        let end = ends.ends.get(&(channel, partition)).copied().unwrap_or(0);
+        ScanPlan { cut: cut.unwrap_or_default(), resume, end }
+    };
+    (0..ends.partitions).map(plan).collect()
+}
+
+fn read_statements(config: &CheckConfig) -> Result<Option<Vec<StatementLine>>, CheckError> {
+    if config.statements.is_empty() {
+        return Ok(None);
+    }
+    let mut lines = Vec::new();
+    for path in &config.statements {
+        lines.append(&mut Statement::read(path)?);
+    }
+    Ok(Some(lines))
+}
+
+/// Give the last orders time to finish before the snapshots are taken; what is still unfinished then is in the report.
+async fn wait_for_orders(config: &CheckConfig) -> Result<(), CheckError> {
+    let order = Session::connect(ServiceName::Order, &config.order).await?;
+    let payment = Session::connect(ServiceName::Payment, &config.payment).await?;
+    let begun = Instant::now();
+    while begun.elapsed() < config.settle {
+        let open: Vec<String> = payment.open_calls().await?;
+        if order.unfinished_orders().await? == 0 && open.is_empty() {
+            break;
+        }
+        tokio::time::sleep(SETTLE_EVERY).await;
+    }
+    tokio::join!(order.close(), payment.close());
+    Ok(())
+}
+
+/// Give the readers time to take what was read beyond them; what still waits then is in the report.
+async fn wait_for_readers(
+    config: &CheckConfig,
+    sessions: [&Session; 3],
+    scans: &[Scan],
+) -> Result<Vec<(String, i32, u64)>, CheckError> {
+    let begun = Instant::now();
+    loop {
+        let mut inboxes = HashMap::new();
+        for (service, session) in ServiceName::ALL.into_iter().zip(sessions) {
+            inboxes.insert(service, session.inbox().await?);
+        }
+        let mut waiting = Vec::new();
+        for scan in scans {
+            let Some(inbox) = scan.channel.reader().and_then(|reader| inboxes.get(&reader)) else { continue };
+            let topic = format!("{}{}", config.topic_prefix, scan.channel.name());
+            for (number, partition) in (0..).zip(&scan.partitions).filter(|(_, partition)| partition.waiting > 0) {
+                if inbox.resume(&topic, number) < partition.next_offset {
+                    waiting.push((topic.clone(), number, partition.waiting));
+                }
+            }
+        }
+        if waiting.is_empty() || begun.elapsed() >= config.settle {
+            return Ok(waiting);
+        }
+        tokio::time::sleep(SETTLE_EVERY).await;
+    }
+}

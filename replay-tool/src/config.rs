@@ -1,0 +1,92 @@
+//! What a check is given: where Kafka and the services' databases are, and what may be expected of them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use schemas::{Codec, ServiceName};
+
+/// Where a service keeps its tables.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServiceTables {
+    /// A libpq URL, `sslmode` and `sslrootcert` included.
+    pub database_url: String,
+    /// The schema that holds the service's tables and those of its outbox and inbox.
+    pub schema: String,
+}
+
+impl std::fmt::Debug for ServiceTables {
+    /// Without the URL, which may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceTables").field("schema", &self.schema).finish_non_exhaustive()
+    }
+}
+
+/// What to check, and against which expectations. Made by [`CheckConfig::new`]; the fields may then be changed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CheckConfig {
+    /// Where Kafka is and how to talk to it. What reading needs (group, offsets, ends) is set over it.
+    pub kafka: ClientConfig,
+    /// In front of every topic name.
+    pub topic_prefix: String,
+    /// The order service's tables. Default schema `orders`.
+    pub order: ServiceTables,
+    /// The inventory service's tables. Default schema `inventory`.
+    pub inventory: ServiceTables,
+    /// The payment service's tables. Default schema `payments`.
+    pub payment: ServiceTables,
+    /// All statements that the payment simulator wrote, as evidence that does not come from the pipeline; none: money is
+    /// checked by topics and tables alone.
+    pub statements: Vec<PathBuf>,
+    /// Nothing may be under way any more: every order is finished, no call to the provider is open, and no record waits
+    /// for a consumer. For the end of a demo or a test.
+    pub expect_quiescent: bool,
+    /// Whether a stuck order is a violation. Stuck orders are listed either way.
+    pub stuck_is_violation: bool,
+    /// How long the relays may publish nothing while committed messages are missing from the topics, before they count as
+    /// missing. Also how long the brokers may be silent. Default 30 s.
+    pub patience: Duration,
+    /// With `expect_quiescent`: how long to wait for the pipeline to come to rest. Default 10 s.
+    pub settle: Duration,
+    /// Decodes messages. Default: the schemas that are compiled in.
+    pub codec: Codec,
+}
+
+impl CheckConfig {
+    /// All services in one database, with the default schemas, nothing in front of the topics' names.
+    pub fn new(kafka: ClientConfig, database_url: &str) -> Self {
+        let tables = |schema: &str| ServiceTables { database_url: database_url.to_owned(), schema: schema.to_owned() };
+        CheckConfig {
+            kafka,
+            topic_prefix: String::new(),
+            order: tables("orders"),
+            inventory: tables("inventory"),
+            payment: tables("payments"),
+            statements: Vec::new(),
+            expect_quiescent: false,
+            stuck_is_violation: false,
+            patience: Duration::from_secs(30),
+            settle: Duration::from_secs(10),
+            codec: Codec::embedded(),
+        }
+    }
+
+    /// The tables of a service.
+    pub fn tables(&self, service: ServiceName) -> &ServiceTables {
+        match service {
+            ServiceName::Order => &self.order,
+            ServiceName::Inventory => &self.inventory,
+            ServiceName::Payment => &self.payment,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn tables_mut(&mut self, service: ServiceName) -> &mut ServiceTables {
+        match service {
+            ServiceName::Order => &mut self.order,
+            ServiceName::Inventory => &mut self.inventory,
+            ServiceName::Payment => &mut self.payment,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Everything that a check has gathered, and the verdict over it: pure, so that every planted inconsistency can be tested.
+
+use std::collections::HashMap;
+
+use schemas::ServiceName;
+use workers::payment::simulator::StatementLine;
+
+use crate::fold::Topics;
+use crate::invariant;
+use crate::report::{Findings, MessageCounts, OrderCounts};
+use crate::snapshot::{Cuts, LaneRows, Rows, Tables};
+
+/// A service's outbox.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    /// Its messages at the cut.
+    pub(crate) rows: LaneRows,
+    /// The heads of its lanes after the topics were read, by full topic name and partition.
+    pub(crate) heads_now: HashMap<(String, i32), i64>,
+}
+
+/// What may be expected.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expectations {
+    pub(crate) quiescent: bool,
+    pub(crate) nothing_stuck: bool,
+}
+
+/// What a check has gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Evidence {
+    /// In front of every topic name.
+    pub(crate) prefix: String,
+    /// How many partitions each topic has.
+    pub(crate) partitions: i32,
+    pub(crate) tables: Tables,
+    pub(crate) cuts: Cuts,
+    pub(crate) order: Outbox,
+    pub(crate) inventory: Outbox,
+    pub(crate) payment: Outbox,
+    pub(crate) topics: Topics,
+    /// What the payment simulator says that it did.
+    pub(crate) statement: Option<Vec<StatementLine>>,
+    /// Where records wait that their reader has not taken, though it had time: full topic name, partition, how many.
+    pub(crate) waiting: Vec<(String, i32, u64)>,
+    pub(crate) expectations: Expectations,
+}
+
+/// What follows from it.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) orders: OrderCounts,
+    pub(crate) rejected: u64,
+    pub(crate) stuck: Vec<String>,
+    pub(crate) messages: MessageCounts,
+    pub(crate) dead_letters: Vec<(String, u64)>,
+    pub(crate) findings: Findings,
+}
+
+/// How many stuck orders are named.
+const STUCK_NAMED: usize = 1000;
+
+impl Evidence {
+    pub(crate) fn outbox(&self, service: ServiceName) -> &Outbox {
+        match service {
+            ServiceName::Order => &self.order,
+            ServiceName::Inventory => &self.inventory,
+            ServiceName::Payment => &self.payment,
+        }
+    }
+
+    /// Hold everything against everything.
+    pub(crate) fn judge(mut self) -> Verdict {
+        let mut findings = std::mem::take(&mut self.topics.findings);
+        let folded = self.topics.rows(self.partitions);
+        findings.append(Findings::of_both_sides(
+            (self.judge_state(&self.tables.rows), "tables"),
+            (self.judge_state(&folded), "topics"),
+        ));
+        invariant::termination::check(&self, &mut findings);
+        invariant::compensation::check_requests(&self, &mut findings);
+        invariant::delivery::check(&self, &mut findings);
+        invariant::rebuild::check(&self, &folded, &mut findings);
+        invariant::bad_input::check(&self, &mut findings);
+        let mut orders = OrderCounts::default();
+        let mut stuck = Vec::new();
+        for order in self.tables.rows.orders.values() {
+            orders.count(&order.stage);
+            if order.stage == "stuck" && stuck.len() < STUCK_NAMED {
+                stuck.push(order.order_id.clone());
+            }
+        }
+        Verdict {
+            orders,
+            rejected: u64::try_from(self.topics.orders.refused_without_order()).unwrap_or(u64::MAX),
+            stuck,
+            messages: self.topics.counts,
+            dead_letters: self.dead_letters(),
+            findings,
+        }
+    }
+
+    /// The invariants of state alone.
+    fn judge_state(&self, rows: &Rows) -> Findings {
+        let mut findings = Findings::default();
+        invariant::stock::check(rows, &mut findings);
+        invariant::money::check(rows, &mut findings);
+        if let Some(statement) = &self.statement {
+            invariant::statement::check(rows, statement, &self.tables.open_calls, self.expectations, &mut findings);
+        }
+        invariant::compensation::check(rows, &mut findings);
+        findings
+    }
+
+    fn dead_letters(&self) -> Vec<(String, u64)> {
+        let mut counts: Vec<(String, u64)> = Vec::new();
+        for (topic, _) in &self.topics.letters {
+            match counts.iter_mut().find(|(name, _)| name == topic.as_str()) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((topic.as_str().to_owned(), 1)),
+            }
+        }
+        counts
+    }
+}

@@ -1,0 +1,104 @@
+//! Records that nobody could take, and the dead letters that must have become of them.
+
+use outbox::position::ID_HEADER;
+use schemas::TopicName;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::log::{Record, body, headers_digest};
+
+/// Payloads from this size on may be too large for the dead-letter topic; their digest is kept.
+const LARGE_BYTES: usize = 512 * 1024;
+
+/// A record that had to go to the dead letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) topic: TopicName,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// What is wrong with it.
+    pub(crate) reason: String,
+    body: u128,
+    /// None where the client cannot read them.
+    headers: Option<u128>,
+    /// SHA-256 of a large payload, in hexadecimal.
+    large: Option<String>,
+}
+
+/// A dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Letter {
+    /// Where it stands among the dead letters.
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// Which record it was, as its headers say: topic (full name), partition, offset.
+    pub(crate) original: Option<(String, i32, i64)>,
+    /// What kind of mistake.
+    pub(crate) cause: String,
+    pub(crate) id: Option<Uuid>,
+    body: u128,
+    headers: u128,
+    /// SHA-256 of the payload that did not fit, in hexadecimal.
+    left_out: Option<String>,
+}
+
+impl Broken {
+    pub(crate) fn of(topic: TopicName, record: &Record<'_>, reason: impl Into<String>) -> Self {
+        let payload = record.payload.unwrap_or_default();
+        Broken {
+            topic,
+            partition: record.partition,
+            offset: record.offset,
+            reason: reason.into(),
+            body: body(record.key, record.payload),
+            headers: record.headers.as_deref().map(headers_digest),
+            large: (payload.len() >= LARGE_BYTES).then(|| sha256_hex(payload)),
+        }
+    }
+
+    /// What is not as it was in the letter; none where all is.
+    pub(crate) fn difference(&self, letter: &Letter) -> Option<&'static str> {
+        if letter.left_out.is_some() {
+            let is_its_digest = letter.left_out == self.large;
+            return (!is_its_digest).then_some("digest of the payload that was left out");
+        }
+        if self.body != letter.body {
+            return Some("key or payload");
+        }
+        let is_same = self.headers.is_none_or(|headers| headers == letter.headers);
+        (!is_same).then_some("headers")
+    }
+}
+
+impl Letter {
+    pub(crate) fn of(record: &Record<'_>) -> Self {
+        let headers = record.passed_on();
+        // The original's own headers stand first, also those of an earlier life as a dead letter.
+        let ours = headers.iter().rposition(|(name, _)| *name == "kafka_dlt-original-topic").unwrap_or(headers.len());
+        let (before, after) = headers.split_at(ours);
+        let value = |name: &str| after.iter().find(|(each, _)| *each == name).and_then(|(_, value)| *value);
+        let text = |name: &str| value(name).map(|value| String::from_utf8_lossy(value).into_owned());
+        let partition = value("kafka_dlt-original-partition").and_then(|value| value.try_into().ok());
+        let offset = value("kafka_dlt-original-offset").and_then(|value| value.try_into().ok());
+        let original = match (text("kafka_dlt-original-topic"), partition, offset) {
+            (Some(topic), Some(partition), Some(offset)) => {
+                Some((topic, i32::from_be_bytes(partition), i64::from_be_bytes(offset)))
+            }
+            (_, _, _) => None,
+        };
+        Letter {
+            partition: record.partition,
+            offset: record.offset,
+            original,
+            cause: text("kafka_dlt-exception-fqcn").unwrap_or_default(),
+            id: record.text(ID_HEADER).and_then(|text| Uuid::try_parse(text).ok()),
+            body: body(record.key, record.payload),
+            headers: headers_digest(before),
+            left_out: text("kafka_dlt-original-sha256"),
+        }
+    }
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,115 @@
+//! `inventory.commands.v1` and `payment.commands.v1`: what order has asked for, and what the other side has taken of it.
+
+use std::collections::HashMap;
+
+use schemas::{InventoryCommand, Message, OrderId, PaymentCommand};
+use uuid::Uuid;
+
+use super::Told;
+
+/// What order asks of the other services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum RequestKind {
+    Reserve,
+    Commit,
+    Release,
+    Authorize,
+    Capture,
+    Void,
+}
+
+impl RequestKind {
+    /// The message's name.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            RequestKind::Reserve => "ReserveStock",
+            RequestKind::Commit => "CommitStock",
+            RequestKind::Release => "ReleaseStock",
+            RequestKind::Authorize => "AuthorizePayment",
+            RequestKind::Capture => "CapturePayment",
+            RequestKind::Void => "VoidPayment",
+        }
+    }
+}
+
+/// A request that the other service has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Request {
+    pub(crate) order_id: OrderId,
+    pub(crate) kind: RequestKind,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+/// What order asked for, for one order, up to its cut.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// Asked to commit.
+    pub(crate) commit: bool,
+    /// Asked to capture.
+    pub(crate) capture: bool,
+    /// What led to the first request to authorize.
+    pub(crate) authorize: Option<Caused>,
+    /// What led to the first request to release.
+    pub(crate) release: Option<Caused>,
+    /// What led to the first request to void.
+    pub(crate) void: Option<Caused>,
+}
+
+/// What led to a request: the id of the message that did, where it is known.
+pub(crate) type Caused = Option<Uuid>;
+
+/// Requests of one topic.
+#[derive(Debug, Default)]
+pub(crate) struct Requests {
+    pub(crate) sent: HashMap<OrderId, Sent>,
+    pub(crate) taken: Vec<Request>,
+}
+
+impl Requests {
+    /// Order has sent this.
+    pub(crate) fn send(&mut self, order_id: &OrderId, kind: RequestKind, told: Told) {
+        let sent = self.sent.entry(order_id.clone()).or_default();
+        match kind {
+            RequestKind::Reserve => {}
+            RequestKind::Commit => sent.commit = true,
+            RequestKind::Capture => sent.capture = true,
+            RequestKind::Release => sent.release = sent.release.or(Some(told.cause)),
+            RequestKind::Authorize => sent.authorize = sent.authorize.or(Some(told.cause)),
+            RequestKind::Void => sent.void = sent.void.or(Some(told.cause)),
+        }
+    }
+
+    /// The other service has taken this.
+    pub(crate) fn take(&mut self, order_id: &OrderId, kind: RequestKind, partition: i32, offset: i64) {
+        self.taken.push(Request { order_id: order_id.clone(), kind, partition, offset });
+    }
+}
+
+/// Whose and which request a message is; none for messages that are no requests of order's.
+pub(crate) fn of(message: &Message) -> Option<(&OrderId, RequestKind)> {
+    match message {
+        Message::InventoryCommand(InventoryCommand::ReserveStock(command)) => {
+            Some((&command.order_id, RequestKind::Reserve))
+        }
+        Message::InventoryCommand(InventoryCommand::CommitStock(command)) => {
+            Some((&command.order_id, RequestKind::Commit))
+        }
+        Message::InventoryCommand(InventoryCommand::ReleaseStock(command)) => {
+            Some((&command.order_id, RequestKind::Release))
+        }
+        Message::PaymentCommand(PaymentCommand::AuthorizePayment(command)) => {
+            Some((&command.order_id, RequestKind::Authorize))
+        }
+        Message::PaymentCommand(PaymentCommand::CapturePayment(command)) => {
+            Some((&command.order_id, RequestKind::Capture))
+        }
+        Message::PaymentCommand(PaymentCommand::VoidPayment(command)) => Some((&command.order_id, RequestKind::Void)),
+        Message::OrderCommand(_)
+        | Message::OrderEvent(_)
+        | Message::InventoryEvent(_)
+        | Message::StockCommand(_)
+        | Message::StockEvent(_)
+        | Message::PaymentEvent(_) => None,
+    }
+}

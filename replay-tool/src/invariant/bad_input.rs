@@ -1,0 +1,25 @@
+//! Whatever a service has taken has left a trace: an effect, a refusal, or a dead letter with its bytes untouched.
+//!
+//! And the other way round: no order, receipt, refusal or dead letter without the record that it answers.
+
+mod commands;
+mod letters;
+mod replies;
+mod requests;
+
+use crate::evidence::Evidence;
+use crate::report::Findings;
+use letters::LetterIndex;
+
+pub(crate) fn check(evidence: &Evidence, findings: &mut Findings) {
+    let letters = LetterIndex::of(evidence, findings);
+    letters.check(evidence, findings);
+    commands::check(evidence, &letters, findings);
+    requests::check(evidence, findings);
+    replies::check(evidence, findings);
+}
+
+/// Where a record stands, in words.
+fn place(topic: schemas::TopicName, partition: i32, offset: i64) -> String {
+    format!("{topic}[{partition}]@{offset}")
+}

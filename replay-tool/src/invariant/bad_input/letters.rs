@@ -1,0 +1,80 @@
+//! Records that had to be put aside, against the dead letters.
+
+use std::collections::{HashMap, HashSet};
+
+use schemas::{TopicName, message_id};
+
+use super::place;
+use crate::evidence::Evidence;
+use crate::fold::{Broken, Letter};
+use crate::log::reader_of;
+use crate::report::{Findings, Invariant};
+
+/// A record's place.
+type Place = (TopicName, i32, i64);
+
+/// Dead letters by the record that they were.
+pub(super) struct LetterIndex<'e> {
+    letters: HashMap<Place, &'e Letter>,
+}
+
+impl<'e> LetterIndex<'e> {
+    pub(super) fn of(evidence: &'e Evidence, findings: &mut Findings) -> Self {
+        let mut letters = HashMap::new();
+        for (topic, letter) in &evidence.topics.letters {
+            let subject = format!("{}[{}]@{}", topic.dead_letter(), letter.partition, letter.offset);
+            let mut add = |detail: &str| findings.add(Invariant::BadInput, subject.as_str(), detail);
+            let Some((name, partition, offset)) = &letter.original else {
+                add("its headers do not say which record it was");
+                continue;
+            };
+            let is_from_here = name.strip_prefix(evidence.prefix.as_str()) == Some(topic.as_str());
+            if !is_from_here || *partition != letter.partition {
+                add("it is not of this topic and partition");
+                continue;
+            }
+            let reader = reader_of(*topic);
+            let expected = reader.map(|it| message_id::of_input(it, topic.as_str(), *partition, *offset, 0));
+            if letter.id != expected {
+                add("its id is not the one that follows from the record that it was");
+            }
+            if letters.insert((*topic, *partition, *offset), letter).is_some() {
+                add("the record was put aside before");
+            }
+        }
+        LetterIndex { letters }
+    }
+
+    /// The dead letter of a record that could be read and yet was put aside.
+    pub(super) fn find(&self, topic: TopicName, partition: i32, offset: i64) -> Option<&'e Letter> {
+        self.letters.get(&(topic, partition, offset)).copied()
+    }
+
+    pub(super) fn check(&self, evidence: &Evidence, findings: &mut Findings) {
+        let mut answered: HashSet<Place> = HashSet::new();
+        for broken in &evidence.topics.broken {
+            let at = (broken.topic, broken.partition, broken.offset);
+            answered.insert(at);
+            if let Some(detail) = self.mistake(broken, at) {
+                findings.add(Invariant::BadInput, place(broken.topic, broken.partition, broken.offset), detail);
+            }
+        }
+        let readable = &evidence.topics.commands;
+        answered.extend(readable.iter().map(|taken| (taken.topic, taken.partition, taken.offset)));
+        for (topic, partition, offset) in self.letters.keys().filter(|at| !answered.contains(*at)) {
+            let detail = "there is a dead letter of it, but no such record was taken";
+            findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
+        }
+    }
+
+    fn mistake(&self, broken: &Broken, at: Place) -> Option<String> {
+        let reason = &broken.reason;
+        let Some(letter) = self.letters.get(&at) else {
+            return Some(format!("taken without a trace: there is no dead letter of it, and {reason}"));
+        };
+        if letter.cause.is_empty() {
+            return Some("its dead letter does not say why".to_owned());
+        }
+        broken.difference(letter).map(|what| format!("its dead letter has another {what}"))
+    }
+}

@@ -1,0 +1,84 @@
+//! The topics of the pipeline with their dead letters, and who writes and reads each.
+
+use schemas::{ServiceName, TopicName};
+use workers::inventory::InventoryService;
+use workers::order::OrderService;
+use workers::payment::PaymentService;
+use workers::runtime::Service;
+
+/// A topic of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Channel {
+    /// One that carries messages.
+    Messages(TopicName),
+    /// The dead letters of one that does.
+    DeadLetters(TopicName),
+}
+
+impl Channel {
+    /// All sixteen, the fullest first.
+    pub(crate) fn all() -> impl Iterator<Item = Channel> {
+        const FULLEST_FIRST: [TopicName; 8] = [
+            TopicName::OrderEvents,
+            TopicName::StockEvents,
+            TopicName::InventoryCommands,
+            TopicName::OrderCommands,
+            TopicName::PaymentCommands,
+            TopicName::InventoryEvents,
+            TopicName::PaymentEvents,
+            TopicName::StockCommands,
+        ];
+        let letters = FULLEST_FIRST.into_iter().map(Channel::DeadLetters);
+        FULLEST_FIRST.into_iter().map(Channel::Messages).chain(letters)
+    }
+
+    /// The name without a deployment's prefix.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Channel::Messages(topic) => topic.as_str().to_owned(),
+            Channel::DeadLetters(topic) => topic.dead_letter(),
+        }
+    }
+
+    /// The only service that may write here; none where anyone may, or nobody does.
+    pub(crate) fn writer(self) -> Option<ServiceName> {
+        match self {
+            Channel::Messages(topic) => topic.written_by(),
+            Channel::DeadLetters(topic) => reader_of(topic),
+        }
+    }
+
+    /// The service that reads here.
+    pub(crate) fn reader(self) -> Option<ServiceName> {
+        match self {
+            Channel::Messages(topic) => reader_of(topic),
+            Channel::DeadLetters(_) => None,
+        }
+    }
+}
+
+/// The service that reads a topic; none of them reads `order.events.v1` and `stock.events.v1`.
+pub(crate) fn reader_of(topic: TopicName) -> Option<ServiceName> {
+    let inputs = [
+        (ServiceName::Order, OrderService::INPUTS),
+        (ServiceName::Inventory, InventoryService::INPUTS),
+        (ServiceName::Payment, PaymentService::INPUTS),
+    ];
+    inputs.into_iter().find(|(_, inputs)| inputs.contains(&topic)).map(|(service, _)| service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_topic_is_there_once_and_dead_letters_are_written_by_the_reader() {
+        let all: std::collections::BTreeSet<Channel> = Channel::all().collect();
+        assert_eq!(all.len(), 16);
+        for topic in TopicName::ALL {
+            assert_eq!(Channel::DeadLetters(topic).writer(), Channel::Messages(topic).reader());
+        }
+        assert_eq!(reader_of(TopicName::PaymentEvents), Some(ServiceName::Order));
+        assert_eq!(reader_of(TopicName::OrderEvents), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! Lanes by hand: what is taken, and what comparing finds.
+
+use super::*;
+use crate::log::Envelope;
+use crate::snapshot::{Epoch, Epochs};
+
+fn print(sequence: i64) -> Print {
+    print_of(sequence, b"payload")
+}
+
+fn print_of(sequence: i64, payload: &[u8]) -> Print {
+    Print::of(sequence, None, Some(b"key"), Some(payload), &Envelope::Raw, &[])
+}
+
+fn position(epoch: i64, first: i64, sequence: i64) -> Position {
+    Position { source: "/order".into(), epoch, first, sequence }
+}
+
+struct Walk {
+    lane: Lane,
+    findings: Findings,
+}
+
+impl Walk {
+    fn to(head: i64, epochs: Vec<Epoch>) -> Self {
+        let cut = LaneCut { number: 1, head, pruned: 0, epochs: Epochs::new(epochs) };
+        Walk { lane: Lane::new("t[0]".into(), cut), findings: Findings::default() }
+    }
+
+    fn place(&mut self, sequences: &[i64]) -> Vec<Place> {
+        let lane = &mut self.lane;
+        let place = |s: &i64| lane.place(&position(1, 1, *s), print(*s), &mut self.findings);
+        sequences.iter().map(place).collect()
+    }
+
+    fn compare(mut self, rows: &[Print], head_now: i64) -> Vec<String> {
+        self.lane.compare(rows, head_now, &mut self.findings);
+        self.findings.listed().iter().map(|violation| violation.detail.clone()).collect()
+    }
+}
+
+#[test]
+fn repetitions_are_dropped_and_what_follows_the_cut_waits() {
+    let mut walk = Walk::to(3, vec![]);
+    assert!(!walk.lane.is_at_cut());
+    let places = walk.place(&[1, 2, 1, 2, 3, 4]);
+    assert_eq!(places, [Place::Taken, Place::Taken, Place::Duplicate, Place::Duplicate, Place::Taken, Place::AfterCut]);
+    assert!(walk.lane.is_at_cut());
+    assert_eq!(walk.compare(&[print(1), print(2), print(3)], 4), Vec::<String>::new());
+}
+
+#[test]
+fn a_lost_message_is_found() {
+    let mut walk = Walk::to(4, vec![]);
+    walk.place(&[1, 2]);
+    let rows: Vec<Print> = (1..=4).map(print).collect();
+    assert_eq!(walk.compare(&rows, 4), ["committed, but not in the topic: 2 messages, sequence 3 to 4"]);
+}
+
+#[test]
+fn a_phantom_is_found_below_and_above_the_cut() {
+    let mut walk = Walk::to(2, vec![]);
+    walk.place(&[1, 2, 3]);
+    let found = walk.compare(&[print(1)], 2);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains("sequence 2 was published, but there is no such row"), "{found:?}");
+    assert!(found[1].contains("sequence 3 was published and never committed"), "{found:?}");
+}
+
+#[test]
+fn another_payload_is_found() {
+    let mut walk = Walk::to(1, vec![]);
+    walk.place(&[1]);
+    let found = walk.compare(&[print_of(1, b"other")], 1);
+    assert_eq!(found, ["sequence 1 was published with another key or payload than committed"]);
+}
+
+#[test]
+fn a_repetition_with_other_bytes_is_found() {
+    let mut walk = Walk::to(1, vec![]);
+    walk.place(&[1]);
+    walk.lane.place(&position(1, 1, 1), print_of(1, b"other"), &mut walk.findings);
+    assert_eq!(walk.compare(&[print(1)], 1), ["sequence 1 was published twice with another key or payload"]);
+}
+
+#[test]
+fn another_order_is_found() {
+    let mut walk = Walk::to(3, vec![]);
+    assert_eq!(walk.place(&[1, 3, 2]), [Place::Taken; 3]);
+    let rows: Vec<Print> = (1..=3).map(print).collect();
+    assert_eq!(walk.compare(&rows, 3), ["sequence 3 was published before 2"]);
+}
+
+#[test]
+fn a_hole_in_the_outbox_is_found() {
+    let mut walk = Walk::to(3, vec![]);
+    walk.place(&[1, 3]);
+    let found = walk.compare(&[print(1), print(3)], 3);
+    assert!(found.iter().any(|detail| detail.contains("no row between 2 and 3")), "{found:?}");
+}
+
+#[test]
+fn what_an_ended_epoch_published_does_not_count() {
+    let mut walk = Walk::to(11, vec![Epoch { epoch: 2, first: 10, last_equal: 2 }]);
+    assert_eq!(walk.place(&[1, 2, 3, 4]), [Place::Taken, Place::Taken, Place::Void, Place::Void]);
+    for sequence in [10, 11] {
+        let place = walk.lane.place(&position(2, 10, sequence), print(sequence), &mut walk.findings);
+        assert_eq!(place, Place::Taken);
+    }
+    let rows = [print(1), print(2), print_of(3, b"superseded"), print(10), print(11)];
+    assert_eq!(walk.compare(&rows, 11), Vec::<String>::new());
+}
+
+#[test]
+fn a_contradictory_position_is_found() {
+    let mut walk = Walk::to(2, vec![]);
+    walk.lane.place(&position(2, 2, 2), print(2), &mut walk.findings);
+    assert!(walk.findings.listed()[0].detail.contains("is of epoch 1 from 1"));
+}

@@ -1,0 +1,93 @@
+//! A record as it was read, and what its headers say.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use outbox::position::{ID_HEADER, POSITION_HEADER, Position};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use schemas::ServiceName;
+use uuid::Uuid;
+
+use super::print::{Envelope, Print};
+
+/// A record's headers in their order.
+pub(crate) type Headers<'r> = Vec<(&'r str, Option<&'r [u8]>)>;
+
+/// A record.
+#[derive(Debug, Clone)]
+pub(crate) struct Record<'r> {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    pub(crate) key: Option<&'r [u8]>,
+    pub(crate) payload: Option<&'r [u8]>,
+    /// None where the client cannot read them.
+    pub(crate) headers: Option<Headers<'r>>,
+}
+
+impl<'r> Record<'r> {
+    pub(crate) fn of(message: &'r BorrowedMessage<'_>) -> Self {
+        Record {
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key(),
+            payload: message.payload(),
+            headers: headers_of(message),
+        }
+    }
+
+    /// The value of the last header of this name.
+    pub(crate) fn header(&self, name: &str) -> Option<&'r [u8]> {
+        self.headers.as_ref()?.iter().rev().find(|(each, _)| *each == name).and_then(|(_, value)| *value)
+    }
+
+    /// The last header of this name as text.
+    pub(crate) fn text(&self, name: &str) -> Option<&'r str> {
+        std::str::from_utf8(self.header(name)?).ok()
+    }
+
+    /// Where the record stands in this service's outbox; none where it is not from there.
+    pub(crate) fn position(&self, writer: ServiceName) -> Option<Position> {
+        let position = Position::parse(self.header(POSITION_HEADER)?).ok()?;
+        (position.source == writer.source()).then_some(position)
+    }
+
+    /// `ce_id`, or `outbox-id` of a dead letter.
+    pub(crate) fn id(&self, is_raw: bool) -> Option<Uuid> {
+        Uuid::try_parse(self.text(if is_raw { ID_HEADER } else { "ce_id" })?).ok()
+    }
+
+    /// `ce_causationid`, where it is a UUID.
+    pub(crate) fn cause(&self) -> Option<Uuid> {
+        Uuid::try_parse(self.text("ce_causationid")?).ok()
+    }
+
+    /// The print, to be compared with a row's.
+    pub(crate) fn print(&self, sequence: i64, is_raw: bool) -> Print {
+        let id = self.id(is_raw);
+        if is_raw {
+            return Print::of(sequence, id, self.key, self.payload, &Envelope::Raw, &self.passed_on());
+        }
+        let envelope = Envelope::Event {
+            ce_type: self.text("ce_type").unwrap_or_default(),
+            time: self.text("ce_time").and_then(|text| text.parse().ok()),
+            cause: self.text("ce_causationid").map(str::to_owned),
+        };
+        Print::of(sequence, id, self.key, self.payload, &envelope, self.headers.as_deref().unwrap_or_default())
+    }
+
+    /// A raw record's headers without those that the relay has put behind them.
+    pub(crate) fn passed_on(&self) -> Headers<'r> {
+        let mut headers = self.headers.clone().unwrap_or_default();
+        for name in [POSITION_HEADER, ID_HEADER] {
+            if let Some(index) = headers.iter().rposition(|(each, _)| *each == name) {
+                headers.remove(index);
+            }
+        }
+        headers
+    }
+}
+
+/// The client panics over a header name that is not UTF-8; whoever may write to a topic can send one.
+fn headers_of<'r>(message: &'r BorrowedMessage<'_>) -> Option<Headers<'r>> {
+    let Some(headers) = message.headers() else { return Some(Vec::new()) };
+    catch_unwind(AssertUnwindSafe(|| headers.iter().map(|header| (header.key, header.value)).collect())).ok()
+}

@@ -1,0 +1,126 @@
+//! The tables of the three services, each at one cut.
+//!
+//! A cut is a snapshot of a service's database and the head of each of its outbox lanes in that same snapshot: folding
+//! every lane to exactly its head gives the state that the snapshot holds. Order's snapshot is taken first, so whatever a
+//! finished order has led to is in the others' snapshots too. Reading takes no lock that stops anybody but a TRUNCATE.
+
+mod epochs;
+mod inbox;
+mod outbox;
+mod rows;
+mod session;
+mod state;
+mod table;
+
+use std::collections::HashSet;
+
+use schemas::ServiceName;
+
+#[cfg(test)]
+pub(crate) use epochs::{Epoch, Epochs};
+pub(crate) use inbox::InboxSnapshot;
+pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut};
+pub(crate) use rows::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow};
+pub(crate) use session::Session;
+pub(crate) use table::{Difference, Table, TableRow};
+
+use crate::config::CheckConfig;
+use crate::error::CheckError;
+
+/// The state of all services, as their tables hold it or as a fold makes it.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub(crate) struct Rows {
+    pub(crate) orders: Table<OrderRow>,
+    pub(crate) contents: Table<ContentsRow>,
+    pub(crate) reservations: Table<ReservationRow>,
+    pub(crate) stock: Table<StockRow>,
+    pub(crate) receipts: Table<ReceiptRow>,
+    pub(crate) payments: Table<PaymentRow>,
+    pub(crate) ledger: Table<PostingRow>,
+}
+
+/// What one service's snapshot tells about the topics: what it has sent, and what it has taken.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Cut {
+    pub(crate) outbox: OutboxCut,
+    pub(crate) inbox: InboxSnapshot,
+}
+
+/// The cuts of all services.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Cuts {
+    pub(crate) order: Cut,
+    pub(crate) inventory: Cut,
+    pub(crate) payment: Cut,
+}
+
+impl Cuts {
+    pub(crate) fn of(&self, service: ServiceName) -> &Cut {
+        match service {
+            ServiceName::Order => &self.order,
+            ServiceName::Inventory => &self.inventory,
+            ServiceName::Payment => &self.payment,
+        }
+    }
+}
+
+/// The snapshots of the three services while they are open.
+pub(crate) struct Snapshots {
+    pub(crate) order: Session,
+    pub(crate) inventory: Session,
+    pub(crate) payment: Session,
+}
+
+/// What the tables hold besides the outboxes.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    pub(crate) rows: Rows,
+    /// Orders for which a call to the provider is open.
+    pub(crate) open_calls: HashSet<String>,
+}
+
+impl Snapshots {
+    /// Take all three, order's first, each with its cut.
+    pub(crate) async fn take(config: &CheckConfig) -> Result<(Snapshots, Cuts), CheckError> {
+        let connect = |service| Session::connect(service, config.tables(service));
+        let (mut order, mut inventory, mut payment) = tokio::try_join!(
+            connect(ServiceName::Order),
+            connect(ServiceName::Inventory),
+            connect(ServiceName::Payment)
+        )?;
+        let cuts = Cuts {
+            order: order.freeze().await?,
+            inventory: inventory.freeze().await?,
+            payment: payment.freeze().await?,
+        };
+        Ok((Snapshots { order, inventory, payment }, cuts))
+    }
+
+    /// Read the tables.
+    pub(crate) async fn read_tables(&self) -> Result<Tables, CheckError> {
+        let (orders, contents, reservations, stock, receipts, payments, ledger, open_calls) = tokio::try_join!(
+            self.order.read(),
+            self.order.read(),
+            self.inventory.read(),
+            self.inventory.read(),
+            self.inventory.read(),
+            self.payment.read(),
+            self.payment.read(),
+            self.payment.open_calls(),
+        )?;
+        let rows = Rows { orders, contents, reservations, stock, receipts, payments, ledger };
+        Ok(Tables { rows, open_calls })
+    }
+
+    /// Read the messages of all outboxes.
+    pub(crate) async fn read_outboxes(&self) -> Result<[LaneRows; 3], CheckError> {
+        let (order, inventory, payment) =
+            tokio::try_join!(self.order.outbox_rows(), self.inventory.outbox_rows(), self.payment.outbox_rows())?;
+        Ok([order, inventory, payment])
+    }
+
+    /// End them.
+    pub(crate) async fn close(self) {
+        tokio::join!(self.order.close(), self.inventory.close(), self.payment.close());
+    }
+}

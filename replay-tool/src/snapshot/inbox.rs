@@ -1,0 +1,26 @@
+//! How far a service has read: where it resumes, and the last position that it took from each source.
+
+use std::collections::HashMap;
+
+use outbox::inbox::Cursor;
+
+/// A service's inbox, by full topic name and partition.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct InboxSnapshot {
+    /// The offset of the next record to take; no entry until the first was taken.
+    pub(crate) resume: HashMap<(String, i32), i64>,
+    /// The last position taken, by source.
+    pub(crate) cursors: HashMap<(String, i32, String), Cursor>,
+}
+
+impl InboxSnapshot {
+    /// Records below this offset are taken.
+    pub(crate) fn resume(&self, topic: &str, partition: i32) -> i64 {
+        self.resume.get(&(topic.to_owned(), partition)).copied().unwrap_or(0)
+    }
+
+    /// The last position taken from a source.
+    pub(crate) fn cursor(&self, topic: &str, partition: i32, source: &str) -> Option<Cursor> {
+        self.cursors.get(&(topic.to_owned(), partition, source.to_owned())).copied()
+    }
+}

@@ -1,0 +1,153 @@
+//! A connection to a service's database with one snapshot open on it.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ::outbox::inbox::Cursor;
+use schemas::ServiceName;
+use tokio::task::JoinHandle;
+use tokio_postgres::{Client, Row};
+use workers::runtime::Database;
+
+use super::Cut;
+use super::inbox::InboxSnapshot;
+use super::outbox::{self, LaneRows};
+use super::table::{Columns, Table, TableRow};
+use crate::config::ServiceTables;
+use crate::error::CheckError;
+
+/// How long the connection may take to end after its client is gone.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A connection to a service's database.
+pub(crate) struct Session {
+    service: ServiceName,
+    client: Client,
+    connection: JoinHandle<()>,
+}
+
+/// Tables whose rows may be deleted by a TRUNCATE: a snapshot that is older than one would see them empty.
+const LOCKED: &str = "outbox_topics, outbox_lanes, outbox_messages, outbox_epochs, outbox_positions";
+
+impl Session {
+    /// Connect, and see that the schema is the service's own.
+    pub(crate) async fn connect(service: ServiceName, tables: &ServiceTables) -> Result<Session, CheckError> {
+        let wrong = |reason: String| CheckError::Tables { service, reason };
+        let database = Database::open(&tables.database_url, None, &tables.schema, "replay-tool")
+            .map_err(|error| wrong(error.to_string()))?;
+        let (config, tls) = database.connector();
+        let (client, connection) = config.connect(tls).await.map_err(CheckError::database(service, "connecting"))?;
+        let connection = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "database connection ended");
+            }
+        });
+        let session = Session { service, client, connection };
+        workers::migrate::check(&session.client, service, &tables.schema)
+            .await
+            .map_err(|failure| wrong(failure.to_string()))?;
+        let quoted = tables.schema.replace('"', "\"\"");
+        let settings = format!(
+            "set search_path to \"{quoted}\"; set jit = off; set timezone = 'UTC'; set lock_timeout = '10s'; \
+             set statement_timeout = '10min'; set idle_in_transaction_session_timeout = '5min'"
+        );
+        session.run("setting up the connection", &settings).await?;
+        Ok(session)
+    }
+
+    /// Take the snapshot; everything read from now on is from it.
+    pub(crate) async fn freeze(&mut self) -> Result<Cut, CheckError> {
+        // LOCK takes no snapshot: the first query does, and by then no TRUNCATE can come between.
+        let begin = format!(
+            "begin isolation level repeatable read read only; lock table {LOCKED} in access share mode; \
+             set local enable_seqscan = off"
+        );
+        self.run("taking the snapshot", &begin).await?;
+        let outbox = outbox::read_cut(self.service, &self.client).await?;
+        let inbox = self.inbox().await?;
+        self.run("taking the snapshot", "set local enable_seqscan = on").await?;
+        Ok(Cut { outbox, inbox })
+    }
+
+    /// A whole table.
+    pub(crate) async fn read<R: TableRow>(&self) -> Result<Table<R>, CheckError> {
+        let failed = || CheckError::database(self.service, R::TABLE);
+        let sql = format!("select {} from {}", R::COLUMNS.join(", "), R::TABLE);
+        let rows = self.client.query(&sql, &[]).await.map_err(failed())?;
+        let mut table = Table::<R>::new();
+        for row in &rows {
+            let row = R::read(row).map_err(failed())?;
+            table.insert(row.key(), row);
+        }
+        Ok(table)
+    }
+
+    /// Orders for which a call to the provider is open.
+    pub(crate) async fn open_calls<C: FromIterator<String>>(&self) -> Result<C, CheckError> {
+        let failed = CheckError::database(self.service, "payment_calls");
+        let rows = self.client.query("select order_id from payment_calls", &[]).await.map_err(&failed)?;
+        rows.iter().map(|row| row.try_get(0)).collect::<Result<C, _>>().map_err(failed)
+    }
+
+    /// A print of every message in the outbox.
+    pub(crate) async fn outbox_rows(&self) -> Result<LaneRows, CheckError> {
+        outbox::read_rows(self.service, &self.client).await
+    }
+
+    /// How far the service has read.
+    pub(crate) async fn inbox(&self) -> Result<InboxSnapshot, CheckError> {
+        let failed = || CheckError::database(self.service, "reading the inbox");
+        let (offsets, positions) = tokio::try_join!(
+            self.client
+                .query("select topic, partition, next_offset from inbox_offsets where next_offset is not null", &[]),
+            self.client.query("select topic, partition, source, epoch, sequence from inbox_positions", &[]),
+        )
+        .map_err(failed())?;
+        read_inbox(&offsets, &positions).map_err(failed())
+    }
+
+    /// Orders that the machine is not done with.
+    pub(crate) async fn unfinished_orders(&self) -> Result<i64, CheckError> {
+        let sql = "select count(*) from orders where stage not in ('completed', 'cancelled', 'stuck')";
+        let failed = CheckError::database(self.service, "counting unfinished orders");
+        self.client.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(failed)
+    }
+
+    /// The heads of all lanes as they are now; outside of the snapshot once that has ended.
+    pub(crate) async fn heads(&self) -> Result<HashMap<(String, i32), i64>, CheckError> {
+        let cut = outbox::read_cut(self.service, &self.client).await?;
+        Ok(cut.lanes.into_iter().map(|(place, lane)| (place, lane.head)).collect())
+    }
+
+    /// End the snapshot; what is read afterwards is the present.
+    pub(crate) async fn thaw(&self) -> Result<(), CheckError> {
+        self.run("ending the snapshot", "commit").await
+    }
+
+    /// End the connection.
+    pub(crate) async fn close(self) {
+        drop(self.client);
+        let aborted = self.connection.abort_handle();
+        if tokio::time::timeout(GOODBYE, self.connection).await.is_err() {
+            aborted.abort();
+        }
+    }
+
+    async fn run(&self, doing: &'static str, sql: &str) -> Result<(), CheckError> {
+        self.client.batch_execute(sql).await.map_err(CheckError::database(self.service, doing))
+    }
+}
+
+fn read_inbox(offsets: &[Row], positions: &[Row]) -> Result<InboxSnapshot, tokio_postgres::Error> {
+    let mut inbox = InboxSnapshot::default();
+    for row in offsets {
+        let mut columns = Columns::of(row);
+        inbox.resume.insert((columns.next()?, columns.next()?), columns.next()?);
+    }
+    for row in positions {
+        let mut columns = Columns::of(row);
+        let place = (columns.next()?, columns.next()?, columns.next()?);
+        inbox.cursors.insert(place, Cursor { epoch: columns.next()?, sequence: columns.next()? });
+    }
+    Ok(inbox)
+}

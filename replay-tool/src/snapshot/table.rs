@@ -1,0 +1,111 @@
+//! A table as rows by key, and a row as named columns: enough to read any table of state and to tell two rows apart.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use tokio_postgres::Row;
+use tokio_postgres::types::FromSql;
+
+/// A table's rows by key.
+pub(crate) type Table<R> = BTreeMap<<R as TableRow>::Key, R>;
+
+/// A row of a table of state.
+pub(crate) trait TableRow: Sized + Clone + Debug + PartialEq + Send {
+    /// Its primary key.
+    type Key: Ord + Clone + Debug + Send;
+    /// The table's name.
+    const TABLE: &'static str;
+    /// The columns, in the order in which they are read.
+    const COLUMNS: &'static [&'static str];
+
+    /// The row's key.
+    fn key(&self) -> Self::Key;
+    /// The key in words.
+    fn subject(&self) -> String;
+    /// From a row that has exactly the columns.
+    fn read(row: &Row) -> Result<Self, tokio_postgres::Error>;
+    /// The columns in which the two differ.
+    fn differences(&self, other: &Self) -> Vec<Difference>;
+}
+
+/// A column in which two rows differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Difference {
+    pub(crate) column: &'static str,
+    pub(crate) here: String,
+    pub(crate) there: String,
+}
+
+/// Reads a row's columns one after the other.
+pub(crate) struct Columns<'r> {
+    row: &'r Row,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    pub(crate) fn of(row: &'r Row) -> Self {
+        Columns { row, next: 0 }
+    }
+
+    pub(crate) fn next<V: FromSql<'r>>(&mut self) -> Result<V, tokio_postgres::Error> {
+        let value = self.row.try_get(self.next)?;
+        self.next += 1;
+        Ok(value)
+    }
+}
+
+/// A value of a column in words, not too many.
+pub(crate) fn shown(value: &impl Debug) -> String {
+    const MOST_CHARACTERS: usize = 120;
+    let text = format!("{value:?}");
+    match text.char_indices().nth(MOST_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// Defines a row type whose fields are the table's columns.
+macro_rules! table_row {
+    (
+        $(#[$doc:meta])*
+        $name:ident in $table:literal, key ($($key:ident: $key_type:ty),+) { $($field:ident: $type:ty),+ $(,)? }
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq)]
+        pub(crate) struct $name { $(pub(crate) $field: $type),+ }
+
+        impl $crate::snapshot::table::TableRow for $name {
+            type Key = ($($key_type,)+);
+            const TABLE: &'static str = $table;
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),+];
+
+            fn key(&self) -> Self::Key {
+                ($(self.$key.clone(),)+)
+            }
+
+            fn subject(&self) -> String {
+                let parts: Vec<String> = vec![$(self.$key.to_string()),+];
+                format!("{} {}", $table, parts.join(" "))
+            }
+
+            fn read(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
+                let mut columns = $crate::snapshot::table::Columns::of(row);
+                Ok(Self { $($field: columns.next()?),+ })
+            }
+
+            fn differences(&self, other: &Self) -> Vec<$crate::snapshot::table::Difference> {
+                use $crate::snapshot::table::{Difference, shown};
+                let mut differences = Vec::new();
+                $(if self.$field != other.$field {
+                    differences.push(Difference {
+                        column: stringify!($field),
+                        here: shown(&self.$field),
+                        there: shown(&other.$field),
+                    });
+                })+
+                differences
+            }
+        }
+    };
+}
+pub(crate) use table_row;
