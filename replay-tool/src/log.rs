@@ -12,4 +12,4 @@ pub(crate) use channel::{Channel, reader_of};
 pub(crate) use lane::{Lane, Place};
 pub(crate) use print::{Envelope, Print, body, headers_digest};
 pub(crate) use reader::{Source, read};
-pub(crate) use record::Record;
+pub(crate) use record::{Headers, Record};

@@ -133,11 +133,7 @@ fn check_forward(order: &OrderRow, to_inventory: &Requests, to_payment: &Request
                 add("completed, but the void of its payment was asked for");
             }
         }
-        "cancelled" => {
-            if stock.commit {
-                add("cancelled, but the commit of its stock was asked for");
-            }
-        }
+        "cancelled" if stock.commit => add("cancelled, but the commit of its stock was asked for"),
         _ => {}
     }
 }

@@ -14,10 +14,8 @@ pub(crate) fn check(rows: &Rows, findings: &mut Findings) {
         let payment = rows.payments.get(&(order.order_id.clone(),));
         match order.stage.as_str() {
             "completed" | "payment_captured" => check_paid(order, payment, findings),
-            "cancelled" => {
-                if payment.is_some_and(PaymentRow::is_captured) {
-                    findings.add(Invariant::Money, order.order_id.as_str(), "cancelled, but its payment is captured");
-                }
+            "cancelled" if payment.is_some_and(PaymentRow::is_captured) => {
+                findings.add(Invariant::Money, order.order_id.as_str(), "cancelled, but its payment is captured");
             }
             _ => {}
         }

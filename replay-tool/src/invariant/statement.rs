@@ -115,7 +115,7 @@ fn check_known(order_id: &str, payment: Option<&PaymentRow>, done: &Effects<'_>,
     if !done.capture.is_empty() && !payment.is_some_and(PaymentRow::is_captured) {
         add("the provider took the money, but no capture is recorded");
     }
-    if !done.void.is_empty() && !payment.is_some_and(|payment| payment.void_version.is_some()) {
+    if !done.void.is_empty() && payment.is_none_or(|payment| payment.void_version.is_none()) {
         add("the provider voided the authorization, but no void is recorded");
     }
     if !done.authorize.is_empty() && done.capture.is_empty() && done.void.is_empty() {

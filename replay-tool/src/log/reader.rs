@@ -45,10 +45,9 @@ pub(crate) fn read(source: &Source, scan: &mut Scan) -> Result<(), CheckError> {
     while !scan.is_complete() {
         match consumer.poll(POLL) {
             Some(Ok(message)) => {
+                let was_needed = scan.take(&Record::of(&message));
                 // What comes behind the cut is no progress: the pipeline may run on for ever.
-                if scan.take(&Record::of(&message)) {
-                    heard = Instant::now();
-                }
+                heard = if was_needed { Instant::now() } else { heard };
             }
             Some(Err(KafkaError::PartitionEOF(partition))) => scan.reached_end(partition),
             Some(Err(error)) if is_final(&error) => {

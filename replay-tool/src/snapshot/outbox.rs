@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::epochs::{Epoch, Epochs};
 use super::table::Columns;
 use crate::error::CheckError;
-use crate::log::{Envelope, Print};
+use crate::log::{Envelope, Headers, Print};
 
 /// A lane's number in the outbox tables.
 pub(crate) type LaneNumber = i32;
@@ -113,7 +113,7 @@ fn read_row(row: &Row) -> Result<(LaneNumber, Result<Print, String>), tokio_post
 }
 
 /// Headers as the outbox packs them: length of the name (u16), name, length of the value (u32, all ones for null), value.
-fn unpack(mut packed: &[u8]) -> Option<Vec<(&str, Option<&[u8]>)>> {
+fn unpack(mut packed: &[u8]) -> Option<Headers<'_>> {
     let mut headers = Vec::new();
     while !packed.is_empty() {
         let (length, rest) = packed.split_first_chunk::<2>()?;
