@@ -22,8 +22,25 @@ use store::Statements;
 pub struct OrderService {
     policy: Policy,
     partitions: i32,
-    watermarks: BTreeMap<i32, Time>,
+    clocks: BTreeMap<i32, Clock>,
 }
+
+/// How far a lane's deadlines were looked after.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// Nothing at or before this can turn up any more; stored.
+    swept: Time,
+    /// When that was found out.
+    swept_at: Time,
+    /// What was committed by then was looked at up to this.
+    looked: Time,
+}
+
+/// How often deadlines are swept from the stored time on.
+const SWEEP_PERIOD_MS: i64 = 20_000;
+
+/// An order may become visible so long after its transaction took the time; longer than any transaction lives.
+const VISIBLE_WITHIN_MS: i64 = 60_000;
 
 /// A passed deadline.
 #[derive(Debug, Clone)]
@@ -42,7 +59,7 @@ pub struct Batch {
 impl OrderService {
     /// A service for topics of so many partitions.
     pub fn new(policy: Policy, partitions: i32) -> Self {
-        OrderService { policy, partitions, watermarks: BTreeMap::new() }
+        OrderService { policy, partitions, clocks: BTreeMap::new() }
     }
 }
 
@@ -141,10 +158,17 @@ impl Service for OrderService {
     }
 
     async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
-        self.watermarks = store::load_watermarks(client, lanes).await?;
+        let stored = store::load_watermarks(client, lanes).await?;
+        let clock = |lane: &i32| {
+            let swept = stored.get(lane).copied().unwrap_or(Time::EARLIEST);
+            (*lane, Clock { swept, swept_at: Time::EARLIEST, looked: swept })
+        };
+        self.clocks = lanes.iter().map(clock).collect();
         Ok(())
     }
 
+    /// Looks at what became due since the last look; and now and then from further back, for orders that a slow transaction
+    /// made visible later than their time.
     async fn due(
         &mut self,
         client: &Client,
@@ -154,12 +178,17 @@ impl Service for OrderService {
     ) -> Result<Vec<DeadlinePassed>, Failure> {
         let mut due = Vec::new();
         for lane in lanes {
-            let from = self.watermarks.get(lane).copied().unwrap_or(Time::EARLIEST);
+            let Some(clock) = self.clocks.get_mut(lane) else { continue };
+            let is_sweep = now >= clock.swept_at.plus_ms(SWEEP_PERIOD_MS);
+            let from = if is_sweep { clock.swept } else { clock.looked };
             let found = store::load_due(client, *lane, from, now, limit).await?;
             if found.is_empty() {
-                // Everything up to now is looked after: the next look starts here.
-                self.watermarks.insert(*lane, now);
-                store::save_watermark(client, *lane, now).await?;
+                clock.looked = now;
+                if is_sweep {
+                    let swept = now.plus_ms(-VISIBLE_WITHIN_MS).max(clock.swept);
+                    store::save_watermark(client, *lane, swept).await?;
+                    (clock.swept, clock.swept_at) = (swept, now);
+                }
             }
             due.extend(found.into_iter().map(|order_id| DeadlinePassed { order_id, lane: *lane }));
         }

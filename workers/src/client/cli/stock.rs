@@ -44,7 +44,7 @@ async fn receive_one(session: &Session, sku: Sku, quantity: i64, id: CommandId, 
         session.output.say(json, || format!("receipt {id} of {quantity} × {sku} is on its way"))?;
         return Ok(End::Done);
     }
-    let Some((record, accepted)) = answer(&mut reader, &id, session.patience).await? else {
+    let Some((record, accepted)) = answer(&mut reader, &id, quantity, session.patience).await? else {
         let wait_s = session.patience.as_secs();
         let words = format!("no answer from the inventory service within {wait_s} s; the receipt {id} is in its topic");
         return Err(Failure::Words(words));
@@ -61,20 +61,22 @@ async fn receive_one(session: &Session, sku: Sku, quantity: i64, id: CommandId, 
 async fn answer(
     reader: &mut TopicReader,
     id: &CommandId,
+    quantity: i64,
     patience: Duration,
 ) -> Result<Option<(Record, bool)>, Failure> {
     let begin = tokio::time::Instant::now();
     while begin.elapsed() < patience {
         let Step::Message(record) = reader.next(TICK).await? else { continue };
         if let Message::StockEvent(event) = &record.message {
-            let (answered, accepted) = match event {
-                StockEvent::StockReceived(m) => (&m.command_id, true),
-                StockEvent::StockAdjusted(m) => (&m.command_id, true),
-                StockEvent::StockCommandRejected(m) => (&m.command_id, false),
+            let accepted = match event {
+                // A receipt of another quantity under this id is an earlier command's; ours is still to be refused.
+                StockEvent::StockReceived(m) if m.command_id == *id && m.quantity == quantity => true,
+                StockEvent::StockCommandRejected(m) if m.command_id == *id => false,
+                StockEvent::StockReceived(_) | StockEvent::StockAdjusted(_) | StockEvent::StockCommandRejected(_) => {
+                    continue;
+                }
             };
-            if answered == id {
-                return Ok(Some((*record, accepted)));
-            }
+            return Ok(Some((*record, accepted)));
         }
     }
     Ok(None)
