@@ -1,7 +1,15 @@
 //! The pipeline end to end: real orders, real servers, the daemons as processes, and faults.
 
+mod cancel;
+mod crash;
+mod dead_letters;
+mod deadlines;
+mod duplicates;
 mod happy;
 mod mistakes;
+mod pause;
+mod provider;
+mod refusals;
 
 /// The daemons' program.
 const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");

@@ -11,6 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use schemas::{Codec, Message};
 
 use crate::{LONG, Outcome, trouble};
 
@@ -47,6 +48,21 @@ pub struct Found {
     pub value: Option<Vec<u8>>,
     /// The headers.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+impl Sent {
+    /// A message as a client sends it: encoded, under its key, with its type in a header.
+    pub fn of(message: impl Into<Message>) -> Outcome<Self> {
+        let message = message.into();
+        let named = ("ce_type".to_owned(), Some(message.type_name().as_bytes().to_vec()));
+        Ok(Sent {
+            topic: message.topic().as_str().to_owned(),
+            partition: None,
+            key: Some(message.key().as_bytes().to_vec()),
+            value: Some(Codec::embedded().encode(&message)?),
+            headers: vec![named],
+        })
+    }
 }
 
 impl Found {
@@ -91,6 +107,11 @@ impl Broker {
         outgoing.payload = record.value.as_deref();
         let delivered = self.producer.send(outgoing, ANSWER).await;
         delivered.map(|delivery| (delivery.partition, delivery.offset)).map_err(|(error, _)| error.into())
+    }
+
+    /// Sends many, in their order as far as they share a partition.
+    pub async fn send_all(&self, records: &[Sent]) -> Outcome<Vec<(i32, i64)>> {
+        futures_util::future::try_join_all(records.iter().map(|record| self.send(record))).await
     }
 
     /// Every record of these topics, up to their ends as they are now; per partition in order.

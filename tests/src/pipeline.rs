@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use tokio::task::JoinHandle;
 use schemas::{CommandId, Message, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
 use workers::client::{Connection, Publisher, Record, Selection, TopicReader};
 use workers::payment::simulator::{SimulatorConfig, Statement, StatementLine};
@@ -29,7 +31,7 @@ pub struct Pipeline {
     daemons: BTreeMap<(ServiceName, usize), Daemon>,
     tables: Tables,
     broker: Broker,
-    publisher: Publisher,
+    publisher: Arc<Publisher>,
     connection: Connection,
     is_clean: bool,
 }
@@ -58,7 +60,7 @@ impl Pipeline {
         let pipeline = Pipeline {
             tables: Tables::create(&database_url).await?,
             broker: Broker::new(&brokers, &prefix)?,
-            publisher: Publisher::open(&connection, "/tests")?,
+            publisher: Arc::new(Publisher::open(&connection, "/tests")?),
             program: Program { path: PathBuf::from(program), folder },
             servers: servers.clone(),
             daemons: BTreeMap::new(),
@@ -210,9 +212,18 @@ impl Pipeline {
         .await
     }
 
-    /// The publisher, for paces of one's own.
-    pub fn publisher(&self) -> &Publisher {
-        &self.publisher
+    /// Publishes orders one by one at this pace, beside whatever the test does; to be joined.
+    pub fn trickle(&self, orders: &[PlaceOrder], per_second: u32) -> JoinHandle<Outcome> {
+        let (publisher, orders) = (self.publisher.clone(), orders.to_vec());
+        tokio::spawn(async move {
+            let mut tick = tokio::time::interval(Duration::from_secs(1) / per_second.max(1));
+            for order in orders {
+                tick.tick().await;
+                publisher.send(&order.into()).await?;
+            }
+            let done = publisher.flush(LONG).await?;
+            if done.failed > 0 { Err(trouble(format!("not published: {:?}", done.failures))) } else { Ok(()) }
+        })
     }
 
     // ---------------------------------------------------------------- looking
@@ -256,6 +267,16 @@ impl Pipeline {
             let stages = self.tables.stages().await?;
             let there = stages.get(stage).copied().unwrap_or_default();
             if there >= count { Ok(()) } else { Err(trouble(format!("{stages:?}"))) }
+        })
+        .await
+    }
+
+    /// Waits until at least so many orders have ended; how many have.
+    pub async fn await_ended(&self, count: usize) -> Outcome<usize> {
+        self.until(&format!("{count} orders have ended"), async || {
+            let rows = self.tables.orders().await?;
+            let ended = rows.values().filter(|row| row.has_ended()).count();
+            if ended >= count { Ok(ended) } else { Err(trouble(format!("{ended} have"))) }
         })
         .await
     }
@@ -320,6 +341,12 @@ impl Pipeline {
             self.all_is_published(&progress).await
         })
         .await
+    }
+
+    /// Waits until everything that the outboxes hold now is in the topics.
+    pub async fn await_quiet_outboxes(&self) -> Outcome {
+        let progress = self.tables.progress().await?;
+        self.until("the outboxes are published", async || self.all_is_published(&progress).await).await
     }
 
     async fn all_is_read(&self, progress: &Progress) -> Outcome {
