@@ -14,8 +14,8 @@ use schemas::ServiceName;
 use crate::error::DemoError;
 use crate::scene::{DaemonPlace, Scene};
 
-/// Of a hundred authorizations, so many are declined: five, in parts per million.
-const DECLINE_PPM: u32 = 50_000;
+/// Of a hundred authorizations, so many are declined: five, in parts of a million.
+const DECLINE_PER_MILLION: u32 = 50_000;
 
 /// Longer than any backlog here takes: a demo at full speed must not run into deadlines.
 const CONFIRM_WITHIN_MS: u32 = 3_600_000;
@@ -152,7 +152,7 @@ fn daemon(scene: &Scene, service: ServiceName, number: u16) -> Result<(Child, Da
         }
         ServiceName::Inventory => {}
         ServiceName::Payment => {
-            command.args(["--simulator-decline-ppm", &DECLINE_PPM.to_string()]);
+            command.args(["--simulator-decline-per-million", &DECLINE_PER_MILLION.to_string()]);
             command.arg("--simulator-statement").arg(&scene.statement);
         }
     }

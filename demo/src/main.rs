@@ -9,6 +9,7 @@ mod fleet;
 mod following;
 mod input;
 mod keeper;
+mod lag;
 mod narrator;
 mod options;
 mod run;
@@ -17,7 +18,6 @@ mod stage;
 mod stock_plan;
 mod summary;
 mod tally;
-mod topics;
 mod verdict;
 
 use std::ffi::OsString;

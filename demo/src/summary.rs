@@ -50,7 +50,7 @@ impl Summary {
             refused_lines: outcome.published.refused,
             unknown_fields: outcome.published.unknown_fields,
             undelivered: outcome.deliveries.failed,
-            dead_lettered: outcome.dead_lettered,
+            dead_lettered: outcome.verdict.dead_lettered,
             violations: outcome.verdict.violations,
             checked: outcome.verdict.checked,
             working: outcome.working,

@@ -1,6 +1,6 @@
-//! Numbers about topics: how far the three groups are behind, and how many messages the dead letter topics hold.
+//! How far the three services' groups are behind, asked of the brokers, as an operator would.
 //!
-//! Asked of the brokers, as an operator would; blocking, so on threads of its own.
+//! Blocking, so for threads of its own.
 
 use std::time::Duration;
 
@@ -67,23 +67,6 @@ impl LagGauge {
         }
         Ok(lag)
     }
-}
-
-/// How many messages lie in all dead letter topics. Blocks.
-pub(crate) fn dead_letters(scene: &Scene) -> Result<u64, DemoError> {
-    let connection = scene.connection();
-    let count = || -> KafkaResult<u64> {
-        let consumer = consumer(scene, &format!("{}demo", scene.topic_prefix))?;
-        let mut sum = 0;
-        for topic in TopicName::ALL {
-            for partition in 0..i32::from(scene.partitions) {
-                let (low, high) = consumer.fetch_watermarks(&connection.dead_letter_topic(topic), partition, LIMIT)?;
-                sum += u64::try_from(high - low).unwrap_or(0);
-            }
-        }
-        Ok(sum)
-    };
-    count().map_err(failed)
 }
 
 fn consumer(scene: &Scene, group: &str) -> KafkaResult<BaseConsumer> {
