@@ -4,9 +4,11 @@
 //! outbox; and no validation of what strangers send, beyond being UTF-8.
 
 use jiff::Timestamp;
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, OwnedHeaders};
 use schemas::{Message, Time};
 use uuid::Uuid;
+
+use crate::runtime::record_headers;
 
 /// The headers of one message.
 pub(super) fn outgoing(message: &Message, id: Uuid, source: &str, now: Timestamp, trace_parent: &str) -> OwnedHeaders {
@@ -38,13 +40,19 @@ pub fn new_trace_parent() -> String {
 
 /// The value of the last header of this name as text, when there is one and it is UTF-8.
 pub(super) fn text<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a str> {
-    let headers = message.headers()?;
-    let found = headers.iter().filter(|header| header.key == name).last()?;
-    std::str::from_utf8(found.value?).ok()
+    let mut found = None;
+    record_headers::visit(message, |each, value| {
+        if each == name {
+            found = value;
+        }
+    });
+    std::str::from_utf8(found?).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::message::Headers;
+
     use super::*;
     use schemas::{CancelOrder, CommandId, OrderId};
 

@@ -11,6 +11,9 @@ use schemas::{ServiceName, TopicName, message_id};
 /// The room that headers of ours need, in bytes; a dead-letter topic takes 64 KiB more than its source.
 const HEADER_ROOM_BYTES: usize = 16 * 1024;
 
+/// The longest header name that is passed on, in bytes.
+const HEADER_NAME_MAX_BYTES: usize = 1024;
+
 /// A record with the reason why it cannot be taken.
 #[derive(Debug, Clone)]
 pub(crate) struct DeadLetter {
@@ -21,6 +24,10 @@ pub(crate) struct DeadLetter {
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) payload: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Headers that could not be read, or have names that cannot be passed on.
+    pub(crate) headers_left_out: usize,
+    /// Whether only the fact of the record is passed on: it was refused as it is.
+    pub(crate) is_reduced: bool,
     pub(crate) cause: DeadCause,
     pub(crate) detail: String,
 }
@@ -53,7 +60,7 @@ impl DeadCause {
 impl DeadLetter {
     /// The row for the outbox. A record too large even for the dead-letter topic loses its body, and says so.
     pub(crate) fn into_message(
-        self,
+        mut self,
         service: ServiceName,
         prefix: &str,
         group: &str,
@@ -61,17 +68,24 @@ impl DeadLetter {
         limit_bytes: usize,
     ) -> OutboxMessage {
         let id = message_id::of_input(service, self.topic.as_str(), self.partition, self.offset, 0);
-        let size = self.size_bytes();
+        let (size, given) = (self.size_bytes(), self.headers.len());
+        self.headers.retain(|(name, _)| name.len() <= HEADER_NAME_MAX_BYTES);
+        self.headers_left_out += given - self.headers.len();
         let mut ours = self.cause_headers(prefix, group);
-        let fits = size + HEADER_ROOM_BYTES <= limit_bytes;
+        let fits = size + HEADER_ROOM_BYTES <= limit_bytes && !self.is_reduced;
         let (key, payload, mut headers) = if fits {
             (self.key.map(Bytes::from), self.payload.map(Bytes::from), self.headers)
         } else {
             let digest = sha256_hex(self.payload.as_deref().unwrap_or_default());
             ours.push(("kafka_dlt-original-size".into(), Some(size.to_string().into_bytes())));
             ours.push(("kafka_dlt-original-sha256".into(), Some(digest.into_bytes())));
+            self.headers_left_out += self.headers.len();
             (self.key.filter(|key| key.len() < HEADER_ROOM_BYTES / 4).map(Bytes::from), None, Vec::new())
         };
+        if self.headers_left_out > 0 {
+            let count = self.headers_left_out.to_string().into_bytes();
+            ours.push(("kafka_dlt-original-headers-left-out".into(), Some(count)));
+        }
         headers.append(&mut ours);
         OutboxMessage {
             topic: format!("{prefix}{}", self.topic.dead_letter()).into(),
@@ -132,6 +146,8 @@ mod tests {
             key: Some(b"o-1".to_vec()),
             payload: Some(payload),
             headers: vec![("outbox-position".into(), Some(b"forged".to_vec())), ("empty".into(), None)],
+            headers_left_out: 0,
+            is_reduced: false,
             cause: DeadCause::Undecodable,
             detail: "no framing".into(),
         }
@@ -158,6 +174,16 @@ mod tests {
         assert_eq!(header(&message, "kafka_dlt-original-offset"), 258_i64.to_be_bytes());
         assert_eq!(header(&message, "kafka_dlt-original-partition"), 3_i32.to_be_bytes());
         assert_eq!(header(&message, "kafka_dlt-exception-message"), b"no framing");
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_passed_on_is_left_out_and_counted() {
+        let mut given = letter(vec![1]);
+        given.headers.push(("x".repeat(HEADER_NAME_MAX_BYTES + 1), None));
+        given.headers_left_out = 1;
+        let message = given.into_message(ServiceName::Order, "", "g", Timestamp::UNIX_EPOCH, 10_000_000);
+        assert_eq!(message.headers[..2], letter(Vec::new()).headers[..]);
+        assert_eq!(header(&message, "kafka_dlt-original-headers-left-out"), b"2");
     }
 
     #[test]

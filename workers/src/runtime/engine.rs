@@ -238,6 +238,15 @@ impl<S: Service> Engine<S> {
             return Ok(());
         }
         let Some(mut item) = part.pop() else { return Ok(()) };
+        if let Work::DeadLetter(letter) = &mut item.work
+            && !letter.is_reduced
+        {
+            // Whatever a stranger sent must not block the partition: then only the fact is kept.
+            tracing::error!(feed = %item.feed, %reason, "a dead letter cannot be saved as it is; it is reduced");
+            letter.is_reduced = true;
+            parts.push(vec![item]);
+            return Ok(());
+        }
         match (item.raw.take(), item.progress) {
             (Some(mut letter), _) => {
                 tracing::error!(feed = %item.feed, %reason, "a record cannot be saved; it goes to the dead letters");

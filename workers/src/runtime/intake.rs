@@ -5,13 +5,14 @@
 
 use outbox::inbox::{Cursor, Delivery, judge};
 use outbox::position::{POSITION_HEADER as HEADER, Position};
-use rdkafka::message::{BorrowedMessage, Headers, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use schemas::Codec;
 
 use super::dead_letter::{DeadCause, DeadLetter};
 use super::emitter::is_trace_parent;
 use super::feed::{Feed, FeedId, Reread};
 use super::item::{Body, Cause, Item, Progress, Skip, Work};
+use super::record_headers;
 use super::service::Service;
 
 /// What becomes of a record.
@@ -40,18 +41,14 @@ struct Envelope<'m> {
 impl<'m> Envelope<'m> {
     fn of(message: &'m BorrowedMessage<'_>) -> Self {
         let mut envelope = Envelope::default();
-        if let Some(headers) = message.headers() {
-            for header in headers.iter() {
-                match header.key {
-                    // The last one is the relay's own: a dead letter's original headers stand before it.
-                    HEADER => envelope.position = header.value,
-                    "ce_id" => envelope.ce_id = header.value,
-                    "ce_type" => envelope.ce_type = header.value,
-                    "traceparent" => envelope.trace_parent = header.value,
-                    _ => {}
-                }
-            }
-        }
+        record_headers::visit(message, |name, value| match name {
+            // The last one is the relay's own: a dead letter's original headers stand before it.
+            HEADER => envelope.position = value,
+            "ce_id" => envelope.ce_id = value,
+            "ce_type" => envelope.ce_type = value,
+            "traceparent" => envelope.trace_parent = value,
+            _ => {}
+        });
         envelope
     }
 
@@ -201,8 +198,9 @@ fn dead<S: Service>(
 
 /// The record's bytes, to be kept.
 fn raw(id: FeedId, message: &BorrowedMessage<'_>, cause: DeadCause, detail: String) -> DeadLetter {
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+    let mut headers = Vec::new();
+    let headers_left_out = record_headers::visit(message, |name, value| {
+        headers.push((name.to_owned(), value.map(<[u8]>::to_vec)));
     });
     DeadLetter {
         topic: id.topic,
@@ -212,6 +210,8 @@ fn raw(id: FeedId, message: &BorrowedMessage<'_>, cause: DeadCause, detail: Stri
         key: message.key().map(<[u8]>::to_vec),
         payload: message.payload().map(<[u8]>::to_vec),
         headers,
+        headers_left_out,
+        is_reduced: false,
         cause,
         detail: schemas::limits::detail(&detail),
     }

@@ -18,6 +18,7 @@ mod item;
 mod lanes;
 mod pace;
 mod process;
+pub(crate) mod record_headers;
 mod service;
 mod timers;
 mod working;
