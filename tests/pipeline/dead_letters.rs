@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemas::{
     AdjustStock, CancelOrder, CommandId, CustomerId, Message, OrderId, PaymentAuthorized, PaymentDeclined, ReceiveStock,
-    ReserveStock, Sku, StockLine, StockReserved, Time, TopicName, limits,
+    ReserveStock, ServiceName, Sku, StockLine, StockReserved, Time, TopicName, limits,
 };
 use sha2::{Digest, Sha256};
 use tests::{Found, Outcome, Pipeline, Sent, Servers, Settings, order, sample, stock_for, trouble};
@@ -192,8 +192,7 @@ async fn what_cannot_be_taken_is_set_aside_untouched_on_every_topic_and_blocks_n
 async fn a_strangers_answer_moves_no_order() -> Outcome {
     let servers = Servers::shared().await?;
     let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
-    use schemas::ServiceName::{Inventory, Order, Payment};
-    pipeline.start_services(&[Order, Inventory]).await?;
+    pipeline.start_services(&[ServiceName::Order, ServiceName::Inventory]).await?;
     let orders = vec![order("forged-yes", &["a"])?, order("forged-no", &["a"])?];
     pipeline.receive(&stock_for(&orders)).await?;
     pipeline.publish(&orders).await?;
@@ -209,9 +208,9 @@ async fn a_strangers_answer_moves_no_order() -> Outcome {
     };
     let forged = [Sent::of(yes)?, Sent::of(declined(orders[1].order_id.clone())?)?];
     pipeline.broker().send_all(&forged).await?;
-    pipeline.await_quiet().await?;
+    pipeline.await_read(TopicName::PaymentEvents).await?;
     assert_eq!(pipeline.tables().stages().await?, BTreeMap::from([("stock_reserved".to_owned(), 2)]));
-    pipeline.start_services(&[Payment]).await?;
+    pipeline.start_services(&[ServiceName::Payment]).await?;
     let rows = pipeline.await_terminal(&orders).await?;
     pipeline.check_clean().await?;
     assert!(rows.values().all(|row| row.stage == "completed"));

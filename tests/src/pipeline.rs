@@ -349,13 +349,25 @@ impl Pipeline {
         self.until("the outboxes are published", async || self.all_is_published(&progress).await).await
     }
 
+    /// Waits until everything that a topic holds is taken by the service that reads it.
+    pub async fn await_read(&self, topic: TopicName) -> Outcome {
+        self.until(&format!("{topic} is read"), async || {
+            self.is_read(&self.tables.progress().await?, &[topic.as_str().to_owned()]).await
+        })
+        .await
+    }
+
     async fn all_is_read(&self, progress: &Progress) -> Outcome {
         let inputs: Vec<String> = TopicName::ALL
             .into_iter()
             .filter(|topic| !matches!(topic, TopicName::OrderEvents | TopicName::StockEvents))
             .map(|topic| topic.as_str().to_owned())
             .collect();
-        for ((topic, partition), (_, high)) in self.broker.ends(&inputs).await? {
+        self.is_read(progress, &inputs).await
+    }
+
+    async fn is_read(&self, progress: &Progress, inputs: &[String]) -> Outcome {
+        for ((topic, partition), (_, high)) in self.broker.ends(inputs).await? {
             let next = progress.next_offsets.get(&(format!("{}{topic}", self.prefix), partition)).copied().unwrap_or(0);
             if next < high {
                 return Err(trouble(format!("{topic}[{partition}] is read up to {next} of {high}")));
@@ -398,9 +410,9 @@ impl Pipeline {
     pub async fn check_clean(&mut self) -> Outcome {
         self.await_quiet().await?;
         self.await_all_ready().await?;
-        let report = self.verdict(true).await?;
-        if !report.is_empty() {
-            return Err(trouble(format!("the checker found:\n{}", report.join("\n"))));
+        let report = self.verdict().await?;
+        if !report.is_clean() {
+            return Err(trouble(format!("the checker found:\n{report:#?}")));
         }
         self.is_clean = true;
         Ok(())

@@ -1,11 +1,23 @@
-//! The checker's verdict on a pipeline.
+//! The checker's verdict on a pipeline: topics and tables held against every invariant.
+
+use std::time::Duration;
+
+use replay_tool::{CheckConfig, Report, check};
 
 use crate::{Outcome, Pipeline};
 
+/// Far longer than a healthy pipeline takes to come to rest.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 impl Pipeline {
-    /// What the checker finds wrong, one text each.
-    pub async fn verdict(&self, expect_quiescent: bool) -> Outcome<Vec<String>> {
-        let _ = (expect_quiescent, self.client_config(), self.statement_path());
-        Ok(Vec::new())
+    /// What the checker says of it now, if nothing is supposed to be under way any more.
+    pub async fn verdict(&self) -> Outcome<Report> {
+        let mut config = CheckConfig::new(self.client_config(), self.database_url());
+        config.topic_prefix = self.prefix().to_owned();
+        config.statements = Some(self.statement_path()).filter(|file| file.exists()).into_iter().collect();
+        config.expect_quiescent = true;
+        config.stuck_is_violation = true;
+        (config.patience, config.settle) = (PATIENCE, PATIENCE);
+        Ok(check(config).await?)
     }
 }
