@@ -7,6 +7,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::{ServiceName, TopicName};
 
 use crate::error::DemoError;
@@ -37,10 +38,18 @@ async fn remove_topics(scene: &Scene) -> Result<(), DemoError> {
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let options = AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT));
-    admin.delete_topics(&names, &options).await.map_err(failed)?;
+    let gone = [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::UnknownTopic];
+    for result in admin.delete_topics(&names, &options).await.map_err(failed)? {
+        if let Err((_, code)) = result
+            && !gone.contains(&code)
+        {
+            return Err(failed(KafkaError::AdminOp(code)));
+        }
+    }
     let groups: Vec<String> =
         ServiceName::ALL.iter().map(|s| format!("{}{}-worker", scene.topic_prefix, s.as_str())).collect();
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+    // A group that never committed does not exist; one more or less does nobody harm.
     admin.delete_groups(&groups, &options).await.map_err(failed)?;
     Ok(())
 }

@@ -140,10 +140,8 @@ async fn hold(options: &KeeperOptions) -> Result<(), DemoError> {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    let scene = stage.scene().clone();
     let stopped = tokio::task::spawn_blocking(move || stage.stop()).await;
-    stopped.map_err(|error| DemoError::Words(error.to_string()))??;
-    crate::cleanup::remove_traces(&scene).await
+    stopped.map_err(|error| DemoError::Words(error.to_string()))?
 }
 
 /// Whoever listens may have gone; then the end of standard input says so.

@@ -112,7 +112,7 @@ async fn play_in(options: &RunOptions, folder: &Path, begin: Instant) -> Result<
     let no_signals = |error: std::io::Error| DemoError::Words(format!("signals cannot be received: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
-    let mut narrator = Narrator::new(begin);
+    let narrator = Narrator::new(begin);
     // Read before anything is started: a file that is not there should not cost anybody's time.
     let (orders, limit, spool) = (options.orders.clone(), options.limit, folder.to_path_buf());
     let reading = tokio::task::spawn_blocking(move || Input::prepare(orders.as_deref(), limit, &spool));
@@ -123,12 +123,12 @@ async fn play_in(options: &RunOptions, folder: &Path, begin: Instant) -> Result<
     narrator.tell(&format!("{} orders to publish, {} can be accepted", input.lines, input.acceptable));
     let (holder, scene) = set_up(options, folder, begin, &mut interrupt, &mut terminate).await?;
     let outcome = tokio::select! {
-        outcome = run::run(&scene, input, options, begin, &mut narrator) => outcome,
+        outcome = run::run(&scene, input, options, begin, &narrator) => outcome,
         () = either(&mut interrupt, &mut terminate) => Err(DemoError::Interrupted),
     };
     narrator.clear();
     let summary = outcome.map(|outcome| Summary::new(outcome, begin.elapsed(), options.rate.is_some()));
-    let closing = close(holder, &scene, options.keep && summary.is_ok(), &narrator);
+    let closing = close(holder, options.keep && summary.is_ok(), &narrator);
     tokio::select! {
         closed = closing => closed?,
         // The servers and daemons end with this process.
@@ -180,16 +180,12 @@ async fn set_up(
 }
 
 /// Ends everything, or lets it go on.
-async fn close(holder: Holder, scene: &Scene, keep: bool, narrator: &Narrator) -> Result<(), DemoError> {
-    let behind = matches!(holder, Holder::Behind(_));
+async fn close(holder: Holder, keep: bool, narrator: &Narrator) -> Result<(), DemoError> {
     let closing = tokio::task::spawn_blocking(move || match holder {
         Holder::Behind(keeper) if keep => keeper.release(),
         Holder::Behind(_) | Holder::Here(_) => holder.stop(),
     });
     closing.await.map_err(|error| DemoError::Words(error.to_string()))??;
-    if !keep && !behind {
-        cleanup::remove_traces(scene).await?;
-    }
     narrator.tell(if keep {
         "the workers and servers go on"
     } else {

@@ -2,6 +2,7 @@
 //!
 //! Without a terminal the moving line becomes a plain one every few seconds.
 
+use std::cell::Cell;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ pub(crate) struct Narrator {
     begin: Instant,
     bar: ProgressBar,
     terminal: bool,
-    last_plain: Instant,
+    last_line: Cell<Instant>,
 }
 
 impl Narrator {
@@ -25,23 +26,23 @@ impl Narrator {
         if let Ok(style) = ProgressStyle::with_template("          {bar:24} {msg}") {
             bar.set_style(style.progress_chars("━╸─"));
         }
-        Self { begin, bar, terminal: std::io::stderr().is_terminal(), last_plain: begin }
+        Self { begin, bar, terminal: std::io::stderr().is_terminal(), last_line: Cell::new(begin) }
     }
 
     /// A step that is done, or something to know.
     pub(crate) fn tell(&self, text: &str) {
         let seconds = self.begin.elapsed();
+        self.last_line.set(Instant::now());
         self.bar.suspend(|| eprintln!("{:>5}.{} s  {text}", seconds.as_secs(), seconds.subsec_millis() / 100));
     }
 
     /// How far something is.
-    pub(crate) fn progress(&mut self, done: u64, whole: u64, text: &str) {
+    pub(crate) fn progress(&self, done: u64, whole: u64, text: &str) {
         if self.terminal {
             self.bar.set_length(whole);
             self.bar.set_position(done.min(whole));
             self.bar.set_message(text.to_owned());
-        } else if self.last_plain.elapsed() >= PLAIN_EVERY {
-            self.last_plain = Instant::now();
+        } else if self.last_line.get().elapsed() >= PLAIN_EVERY {
             self.tell(text);
         }
     }

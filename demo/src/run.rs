@@ -96,7 +96,7 @@ pub(crate) async fn run(
     input: Input,
     options: &RunOptions,
     begin: Instant,
-    narrator: &mut Narrator,
+    narrator: &Narrator,
 ) -> Result<Outcome, DemoError> {
     let publisher = Publisher::open(&scene.connection(), SOURCE)?;
     receive_stock(scene, &publisher, &input.plan, narrator).await?;
@@ -120,7 +120,7 @@ async fn receive_stock(
     scene: &Scene,
     publisher: &Publisher,
     plan: &StockPlan,
-    narrator: &mut Narrator,
+    narrator: &Narrator,
 ) -> Result<(), DemoError> {
     let selection = Selection { topic: TopicName::StockEvents, key: None, from_end: false };
     let mut reader = TopicReader::open(&scene.connection(), selection).await?;
@@ -151,7 +151,7 @@ async fn publish(
     input: Input,
     options: &RunOptions,
     watch: &mut Watch,
-    narrator: &mut Narrator,
+    narrator: &Narrator,
 ) -> Result<Published, DemoError> {
     let name = options.orders.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()));
     let (whole, limit) = (input.lines, options.limit.unwrap_or(u64::MAX));
@@ -198,7 +198,7 @@ async fn settle(
     watch: &mut Watch,
     whole: u64,
     begin: Instant,
-    narrator: &mut Narrator,
+    narrator: &Narrator,
 ) -> Result<(), DemoError> {
     let (mut heard, mut last) = (watch.tally().events_heard(), Instant::now());
     loop {
@@ -225,7 +225,7 @@ fn show(
     watch: &mut Watch,
     whole: u64,
     begin: Instant,
-    narrator: &mut Narrator,
+    narrator: &Narrator,
 ) -> Result<Counts, DemoError> {
     watch.check()?;
     for daemon in &scene.daemons {

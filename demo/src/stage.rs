@@ -1,14 +1,16 @@
 //! Servers, schemas, topics and daemons, brought up in this order and taken down in the reverse one.
 //!
-//! Blocking code: it starts processes and waits for them. Whoever holds the stage holds everything; when that process
+//! Blocking code, for a blocking thread of a runtime: it starts processes and waits for them. Whoever holds the stage holds everything; when that process
 //! ends, however it ends, so do they.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dev_stack::{Stack, StackConfig};
+use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use crate::cleanup::remove_traces;
 use crate::error::DemoError;
 use crate::fleet::Fleet;
 use crate::scene::{Scene, Servers};
@@ -38,13 +40,24 @@ impl Stage {
         go_on()?;
         let run = run_id();
         let mut scene = Scene::new(servers, folder, instances, &run);
-        Fleet::prepare(&scene)?;
-        tell(&format!("three schemas are migrated, the topics are there with {} partitions each", scene.partitions));
-        go_on()?;
-        let fleet = Fleet::start(&mut scene, instances)?;
-        tell(&format!("{} are ready", daemons_text(instances)));
-        go_on()?;
-        Ok(Self { fleet, stack, scene })
+        let mut start = || {
+            Fleet::prepare(&scene)?;
+            let partitions = scene.partitions;
+            tell(&format!("three schemas are migrated, the topics are there with {partitions} partitions each"));
+            go_on()?;
+            let fleet = Fleet::start(&mut scene, instances)?;
+            tell(&format!("{} are ready", daemons_text(instances)));
+            go_on()?;
+            Ok(fleet)
+        };
+        match start() {
+            Ok(fleet) => Ok(Self { fleet, stack, scene }),
+            Err(error) => {
+                // The first failure is the one to tell.
+                let _ = Handle::current().block_on(remove_traces(&scene));
+                Err(error)
+            }
+        }
     }
 
     /// Where everything is.
@@ -52,11 +65,13 @@ impl Stage {
         &self.scene
     }
 
-    /// Drains the daemons and ends the servers. Both are tried; the first failure is told.
+    /// Drains the daemons, removes what they left on servers of somebody else, and ends the own ones. All of it is tried;
+    /// the first failure is told.
     pub(crate) fn stop(self) -> Result<(), DemoError> {
         let drained = self.fleet.stop();
+        let removed = Handle::current().block_on(remove_traces(&self.scene));
         let ended = self.stack.stop();
-        drained?;
+        drained.and(removed)?;
         Ok(ended?)
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Summary {
     counts: Counts,
     cancel_reasons: BTreeMap<String, u64>,
     rejection_codes: BTreeMap<String, u64>,
+    refused_repetitions: u64,
     refused_lines: u64,
     unknown_fields: Vec<(String, u64)>,
     undelivered: u64,
@@ -46,7 +47,8 @@ impl Summary {
             first_compensated: tally.first_compensated(),
             sample_order: tally.last_compensated().map(ToString::to_string),
             cancel_reasons: tally.cancel_reasons().clone(),
-            rejection_codes: tally.rejection_codes().clone(),
+            rejection_codes: tally.rejection_codes(),
+            refused_repetitions: tally.refused_repetitions(),
             refused_lines: outcome.published.refused,
             unknown_fields: outcome.published.unknown_fields,
             undelivered: outcome.deliveries.failed,
@@ -83,6 +85,7 @@ impl Summary {
             "placed": self.counts.placed,
             "cancel_reasons": self.cancel_reasons,
             "rejection_codes": self.rejection_codes,
+            "refused_repetitions": self.refused_repetitions,
             "refused_lines": self.refused_lines,
             "undelivered": self.undelivered,
             "dead_lettered": self.dead_lettered,
@@ -141,6 +144,10 @@ impl Summary {
         if self.refused_lines > 0 {
             page.push_str(&format!("  {} lines could not be encoded and were not sent\n", grouped(self.refused_lines)));
         }
+        if self.refused_repetitions > 0 {
+            let count = grouped(self.refused_repetitions);
+            page.push_str(&format!("  {count} further commands were refused for ids that are orders\n"));
+        }
         for (name, count) in &self.unknown_fields {
             page.push_str(&format!("  the field {name} ({} times) has no place in an order\n", grouped(*count)));
         }
@@ -175,13 +182,17 @@ impl Summary {
 
 /// Seconds with three decimals.
 fn seconds(time: Duration) -> f64 {
-    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)).as_secs_f64()
+    thousandths(time.as_millis())
 }
 
 /// Milliseconds with three decimals.
 fn millis(time: Duration) -> f64 {
-    // A microsecond read as a millisecond: the same digits, without arithmetic on floats.
-    Duration::from_millis(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)).as_secs_f64()
+    thousandths(time.as_micros())
+}
+
+/// By way of the text, which gives the nearest number and so the same digits when it is printed.
+fn thousandths(number: u128) -> f64 {
+    format!("{}.{:03}", number / 1000, number % 1000).parse().unwrap_or(f64::MAX)
 }
 
 fn duration_text(time: Duration) -> String {
@@ -215,6 +226,7 @@ mod tests {
     fn times_keep_their_digits() {
         assert_eq!(json!(millis(Duration::from_micros(5_734))).to_string(), "5.734");
         assert_eq!(json!(seconds(Duration::from_micros(6_213_999))).to_string(), "6.213");
+        assert_eq!(json!(seconds(Duration::from_millis(1_586))).to_string(), "1.586");
         assert_eq!(duration_text(Duration::from_micros(5_734)), "5.73 ms");
         assert_eq!(duration_text(Duration::from_millis(127)), "127 ms");
         assert_eq!(duration_text(Duration::from_millis(12_345)), "12.34 s");

@@ -39,6 +39,8 @@ enum Stage {
 struct Track {
     published: u32,
     rejections: u32,
+    /// The first reason of the last rejection.
+    rejection: Option<RejectionCode>,
     first_sent: Option<Instant>,
     stage: Stage,
     undone: bool,
@@ -103,7 +105,7 @@ pub(crate) struct Tally {
     last_settled: Option<Instant>,
     last_compensated: Option<OrderId>,
     cancel_reasons: BTreeMap<String, u64>,
-    rejection_codes: BTreeMap<String, u64>,
+    rejections: u64,
 }
 
 impl Tally {
@@ -121,7 +123,7 @@ impl Tally {
             last_settled: None,
             last_compensated: None,
             cancel_reasons: BTreeMap::new(),
-            rejection_codes: BTreeMap::new(),
+            rejections: 0,
         }
     }
 
@@ -147,8 +149,11 @@ impl Tally {
             OrderEvent::OrderCancelled(m) => self.cancelled(&m.order_id, m.reason, now),
             OrderEvent::OrderStuck(m) => self.change(&m.order_id, now, |track| track.stage = Stage::Stuck),
             OrderEvent::OrderRejected(m) if m.command == OrderCommandName::PlaceOrder => {
-                let codes: Vec<RejectionCode> = m.reasons.iter().map(|reason| reason.code).collect();
-                self.rejected(&m.order_id, &codes, now);
+                self.rejections += 1;
+                self.change(&m.order_id, now, |track| {
+                    track.rejections += 1;
+                    track.rejection = m.reasons.first().map(|reason| reason.code);
+                });
             }
             OrderEvent::OrderRejected(_) | OrderEvent::OrderStockReserved(_) | OrderEvent::OrderPaymentCaptured(_) => {}
         }
@@ -200,9 +205,20 @@ impl Tally {
         &self.cancel_reasons
     }
 
-    /// Why commands were rejected, by the first reason.
-    pub(crate) fn rejection_codes(&self) -> &BTreeMap<String, u64> {
-        &self.rejection_codes
+    /// Why rejected ids were, by the first reason.
+    pub(crate) fn rejection_codes(&self) -> BTreeMap<String, u64> {
+        let mut codes = BTreeMap::new();
+        for track in self.tracks.values().filter(|track| track.standing() == Standing::Rejected) {
+            let code = track.rejection.map_or_else(|| "unspecified".to_owned(), |code| format!("{code:?}"));
+            *codes.entry(code).or_default() += 1;
+        }
+        codes
+    }
+
+    /// `PlaceOrder` commands that were refused beside an order of the same id.
+    pub(crate) fn refused_repetitions(&self) -> u64 {
+        let rejected = self.tracks.values().filter(|track| track.standing() == Standing::Rejected);
+        self.rejections - rejected.map(|track| u64::from(track.rejections)).sum::<u64>()
     }
 
     /// The latency that so many percent of the confirmed orders did not exceed.
@@ -230,16 +246,10 @@ impl Tally {
         }
     }
 
-    fn rejected(&mut self, order_id: &OrderId, codes: &[RejectionCode], now: Instant) {
-        let first = codes.first().map_or_else(|| "unspecified".to_owned(), |code| format!("{code:?}"));
-        *self.rejection_codes.entry(first).or_default() += 1;
-        self.change(order_id, now, |track| track.rejections += 1);
-    }
-
     fn change(&mut self, order_id: &OrderId, now: Instant, change: impl FnOnce(&mut Track)) {
         let track = self.tracks.entry(order_id.clone()).or_insert_with(|| {
             *self.standings.entry(Standing::Foreign).or_default() += 1;
-            Track { published: 0, rejections: 0, first_sent: None, stage: Stage::None, undone: false }
+            Track { published: 0, rejections: 0, rejection: None, first_sent: None, stage: Stage::None, undone: false }
         });
         let before = track.standing();
         change(track);
@@ -360,6 +370,8 @@ mod tests {
         scene.heard(4, rejected("b"));
         scene.heard(5, rejected("b"));
         assert_eq!(scene.counts(), (2, 1, 0, 1, 0));
+        assert_eq!(scene.tally.rejection_codes(), BTreeMap::from([("NoLines".to_owned(), 1)]));
+        assert_eq!(scene.tally.refused_repetitions(), 1);
     }
 
     #[test]
@@ -371,6 +383,8 @@ mod tests {
         scene.heard(3, completed("a"));
         scene.heard(4, rejected("a"));
         assert_eq!(scene.counts(), (1, 1, 0, 0, 0));
+        assert_eq!(scene.tally.refused_repetitions(), 2);
+        assert_eq!(scene.tally.rejection_codes(), BTreeMap::new());
     }
 
     #[test]

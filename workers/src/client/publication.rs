@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use schemas::{Message, PlaceOrder, ReceiveStock};
+use schemas::limits::MAX_PAYLOAD_BYTES;
+use schemas::{Message, OrderCommand, PlaceOrder, ReceiveStock};
 use tokio::sync::mpsc;
 
 use super::{ClientError, Entry, FieldError, LineError, OrderFile, Publisher, StockFile};
@@ -151,7 +152,7 @@ pub async fn publish_entries(
                         report.stopped = observe(Observation::Published { line, message: &message }).is_break();
                         None
                     }
-                    Err(error) => Some(refusal(line, error)?),
+                    Err(error) => Some(refusal(line, &message, error)?),
                 }
             }
             Err(error) => Some(error),
@@ -169,11 +170,26 @@ pub async fn publish_entries(
 }
 
 /// A message that cannot be encoded is the line's fault; anything else ends the publication.
-fn refusal(line: u64, error: ClientError) -> Result<LineError, ClientError> {
-    if matches!(error, ClientError::Encode { .. } | ClientError::TooLarge { .. }) {
-        return Ok(LineError { line, error: FieldError { field: None, problem: error.to_string() } });
+fn refusal(line: u64, message: &Message, error: ClientError) -> Result<LineError, ClientError> {
+    if !matches!(error, ClientError::Encode { .. } | ClientError::TooLarge { .. }) {
+        return Err(error);
     }
-    Err(error)
+    let field = match message {
+        // Ids and numbers are bounded: only these two can make an order too large.
+        Message::OrderCommand(OrderCommand::PlaceOrder(order)) if order.currency.len() > MAX_PAYLOAD_BYTES / 2 => {
+            Some("currency".to_owned())
+        }
+        Message::OrderCommand(OrderCommand::PlaceOrder(_)) => Some("lines".to_owned()),
+        Message::OrderCommand(_)
+        | Message::OrderEvent(_)
+        | Message::InventoryCommand(_)
+        | Message::InventoryEvent(_)
+        | Message::StockCommand(_)
+        | Message::StockEvent(_)
+        | Message::PaymentCommand(_)
+        | Message::PaymentEvent(_) => None,
+    };
+    Ok(LineError { line, error: FieldError { field, problem: error.to_string() } })
 }
 
 async fn wait_for_turn(begin: Instant, already: u64, per_second: Option<u32>) {
