@@ -68,11 +68,16 @@ impl Connection {
 
     /// The same with a librdkafka property; an error names those that the contract fixes.
     pub fn with_property(mut self, name: &str, value: &str) -> Result<Self, ClientError> {
-        if FIXED.contains(&name) {
+        if Self::is_fixed(name) {
             return Err(ClientError::FixedProperty { name: name.to_owned() });
         }
         self.properties.insert(name.to_owned(), value.to_owned());
         Ok(self)
+    }
+
+    /// Whether the contract, or reading without a group, fixes this librdkafka property.
+    pub fn is_fixed(name: &str) -> bool {
+        FIXED.contains(&name)
     }
 
     /// The bootstrap addresses.

@@ -67,3 +67,77 @@ impl OrderHistory {
         events.into_iter().try_fold(None, |state, (_, event)| evolve(state, event))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::order::saga::Stage;
+    use schemas::{
+        CancelReason, CustomerId, OrderCancelled, OrderCommandName, OrderPlaced, OrderRejected, OrderStockReserved,
+        Time,
+    };
+
+    fn id() -> OrderId {
+        OrderId::new("o").unwrap()
+    }
+
+    fn at() -> Time {
+        Time::from_micros(0)
+    }
+
+    fn placed() -> OrderEvent {
+        OrderPlaced {
+            order_id: id(),
+            version: 1,
+            at: at(),
+            customer_id: CustomerId::new("c").unwrap(),
+            placed_at: at(),
+            currency: "USD".to_owned(),
+            lines: Vec::new(),
+            total_minor: 0,
+            confirm_by: at(),
+        }
+        .into()
+    }
+
+    fn reserved() -> OrderEvent {
+        OrderStockReserved { order_id: id(), version: 2, at: at() }.into()
+    }
+
+    fn cancelled(version: i64) -> OrderEvent {
+        let reason = CancelReason::OutOfStock;
+        OrderCancelled { order_id: id(), version, at: at(), reason, command_id: None }.into()
+    }
+
+    fn rejected() -> OrderEvent {
+        let command = OrderCommandName::PlaceOrder;
+        OrderRejected { order_id: id(), at: at(), command, command_id: None, reasons: Vec::new() }.into()
+    }
+
+    fn history(events: Vec<OrderEvent>) -> OrderHistory {
+        let record = |(offset, event): (i64, OrderEvent)| Record {
+            topic: TopicName::OrderEvents,
+            partition: 0,
+            offset,
+            time: at(),
+            id: None,
+            trace_parent: None,
+            message: event.into(),
+        };
+        OrderHistory { order_id: id(), records: (0..).zip(events).map(record).collect(), left_out: 0 }
+    }
+
+    #[test]
+    fn the_state_is_what_the_events_lead_to_whatever_their_order_and_repetition() {
+        let order = history(vec![reserved(), rejected(), placed(), reserved()]).order().unwrap().unwrap();
+        assert_eq!((order.stage, order.version), (Stage::StockReserved, 2));
+        let order = history(vec![placed(), cancelled(2)]).order().unwrap().unwrap();
+        assert_eq!(order.stage, Stage::Cancelled);
+    }
+
+    #[test]
+    fn without_an_order_there_is_no_state_and_with_a_gap_there_is_an_error() {
+        assert_eq!(history(vec![rejected()]).order(), Ok(None));
+        assert!(history(vec![placed(), cancelled(3)]).order().is_err());
+    }
+}

@@ -174,3 +174,36 @@ fn shortages(shortages: &[Shortage]) -> String {
 fn rejections(reasons: &[Rejection]) -> String {
     reasons.iter().map(|r| format!("{:?} ({})", r.code, r.detail)).collect::<Vec<_>>().join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemas::{CommandId, CustomerId, OrderId, PlaceOrder, ReceiveStock, Sku};
+
+    #[test]
+    fn json_has_every_field_and_times_that_people_read() {
+        let order = PlaceOrder {
+            order_id: OrderId::new("o").unwrap(),
+            customer_id: CustomerId::new("c").unwrap(),
+            placed_at: Time::from_micros(1_483_271_606_000_001),
+            currency: "USD".to_owned(),
+            lines: vec![OrderLine { sku: Sku::new("s").unwrap(), quantity: 2, unit_price_minor: 50 }],
+        };
+        let expected = json!({
+            "order_id": "o",
+            "customer_id": "c",
+            "placed_at": "2017-01-01T11:53:26.000001Z",
+            "currency": "USD",
+            "lines": [{ "sku": "s", "quantity": 2, "unit_price_minor": 50 }],
+        });
+        let message = Message::from(order);
+        assert_eq!(body_json(&message), expected);
+        assert_eq!(detail(&message), "1 line in USD");
+    }
+
+    #[test]
+    fn details_say_how_many() {
+        let (sku, command_id) = (Sku::new("s").unwrap(), CommandId::new("c").unwrap());
+        assert_eq!(detail(&ReceiveStock { sku, command_id, quantity: 7 }.into()), "7 pieces");
+    }
+}

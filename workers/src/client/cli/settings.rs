@@ -2,20 +2,22 @@
 //!
 //! Of the file only what concerns Kafka is looked at; the daemons check the rest.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::options::KafkaOptions;
 use super::output::Failure;
 use crate::client::Connection;
+use crate::config::kafka_properties;
 
 const DEFAULT_BROKERS: &str = "localhost:9092";
 
 /// What the file says about Kafka: `brokers`, `topic_prefix`, and librdkafka's properties in `[kafka]`.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 struct FileSettings {
     brokers: Option<String>,
     topic_prefix: Option<String>,
-    properties: Vec<(String, String)>,
+    properties: BTreeMap<String, toml::Value>,
 }
 
 /// The connection that the options and the file describe.
@@ -24,17 +26,20 @@ pub(super) fn connection(options: &KafkaOptions) -> Result<Connection, Failure> 
         Some(path) => read(path)?,
         None => FileSettings::default(),
     };
+    combine(options, file)
+}
+
+fn combine(options: &KafkaOptions, file: FileSettings) -> Result<Connection, Failure> {
     let brokers = options.brokers.clone().or(file.brokers).unwrap_or_else(|| DEFAULT_BROKERS.to_owned());
     let prefix = options.topic_prefix.clone().or(file.topic_prefix).unwrap_or_default();
+    let properties = kafka_properties(&file.properties, &options.property);
     let mut connection = Connection::new(brokers).with_topic_prefix(prefix);
-    for (name, value) in file.properties {
-        connection = connection.with_property(&name, &value)?;
-    }
-    for property in &options.property {
-        let Some((name, value)) = property.split_once('=') else {
-            return Err(Failure::Words(format!("-X {property}: expected KEY=VALUE, such as -X linger.ms=20")));
-        };
-        connection = connection.with_property(name.trim(), value)?;
+    for (name, value) in properties.map_err(|error| Failure::Words(error.to_string()))? {
+        // The file is the daemons': what it says about their groups and offsets does not concern a client.
+        let asked = options.property.iter().any(|pair| pair.split_once('=').is_some_and(|(key, _)| key == name));
+        if asked || !Connection::is_fixed(&name) {
+            connection = connection.with_property(&name, &value)?;
+        }
     }
     Ok(connection)
 }
@@ -51,27 +56,11 @@ fn parse(text: &str) -> Result<FileSettings, String> {
         None => Ok(None),
         Some(value) => value.as_str().map(|text| Some(text.to_owned())).ok_or(format!("{name}: expected a text")),
     };
-    let mut settings =
-        FileSettings { brokers: text("brokers")?, topic_prefix: text("topic_prefix")?, properties: Vec::new() };
-    let table = match whole.get("kafka") {
-        None => return Ok(settings),
-        Some(value) => value.as_table().ok_or("kafka: expected a table")?,
+    let properties = match whole.get("kafka") {
+        None => BTreeMap::new(),
+        Some(value) => value.as_table().ok_or("kafka: expected a table")?.clone().into_iter().collect(),
     };
-    for (name, value) in table {
-        let text = scalar(value).ok_or_else(|| format!("kafka.{name}: expected a text, a number or true/false"))?;
-        settings.properties.push((name.clone(), text));
-    }
-    Ok(settings)
-}
-
-fn scalar(value: &toml::Value) -> Option<String> {
-    match value {
-        toml::Value::String(text) => Some(text.clone()),
-        toml::Value::Integer(number) => Some(number.to_string()),
-        toml::Value::Float(number) => Some(number.to_string()),
-        toml::Value::Boolean(truth) => Some(truth.to_string()),
-        toml::Value::Datetime(_) | toml::Value::Array(_) | toml::Value::Table(_) => None,
-    }
+    Ok(FileSettings { brokers: text("brokers")?, topic_prefix: text("topic_prefix")?, properties })
 }
 
 #[cfg(test)]
@@ -79,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kafka_table_of_the_daemons_file_is_read_and_the_rest_left_alone() {
+    fn what_the_daemons_file_says_about_kafka_is_read_and_the_rest_left_alone() {
         let text = r#"
             database_url = "postgres://x"
             brokers = "a:1,b:2"
@@ -87,26 +76,29 @@ mod tests {
             [kafka]
             "security.protocol" = "SSL"
             "linger.ms" = 20
-            "enable.ssl.certificate.verification" = false
         "#;
         let settings = parse(text).unwrap();
         assert_eq!(settings.brokers.as_deref(), Some("a:1,b:2"));
         assert_eq!(settings.topic_prefix.as_deref(), Some("p-"));
-        let mut properties = settings.properties;
-        properties.sort();
-        let expected =
-            [("enable.ssl.certificate.verification", "false"), ("linger.ms", "20"), ("security.protocol", "SSL")];
-        assert_eq!(properties, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+        assert_eq!(settings.properties.keys().collect::<Vec<_>>(), ["linger.ms", "security.protocol"]);
         assert_eq!(parse("").unwrap(), FileSettings::default());
         assert!(parse("kafka = 3").unwrap_err().contains("kafka"));
         assert!(parse("brokers = 3").unwrap_err().contains("brokers"));
-        assert!(parse("[kafka]\nx = [1]").unwrap_err().contains("kafka.x"));
     }
 
     #[test]
-    fn a_flag_wins_and_a_property_needs_a_value() {
-        let options = KafkaOptions { brokers: Some("f:1".to_owned()), ..KafkaOptions::default() };
-        assert_eq!(connection(&options).unwrap().brokers(), "f:1");
+    fn a_flag_wins_over_the_file_and_what_the_file_fixes_for_daemons_is_passed_over() {
+        let file = "brokers = \"file:1\"\ntopic_prefix = \"f-\"\n[kafka]\n\"group.id\" = \"x\"";
+        let from_file = combine(&KafkaOptions::default(), parse(file).unwrap());
+        let flag = KafkaOptions { brokers: Some("flag:1".to_owned()), ..KafkaOptions::default() };
+        let with_flag = combine(&flag, parse(file).unwrap());
+        assert_eq!(from_file.unwrap().brokers(), "file:1");
+        let with_flag = with_flag.unwrap();
+        assert_eq!((with_flag.brokers(), with_flag.topic_prefix()), ("flag:1", "f-"));
+    }
+
+    #[test]
+    fn a_property_needs_a_value_and_must_be_free_to_choose() {
         let bad = KafkaOptions { property: vec!["linger.ms".to_owned()], ..KafkaOptions::default() };
         assert!(connection(&bad).unwrap_err().to_string().contains("KEY=VALUE"));
         let fixed = KafkaOptions { property: vec!["acks=1".to_owned()], ..KafkaOptions::default() };
