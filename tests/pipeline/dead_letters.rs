@@ -7,7 +7,7 @@ use schemas::{
     ReserveStock, ServiceName, Sku, StockLine, StockReserved, Time, TopicName, limits,
 };
 use sha2::{Digest, Sha256};
-use tests::{Found, Outcome, Pipeline, Sent, Servers, Settings, order, sample, stock_for, trouble};
+use tests::{Found, Outcome, Pipeline, RawRecord, Sent, Servers, Settings, order, sample, stock_for, trouble};
 
 use crate::DAEMON;
 
@@ -243,5 +243,38 @@ async fn a_right_key_on_a_wrong_partition_is_taken() -> Outcome {
     let rows = pipeline.await_terminal(&orders).await?;
     pipeline.check_clean().await?;
     assert!(rows.values().all(|row| row.stage == "completed"), "{:?}", pipeline.tables().stages().await?);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_header_name_that_is_no_text_stops_no_worker() -> Outcome {
+    let servers = Servers::shared().await?;
+    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { partitions: 1, ..Settings::default() }).await?;
+    let orders = sample(4_300, 40)?;
+    pipeline.receive(&stock_for(&orders)).await?;
+    let long = vec![b'x'; 70_000];
+    let headers: [(&[u8], &[u8]); 5] =
+        [(b"good", b"1"), (&[0xff, 0xfe], b"2"), (b"with\0zero", b"3"), (&long, b"4"), (b"after", b"5")];
+    for topic in TopicName::ALL {
+        let record = RawRecord { key: b"k", value: b"no datum", headers: &headers };
+        pipeline.broker().send_raw(topic.as_str(), 0, record).await?;
+    }
+    // A command is judged by key and value: unreadable headers do not keep it from being taken.
+    let placed = Sent::of(orders[0].clone())?;
+    let (key, value) = (placed.key.unwrap_or_default(), placed.value.unwrap_or_default());
+    let record = RawRecord { key: &key, value: &value, headers: &headers };
+    pipeline.broker().send_raw(TopicName::OrderCommands.as_str(), 0, record).await?;
+    pipeline.publish(&orders[1..]).await?;
+    pipeline.await_terminal(&orders).await?;
+    // Whoever takes over reads the topics' ends, where strangers' records may be the last ones.
+    for service in ServiceName::ALL {
+        pipeline.kill9_all(service)?;
+    }
+    pipeline.start_services(&ServiceName::ALL).await?;
+    pipeline.check_clean().await?;
+    let letters = pipeline.broker().read(&[TopicName::OrderCommands.dead_letter()]).await?;
+    let [letter] = letters.as_slice() else { panic!("{letters:?}") };
+    assert_eq!((letter.text("good").as_str(), letter.text("after").as_str()), ("1", "5"));
+    assert_eq!(letter.text("kafka_dlt-original-headers-left-out"), "2", "the one without text, and the long one");
     Ok(())
 }

@@ -5,11 +5,14 @@ mod crash;
 mod dead_letters;
 mod deadlines;
 mod duplicates;
+mod gaps;
 mod happy;
 mod mistakes;
 mod pause;
 mod provider;
 mod refusals;
+mod servers_die;
+mod shutdown;
 
 /// The daemons' program.
 const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");

@@ -3,17 +3,18 @@
 //! Knows nothing of messages: it is for sending what no client of ours would send, and for looking at bytes.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use schemas::{Codec, Message};
 
-use crate::{LONG, Outcome, trouble};
+use crate::{LONG, Outcome, RawRecord, raw_produce, trouble};
 
 const ANSWER: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
@@ -114,6 +115,13 @@ impl Broker {
         futures_util::future::try_join_all(records.iter().map(|record| self.send(record))).await
     }
 
+    /// Sends a record that no client library would send; its offset.
+    pub async fn send_raw(&self, topic: &str, partition: i32, record: RawRecord<'_>) -> Outcome<i64> {
+        let brokers = self.config.get("bootstrap.servers").unwrap_or_default();
+        let first = brokers.split(',').next().unwrap_or_default();
+        raw_produce::produce(first, &format!("{}{topic}", self.prefix), partition, record).await
+    }
+
     /// Every record of these topics, up to their ends as they are now; per partition in order.
     pub async fn read(&self, topics: &[String]) -> Outcome<Vec<Found>> {
         let (config, prefix, topics) = (self.config.clone(), self.prefix.clone(), topics.to_vec());
@@ -191,9 +199,16 @@ fn read_to_end(config: ClientConfig, prefix: &str, topics: &[String]) -> Outcome
     Ok(found)
 }
 
+fn header_at(headers: &BorrowedHeaders, index: usize) -> (String, Option<Vec<u8>>) {
+    let header = headers.get(index);
+    (header.key.to_owned(), header.value.map(<[u8]>::to_vec))
+}
+
 fn record_of(message: &BorrowedMessage<'_>, prefix: &str) -> Found {
+    // The library panics over a name that is not UTF-8: that one is left out.
+    let header = |headers: &_, index| catch_unwind(AssertUnwindSafe(|| header_at(headers, index))).ok();
     let headers = message.headers().map_or_else(Vec::new, |headers| {
-        headers.iter().map(|header| (header.key.to_owned(), header.value.map(<[u8]>::to_vec))).collect()
+        (0..headers.count()).filter_map(|index| header(headers, index)).collect()
     });
     Found {
         topic: message.topic().strip_prefix(prefix).unwrap_or(message.topic()).to_owned(),

@@ -1,0 +1,59 @@
+//! The servers die or stand still under load; when they are back, everything goes on.
+
+use schemas::ServiceName;
+use std::time::Duration;
+use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for, trouble};
+use workers::payment::simulator::SimulatorConfig;
+
+use crate::DAEMON;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_and_a_database_that_are_killed_lose_nothing() -> Outcome {
+    let servers = Servers::own().await?;
+    let simulator = SimulatorConfig { decline_per_million: 60_000, latency_max_ms: 300, ..SimulatorConfig::default() };
+    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    let orders = sample(5_300, 400)?;
+    pipeline.receive(&stock_for(&orders)).await?;
+    for (round, part) in orders.chunks(100).enumerate() {
+        let publishing = pipeline.trickle(part, 80);
+        pipeline.await_ended(20 + 80 * round).await?;
+        let stack = servers.clone();
+        tokio::task::spawn_blocking(move || {
+            let server = if round % 2 == 0 { stack.stack().kafka()? } else { stack.stack().postgres()? };
+            server.kill()?;
+            Outcome::Ok(server.restart()?)
+        })
+        .await??;
+        publishing.await??;
+    }
+    pipeline.await_terminal(&orders).await?;
+    pipeline.check_clean().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_at_once_what_cannot_drain() -> Outcome {
+    let servers = Servers::own().await?;
+    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
+    let orders = sample(5_800, 50)?;
+    pipeline.receive(&stock_for(&orders)).await?;
+    let stack = servers.clone();
+    tokio::task::spawn_blocking(move || Outcome::Ok(stack.stack().postgres()?.pause()?)).await??;
+    // It gets work that it cannot finish, and is asked to end.
+    pipeline.publish(&orders).await?;
+    let draining = pipeline.take(ServiceName::Order, 0)?;
+    draining.terminate()?;
+    draining.await_log("draining").await?;
+    draining.terminate()?;
+    let finished = draining.finish(Duration::from_secs(15)).await?;
+    assert_eq!(finished.code, Some(1), "{}", finished.output);
+    assert!(finished.output.contains("second signal"), "{}", finished.output);
+    let stack = servers.clone();
+    tokio::task::spawn_blocking(move || Outcome::Ok(stack.stack().postgres()?.resume()?)).await??;
+    pipeline.start_services(&[ServiceName::Order]).await?;
+    pipeline.await_terminal(&orders).await?;
+    let (status, body) = pipeline.daemon(ServiceName::Order, 1)?.get("/livez").await?;
+    if status != 200 {
+        return Err(trouble(body));
+    }
+    pipeline.check_clean().await
+}
