@@ -12,3 +12,5 @@ pub(crate) mod statement;
 pub(crate) mod stock;
 pub(crate) mod termination;
 
+#[cfg(test)]
+mod tests;
