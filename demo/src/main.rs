@@ -99,11 +99,14 @@ fn play(options: RunOptions, begin: Instant) -> Result<ExitCode, DemoError> {
     let folder = keeper::own_folder()?;
     let ended = runtime.block_on(play_in(&options, &folder, begin));
     runtime.shutdown_timeout(Duration::from_millis(500));
-    let tidy = matches!(ended, Ok(_) | Err(DemoError::Interrupted)) && !options.keep;
-    if tidy {
-        keeper::remove(&folder)?;
-    } else if !options.keep {
-        eprintln!("demo: the daemons' logs are in {}", folder.join("logs").display());
+    let logs = folder.join("logs");
+    let nothing_to_see = std::fs::read_dir(&logs).map_or(true, |mut entries| entries.next().is_none());
+    match &ended {
+        Ok(_) if options.keep => {}
+        Ok(code) if *code == ExitCode::SUCCESS => keeper::remove(&folder)?,
+        Err(DemoError::Interrupted) => keeper::remove(&folder)?,
+        Ok(_) | Err(_) if nothing_to_see => keeper::remove(&folder)?,
+        Ok(_) | Err(_) => eprintln!("demo: the daemons' logs are in {}", logs.display()),
     }
     ended
 }
