@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use schemas::ServiceName;
@@ -15,7 +16,7 @@ use crate::evidence::{Evidence, Expectations, Outbox};
 use crate::fold::{Scan, ScanPlan, Topics};
 use crate::log::{self, Channel, Ends, Source};
 use crate::report::Report;
-use crate::snapshot::{Cuts, LaneRows, Session, Snapshots, Tables};
+use crate::snapshot::{Cuts, LaneRows, Session, Snapshots};
 
 /// How many topics are read at once.
 const CONCURRENT_TOPICS: usize = 4;
@@ -38,13 +39,33 @@ pub async fn check(config: CheckConfig) -> Result<Report, CheckError> {
     let (snapshots, cuts) = Snapshots::take(&config).await?;
     let statement = read_statements(&config)?;
     let ends = ends(&config).await?;
-    let (tables, outboxes, scans) =
-        tokio::try_join!(snapshots.read_tables(), snapshots.read_outboxes(), scan_topics(&config, &cuts, &ends))?;
-    let evidence = gather(&config, &snapshots, cuts, ends.partitions, tables, outboxes, scans, statement).await?;
+    let ((tables, outboxes), scans) = tokio::try_join!(snapshots.read_all(), scan_topics(&config, &cuts, &ends))?;
+    let waiting = match config.expect_quiescent {
+        true => wait_for_readers(&config, snapshots.sessions(), &scans).await?,
+        false => Vec::new(),
+    };
+    let [order, inventory, payment] = outboxes_now(&snapshots, outboxes).await?;
     snapshots.close().await;
+    let evidence = Evidence {
+        prefix: config.topic_prefix.clone(),
+        partitions: ends.partitions,
+        tables,
+        cuts,
+        order,
+        inventory,
+        payment,
+        topics: Topics::of(scans),
+        statement,
+        waiting,
+        expectations: Expectations { quiescent: config.expect_quiescent, nothing_stuck: config.stuck_is_violation },
+    };
+    Ok(report(evidence, begun))
+}
+
+fn report(evidence: Evidence, begun: Instant) -> Report {
     let verdict = evidence.judge();
     let (violations, violations_found) = verdict.findings.into_list();
-    Ok(Report {
+    Report {
         orders: verdict.orders,
         rejected: verdict.rejected,
         stuck: verdict.stuck,
@@ -53,44 +74,19 @@ pub async fn check(config: CheckConfig) -> Result<Report, CheckError> {
         violations,
         violations_found,
         elapsed: begun.elapsed(),
-    })
+    }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the one place where all parts of the evidence meet")]
-async fn gather(
-    config: &CheckConfig,
-    snapshots: &Snapshots,
-    cuts: Cuts,
-    partitions: i32,
-    tables: Tables,
-    outboxes: [LaneRows; 3],
-    scans: Vec<Scan>,
-    statement: Option<Vec<StatementLine>>,
-) -> Result<Evidence, CheckError> {
-    let sessions = [&snapshots.order, &snapshots.inventory, &snapshots.payment];
-    for session in sessions {
-        session.thaw().await?;
-    }
-    let waiting = if config.expect_quiescent { wait_for_readers(config, sessions, &scans).await? } else { Vec::new() };
-    let mut parts = Vec::with_capacity(outboxes.len());
-    for (session, rows) in sessions.into_iter().zip(outboxes) {
-        parts.push(Outbox { rows, heads_now: session.heads().await? });
-    }
-    let mut parts = parts.into_iter();
-    let mut part = || parts.next().unwrap_or_default();
-    Ok(Evidence {
-        prefix: config.topic_prefix.clone(),
-        partitions,
-        tables,
-        cuts,
-        order: part(),
-        inventory: part(),
-        payment: part(),
-        topics: Topics::of(scans),
-        statement,
-        waiting,
-        expectations: Expectations { quiescent: config.expect_quiescent, nothing_stuck: config.stuck_is_violation },
-    })
+/// The outboxes with their heads as they are now that the topics are read.
+async fn outboxes_now(snapshots: &Snapshots, rows: [LaneRows; 3]) -> Result<[Outbox; 3], CheckError> {
+    let [order, inventory, payment] = snapshots.sessions();
+    let heads = tokio::try_join!(order.heads(), inventory.heads(), payment.heads())?;
+    let [of_order, of_inventory, of_payment] = rows;
+    Ok([
+        Outbox { rows: of_order, heads_now: heads.0 },
+        Outbox { rows: of_inventory, heads_now: heads.1 },
+        Outbox { rows: of_payment, heads_now: heads.2 },
+    ])
 }
 
 /// Blocks, so it goes to a blocking thread.
@@ -100,15 +96,31 @@ async fn ends(config: &CheckConfig) -> Result<Ends, CheckError> {
     found.map_err(|_| CheckError::Aborted { what: "the topics' ends".into() })?
 }
 
+/// Tells the blocking threads to end when the future that waits for them is dropped.
+#[derive(Debug, Default)]
+struct GivenUp(Arc<AtomicBool>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Read all topics, a few at a time.
 async fn scan_topics(config: &CheckConfig, cuts: &Cuts, ends: &Ends) -> Result<Vec<Scan>, CheckError> {
     let permits = Arc::new(Semaphore::new(CONCURRENT_TOPICS));
+    let given_up = GivenUp::default();
     let mut reading = JoinSet::new();
     for channel in Channel::all() {
         let topic = format!("{}{}", config.topic_prefix, channel.name());
         let mut scan = Scan::new(channel, &topic, plans(channel, &topic, cuts, ends), config.codec.clone());
-        let source =
-            Source { kafka: config.kafka.clone(), topic, partitions: ends.partitions, patience: config.patience };
+        let source = Source {
+            kafka: config.kafka.clone(),
+            topic,
+            partitions: ends.partitions,
+            patience: config.patience,
+            is_given_up: given_up.0.clone(),
+        };
         let permits = permits.clone();
         reading.spawn(async move {
             let aborted = || CheckError::Aborted { what: source.topic.clone() };

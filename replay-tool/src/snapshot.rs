@@ -96,8 +96,21 @@ impl Snapshots {
         Ok((Snapshots { order, inventory, payment }, cuts))
     }
 
-    /// Read the tables.
-    pub(crate) async fn read_tables(&self) -> Result<Tables, CheckError> {
+    /// Read everything, and end the snapshots: what is read afterwards is the present.
+    pub(crate) async fn read_all(&self) -> Result<(Tables, [LaneRows; 3]), CheckError> {
+        let read = tokio::try_join!(self.read_tables(), self.read_outboxes())?;
+        for session in self.sessions() {
+            session.thaw().await?;
+        }
+        Ok(read)
+    }
+
+    /// The connections, in the order of `ServiceName::ALL`.
+    pub(crate) fn sessions(&self) -> [&Session; 3] {
+        [&self.order, &self.inventory, &self.payment]
+    }
+
+    async fn read_tables(&self) -> Result<Tables, CheckError> {
         let (orders, contents, reservations, stock, receipts, payments, ledger, open_calls) = tokio::try_join!(
             self.order.read(),
             self.order.read(),
@@ -112,8 +125,7 @@ impl Snapshots {
         Ok(Tables { rows, open_calls })
     }
 
-    /// Read the messages of all outboxes.
-    pub(crate) async fn read_outboxes(&self) -> Result<[LaneRows; 3], CheckError> {
+    async fn read_outboxes(&self) -> Result<[LaneRows; 3], CheckError> {
         let (order, inventory, payment) =
             tokio::try_join!(self.order.outbox_rows(), self.inventory.outbox_rows(), self.payment.outbox_rows())?;
         Ok([order, inventory, payment])

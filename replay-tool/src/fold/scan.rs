@@ -2,7 +2,7 @@
 
 use outbox::Position;
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
-use schemas::{Codec, Message, ServiceName, TopicName};
+use schemas::{Codec, Message, ServiceName, TopicName, partitioner};
 
 use super::Told;
 use super::commands::{Command, TakenCommand};
@@ -169,6 +169,7 @@ impl Scan {
         match self.codec.decode(topic, record.payload.unwrap_or_default()) {
             Ok(message) if record.key == Some(message.key().as_bytes()) => {
                 if place == Place::Taken {
+                    self.check_partition(topic, record, message.key());
                     self.folding.apply(&message, told, &mut self.findings);
                 }
                 if is_next {
@@ -177,6 +178,20 @@ impl Scan {
             }
             Ok(message) => self.unreadable(topic, record, &format!("its key is not the id in it, {:?}", message.key())),
             Err(error) => self.unreadable(topic, record, &error.to_string()),
+        }
+    }
+
+    /// All messages of a key are in its partition, or their order is lost.
+    fn check_partition(&mut self, topic: TopicName, record: &Record<'_>, key: &str) {
+        let partitions = i32::try_from(self.partitions.len()).unwrap_or(i32::MAX);
+        let home = partitioner::partition_of(key.as_bytes(), partitions);
+        if home != record.partition {
+            let subject = format!("{topic}[{}]@{}", record.partition, record.offset);
+            self.findings.add(
+                Invariant::Delivery,
+                subject,
+                format!("a message of {key}, which belongs in partition {home}"),
+            );
         }
     }
 

@@ -79,6 +79,13 @@ impl Topics {
         self.partitions.iter().filter(of_topic).all(|partition| partition.read.lane.is_at_cut())
     }
 
+    /// Whether that holds for all topics that state is folded from.
+    pub(crate) fn are_events_whole(&self) -> bool {
+        [TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::StockEvents, TopicName::PaymentEvents]
+            .into_iter()
+            .all(|topic| self.is_whole(topic))
+    }
+
     /// The folded state as the tables would hold it.
     pub(crate) fn rows(&self, partitions: i32) -> Rows {
         let levels = self.levels();

@@ -17,7 +17,9 @@ pub(crate) fn check(evidence: &Evidence, findings: &mut Findings) {
     for order in evidence.tables.rows.orders.values() {
         if !matches!(order.stage.as_str(), "completed" | "cancelled" | "stuck") {
             let awaiting = order.awaiting.as_deref().map_or_else(String::new, |name| format!(", waiting for {name}"));
-            let detail = format!("not finished: {}{awaiting} since {}", order.stage, order.changed_at);
+            let (since, deadline) = (order.changed_at, order.confirm_by);
+            let detail =
+                format!("not finished: {}{awaiting} since {since}; to be confirmed by {deadline}", order.stage);
             findings.add(Invariant::Termination, order.order_id.as_str(), detail);
         }
     }

@@ -10,8 +10,12 @@ use uuid::Uuid;
 pub(crate) enum Envelope<'a> {
     /// An event with CloudEvents headers. The trace is left out: it is for people.
     Event {
+        /// `ce_source`.
+        source: &'a str,
         /// `ce_type`.
         ce_type: &'a str,
+        /// `ce_subject`.
+        subject: Option<&'a str>,
         /// `ce_time`; none where it cannot be read.
         time: Option<Timestamp>,
         /// `ce_causationid`.
@@ -93,8 +97,10 @@ pub(crate) fn headers_digest(headers: &[(&str, Option<&[u8]>)]) -> u128 {
 fn envelope_digest(envelope: &Envelope<'_>, headers: &[(&str, Option<&[u8]>)]) -> u128 {
     let mut hash = Sha256::new();
     match envelope {
-        Envelope::Event { ce_type, time, cause } => {
+        Envelope::Event { source, ce_type, subject, time, cause } => {
+            put(&mut hash, Some(source.as_bytes()));
             put(&mut hash, Some(ce_type.as_bytes()));
+            put(&mut hash, subject.map(str::as_bytes));
             let micros = time.map(|time| time.as_microsecond().to_be_bytes());
             put(&mut hash, micros.as_ref().map(<[u8; 8]>::as_slice));
             put(&mut hash, cause.as_ref().map(String::as_bytes));
@@ -133,7 +139,8 @@ mod tests {
     use super::*;
 
     fn print(id: u128, payload: &[u8], ce_type: &str, headers: &[(&str, Option<&[u8]>)]) -> Print {
-        let envelope = Envelope::Event { ce_type, time: Some(Timestamp::UNIX_EPOCH), cause: None };
+        let time = Some(Timestamp::UNIX_EPOCH);
+        let envelope = Envelope::Event { source: "/s", ce_type, subject: None, time, cause: None };
         Print::of(1, Some(Uuid::from_u128(id)), Some(b"k"), Some(payload), &envelope, headers)
     }
 

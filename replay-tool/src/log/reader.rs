@@ -1,5 +1,7 @@
 //! Reads one topic from its beginning until it has been read to the cut, and to the end that it had.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -23,6 +25,8 @@ pub(crate) struct Source {
     pub(crate) partitions: i32,
     /// How long nothing may come.
     pub(crate) patience: Duration,
+    /// Turns true when nobody waits for the result any more.
+    pub(crate) is_given_up: Arc<AtomicBool>,
 }
 
 /// Feed the scan until it is complete, or nothing more comes: then the scan knows what is missing. Blocks.
@@ -42,7 +46,7 @@ pub(crate) fn read(source: &Source, scan: &mut Scan) -> Result<(), CheckError> {
     consumer.assign(&list).map_err(CheckError::kafka(format!("assigning {topic}")))?;
     let mut heard = Instant::now();
     let mut last = None;
-    while !scan.is_complete() {
+    while !scan.is_complete() && !source.is_given_up.load(Ordering::Relaxed) {
         match consumer.poll(POLL) {
             Some(Ok(message)) => {
                 let was_needed = scan.take(&Record::of(&message));

@@ -67,7 +67,9 @@ impl<'r> Record<'r> {
             return Print::of(sequence, id, self.key, self.payload, &Envelope::Raw, &self.passed_on());
         }
         let envelope = Envelope::Event {
+            source: self.text("ce_source").unwrap_or_default(),
             ce_type: self.text("ce_type").unwrap_or_default(),
+            subject: self.text("ce_subject"),
             time: self.text("ce_time").and_then(|text| text.parse().ok()),
             cause: self.text("ce_causationid").map(str::to_owned),
         };

@@ -14,32 +14,33 @@ pub(crate) struct Findings {
 impl Findings {
     /// Note a violation.
     pub(crate) fn add(&mut self, invariant: Invariant, subject: impl Into<String>, detail: impl Into<String>) {
-        let found = self.found.entry(invariant).or_default();
-        *found += 1;
-        if usize::try_from(*found).is_ok_and(|found| found <= Report::LISTED_PER_INVARIANT) {
+        *self.found.entry(invariant).or_default() += 1;
+        let listed = self.listed.iter().filter(|one| one.invariant == invariant).count();
+        if listed < Report::LISTED_PER_INVARIANT {
             self.listed.push(Violation { invariant, subject: subject.into(), detail: detail.into() });
         }
     }
 
     /// Take over what others found.
     pub(crate) fn append(&mut self, other: Findings) {
-        let kept = other.listed.len();
+        other.unlisted().for_each(|(invariant, count)| *self.found.entry(invariant).or_default() += count);
         for violation in other.listed {
             self.add(violation.invariant, violation.subject, violation.detail);
         }
-        let unlisted = other.found.values().sum::<u64>().saturating_sub(u64::try_from(kept).unwrap_or(u64::MAX));
-        if unlisted > 0 {
-            // Which invariants they belong to: those whose list is full.
-            let full = u64::try_from(Report::LISTED_PER_INVARIANT).unwrap_or(u64::MAX);
-            for (invariant, found) in other.found.into_iter().filter(|(_, found)| *found > full) {
-                *self.found.entry(invariant).or_default() += found - full;
-            }
-        }
+    }
+
+    /// How many were found of each invariant beyond those listed.
+    fn unlisted(&self) -> impl Iterator<Item = (Invariant, u64)> {
+        let listed = |invariant: Invariant| self.listed.iter().filter(|one| one.invariant == invariant).count();
+        self.found.iter().map(move |(invariant, found)| {
+            (*invariant, found.saturating_sub(u64::try_from(listed(*invariant)).unwrap_or(u64::MAX)))
+        })
     }
 
     /// What holds neither here nor there once; what holds only on one side, with the side's name.
     pub(crate) fn of_both_sides((here, name): (Findings, &str), (there, other_name): (Findings, &str)) -> Findings {
         let mut both = Findings::default();
+        let unlisted: Vec<(Invariant, u64)> = here.unlisted().collect();
         let seen: HashSet<&Violation> = there.listed.iter().collect();
         let mine: HashSet<Violation> = here.listed.iter().cloned().collect();
         for violation in &here.listed {
@@ -50,6 +51,8 @@ impl Findings {
             let detail = format!("{} (only in the {other_name})", violation.detail);
             both.add(violation.invariant, violation.subject, detail);
         }
+        // What is not listed cannot be compared; the two sides rarely differ.
+        unlisted.into_iter().for_each(|(invariant, count)| *both.found.entry(invariant).or_default() += count);
         both
     }
 
@@ -83,6 +86,12 @@ mod tests {
 
     #[test]
     fn what_both_sides_show_is_told_once() {
+        let many = |count: usize| {
+            let mut findings = Findings::default();
+            (0..count).for_each(|n| findings.add(Invariant::Money, n.to_string(), "unpaid"));
+            findings
+        };
+        assert_eq!(Findings::of_both_sides((many(50), "tables"), (many(50), "topics")).into_list().1, 50);
         let side = |subjects: &[&str]| {
             let mut findings = Findings::default();
             subjects.iter().for_each(|subject| findings.add(Invariant::Money, *subject, "unpaid"));

@@ -83,14 +83,14 @@ pub(super) async fn read_rows(service: ServiceName, client: &Client) -> Result<L
     let mut prints = LaneRows::new();
     while let Some(row) = rows.next().await {
         let row = row.map_err(failed())?;
-        let (lane, print) = read_row(&row).map_err(failed())?;
+        let (lane, print) = read_row(service, &row).map_err(failed())?;
         let print = print.map_err(|reason| CheckError::Outbox { service, reason })?;
         prints.entry(lane).or_default().push(print);
     }
     Ok(prints)
 }
 
-fn read_row(row: &Row) -> Result<(LaneNumber, Result<Print, String>), tokio_postgres::Error> {
+fn read_row(service: ServiceName, row: &Row) -> Result<(LaneNumber, Result<Print, String>), tokio_postgres::Error> {
     let mut columns = Columns::of(row);
     let (lane, sequence): (LaneNumber, i64) = (columns.next()?, columns.next()?);
     let (id, ce_type): (Uuid, Option<&str>) = (columns.next()?, columns.next()?);
@@ -104,7 +104,9 @@ fn read_row(row: &Row) -> Result<(LaneNumber, Result<Print, String>), tokio_post
     let envelope = match ce_type {
         None => Envelope::Raw,
         Some(ce_type) => Envelope::Event {
+            source: service.source(),
             ce_type,
+            subject: key.and_then(|key| std::str::from_utf8(key).ok()),
             time: Some(time),
             cause: causation.map(|id| id.to_string()).or(causation_text.map(str::to_owned)),
         },

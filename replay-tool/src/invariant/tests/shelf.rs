@@ -26,6 +26,7 @@ pub(super) struct OutboxRow {
     pub(super) id: Uuid,
     /// None for a raw record.
     pub(super) ce_type: Option<String>,
+    pub(super) source: &'static str,
     pub(super) cause: Option<Uuid>,
     pub(super) record: OwnedRecord,
 }
@@ -67,12 +68,13 @@ impl Shelf {
             header("ce_source", service.source()),
             header("ce_type", message.type_name()),
             header("ce_time", TIME),
+            header("ce_subject", message.key()),
             header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         ];
         headers.extend(cause.map(|cause| header("ce_causationid", &cause.to_string())));
         let key = Some(message.key().as_bytes().to_vec());
         let record = OwnedRecord { key, payload: Some(self.codec.encode(message).unwrap()), headers };
-        let row = OutboxRow { id, ce_type: Some(message.type_name().into()), cause, record };
+        let row = OutboxRow { id, ce_type: Some(message.type_name().into()), source: service.source(), cause, record };
         self.commit(service, Channel::Messages(message.topic()), partition_of(message.key()), row);
     }
 
@@ -104,7 +106,9 @@ impl OutboxRow {
         let envelope = match &self.ce_type {
             None => Envelope::Raw,
             Some(ce_type) => Envelope::Event {
+                source: self.source,
                 ce_type,
+                subject: record.key.and_then(|key| std::str::from_utf8(key).ok()),
                 time: Some(TIME.parse().unwrap()),
                 cause: self.cause.map(|cause| cause.to_string()),
             },

@@ -219,7 +219,7 @@ impl World {
             header("kafka_dlt-exception-fqcn", "undecodable"),
         ]);
         let id = message_id::of_input(reader, topic.as_str(), partition, offset, 0);
-        let row = OutboxRow { id, ce_type: None, cause: None, record };
+        let row = OutboxRow { id, ce_type: None, source: reader.source(), cause: None, record };
         self.shelf.commit(reader, Channel::DeadLetters(topic), partition, row);
     }
 
