@@ -42,7 +42,7 @@ pub(crate) async fn accept(
     let moved = client
         .query_opt(
             "with old as (select epoch, sequence from inbox_positions \
-                          where topic = $1 and partition = $2 and source = $3 for update) \
+                          where topic = $1 and partition = $2 and source = $3) \
              insert into inbox_positions as p (topic, partition, source, epoch, sequence) \
              values ($1, $2, $3, $4, $5) \
              on conflict (topic, partition, source) do update \

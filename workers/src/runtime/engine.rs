@@ -264,15 +264,21 @@ impl<S: Service> Engine<S> {
     }
 
     fn committed(&mut self, done: Done<S::FollowUp>, items: usize) {
+        let mut released = false;
         for (id, next_offset, cursor) in done.feeds {
             if let Some(feed) = self.feeds.get_mut(&id) {
+                let was_held = feed.hold.is_some();
                 feed.committed(next_offset, cursor);
+                released |= was_held && feed.hold.is_none();
                 let topic = self.processor.topics.full(id.topic);
                 // Only for people's lag tools: the row decides where to resume.
                 if let Err(error) = self.consumer.store_offset(&topic, id.partition, next_offset - 1) {
                     tracing::debug!(%error, feed = %id, "the group's offset was not stored");
                 }
             }
+        }
+        if released {
+            self.report_holds();
         }
         for ((kind, outcome), count) in done.counts {
             metrics::messages(S::NAME.as_str(), kind, outcome, count);

@@ -79,6 +79,14 @@ pub(crate) fn judge_record<S: Service>(
             Some(Ok(position)) if position.source == writer.source() => {
                 own::<S>(codec, id, feed, message, &envelope, &position)
             }
+            // A log that is read again: what lies before the resume offset was set aside then.
+            Some(Ok(_) | Err(_)) | None if offset < feed.next_offset => Verdict::Take(Item {
+                feed: id,
+                progress: Some(Progress { offset, cursor: None }),
+                work: Work::Skip(Skip::Duplicate),
+                raw: None,
+                cause: Cause::default(),
+            }),
             Some(Ok(_) | Err(_)) | None => {
                 let detail = format!("no {HEADER} header of {}, the only writer of this topic", writer.source());
                 dead::<S>(id, message, &envelope, DeadCause::Unpositioned, detail)
