@@ -67,6 +67,8 @@ async fn a_missing_message_holds_its_partition_until_it_is_given_up() -> Outcome
     let accept = ["accept-gap", "--topic", events, "--partition", &held, "--epoch", "1", "--sequence", &next];
     let accepted = pipeline.run(ServiceName::Order, &accept).await?;
     assert_eq!(accepted.code, Some(0), "{}", accepted.output);
+    let from = format!("moved from 1:{}; the record 1:{next} may come next", missing - 1);
+    assert!(accepted.output.contains(&from), "{}", accepted.output);
     pipeline.await_terminal(after).await?;
     pipeline.await_quiet().await?;
     pipeline.await_all_ready().await?;

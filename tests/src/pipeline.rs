@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -33,7 +34,7 @@ pub struct Pipeline {
     broker: Broker,
     publisher: Arc<Publisher>,
     connection: Connection,
-    is_clean: bool,
+    is_clean: AtomicBool,
 }
 
 impl Pipeline {
@@ -64,7 +65,7 @@ impl Pipeline {
             program: Program { path: PathBuf::from(program), folder },
             servers: servers.clone(),
             daemons: BTreeMap::new(),
-            is_clean: false,
+            is_clean: AtomicBool::new(false),
             settings,
             prefix,
             database_url,
@@ -179,6 +180,7 @@ impl Pipeline {
 
     /// Takes an instance out of the pipeline: it may end.
     pub fn take(&mut self, service: ServiceName, instance: usize) -> Outcome<Daemon> {
+        self.is_clean.store(false, Ordering::Relaxed);
         let taken = self.daemons.remove(&(service, instance));
         taken.ok_or_else(|| trouble(format!("{service}-{instance} is not running")))
     }
@@ -187,6 +189,7 @@ impl Pipeline {
 
     /// Publishes messages as a client does, and waits until the broker has them.
     pub async fn publish<M: Into<Message> + Clone>(&self, messages: &[M]) -> Outcome {
+        self.is_clean.store(false, Ordering::Relaxed);
         for message in messages {
             self.publisher.send(&message.clone().into()).await?;
         }
@@ -407,20 +410,20 @@ impl Pipeline {
     }
 
     /// Waits until nothing is under way; then no partition may be held, and the checker must find nothing.
-    pub async fn check_clean(&mut self) -> Outcome {
+    pub async fn check_clean(&self) -> Outcome {
         self.await_quiet().await?;
         self.await_all_ready().await?;
         let report = self.verdict().await?;
         if !report.is_clean() {
             return Err(trouble(format!("the checker found:\n{report:#?}")));
         }
-        self.is_clean = true;
+        self.is_clean.store(true, Ordering::Relaxed);
         Ok(())
     }
 
     /// As [`Pipeline::check_clean`], for a test whose pipeline is not meant to end clean: it has asserted what it wanted.
-    pub fn accept(&mut self) {
-        self.is_clean = true;
+    pub fn accept(&self) {
+        self.is_clean.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn client_config(&self) -> ClientConfig {
@@ -436,7 +439,7 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        if self.is_clean && !std::thread::panicking() {
+        if self.is_clean.load(Ordering::Relaxed) && !std::thread::panicking() {
             self.daemons.clear();
             // What cannot be removed is removed with the development folder.
             let _ = std::fs::remove_dir_all(&self.program.folder);
