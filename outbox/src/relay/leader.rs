@@ -3,6 +3,7 @@
 //! Two sources feed one stream per lane: messages of this process from memory, everything else from the table. Only the
 //! next expected sequence is ever sent, whichever source brings it, so they cannot get in each other's way.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,11 +13,13 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::error::OutboxError;
 use crate::hint::Hint;
 use crate::planted::PlantedBug;
-use crate::relay::cursor::{Batch, Cursor, Pending, Wanted};
+use crate::relay::board::{Board, Held, HeldLanes};
+use crate::relay::cursor::{Batch, Cursor, Pending};
 use crate::relay::listener::Listener;
+use crate::relay::pace::Pace;
 use crate::relay::publisher::{Acked, Publisher, concerns_one_lane};
 use crate::relay::session::Session;
-use crate::relay::status::{HeldLane, RelayStatus};
+use crate::relay::status::RelayStatus;
 use crate::relay::stop::Stop;
 use crate::relay::takeover::Ready;
 use crate::relay::wire::{Record, Wire};
@@ -28,28 +31,6 @@ const FENCE_EVERY: u32 = 256;
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How long a stopping leader waits for acknowledgements.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a lane is held whose messages the broker refuses.
-const HOLD: Duration = Duration::from_secs(10);
-
-/// A lane and the next sequence to send on it.
-struct Lane {
-    ready: Ready,
-    next: i64,
-    /// The table may hold something from `next` on.
-    dirty: bool,
-    held: Option<Held>,
-}
-
-/// Why and until when a lane is not published.
-#[derive(Debug, Clone)]
-pub(crate) struct Held {
-    until: Instant,
-    reason: String,
-}
-
-/// Lanes held by slot, kept from one term to the next.
-pub(crate) type HeldLanes = std::collections::HashMap<usize, Held>;
-
 /// What a background task of the term brings.
 enum Done {
     Read(Batch),
@@ -63,9 +44,7 @@ pub(crate) struct Term<'t> {
     config: &'t RelayConfig,
     session: Arc<Session>,
     status: &'t RelayStatus,
-    lanes: Vec<Lane>,
-    /// Slot of each lane number.
-    slots: std::collections::HashMap<crate::lanes::Lane, usize>,
+    board: Board,
     cursor: Arc<Cursor>,
     publisher: Publisher,
     wire: Wire,
@@ -76,6 +55,8 @@ pub(crate) struct Term<'t> {
     counting: bool,
     reported: u64,
     since_fence: u32,
+    pace: Pace,
+    sent: u64,
 }
 
 impl<'t> Term<'t> {
@@ -85,22 +66,13 @@ impl<'t> Term<'t> {
         session: Arc<Session>,
         status: &'t RelayStatus,
         ready: Vec<Ready>,
-        held: &mut HeldLanes,
+        held: &HeldLanes,
     ) -> Result<Self, RelayError> {
         let done: Vec<Acked> = ready.iter().map(|lane| lane.done).collect();
         let publisher = Publisher::new(config, outbox.config().max_message_bytes, done.clone())
             .map_err(RelayError::kafka("creating the producer"))?;
-        let slots = ready.iter().enumerate().map(|(slot, lane)| (lane.lane, slot)).collect();
-        held.retain(|_, held| held.until > Instant::now());
-        let lanes = ready.into_iter().enumerate().map(|(slot, ready)| Lane {
-            next: ready.epochs.after(ready.done.sequence),
-            ready,
-            dirty: true,
-            held: held.get(&slot).cloned(),
-        });
         Ok(Self {
-            lanes: lanes.collect(),
-            slots,
+            board: Board::new(ready, held),
             cursor: Arc::new(Cursor::new(&outbox.config().schema, config.batch_bytes)?),
             publisher,
             wire: Wire::new(&outbox.config().source, &outbox.config().content_type),
@@ -111,6 +83,8 @@ impl<'t> Term<'t> {
             counting: false,
             reported: 0,
             since_fence: FENCE_EVERY,
+            pace: Pace::new(config.longest_pace, Instant::now()),
+            sent: 0,
             outbox,
             config,
             session,
@@ -130,12 +104,10 @@ impl<'t> Term<'t> {
         if let Some(failure) = self.publisher.failure() {
             if concerns_one_lane(&failure.error) {
                 let reason = format!("the broker refuses a message: {}", failure.error);
-                held.insert(failure.slot, Held { until: Instant::now() + HOLD, reason });
+                held.insert(failure.slot, Held::now(reason));
             }
-            let (topic, partition) = self
-                .lanes
-                .get(failure.slot)
-                .map_or_else(Default::default, |lane| (lane.ready.place.topic.to_string(), lane.ready.place.partition));
+            let place = self.board.get(failure.slot).map(|lane| &lane.ready.place);
+            let (topic, partition) = place.map_or_else(Default::default, |at| (at.topic.to_string(), at.partition));
             return Err(RelayError::Delivery { topic, partition, source: failure.error });
         }
         result?;
@@ -154,15 +126,24 @@ impl<'t> Term<'t> {
         let mut counts = ticks(COUNT_EVERY);
         let hints = Arc::clone(&self.outbox.shared.hints);
         self.show_held();
+        // While this is set, what is committed gathers.
+        let mut gathering: Option<tokio::time::Instant> = None;
         while !stop.is_asked() && self.publisher.failure().is_none() {
             self.read_dirty();
             tokio::select! {
                 () = stop.asked() => {}
-                () = hints.handed() => self.take_hints().await?,
-                () = listener.heard() => self.mark_heard(listener),
+                () = hints.handed(), if gathering.is_none() => {
+                    self.take_hints().await?;
+                    gathering = self.gather();
+                }
+                () = listener.heard(), if gathering.is_none() => {
+                    self.mark_heard(listener);
+                    gathering = self.gather();
+                }
+                () = until(gathering), if gathering.is_some() => gathering = None,
                 () = self.publisher.failed() => {}
                 Some(done) = self.tasks.join_next() => self.take_done(done.map_err(|_| RelayError::Panicked)??).await?,
-                _ = polls.tick() => self.lanes.iter_mut().for_each(|lane| lane.dirty = true),
+                _ = polls.tick() => self.board.mark_all(),
                 _ = saves.tick() => self.save(),
                 _ = counts.tick() => self.count(),
             }
@@ -170,24 +151,18 @@ impl<'t> Term<'t> {
         Ok(())
     }
 
+    /// Until when what is committed next shall gather, by the rate of late.
+    fn gather(&mut self) -> Option<tokio::time::Instant> {
+        let wait = self.pace.sent(std::mem::take(&mut self.sent), Instant::now());
+        (!wait.is_zero()).then(|| tokio::time::Instant::now() + wait)
+    }
+
     /// Starts reading lanes that may have something, unless that is going on.
     fn read_dirty(&mut self) {
         if self.reading {
             return;
         }
-        let mut wanted = Wanted::default();
-        for (slot, lane) in self.lanes.iter_mut().enumerate() {
-            let held = lane.held.as_ref().is_some_and(|held| held.until > Instant::now());
-            if lane.dirty && !held {
-                lane.dirty = false;
-                wanted.slots.push(i32::try_from(slot).unwrap_or(i32::MAX));
-                wanted.lanes.push(lane.ready.lane);
-                wanted.after.push(lane.next - 1);
-            }
-        }
-        let lanes = i64::try_from(wanted.slots.len()).unwrap_or(i64::MAX);
-        if lanes > 0 {
-            wanted.rows_per_lane = (i64::from(self.config.batch_rows) / lanes).max(32);
+        if let Some(wanted) = self.board.choose(self.config.batch_rows) {
             let read = Arc::clone(&self.cursor).read(Arc::clone(&self.session), wanted);
             self.tasks.spawn(async move { read.await.map(Done::Read) });
             self.reading = true;
@@ -205,8 +180,8 @@ impl<'t> Term<'t> {
             Done::Counted(pending) => {
                 self.status.set_pending(pending.messages, pending.oldest);
                 self.counting = false;
-                let epochs: usize = self.lanes.iter().map(|lane| lane.ready.epochs.count()).sum();
-                let known = (i64::try_from(self.lanes.len()), i64::try_from(epochs));
+                let (lanes, epochs) = self.board.shape();
+                let known = (i64::try_from(lanes), i64::try_from(epochs));
                 if known == (Ok(pending.shape.0), Ok(pending.shape.1)) { Ok(()) } else { Err(RelayError::ShapeChanged) }
             }
         }
@@ -215,34 +190,18 @@ impl<'t> Term<'t> {
     /// Publishes rows of the table. Reading goes on meanwhile with what comes after them.
     async fn publish_rows(&mut self, batch: Batch) -> Result<(), RelayError> {
         self.reading = false;
-        let mut rows_of: Vec<(i64, i64)> = vec![(0, 0); self.lanes.len()];
+        let mut rows: HashMap<usize, (i64, i64)> = HashMap::with_capacity(batch.wanted.slots.len());
         for row in &batch.rows {
-            let slot = slot_of(row)?;
-            if let Some((count, last)) = rows_of.get_mut(slot) {
-                *count += 1;
-                *last = row.try_get(1).map_err(OutboxError::database("reading an outbox row"))?;
-            }
+            let of_lane = rows.entry(slot_of(row)?).or_default();
+            of_lane.0 += 1;
+            of_lane.1 = row.try_get(1).map_err(OutboxError::database("reading an outbox row"))?;
         }
-        let next: Vec<i64> = self.lanes.iter().map(|lane| lane.next).collect();
-        for slot in &batch.wanted.slots {
-            let slot = usize::try_from(*slot).unwrap_or(usize::MAX);
-            let Some((count, last)) = rows_of.get(slot).copied() else { continue };
-            if let Some(lane) = self.lanes.get_mut(slot)
-                && (!batch.complete || count >= batch.wanted.rows_per_lane)
-            {
-                lane.dirty = true;
-                // Only for the next read; put back below, because these rows are not sent yet.
-                lane.next = lane.next.max(last + 1);
-            }
-        }
+        self.board.took(&batch.wanted, &rows, batch.complete);
         self.read_dirty();
-        for (lane, next) in self.lanes.iter_mut().zip(next) {
-            lane.next = next;
-        }
         for row in &batch.rows {
             let slot = slot_of(row)?;
             let record = Record::from_row(row)?;
-            if !self.send(slot, &record, true).await? && self.lanes[slot].held.is_none() {
+            if !self.send(slot, &record, true).await? && !self.board.is_held(slot) {
                 self.hold_for_gap(slot, record.sequence);
             }
         }
@@ -253,15 +212,15 @@ impl<'t> Term<'t> {
     async fn take_hints(&mut self) -> Result<(), RelayError> {
         let handed = self.outbox.shared.hints.take();
         for lane in handed.lanes {
-            self.mark(lane);
+            self.board.mark(lane);
         }
         let mut hints = handed.hints;
         // Commits of one lane may be handed over in another order than that of their sequences.
         hints.sort_unstable_by_key(|hint| (hint.lane, hint.sequence));
         for Hint { lane, sequence, message } in hints {
-            let Some(slot) = self.slots.get(&lane).copied() else { continue };
+            let Some(slot) = self.board.slot_of(lane) else { continue };
             if !self.send(slot, &Record::from_message(sequence, &message), false).await? {
-                self.lanes[slot].dirty = true;
+                self.board.mark_slot(slot);
             }
         }
         Ok(())
@@ -271,24 +230,25 @@ impl<'t> Term<'t> {
     /// before it, or the lane is held.
     async fn send(&mut self, slot: usize, record: &Record<'_>, from_table: bool) -> Result<bool, RelayError> {
         let planted = self.outbox.config().planted;
-        let Some(lane) = self.lanes.get(slot) else { return Ok(true) };
+        let Some(lane) = self.board.get(slot) else { return Ok(true) };
         if record.sequence < lane.next || lane.ready.epochs.is_void(record.sequence) {
             return Ok(true);
         }
         let skips = planted.is(PlantedBug::CursorWithoutLock) && from_table
             || planted.is(PlantedBug::HintSkipsGap) && !from_table;
-        if lane.held.is_some() || (record.sequence > lane.next && !skips) {
+        if self.board.is_held(slot) || (record.sequence > lane.next && !skips) {
             return Ok(false);
         }
         self.wait_for_room().await?;
-        let lane = &mut self.lanes[slot];
+        let Some(lane) = self.board.get(slot) else { return Ok(true) };
         let (epoch, first) = lane.ready.epochs.of(record.sequence);
         let headers = self.wire.headers(record, epoch, first)?;
         let place = &lane.ready.place;
         self.publisher
             .send(slot, &place.topic, place.partition, record, headers)
             .map_err(RelayError::kafka("handing a message to the producer"))?;
-        lane.next = lane.ready.epochs.after(record.sequence);
+        self.board.sent(slot, record.sequence);
+        self.sent += 1;
         Ok(true)
     }
 
@@ -315,80 +275,50 @@ impl<'t> Term<'t> {
         Ok(())
     }
 
-    fn mark(&mut self, lane: crate::lanes::Lane) {
-        if let Some(slot) = self.slots.get(&lane) {
-            self.lanes[*slot].dirty = true;
-        }
-    }
-
     fn mark_heard(&mut self, listener: &Listener) {
         let heard = listener.take();
         if heard.everything {
-            self.lanes.iter_mut().for_each(|lane| lane.dirty = true);
+            self.board.mark_all();
         }
         for lane in heard.lanes {
-            self.mark(lane);
+            self.board.mark(lane);
         }
     }
 
     /// The table itself has a gap: rows were deleted, or written past this crate. Sending on would hide it.
     fn hold_for_gap(&mut self, slot: usize, found: i64) {
-        let lane = &mut self.lanes[slot];
+        let Some(lane) = self.board.get(slot) else { return };
         let reason = format!("the table lacks sequence {}; it goes on with {found}", lane.next);
         tracing::error!(topic = %lane.ready.place.topic, partition = lane.ready.place.partition, reason, "lane held");
-        lane.held = Some(Held { until: Instant::now() + HOLD, reason });
+        self.board.hold(slot, reason);
         self.show_held();
     }
 
     fn show_held(&self) {
-        let held = self.lanes.iter().filter_map(|lane| {
-            let reason = lane.held.as_ref()?.reason.clone();
-            let place = &lane.ready.place;
-            Some(HeldLane { topic: place.topic.to_string(), partition: place.partition, reason })
-        });
-        self.status.set_held(held.collect());
+        self.status.set_held(self.board.held());
     }
 
     /// Lets lanes go whose time is over, and starts saving positions if they have moved.
     fn save(&mut self) {
-        let now = Instant::now();
-        let mut released = false;
-        for lane in &mut self.lanes {
-            if lane.held.as_ref().is_some_and(|held| held.until <= now) {
-                lane.held = None;
-                lane.dirty = true;
-                released = true;
-            }
-        }
-        if released {
+        if self.board.release() {
             self.show_held();
         }
         self.report();
         if !self.saving {
             let acked = self.publisher.acked();
-            if let Some(save) = self.saving_of(&acked) {
+            let moved = self.board.moved(&acked, &self.saved);
+            if !moved.is_empty() {
                 let session = Arc::clone(&self.session);
-                let save = Arc::clone(&self.cursor).save(session, save);
+                let save = Arc::clone(&self.cursor).save(session, moved);
                 self.tasks.spawn(async move { save.await.map(|()| Done::Saved(acked)) });
                 self.saving = true;
             }
         }
     }
 
-    /// Lanes whose position has moved since it was saved.
-    fn saving_of(&self, acked: &[Acked]) -> Option<Vec<(crate::lanes::Lane, i64, Acked)>> {
-        let moved = self.lanes.iter().zip(acked).zip(&self.saved).filter(|((_, acked), saved)| acked != saved);
-        let moved: Vec<_> =
-            moved.map(|((lane, acked), _)| (lane.ready.lane, lane.ready.epochs.of(acked.sequence).0, *acked)).collect();
-        (!moved.is_empty()).then_some(moved)
-    }
-
     fn count(&mut self) {
         if !self.counting {
-            let lanes = self.lanes.iter().map(|lane| lane.ready.lane).collect();
-            let acked = self.publisher.acked();
-            let next =
-                self.lanes.iter().zip(acked).map(|(lane, acked)| lane.ready.epochs.after(acked.sequence)).collect();
+            let (lanes, next) = self.board.pending(&self.publisher.acked());
             let count = Arc::clone(&self.cursor).pending(Arc::clone(&self.session), lanes, next);
             self.tasks.spawn(async move { count.await.map(Done::Counted) });
             self.counting = true;
@@ -419,8 +349,9 @@ impl<'t> Term<'t> {
         self.tasks.shutdown().await;
         self.report();
         let acked = self.publisher.acked();
-        if let Some(save) = self.saving_of(&acked) {
-            Arc::clone(&self.cursor).save(Arc::clone(&self.session), save).await?;
+        let moved = self.board.moved(&acked, &self.saved);
+        if !moved.is_empty() {
+            Arc::clone(&self.cursor).save(Arc::clone(&self.session), moved).await?;
         }
         Ok(())
     }
@@ -429,6 +360,13 @@ impl<'t> Term<'t> {
 fn slot_of(row: &tokio_postgres::Row) -> Result<usize, OutboxError> {
     let slot: i32 = row.try_get(0).map_err(OutboxError::database("reading an outbox row"))?;
     usize::try_from(slot).map_err(|_| OutboxError::CorruptRow { what: "slot" })
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
 }
 
 fn ticks(period: Duration) -> tokio::time::Interval {

@@ -4,10 +4,12 @@
 //! connects, takes the lead, reads where the topics stand, and publishes until something breaks; then it begins anew.
 //! This file has the configuration and that outermost loop.
 
+mod board;
 pub(crate) mod cursor;
 mod epochs;
 mod leader;
 mod listener;
+mod pace;
 mod publisher;
 mod restore;
 mod resume;
@@ -30,7 +32,8 @@ pub use status::{HeldLane, RelayReport, RelayStatus, Role};
 
 use crate::database::Database;
 use crate::error::OutboxError;
-use crate::relay::leader::{HeldLanes, Term};
+use crate::relay::board::HeldLanes;
+use crate::relay::leader::Term;
 use crate::relay::listener::Listener;
 use crate::relay::session::Session;
 use crate::relay::stop::Stop;
@@ -51,8 +54,11 @@ pub struct RelayConfig {
     /// Any librdkafka properties: brokers, TLS, SASL, tuning. What the protocol needs (idempotence, all replicas, no
     /// message time-out, gapless) is set on top.
     pub kafka: ClientConfig,
-    /// How long the producer waits for more before it sends. Default 0.
+    /// How long the producer waits for more before it sends, whatever the load. Default 0; see `longest_pace`.
     pub linger: Duration,
+    /// Under load messages gather for up to so long before they are handed to the producer; with few there is no wait.
+    /// Default 5 ms; 0 turns it off.
+    pub longest_pace: Duration,
     /// Most messages in flight: what a relay that is paused may still send after another took over. Default 10,000.
     pub max_in_flight_messages: u32,
     /// Most bytes of keys and payloads in flight. Default 8 MiB.
@@ -81,6 +87,7 @@ impl RelayConfig {
             database,
             kafka,
             linger: Duration::ZERO,
+            longest_pace: Duration::from_millis(5),
             max_in_flight_messages: 10_000,
             max_in_flight_bytes: 8 * 1024 * 1024,
             batch_rows: 2_000,
