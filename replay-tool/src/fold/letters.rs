@@ -7,9 +7,6 @@ use uuid::Uuid;
 
 use crate::log::{Record, body, headers_digest};
 
-/// Payloads from this size on may be too large for the dead-letter topic; their digest is kept.
-const LARGE_BYTES: usize = 512 * 1024;
-
 /// A record that had to go to the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
@@ -21,8 +18,8 @@ pub(crate) struct Broken {
     body: u128,
     /// None where the client cannot read them.
     headers: Option<u128>,
-    /// SHA-256 of a large payload, in hexadecimal.
-    large: Option<String>,
+    /// SHA-256 of the payload in hexadecimal: all that its letter says of it where the record was too large.
+    payload_digest: String,
 }
 
 /// A dead letter.
@@ -44,7 +41,6 @@ pub(crate) struct Letter {
 
 impl Broken {
     pub(crate) fn of(topic: TopicName, record: &Record<'_>, reason: impl Into<String>) -> Self {
-        let payload = record.payload.unwrap_or_default();
         Broken {
             topic,
             partition: record.partition,
@@ -52,15 +48,14 @@ impl Broken {
             reason: reason.into(),
             body: body(record.key, record.payload),
             headers: record.headers.as_deref().map(headers_digest),
-            large: (payload.len() >= LARGE_BYTES).then(|| sha256_hex(payload)),
+            payload_digest: sha256_hex(record.payload.unwrap_or_default()),
         }
     }
 
     /// What is not as it was in the letter; none where all is.
     pub(crate) fn difference(&self, letter: &Letter) -> Option<&'static str> {
-        if letter.left_out.is_some() {
-            let is_its_digest = letter.left_out == self.large;
-            return (!is_its_digest).then_some("digest of the payload that was left out");
+        if let Some(digest) = &letter.left_out {
+            return (*digest != self.payload_digest).then_some("digest of the payload that was left out");
         }
         if self.body != letter.body {
             return Some("key or payload");

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 
-use futures_util::{StreamExt, pin_mut};
 use jiff::Timestamp;
 use schemas::ServiceName;
 use tokio_postgres::{Client, Row};
@@ -45,7 +44,8 @@ const LANES: &str = "select t.name, l.partition, l.lane, l.pruned, \
 
 const EPOCHS: &str = "select lane, epoch, first, last_equal from outbox_epochs";
 
-const MESSAGES: &str = "select lane, sequence, id, type, key, payload, time, causation, causation_text, headers \
+/// Read through a cursor: the driver would take in the whole outbox at once.
+const MESSAGES: &str = "declare outbox_rows no scroll cursor for select lane, sequence, id, type, key, payload, time, causation, causation_text, headers \
     from outbox_messages order by lane, sequence";
 
 /// The heads of all lanes.
@@ -75,19 +75,25 @@ fn read_lanes(lanes: &[Row], epochs: &[Row]) -> Result<OutboxCut, tokio_postgres
     Ok(cut)
 }
 
+const NEXT_MESSAGES: &str = "fetch forward 4000 from outbox_rows";
+
 /// A print of every message.
 pub(super) async fn read_rows(service: ServiceName, client: &Client) -> Result<LaneRows, CheckError> {
     let failed = || CheckError::database(service, "reading the outbox' messages");
-    let rows = client.query_raw(MESSAGES, std::iter::empty::<&str>()).await.map_err(failed())?;
-    pin_mut!(rows);
+    client.batch_execute(MESSAGES).await.map_err(failed())?;
+    let next = client.prepare(NEXT_MESSAGES).await.map_err(failed())?;
     let mut prints = LaneRows::new();
-    while let Some(row) = rows.next().await {
-        let row = row.map_err(failed())?;
-        let (lane, print) = read_row(service, &row).map_err(failed())?;
-        let print = print.map_err(|reason| CheckError::Outbox { service, reason })?;
-        prints.entry(lane).or_default().push(print);
+    loop {
+        let rows = client.query(&next, &[]).await.map_err(failed())?;
+        if rows.is_empty() {
+            return Ok(prints);
+        }
+        for row in &rows {
+            let (lane, print) = read_row(service, row).map_err(failed())?;
+            let print = print.map_err(|reason| CheckError::Outbox { service, reason })?;
+            prints.entry(lane).or_default().push(print);
+        }
     }
-    Ok(prints)
 }
 
 fn read_row(service: ServiceName, row: &Row) -> Result<(LaneNumber, Result<Print, String>), tokio_postgres::Error> {

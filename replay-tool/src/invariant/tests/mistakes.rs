@@ -88,6 +88,25 @@ fn a_dead_letter_with_other_bytes_is_found() {
 }
 
 #[test]
+fn a_payload_that_was_left_out_is_known_by_its_digest() {
+    // SHA-256 of "garbage", and of something else.
+    let digests = [
+        ("795b6904e54f82411df4b0e27a373a55eea3f9d66dac5a9bce1dd92f7b401da5", true),
+        ("795b6904e54f82411df4b0e27a373a55eea3f9d66dac5a9bce1dd92f7b401da6", false),
+    ];
+    for (digest, is_right) in digests {
+        let mut world = soiled_world();
+        let letter = letters(&mut world, TopicName::StockCommands, 0).last_mut().unwrap();
+        letter.payload = None;
+        let cause = letter.headers.iter().position(|(name, _)| name == "kafka_dlt-exception-fqcn").unwrap();
+        letter.headers.insert(cause, header("kafka_dlt-original-sha256", digest));
+        let found = found(world.gather());
+        let differs = found.iter().any(|violation| violation.detail.contains("digest of the payload"));
+        assert_eq!(differs, !is_right, "{found:?}");
+    }
+}
+
+#[test]
 fn a_dead_letter_of_what_was_never_sent_is_found() {
     let mut world = soiled_world();
     world.shelf.topics.get_mut(&(Channel::Messages(TopicName::StockCommands), 0)).unwrap().pop();
