@@ -18,9 +18,11 @@ mod stage;
 mod stock_plan;
 mod summary;
 mod tally;
+mod track;
 mod verdict;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -204,10 +206,10 @@ fn say(options: &RunOptions, summary: &Summary, kept: Option<&Scene>) {
     }
     if options.json {
         eprintln!("{page}");
-        println!("{}", summary.json());
-    } else {
-        println!("{page}");
+        page = summary.json().to_string();
     }
+    // Whoever read it may have gone; the exit code still says how it went.
+    let _ = writeln!(std::io::stdout().lock(), "{page}");
 }
 
 async fn either(interrupt: &mut Signal, terminate: &mut Signal) {

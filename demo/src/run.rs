@@ -32,7 +32,7 @@ const TICK: Duration = Duration::from_millis(50);
 /// Between two measurements of the lag.
 const LAG_EVERY: Duration = Duration::from_secs(1);
 /// Bad lines that are named one by one; the others are counted.
-const REFUSALS_NAMED: u64 = 100;
+const REFUSALS_NAMED: usize = 100;
 
 /// What a run brought.
 pub(crate) struct Outcome {
@@ -157,7 +157,8 @@ async fn publish(
     let (whole, limit) = (input.lines, options.limit.unwrap_or(u64::MAX));
     let entries = Entries::orders(input.path)?;
     let tally = Arc::clone(&watch.tally);
-    let (refusals, mut heard) = tokio::sync::mpsc::unbounded_channel::<LineError>();
+    let refusals: Arc<Mutex<Vec<LineError>>> = Arc::default();
+    let noted = Arc::clone(&refusals);
     let mut sent = 0_u64;
     let observe = move |observation: Observation<'_>| {
         match observation {
@@ -166,24 +167,27 @@ async fn publish(
                 sent += 1;
             }
             Observation::Published { .. } => {}
-            // Nobody listens any more only when the run has ended.
-            Observation::Refused(error) => drop(refusals.send(error.clone())),
+            Observation::Refused(error) => {
+                let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+                if noted.len() < REFUSALS_NAMED {
+                    noted.push(error.clone());
+                }
+            }
         }
         if sent >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let pace = Pace { per_second: options.rate, strict: false };
     let mut publishing = Box::pin(publish_entries(publisher, entries, pace, observe));
-    let (begin, mut named) = (Instant::now(), 0);
+    let (begin, mut named) = (Instant::now(), 0_usize);
     loop {
         let done = tokio::select! {
             done = &mut publishing => Some(done),
             () = tokio::time::sleep(TICK) => None,
         };
-        while let Ok(error) = heard.try_recv() {
+        let waiting = std::mem::take(&mut *refusals.lock().unwrap_or_else(PoisonError::into_inner));
+        for error in waiting.iter().take(REFUSALS_NAMED - named) {
+            narrator.tell(&format!("{name}{error}"));
             named += 1;
-            if named <= REFUSALS_NAMED {
-                narrator.tell(&format!("{name}{error}"));
-            }
         }
         show(scene, watch, whole, begin, narrator)?;
         if let Some(done) = done {

@@ -6,61 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
-use schemas::{CancelReason, OrderCommandName, OrderEvent, OrderId, RejectionCode};
+use schemas::{CancelReason, OrderCommandName, OrderEvent, OrderId};
 
-/// Where an id stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Standing {
-    /// Heard of, but not published by us.
-    Foreign,
-    /// Published; not finished.
-    InFlight,
-    /// Terminal: delivered and paid.
-    Completed,
-    /// Terminal: undone.
-    Cancelled,
-    /// Refused; there is no order.
-    Rejected,
-    /// Terminal for the machine only.
-    Stuck,
-}
-
-/// How far an order has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    None,
-    Placed,
-    Completed,
-    Cancelled,
-    Stuck,
-}
-
-#[derive(Debug)]
-struct Track {
-    published: u32,
-    rejections: u32,
-    /// The first reason of the last rejection.
-    rejection: Option<RejectionCode>,
-    first_sent: Option<Instant>,
-    stage: Stage,
-    undone: bool,
-}
-
-impl Track {
-    fn standing(&self) -> Standing {
-        if self.published == 0 {
-            return Standing::Foreign;
-        }
-        match self.stage {
-            Stage::Completed => Standing::Completed,
-            Stage::Cancelled => Standing::Cancelled,
-            Stage::Stuck => Standing::Stuck,
-            Stage::Placed => Standing::InFlight,
-            Stage::None if self.rejections >= self.published => Standing::Rejected,
-            Stage::None => Standing::InFlight,
-        }
-    }
-}
+use crate::track::{Stage, Standing, Track};
 
 /// The counts at some time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -249,7 +197,7 @@ impl Tally {
     fn change(&mut self, order_id: &OrderId, now: Instant, change: impl FnOnce(&mut Track)) {
         let track = self.tracks.entry(order_id.clone()).or_insert_with(|| {
             *self.standings.entry(Standing::Foreign).or_default() += 1;
-            Track { published: 0, rejections: 0, rejection: None, first_sent: None, stage: Stage::None, undone: false }
+            Track::default()
         });
         let before = track.standing();
         change(track);
@@ -269,6 +217,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use schemas::RejectionCode;
     use schemas::{
         Awaiting, CustomerId, OrderCancelled, OrderCancelling, OrderCompleted, OrderConfirmed, OrderPlaced,
         OrderRejected, Rejection, Time,
