@@ -42,6 +42,13 @@ impl Health {
         self.state().assigned = Some(lanes.iter().copied().collect());
     }
 
+    /// No lane is owned until the group says so again.
+    pub(crate) fn left(&self) {
+        let mut state = self.state();
+        state.assigned = None;
+        state.held.clear();
+    }
+
     pub(crate) fn database(&self, result: Result<(), &str>) {
         self.state().database = result.map_err(str::to_owned);
     }

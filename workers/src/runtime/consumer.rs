@@ -78,7 +78,7 @@ impl ConsumerContext for Hooks {
 pub(crate) fn subscribe(
     base: &ClientConfig,
     group: &str,
-    topics: &[&str],
+    topics: &[impl AsRef<str>],
 ) -> Result<(Consumer, Notes), rdkafka::error::KafkaError> {
     let notes = Notes::default();
     let mut config = ClientConfig::new();
@@ -110,6 +110,7 @@ pub(crate) fn subscribe(
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "false");
     let consumer: Consumer = config.create_with_context(Hooks { notes: notes.clone() })?;
-    consumer.subscribe(topics)?;
+    let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
+    consumer.subscribe(&topics)?;
     Ok((consumer, notes))
 }

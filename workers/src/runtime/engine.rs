@@ -73,6 +73,9 @@ pub struct Engine<S: Service> {
     pub(super) service: S,
     pub(super) consumer: Arc<Consumer>,
     pub(super) notes: Notes,
+    pub(super) group: Group,
+    /// When the client had errors that were fatal for it, lately.
+    pub(super) fatal_errors: Vec<Instant>,
     pub(super) feeds: HashMap<FeedId, Feed>,
     pub(super) low: HashMap<FeedId, Watermarks>,
     pub(super) processor: Processor<S>,
@@ -84,12 +87,18 @@ pub struct Engine<S: Service> {
     pub(super) last: Periods,
 }
 
+/// What it takes to join the group (again).
+pub(super) struct Group {
+    pub(super) kafka: ClientConfig,
+    pub(super) name: String,
+    pub(super) topics: Vec<Arc<str>>,
+}
+
 impl<S: Service> Engine<S> {
     /// Join the group; nothing is fetched before `run`.
     pub fn new(service: S, config: EngineConfig) -> Result<Self, Halted> {
         let topics = TopicNames::new(&config.topic_prefix);
         let names: Vec<_> = S::INPUTS.iter().map(|topic| topics.full(*topic)).collect();
-        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
         let (consumer, notes) = consumer::subscribe(&config.kafka, &config.group, &names)
             .map_err(|error| Halted(format!("cannot join the group {}: {error}", config.group)))?;
         let now = Instant::now();
@@ -98,6 +107,8 @@ impl<S: Service> Engine<S> {
             service,
             consumer: Arc::new(consumer),
             notes,
+            group: Group { kafka: config.kafka, name: config.group.clone(), topics: names },
+            fatal_errors: Vec::new(),
             feeds: HashMap::new(),
             low: HashMap::new(),
             processor: Processor::new(
@@ -164,10 +175,7 @@ impl<S: Service> Engine<S> {
             idle: IDLE,
         };
         let mut gathered = gatherer.gather(&self.pace).await;
-        for error in gathered.errors {
-            tracing::warn!(%error, "the Kafka client reports an error");
-            self.check_ranges().await?;
-        }
+        self.heed(&gathered.errors).await?;
         gathered.items.append(&mut self.due_items());
         if !gathered.items.is_empty() {
             self.pace.started(gathered.items.len(), Instant::now());

@@ -5,6 +5,7 @@
 //! A service is a `Service`: what it loads, decides and saves. Nothing here knows what an order is.
 
 mod assignment;
+mod client_errors;
 mod connection;
 mod consumer;
 mod dead_letter;
