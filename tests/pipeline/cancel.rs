@@ -35,7 +35,7 @@ async fn await_cancelling(pipeline: &Pipeline, count: usize, awaiting: &str) -> 
 }
 
 /// Orders that an event of this kind names.
-fn named<'r>(records: &'r [Message], is_kind: impl Fn(&Message) -> bool) -> HashSet<&'r str> {
+fn named(records: &[Message], is_kind: impl Fn(&Message) -> bool) -> HashSet<&str> {
     records.iter().filter(|message| is_kind(message)).map(Message::key).collect()
 }
 
@@ -75,9 +75,8 @@ async fn a_cancel_waits_for_the_authorization_under_way_and_then_undoes_what_was
     assert_eq!(of(|event| matches!(event, PaymentEvent::PaymentVoided(_))), authorized, "what is held is let go");
     assert!(of(|event| matches!(event, PaymentEvent::PaymentCaptured(_))).is_empty(), "nobody pays");
     let stock = said(&pipeline, TopicName::InventoryEvents).await?;
-    let released = named(&stock, |message| {
-        matches!(message, Message::InventoryEvent(InventoryEvent::StockReleased(_)))
-    });
+    let released =
+        named(&stock, |message| matches!(message, Message::InventoryEvent(InventoryEvent::StockReleased(_))));
     assert_eq!(released.len(), count, "all stock is released");
     Ok(())
 }
@@ -104,7 +103,8 @@ async fn a_cancel_waits_for_the_reservation_under_way_and_no_payment_is_asked_fo
         *kinds.entry((message.key(), message.name())).or_default() += 1;
         kinds
     });
-    let expected = [(("has-none", "StockRejected"), 1), (("has-stock", "StockReleased"), 1), (("has-stock", "StockReserved"), 1)];
+    let expected =
+        [(("has-none", "StockRejected"), 1), (("has-stock", "StockReleased"), 1), (("has-stock", "StockReserved"), 1)];
     assert_eq!(kinds, BTreeMap::from(expected));
     Ok(())
 }
@@ -113,7 +113,7 @@ async fn a_cancel_waits_for_the_reservation_under_way_and_no_payment_is_asked_fo
 async fn a_cancel_that_races_the_whole_saga_wins_or_is_too_late() -> Outcome {
     let servers = Servers::shared().await?;
     let simulator = SimulatorConfig { decline_per_million: 200_000, latency_max_ms: 250, ..SimulatorConfig::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
     let orders = sample(3_100, 200)?;
     pipeline.receive(&stock_for(&orders)).await?;
     // Each chunk's cancels come while the chunk is somewhere between its placing and its end.
@@ -128,7 +128,9 @@ async fn a_cancel_that_races_the_whole_saga_wins_or_is_too_late() -> Outcome {
         .iter()
         .rev()
         .take(10)
-        .map(|cancel| Ok(CancelOrder { command_id: CommandId::new(format!("late-{}", cancel.order_id))?, ..cancel.clone() }))
+        .map(|cancel| {
+            Ok(CancelOrder { command_id: CommandId::new(format!("late-{}", cancel.order_id))?, ..cancel.clone() })
+        })
         .collect::<Outcome<_>>()?;
     pipeline.publish(&late).await?;
     pipeline.check_clean().await?;

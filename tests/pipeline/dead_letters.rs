@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use schemas::{
-    AdjustStock, CancelOrder, CommandId, CustomerId, Message, OrderId, PaymentAuthorized, PaymentDeclined, ReceiveStock,
-    ReserveStock, ServiceName, Sku, StockLine, StockReserved, Time, TopicName, limits,
+    AdjustStock, CancelOrder, CommandId, CustomerId, Message, OrderId, PaymentAuthorized, PaymentDeclined,
+    ReceiveStock, ReserveStock, ServiceName, Sku, StockLine, StockReserved, Time, TopicName, limits,
 };
 use sha2::{Digest, Sha256};
 use tests::{Found, Outcome, Pipeline, RawRecord, Sent, Servers, Settings, order, sample, stock_for, trouble};
@@ -19,6 +19,12 @@ struct Bad {
     what: &'static str,
     sent: Sent,
     cause: &'static str,
+}
+
+/// Where a bad record landed: partition and offset.
+struct Published {
+    bad: Bad,
+    at: (i32, i64),
 }
 
 /// A message that belongs on the topic.
@@ -151,18 +157,18 @@ fn assert_dead_letter(prefix: &str, bad: &Bad, at: (i32, i64), letter: &Found) {
 async fn what_cannot_be_taken_is_set_aside_untouched_on_every_topic_and_blocks_nobody() -> Outcome {
     let servers = Servers::shared().await?;
     let settings = Settings { partitions: PARTITIONS, ..Settings::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
     let orders = sample(4_000, 120)?;
     pipeline.receive(&stock_for(&orders)).await?;
     pipeline.publish(&orders[..40]).await?;
-    let mut expected: BTreeMap<String, Vec<(Bad, (i32, i64))>> = BTreeMap::new();
+    let mut expected: BTreeMap<String, Vec<Published>> = BTreeMap::new();
     for topic in TopicName::ALL {
         for bad in bad_anywhere(topic)? {
             let what = format!("{} on {topic}", bad.what);
             let at = pipeline.broker().send(&bad.sent).await.map_err(|error| error.during(&what))?;
             // Nobody reads what is only told to the outside: it is no service's to set aside.
             if !matches!(topic, TopicName::OrderEvents | TopicName::StockEvents) {
-                expected.entry(topic.dead_letter()).or_default().push((bad, at));
+                expected.entry(topic.dead_letter()).or_default().push(Published { bad, at });
             }
         }
         pipeline.broker().send(&Sent { topic: topic.dead_letter(), value: Some(noise(50)), ..Sent::default() }).await?;
@@ -174,9 +180,10 @@ async fn what_cannot_be_taken_is_set_aside_untouched_on_every_topic_and_blocks_n
 
     for (topic, expected) in &expected {
         let letters = pipeline.broker().read(std::slice::from_ref(topic)).await?;
-        let ours: Vec<&Found> = letters.iter().filter(|letter| letter.header("kafka_dlt-original-offset").is_some()).collect();
+        let ours: Vec<&Found> =
+            letters.iter().filter(|letter| letter.header("kafka_dlt-original-offset").is_some()).collect();
         assert_eq!(ours.len(), expected.len(), "{topic}: as many letters as records");
-        for (bad, at) in expected {
+        for Published { bad, at } in expected {
             let offset = at.1.to_be_bytes();
             let is_its = |letter: &&&Found| {
                 letter.partition == at.0 && letter.header("kafka_dlt-original-offset") == Some(&offset[..])
@@ -221,7 +228,7 @@ async fn a_strangers_answer_moves_no_order() -> Outcome {
 async fn a_right_key_on_a_wrong_partition_is_taken() -> Outcome {
     let servers = Servers::shared().await?;
     let settings = Settings { partitions: PARTITIONS, ..Settings::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
     let orders = sample(4_200, 90)?;
     let misplaced = |message: Message| {
         let sent = Sent::of(message)?;

@@ -8,7 +8,8 @@ use crate::DAEMON;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_whose_reservation_never_comes_is_undone_and_the_late_reservation_too() -> Outcome {
     let servers = Servers::shared().await?;
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { confirm_within_ms: 1_500, ..Settings::default() }).await?;
+    let mut pipeline =
+        Pipeline::start(DAEMON, &servers, Settings { confirm_within_ms: 1_500, ..Settings::default() }).await?;
     let orders = sample(3_400, 30)?;
     let count = orders.iter().filter(|order| is_sound(order)).count();
     pipeline.receive(&stock_for(&orders)).await?;

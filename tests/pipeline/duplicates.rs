@@ -15,7 +15,7 @@ async fn everything_published_twice_even_on_two_partitions_at_once_has_one_effec
     let servers = Servers::shared().await?;
     let simulator = SimulatorConfig { decline_per_million: 50_000, ..SimulatorConfig::default() };
     let settings = Settings { partitions: PARTITIONS, simulator, ..Settings::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
     let orders = sample(400, 300)?;
     let stock = stock_for(&orders);
     pipeline.receive(&stock).await?;

@@ -105,7 +105,7 @@ async fn a_message_that_was_missed_but_is_in_the_log_is_found_there() -> Outcome
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_one_of_our_own_wrote_and_nobody_can_read_is_held_and_not_dropped() -> Outcome {
     let servers = Servers::shared().await?;
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { partitions: 1, ..Settings::default() }).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { partitions: 1, ..Settings::default() }).await?;
     let orders = sample(4_700, 60)?;
     let (before, after) = orders.split_at(30);
     pipeline.receive(&stock_for(&orders)).await?;

@@ -12,7 +12,7 @@ use crate::DAEMON;
 async fn real_orders_are_completed_or_undone_and_nothing_is_wrong() -> Outcome {
     let servers = Servers::shared().await?;
     let simulator = SimulatorConfig { decline_per_million: 50_000, latency_max_ms: 20, ..SimulatorConfig::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
     let orders = sample(0, 400)?;
     let mut stock = stock_for(&orders);
     // Of every 100th SKU there is nothing: the orders that want it find too little.

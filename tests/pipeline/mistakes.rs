@@ -23,13 +23,16 @@ async fn assert_named(pipeline: &Pipeline, service: ServiceName, arguments: &[&s
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_setting_that_cannot_be_is_named_before_anything_starts() -> Outcome {
     let servers = Servers::shared().await?;
-    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
     let order = ServiceName::Order;
     let missing = pipeline.folder().join("no-such.toml").display().to_string();
     let cases: [(&[&str], &[&str]); 10] = [
         (&["run", "--brokers", ""], &["KAFKA_BROKERS", "--brokers"]),
         (&["run", "--database-url", ""], &["DATABASE_URL", "--database-url"]),
-        (&["run", "--database-url", "postgres://x@localhost/y?sslmode=sometimes"], &["sslmode=sometimes", "verify-full"]),
+        (
+            &["run", "--database-url", "postgres://x@localhost/y?sslmode=sometimes"],
+            &["sslmode=sometimes", "verify-full"],
+        ),
         (&["run", "--topic-prefix", "a b"], &["topic prefix", "a b"]),
         (&["run", "--schema", ""], &["schema"]),
         (&["run", "--confirm-within-ms", "0"], &["confirm_within_ms"]),
@@ -60,19 +63,26 @@ async fn a_setting_that_cannot_be_is_named_before_anything_starts() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_place_that_is_not_prepared_is_named_with_what_to_do() -> Outcome {
     let servers = Servers::shared().await?;
-    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
     let order = ServiceName::Order;
     assert_named(&pipeline, order, &["run", "--schema", "never_made"], &["never_made", "order-worker migrate"]).await?;
-    assert_named(&pipeline, order, &["migrate", "--schema", "payments"], &["payments", "belongs to the payment"]).await?;
-    assert_named(&pipeline, order, &["run", "--topic-prefix", "nobodys-"], &["nobodys-order.commands.v1", "topics create"])
+    assert_named(&pipeline, order, &["migrate", "--schema", "payments"], &["payments", "belongs to the payment"])
         .await?;
+    assert_named(
+        &pipeline,
+        order,
+        &["run", "--topic-prefix", "nobodys-"],
+        &["nobodys-order.commands.v1", "topics create"],
+    )
+    .await?;
     assert_named(&pipeline, order, &["topics", "create", "--partitions", "5"], &["has 3 partitions, not 5"]).await?;
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let address = taken.local_addr()?.to_string();
     assert_named(&pipeline, order, &["run", "--listen", &address], &[&address, "--listen"]).await?;
     let nobody = "postgres://postgres@127.0.0.1:1/nothing";
     assert_named(&pipeline, order, &["run", "--database-url", nobody], &["database"]).await?;
-    assert_named(&pipeline, order, &["topics", "check", "--brokers", "127.0.0.1:1"], &["127.0.0.1:1", "KAFKA_BROKERS"]).await?;
+    assert_named(&pipeline, order, &["topics", "check", "--brokers", "127.0.0.1:1"], &["127.0.0.1:1", "KAFKA_BROKERS"])
+        .await?;
     let gap = ["accept-gap", "--topic", "inventory.events", "--partition", "0", "--epoch", "1", "--sequence", "1"];
     assert_named(&pipeline, order, &gap, &["inventory.events", "no topic"]).await?;
     pipeline.accept();
@@ -82,7 +92,7 @@ async fn a_place_that_is_not_prepared_is_named_with_what_to_do() -> Outcome {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn subcommands_prepare_a_place_twice_and_config_shows_no_secret() -> Outcome {
     let servers = Servers::shared().await?;
-    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
     for service in ServiceName::ALL {
         for arguments in [&["migrate"][..], &["topics", "create"], &["topics", "check"]] {
             let finished = pipeline.run(service, arguments).await?;

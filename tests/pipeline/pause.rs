@@ -11,16 +11,17 @@ async fn a_paused_worker_loses_its_partitions_and_does_no_harm_when_it_wakes() -
     let servers = Servers::shared().await?;
     let simulator = SimulatorConfig { decline_per_million: 60_000, latency_max_ms: 50, ..SimulatorConfig::default() };
     let settings = Settings { simulator, session_timeout_ms: 3_000, ..Settings::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
     let orders = sample(2_200, 360)?;
     pipeline.receive(&stock_for(&orders)).await?;
     for (service, part) in ServiceName::ALL.into_iter().zip(orders.chunks(120)) {
         let publishing = pipeline.trickle(part, 200);
-        pipeline.until("orders are under way", async || match pipeline.tables().orders().await?.len() {
-            0 => Err(trouble("none")),
-            _ => Ok(()),
-        })
-        .await?;
+        pipeline
+            .until("orders are under way", async || match pipeline.tables().orders().await?.len() {
+                0 => Err(trouble("none")),
+                _ => Ok(()),
+            })
+            .await?;
         let paused = pipeline.daemon(service, 0)?;
         paused.pause()?;
         let survivor = pipeline.daemon(service, 1)?;
@@ -48,7 +49,7 @@ async fn a_paused_worker_loses_its_partitions_and_does_no_harm_when_it_wakes() -
 async fn workers_paused_for_a_moment_go_on_where_they_were() -> Outcome {
     let servers = Servers::shared().await?;
     let simulator = SimulatorConfig { latency_max_ms: 50, ..SimulatorConfig::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
     let orders = sample(2_600, 240)?;
     pipeline.receive(&stock_for(&orders)).await?;
     let publishing = pipeline.trickle(&orders, 120);

@@ -62,7 +62,7 @@ async fn lost_answers_and_errors_end_with_at_most_one_charge() -> Outcome {
 async fn a_capture_that_fails_for_good_is_undone_in_reverse() -> Outcome {
     let servers = Servers::shared().await?;
     let simulator = SimulatorConfig { capture_failure_per_million: 400_000, ..SimulatorConfig::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
     let mut orders = sample(3_900, 60)?;
     orders.retain(|order| order.lines.iter().any(|line| line.unit_price_minor > 0));
     pipeline.receive(&stock_for(&orders)).await?;

@@ -31,7 +31,9 @@ fn bad_orders() -> Outcome<Vec<(PlaceOrder, Vec<Code>)>> {
         (changed("no-currency", |order| order.currency.clear())?, vec![Code::CurrencyUnknown]),
         (changed("case", |order| order.currency = "usd".into())?, vec![Code::CurrencyUnknown]),
         (
-            changed("line-overflow", |order| (order.lines[0].quantity, order.lines[0].unit_price_minor) = (i64::MAX, 2))?,
+            changed("line-overflow", |order| {
+                (order.lines[0].quantity, order.lines[0].unit_price_minor) = (i64::MAX, 2)
+            })?,
             vec![Code::AmountOverflow],
         ),
         (
@@ -67,18 +69,19 @@ fn codes(event: &OrderRejected) -> Vec<RejectionCode> {
 }
 
 async fn rejections(pipeline: &Pipeline) -> Outcome<Vec<OrderRejected>> {
-    let records = pipeline.messages(TopicName::OrderEvents).await?;
-    let rejected = records.into_iter().filter_map(|record| match record.message {
-        Message::OrderEvent(OrderEvent::OrderRejected(event)) => Some(event),
-        _ => None,
-    });
-    Ok(rejected.collect())
+    let mut rejected = Vec::new();
+    for record in pipeline.messages(TopicName::OrderEvents).await? {
+        if let Message::OrderEvent(OrderEvent::OrderRejected(event)) = record.message {
+            rejected.push(event);
+        }
+    }
+    Ok(rejected)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bad_order_is_refused_with_every_reason_and_makes_no_order() -> Outcome {
     let servers = Servers::shared().await?;
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
     let good = vec![order("good-1", &["a"])?, changed("free", |order| order.lines[0].unit_price_minor = 0)?];
     pipeline.receive(&stock_for(&good)).await?;
     let bad = bad_orders()?;
@@ -104,7 +107,7 @@ async fn a_bad_order_is_refused_with_every_reason_and_makes_no_order() -> Outcom
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_does_not_fit_the_order_is_refused_and_leaves_it_alone() -> Outcome {
     let servers = Servers::shared().await?;
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
     let placed = order("placed-1", &["a"])?;
     pipeline.receive(&stock_for(std::slice::from_ref(&placed))).await?;
     pipeline.publish(std::slice::from_ref(&placed)).await?;
@@ -147,7 +150,7 @@ async fn a_command_that_does_not_fit_the_order_is_refused_and_leaves_it_alone() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stock_command_that_cannot_be_is_refused_and_moves_no_stock() -> Outcome {
     let servers = Servers::shared().await?;
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
     let sku = Sku::new("a")?;
     let receive = |id: &str, quantity| {
         let command_id = CommandId::new(id)?;

@@ -11,7 +11,7 @@ use crate::DAEMON;
 async fn a_broker_and_a_database_that_are_killed_lose_nothing() -> Outcome {
     let servers = Servers::own().await?;
     let simulator = SimulatorConfig { decline_per_million: 60_000, latency_max_ms: 300, ..SimulatorConfig::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
     let orders = sample(5_300, 400)?;
     pipeline.receive(&stock_for(&orders)).await?;
     for (round, part) in orders.chunks(100).enumerate() {

@@ -99,9 +99,10 @@ impl Broker {
     /// Sends a record; its partition and offset.
     pub async fn send(&self, record: &Sent) -> Outcome<(i32, i64)> {
         let topic = format!("{}{}", self.prefix, record.topic);
-        let headers = record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-            headers.insert(Header { key, value: value.as_deref() })
-        });
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: value.as_deref() }));
         let mut outgoing = FutureRecord::<[u8], [u8]>::to(&topic).headers(headers);
         outgoing.partition = record.partition;
         outgoing.key = record.key.as_deref();
@@ -207,9 +208,9 @@ fn header_at(headers: &BorrowedHeaders, index: usize) -> (String, Option<Vec<u8>
 fn record_of(message: &BorrowedMessage<'_>, prefix: &str) -> Found {
     // The library panics over a name that is not UTF-8: that one is left out.
     let header = |headers: &_, index| catch_unwind(AssertUnwindSafe(|| header_at(headers, index))).ok();
-    let headers = message.headers().map_or_else(Vec::new, |headers| {
-        (0..headers.count()).filter_map(|index| header(headers, index)).collect()
-    });
+    let headers = message
+        .headers()
+        .map_or_else(Vec::new, |headers| (0..headers.count()).filter_map(|index| header(headers, index)).collect());
     Found {
         topic: message.topic().strip_prefix(prefix).unwrap_or(message.topic()).to_owned(),
         partition: message.partition(),

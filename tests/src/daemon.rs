@@ -77,7 +77,11 @@ impl Program {
 async fn finished(child: Child, limit: Duration) -> Outcome<Finished> {
     tokio::task::spawn_blocking(move || {
         let Some(status) = child.wait_timeout(limit)? else {
-            return Err(trouble(format!("{} still runs after {limit:?}; its log ends:\n{}", child.name(), child.tail())));
+            return Err(trouble(format!(
+                "{} still runs after {limit:?}; its log ends:\n{}",
+                child.name(),
+                child.tail()
+            )));
         };
         Ok(Finished { code: status.code(), output: child.output()? })
     })

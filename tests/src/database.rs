@@ -86,7 +86,8 @@ impl Tables {
 
     /// All orders by id.
     pub async fn orders(&self) -> Outcome<BTreeMap<String, OrderRow>> {
-        let rows = self.query("select order_id, stage, awaiting, cancel_reason, version from orders.orders", &[]).await?;
+        let rows =
+            self.query("select order_id, stage, awaiting, cancel_reason, version from orders.orders", &[]).await?;
         let row_of = |row: Row| {
             let (stage, awaiting, cancel_reason, version) = (row.get(1), row.get(2), row.get(3), row.get(4));
             (row.get(0), OrderRow { stage, awaiting, cancel_reason, version })

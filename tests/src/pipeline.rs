@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use tokio::task::JoinHandle;
 use schemas::{CommandId, Message, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
+use tokio::task::JoinHandle;
 use workers::client::{Connection, Publisher, Record, Selection, TopicReader};
 use workers::payment::simulator::{SimulatorConfig, Statement, StatementLine};
 
@@ -247,11 +247,8 @@ impl Pipeline {
         self.until("all orders have ended", async || {
             let rows = self.tables.orders().await?;
             let ended = |order: &&PlaceOrder| rows.get(order.order_id.as_str()).is_some_and(OrderRow::has_ended);
-            let missing: Vec<&OrderId> = orders
-                .iter()
-                .filter(|order| is_sound(order) && !ended(order))
-                .map(|order| &order.order_id)
-                .collect();
+            let missing: Vec<&OrderId> =
+                orders.iter().filter(|order| is_sound(order) && !ended(order)).map(|order| &order.order_id).collect();
             match missing.first() {
                 None => Ok(rows),
                 Some(first) => Err(trouble(format!(

@@ -23,7 +23,8 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Outcome<(u16, String
         stream.read_to_string(&mut answer).await?;
         Outcome::Ok(answer)
     };
-    let answer = timeout(LIMIT, asked).await.map_err(|_| trouble(format!("{address}{path}: no answer in {LIMIT:?}")))??;
+    let answer =
+        timeout(LIMIT, asked).await.map_err(|_| trouble(format!("{address}{path}: no answer in {LIMIT:?}")))??;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(|| trouble("the answer has no body"))?;
     let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok());
     Ok((status.ok_or_else(|| trouble(format!("no status in {head:?}")))?, body.to_owned()))
