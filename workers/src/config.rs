@@ -77,6 +77,9 @@ pub struct Flags {
     /// How long messages may collect under load before their transaction, in microseconds.
     #[arg(long, env = "MAX_PACE_US", global = true)]
     pub max_pace_us: Option<u64>,
+    /// How long the relay's producer waits for more messages before it sends, in microseconds.
+    #[arg(long, env = "RELAY_LINGER_US", global = true)]
+    pub relay_linger_us: Option<u64>,
     /// How long draining may take after SIGTERM, in seconds.
     #[arg(long, env = "SHUTDOWN_TIMEOUT_S", global = true)]
     pub shutdown_timeout_s: Option<u64>,
@@ -113,6 +116,7 @@ struct File {
     replicas: Option<i32>,
     max_batch_items: Option<usize>,
     max_pace_us: Option<u64>,
+    relay_linger_us: Option<u64>,
     shutdown_timeout_s: Option<u64>,
     schema_directory: Option<PathBuf>,
     confirm_within_ms: Option<i64>,
@@ -162,6 +166,8 @@ pub struct Config {
     pub max_batch_items: usize,
     /// The longest collecting under load, in microseconds.
     pub max_pace_us: u64,
+    /// How long the relay's producer waits for more, in microseconds.
+    pub relay_linger_us: u64,
     /// Deadline of draining, in seconds.
     pub shutdown_timeout_s: u64,
     /// Directory with further schema versions.
@@ -207,6 +213,7 @@ impl Config {
             replicas: flags.replicas.or(file.replicas).unwrap_or(-1),
             max_batch_items: flags.max_batch_items.or(file.max_batch_items).unwrap_or(1000),
             max_pace_us: flags.max_pace_us.or(file.max_pace_us).unwrap_or(10_000),
+            relay_linger_us: flags.relay_linger_us.or(file.relay_linger_us).unwrap_or(300),
             shutdown_timeout_s: flags.shutdown_timeout_s.or(file.shutdown_timeout_s).unwrap_or(20),
             schema_directory: flags.schema_directory.or(file.schema_directory),
             confirm_within_ms: flags.confirm_within_ms.or(file.confirm_within_ms).unwrap_or(60_000),

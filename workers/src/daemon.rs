@@ -184,7 +184,8 @@ async fn work<S: Service>(service: S, config: Config, partitions: i32) -> Result
         .map_err(|error| DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen)))?;
     let (stop, stopping) = watch::channel(false);
     let health = Health::default();
-    let relay = relay::Running::start(&outbox, &database, &config.client_config(), Duration::ZERO);
+    let linger = Duration::from_micros(config.relay_linger_us);
+    let relay = relay::Running::start(&outbox, &database, &config.client_config(), linger);
     let mut kafka = config.client_config();
     if let Some(instance) = &config.instance_id {
         kafka.set("group.instance.id", instance);

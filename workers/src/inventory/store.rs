@@ -30,18 +30,22 @@ impl Statements {
         Ok(Statements {
             lock_reservations: client
                 .prepare(
-                    "select order_id, version, status, skus, quantities, short_skus, short_requested, \
-                            short_available, decided_at, changed_at \
-                     from reservations where order_id = any ($1) order by order_id for update",
+                    "select r.order_id, r.version, r.status, r.skus, r.quantities, r.short_skus, r.short_requested, \
+                            r.short_available, r.decided_at, r.changed_at \
+                     from unnest ($1::text[]) as u (order_id) join reservations r on r.order_id = u.order_id \
+                     order by r.order_id for update of r",
                 )
                 .await?,
-            // The reservations were locked by the statement before, so this one sees their last lines.
+            // The reservations were locked by the statement before, so this one sees their last lines. A join, not
+            // `sku = any (…)`: a row that another instance changed meanwhile is checked again, against the whole array.
             lock_levels: client
                 .prepare(
-                    "select sku, version, received, reserved, shipped from stock \
-                     where sku = any ($1::text[] || array ( \
-                        select s.sku from reservations r, unnest (r.skus) as s (sku) where r.order_id = any ($2))) \
-                     order by sku for update",
+                    "select s.sku, s.version, s.received, s.reserved, s.shipped \
+                     from (select distinct sku from unnest ($1::text[] || array ( \
+                              select l.sku from unnest ($2::text[]) as o (order_id) \
+                              join reservations r on r.order_id = o.order_id, unnest (r.skus) as l (sku))) \
+                              as w (sku)) as u \
+                     join stock s on s.sku = u.sku order by s.sku for update of s",
                 )
                 .await?,
             load_receipts: client

@@ -28,9 +28,11 @@ impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         let (lock_orders, insert_orders, insert_contents, update_orders) = tokio::try_join!(
             client.prepare(
-                "select order_id, version, stage, awaiting, detail, cancel_reason, cancel_command_id, customer_id, \
-                        placed_at, currency, total_minor, content, confirm_by, accepted_at, changed_at \
-                 from orders where order_id = any ($1) order by order_id for update"
+                "select o.order_id, o.version, o.stage, o.awaiting, o.detail, o.cancel_reason, o.cancel_command_id, \
+                        o.customer_id, o.placed_at, o.currency, o.total_minor, o.content, o.confirm_by, \
+                        o.accepted_at, o.changed_at \
+                 from unnest ($1::text[]) as u (order_id) join orders o on o.order_id = u.order_id \
+                 order by o.order_id for update of o"
             ),
             client.prepare(
                 "insert into orders (order_id, partition, version, stage, awaiting, detail, cancel_reason, \

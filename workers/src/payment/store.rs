@@ -40,16 +40,18 @@ impl Statements {
         Ok(Statements {
             lock_payments: client
                 .prepare(
-                    "select order_id, version, customer_id, currency, amount_minor, authorization_version, \
-                        authorization_at, authorization_reference, decline_detail, capture_version, capture_at, \
-                        capture_reference, capture_failure, void_version, void_at, stuck_version, stuck_at, \
-                        stuck_operation, stuck_detail \
-                     from payments where order_id = any ($1) order by order_id for update",
+                    "select p.order_id, p.version, p.customer_id, p.currency, p.amount_minor, \
+                        p.authorization_version, p.authorization_at, p.authorization_reference, p.decline_detail, \
+                        p.capture_version, p.capture_at, p.capture_reference, p.capture_failure, p.void_version, \
+                        p.void_at, p.stuck_version, p.stuck_at, p.stuck_operation, p.stuck_detail \
+                     from unnest ($1::text[]) as u (order_id) join payments p on p.order_id = u.order_id \
+                     order by p.order_id for update of p",
                 )
                 .await?,
             lock_calls: client
                 .prepare(&format!(
-                    "select {CALL_COLUMNS} from payment_calls where order_id = any ($1) order by order_id for update"
+                    "select {CALL_COLUMNS} from unnest ($1::text[]) as u (id) \
+                     join payment_calls on order_id = u.id order by order_id for update of payment_calls"
                 ))
                 .await?,
             insert_payments: client
