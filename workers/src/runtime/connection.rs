@@ -6,12 +6,12 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use native_tls::{Certificate, TlsConnector};
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::config::SslMode;
 
-use super::failure::Failure;
+use super::failure::{Failure, describe};
 
 /// How long connecting and waiting for a pooled connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -83,7 +83,10 @@ impl Database {
 
     /// A pooled connection with the session settings of a lane transaction.
     pub async fn client(&self) -> Result<Object, Failure> {
-        self.pool.get().await.map_err(|error| Failure::Retry(format!("no database connection: {error}")))
+        self.pool.get().await.map_err(|error| {
+            let reason = if let PoolError::Backend(error) = &error { describe(error) } else { error.to_string() };
+            Failure::Retry(format!("no database connection: {reason}"))
+        })
     }
 
     /// What a relay needs to open connections of its own.

@@ -56,7 +56,7 @@ impl From<tokio_postgres::Error> for Failure {
 }
 
 /// The error with its cause and the server's own words.
-fn describe(error: &tokio_postgres::Error) -> String {
+pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
         None => match std::error::Error::source(error) {
