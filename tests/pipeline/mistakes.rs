@@ -80,7 +80,13 @@ async fn a_place_that_is_not_prepared_is_named_with_what_to_do() -> Outcome {
     let address = taken.local_addr()?.to_string();
     assert_named(&pipeline, order, &["run", "--listen", &address], &[&address, "--listen"]).await?;
     let nobody = "postgres://postgres@127.0.0.1:1/nothing";
-    assert_named(&pipeline, order, &["run", "--database-url", nobody], &["database"]).await?;
+    assert_named(&pipeline, order, &["run", "--database-url", nobody], &["database", "refused"]).await?;
+    let (url, _) = pipeline.database_url().rsplit_once('/').unwrap_or_default();
+    let missing = format!("{url}/never_made");
+    assert_named(&pipeline, order, &["migrate", "--database-url", &missing], &["never_made", "does not exist"]).await?;
+    let (_, host) = url.rsplit_once('@').unwrap_or_default();
+    let stranger = format!("postgres://stranger:wrong@{host}/postgres");
+    assert_named(&pipeline, order, &["migrate", "--database-url", &stranger], &["stranger"]).await?;
     assert_named(&pipeline, order, &["topics", "check", "--brokers", "127.0.0.1:1"], &["127.0.0.1:1", "KAFKA_BROKERS"])
         .await?;
     let gap = ["accept-gap", "--topic", "inventory.events", "--partition", "0", "--epoch", "1", "--sequence", "1"];

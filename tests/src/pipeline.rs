@@ -1,6 +1,7 @@
 //! The pipeline under test: three services with topics, a database and processes of their own.
 //!
-//! Dropped before [`Pipeline::check_clean`] has found nothing, it prints the end of every log; its folder then stays.
+//! Dropped before [`Pipeline::check_clean`] has found nothing, it prints the end of every log; its folder then stays, as
+//! it always does with `KEEP_TEST_LOGS` set.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -438,8 +439,10 @@ impl Drop for Pipeline {
     fn drop(&mut self) {
         if self.is_clean.load(Ordering::Relaxed) && !std::thread::panicking() {
             self.daemons.clear();
-            // What cannot be removed is removed with the development folder.
-            let _ = std::fs::remove_dir_all(&self.program.folder);
+            if std::env::var_os("KEEP_TEST_LOGS").is_none() {
+                // What cannot be removed is removed with the development folder.
+                let _ = std::fs::remove_dir_all(&self.program.folder);
+            }
             return;
         }
         eprintln!("logs are in {}", self.program.folder.display());
