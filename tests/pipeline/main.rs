@@ -9,6 +9,7 @@ mod gaps;
 mod happy;
 mod mistakes;
 mod pause;
+mod planted;
 mod provider;
 mod refusals;
 mod servers_die;

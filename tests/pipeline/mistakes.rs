@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use schemas::ServiceName;
-use tests::{Outcome, Pipeline, Servers, Settings};
+use tests::{Outcome, Pipeline, Servers, Settings, trouble};
 
 use crate::DAEMON;
 
@@ -115,6 +116,26 @@ async fn subcommands_prepare_a_place_twice_and_config_shows_no_secret() -> Outco
             assert!(!shown.output.contains(secret), "{}", shown.output);
         }
     }
+    pipeline.accept();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_processes_with_one_instance_id_are_told_so_and_one_goes_on() -> Outcome {
+    let servers = Servers::shared().await?;
+    let settings = Settings { instances: 1, partitions: 1, ..Settings::default() };
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, settings).await?;
+    pipeline.start_services(&[ServiceName::Order]).await?;
+    let first = pipeline.take(ServiceName::Order, 0)?;
+    pipeline.spawn(ServiceName::Order, 0).await?;
+    let ended = pipeline.until("the first gives way", async || {
+        if first.is_running() { Err(trouble("it has not yet")) } else { Ok(()) }
+    });
+    ended.await?;
+    let finished = first.finish(Duration::from_secs(1)).await?;
+    assert_eq!(finished.code, Some(1), "{}", finished.output);
+    assert!(finished.output.contains("another process with this INSTANCE_ID"), "{}", finished.output);
+    pipeline.await_all_ready().await?;
     pipeline.accept();
     Ok(())
 }

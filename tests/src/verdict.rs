@@ -10,14 +10,23 @@ use crate::{Outcome, Pipeline};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 impl Pipeline {
-    /// What the checker says of it now, if nothing is supposed to be under way any more.
+    /// What the checker says of it, if nothing is supposed to be under way any more.
     pub async fn verdict(&self) -> Outcome<Report> {
+        self.verdict_within(PATIENCE).await
+    }
+
+    /// The same for a pipeline that will not come to rest: without waiting for it.
+    pub async fn verdict_at_once(&self) -> Outcome<Report> {
+        self.verdict_within(Duration::from_secs(1)).await
+    }
+
+    async fn verdict_within(&self, patience: Duration) -> Outcome<Report> {
         let mut config = CheckConfig::new(self.client_config(), self.database_url());
         config.topic_prefix = self.prefix().to_owned();
         config.statements = Some(self.statement_path()).filter(|file| file.exists()).into_iter().collect();
         config.expect_quiescent = true;
         config.stuck_is_violation = true;
-        (config.patience, config.settle) = (PATIENCE, PATIENCE);
+        (config.patience, config.settle) = (patience, patience);
         Ok(check(config).await?)
     }
 }
