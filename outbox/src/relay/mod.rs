@@ -59,11 +59,11 @@ pub struct RelayConfig {
     /// Under load messages gather for up to so long before they are handed to the producer; with few there is no wait.
     /// Default 5 ms; 0 turns it off.
     pub longest_pace: Duration,
-    /// Most messages in flight: what a relay that is paused may still send after another took over. Default 10,000.
+    /// Most messages in flight: what a relay that is paused may still send after another took over. Default 5,000.
     pub max_in_flight_messages: u32,
     /// Most bytes of keys and payloads in flight. Default 8 MiB.
     pub max_in_flight_bytes: usize,
-    /// Rows read at a time, over all lanes. Default 2,000.
+    /// Rows read at a time, over all lanes. Default 1,000.
     pub batch_rows: u32,
     /// Bytes read at a time; one row more may come. Default 1 MiB.
     pub batch_bytes: usize,
@@ -88,9 +88,9 @@ impl RelayConfig {
             kafka,
             linger: Duration::ZERO,
             longest_pace: Duration::from_millis(5),
-            max_in_flight_messages: 10_000,
+            max_in_flight_messages: 5_000,
             max_in_flight_bytes: 8 * 1024 * 1024,
-            batch_rows: 2_000,
+            batch_rows: 1_000,
             batch_bytes: 1024 * 1024,
             poll_interval: Duration::from_millis(500),
             standby_interval: Duration::from_millis(100),
