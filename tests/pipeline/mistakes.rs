@@ -128,9 +128,13 @@ async fn two_processes_with_one_instance_id_are_told_so_and_one_goes_on() -> Out
     pipeline.start_services(&[ServiceName::Order]).await?;
     let first = pipeline.take(ServiceName::Order, 0)?;
     pipeline.spawn(ServiceName::Order, 0).await?;
-    let ended = pipeline.until("the first gives way", async || {
-        if first.is_running() { Err(trouble("it has not yet")) } else { Ok(()) }
-    });
+    let ended =
+        pipeline.until(
+            "the first gives way",
+            async || {
+                if first.is_running() { Err(trouble("it has not yet")) } else { Ok(()) }
+            },
+        );
     ended.await?;
     let finished = first.finish(Duration::from_secs(1)).await?;
     assert_eq!(finished.code, Some(1), "{}", finished.output);

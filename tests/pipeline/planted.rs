@@ -33,7 +33,7 @@ async fn stock_that_is_never_released_is_found() -> Outcome {
     pipeline.publish(&orders).await?;
     pipeline.await_terminal(&orders).await?;
     pipeline.await_quiet().await?;
-    assert_caught(&pipeline.verdict().await?, Invariant::Compensation, "");
+    assert_caught(&pipeline.verdict().await?, Invariant::Compensation, "its reservation is reserved");
     pipeline.accept();
     Ok(())
 }
@@ -47,7 +47,11 @@ async fn a_compensation_in_the_wrong_order_is_found() -> Outcome {
     pipeline.publish(&orders).await?;
     pipeline.await_terminal(&orders).await?;
     pipeline.await_quiet().await?;
-    assert_caught(&pipeline.verdict().await?, Invariant::Compensation, "");
+    assert_caught(
+        &pipeline.verdict().await?,
+        Invariant::Compensation,
+        "its stock was released before its payment was voided",
+    );
     pipeline.accept();
     Ok(())
 }
@@ -60,7 +64,11 @@ async fn a_payment_before_its_reservation_is_found() -> Outcome {
     pipeline.publish(&orders).await?;
     pipeline.await_terminal(&orders).await?;
     pipeline.await_quiet().await?;
-    assert_caught(&pipeline.verdict().await?, Invariant::Compensation, "");
+    assert_caught(
+        &pipeline.verdict().await?,
+        Invariant::Compensation,
+        "payment was asked for by something else than the reservation",
+    );
     pipeline.accept();
     Ok(())
 }
@@ -75,7 +83,7 @@ async fn a_second_charge_is_found_in_the_providers_own_statement() -> Outcome {
     pipeline.publish(&orders).await?;
     pipeline.await_terminal(&orders).await?;
     pipeline.await_quiet().await?;
-    assert_caught(&pipeline.verdict().await?, Invariant::Money, "");
+    assert_caught(&pipeline.verdict().await?, Invariant::Money, "charged more than once at the provider");
     pipeline.accept();
     Ok(())
 }
@@ -89,7 +97,7 @@ async fn an_order_that_never_ends_is_found() -> Outcome {
     pipeline.publish(&orders).await?;
     pipeline.await_stage("payment_captured", count).await?;
     pipeline.await_quiet().await?;
-    assert_caught(&pipeline.verdict_at_once().await?, Invariant::Termination, "");
+    assert_caught(&pipeline.verdict_at_once().await?, Invariant::Termination, "not finished: payment_captured");
     pipeline.accept();
     Ok(())
 }
@@ -115,7 +123,7 @@ async fn what_is_sold_twice_is_refused_by_the_table_and_found_by_the_checker() -
     pipeline.start_services(&[ServiceName::Inventory]).await?;
     pipeline.await_terminal(&orders).await?;
     pipeline.await_quiet().await?;
-    assert_caught(&pipeline.verdict().await?, Invariant::Stock, "");
+    assert_caught(&pipeline.verdict().await?, Invariant::Stock, "below zero: 1 received");
     pipeline.accept();
     Ok(())
 }
@@ -135,7 +143,10 @@ async fn what_somebody_changed_in_the_tables_is_found() -> Outcome {
     }
     let changes = [
         ("update orders.orders set customer_id = 'x' where order_id = $1", Invariant::Rebuild),
-        ("update payments.ledger set amount_minor = amount_minor + 1 where order_id = $1 and account = 'sales'", Invariant::Money),
+        (
+            "update payments.ledger set amount_minor = amount_minor + 1 where order_id = $1 and account = 'sales'",
+            Invariant::Money,
+        ),
         ("update inventory.reservations set status = 'released' where order_id = $1", Invariant::Rebuild),
         ("delete from orders.outbox_messages where key = convert_to ($1, 'UTF8')", Invariant::Delivery),
     ];
