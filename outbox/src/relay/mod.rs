@@ -263,7 +263,9 @@ impl Relay {
                     tracing::warn!(topic, partition, error = %source, "a message was not taken; scanning again");
                     self.status.set_error(source.to_string());
                     self.outbox.shared.hints.lead(false);
-                    tokio::time::sleep(*backoff).await;
+                    if let Err(error) = session.alive(tokio::time::sleep(*backoff)).await {
+                        break Err(error.into());
+                    }
                     *backoff = (*backoff * 2).min(LAST_BACKOFF);
                 }
                 Err(RelayError::ShapeChanged) => self.outbox.shared.hints.lead(false),
@@ -296,8 +298,13 @@ impl Relay {
         }
         let publisher = term.end().await;
         // Ending a producer purges what it still holds, and blocks.
-        let ended = tokio::task::spawn_blocking(move || drop(publisher)).await;
-        let closed = taken.closing.await;
+        let ending = tokio::task::spawn_blocking(move || drop(publisher));
+        let (ended, closed) = match &published {
+            Err(RelayError::Delivery { .. } | RelayError::ShapeChanged) => {
+                session.alive(futures_util::future::join(ending, taken.closing)).await?
+            }
+            _ => futures_util::future::join(ending, taken.closing).await,
+        };
         published.and(ended.and(closed).map_err(|_| RelayError::Panicked))
     }
 }

@@ -31,29 +31,49 @@ pub(crate) async fn begin_epoch(session: &Session, schema: &str, new: NewEpoch) 
     begun
 }
 
+/// Rows moved by one statement: few enough that the session never looks silent to a standby.
+const CHUNK: i64 = 5_000;
+
 async fn append_again(session: &Session, quoted: &str, new: NewEpoch) -> Result<Epoch, OutboxError> {
     let lock = format!("select pg_advisory_xact_lock({}, $1)", sql::space(quoted));
     session.query("locking a lane for a new epoch", &lock, &[&new.lane]).await?;
+    let top = format!("select greatest(({quoted}.outbox_heads(array[$1::int4]))[1], $2::int8)");
+    let rows = session.query("looking for the end of a lane", &top, &[&new.lane, &new.above]).await?;
+    let top: i64 = rows.first().map(|row| row.get(0)).ok_or(OutboxError::CorruptRow { what: "a lane has no end" })?;
+    move_rows(session, quoted, new, top).await?;
+    let record = format!(
+        "with raised as (update {quoted}.outbox_lanes set floor = greatest(floor, $2::int8) where lane = $1) \
+         insert into {quoted}.outbox_epochs (lane, epoch, first, last_equal) values ($1, $4, $2 + 1, $3)"
+    );
+    session.query("recording a new epoch", &record, &[&new.lane, &top, &new.last_equal, &new.epoch]).await?;
+    Ok(Epoch { epoch: new.epoch, first: top + 1, last_equal: new.last_equal })
+}
+
+/// Appends what lies after the last equal message and up to `top` again, in its order, above `top`. Ends because each
+/// round begins after the last one.
+async fn move_rows(session: &Session, quoted: &str, new: NewEpoch, top: i64) -> Result<(), OutboxError> {
     let append = format!(
-        "with top (sequence) as materialized ( \
-           select greatest(({quoted}.outbox_heads(array[$1::int4]))[1], $2::int8) \
+        "with chunk as materialized ( \
+           select m.* from {quoted}.outbox_messages m \
+           where m.lane = $1 and m.sequence > $2 and m.sequence <= $3 and not exists ( \
+             select from {quoted}.outbox_epochs e \
+             where e.lane = m.lane and e.last_equal < m.sequence and m.sequence < e.first) \
+           order by m.lane, m.sequence limit $5 \
          ), moved as ( \
            insert into {quoted}.outbox_messages \
              (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers) \
-           select m.lane, (select sequence from top) + row_number() over (order by m.sequence), \
-             m.id, m.type, m.key, m.payload, m.time, m.causation, m.causation_text, m.trace, m.headers \
-           from {quoted}.outbox_messages m where m.lane = $1 and m.sequence > $3 and not exists ( \
-             select from {quoted}.outbox_epochs e \
-             where e.lane = m.lane and e.last_equal < m.sequence and m.sequence < e.first) \
-         ), raised as ( \
-           update {quoted}.outbox_lanes set floor = (select sequence from top) where lane = $1 \
-         ) insert into {quoted}.outbox_epochs (lane, epoch, first, last_equal) \
-           select $1, $4, top.sequence + 1, $3 from top returning first"
+           select c.lane, $4 + row_number() over (order by c.sequence), \
+             c.id, c.type, c.key, c.payload, c.time, c.causation, c.causation_text, c.trace, c.headers from chunk c \
+         ) select count(*), max(sequence) from chunk"
     );
-    let rows = session
-        .query("appending again in a new epoch", &append, &[&new.lane, &new.above, &new.last_equal, &new.epoch])
-        .await?;
-    let first =
-        rows.first().map(|row| row.get(0)).ok_or(OutboxError::CorruptRow { what: "no new epoch was recorded" })?;
-    Ok(Epoch { epoch: new.epoch, first, last_equal: new.last_equal })
+    let (mut after, mut placed) = (new.last_equal, top);
+    loop {
+        let rows = session
+            .query("appending again in a new epoch", &append, &[&new.lane, &after, &top, &placed, &CHUNK])
+            .await?;
+        match rows.first().map(|row| (row.get::<_, i64>(0), row.get::<_, Option<i64>>(1))) {
+            Some((count, Some(last))) => (after, placed) = (last, placed + count),
+            Some((_, None)) | None => return Ok(()),
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::ClientWrapper;
 use futures_util::TryStreamExt;
 use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 
 use crate::database::Database;
@@ -19,6 +20,9 @@ use crate::sql::{self, LEADER_KEY};
 
 /// Longest a statement may take; also the server's limit, so that a live leader is never silent for longer.
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2500);
+
+/// How often a leader shows that it lives while it does something else.
+const BEAT: Duration = Duration::from_millis(500);
 
 /// Settings under which every plan is the primary key's, made once, whatever the statistics say.
 pub(crate) const PINNED_PLANS: &str =
@@ -71,7 +75,14 @@ impl Session {
     /// Ends the session of a leader that has been silent for longer than `limit`; returns whether there was one.
     pub(crate) async fn end_silent_leader(&self, limit: Duration) -> Result<bool, OutboxError> {
         let seconds = limit.as_secs_f64();
-        let rows = self.query("looking for a silent leader", &self.end_silent_sql, &[&seconds]).await?;
+        let found = self.query("looking for a silent leader", &self.end_silent_sql, &[&seconds]).await;
+        if let Err(OutboxError::Database { source, .. }) = &found
+            && source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
+        {
+            tracing::warn!("a leader is silent, and this role may not end its session");
+            return Ok(false);
+        }
+        let rows = found?;
         for row in &rows {
             tracing::warn!(pid = row.get::<_, i32>(0), "ended the database session of a silent leader");
         }
@@ -81,6 +92,18 @@ impl Session {
     /// A round trip for its own sake.
     pub(crate) async fn beat(&self) -> Result<(), OutboxError> {
         self.query("asking whether the leadership still holds", "select 1", &[]).await.map(|_| ())
+    }
+
+    /// Does something else while this session goes on showing that it lives.
+    pub(crate) async fn alive<T>(&self, work: impl Future<Output = T>) -> Result<T, OutboxError> {
+        let mut work = std::pin::pin!(work);
+        let mut beats = tokio::time::interval(BEAT);
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(done),
+                _ = beats.tick() => self.beat().await?,
+            }
+        }
     }
 
     /// Whether an answer to a question sent within the last `age` has come.

@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -27,7 +26,6 @@ use crate::store::Outbox;
 
 /// How far back from the end a lane is read whose stored position is not there; more than ever is in flight.
 const FIRST_STEP_BACK: i64 = 50_000;
-const BEAT: Duration = Duration::from_millis(500);
 
 /// A lane that is ready to be published.
 #[derive(Debug, Clone)]
@@ -166,21 +164,15 @@ impl Tails<'_> {
         let folded = self.take_all(folds, &mut receiver).await;
         // A reader whose records nobody takes any more stops by itself.
         drop(receiver);
-        let read = reading.await.map_err(|_| RelayError::Panicked)?;
+        let read = self.session.alive(reading).await?.map_err(|_| RelayError::Panicked)?;
         folded.and(read)
     }
 
     async fn take_all(&self, folds: &mut [Resume], from: &mut mpsc::Receiver<Vec<Found>>) -> Result<(), RelayError> {
-        let mut beats = tokio::time::interval(BEAT);
-        loop {
-            tokio::select! {
-                found = from.recv() => match found {
-                    Some(found) => self.compare(folds, &found).await?,
-                    None => return Ok(()),
-                },
-                _ = beats.tick() => self.session.beat().await?,
-            }
+        while let Some(found) = self.session.alive(from.recv()).await? {
+            self.compare(folds, &found).await?;
         }
+        Ok(())
     }
 
     /// Compares records with their rows, by primary key, and lets the folds observe them.
@@ -287,12 +279,5 @@ async fn blocking<T: Send + 'static>(
     session: &Session,
     work: impl FnOnce() -> Result<T, RelayError> + Send + 'static,
 ) -> Result<T, RelayError> {
-    let mut running = tokio::task::spawn_blocking(work);
-    let mut beats = tokio::time::interval(BEAT);
-    loop {
-        tokio::select! {
-            done = &mut running => return done.map_err(|_| RelayError::Panicked)?,
-            _ = beats.tick() => session.beat().await?,
-        }
-    }
+    session.alive(tokio::task::spawn_blocking(work)).await?.map_err(|_| RelayError::Panicked)?
 }

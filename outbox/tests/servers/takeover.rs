@@ -82,6 +82,26 @@ async fn a_restored_database_begins_a_new_epoch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_long_lane_is_appended_again_in_its_order() {
+    let rig = Rig::new("long").await;
+    topic::create(&rig.topic).await;
+    let mut client = rig.client().await;
+    back_up(&client).await;
+    let relay = rig.relay(&rig.outbox);
+    rig.append(&mut client, bodies(&rig, 0, 1, 2, "lost")).await;
+    read_until(&rig.topic, 2).await;
+    relay.stop().await;
+    restore(&client).await;
+    rig.append(&mut client, bodies(&rig, 0, 1, 11_000, "new")).await;
+    let relay = rig.relay(&rig.outbox);
+    let seen = read_until(&rig.topic, 11_002).await;
+    relay.stop().await;
+    assert_eq!(follow(&seen).taken[&0], [texts(1, 2, "lost"), texts(1, 11_000, "new")].concat());
+    let last = &seen.last().unwrap().position;
+    assert_eq!((last.epoch, last.first, last.sequence), (2, 11_001, 22_000));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_restore_to_before_the_first_epoch_is_told_apart() {
     let rig = Rig::new("twice").await;
     topic::create(&rig.topic).await;
