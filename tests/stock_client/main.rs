@@ -1,1 +1,70 @@
-//! .
+//! A stock Avro client: fastavro and a Kafka client from PyPI, which know nothing but the folder `schemas/`.
+
+mod python;
+
+use std::collections::BTreeMap;
+
+use schemas::{CancelOrder, CommandId, TopicName};
+use serde::Deserialize;
+use tests::{Outcome, Pipeline, Servers, Settings, order, sample, stock_for, trouble};
+use workers::payment::simulator::SimulatorConfig;
+
+/// The daemons' program.
+const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");
+
+/// A record as the client has understood it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+struct Understood {
+    topic: String,
+    r#type: String,
+    key: String,
+    version: Option<i64>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_knows_only_the_schemas_reads_everything_and_places_an_order() -> Outcome {
+    let python = python::prepare().await?;
+    let servers = Servers::shared().await?;
+    let simulator = SimulatorConfig {
+        decline_per_million: 100_000,
+        capture_failure_per_million: 100_000,
+        ..SimulatorConfig::default()
+    };
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    // As many kinds of messages as an hour of a shop brings.
+    let mut orders = sample(7_000, 80)?;
+    let stock = stock_for(&orders);
+    orders.push(order("wants-what-is-not-there", &["nobody-has-it"])?);
+    pipeline.receive(&stock).await?;
+    pipeline.publish(&orders).await?;
+    pipeline.await_terminal(&orders).await?;
+    let too_late = CancelOrder { order_id: orders[0].order_id.clone(), command_id: CommandId::new("too-late")? };
+    pipeline.publish(&[too_late]).await?;
+
+    python.run(&pipeline, &["place", "web-1"]).await?;
+    pipeline
+        .until("the client's order is completed", async || match pipeline.tables().orders().await?.get("web-1") {
+            Some(row) if row.stage == "completed" => Ok(()),
+            row => Err(trouble(format!("{row:?}"))),
+        })
+        .await?;
+    pipeline.check_clean().await?;
+    let printed = python.run(&pipeline, &["read"]).await?;
+    let mut understood: Vec<Understood> = printed.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    understood.sort();
+
+    let mut expected = Vec::new();
+    for topic in TopicName::ALL {
+        for record in pipeline.messages(topic).await? {
+            let (key, version) = (record.message.key().to_owned(), record.message.version());
+            let r#type = record.message.type_name().to_owned();
+            expected.push(Understood { topic: topic.as_str().to_owned(), r#type, key, version });
+        }
+    }
+    expected.sort();
+    assert!(understood == expected, "{} records understood, {} there", understood.len(), expected.len());
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    understood.iter().for_each(|record| *kinds.entry(&record.r#type).or_default() += 1);
+    assert!(kinds.len() >= 22, "many kinds of messages: {kinds:?}");
+    Ok(())
+}

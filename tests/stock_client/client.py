@@ -1,0 +1,152 @@
+"""A client that has only `schemas/avro`, `schemas/ids.lock` and libraries that anybody can install.
+
+place: receives stock and places an order for it.
+read:  reads all topics to their ends, decodes every record and checks what the contract says about records; prints
+       one JSON object per record.
+"""
+
+import io
+import json
+import pathlib
+import struct
+import sys
+import uuid
+from datetime import datetime, timezone
+
+import fastavro
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+TIMEOUT_S = 60
+FRAME = struct.Struct(">bI")
+
+
+class Schemas:
+    """The released schemas by id, as the lock file names them."""
+
+    def __init__(self, folder):
+        self.by_id, self.ids = {}, {}
+        for line in (folder / "ids.lock").read_text().splitlines():
+            if not line or line.startswith("#"):
+                continue
+            number, subject, version, _ = line.split()
+            topic, name = subject.split("-", 1)
+            file = folder / "avro" / topic / f"{name.rsplit('.', 1)[1]}.v{version}.avsc"
+            schema = fastavro.parse_schema(json.loads(file.read_text()))
+            self.by_id[int(number)] = (topic, f"{name}.v{version}", schema)
+            self.ids[f"{name}.v{version}"] = int(number)
+
+    def encode(self, ce_type, body):
+        value = io.BytesIO()
+        number = self.ids[ce_type]
+        value.write(FRAME.pack(0, number))
+        fastavro.schemaless_writer(value, self.by_id[number][2], body)
+        return value.getvalue()
+
+    def decode(self, topic, value):
+        zero, number = FRAME.unpack(value[: FRAME.size])
+        assert zero == 0, f"the frame begins with {zero}"
+        belongs_on, ce_type, schema = self.by_id[number]
+        assert belongs_on == topic, f"{ce_type} on {topic}"
+        rest = io.BytesIO(value[FRAME.size :])
+        body = fastavro.schemaless_reader(rest, schema)
+        assert not rest.read(), f"bytes after the {ce_type}"
+        return ce_type, body
+
+    def topics(self):
+        return sorted({topic for topic, _, _ in self.by_id.values()})
+
+
+def send(producer, prefix, topic, ce_type, key, value):
+    def delivered(error, _):
+        assert error is None, error
+
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(uuid.uuid4()),
+        "ce_source": "/stock-client",
+        "ce_type": ce_type,
+        "ce_time": datetime.now(timezone.utc).isoformat(),
+        "ce_subject": key,
+        "content-type": "application/avro",
+    }
+    producer.produce(prefix + topic, key=key.encode(), value=value, headers=headers, on_delivery=delivered)
+
+
+def place(schemas, brokers, prefix, order_id):
+    settings = {"bootstrap.servers": brokers, "partitioner": "murmur2_random", "enable.idempotence": True}
+    producer = Producer(settings)
+    sku, receive, order = f"sku-of-{order_id}", "shop.stock.ReceiveStock.v1", "shop.order.PlaceOrder.v1"
+    receipt = {"sku": sku, "command_id": str(uuid.uuid4()), "quantity": 5}
+    send(producer, prefix, "stock.commands.v1", receive, sku, schemas.encode(receive, receipt))
+    body = {
+        "order_id": order_id,
+        "customer_id": "c-1040",
+        "placed_at": datetime.now(timezone.utc),
+        "currency": "EUR",
+        "lines": [{"sku": sku, "quantity": 2, "unit_price_minor": 199}],
+    }
+    assert producer.flush(TIMEOUT_S) == 0, "the stock was not delivered"
+    wait_for_stock(schemas, brokers, prefix, sku)
+    send(producer, prefix, "order.commands.v1", order, order_id, schemas.encode(order, body))
+    assert producer.flush(TIMEOUT_S) == 0, "the order was not delivered"
+
+
+def wait_for_stock(schemas, brokers, prefix, sku):
+    for record in records(brokers, prefix, ["stock.events.v1"], to_end=False):
+        _, body = schemas.decode("stock.events.v1", record.value())
+        if body["sku"] == sku:
+            return
+    raise AssertionError(f"nobody booked {sku} within {TIMEOUT_S} s")
+
+
+def records(brokers, prefix, topics, to_end):
+    """All records: up to the ends as they are now, or on and on until nothing comes for a while."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": "nobody", "enable.auto.commit": False})
+    ends, assigned = {}, []
+    for topic in topics:
+        for partition in consumer.list_topics(prefix + topic, TIMEOUT_S).topics[prefix + topic].partitions:
+            low, high = consumer.get_watermark_offsets(TopicPartition(prefix + topic, partition), TIMEOUT_S)
+            assigned.append(TopicPartition(prefix + topic, partition, low))
+            if low < high:
+                ends[prefix + topic, partition] = high
+    consumer.assign(assigned)
+    while ends or not to_end:
+        record = consumer.poll(TIMEOUT_S)
+        if record is None:
+            assert not to_end, f"not read to their ends within {TIMEOUT_S} s: {ends}"
+            break
+        assert record.error() is None, record.error()
+        if ends.get((record.topic(), record.partition())) == record.offset() + 1:
+            del ends[record.topic(), record.partition()]
+        yield record
+    consumer.close()
+
+
+def read(schemas, brokers, prefix):
+    positions = {}
+    for record in records(brokers, prefix, schemas.topics(), to_end=True):
+        topic = record.topic().removeprefix(prefix)
+        ce_type, body = schemas.decode(topic, record.value())
+        headers = {name: (value or b"").decode() for name, value in record.headers() or []}
+        key = record.key().decode()
+        assert headers["ce_type"] == ce_type and headers["ce_specversion"] == "1.0", headers
+        assert headers["content-type"] == "application/avro" and headers["ce_id"], headers
+        assert key == headers["ce_subject"] == body.get("order_id", body.get("sku")), (key, headers, body)
+        datetime.fromisoformat(headers["ce_time"].replace("Z", "+00:00"))
+        if "outbox-position" in headers:
+            source, epoch, first, sequence = headers["outbox-position"].rsplit(":", 3)
+            assert headers["ce_source"] == source, headers
+            last = positions.get((topic, record.partition()), (int(epoch), int(first) - 1))
+            assert (int(epoch), int(sequence)) == (last[0], last[1] + 1), f"after {last}: {headers['outbox-position']}"
+            positions[topic, record.partition()] = (int(epoch), int(sequence))
+        print(json.dumps({"topic": topic, "type": ce_type, "key": key, "version": body.get("version")}))
+    assert positions, "nothing had a position"
+
+
+def main():
+    command, folder, brokers, prefix, *rest = sys.argv[1:]
+    schemas = Schemas(pathlib.Path(folder))
+    {"place": place, "read": read}[command](schemas, brokers, prefix, *rest)
+
+
+main()
