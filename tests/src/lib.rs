@@ -10,6 +10,7 @@ mod orders;
 mod patience;
 mod pipeline;
 mod probe;
+mod quiet;
 mod raw_produce;
 mod servers;
 mod settings;

@@ -1,0 +1,57 @@
+//! Which member may depend on which: leaves know nobody, and nobody knows the tests.
+
+use crate::source;
+
+/// A member and what it must not depend on.
+const FORBIDDEN: [(&str, &[&str]); 8] = [
+    ("schemas", &["outbox", "workers", "replay-tool", "dev-stack", "rdkafka", "tokio", "tokio-postgres"]),
+    ("outbox", &["schemas", "workers", "replay-tool", "apache-avro"]),
+    ("dev", &["schemas", "outbox", "workers", "replay-tool", "rdkafka"]),
+    ("workers", &["replay-tool", "dev-stack", "demo", "bench"]),
+    ("replay-tool", &["dev-stack", "demo", "bench"]),
+    ("demo", &["bench"]),
+    ("bench", &["demo"]),
+    ("tests", &["demo", "bench"]),
+];
+
+/// Every dependency that should not be. Development dependencies of a leaf on the servers are fine, and so is what the
+/// table does not name.
+pub(crate) fn complaints() -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (member, forbidden) in FORBIDDEN {
+        let path = format!("{member}/Cargo.toml");
+        let Some(manifest) = source::all().iter().find(|source| source.path == path) else {
+            complaints.push(format!("there is no {path}"));
+            continue;
+        };
+        for name in dependencies(&manifest.text) {
+            if forbidden.contains(&name.as_str()) || name == "tests" {
+                complaints.push(format!("{member} depends on {name}"));
+            }
+        }
+        let for_all = manifest.text.split("[dev-dependencies]").next().unwrap_or_default();
+        if for_all.contains("features = [\"planted-bugs\"]") {
+            complaints.push(format!("{member} switches planted bugs on"));
+        }
+    }
+    complaints
+}
+
+/// The names in `[dependencies]`.
+fn dependencies(manifest: &str) -> Vec<String> {
+    let (_, after) = manifest.split_once("[dependencies]").unwrap_or_default();
+    let table = after.split("\n[").next().unwrap_or_default();
+    let name = |line: &str| Some(line.split(['.', '=', ' ']).next()?.to_owned()).filter(|name| !name.is_empty());
+    table.lines().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_in_every_form() {
+        let manifest = "[package]\nname = \"x\"\n[dependencies]\na.workspace = true\nb = \"1\"\nc-d = { path = \"y\" }\n\n[dev-dependencies]\ne = \"1\"\n";
+        assert_eq!(dependencies(manifest), ["a", "b", "c-d"]);
+    }
+}

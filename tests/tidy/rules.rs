@@ -1,0 +1,174 @@
+//! The rules: each takes a file and gives its complaints.
+
+use crate::source::Source;
+
+/// The most lines of a file, and of a function.
+const FILE_LINES: usize = 450;
+const FUNCTION_LINES: usize = 70;
+
+/// Where the aggregates are decided and folded: nothing from outside, no clock, no chance, no logging.
+pub(crate) fn cores_are_pure(source: &Source) -> Vec<String> {
+    const CORES: [&str; 4] = [
+        "workers/src/order/saga",
+        "workers/src/inventory/stock",
+        "workers/src/payment/charge",
+        "workers/src/decision.rs",
+    ];
+    const IMPURE: [&str; 17] = [
+        "tokio",
+        "rdkafka",
+        "deadpool",
+        "outbox::",
+        "std::time",
+        "std::fs",
+        "std::io",
+        "std::env",
+        "std::net",
+        "std::thread",
+        "Instant",
+        "SystemTime",
+        "Timestamp::now",
+        "tracing",
+        "metrics",
+        "rand::",
+        "async ",
+    ];
+    if !CORES.iter().any(|core| source.is_in(core)) {
+        return Vec::new();
+    }
+    source.lines_with(&IMPURE, "a core is pure")
+}
+
+/// In `workers`, SQL is in the services' stores and in what changes schemas or positions on purpose.
+pub(crate) fn sql_is_in_the_files_for_it(source: &Source) -> Vec<String> {
+    const AT_HOME: [&str; 3] = ["/store.rs", "/migrate.rs", "/accept_gap.rs"];
+    const SQL: [&str; 8] = [
+        "\"select ",
+        "\"insert into ",
+        "\"update ",
+        "\"delete from ",
+        "\"with ",
+        "\"create table ",
+        "\"alter table ",
+        "\"lock table",
+    ];
+    if !source.is_in("workers/src/") || AT_HOME.iter().any(|name| source.path.ends_with(name)) {
+        return Vec::new();
+    }
+    source.lines_with(&SQL, "SQL belongs into a store")
+}
+
+/// A module begins with what it is and why.
+pub(crate) fn every_module_says_what_it_is(source: &Source) -> Vec<String> {
+    let says = source.text.lines().next().is_some_and(|line| line.starts_with("//! ") && line.len() > 8);
+    if !source.is_rust() || says { Vec::new() } else { vec![format!("{}: no //! at its beginning", source.path)] }
+}
+
+/// A file is read from top to bottom.
+pub(crate) fn files_are_short(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    if !source.is_rust() || lines <= FILE_LINES {
+        return Vec::new();
+    }
+    vec![format!("{}: {lines} lines; at most {FILE_LINES}", source.path)]
+}
+
+/// A function fits on a screen. Formatted code ends one at its beginning's indentation. A store's `prepare` is a list of
+/// statements, not a course of action.
+pub(crate) fn functions_are_short(source: &Source) -> Vec<String> {
+    if !source.is_rust() || !source.path.contains("/src/") {
+        return Vec::new();
+    }
+    let lines: Vec<&str> = source.text.lines().collect();
+    let mut complaints = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let bare = line.trim_start();
+        let indentation = &line[..line.len() - bare.len()];
+        let is_function =
+            bare.starts_with("fn ") || (bare.starts_with("pub") || bare.starts_with("async")) && bare.contains(" fn ");
+        let end = format!("{indentation}}}");
+        let length = lines[start..].iter().position(|line| *line == end).map_or(0, |length| length + 1);
+        let is_one_line = bare.ends_with(';') || bare.ends_with('}');
+        if is_function && !is_one_line && !bare.contains("fn prepare(") && length > FUNCTION_LINES {
+            complaints.push(format!("{}:{}: a function of {length} lines", source.path, start + 1));
+        }
+    }
+    complaints
+}
+
+/// A file is named for what is in it.
+pub(crate) fn names_say_something(source: &Source) -> Vec<String> {
+    const EMPTY: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "manager", "misc"];
+    let mut parts = source.path.split('/').flat_map(|part| part.trim_end_matches(".rs").split(['_', '-']));
+    match parts.find(|part| EMPTY.contains(part)) {
+        Some(name) => vec![format!("{}: {name} says nothing", source.path)],
+        None => Vec::new(),
+    }
+}
+
+/// Locks, positions, writes and messages go together because only one place begins.
+pub(crate) fn one_file_opens_the_transaction(source: &Source) -> Vec<String> {
+    const HOME: [&str; 2] = ["workers/src/runtime/process.rs", "workers/src/migrate.rs"];
+    if !source.is_in("workers/src/") || HOME.contains(&source.path.as_str()) {
+        return Vec::new();
+    }
+    source.lines_with(&[".begin(", ".transaction()", ".build_transaction()"], "only process.rs opens a transaction")
+}
+
+/// Time is an input; `client` stamps what it sends.
+pub(crate) fn one_file_reads_the_clock(source: &Source) -> Vec<String> {
+    let is_elsewhere = source.path == "workers/src/clock.rs" || source.is_in("workers/src/client/");
+    if !source.is_in("workers/src/") || is_elsewhere {
+        return Vec::new();
+    }
+    source.lines_with(&["Timestamp::now", "SystemTime::now"], "only clock.rs reads the clock")
+}
+
+/// A metric's name, labels and meaning stand together.
+pub(crate) fn metrics_are_named_in_one_file(source: &Source) -> Vec<String> {
+    if !source.is_rust() || source.path.ends_with("/metrics.rs") || source.is_in("tests/") {
+        return Vec::new();
+    }
+    source.lines_with(&["counter!(", "gauge!(", "histogram!("], "metrics are recorded in metrics.rs")
+}
+
+/// Only what starts processes needs it.
+pub(crate) fn unsafe_is_only_in_dev(source: &Source) -> Vec<String> {
+    if !source.is_rust() || source.is_in("dev/") || source.is_in("tests/tidy/") {
+        return Vec::new();
+    }
+    source.lines_with(&["unsafe {", "unsafe fn", "unsafe impl"], "only dev may")
+}
+
+/// Lints are expected with a reason or kept; and what is in the repository is finished.
+pub(crate) fn nothing_is_allowed_nothing_is_left_to_do(source: &Source) -> Vec<String> {
+    if !source.is_rust() {
+        return Vec::new();
+    }
+    let forbidden = [concat!("#[", "allow("), concat!("TO", "DO"), concat!("FIX", "ME")];
+    let found = |(number, line): (usize, &str)| {
+        let words = forbidden.iter().find(|words| line.contains(**words))?;
+        Some(format!("{}:{}: {words}", source.path, number + 1))
+    };
+    source.text.lines().enumerate().filter_map(found).collect()
+}
+
+/// Tests run, all of them, and wait for conditions.
+pub(crate) fn no_test_is_ignored_or_sleeps(source: &Source) -> Vec<String> {
+    let mut complaints = source.lines_with(&[concat!("#[", "ignore")], "no test is left out");
+    if source.is_in("tests/") {
+        let sleep = concat!("thread::", "sleep");
+        complaints.extend(source.lines_with(&[sleep], "wait for a condition"));
+    }
+    complaints
+}
+
+/// What is committed is the same on every machine.
+pub(crate) fn no_path_of_a_machine(source: &Source) -> Vec<String> {
+    let forbidden = [concat!("/ro", "ot/"), concat!("/ho", "me/"), concat!("/wo", "rk/"), concat!("/Us", "ers/")];
+    let found = |(number, line): (usize, &str)| {
+        let words = forbidden.iter().find(|words| line.contains(**words))?;
+        Some(format!("{}:{}: {words}", source.path, number + 1))
+    };
+    source.text.lines().enumerate().filter_map(found).collect()
+}
