@@ -57,9 +57,9 @@ async fn run<'a>(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item =
     command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
     let name = program.as_ref().to_string_lossy().into_owned();
     let ended = timeout(LIMIT, command.output()).await.map_err(|_| trouble(format!("{name} ran for {LIMIT:?}")))?;
-    let ended = ended.map_err(|error| match error.kind() {
-        ErrorKind::NotFound => trouble(format!("{name} was not found")),
-        _ => trouble(format!("{name}: {error}")),
+    let ended = ended.map_err(|error| match error.kind() == ErrorKind::NotFound {
+        true => trouble(format!("{name} was not found")),
+        false => trouble(format!("{name}: {error}")),
     })?;
     if !ended.status.success() {
         let said = [ended.stdout, ended.stderr].concat();
