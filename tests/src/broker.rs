@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions};
@@ -12,11 +13,12 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use schemas::{Codec, Message};
+use schemas::{Codec, Message, TopicName};
 
 use crate::{LONG, Outcome, RawRecord, raw_produce, trouble};
 
 const ANSWER: Duration = Duration::from_secs(30);
+const DELETION: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(100);
 
 /// A record to send as it is.
@@ -133,6 +135,23 @@ impl Broker {
     pub async fn ends(&self, topics: &[String]) -> Outcome<HashMap<(String, i32), (i64, i64)>> {
         let (config, prefix, topics) = (self.config.clone(), self.prefix.clone(), topics.to_vec());
         tokio::task::spawn_blocking(move || ends(&consumer(config)?, &prefix, &topics)).await?
+    }
+
+    /// Deletes all topics of this pipeline, as far as the broker answers.
+    pub(crate) fn delete_topics(&self) {
+        let names = TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]);
+        let names: Vec<String> = names.map(|name| format!("{}{name}", self.prefix)).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        // On a thread of its own, because it is called from inside a runtime when a value is dropped. What is not deleted
+        // ends with the servers.
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+                let admin: AdminClient<DefaultClientContext> = self.config.create().ok()?;
+                let options = AdminOptions::new().request_timeout(Some(DELETION));
+                runtime.block_on(admin.delete_topics(&names, &options)).ok()
+            });
+        });
     }
 
     /// Deletes the records of a partition before this offset, as retention would.

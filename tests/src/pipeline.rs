@@ -348,17 +348,18 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        if self.is_clean.load(Ordering::Relaxed) && !std::thread::panicking() {
-            self.daemons.clear();
-            if std::env::var_os("KEEP_TEST_LOGS").is_none() {
-                // What cannot be removed is removed with the development folder.
-                let _ = std::fs::remove_dir_all(&self.program.folder);
+        if !self.is_clean.load(Ordering::Relaxed) || std::thread::panicking() {
+            eprintln!("logs are in {}", self.program.folder.display());
+            for daemon in self.daemons.values() {
+                eprintln!("---- the end of {}\n{}\n", daemon.log_file().display(), daemon.tail());
             }
-            return;
+            eprintln!("{}", self.servers.tails());
+        } else if std::env::var_os("KEEP_TEST_LOGS").is_none() {
+            // What cannot be removed is removed with the development folder.
+            let _ = std::fs::remove_dir_all(&self.program.folder);
         }
-        eprintln!("logs are in {}", self.program.folder.display());
-        for daemon in self.daemons.values() {
-            eprintln!("---- the end of {}\n{}\n", daemon.log_file().display(), daemon.tail());
-        }
+        self.daemons.clear();
+        // The tests after this one shall not pay for its partitions.
+        self.broker.delete_topics();
     }
 }

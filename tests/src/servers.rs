@@ -5,9 +5,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use dev_stack::{Stack, StackConfig};
+use dev_stack::{Server, Stack, StackConfig};
 
 use crate::Outcome;
+
+const TAIL_LINES: usize = 20;
 
 static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
 static NAMES: AtomicU32 = AtomicU32::new(0);
@@ -43,6 +45,19 @@ impl Servers {
     /// The stack itself.
     pub fn stack(&self) -> &Stack {
         &self.stack
+    }
+
+    /// The ends of both servers' logs, for a test that failed.
+    pub(crate) fn tails(&self) -> String {
+        let servers = [self.stack.kafka(), self.stack.postgres()];
+        let tail = |server: &Server| {
+            let text = std::fs::read_to_string(server.log_file()).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let state = if server.pid().is_some() { "runs" } else { "has ended" };
+            let end = lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n");
+            format!("---- {} {state}; the end of its log\n{end}\n", server.name())
+        };
+        servers.into_iter().flatten().map(tail).collect()
     }
 
     /// A name that no other test on these servers has: lower-case letters, digits and `_`.
