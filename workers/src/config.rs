@@ -74,7 +74,7 @@ pub struct Flags {
     /// The most messages of one transaction.
     #[arg(long, env = "MAX_BATCH_ITEMS", global = true)]
     pub max_batch_items: Option<usize>,
-    /// How long messages may collect under load before their transaction, in microseconds.
+    /// How long messages may collect under load before their transaction, in microseconds; 0: not at all.
     #[arg(long, env = "MAX_PACE_US", global = true)]
     pub max_pace_us: Option<u64>,
     /// How long the relay's producer waits for more messages before it sends, in microseconds.

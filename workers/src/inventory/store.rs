@@ -1,5 +1,9 @@
 //! All SQL of the inventory service: set-based, plans on primary keys.
 //!
+//! Every look-up is a `lateral` that cannot be pulled up: whatever the statistics say, the plan goes from the parameters to the
+//! primary key, one row each, and locks in the parameters' order. (`= any (array)` checks a row that was changed meanwhile
+//! against the whole array again; a plain join may be turned round and scan the table.)
+//!
 //! A SKU's row is locked once and written once per batch, however many orders want it: a hot SKU costs no more than a cold one.
 
 use std::collections::HashMap;
@@ -30,29 +34,28 @@ impl Statements {
         Ok(Statements {
             lock_reservations: client
                 .prepare(
-                    "select r.order_id, r.version, r.status, r.skus, r.quantities, r.short_skus, r.short_requested, \
-                            r.short_available, r.decided_at, r.changed_at \
-                     from unnest ($1::text[]) as u (order_id) join reservations r on r.order_id = u.order_id \
-                     order by r.order_id for update of r",
+                    "select r.* from unnest ($1::text[]) as u (id), lateral ( \
+                        select order_id, version, status, skus, quantities, short_skus, short_requested, \
+                               short_available, decided_at, changed_at \
+                        from reservations where order_id = u.id for update) as r",
                 )
                 .await?,
-            // The reservations were locked by the statement before, so this one sees their last lines. A join, not
-            // `sku = any (…)`: a row that another instance changed meanwhile is checked again, against the whole array.
+            // The reservations were locked by the statement before, so this one sees their last lines.
             lock_levels: client
                 .prepare(
-                    "select s.sku, s.version, s.received, s.reserved, s.shipped \
-                     from (select distinct sku from unnest ($1::text[] || array ( \
-                              select l.sku from unnest ($2::text[]) as o (order_id) \
-                              join reservations r on r.order_id = o.order_id, unnest (r.skus) as l (sku))) \
-                              as w (sku)) as u \
-                     join stock s on s.sku = u.sku order by s.sku for update of s",
+                    "select s.* from (select distinct l.sku from ( \
+                            select unnest ($1::text[]) as sku union all \
+                            select unnest (r.skus) from unnest ($2::text[]) as o (id), lateral ( \
+                                select skus from reservations where order_id = o.id offset 0) as r) as l \
+                        order by l.sku) as u, lateral ( \
+                        select sku, version, received, reserved, shipped from stock where sku = u.sku for update) as s",
                 )
                 .await?,
             load_receipts: client
                 .prepare(
-                    "select r.sku, r.command_id, r.version, r.kind, r.pieces, r.at \
-                     from unnest ($1::text[], $2::text[]) as u (sku, command_id) \
-                     join stock_receipts r on r.sku = u.sku and r.command_id = u.command_id",
+                    "select r.* from unnest ($1::text[], $2::text[]) as u (sku, command_id), lateral ( \
+                        select sku, command_id, version, kind, pieces, at from stock_receipts \
+                        where sku = u.sku and command_id = u.command_id offset 0) as r",
                 )
                 .await?,
             insert_reservations: client
@@ -72,8 +75,10 @@ impl Statements {
                     "with updated as ( \
                         update reservations r set version = u.version, status = u.status, changed_at = u.changed_at \
                         from unnest ($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::timestamptz[]) \
-                             as u (order_id, expected, version, status, changed_at) \
-                        where r.order_id = u.order_id and r.version = u.expected returning 1) \
+                             as u (id, expected, version, status, changed_at), lateral ( \
+                             select x.ctid from reservations x \
+                             where x.order_id = u.id and x.version = u.expected offset 0) as t \
+                        where r.ctid = t.ctid returning 1) \
                      select 1 / (count(*) = $6::bigint)::int from updated",
                 )
                 .await?,
@@ -90,9 +95,11 @@ impl Statements {
                             shipped = u.shipped \
                         from unnest ($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], \
                             $6::bigint[], $7::bigint[], $8::bigint[]) \
-                             as u (sku, version, received, reserved, shipped, had_version, had_reserved, had_shipped) \
-                        where s.sku = u.sku and s.version = u.had_version and s.reserved = u.had_reserved \
-                          and s.shipped = u.had_shipped returning 1) \
+                             as u (id, version, received, reserved, shipped, had_version, had_reserved, had_shipped), \
+                             lateral (select x.ctid from stock x \
+                                where x.sku = u.id and x.version = u.had_version and x.reserved = u.had_reserved \
+                                  and x.shipped = u.had_shipped offset 0) as t \
+                        where s.ctid = t.ctid returning 1) \
                      select 1 / (count(*) = $9::bigint)::int from updated",
                 )
                 .await?,

@@ -1,4 +1,5 @@
-//! All SQL of the order service: set-based, one statement per kind of row, plans on primary keys.
+//! All SQL of the order service: set-based, one statement per kind of row, plans pinned to primary keys by `lateral`
+//! (see `inventory::store`).
 //!
 //! Within a batch an order's lines are not read back: no decision needs them once the reservation was asked for.
 
@@ -28,11 +29,10 @@ impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         let (lock_orders, insert_orders, insert_contents, update_orders) = tokio::try_join!(
             client.prepare(
-                "select o.order_id, o.version, o.stage, o.awaiting, o.detail, o.cancel_reason, o.cancel_command_id, \
-                        o.customer_id, o.placed_at, o.currency, o.total_minor, o.content, o.confirm_by, \
-                        o.accepted_at, o.changed_at \
-                 from unnest ($1::text[]) as u (order_id) join orders o on o.order_id = u.order_id \
-                 order by o.order_id for update of o"
+                "select o.* from unnest ($1::text[]) as u (id), lateral ( \
+                    select order_id, version, stage, awaiting, detail, cancel_reason, cancel_command_id, \
+                           customer_id, placed_at, currency, total_minor, content, confirm_by, accepted_at, changed_at \
+                    from orders where order_id = u.id for update) as o"
             ),
             client.prepare(
                 "insert into orders (order_id, partition, version, stage, awaiting, detail, cancel_reason, \
@@ -55,9 +55,11 @@ impl Statements {
                         cancel_command_id = u.cancel_command_id, changed_at = u.changed_at \
                     from unnest ($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::text[], $6::text[], \
                         $7::text[], $8::text[], $9::timestamptz[]) \
-                        as u (order_id, expected, version, stage, awaiting, detail, cancel_reason, \
-                              cancel_command_id, changed_at) \
-                    where o.order_id = u.order_id and o.version = u.expected returning 1) \
+                        as u (id, expected, version, stage, awaiting, detail, cancel_reason, \
+                              cancel_command_id, changed_at), lateral ( \
+                        select x.ctid from orders x \
+                        where x.order_id = u.id and x.version = u.expected offset 0) as t \
+                    where o.ctid = t.ctid returning 1) \
                  select 1 / (count(*) = $10::bigint)::int from updated"
             ),
         )?;

@@ -1,4 +1,4 @@
-//! All SQL of the payment service: set-based, plans on primary keys.
+//! All SQL of the payment service: set-based, plans pinned to primary keys by `lateral` (see `inventory::store`).
 //!
 //! `payments` and `ledger` are state; `payment_calls` is runtime and lives only until an outcome is recorded.
 
@@ -40,18 +40,18 @@ impl Statements {
         Ok(Statements {
             lock_payments: client
                 .prepare(
-                    "select p.order_id, p.version, p.customer_id, p.currency, p.amount_minor, \
-                        p.authorization_version, p.authorization_at, p.authorization_reference, p.decline_detail, \
-                        p.capture_version, p.capture_at, p.capture_reference, p.capture_failure, p.void_version, \
-                        p.void_at, p.stuck_version, p.stuck_at, p.stuck_operation, p.stuck_detail \
-                     from unnest ($1::text[]) as u (order_id) join payments p on p.order_id = u.order_id \
-                     order by p.order_id for update of p",
+                    "select p.* from unnest ($1::text[]) as u (id), lateral ( \
+                        select order_id, version, customer_id, currency, amount_minor, authorization_version, \
+                            authorization_at, authorization_reference, decline_detail, capture_version, capture_at, \
+                            capture_reference, capture_failure, void_version, void_at, stuck_version, stuck_at, \
+                            stuck_operation, stuck_detail \
+                        from payments where order_id = u.id for update) as p",
                 )
                 .await?,
             lock_calls: client
                 .prepare(&format!(
-                    "select {CALL_COLUMNS} from unnest ($1::text[]) as u (id) \
-                     join payment_calls on order_id = u.id order by order_id for update of payment_calls"
+                    "select c.* from unnest ($1::text[]) as u (id), lateral ( \
+                        select {CALL_COLUMNS} from payment_calls where order_id = u.id for update) as c"
                 ))
                 .await?,
             insert_payments: client
@@ -78,10 +78,12 @@ impl Statements {
                         from unnest ($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], \
                             $6::timestamptz[], $7::text[], $8::text[], $9::bigint[], $10::timestamptz[], \
                             $11::bigint[], $12::timestamptz[], $13::text[], $14::text[]) \
-                            as u (order_id, expected, version, status, capture_version, capture_at, \
+                            as u (id, expected, version, status, capture_version, capture_at, \
                                   capture_reference, capture_failure, void_version, void_at, stuck_version, \
-                                  stuck_at, stuck_operation, stuck_detail) \
-                        where p.order_id = u.order_id and p.version = u.expected returning 1) \
+                                  stuck_at, stuck_operation, stuck_detail), lateral ( \
+                            select x.ctid from payments x \
+                            where x.order_id = u.id and x.version = u.expected offset 0) as t \
+                        where p.ctid = t.ctid returning 1) \
                      select 1 / (count(*) = $15::bigint)::int from updated",
                 )
                 .await?,
@@ -110,15 +112,18 @@ impl Statements {
                         from unnest ($1::text[], $2::text[], $3::int[], $4::text[], $5::text[], $6::timestamptz[], \
                             $7::timestamptz[], $8::timestamptz[], $9::int[], $10::int[], $11::timestamptz[], \
                             $12::text[], $13::text[]) \
-                            as u (order_id, operation, attempt, authorization_reference, queued, opened_at, \
-                                  unknown_since, not_found_at, sends, look_ups, due_at, cause_id, trace_parent) \
-                        where c.order_id = u.order_id returning 1) \
+                            as u (id, operation, attempt, authorization_reference, queued, opened_at, \
+                                  unknown_since, not_found_at, sends, look_ups, due_at, cause_id, trace_parent), \
+                            lateral (select x.ctid from payment_calls x where x.order_id = u.id offset 0) as t \
+                        where c.ctid = t.ctid returning 1) \
                      select 1 / (count(*) = $14::bigint)::int from updated",
                 )
                 .await?,
             delete_calls: client
                 .prepare(
-                    "with deleted as (delete from payment_calls where order_id = any ($1::text[]) returning 1) \
+                    "with deleted as (delete from payment_calls c using unnest ($1::text[]) as u (id), lateral ( \
+                            select x.ctid from payment_calls x where x.order_id = u.id offset 0) as t \
+                        where c.ctid = t.ctid returning 1) \
                      select 1 / (count(*) = $2::bigint)::int from deleted",
                 )
                 .await?,

@@ -23,7 +23,7 @@ use super::failure::Failure;
 use super::feed::{Feed, FeedId};
 use super::gather::{Gatherer, Stop};
 use super::item::{Item, Work};
-use super::pace::{Pace, PaceConfig};
+use super::pace::Pace;
 use super::process::{Done, Processor};
 use super::service::Service;
 use super::timers::{Due, Periods};
@@ -102,7 +102,6 @@ impl<S: Service> Engine<S> {
         let (consumer, notes) = consumer::subscribe(&config.kafka, &config.group, &names)
             .map_err(|error| Halted(format!("cannot join the group {}: {error}", config.group)))?;
         let now = Instant::now();
-        let pace = PaceConfig { max_us: config.max_pace_us, full_rate_per_s: 6_000, idle_rate_per_s: 300 };
         Ok(Engine {
             service,
             consumer: Arc::new(consumer),
@@ -120,7 +119,7 @@ impl<S: Service> Engine<S> {
                 (config.topic_prefix, config.group),
                 config.dead_letter_limit_bytes,
             ),
-            pace: Pace::new(pace, now),
+            pace: Pace::new(Duration::from_micros(config.max_pace_us), now),
             max_batch_items: config.max_batch_items,
             health: config.health,
             shutdown: config.shutdown,
@@ -178,8 +177,9 @@ impl<S: Service> Engine<S> {
         self.heed(&gathered.errors).await?;
         gathered.items.append(&mut self.due_items());
         if !gathered.items.is_empty() {
-            self.pace.started(gathered.items.len(), Instant::now());
+            let (items, started) = (gathered.items.len(), Instant::now());
             self.process(gathered.items).await?;
+            self.pace.worked(items, started, Instant::now());
         }
         if !gathered.stops.is_empty() {
             self.stop_feeds(gathered.stops).await?;

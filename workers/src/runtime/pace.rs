@@ -1,44 +1,40 @@
 //! How long to let records collect before the next transaction.
 //!
-//! Taking at once whatever is there makes batches shrink until the CPU is full: many small transactions cost more than they save.
-//! So the interval between two transactions grows with the rate of arrivals, from nothing when idle up to `max_us`.
-//! Pure: time is an input.
+//! Taking at once whatever is there makes batches shrink until the CPU is full: many small transactions cost more than they
+//! save. So a service rests between two transactions for as long as they take, which is longer the busier the machine is, up to
+//! a bound; when little arrives, it does not rest at all. Pure: time is an input.
 
 use std::time::{Duration, Instant};
 
 /// The window over which arrivals are counted.
 const WINDOW: Duration = Duration::from_millis(200);
 
-/// Bounds of the interval between two transactions.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PaceConfig {
-    /// The longest interval, in microseconds; 0 switches pacing off.
-    pub(crate) max_us: u64,
-    /// Arrivals per second at which the longest interval is reached.
-    pub(crate) full_rate_per_s: u64,
-    /// Below this rate nothing waits.
-    pub(crate) idle_rate_per_s: u64,
-}
+/// Fewer arrivals per second than this are taken at once: a lone order waits for nobody.
+const IDLE_RATE_PER_S: u64 = 200;
 
-/// Counts arrivals and derives the interval.
+/// Counts arrivals and durations, and derives the rest.
 #[derive(Debug)]
 pub(crate) struct Pace {
-    config: PaceConfig,
+    longest_rest: Duration,
     window_start: Instant,
     counted: u64,
     rate_per_s: u64,
-    last_start: Instant,
+    duration: Duration,
+    ended: Instant,
 }
 
 impl Pace {
-    pub(crate) fn new(config: PaceConfig, now: Instant) -> Self {
-        Pace { config, window_start: now, counted: 0, rate_per_s: 0, last_start: now }
+    /// `longest_rest` of zero switches pacing off.
+    pub(crate) fn new(longest_rest: Duration, now: Instant) -> Self {
+        Pace { longest_rest, window_start: now, counted: 0, rate_per_s: 0, duration: Duration::ZERO, ended: now }
     }
 
-    /// A batch of so many items starts its transaction.
-    pub(crate) fn started(&mut self, items: usize, now: Instant) {
+    /// A batch of so many items was worked on from `started` to `now`.
+    pub(crate) fn worked(&mut self, items: usize, started: Instant, now: Instant) {
+        self.ended = now;
+        // Half the old, half the new: one slow transaction (a checkpoint) does not slow many.
+        self.duration = (self.duration + now.duration_since(started)) / 2;
         self.counted += u64::try_from(items).unwrap_or(u64::MAX);
-        self.last_start = now;
         let elapsed = now.duration_since(self.window_start);
         if elapsed >= WINDOW {
             let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX).max(1);
@@ -51,13 +47,11 @@ impl Pace {
 
     /// When the next transaction may start.
     pub(crate) fn next_start(&self) -> Instant {
-        self.last_start + self.interval()
+        self.ended + self.rest()
     }
 
-    fn interval(&self) -> Duration {
-        let above = self.rate_per_s.saturating_sub(self.config.idle_rate_per_s);
-        let span = self.config.full_rate_per_s.saturating_sub(self.config.idle_rate_per_s).max(1);
-        Duration::from_micros((self.config.max_us.saturating_mul(above) / span).min(self.config.max_us))
+    fn rest(&self) -> Duration {
+        if self.rate_per_s < IDLE_RATE_PER_S { Duration::ZERO } else { self.duration.min(self.longest_rest) }
     }
 }
 
@@ -65,25 +59,27 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const CONFIG: PaceConfig = PaceConfig { max_us: 8_000, full_rate_per_s: 4_200, idle_rate_per_s: 200 };
+    const LONGEST: Duration = Duration::from_millis(10);
 
-    fn interval_at(rate_per_s: u64) -> Duration {
-        let start = Instant::now();
-        let mut pace = Pace::new(CONFIG, start);
-        for tick in 1..=40_u32 {
-            pace.started(usize::try_from(rate_per_s / 4).unwrap(), start + tick * Duration::from_millis(250));
+    fn rest_after(rate_per_s: usize, duration: Duration) -> Duration {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(LONGEST, now);
+        for _ in 0..40 {
+            now += Duration::from_millis(250);
+            pace.worked(rate_per_s / 4, now - duration, now);
         }
-        pace.interval()
+        pace.rest()
     }
 
     #[test]
-    fn an_idle_service_does_not_wait() {
-        assert_eq!(interval_at(100), Duration::ZERO);
+    fn an_idle_service_does_not_rest() {
+        assert_eq!(rest_after(100, LONGEST), Duration::ZERO);
     }
 
     #[test]
-    fn the_interval_grows_with_the_rate_and_is_bounded() {
-        assert!(interval_at(1_000) < interval_at(2_000));
-        assert_eq!(interval_at(100_000), Duration::from_micros(8_000));
+    fn the_rest_is_as_long_as_a_transaction_and_bounded() {
+        let short = rest_after(4_000, Duration::from_millis(3));
+        assert!(short > Duration::from_micros(2_900) && short <= Duration::from_millis(3), "{short:?}");
+        assert_eq!(rest_after(4_000, Duration::from_millis(80)), LONGEST);
     }
 }
