@@ -31,6 +31,36 @@ async fn a_broker_and_a_database_that_are_killed_lose_nothing() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_everything_dies_at_once_everything_goes_on_afterwards() -> Outcome {
+    let servers = Servers::own().await?;
+    let simulator = SimulatorConfig { latency_min_ms: 100, latency_max_ms: 900, ..SimulatorConfig::default() };
+    let mut pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    let orders = sample(5_900, 200)?;
+    pipeline.receive(&stock_for(&orders)).await?;
+    pipeline.publish(&orders).await?;
+    let ended = pipeline.await_ended(20).await?;
+    assert!(ended < 180, "{ended} had ended: it was not in the middle");
+    let stack = servers.clone();
+    tokio::task::spawn_blocking(move || {
+        stack.stack().postgres()?.kill()?;
+        Outcome::Ok(stack.stack().kafka()?.kill()?)
+    })
+    .await??;
+    for service in ServiceName::ALL {
+        pipeline.kill9_all(service)?;
+    }
+    let stack = servers.clone();
+    tokio::task::spawn_blocking(move || {
+        stack.stack().kafka()?.restart()?;
+        Outcome::Ok(stack.stack().postgres()?.restart()?)
+    })
+    .await??;
+    pipeline.start_services(&ServiceName::ALL).await?;
+    pipeline.await_terminal(&orders).await?;
+    pipeline.check_clean().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_signal_ends_at_once_what_cannot_drain() -> Outcome {
     let servers = Servers::own().await?;
     let mut pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
