@@ -101,6 +101,11 @@ async fn a_bad_order_is_refused_with_every_reason_and_makes_no_order() -> Outcom
         assert!(event.reasons.iter().all(|reason| !reason.detail.is_empty()), "{id}: words for every reason");
     }
     assert_eq!(pipeline.tables().orders().await?.len(), good.len(), "there are no other orders");
+    // What no topic takes does not leave the client.
+    let huge = changed("huge", |order| order.lines = vec![order.lines[0].clone(); 300_000])?;
+    let refused = pipeline.publish(&[huge]).await.expect_err("it does not fit").to_string();
+    assert!(refused.contains("too large") && refused.contains("1048576"), "{refused}");
+    pipeline.accept();
     Ok(())
 }
 
