@@ -148,3 +148,57 @@ async fn what_one_of_our_own_wrote_and_nobody_can_read_is_held_and_not_dropped()
     pipeline.accept();
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_the_log_lost_before_they_were_read_are_named_and_can_be_given_up() -> Outcome {
+    let servers = Servers::shared().await?;
+    let settings = Settings { partitions: 1, confirm_within_ms: 10_000, ..Settings::default() };
+    let mut pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
+    let orders = sample(4_800, 30)?;
+    let (before, orders) = orders.split_at(10);
+    let count = orders.iter().filter(|order| is_sound(order)).count();
+    pipeline.receive(&[stock_for(before), stock_for(orders)].into_iter().flatten().collect()).await?;
+    pipeline.publish(before).await?;
+    pipeline.await_terminal(before).await?;
+    pipeline.await_quiet().await?;
+    pipeline.kill9_all(ServiceName::Inventory)?;
+    pipeline.publish(orders).await?;
+    pipeline.await_stage("placed", count).await?;
+    pipeline.await_quiet_outboxes().await?;
+    pipeline.kill9_all(ServiceName::Order)?;
+    pipeline.start_services(&[ServiceName::Inventory]).await?;
+    pipeline.await_read(TopicName::InventoryCommands).await?;
+    pipeline.await_quiet_outboxes().await?;
+    // The replies are in the topic, nobody has read them, and now they are gone.
+    let topic = TopicName::InventoryEvents.as_str();
+    let (_, end) = pipeline.broker().ends(&[topic.to_owned()]).await?[&(topic.to_owned(), 0)];
+    pipeline.broker().delete_before(topic, 0, end).await?;
+    for instance in [0, 1] {
+        pipeline.spawn(ServiceName::Order, instance).await?;
+    }
+    let words = format!("held: {topic}[0]");
+    let obstacle = pipeline.until("a worker says what is missing", async || {
+        for instance in [0, 1] {
+            let (_, body) = pipeline.daemon(ServiceName::Order, instance)?.readiness().await?;
+            if let Some(line) = body.lines().find(|line| line.starts_with(&words)) {
+                return Ok(line.to_owned());
+            }
+        }
+        Err(trouble("nobody does"))
+    });
+    let obstacle = obstacle.await?;
+    assert!(obstacle.contains(&format!("outside the log, which holds {end} to ")), "{obstacle}");
+    let (offset, next) = (end.to_string(), (end + 1).to_string());
+    let accept = ["accept-gap", "--topic", topic, "--partition", "0", "--epoch", "1", "--sequence", &next];
+    let accepted = pipeline.run(ServiceName::Order, &[&accept[..], &["--offset", &offset]].concat()).await?;
+    assert_eq!(accepted.code, Some(0), "{}", accepted.output);
+    // Without their replies the orders come to their deadlines, and what was reserved is released.
+    let rows = pipeline.await_terminal(orders).await?;
+    let reasons = orders.iter().filter_map(|order| rows.get(order.order_id.as_str())?.cancel_reason.as_deref());
+    assert!(reasons.eq(std::iter::repeat_n("DeadlinePassed", count)), "{rows:?}");
+    pipeline.await_all_ready().await?;
+    let held = pipeline.tables().number("select coalesce (sum (reserved), 0)::bigint from inventory.stock").await?;
+    assert_eq!(held, 0);
+    pipeline.accept();
+    Ok(())
+}
