@@ -124,7 +124,7 @@ impl<S: Service> Engine<S> {
             health: config.health,
             shutdown: config.shutdown,
             due: None,
-            last: Periods { timers: now, holds: now, observe: now },
+            last: Periods { timers: now, holds: now, observe: now, ranges: now },
         })
     }
 

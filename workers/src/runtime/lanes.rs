@@ -175,7 +175,26 @@ impl<S: Service> Engine<S> {
 
     /// After a client error: feeds whose offset is outside the log are held (the topic was truncated or made anew).
     pub(super) async fn check_ranges(&mut self) -> Result<(), Failure> {
-        let ids: Vec<FeedId> = self.feeds.iter().filter(|(_, feed)| feed.fetching).map(|(id, _)| *id).collect();
+        let ids = self.feeds.iter().filter(|(_, feed)| feed.fetching).map(|(id, _)| *id).collect();
+        self.check_ranges_of(ids).await
+    }
+
+    /// The same for feeds that have not moved since the last look: the client tells of such an offset once, or not at all.
+    pub(super) async fn check_idle_ranges(&mut self) -> Result<(), Failure> {
+        let mut idle = Vec::new();
+        for (id, feed) in self.feeds.iter_mut().filter(|(_, feed)| feed.fetching) {
+            if feed.looked_at == Some(feed.next_offset) {
+                idle.push(*id);
+            }
+            feed.looked_at = Some(feed.next_offset);
+        }
+        self.check_ranges_of(idle).await
+    }
+
+    async fn check_ranges_of(&mut self, ids: Vec<FeedId>) -> Result<(), Failure> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         let Ok(marks) = assignment::watermarks(&self.consumer, &self.processor.topics, ids).await else {
             return Ok(());
         };

@@ -19,6 +19,7 @@ use super::service::Service;
 const TIMER_PERIOD: Duration = Duration::from_millis(500);
 const HOLD_PERIOD: Duration = Duration::from_secs(5);
 const OBSERVE_PERIOD: Duration = Duration::from_secs(10);
+const RANGE_PERIOD: Duration = Duration::from_secs(20);
 const DUE_LIMIT: i64 = 500;
 
 /// Passed deadlines that wait until their lanes have read what was in the topics.
@@ -31,6 +32,7 @@ pub(super) struct Periods {
     pub(super) timers: Instant,
     pub(super) holds: Instant,
     pub(super) observe: Instant,
+    pub(super) ranges: Instant,
 }
 
 impl<S: Service> Engine<S> {
@@ -46,6 +48,10 @@ impl<S: Service> Engine<S> {
             if let Err(failure) = self.look_for_due().await {
                 self.tolerate(failure, "timers")?;
             }
+        }
+        if now.duration_since(self.last.ranges) >= RANGE_PERIOD {
+            self.last.ranges = now;
+            self.check_idle_ranges().await?;
         }
         if now.duration_since(self.last.observe) >= OBSERVE_PERIOD {
             self.last.observe = now;
