@@ -1,7 +1,7 @@
 //! Orders that are not confirmed in time, and replies that were in time although their reader was not.
 
 use schemas::{InventoryEvent, Message, ServiceName, TopicName};
-use tests::{Outcome, Pipeline, Servers, Settings, is_sound, sample, stock_for, trouble};
+use tests::{Outcome, Pipeline, Sent, Servers, Settings, is_sound, sample, stock_for, trouble};
 
 use crate::DAEMON;
 
@@ -37,7 +37,7 @@ async fn an_order_whose_reservation_never_comes_is_undone_and_the_late_reservati
 async fn a_reply_that_waits_in_its_topic_while_nobody_reads_is_not_timed_out() -> Outcome {
     const WITHIN_MS: i64 = 15_000;
     let servers = Servers::shared().await?;
-    let settings = Settings { confirm_within_ms: WITHIN_MS, ..Settings::default() };
+    let settings = Settings { confirm_within_ms: WITHIN_MS, max_batch_items: 5, ..Settings::default() };
     let mut pipeline = Pipeline::prepare(DAEMON, &servers, settings).await?;
     pipeline.start_services(&[ServiceName::Order, ServiceName::Inventory]).await?;
     let orders = sample(3_500, 30)?;
@@ -47,6 +47,11 @@ async fn a_reply_that_waits_in_its_topic_while_nobody_reads_is_not_timed_out() -
     pipeline.await_stage("stock_reserved", count).await?;
     pipeline.await_quiet_outboxes().await?;
     pipeline.kill9_all(ServiceName::Order)?;
+    // What stands before the replies takes longer to read than a deadline takes to be noticed.
+    let topic = TopicName::PaymentEvents.as_str().to_owned();
+    let stranger = |partition| Sent { topic: topic.clone(), partition: Some(partition), ..Sent::default() };
+    let strangers: Vec<Sent> = [0, 1, 2].into_iter().flat_map(|partition| vec![stranger(partition); 600]).collect();
+    pipeline.broker().send_all(&strangers).await?;
     pipeline.start_services(&[ServiceName::Payment]).await?;
     pipeline
         .until("all payments are authorized, in the topic", async || {

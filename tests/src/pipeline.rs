@@ -89,6 +89,7 @@ impl Pipeline {
             log: "info",
             partitions: self.settings.partitions,
             confirm_within_ms: self.settings.confirm_within_ms,
+            max_batch_items: self.settings.max_batch_items,
             kafka: BTreeMap::from([("session.timeout.ms", timeout)]),
             simulator: SimulatorConfig { statement, ..self.settings.simulator.clone() },
         };

@@ -20,6 +20,8 @@ pub struct Settings {
     pub confirm_within_ms: i64,
     /// How long the group waits for a silent instance, in milliseconds.
     pub session_timeout_ms: u32,
+    /// The most messages of one transaction.
+    pub max_batch_items: usize,
     /// How the payment provider behaves; the statement's place is the pipeline's choice.
     pub simulator: SimulatorConfig,
     /// A bug, and the service that gets it.
@@ -33,6 +35,7 @@ impl Default for Settings {
             partitions: 3,
             confirm_within_ms: 1_200_000,
             session_timeout_ms: 6_000,
+            max_batch_items: 1_000,
             simulator: SimulatorConfig::default(),
             planted_bug: None,
         }
@@ -49,6 +52,7 @@ pub(crate) struct SettingsFile<'s> {
     pub(crate) log: &'s str,
     pub(crate) partitions: i32,
     pub(crate) confirm_within_ms: i64,
+    pub(crate) max_batch_items: usize,
     pub(crate) kafka: BTreeMap<&'s str, toml::Value>,
     pub(crate) simulator: SimulatorConfig,
 }
