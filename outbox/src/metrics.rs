@@ -29,6 +29,9 @@ pub const HELD_LANES: &str = "outbox_held_lanes";
 /// Counter: take-overs of the leadership by this process, and rescans after a producer error.
 pub const TAKEOVERS: &str = "outbox_takeovers_total";
 
+/// Counter: statements of transactions that were committed, BEGIN and COMMIT included.
+pub const STATEMENTS: &str = "outbox_transaction_statements_total";
+
 /// Describes all metrics to the installed recorder; call it once, after installing one.
 pub fn describe() {
     metrics::describe_counter!(MESSAGES_PUBLISHED, "Messages acknowledged by the broker");
@@ -39,6 +42,7 @@ pub fn describe() {
     metrics::describe_gauge!(LEADING, "1 while this relay leads");
     metrics::describe_gauge!(HELD_LANES, "Lanes held because something about them is wrong");
     metrics::describe_counter!(TAKEOVERS, "Take-overs and rescans");
+    metrics::describe_counter!(STATEMENTS, "Statements of committed transactions");
 }
 
 /// Handles of one relay's metrics, looked up once.

@@ -4,7 +4,7 @@
 //! append and COMMIT travel together. Every answer is read and checked, because a COMMIT after an error answers ROLLBACK
 //! without being an error itself. Deliberately absent: savepoints (they would release lane locks early).
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use deadpool_postgres::ClientWrapper;
 use futures_util::FutureExt;
@@ -17,6 +17,7 @@ use crate::error::OutboxError;
 use crate::hint::Hint;
 use crate::lanes::Lane;
 use crate::message::OutboxMessage;
+use crate::metrics::STATEMENTS;
 use crate::pipeline::{Sent, Step, send_in_order};
 use crate::planted::PlantedBug;
 use crate::store::Shared;
@@ -59,6 +60,8 @@ pub struct Transaction<'c> {
     statements: Statements,
     deferred: Vec<Deferred>,
     term: u64,
+    /// Statements run so far, without BEGIN.
+    queries: AtomicU64,
     begin_sent: AtomicBool,
     begun: AtomicBool,
     failed: AtomicBool,
@@ -101,6 +104,7 @@ impl<'c> Transaction<'c> {
             statements,
             deferred: Vec::new(),
             term: shared.hints.term(),
+            queries: AtomicU64::new(0),
             begin_sent: AtomicBool::new(false),
             begun: AtomicBool::new(false),
             failed: AtomicBool::new(false),
@@ -111,6 +115,7 @@ impl<'c> Transaction<'c> {
     /// Runs a statement now and returns its rows. Calls polled together (`join!`) travel together, in the order in which
     /// they are polled first. After an error the transaction can only be rolled back.
     pub async fn query(&self, statement: &Statement, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, OutboxError> {
+        self.queries.fetch_add(1, Ordering::Relaxed);
         let (began, rows) = if self.begin_sent.swap(true, Ordering::AcqRel) {
             (Ok(()), self.client.query(statement, params).await)
         } else {
@@ -159,6 +164,7 @@ impl<'c> Transaction<'c> {
         }
         let deferred = std::mem::take(&mut self.deferred);
         let steps = self.steps(&deferred, &batch);
+        let statements = self.queries.load(Ordering::Relaxed) + 1 + steps.len() as u64;
         let sent = send_in_order(steps).await;
         let answers = match sent {
             Sent::Stopped(source) => return Err(OutboxError::Database { doing: "sending a transaction", source }),
@@ -166,6 +172,7 @@ impl<'c> Transaction<'c> {
         };
         self.finished = true;
         let heads = check(answers, &deferred)?;
+        metrics::counter!(STATEMENTS, "schema" => shared.config.schema.clone()).increment(statements);
         let places = place(&batch, &heads);
         drop(batch);
         self.hand_over(&places, messages);

@@ -29,5 +29,6 @@ pub(crate) fn start_metrics() -> Result<PrometheusHandle, ConfigError> {
     }
     let handle = builder.install_recorder().map_err(|error| failed(&error))?;
     metrics::describe();
+    outbox::metrics::describe();
     Ok(handle)
 }

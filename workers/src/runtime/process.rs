@@ -204,6 +204,14 @@ impl<S: Service> Processor<S> {
                     ("record", "dead_letter")
                 }
             };
+            tracing::debug!(
+                feed = %item.feed,
+                offset = item.progress.map(|progress| progress.offset),
+                kind,
+                outcome,
+                trace_parent = item.cause.trace_parent.as_deref(),
+                "decided"
+            );
             *counts.entry((kind, outcome)).or_default() += 1;
         }
         let mut messages = emitter.into_messages(&self.codec, &self.topics)?;
