@@ -14,7 +14,7 @@ use schemas::TopicName;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the brokers may take to tell their topics.
-const ANSWER_WAIT: Duration = Duration::from_secs(10);
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// How often to look whether new topics are visible.
 const VISIBLE_PERIOD: Duration = Duration::from_millis(50);
 
