@@ -1,16 +1,27 @@
 //! A worker that stands still (SIGSTOP) until its partitions have moved, and then goes on as if nothing had happened.
 
-use schemas::ServiceName;
-use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for, trouble};
+use schemas::{ServiceName, TopicName};
+use tests::{Outcome, Pipeline, Sent, Servers, Settings, sample, stock_for, trouble};
 use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
+
+/// Records that nobody can take, for each partition of a topic that the service reads.
+fn strangers(service: ServiceName) -> Vec<Sent> {
+    let topic = match service {
+        ServiceName::Order => TopicName::OrderCommands,
+        ServiceName::Inventory => TopicName::InventoryCommands,
+        ServiceName::Payment => TopicName::PaymentCommands,
+    };
+    let record = |partition| Sent { topic: topic.as_str().to_owned(), partition: Some(partition), ..Sent::default() };
+    [0, 1, 2].into_iter().flat_map(|partition| vec![record(partition); 400]).collect()
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_paused_worker_loses_its_partitions_and_does_no_harm_when_it_wakes() -> Outcome {
     let servers = Servers::shared().await?;
     let simulator = SimulatorConfig { decline_per_million: 60_000, latency_max_ms: 50, ..SimulatorConfig::default() };
-    let settings = Settings { simulator, session_timeout_ms: 3_000, ..Settings::default() };
+    let settings = Settings { simulator, session_timeout_ms: 3_000, max_batch_items: 10, ..Settings::default() };
     let pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
     let orders = sample(2_200, 360)?;
     pipeline.receive(&stock_for(&orders)).await?;
@@ -23,6 +34,8 @@ async fn a_paused_worker_loses_its_partitions_and_does_no_harm_when_it_wakes() -
             })
             .await?;
         let paused = pipeline.daemon(service, 0)?;
+        // It falls asleep with a queue of strangers' records: each has to be set aside once, whoever does it.
+        pipeline.broker().send_all(&strangers(service)).await?;
         paused.pause()?;
         let survivor = pipeline.daemon(service, 1)?;
         pipeline

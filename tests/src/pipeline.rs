@@ -54,7 +54,9 @@ impl Pipeline {
         let brokers = servers.stack().brokers();
         let mut kafka = ClientConfig::new();
         kafka.set("bootstrap.servers", &brokers);
-        workers::topics::create(&kafka, &prefix, settings.partitions, 1).await?;
+        let (topics, partitions) = (&prefix, settings.partitions);
+        until("the topics are made", LONG, async || Ok(workers::topics::create(&kafka, topics, partitions, 1).await?))
+            .await?;
         let folder = dev_stack::dev_folder().join("tests").join(&name);
         std::fs::create_dir_all(&folder)?;
         let connection = Connection::new(&brokers).with_topic_prefix(&prefix);

@@ -20,13 +20,13 @@ impl Pipeline {
         self.verdict_within(Duration::from_secs(1)).await
     }
 
-    async fn verdict_within(&self, patience: Duration) -> Outcome<Report> {
+    async fn verdict_within(&self, settle: Duration) -> Outcome<Report> {
         let mut config = CheckConfig::new(self.client_config(), self.database_url());
         config.topic_prefix = self.prefix().to_owned();
         config.statements = Some(self.statement_path()).filter(|file| file.exists()).into_iter().collect();
         config.expect_quiescent = true;
         config.stuck_is_violation = true;
-        (config.patience, config.settle) = (patience, patience);
+        (config.patience, config.settle) = (PATIENCE, settle);
         Ok(check(config).await?)
     }
 }
