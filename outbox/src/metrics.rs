@@ -45,6 +45,11 @@ pub fn describe() {
     metrics::describe_counter!(STATEMENTS, "Statements of committed transactions");
 }
 
+/// Counts the statements of a committed transaction.
+pub(crate) fn add_statements(schema: &str, statements: u64) {
+    metrics::counter!(STATEMENTS, "schema" => schema.to_owned()).increment(statements);
+}
+
 /// Handles of one relay's metrics, looked up once.
 pub(crate) struct Meters {
     pub(crate) published: Counter,

@@ -17,7 +17,7 @@ use crate::error::OutboxError;
 use crate::hint::Hint;
 use crate::lanes::Lane;
 use crate::message::OutboxMessage;
-use crate::metrics::STATEMENTS;
+use crate::metrics::add_statements;
 use crate::pipeline::{Sent, Step, send_in_order};
 use crate::planted::PlantedBug;
 use crate::store::Shared;
@@ -172,7 +172,7 @@ impl<'c> Transaction<'c> {
         };
         self.finished = true;
         let heads = check(answers, &deferred)?;
-        metrics::counter!(STATEMENTS, "schema" => shared.config.schema.clone()).increment(statements);
+        add_statements(&shared.config.schema, statements);
         let places = place(&batch, &heads);
         drop(batch);
         self.hand_over(&places, messages);
