@@ -112,9 +112,9 @@ impl<'a> Batch<'a> {
 }
 
 /// Bytes that framing and the constant headers of an event add to a record, at most: names and values of all headers
-/// that are built, the longest numbers in the position, and the record's own lengths.
+/// that are built, the longest numbers in the position and in what an epoch says, and the record's own lengths.
 pub(crate) fn fixed_bytes(source: &str, content_type: &str) -> usize {
-    480 + 2 * source.len() + content_type.len()
+    520 + 2 * source.len() + content_type.len()
 }
 
 /// Postgres keeps microseconds; a hint must publish exactly what the table holds.

@@ -13,6 +13,7 @@
 
 mod append;
 mod database;
+pub mod epochs;
 mod error;
 mod headers;
 mod hint;
@@ -28,10 +29,13 @@ pub mod position;
 mod relay;
 mod sql;
 mod store;
+#[cfg(feature = "tls")]
+mod tls;
 mod transaction;
 
 pub use database::{Database, connect};
 pub use deadpool_postgres::ClientWrapper as Client;
+pub use epochs::{Epoch, Epochs};
 pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, class_of};
 pub use lanes::{Lane, TopicSpec};
 pub use message::{Causation, Kind, OutboxMessage, Target};
@@ -39,4 +43,6 @@ pub use migrate::{migrate, prepare_connection};
 pub use position::Position;
 pub use relay::{Announcer, HeldLane, Relay, RelayConfig, RelayError, RelayReport, RelayStatus, Role};
 pub use store::{Outbox, OutboxConfig};
+#[cfg(feature = "tls")]
+pub use tls::{DatabaseUrlError, parse_url};
 pub use transaction::{Committed, Expect, Param, Place, Transaction};

@@ -13,6 +13,11 @@ pub const POSITION_HEADER: &str = "outbox-position";
 /// Name of the header that carries the id of a message that was published raw (a dead letter).
 pub const ID_HEADER: &str = "outbox-id";
 
+/// Name of the header that says what an epoch voids; only records of an epoch after the first have it, right before
+/// their [`POSITION_HEADER`]. Its value is a sequence, in digits: what lies after it and before the epoch's first
+/// sequence is void. What to do with it is in [`crate::epochs`].
+pub const LAST_EQUAL_HEADER: &str = "outbox-last-equal";
+
 /// Longest accepted source name in bytes.
 pub const MAX_SOURCE_BYTES: usize = 128;
 

@@ -4,7 +4,6 @@
 //! every lane to exactly its head gives the state that the snapshot holds. Order's snapshot is taken first, so whatever a
 //! finished order has led to is in the others' snapshots too. Reading takes no lock that stops anybody but a TRUNCATE.
 
-mod epochs;
 mod inbox;
 mod outbox;
 mod rows;
@@ -16,8 +15,6 @@ use std::collections::HashSet;
 
 use schemas::ServiceName;
 
-#[cfg(test)]
-pub(crate) use epochs::{Epoch, Epochs};
 pub(crate) use inbox::InboxSnapshot;
 pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut};
 pub(crate) use rows::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow};

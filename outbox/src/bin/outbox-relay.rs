@@ -8,12 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use native_tls::{Certificate, TlsConnector};
 use outbox::{Database, Outbox, Relay, RelayConfig};
-use postgres_native_tls::MakeTlsConnector;
 use rdkafka::ClientConfig;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_postgres::config::SslMode;
 
 /// Publishes the messages of a transactional outbox in Postgres to Kafka.
 #[derive(Parser)]
@@ -69,8 +66,8 @@ enum Failure {
     Outbox(#[from] outbox::OutboxError),
     #[error(transparent)]
     Relay(#[from] outbox::RelayError),
-    #[error("TLS: {0}")]
-    Tls(#[from] native_tls::Error),
+    #[error(transparent)]
+    Url(#[from] outbox::DatabaseUrlError),
     #[error("signals: {0}")]
     Signals(std::io::Error),
 }
@@ -89,8 +86,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (config, tls) = database(&database_url(arguments)?)?;
-    let database = Database::new(config, tls);
+    let database = Database::from_url(&database_url(arguments)?)?;
     let mut client = database.connect().await?;
     if matches!(arguments.verb, Some(Verb::Migrate)) {
         outbox::migrate(&mut client, &arguments.schema).await?;
@@ -151,37 +147,6 @@ fn database_url(arguments: &Arguments) -> Result<String, Failure> {
             .map_err(|error| Failure::Usage(format!("{}: {error}", file.display()))),
         (None, None) => Err(Failure::Usage("give --database-url, DATABASE_URL or DATABASE_URL_FILE".to_owned())),
     }
-}
-
-/// Takes libpq's `sslmode` and `sslrootcert` out of the URL, of which the driver knows only a part, and means the same
-/// by them: only `verify-*` look at the certificate, only `verify-full` at the host name.
-fn database(url: &str) -> Result<(tokio_postgres::Config, MakeTlsConnector), Failure> {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let (mut mode, mut root, mut kept) = ("prefer", None, Vec::new());
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        match pair.split_once('=') {
-            Some(("sslmode", value)) => mode = value,
-            Some(("sslrootcert", file)) => root = Some(file),
-            _ => kept.push(pair),
-        }
-    }
-    let url = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
-    let unusable = |error| Failure::Usage(format!("the database URL cannot be read: {error}"));
-    let mut config: tokio_postgres::Config = url.parse().map_err(unusable)?;
-    config.ssl_mode(match mode {
-        "disable" => SslMode::Disable,
-        "prefer" => SslMode::Prefer,
-        "require" | "verify-ca" | "verify-full" => SslMode::Require,
-        other => return Err(Failure::Usage(format!("sslmode={other} is unknown"))),
-    });
-    let mut tls = TlsConnector::builder();
-    tls.danger_accept_invalid_certs(!mode.starts_with("verify-"));
-    tls.danger_accept_invalid_hostnames(mode != "verify-full");
-    if let Some(file) = root {
-        let pem = std::fs::read(file).map_err(|error| Failure::Usage(format!("sslrootcert={file}: {error}")))?;
-        tls.add_root_certificate(Certificate::from_pem(&pem)?);
-    }
-    Ok((config, MakeTlsConnector::new(tls.build()?)))
 }
 
 fn kafka(arguments: &Arguments) -> Result<ClientConfig, Failure> {

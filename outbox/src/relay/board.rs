@@ -213,7 +213,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::relay::epochs::Epochs;
+    use crate::epochs::Epochs;
     use crate::relay::tail::Place;
 
     fn board(lanes: usize) -> Board {

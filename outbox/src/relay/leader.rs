@@ -241,8 +241,7 @@ impl<'t> Term<'t> {
         }
         self.wait_for_room().await?;
         let Some(lane) = self.board.get(slot) else { return Ok(true) };
-        let (epoch, first) = lane.ready.epochs.of(record.sequence);
-        let headers = self.wire.headers(record, epoch, first)?;
+        let headers = self.wire.headers(record, &lane.ready.epochs)?;
         let place = &lane.ready.place;
         self.publisher
             .send(slot, &place.topic, place.partition, record, headers)

@@ -6,7 +6,6 @@
 
 mod board;
 pub(crate) mod cursor;
-mod epochs;
 mod leader;
 mod listener;
 mod pace;

@@ -4,9 +4,9 @@
 //! one are appended again above everything that table or topic has ever used. From then on every position says so, and
 //! whoever follows positions can tell what is void.
 
+use crate::epochs::Epoch;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
-use crate::relay::epochs::Epoch;
 use crate::relay::session::Session;
 use crate::sql;
 

@@ -5,7 +5,7 @@
 //! before them. A record that counts but has no equal row means that the database was restored or failed over with
 //! loss: then a new epoch must begin. No input or output here, so that every case can be tested.
 
-use crate::relay::epochs::Epochs;
+use crate::epochs::Epochs;
 
 /// What is known of a lane before its topic partition is read.
 #[derive(Debug, Clone)]

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::epochs::Epoch;
 use crate::inbox::{Cursor, Delivery, LogStart, judge};
 use crate::position::Position;
-use crate::relay::epochs::Epoch;
 
 fn facts(origin: Origin) -> Facts {
     Facts { epochs: Epochs::default(), pruned: 0, base: 0, origin }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::epochs::{Epoch, Epochs};
 use crate::error::OutboxError;
 use crate::lanes::Lane;
 use crate::planted::PlantedBug;
-use crate::relay::epochs::{Epoch, Epochs};
 use crate::relay::publisher::Acked;
 use crate::relay::restore::{NewEpoch, begin_epoch};
 use crate::relay::resume::{Decision, Facts, Origin, Resume, RowMatch, Seen};

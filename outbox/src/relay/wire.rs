@@ -10,10 +10,11 @@ use rdkafka::message::{Header, OwnedHeaders};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use crate::epochs::Epochs;
 use crate::error::OutboxError;
 use crate::headers;
 use crate::message::{Causation, CompactTrace, Kind, OutboxMessage, pack_trace, unpack_trace};
-use crate::position::{ID_HEADER, POSITION_HEADER};
+use crate::position::{ID_HEADER, LAST_EQUAL_HEADER, POSITION_HEADER};
 
 /// One message on its way out.
 #[derive(Debug)]
@@ -113,19 +114,25 @@ impl Wire {
         }
     }
 
-    /// All headers of a record at this place; the position is the last.
-    pub(crate) fn headers(&mut self, record: &Record<'_>, epoch: i64, first: i64) -> Result<OwnedHeaders, OutboxError> {
+    /// All headers of a record of a lane with these epochs; the position is the last.
+    pub(crate) fn headers(&mut self, record: &Record<'_>, epochs: &Epochs) -> Result<OwnedHeaders, OutboxError> {
         let mut id = Uuid::encode_buffer();
         let id: &str = record.id.hyphenated().encode_lower(&mut id);
-        let built = match record.ce_type {
+        let mut built = match record.ce_type {
             Some(ce_type) => {
                 let built = self.event(OwnedHeaders::new_with_capacity(12), record, ce_type, id);
                 extra(built, &record.headers)?
             }
             None => put(extra(OwnedHeaders::new_with_capacity(16), &record.headers)?, ID_HEADER, id.as_bytes()),
         };
-        self.text.clear();
         // Writing to a string cannot fail.
+        if let Some(last_equal) = epochs.last_equal_of(record.sequence) {
+            self.text.clear();
+            let _ = write!(self.text, "{last_equal}");
+            built = put(built, LAST_EQUAL_HEADER, self.text.as_bytes());
+        }
+        let (epoch, first) = epochs.of(record.sequence);
+        self.text.clear();
         let _ = write!(self.text, "{}:{epoch}:{first}:{}", self.source, record.sequence);
         Ok(put(built, POSITION_HEADER, self.text.as_bytes()))
     }
@@ -208,6 +215,7 @@ mod tests {
     use rdkafka::message::Headers;
 
     use super::*;
+    use crate::epochs::Epoch;
 
     #[test]
     fn an_event_carries_its_headers_in_order() {
@@ -223,7 +231,8 @@ mod tests {
             trace: pack_trace("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
             headers: ExtraHeaders::Listed(&[("x".to_owned(), None)]),
         };
-        let headers = Wire::new("/order", "application/avro").headers(&record, 2, 40).unwrap();
+        let epochs = Epochs::new(vec![Epoch { epoch: 2, first: 40, last_equal: 31 }]);
+        let headers = Wire::new("/order", "application/avro").headers(&record, &epochs).unwrap();
         let read: Vec<(String, Option<String>)> = headers
             .iter()
             .map(|h| (h.key.to_owned(), h.value.map(|v| String::from_utf8(v.to_vec()).unwrap())))
@@ -239,6 +248,7 @@ mod tests {
             ("content-type", Some("application/avro")),
             ("traceparent", Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")),
             ("x", None),
+            ("outbox-last-equal", Some("31")),
             ("outbox-position", Some("/order:2:40:41")),
         ];
         let expected: Vec<_> = expected.iter().map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned))).collect();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use outbox::{Client, OutboxMessage};
+use outbox::{Client, Epoch, Epochs, OutboxMessage};
 use uuid::Uuid;
 
 use crate::rig::{PARTITIONS, Rig};
@@ -72,6 +72,12 @@ async fn a_restored_database_begins_a_new_epoch() {
         .map(|record| (record.position.epoch, record.position.first, record.position.sequence))
         .collect();
     assert_eq!(positions, [(2, 10, 10), (2, 10, 11), (2, 10, 12)]);
+    // Whoever sees only the topic learns what the epoch voids.
+    let epochs = topic::epochs(&seen, 0);
+    assert_eq!(epochs, Epochs::new(vec![Epoch { epoch: 2, first: 10, last_equal: 5 }]));
+    let counts = seen.iter().filter(|one| one.partition == 0 && !epochs.is_void(one.position.sequence));
+    let counting: Vec<String> = counts.map(|one| one.payload.clone()).collect();
+    assert_eq!(counting, [texts(1, 5, "kept"), texts(6, 8, "new")].concat());
     let taken = &follow(&seen).taken;
     assert_eq!(taken[&0], [texts(1, 5, "kept"), texts(6, 9, "lost"), texts(6, 8, "new")].concat());
     // The other lane was not touched by the loss and keeps its epoch.

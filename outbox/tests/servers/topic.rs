@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use outbox::Position;
+use outbox::epochs::parse_last_equal;
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
+use outbox::position::LAST_EQUAL_HEADER;
+use outbox::{Epochs, Position};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -148,6 +150,17 @@ pub(crate) fn follow(records: &[Seen]) -> Followed {
         }
     }
     followed
+}
+
+/// What the records of a partition say about its epochs.
+pub(crate) fn epochs(records: &[Seen], partition: i32) -> Epochs {
+    let mut epochs = Epochs::default();
+    for record in records.iter().filter(|record| record.partition == partition) {
+        let header = record.headers.iter().rev().find(|(name, _)| name == LAST_EQUAL_HEADER);
+        let last_equal = header.and_then(|(_, value)| parse_last_equal(value.as_ref()?.as_bytes()));
+        epochs.observe(&record.position, last_equal);
+    }
+    epochs
 }
 
 /// Reads the topic again and again until following it gives at least so many messages.

@@ -1,8 +1,9 @@
 //! Lanes by hand: what is taken, and what comparing finds.
 
+use outbox::{Epoch, Epochs};
+
 use super::*;
 use crate::log::Envelope;
-use crate::snapshot::{Epoch, Epochs};
 
 fn print(sequence: i64) -> Print {
     print_of(sequence, b"payload")

@@ -1,7 +1,7 @@
 //! A message's print: enough of it to tell whether a record is the row that was committed, in the same few bytes for all.
 
 use jiff::Timestamp;
-use outbox::position::{ID_HEADER, POSITION_HEADER};
+use outbox::position::{ID_HEADER, LAST_EQUAL_HEADER, POSITION_HEADER};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -38,7 +38,7 @@ pub(crate) struct Print {
 }
 
 /// Headers that the outbox builds, or that say where the record stands.
-const BUILT: [&str; 11] = [
+const BUILT: [&str; 12] = [
     "ce_specversion",
     "ce_id",
     "ce_source",
@@ -49,6 +49,7 @@ const BUILT: [&str; 11] = [
     "content-type",
     "traceparent",
     POSITION_HEADER,
+    LAST_EQUAL_HEADER,
     ID_HEADER,
 ];
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use outbox::position::{ID_HEADER, POSITION_HEADER, Position};
+use outbox::position::{ID_HEADER, LAST_EQUAL_HEADER, POSITION_HEADER, Position};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use schemas::ServiceName;
 use uuid::Uuid;
@@ -79,8 +79,13 @@ impl<'r> Record<'r> {
     /// A raw record's headers without those that the relay has put behind them.
     pub(crate) fn passed_on(&self) -> Headers<'r> {
         let mut headers = self.headers.clone().unwrap_or_default();
-        for name in [POSITION_HEADER, ID_HEADER] {
-            if let Some(index) = headers.iter().rposition(|(each, _)| *each == name) {
+        // A letter's original may have brought a header of the same name; only later epochs put one behind it.
+        let position = self.header(POSITION_HEADER).map(Position::parse);
+        let is_later = position.and_then(Result::ok).is_some_and(|position| position.epoch > 1);
+        let put: &[&str] =
+            if is_later { &[POSITION_HEADER, LAST_EQUAL_HEADER, ID_HEADER] } else { &[POSITION_HEADER, ID_HEADER] };
+        for name in put {
+            if let Some(index) = headers.iter().rposition(|(each, _)| each == name) {
                 headers.remove(index);
             }
         }

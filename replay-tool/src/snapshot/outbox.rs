@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 
+use ::outbox::{Epoch, Epochs};
 use jiff::Timestamp;
 use schemas::ServiceName;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
-use super::epochs::{Epoch, Epochs};
 use super::table::Columns;
 use crate::error::CheckError;
 use crate::log::{Envelope, Headers, Print};

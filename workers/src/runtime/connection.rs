@@ -1,15 +1,12 @@
 //! Connections to a service's own database: one pool, and sessions that all plan alike.
 //!
 //! Statements are prepared once per connection and their plans pinned to primary keys: a plan made while a table was empty
-//! must not scan it when it is large. `libpq`'s `sslmode` values are understood, `verify-ca` and `verify-full` included.
+//! must not scan it when it is large. URLs are read by the outbox crate, so that relay and pool mean the same by `sslmode`.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
-use native_tls::{Certificate, TlsConnector};
 use postgres_native_tls::MakeTlsConnector;
-use tokio_postgres::config::SslMode;
 
 use super::failure::{Failure, describe};
 
@@ -28,23 +25,9 @@ pub struct Database {
 /// Why a database URL cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseUrlError {
-    /// Not a connection string.
-    #[error("the database URL cannot be read: {0}; it looks like postgres://user@host:5432/name?sslmode=prefer")]
-    Url(#[from] tokio_postgres::Error),
-    /// No such `sslmode`.
-    #[error("sslmode={0} is unknown; use disable, prefer, require, verify-ca or verify-full")]
-    SslMode(String),
-    /// The certificate authority's file cannot be used.
-    #[error("sslrootcert={path}: {reason}")]
-    RootCertificate {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// TLS cannot be set up.
-    #[error("TLS cannot be set up: {0}")]
-    Tls(#[from] native_tls::Error),
+    /// The URL itself.
+    #[error(transparent)]
+    Url(#[from] outbox::DatabaseUrlError),
     /// The pool cannot be built.
     #[error("the connection pool cannot be built: {0}")]
     Pool(#[from] deadpool_postgres::BuildError),
@@ -53,7 +36,7 @@ pub enum DatabaseUrlError {
 impl Database {
     /// Read the URL and make a pool; nothing is connected yet.
     pub fn open(url: &str, password: Option<&str>, schema: &str, application: &str) -> Result<Self, DatabaseUrlError> {
-        let (mut config, tls) = parse(url)?;
+        let (mut config, tls) = outbox::parse_url(url)?;
         if let Some(password) = password {
             config.password(password);
         }
@@ -114,54 +97,4 @@ fn session_settings(schema: &str) -> String {
 /// An SQL identifier.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// tokio-postgres knows neither `verify-*` nor `sslrootcert`; they are taken out of the URL here.
-fn parse(url: &str) -> Result<(tokio_postgres::Config, MakeTlsConnector), DatabaseUrlError> {
-    let (base, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut kept = Vec::new();
-    let (mut mode, mut root) = ("prefer", None);
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        match pair.split_once('=') {
-            Some(("sslmode", value)) => mode = value,
-            Some(("sslrootcert", value)) => root = Some(value),
-            _ => kept.push(pair),
-        }
-    }
-    let url = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
-    let mut config = tokio_postgres::Config::from_str(&url)?;
-    let mut tls = TlsConnector::builder();
-    match mode {
-        "disable" => config.ssl_mode(SslMode::Disable),
-        "prefer" => config.ssl_mode(SslMode::Prefer),
-        "require" | "verify-ca" | "verify-full" => config.ssl_mode(SslMode::Require),
-        other => return Err(DatabaseUrlError::SslMode(other.to_owned())),
-    };
-    // As libpq: only verify-* look at the certificate, only verify-full at the host name.
-    tls.danger_accept_invalid_certs(!mode.starts_with("verify-"));
-    tls.danger_accept_invalid_hostnames(mode != "verify-full");
-    if let Some(path) = root {
-        let failed = |reason: String| DatabaseUrlError::RootCertificate { path: path.to_owned(), reason };
-        let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
-        tls.add_root_certificate(Certificate::from_pem(&pem).map_err(|error| failed(error.to_string()))?);
-    }
-    Ok((config, MakeTlsConnector::new(tls.build()?)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sslmode_and_other_parameters_are_kept_apart() {
-        let (config, _) = parse("postgres://a@localhost:5/db?sslmode=verify-full&application_name=x").unwrap();
-        assert_eq!(config.get_ssl_mode(), SslMode::Require);
-        assert_eq!(config.get_application_name(), Some("x"));
-    }
-
-    #[test]
-    fn an_unknown_sslmode_is_named() {
-        let error = parse("postgres://a@localhost/db?sslmode=sometimes").err().unwrap();
-        assert!(error.to_string().contains("sslmode=sometimes"), "{error}");
-    }
 }
