@@ -21,6 +21,31 @@ pub(crate) struct Hint {
     pub(crate) message: OutboxMessage,
 }
 
+/// Number of the time during which a relay of this process leads (odd) or does not (even).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LeadTerm(u64);
+
+impl LeadTerm {
+    /// Nobody leads yet.
+    pub(crate) const NONE: Self = Self(0);
+
+    /// The number once a relay leads or does not: another only if that is a change.
+    pub(crate) fn lead(self, leads: bool) -> Self {
+        Self(self.0 + u64::from((self.0 % 2 == 1) != leads))
+    }
+
+    /// Whether a relay leads.
+    pub(crate) fn leads(self) -> bool {
+        self.0 % 2 == 1
+    }
+
+    /// Whether messages of a transaction that began in `began` may be sent from memory now: only if one and the same
+    /// relay has led all the time. What was committed before it took over may be void, or published already.
+    pub(crate) fn takes(self, began: Self) -> bool {
+        self.leads() && began == self
+    }
+}
+
 /// Everything that was handed over since the last call of [`Hints::take`].
 #[derive(Debug, Default)]
 pub(crate) struct Handed {
@@ -32,7 +57,6 @@ pub(crate) struct Handed {
 /// The channel. Many committing tasks, one relay.
 #[derive(Debug)]
 pub(crate) struct Hints {
-    /// Even: no relay of this process leads. Odd: one does, and has since this number was set.
     term: AtomicU64,
     waiting: Mutex<Waiting>,
     wake: Notify,
@@ -47,22 +71,19 @@ struct Waiting {
 
 impl Hints {
     pub(crate) fn new(capacity_bytes: usize) -> Self {
-        Self { term: AtomicU64::new(0), waiting: Mutex::default(), wake: Notify::new(), capacity_bytes }
+        Self { term: AtomicU64::new(LeadTerm::NONE.0), waiting: Mutex::default(), wake: Notify::new(), capacity_bytes }
     }
 
     /// Number to remember when a transaction begins and to give to [`Hints::hand`] once it has committed.
-    pub(crate) fn term(&self) -> u64 {
-        self.term.load(Ordering::Acquire)
+    pub(crate) fn term(&self) -> LeadTerm {
+        LeadTerm(self.term.load(Ordering::Acquire))
     }
 
     /// Called by a relay that begins to lead (after it has read where the topics stand) or ceases to. Drops what waits:
     /// messages that were committed before may be void or already published.
     pub(crate) fn lead(&self, leads: bool) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let term = self.term.load(Ordering::Acquire);
-        if (term % 2 == 1) != leads {
-            self.term.store(term + 1, Ordering::Release);
-        }
+        self.term.store(self.term().lead(leads).0, Ordering::Release);
         for hint in std::mem::take(&mut waiting.handed.hints) {
             waiting.handed.lanes.insert(hint.lane);
         }
@@ -70,14 +91,14 @@ impl Hints {
     }
 
     /// Hands over what has just been committed by a transaction that began in `term`.
-    pub(crate) fn hand(&self, term: u64, hints: Vec<Hint>) {
+    pub(crate) fn hand(&self, term: LeadTerm, hints: Vec<Hint>) {
         if hints.is_empty() {
             return;
         }
         let bytes: usize = hints.iter().map(|hint| size(&hint.message)).sum();
         {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let whole = term % 2 == 1 && term == self.term() && waiting.bytes + bytes <= self.capacity_bytes;
+            let whole = self.term().takes(term) && waiting.bytes + bytes <= self.capacity_bytes;
             if whole {
                 waiting.bytes += bytes;
                 waiting.handed.hints.extend(hints);
@@ -104,4 +125,20 @@ impl Hints {
 fn size(message: &OutboxMessage) -> usize {
     let headers: usize = message.headers.iter().map(|(k, v)| k.len() + v.as_ref().map_or(0, Vec::len)).sum();
     256 + message.key.as_ref().map_or(0, |k| k.len()) + message.payload.as_ref().map_or(0, |p| p.len()) + headers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_trusted_only_within_one_leadership() {
+        let none = LeadTerm::NONE;
+        let first = none.lead(true);
+        let second = first.lead(false).lead(true);
+        assert_eq!((none.lead(false), first.lead(true)), (none, first));
+        assert!(first.takes(first) && second.takes(second));
+        assert!(!first.takes(none) && !second.takes(first) && !none.takes(none));
+        assert!(!second.lead(false).takes(second));
+    }
 }

@@ -14,7 +14,7 @@ use tokio_postgres::{Row, Statement};
 
 use crate::append::Batch;
 use crate::error::OutboxError;
-use crate::hint::Hint;
+use crate::hint::{Hint, LeadTerm};
 use crate::lanes::Lane;
 use crate::message::OutboxMessage;
 use crate::metrics::add_statements;
@@ -59,7 +59,7 @@ pub struct Transaction<'c> {
     client: &'c ClientWrapper,
     statements: Statements,
     deferred: Vec<Deferred>,
-    term: u64,
+    term: LeadTerm,
     /// Statements run so far, without BEGIN.
     queries: AtomicU64,
     begin_sent: AtomicBool,

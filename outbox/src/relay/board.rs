@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::lanes::Lane;
+use crate::relay::acked::Acked;
+use crate::relay::course::{Course, Offer};
 use crate::relay::cursor::Wanted;
-use crate::relay::publisher::Acked;
 use crate::relay::status::HeldLane;
 use crate::relay::takeover::Ready;
 
@@ -18,14 +19,12 @@ const DEEP_LANES: usize = 8;
 /// Fewest rows that a lane may give at a time.
 const LEAST_ROWS: i64 = 32;
 
-/// A lane and the next sequence to send on it.
+/// A lane and how far it is sent.
 #[derive(Debug)]
 pub(crate) struct LaneState {
     pub(crate) ready: Ready,
-    pub(crate) next: i64,
-    /// Where the next read begins; ahead of `next` while rows that were read wait to be sent.
-    read_from: i64,
-    /// The table may hold something from `read_from` on.
+    course: Course,
+    /// The table may hold something that was not read.
     dirty: bool,
     /// The last read did not reach the lane's end.
     deep: bool,
@@ -45,6 +44,21 @@ impl Held {
     }
 }
 
+impl LaneState {
+    /// The sequence to be sent next.
+    pub(crate) fn next(&self) -> i64 {
+        self.course.next()
+    }
+
+    /// What becomes of a message; on a held lane none is sent. `skips` plants a bug.
+    pub(crate) fn offer(&self, sequence: i64, skips: bool) -> Offer {
+        match self.course.offer(&self.ready.epochs, sequence, skips) {
+            Offer::Send if self.held.is_some() => Offer::Missing,
+            offer @ (Offer::Send | Offer::Pass | Offer::Missing) => offer,
+        }
+    }
+}
+
 /// Lanes held by slot, kept from one term to the next.
 pub(crate) type HeldLanes = HashMap<usize, Held>;
 
@@ -61,8 +75,8 @@ impl Board {
     pub(crate) fn new(ready: Vec<Ready>, held: &HeldLanes) -> Self {
         let slots = ready.iter().enumerate().map(|(slot, lane)| (lane.lane, slot)).collect();
         let lanes = ready.into_iter().enumerate().map(|(slot, ready)| {
-            let next = ready.epochs.after(ready.done.sequence);
-            LaneState { ready, next, read_from: next, dirty: true, deep: false, held: held.get(&slot).cloned() }
+            let course = Course::new(&ready.epochs, ready.done.sequence);
+            LaneState { ready, course, dirty: true, deep: false, held: held.get(&slot).cloned() }
         });
         Self { lanes: lanes.collect(), slots, turn: 0 }
     }
@@ -83,8 +97,7 @@ impl Board {
     /// Notes that everything up to `sequence` was sent.
     pub(crate) fn sent(&mut self, slot: usize, sequence: i64) {
         if let Some(lane) = self.lanes.get_mut(slot) {
-            lane.next = lane.ready.epochs.after(sequence);
-            lane.read_from = lane.read_from.max(lane.next);
+            lane.course.sent(&lane.ready.epochs, sequence);
         }
     }
 
@@ -127,7 +140,7 @@ impl Board {
             lane.dirty = false;
             wanted.slots.push(i32::try_from(slot).unwrap_or(i32::MAX));
             wanted.lanes.push(lane.ready.lane);
-            wanted.after.push(lane.read_from - 1);
+            wanted.after.push(lane.course.read_from() - 1);
         }
         let lanes = i64::try_from(wanted.slots.len()).unwrap_or(i64::MAX);
         (lanes > 0).then(|| {
@@ -145,14 +158,14 @@ impl Board {
             let lane = &mut self.lanes[slot];
             lane.deep = count >= wanted.rows_per_lane || (!complete && count > 0);
             lane.dirty |= lane.deep || !complete;
-            lane.read_from = lane.read_from.max(lane.ready.epochs.after(last));
+            lane.course.read(&lane.ready.epochs, last);
         }
     }
 
     /// Lets reading begin again where sending stands: rows that were read were not sent.
     pub(crate) fn rewind(&mut self, slot: usize) {
         if let Some(lane) = self.lanes.get_mut(slot) {
-            lane.read_from = lane.next;
+            lane.course.rewind();
             lane.dirty = true;
         }
     }
@@ -173,7 +186,7 @@ impl Board {
             if lane.held.as_ref().is_some_and(|held| held.until <= now) {
                 lane.held = None;
                 lane.dirty = true;
-                lane.read_from = lane.next;
+                lane.course.rewind();
                 released = true;
             }
         }
@@ -192,8 +205,9 @@ impl Board {
 
     /// Lanes whose acknowledged position differs from the saved one, with its epoch.
     pub(crate) fn moved(&self, acked: &[Acked], saved: &[Acked]) -> Vec<(Lane, i64, Acked)> {
-        let moved = self.lanes.iter().zip(acked).zip(saved).filter(|((_, acked), saved)| acked != saved);
-        moved.map(|((lane, acked), _)| (lane.ready.lane, lane.ready.epochs.of(acked.sequence).0, *acked)).collect()
+        let lanes = self.lanes.iter().zip(acked.iter().zip(saved));
+        let moved = lanes.filter_map(|(lane, (acked, saved))| Some((&lane.ready, acked.to_save(*saved)?)));
+        moved.map(|(ready, acked)| (ready.lane, ready.epochs.of(acked.sequence).0, acked)).collect()
     }
 
     /// All lanes with the first sequence that is not acknowledged.

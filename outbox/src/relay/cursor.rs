@@ -10,7 +10,7 @@ use tokio_postgres::{Client, Row, SimpleQueryMessage};
 
 use crate::error::OutboxError;
 use crate::lanes::Lane;
-use crate::relay::publisher::Acked;
+use crate::relay::acked::Acked;
 use crate::relay::session::{PINNED_PLANS, Session};
 use crate::relay::wire::COLUMNS;
 use crate::sql;

@@ -13,11 +13,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::error::OutboxError;
 use crate::hint::Hint;
 use crate::planted::PlantedBug;
+use crate::relay::acked::Acked;
 use crate::relay::board::{Board, Held, HeldLanes};
+use crate::relay::course::Offer;
 use crate::relay::cursor::{Batch, Cursor, Pending};
+use crate::relay::fence::{FENCE_EVERY, Fence};
 use crate::relay::listener::Listener;
 use crate::relay::pace::Pace;
-use crate::relay::publisher::{Acked, Publisher, concerns_one_lane};
+use crate::relay::publisher::{Publisher, concerns_one_lane};
 use crate::relay::session::Session;
 use crate::relay::status::RelayStatus;
 use crate::relay::stop::Stop;
@@ -26,8 +29,6 @@ use crate::relay::wire::{Record, Wire};
 use crate::relay::{RelayConfig, RelayError};
 use crate::store::Outbox;
 
-/// Messages between two looks at the fence.
-const FENCE_EVERY: u32 = 256;
 const COUNT_EVERY: Duration = Duration::from_secs(1);
 /// How long a stopping leader waits for acknowledgements.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,7 +55,7 @@ pub(crate) struct Term<'t> {
     saving: bool,
     counting: bool,
     reported: u64,
-    since_fence: u32,
+    fence: Fence,
     pace: Pace,
     sent: u64,
 }
@@ -82,7 +83,7 @@ impl<'t> Term<'t> {
             saving: false,
             counting: false,
             reported: 0,
-            since_fence: FENCE_EVERY,
+            fence: Fence::new(FENCE_EVERY),
             pace: Pace::new(config.longest_pace, Instant::now()),
             sent: 0,
             outbox,
@@ -231,13 +232,12 @@ impl<'t> Term<'t> {
     async fn send(&mut self, slot: usize, record: &Record<'_>, from_table: bool) -> Result<bool, RelayError> {
         let planted = self.outbox.config().planted;
         let Some(lane) = self.board.get(slot) else { return Ok(true) };
-        if record.sequence < lane.next || lane.ready.epochs.is_void(record.sequence) {
-            return Ok(true);
-        }
         let skips = planted.is(PlantedBug::CursorWithoutLock) && from_table
             || planted.is(PlantedBug::HintSkipsGap) && !from_table;
-        if self.board.is_held(slot) || (record.sequence > lane.next && !skips) {
-            return Ok(false);
+        match lane.offer(record.sequence, skips) {
+            Offer::Send => {}
+            Offer::Pass => return Ok(true),
+            Offer::Missing => return Ok(false),
         }
         self.wait_for_room().await?;
         let Some(lane) = self.board.get(slot) else { return Ok(true) };
@@ -264,12 +264,8 @@ impl<'t> Term<'t> {
                 () = tokio::time::sleep(self.config.fence_age / 3) => self.session.beat().await?,
             }
         }
-        self.since_fence += 1;
-        if waited || self.since_fence >= FENCE_EVERY {
-            self.since_fence = 0;
-            if !self.session.is_fresh(self.config.fence_age) {
-                self.session.beat().await?;
-            }
+        if self.fence.looks(waited) && !self.session.is_fresh(self.config.fence_age) {
+            self.session.beat().await?;
         }
         Ok(())
     }
@@ -287,7 +283,7 @@ impl<'t> Term<'t> {
     /// The table itself has a gap: rows were deleted, or written past this crate. Sending on would hide it.
     fn hold_for_gap(&mut self, slot: usize, found: i64) {
         let Some(lane) = self.board.get(slot) else { return };
-        let reason = format!("the table lacks sequence {}; it goes on with {found}", lane.next);
+        let reason = format!("the table lacks sequence {}; it goes on with {found}", lane.next());
         tracing::error!(topic = %lane.ready.place.topic, partition = lane.ready.place.partition, reason, "lane held");
         self.board.hold(slot, reason);
         self.show_held();

@@ -4,14 +4,17 @@
 //! connects, takes the lead, reads where the topics stand, and publishes until something breaks; then it begins anew.
 //! This file has the configuration and that outermost loop.
 
+pub(crate) mod acked;
 mod board;
+pub(crate) mod course;
 pub(crate) mod cursor;
+pub(crate) mod fence;
 mod leader;
 mod listener;
 mod pace;
 mod publisher;
-mod restore;
-mod resume;
+pub(crate) mod restore;
+pub(crate) mod resume;
 mod session;
 mod standby;
 mod status;

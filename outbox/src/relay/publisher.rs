@@ -17,18 +17,11 @@ use tokio::sync::Notify;
 
 use crate::append::RAW_EXTRA_BYTES;
 use crate::relay::RelayConfig;
+use crate::relay::acked::Acked;
 use crate::relay::wire::Record;
 
 /// Bits of the delivery tag that hold the sequence; the rest hold the slot.
 const SEQUENCE_BITS: u32 = 48;
-
-/// What a lane's topic partition is known to hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Acked {
-    pub(crate) sequence: i64,
-    /// Offset of that record; none when it was not seen in the topic.
-    pub(crate) offset: Option<i64>,
-}
 
 /// The first delivery that failed.
 #[derive(Debug, Clone)]
@@ -79,9 +72,8 @@ impl Acks {
     fn acknowledge(&self, tag: usize, offset: i64, bytes: u64) {
         let sequence = i64::try_from(tag & ((1 << SEQUENCE_BITS) - 1)).unwrap_or(0);
         let failed = self.failed.load(Ordering::Acquire);
-        // What comes after a failure may have a gap before it; the next scan finds out.
-        if let Some(lane) = lock(&self.lanes).get_mut(tag >> SEQUENCE_BITS).filter(|_| !failed) {
-            *lane = Acked { sequence, offset: Some(offset) };
+        if let Some(lane) = lock(&self.lanes).get_mut(tag >> SEQUENCE_BITS) {
+            lane.acknowledge(sequence, offset, failed);
         }
         self.messages.fetch_add(1, Ordering::AcqRel);
         self.bytes.fetch_add(bytes, Ordering::AcqRel);

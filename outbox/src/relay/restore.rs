@@ -19,6 +19,14 @@ pub(crate) struct NewEpoch {
     pub(crate) above: i64,
 }
 
+impl NewEpoch {
+    /// The epoch as it begins on a lane whose last used sequence in the table is `head`: above everything that table or
+    /// topic has ever used.
+    pub(crate) fn above_head(self, head: i64) -> Epoch {
+        Epoch { epoch: self.epoch, first: head.max(self.above) + 1, last_equal: self.last_equal }
+    }
+}
+
 /// Begins the epoch and returns it as recorded.
 pub(crate) async fn begin_epoch(session: &Session, schema: &str, new: NewEpoch) -> Result<Epoch, OutboxError> {
     let quoted = sql::quoted_schema(schema)?;
@@ -37,16 +45,18 @@ const CHUNK: i64 = 5_000;
 async fn append_again(session: &Session, quoted: &str, new: NewEpoch) -> Result<Epoch, OutboxError> {
     let lock = format!("select pg_advisory_xact_lock({}, $1)", sql::space(quoted));
     session.query("locking a lane for a new epoch", &lock, &[&new.lane]).await?;
-    let top = format!("select greatest(({quoted}.outbox_heads(array[$1::int4]))[1], $2::int8)");
-    let rows = session.query("looking for the end of a lane", &top, &[&new.lane, &new.above]).await?;
-    let top: i64 = rows.first().map(|row| row.get(0)).ok_or(OutboxError::CorruptRow { what: "a lane has no end" })?;
+    let head = format!("select ({quoted}.outbox_heads(array[$1::int4]))[1]");
+    let rows = session.query("looking for the end of a lane", &head, &[&new.lane]).await?;
+    let head: Option<i64> = rows.first().and_then(|row| row.get(0));
+    let begun = new.above_head(head.ok_or(OutboxError::CorruptRow { what: "a lane has no end" })?);
+    let top = begun.first - 1;
     move_rows(session, quoted, new, top).await?;
     let record = format!(
         "with raised as (update {quoted}.outbox_lanes set floor = greatest(floor, $2::int8) where lane = $1) \
          insert into {quoted}.outbox_epochs (lane, epoch, first, last_equal) values ($1, $4, $2 + 1, $3)"
     );
     session.query("recording a new epoch", &record, &[&new.lane, &top, &new.last_equal, &new.epoch]).await?;
-    Ok(Epoch { epoch: new.epoch, first: top + 1, last_equal: new.last_equal })
+    Ok(begun)
 }
 
 /// Appends what lies after the last equal message and up to `top` again, in its order, above `top`. Ends because each

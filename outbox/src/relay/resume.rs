@@ -6,6 +6,18 @@
 //! loss: then a new epoch must begin. No input or output here, so that every case can be tested.
 
 use crate::epochs::Epochs;
+use crate::relay::tail::Bounds;
+
+/// How far back from the end a lane is read whose stored position is not there; more than ever is in flight.
+pub(crate) const FIRST_STEP_BACK: i64 = 50_000;
+
+/// The stored position of a lane: lagging, or of a table or topic that is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) epoch: i64,
+    pub(crate) sequence: i64,
+    pub(crate) offset: i64,
+}
 
 /// What is known of a lane before its topic partition is read.
 #[derive(Debug, Clone)]
@@ -17,6 +29,34 @@ pub(crate) struct Facts {
     pub(crate) base: i64,
     /// What the first record read must be.
     pub(crate) origin: Origin,
+}
+
+impl Facts {
+    /// What is known, and the offset from which to read: the stored position's, if it lies inside the log's bounds, else
+    /// one far enough back. `step_back` is none at the first attempt, then how far from the end to read.
+    pub(crate) fn of(
+        epochs: Epochs,
+        pruned: i64,
+        stored: Option<Stored>,
+        bounds: Bounds,
+        step_back: Option<i64>,
+    ) -> (Self, i64) {
+        let Bounds { low, high } = bounds;
+        // The log has forgotten the record of the stored position, and with it everything before.
+        let forgotten = stored.filter(|stored| stored.offset < low);
+        let base = forgotten.map_or(pruned, |stored| stored.sequence.max(pruned));
+        let from = match (stored, step_back) {
+            (Some(Stored { epoch, sequence, offset }), None) if (low..high).contains(&offset) => {
+                return (Self { epochs, pruned, base, origin: Origin::Stored { offset, epoch, sequence } }, offset);
+            }
+            // Without a stored position nothing was ever acknowledged, or hardly anything: read all there is.
+            (None, None) => low,
+            (Some(_), None) => high.saturating_sub(FIRST_STEP_BACK).max(low),
+            (_, Some(step)) => high.saturating_sub(step).max(low),
+        };
+        let origin = if from == 0 { Origin::Beginning } else { Origin::Later { whole: from == low } };
+        (Self { epochs, pruned, base, origin }, from)
+    }
 }
 
 /// Where reading begins, and what that says about what lies before.

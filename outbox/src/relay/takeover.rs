@@ -14,18 +14,15 @@ use crate::epochs::{Epoch, Epochs};
 use crate::error::OutboxError;
 use crate::lanes::Lane;
 use crate::planted::PlantedBug;
-use crate::relay::publisher::Acked;
+use crate::relay::acked::Acked;
 use crate::relay::restore::{NewEpoch, begin_epoch};
-use crate::relay::resume::{Decision, Facts, Origin, Resume, RowMatch, Seen};
+use crate::relay::resume::{Decision, FIRST_STEP_BACK, Facts, Resume, RowMatch, Seen, Stored};
 use crate::relay::session::Session;
 use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
 use crate::relay::wire::digest;
 use crate::relay::{RelayConfig, RelayError, RelayStatus};
 use crate::sql;
 use crate::store::Outbox;
-
-/// How far back from the end a lane is read whose stored position is not there; more than ever is in flight.
-const FIRST_STEP_BACK: i64 = 50_000;
 
 /// A lane that is ready to be published.
 #[derive(Debug, Clone)]
@@ -52,13 +49,6 @@ struct Known {
     pruned: i64,
     epochs: Epochs,
     stored: Option<Stored>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Stored {
-    epoch: i64,
-    sequence: i64,
-    offset: i64,
 }
 
 /// Reads where all lanes stand and begins new epochs where the table was restored.
@@ -133,25 +123,7 @@ impl Tails<'_> {
 
     /// The fold of a lane and what is to be read for it.
     fn begin(&self, slot: usize, lane: &Known, bounds: &Bounds, step_back: Option<i64>) -> (Resume, Stretch) {
-        let forgotten = lane.stored.filter(|stored| stored.offset < bounds.low);
-        let base = forgotten.map_or(lane.pruned, |stored| stored.sequence.max(lane.pruned));
-        let (from, origin) = match (lane.stored, step_back) {
-            (Some(Stored { epoch, sequence, offset }), None) if (bounds.low..bounds.high).contains(&offset) => {
-                (offset, Origin::Stored { offset, epoch, sequence })
-            }
-            // Without a stored position nothing was ever acknowledged, or hardly anything: read all there is.
-            (None, None) => (bounds.low, Origin::Later { whole: true }),
-            (Some(_), None) => {
-                (bounds.high.saturating_sub(FIRST_STEP_BACK).max(bounds.low), Origin::Later { whole: true })
-            }
-            (_, Some(step)) => (bounds.high.saturating_sub(step).max(bounds.low), Origin::Later { whole: true }),
-        };
-        let origin = match origin {
-            Origin::Later { .. } if from == 0 => Origin::Beginning,
-            Origin::Later { .. } => Origin::Later { whole: from == bounds.low },
-            Origin::Stored { .. } | Origin::Beginning => origin,
-        };
-        let facts = Facts { epochs: lane.epochs.clone(), pruned: lane.pruned, base, origin };
+        let (facts, from) = Facts::of(lane.epochs.clone(), lane.pruned, lane.stored, *bounds, step_back);
         let planted = self.outbox.config().planted.is(PlantedBug::ResumeAfterMaximum);
         (Resume::new(facts, planted), Stretch { slot, place: lane.place.clone(), from, to: bounds.high })
     }
