@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use schemas::ServiceName;
@@ -11,10 +10,11 @@ use tokio::task::JoinSet;
 use workers::payment::simulator::{Statement, StatementLine};
 
 use crate::config::CheckConfig;
-use crate::error::CheckError;
+use crate::error::ReplayError;
 use crate::evidence::{Evidence, Expectations, Outbox};
 use crate::fold::{Scan, ScanPlan, Topics};
-use crate::log::{self, Channel, Ends, Source};
+use crate::interrupt::RaiseOnDrop;
+use crate::log::{self, Channel, Ends, KafkaLog, Source};
 use crate::report::Report;
 use crate::snapshot::{Cuts, LaneRows, Session, Snapshots};
 
@@ -31,15 +31,19 @@ const SETTLE_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 ///
 /// # Errors
 /// The check could not be carried out. What does not hold is no error: it is in the report.
-pub async fn check(config: CheckConfig) -> Result<Report, CheckError> {
+pub async fn check(config: CheckConfig) -> Result<Report, ReplayError> {
     let begun = Instant::now();
     if config.expect_quiescent {
         wait_for_orders(&config).await?;
     }
     let (snapshots, cuts) = Snapshots::take(&config).await?;
     let statement = read_statements(&config)?;
-    let ends = ends(&config).await?;
-    let ((tables, outboxes), scans) = tokio::try_join!(snapshots.read_all(), scan_topics(&config, &cuts, &ends))?;
+    // The blocking threads end when nobody waits for them any more.
+    let reading = RaiseOnDrop::default();
+    let source = KafkaLog::new(&config.kafka, &config.topic_prefix, config.patience, &reading.0).map(Source::Kafka)?;
+    let ends = ends(&source).await?;
+    let scanning = scan_topics(&config, &source, &reading, &cuts, &ends);
+    let ((tables, outboxes), scans) = tokio::try_join!(snapshots.read_all(), scanning)?;
     let waiting = match config.expect_quiescent {
         true => wait_for_readers(&config, snapshots.sessions(), &scans).await?,
         false => Vec::new(),
@@ -78,7 +82,7 @@ fn report(evidence: Evidence, begun: Instant) -> Report {
 }
 
 /// The outboxes with their heads as they are now that the topics are read.
-async fn outboxes_now(snapshots: &Snapshots, rows: [LaneRows; 3]) -> Result<[Outbox; 3], CheckError> {
+async fn outboxes_now(snapshots: &Snapshots, rows: [LaneRows; 3]) -> Result<[Outbox; 3], ReplayError> {
     let [order, inventory, payment] = snapshots.sessions();
     let heads = tokio::try_join!(order.heads(), inventory.heads(), payment.heads())?;
     let [of_order, of_inventory, of_payment] = rows;
@@ -90,49 +94,39 @@ async fn outboxes_now(snapshots: &Snapshots, rows: [LaneRows; 3]) -> Result<[Out
 }
 
 /// Blocks, so it goes to a blocking thread.
-async fn ends(config: &CheckConfig) -> Result<Ends, CheckError> {
-    let (kafka, prefix) = (config.kafka.clone(), config.topic_prefix.clone());
-    let found = tokio::task::spawn_blocking(move || log::find_ends(&kafka, &prefix)).await;
-    found.map_err(|_| CheckError::Aborted { what: "the topics' ends".into() })?
-}
-
-/// Tells the blocking threads to end when the future that waits for them is dropped.
-#[derive(Debug, Default)]
-struct GivenUp(Arc<AtomicBool>);
-
-impl Drop for GivenUp {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
+async fn ends(source: &Source) -> Result<Ends, ReplayError> {
+    let source = source.clone();
+    let found = tokio::task::spawn_blocking(move || log::find_ends(&source)).await;
+    found.map_err(|_| ReplayError::Aborted { what: "the topics' ends".into() })?
 }
 
 /// Read all topics, a few at a time.
-async fn scan_topics(config: &CheckConfig, cuts: &Cuts, ends: &Ends) -> Result<Vec<Scan>, CheckError> {
+async fn scan_topics(
+    config: &CheckConfig,
+    source: &Source,
+    interrupt: &RaiseOnDrop,
+    cuts: &Cuts,
+    ends: &Ends,
+) -> Result<Vec<Scan>, ReplayError> {
     let permits = Arc::new(Semaphore::new(CONCURRENT_TOPICS));
-    let given_up = GivenUp::default();
     let mut reading = JoinSet::new();
     for channel in Channel::all() {
-        let topic = format!("{}{}", config.topic_prefix, channel.name());
+        let topic = source.topic(channel);
         let mut scan = Scan::new(channel, &topic, plans(channel, &topic, cuts, ends), config.codec.clone());
-        let source = Source {
-            kafka: config.kafka.clone(),
-            topic,
-            partitions: ends.partitions,
-            patience: config.patience,
-            is_given_up: given_up.0.clone(),
-        };
-        let permits = permits.clone();
+        let (source, patience, interrupt, permits) =
+            (source.clone(), config.patience, interrupt.0.clone(), permits.clone());
         reading.spawn(async move {
-            let aborted = || CheckError::Aborted { what: source.topic.clone() };
+            let aborted = || ReplayError::Aborted { what: topic.clone() };
             let _permit = permits.acquire_owned().await.map_err(|_| aborted())?;
-            let what = source.topic.clone();
-            let read = tokio::task::spawn_blocking(move || log::read(&source, &mut scan).map(|()| scan)).await;
-            read.map_err(|_| CheckError::Aborted { what })?
+            let read = tokio::task::spawn_blocking(move || {
+                log::read_to_cut(&source, channel, &mut scan, patience, &interrupt).map(|()| scan)
+            });
+            read.await.map_err(|_| aborted())?
         });
     }
     let mut scans = Vec::with_capacity(reading.len());
     while let Some(read) = reading.join_next().await {
-        scans.push(read.map_err(|_| CheckError::Aborted { what: "a topic".into() })??);
+        scans.push(read.map_err(|_| ReplayError::Aborted { what: "a topic".into() })??);
     }
     Ok(scans)
 }
@@ -148,7 +142,7 @@ fn plans(channel: Channel, topic: &str, cuts: &Cuts, ends: &Ends) -> Vec<ScanPla
     (0..ends.partitions).map(plan).collect()
 }
 
-fn read_statements(config: &CheckConfig) -> Result<Option<Vec<StatementLine>>, CheckError> {
+fn read_statements(config: &CheckConfig) -> Result<Option<Vec<StatementLine>>, ReplayError> {
     if config.statements.is_empty() {
         return Ok(None);
     }
@@ -160,7 +154,7 @@ fn read_statements(config: &CheckConfig) -> Result<Option<Vec<StatementLine>>, C
 }
 
 /// Give the last orders time to finish before the snapshots are taken; what is still unfinished then is in the report.
-async fn wait_for_orders(config: &CheckConfig) -> Result<(), CheckError> {
+async fn wait_for_orders(config: &CheckConfig) -> Result<(), ReplayError> {
     let order = Session::connect(ServiceName::Order, &config.order).await?;
     let payment = Session::connect(ServiceName::Payment, &config.payment).await?;
     let begun = Instant::now();
@@ -180,7 +174,7 @@ async fn wait_for_readers(
     config: &CheckConfig,
     sessions: [&Session; 3],
     scans: &[Scan],
-) -> Result<Vec<(String, i32, u64)>, CheckError> {
+) -> Result<Vec<(String, i32, u64)>, ReplayError> {
     let begun = Instant::now();
     loop {
         let mut inboxes = HashMap::new();

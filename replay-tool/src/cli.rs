@@ -1,21 +1,28 @@
-//! The program's arguments and what it prints. Exit codes: 0 everything holds, 1 something does not, 2 it could not be
-//! checked.
+//! The program's arguments: one verb, one file. How a run ends is in `exit`.
+//!
+//! A verb is a subcommand's options and a function `run(options, &Interrupt)`. Ctrl-C raises the interrupt; blocking
+//! readers see it between two records, and a verb that does not end by itself soon is dropped.
 
+mod exit;
+mod source;
 mod verify;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use exit::{Ended, FAILED};
 
-/// What does not hold was found.
-const EXIT_VIOLATIONS: u8 = 1;
-/// It could not be checked.
-const EXIT_FAILED: u8 = 2;
+use crate::error::ReplayError;
+use crate::interrupt::Interrupt;
 
-/// Looks at the order pipeline from outside: reads topics and tables, changes nothing.
+/// How long an interrupted verb may take to end by itself.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Looks at the order pipeline from outside: reads topics and tables, changes nothing unless a verb says so.
 #[derive(Debug, Parser)]
-#[command(name = "replay-tool", version)]
+#[command(name = "replay-tool", version, after_help = exit::EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -27,32 +34,59 @@ enum Verb {
     Verify(verify::Options),
 }
 
+impl Verb {
+    async fn run(self, _interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+        match self {
+            Verb::Verify(options) => verify::run(options).await,
+        }
+    }
+}
+
 /// Run the program with these arguments, the program's own name first.
 pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are asked for, not a mistake.
-            let code = if error.use_stderr() { EXIT_FAILED } else { 0 };
-            return if error.print().is_ok() { code.into() } else { EXIT_FAILED.into() };
+            let code = if error.use_stderr() { FAILED } else { 0 };
+            return if error.print().is_ok() { code.into() } else { FAILED.into() };
         }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("error: {error}");
-            return EXIT_FAILED.into();
+            return FAILED.into();
         }
     };
-    let ended = match arguments.verb {
-        Verb::Verify(options) => runtime.block_on(verify::run(options)),
-    };
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => EXIT_VIOLATIONS.into(),
-        Err(error) => {
-            eprintln!("error: {error}");
-            EXIT_FAILED.into()
-        }
+    let ended = runtime.block_on(interruptible(arguments.verb));
+    // A thread that still blocks has nothing that anybody waits for.
+    runtime.shutdown_background();
+    exit::code(ended)
+}
+
+/// Run the verb until it ends, or until it was interrupted and its time to end by itself is over.
+async fn interruptible(verb: Verb) -> Result<Ended, ReplayError> {
+    let interrupt = Interrupt::default();
+    let running = verb.run(&interrupt);
+    tokio::pin!(running);
+    tokio::select! {
+        ended = &mut running => return ended,
+        () = asked_to_stop() => interrupt.raise(),
+    }
+    tokio::select! {
+        ended = &mut running => ended,
+        () = asked_to_stop() => Err(ReplayError::Interrupted),
+        () = tokio::time::sleep(GRACE) => Err(ReplayError::Interrupted),
+    }
+}
+
+/// Ctrl-C, or SIGTERM.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending().await },
+        _ = terminate.recv() => {}
     }
 }

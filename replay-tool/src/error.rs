@@ -1,11 +1,11 @@
-//! Why a check could not be carried out. What it finds is no error: that is in the report.
+//! Why something could not be carried out. What is found is no error: that is in a report.
 
 use schemas::ServiceName;
 
-/// Why a check could not be carried out.
+/// Why a verb, or a check, could not be carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CheckError {
+pub enum ReplayError {
     /// The brokers refuse, or the configuration is none that the client takes.
     #[error("Kafka: {doing}: {source}")]
     Kafka {
@@ -52,6 +52,20 @@ pub enum CheckError {
         /// The first offset that is left.
         low: i64,
     },
+    /// A log ends before what was asked for: it was re-created, or has lost its end.
+    #[error(
+        "{topic}[{partition}] ends at offset {end}, before {until} where it ended before: re-created, or its end is lost"
+    )]
+    LogShrunk {
+        /// Its full name.
+        topic: String,
+        /// Which partition.
+        partition: i32,
+        /// Where it ends now.
+        end: i64,
+        /// Where it should end at least.
+        until: i64,
+    },
     /// A service's database cannot be reached or read.
     #[error("the {service} service's database: {doing}: {}", describe(.source))]
     Database {
@@ -91,16 +105,42 @@ pub enum CheckError {
         /// What was being read.
         what: String,
     },
+    /// An argument, or a combination of arguments, that cannot be meant.
+    #[error("{reason}")]
+    Arguments {
+        /// Which, and what to give.
+        reason: String,
+    },
+    /// Somebody asked us to stop.
+    #[error("interrupted")]
+    Interrupted,
+    /// What was found out cannot be written.
+    #[error("writing {what}: {source}")]
+    Output {
+        /// Where to: a file, or the standard output.
+        what: String,
+        /// Why.
+        source: std::io::Error,
+    },
 }
 
-impl CheckError {
+impl ReplayError {
     pub(crate) fn database(service: ServiceName, doing: &'static str) -> impl Fn(tokio_postgres::Error) -> Self {
-        move |source| CheckError::Database { service, doing, source }
+        move |source| ReplayError::Database { service, doing, source }
+    }
+
+    pub(crate) fn output(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| ReplayError::Output { what, source }
+    }
+
+    pub(crate) fn arguments(reason: impl std::fmt::Display) -> Self {
+        ReplayError::Arguments { reason: reason.to_string() }
     }
 
     pub(crate) fn kafka(doing: impl Into<String>) -> impl FnOnce(rdkafka::error::KafkaError) -> Self {
         let doing = doing.into();
-        move |source| CheckError::Kafka { doing, source }
+        move |source| ReplayError::Kafka { doing, source }
     }
 }
 

@@ -11,12 +11,15 @@ mod config;
 mod error;
 mod evidence;
 mod fold;
+mod interrupt;
 mod invariant;
 mod log;
+#[expect(dead_code, reason = "for verbs that take long")]
+mod progress;
 mod report;
 mod snapshot;
 
 pub use check::check;
 pub use config::{CheckConfig, ServiceTables};
-pub use error::CheckError;
+pub use error::ReplayError;
 pub use report::{Invariant, MessageCounts, OrderCounts, Report, Violation};

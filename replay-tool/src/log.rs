@@ -1,15 +1,23 @@
-//! The topics, read once from their beginning: by an own consumer without a group, to where a cut says.
+//! The records of the topics: where they come from, what a record says, and what its position makes of it.
 
-mod broker;
 mod channel;
+mod ends;
+mod kafka;
 mod lane;
 mod print;
 mod reader;
 mod record;
+mod source;
 
-pub(crate) use broker::{Ends, find_ends};
 pub(crate) use channel::{Channel, reader_of};
+pub(crate) use ends::{Ends, find_ends};
+pub(crate) use kafka::KafkaLog;
 pub(crate) use lane::{Lane, Place};
 pub(crate) use print::{Envelope, Print, body, headers_digest};
-pub(crate) use reader::{Source, read};
+pub(crate) use reader::read_to_cut;
+#[cfg(test)]
+pub(crate) use record::TimestampType;
 pub(crate) use record::{Headers, Record};
+pub(crate) use source::Source;
+#[expect(unused_imports, reason = "the interface of reading, whole")]
+pub(crate) use source::{Bounds, Range, Sink};

@@ -22,7 +22,7 @@ pub(crate) use session::Session;
 pub(crate) use table::{Difference, Table, TableRow};
 
 use crate::config::CheckConfig;
-use crate::error::CheckError;
+use crate::error::ReplayError;
 
 /// The state of all services, as their tables hold it or as a fold makes it.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -78,7 +78,7 @@ pub(crate) struct Tables {
 
 impl Snapshots {
     /// Take all three, order's first, each with its cut.
-    pub(crate) async fn take(config: &CheckConfig) -> Result<(Snapshots, Cuts), CheckError> {
+    pub(crate) async fn take(config: &CheckConfig) -> Result<(Snapshots, Cuts), ReplayError> {
         let connect = |service| Session::connect(service, config.tables(service));
         let (mut order, mut inventory, mut payment) = tokio::try_join!(
             connect(ServiceName::Order),
@@ -94,7 +94,7 @@ impl Snapshots {
     }
 
     /// Read everything, and end the snapshots: what is read afterwards is the present.
-    pub(crate) async fn read_all(&self) -> Result<(Tables, [LaneRows; 3]), CheckError> {
+    pub(crate) async fn read_all(&self) -> Result<(Tables, [LaneRows; 3]), ReplayError> {
         let read = tokio::try_join!(self.read_tables(), self.read_outboxes())?;
         for session in self.sessions() {
             session.thaw().await?;
@@ -107,7 +107,7 @@ impl Snapshots {
         [&self.order, &self.inventory, &self.payment]
     }
 
-    async fn read_tables(&self) -> Result<Tables, CheckError> {
+    async fn read_tables(&self) -> Result<Tables, ReplayError> {
         let (orders, contents, reservations, stock, receipts, payments, ledger, open_calls) = tokio::try_join!(
             self.order.read(),
             self.order.read(),
@@ -122,7 +122,7 @@ impl Snapshots {
         Ok(Tables { rows, open_calls })
     }
 
-    async fn read_outboxes(&self) -> Result<[LaneRows; 3], CheckError> {
+    async fn read_outboxes(&self) -> Result<[LaneRows; 3], ReplayError> {
         let (order, inventory, payment) =
             tokio::try_join!(self.order.outbox_rows(), self.inventory.outbox_rows(), self.payment.outbox_rows())?;
         Ok([order, inventory, payment])

@@ -1,26 +1,23 @@
 //! `replay-tool verify`.
 
-use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use rdkafka::ClientConfig;
-use rdkafka::config::RDKafkaLogLevel;
 use schemas::{Codec, ServiceName};
 
+use super::exit::{self, Ended};
+use super::source::SourceArgs;
+use crate::error::ReplayError;
 use crate::{CheckConfig, check};
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit codes: 0 everything holds, 1 something does not, 2 it could not be checked.")]
+#[command(after_help = exit::EXIT_CODES)]
 pub(super) struct Options {
-    /// Kafka bootstrap addresses, host:port, several with commas.
-    #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT")]
-    brokers: String,
-    /// A librdkafka property, for instance security.protocol=ssl; may be repeated.
-    #[arg(short = 'X', value_name = "KEY=VALUE")]
-    properties: Vec<String>,
+    #[command(flatten)]
+    source: SourceArgs,
     /// Where the services' tables are: one URL for all services, or SERVICE=URL for one of order, inventory, payment; may
     /// be repeated.
     #[arg(
@@ -34,9 +31,6 @@ pub(super) struct Options {
     /// The schema of a service's tables, where it is not orders, inventory or payments; may be repeated.
     #[arg(long = "schema", value_name = "SERVICE=NAME")]
     schemas: Vec<String>,
-    /// In front of every topic name.
-    #[arg(long, env = "TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
-    topic_prefix: String,
     /// Statements of the payment simulator, as evidence of what was charged; may be repeated.
     #[arg(long = "statement", value_name = "FILE", num_args = 1..)]
     statements: Vec<PathBuf>,
@@ -57,26 +51,20 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// Check and print. Whether everything holds, or why it could not be checked, in words.
-pub(super) async fn run(options: Options) -> Result<bool, String> {
+/// Check and print.
+pub(super) async fn run(options: Options) -> Result<Ended, ReplayError> {
     let is_json = options.json;
-    let report = check(config(options)?).await.map_err(|error| error.to_string())?;
-    if is_json {
-        println!("{}", serde_json::to_string(&report).map_err(|error| error.to_string())?);
-    } else {
-        print!("{report}");
-    }
-    Ok(report.is_clean())
+    let report = check(config(options).map_err(ReplayError::arguments)?).await?;
+    let text = match is_json {
+        true => serde_json::to_string(&report).map_err(ReplayError::arguments)? + "\n",
+        false => report.to_string(),
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the report"))?;
+    Ok(Ended::fine_if(report.is_clean()))
 }
 
 fn config(options: Options) -> Result<CheckConfig, String> {
-    let mut kafka = ClientConfig::new();
-    kafka.set("bootstrap.servers", &options.brokers).set("client.id", "replay-tool");
-    kafka.set_log_level(RDKafkaLogLevel::Error);
-    let properties = workers::config::kafka_properties(&BTreeMap::new(), &options.properties);
-    for (key, value) in properties.map_err(|error| error.to_string())? {
-        kafka.set(key, value);
-    }
+    let kafka = options.source.kafka().map_err(|error| error.to_string())?.ok_or("give --brokers")?;
     let mut config = CheckConfig::new(kafka, "");
     for given in &options.database_urls {
         match of_service(given) {
@@ -97,7 +85,7 @@ fn config(options: Options) -> Result<CheckConfig, String> {
     {
         return Err(format!("no --database-url for the {service} service; give {service}=URL, or one URL for all"));
     }
-    config.topic_prefix = options.topic_prefix;
+    config.topic_prefix = options.source.topic_prefix().to_owned();
     config.statements = options.statements;
     config.expect_quiescent = options.quiescent;
     config.stuck_is_violation = options.stuck_is_violation;

@@ -107,11 +107,6 @@ impl Scan {
         self.partitions.iter().all(Partition::is_complete)
     }
 
-    /// Whether everything was read that was there; what is missing is not there.
-    pub(crate) fn has_reached_ends(&self) -> bool {
-        self.partitions.iter().all(|partition| partition.is_at_end || partition.next_offset >= partition.end)
-    }
-
     /// The log of a partition has nothing more for now.
     pub(crate) fn reached_end(&mut self, partition: i32) {
         if let Some(partition) = usize::try_from(partition).ok().and_then(|index| self.partitions.get_mut(index)) {

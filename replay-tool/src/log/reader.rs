@@ -1,88 +1,51 @@
 //! Reads one topic from its beginning until it has been read to the cut, and to the end that it had.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::ops::ControlFlow;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-
-use super::broker;
-use super::record::Record;
-use crate::error::CheckError;
+use super::channel::Channel;
+use super::source::{Range, Source};
+use crate::error::ReplayError;
 use crate::fold::Scan;
+use crate::interrupt::Interrupt;
 
-/// How long one poll may wait.
-const POLL: Duration = Duration::from_millis(50);
+/// How often to look for more.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Where to read, and how patiently.
-#[derive(Debug, Clone)]
-pub(crate) struct Source {
-    pub(crate) kafka: ClientConfig,
-    /// The full name.
-    pub(crate) topic: String,
-    pub(crate) partitions: i32,
-    /// How long nothing may come.
-    pub(crate) patience: Duration,
-    /// Turns true when nobody waits for the result any more.
-    pub(crate) is_given_up: Arc<AtomicBool>,
-}
-
-/// Feed the scan until it is complete, or nothing more comes: then the scan knows what is missing. Blocks.
-pub(crate) fn read(source: &Source, scan: &mut Scan) -> Result<(), CheckError> {
-    if scan.is_complete() {
-        return Ok(());
-    }
-    let consumer = broker::consumer(&source.kafka)?;
-    let topic = source.topic.as_str();
-    // Without metadata, a logical offset is looked up only after a refresh.
-    consumer.fetch_metadata(Some(topic), source.patience).map_err(CheckError::kafka(format!("asking for {topic}")))?;
-    let mut list = TopicPartitionList::new();
-    for partition in 0..source.partitions {
-        let added = list.add_partition_offset(topic, partition, Offset::Beginning);
-        added.map_err(CheckError::kafka(format!("choosing {topic}[{partition}]")))?;
-    }
-    consumer.assign(&list).map_err(CheckError::kafka(format!("assigning {topic}")))?;
+/// Feed the scan until it is complete, or until nothing that it needs has come for `patience`: then the scan knows what is
+/// missing. Blocks.
+pub(crate) fn read_to_cut(
+    source: &Source,
+    channel: Channel,
+    scan: &mut Scan,
+    patience: Duration,
+    interrupt: &Interrupt,
+) -> Result<(), ReplayError> {
+    let mut next: Vec<i64> = vec![0; scan.partitions.len()];
     let mut heard = Instant::now();
-    let mut last = None;
-    while !scan.is_complete() && !source.is_given_up.load(Ordering::Relaxed) {
-        match consumer.poll(POLL) {
-            Some(Ok(message)) => {
-                let was_needed = scan.take(&Record::of(&message));
-                // What comes behind the cut is no progress: the pipeline may run on for ever.
-                heard = if was_needed { Instant::now() } else { heard };
+    while !scan.is_complete() {
+        interrupt.check()?;
+        let ranges: Vec<Range> = (0..)
+            .zip(source.bounds(channel)?.iter().zip(&next))
+            .map(|(partition, (bounds, next))| Range { partition, from: *next, until: bounds.end })
+            .collect();
+        source.read(channel, &ranges, &mut |record| {
+            // What comes behind the cut is no progress: the pipeline may run on for ever.
+            if scan.take(record) {
+                heard = Instant::now();
             }
-            Some(Err(KafkaError::PartitionEOF(partition))) => scan.reached_end(partition),
-            Some(Err(error)) if is_final(&error) => {
-                return Err(CheckError::Kafka { doing: format!("reading {topic}"), source: error });
-            }
-            // The client reconnects by itself.
-            Some(Err(error)) => last = Some(error.to_string()),
-            None => {}
+            if scan.is_complete() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if scan.is_complete() {
+            break;
         }
-        if heard.elapsed() > source.patience {
-            if scan.has_reached_ends() {
-                return Ok(());
-            }
-            return Err(CheckError::Silent { topic: topic.to_owned(), wait_s: source.patience.as_secs(), last });
+        ranges.iter().for_each(|range| scan.reached_end(range.partition));
+        next = next.iter().zip(&ranges).map(|(next, range)| range.until.max(*next)).collect();
+        if heard.elapsed() > patience {
+            return Ok(());
         }
+        thread::sleep(LOOK_EVERY);
     }
     Ok(())
-}
-
-/// Whether waiting cannot help.
-fn is_final(error: &KafkaError) -> bool {
-    error.rdkafka_error_code().is_some_and(|code| {
-        [
-            RDKafkaErrorCode::UnknownTopicOrPartition,
-            RDKafkaErrorCode::UnknownTopic,
-            RDKafkaErrorCode::UnknownPartition,
-            RDKafkaErrorCode::OffsetOutOfRange,
-            RDKafkaErrorCode::AutoOffsetReset,
-            RDKafkaErrorCode::TopicAuthorizationFailed,
-            RDKafkaErrorCode::Fatal,
-        ]
-        .contains(&code)
-    })
 }

@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use outbox::position::{ID_HEADER, LAST_EQUAL_HEADER, POSITION_HEADER, Position};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 use schemas::ServiceName;
 use uuid::Uuid;
 
@@ -12,11 +12,27 @@ use super::print::{Envelope, Print};
 /// A record's headers in their order.
 pub(crate) type Headers<'r> = Vec<(&'r str, Option<&'r [u8]>)>;
 
+/// Whose clock a record's time is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimestampType {
+    /// It has none.
+    None,
+    /// Its producer's.
+    Create,
+    /// The broker's.
+    LogAppend,
+}
+
 /// A record.
 #[derive(Debug, Clone)]
 pub(crate) struct Record<'r> {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// Milliseconds since 1970; −1 where there is no time.
+    #[expect(dead_code, reason = "for the verbs that look at times")]
+    pub(crate) timestamp_ms: i64,
+    #[expect(dead_code, reason = "for the archive")]
+    pub(crate) timestamp_type: TimestampType,
     pub(crate) key: Option<&'r [u8]>,
     pub(crate) payload: Option<&'r [u8]>,
     /// None where the client cannot read them.
@@ -25,9 +41,16 @@ pub(crate) struct Record<'r> {
 
 impl<'r> Record<'r> {
     pub(crate) fn of(message: &'r BorrowedMessage<'_>) -> Self {
+        let (timestamp_ms, timestamp_type) = match message.timestamp() {
+            Timestamp::NotAvailable => (-1, TimestampType::None),
+            Timestamp::CreateTime(millis) => (millis, TimestampType::Create),
+            Timestamp::LogAppendTime(millis) => (millis, TimestampType::LogAppend),
+        };
         Record {
             partition: message.partition(),
             offset: message.offset(),
+            timestamp_ms,
+            timestamp_type,
             key: message.key(),
             payload: message.payload(),
             headers: headers_of(message),

@@ -11,7 +11,7 @@ use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
 use super::table::Columns;
-use crate::error::CheckError;
+use crate::error::ReplayError;
 use crate::log::{Envelope, Headers, Print};
 
 /// A lane's number in the outbox tables.
@@ -49,10 +49,10 @@ const MESSAGES: &str = "declare outbox_rows no scroll cursor for select lane, se
     from outbox_messages order by lane, sequence";
 
 /// The heads of all lanes.
-pub(super) async fn read_cut(service: ServiceName, client: &Client) -> Result<OutboxCut, CheckError> {
-    let failed = CheckError::database(service, "reading the outbox' lanes");
+pub(super) async fn read_cut(service: ServiceName, client: &Client) -> Result<OutboxCut, ReplayError> {
+    let failed = ReplayError::database(service, "reading the outbox' lanes");
     let (lanes, epochs) = tokio::try_join!(client.query(LANES, &[]), client.query(EPOCHS, &[])).map_err(failed)?;
-    read_lanes(&lanes, &epochs).map_err(CheckError::database(service, "reading the outbox' lanes"))
+    read_lanes(&lanes, &epochs).map_err(ReplayError::database(service, "reading the outbox' lanes"))
 }
 
 fn read_lanes(lanes: &[Row], epochs: &[Row]) -> Result<OutboxCut, tokio_postgres::Error> {
@@ -78,8 +78,8 @@ fn read_lanes(lanes: &[Row], epochs: &[Row]) -> Result<OutboxCut, tokio_postgres
 const NEXT_MESSAGES: &str = "fetch forward 4000 from outbox_rows";
 
 /// A print of every message.
-pub(super) async fn read_rows(service: ServiceName, client: &Client) -> Result<LaneRows, CheckError> {
-    let failed = || CheckError::database(service, "reading the outbox' messages");
+pub(super) async fn read_rows(service: ServiceName, client: &Client) -> Result<LaneRows, ReplayError> {
+    let failed = || ReplayError::database(service, "reading the outbox' messages");
     client.batch_execute(MESSAGES).await.map_err(failed())?;
     let next = client.prepare(NEXT_MESSAGES).await.map_err(failed())?;
     let mut prints = LaneRows::new();
@@ -90,7 +90,7 @@ pub(super) async fn read_rows(service: ServiceName, client: &Client) -> Result<L
         }
         for row in &rows {
             let (lane, print) = read_row(service, row).map_err(failed())?;
-            let print = print.map_err(|reason| CheckError::Outbox { service, reason })?;
+            let print = print.map_err(|reason| ReplayError::Outbox { service, reason })?;
             prints.entry(lane).or_default().push(print);
         }
     }

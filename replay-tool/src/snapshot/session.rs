@@ -14,7 +14,7 @@ use super::inbox::InboxSnapshot;
 use super::outbox::{self, LaneRows};
 use super::table::{Columns, Table, TableRow};
 use crate::config::ServiceTables;
-use crate::error::CheckError;
+use crate::error::ReplayError;
 
 /// How long the connection may take to end after its client is gone.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -31,12 +31,12 @@ const LOCKED: &str = "outbox_topics, outbox_lanes, outbox_messages, outbox_epoch
 
 impl Session {
     /// Connect, and see that the schema is the service's own.
-    pub(crate) async fn connect(service: ServiceName, tables: &ServiceTables) -> Result<Session, CheckError> {
-        let wrong = |reason: String| CheckError::Tables { service, reason };
+    pub(crate) async fn connect(service: ServiceName, tables: &ServiceTables) -> Result<Session, ReplayError> {
+        let wrong = |reason: String| ReplayError::Tables { service, reason };
         let database = Database::open(&tables.database_url, None, &tables.schema, "replay-tool")
             .map_err(|error| wrong(error.to_string()))?;
         let (config, tls) = database.connector();
-        let (client, connection) = config.connect(tls).await.map_err(CheckError::database(service, "connecting"))?;
+        let (client, connection) = config.connect(tls).await.map_err(ReplayError::database(service, "connecting"))?;
         let connection = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "database connection ended");
@@ -56,7 +56,7 @@ impl Session {
     }
 
     /// Take the snapshot; everything read from now on is from it.
-    pub(crate) async fn freeze(&mut self) -> Result<Cut, CheckError> {
+    pub(crate) async fn freeze(&mut self) -> Result<Cut, ReplayError> {
         // LOCK takes no snapshot: the first query does, and by then no TRUNCATE can come between.
         let begin = format!(
             "begin isolation level repeatable read read only; lock table {LOCKED} in access share mode; \
@@ -70,8 +70,8 @@ impl Session {
     }
 
     /// A whole table.
-    pub(crate) async fn read<R: TableRow>(&self) -> Result<Table<R>, CheckError> {
-        let failed = || CheckError::database(self.service, R::TABLE);
+    pub(crate) async fn read<R: TableRow>(&self) -> Result<Table<R>, ReplayError> {
+        let failed = || ReplayError::database(self.service, R::TABLE);
         let sql = format!("select {} from {}", R::COLUMNS.join(", "), R::TABLE);
         let rows = self.client.query(&sql, &[]).await.map_err(failed())?;
         let mut table = Table::<R>::new();
@@ -83,20 +83,20 @@ impl Session {
     }
 
     /// Orders for which a call to the provider is open.
-    pub(crate) async fn open_calls<C: FromIterator<String>>(&self) -> Result<C, CheckError> {
-        let failed = CheckError::database(self.service, "payment_calls");
+    pub(crate) async fn open_calls<C: FromIterator<String>>(&self) -> Result<C, ReplayError> {
+        let failed = ReplayError::database(self.service, "payment_calls");
         let rows = self.client.query("select order_id from payment_calls", &[]).await.map_err(&failed)?;
         rows.iter().map(|row| row.try_get(0)).collect::<Result<C, _>>().map_err(failed)
     }
 
     /// A print of every message in the outbox.
-    pub(crate) async fn outbox_rows(&self) -> Result<LaneRows, CheckError> {
+    pub(crate) async fn outbox_rows(&self) -> Result<LaneRows, ReplayError> {
         outbox::read_rows(self.service, &self.client).await
     }
 
     /// How far the service has read.
-    pub(crate) async fn inbox(&self) -> Result<InboxSnapshot, CheckError> {
-        let failed = || CheckError::database(self.service, "reading the inbox");
+    pub(crate) async fn inbox(&self) -> Result<InboxSnapshot, ReplayError> {
+        let failed = || ReplayError::database(self.service, "reading the inbox");
         let (offsets, positions) = tokio::try_join!(
             self.client
                 .query("select topic, partition, next_offset from inbox_offsets where next_offset is not null", &[]),
@@ -107,20 +107,20 @@ impl Session {
     }
 
     /// Orders that the machine is not done with.
-    pub(crate) async fn unfinished_orders(&self) -> Result<i64, CheckError> {
+    pub(crate) async fn unfinished_orders(&self) -> Result<i64, ReplayError> {
         let sql = "select count(*) from orders where stage not in ('completed', 'cancelled', 'stuck')";
-        let failed = CheckError::database(self.service, "counting unfinished orders");
+        let failed = ReplayError::database(self.service, "counting unfinished orders");
         self.client.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(failed)
     }
 
     /// The heads of all lanes as they are now; outside of the snapshot once that has ended.
-    pub(crate) async fn heads(&self) -> Result<HashMap<(String, i32), i64>, CheckError> {
+    pub(crate) async fn heads(&self) -> Result<HashMap<(String, i32), i64>, ReplayError> {
         let cut = outbox::read_cut(self.service, &self.client).await?;
         Ok(cut.lanes.into_iter().map(|(place, lane)| (place, lane.head)).collect())
     }
 
     /// End the snapshot; what is read afterwards is the present.
-    pub(crate) async fn thaw(&self) -> Result<(), CheckError> {
+    pub(crate) async fn thaw(&self) -> Result<(), ReplayError> {
         self.run("ending the snapshot", "commit").await
     }
 
@@ -133,8 +133,8 @@ impl Session {
         }
     }
 
-    async fn run(&self, doing: &'static str, sql: &str) -> Result<(), CheckError> {
-        self.client.batch_execute(sql).await.map_err(CheckError::database(self.service, doing))
+    async fn run(&self, doing: &'static str, sql: &str) -> Result<(), ReplayError> {
+        self.client.batch_execute(sql).await.map_err(ReplayError::database(self.service, doing))
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemas::{Codec, Message, ServiceName, partitioner};
 use uuid::Uuid;
 
-use crate::log::{Channel, Envelope, Print, Record};
+use crate::log::{Channel, Envelope, Print, Record, TimestampType};
 
 /// Partitions of every topic.
 pub(super) const PARTITIONS: i32 = 2;
@@ -94,7 +94,15 @@ impl Shelf {
 impl OwnedRecord {
     pub(super) fn at(&self, partition: i32, offset: i64) -> Record<'_> {
         let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
-        Record { partition, offset, key: self.key.as_deref(), payload: self.payload.as_deref(), headers: Some(headers) }
+        Record {
+            partition,
+            offset,
+            timestamp_ms: -1,
+            timestamp_type: TimestampType::None,
+            key: self.key.as_deref(),
+            payload: self.payload.as_deref(),
+            headers: Some(headers),
+        }
     }
 }
 

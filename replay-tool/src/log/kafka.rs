@@ -1,0 +1,218 @@
+//! The topics as a place to read from: bounds and ranges, by own consumers without a group.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use uuid::Uuid;
+
+use super::channel::Channel;
+use super::record::Record;
+use super::source::{Bounds, Range, Sink};
+use crate::error::ReplayError;
+use crate::interrupt::Interrupt;
+
+/// How long one question to the brokers may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// How long one poll may wait.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The topics of one deployment.
+#[derive(Clone)]
+pub(crate) struct KafkaLog {
+    config: ClientConfig,
+    prefix: String,
+    /// How long the brokers may send nothing while something is due.
+    patience: Duration,
+    interrupt: Interrupt,
+    /// For questions about offsets; never assigned anything.
+    asking: Arc<BaseConsumer>,
+}
+
+impl fmt::Debug for KafkaLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaLog").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl KafkaLog {
+    /// Where Kafka is and how to talk to it; `prefix` is in front of every topic's name. What reading needs is set over
+    /// the configuration. Does not connect yet.
+    pub(crate) fn new(
+        config: &ClientConfig,
+        prefix: &str,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Self, ReplayError> {
+        let mut config = config.clone();
+        config
+            .set("group.id", format!("replay-tool-{}", Uuid::now_v7()))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("enable.partition.eof", "true")
+            .set("auto.offset.reset", "error")
+            .set("fetch.wait.max.ms", "20")
+            .set("queued.max.messages.kbytes", "8192");
+        let asking = Arc::new(config.create().map_err(ReplayError::kafka("the configuration"))?);
+        Ok(KafkaLog { config, prefix: prefix.to_owned(), patience, interrupt: interrupt.clone(), asking })
+    }
+
+    /// The channel's full name.
+    pub(crate) fn topic(&self, channel: Channel) -> String {
+        format!("{}{}", self.prefix, channel.name())
+    }
+
+    /// Where every partition begins and ends now. Blocks.
+    pub(crate) fn bounds(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
+        let topic = self.topic(channel);
+        let partitions = partitions_of(&self.asking, &topic)?;
+        let mut wanted = TopicPartitionList::new();
+        (0..partitions).for_each(|partition| {
+            wanted.add_partition(&topic, partition);
+        });
+        let firsts = offsets(&self.asking, &wanted, Offset::Beginning)?;
+        let ends = offsets(&self.asking, &wanted, Offset::End)?;
+        let bounds = |partition| Bounds {
+            first: firsts.get(&partition).copied().unwrap_or(0),
+            end: ends.get(&partition).copied().unwrap_or(0),
+        };
+        Ok((0..partitions).map(bounds).collect())
+    }
+
+    /// See [`super::Source::read`].
+    pub(crate) fn read(&self, channel: Channel, ranges: &[Range], sink: &mut Sink<'_>) -> Result<(), ReplayError> {
+        let mut open: HashMap<i32, Open> =
+            ranges.iter().filter(|range| !range.is_empty()).map(|range| (range.partition, Open::of(range))).collect();
+        if open.is_empty() {
+            return self.interrupt.check();
+        }
+        let topic = self.topic(channel);
+        let consumer = self.assigned(&topic, open.iter().map(|(partition, open)| (*partition, open.next)))?;
+        let mut heard = Instant::now();
+        let mut last = None;
+        while !open.is_empty() {
+            self.interrupt.check()?;
+            match consumer.poll(POLL) {
+                Some(Ok(message)) => {
+                    heard = Instant::now();
+                    let (partition, offset) = (message.partition(), message.offset());
+                    let Some(range) = open.get_mut(&partition) else { continue };
+                    if offset < range.until && sink(&Record::of(&message)).is_break() {
+                        return Ok(());
+                    }
+                    range.next = offset + 1;
+                    if range.next >= range.until {
+                        open.remove(&partition);
+                        pause(&consumer, &topic, partition)?;
+                    }
+                }
+                // What is between the last record and here are marks of transactions, which no client is shown.
+                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                    if let Some(range) = open.remove(&partition) {
+                        self.check_end(&topic, partition, &range)?;
+                    }
+                }
+                Some(Err(error)) if is_final(&error) => {
+                    return Err(ReplayError::Kafka { doing: format!("reading {topic}"), source: error });
+                }
+                // The client reconnects by itself.
+                Some(Err(error)) => last = Some(error.to_string()),
+                None => {}
+            }
+            if heard.elapsed() > self.patience {
+                return Err(ReplayError::Silent { topic, wait_s: self.patience.as_secs(), last });
+            }
+        }
+        Ok(())
+    }
+
+    /// A consumer that reads these partitions of the topic from these offsets on.
+    fn assigned(&self, topic: &str, from: impl Iterator<Item = (i32, i64)>) -> Result<BaseConsumer, ReplayError> {
+        let consumer: BaseConsumer = self.config.create().map_err(ReplayError::kafka("the configuration"))?;
+        let mut list = TopicPartitionList::new();
+        for (partition, offset) in from {
+            let added = list.add_partition_offset(topic, partition, Offset::Offset(offset));
+            added.map_err(ReplayError::kafka(format!("choosing {topic}[{partition}]")))?;
+        }
+        consumer.assign(&list).map_err(ReplayError::kafka(format!("assigning {topic}")))?;
+        Ok(consumer)
+    }
+
+    /// The log ends here: it must not end before what was asked for.
+    fn check_end(&self, topic: &str, partition: i32, range: &Open) -> Result<(), ReplayError> {
+        let marks = self.asking.fetch_watermarks(topic, partition, ANSWER_WAIT);
+        let (_, end) = marks.map_err(ReplayError::kafka(format!("asking for the end of {topic}[{partition}]")))?;
+        if end >= range.until {
+            return Ok(());
+        }
+        Err(ReplayError::LogShrunk { topic: topic.to_owned(), partition, end, until: range.until })
+    }
+}
+
+/// A range that is not read to its end.
+#[derive(Debug)]
+struct Open {
+    next: i64,
+    until: i64,
+}
+
+impl Open {
+    fn of(range: &Range) -> Self {
+        Open { next: range.from, until: range.until }
+    }
+}
+
+fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<i32, ReplayError> {
+    let asked = consumer.fetch_metadata(Some(topic), ANSWER_WAIT);
+    let metadata = asked.map_err(ReplayError::kafka(format!("asking for {topic}")))?;
+    let count = metadata.topics().iter().find(|told| told.name() == topic).map_or(0, |told| told.partitions().len());
+    match i32::try_from(count) {
+        Ok(count) if count > 0 => Ok(count),
+        Ok(_) | Err(_) => Err(ReplayError::NoTopic { topic: topic.to_owned() }),
+    }
+}
+
+/// One question for all partitions: the protocol takes the two ends of a log in place of a time.
+fn offsets(consumer: &BaseConsumer, wanted: &TopicPartitionList, at: Offset) -> Result<HashMap<i32, i64>, ReplayError> {
+    let mut asked = wanted.clone();
+    asked.set_all_offsets(at).map_err(ReplayError::kafka("asking for offsets"))?;
+    let told = consumer.offsets_for_times(asked, ANSWER_WAIT).map_err(ReplayError::kafka("asking for offsets"))?;
+    told.elements()
+        .iter()
+        .map(|element| {
+            element.error().map_err(ReplayError::kafka(format!("asking for offsets of {}", element.topic())))?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => offset,
+                Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => 0,
+            };
+            Ok((element.partition(), offset))
+        })
+        .collect()
+}
+
+/// Fetch no more of a partition that is read.
+fn pause(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(), ReplayError> {
+    let mut list = TopicPartitionList::new();
+    list.add_partition(topic, partition);
+    consumer.pause(&list).map_err(ReplayError::kafka(format!("pausing {topic}[{partition}]")))
+}
+
+/// Whether waiting cannot help.
+fn is_final(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        [
+            RDKafkaErrorCode::UnknownTopicOrPartition,
+            RDKafkaErrorCode::UnknownTopic,
+            RDKafkaErrorCode::UnknownPartition,
+            RDKafkaErrorCode::OffsetOutOfRange,
+            RDKafkaErrorCode::AutoOffsetReset,
+            RDKafkaErrorCode::TopicAuthorizationFailed,
+            RDKafkaErrorCode::Fatal,
+        ]
+        .contains(&code)
+    })
+}

@@ -1,0 +1,77 @@
+//! Where records come from. Every verb reads through this, whether the records lie in topics or elsewhere.
+//!
+//! Blocking, because the client is; async callers use blocking threads. Ends before the ranges' ends only when the sink
+//! breaks off, or with an error: what should be there and is not is never passed over.
+
+use std::ops::ControlFlow;
+
+use super::channel::Channel;
+use super::kafka::KafkaLog;
+use super::record::Record;
+use crate::error::ReplayError;
+
+/// Where a partition's log begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    /// The offset of the first record that is left.
+    pub(crate) first: i64,
+    /// The offset after the last record.
+    pub(crate) end: i64,
+}
+
+/// A part of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) partition: i32,
+    /// The first offset.
+    pub(crate) from: i64,
+    /// The offset after the last one.
+    pub(crate) until: i64,
+}
+
+/// Takes records one after the other, and may have enough.
+pub(crate) type Sink<'s> = dyn FnMut(&Record<'_>) -> ControlFlow<()> + 's;
+
+/// A place to read records from; cheap to clone, to be read by several threads at once.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// The topics.
+    Kafka(KafkaLog),
+}
+
+impl Source {
+    /// One for each partition of the channel, as they are now. Blocks.
+    pub(crate) fn bounds(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
+        match self {
+            Source::Kafka(log) => log.bounds(channel),
+        }
+    }
+
+    /// Every record of these ranges, at most one of each partition: per partition in the order of offsets, partitions in
+    /// any order. Returns when all ranges are read, or the sink breaks off. Blocks.
+    pub(crate) fn read(&self, channel: Channel, ranges: &[Range], sink: &mut Sink<'_>) -> Result<(), ReplayError> {
+        match self {
+            Source::Kafka(log) => log.read(channel, ranges, sink),
+        }
+    }
+
+    /// The channel's full name.
+    pub(crate) fn topic(&self, channel: Channel) -> String {
+        match self {
+            Source::Kafka(log) => log.topic(channel),
+        }
+    }
+}
+
+impl Range {
+    /// All of every partition.
+    #[expect(dead_code, reason = "for verbs that read everything")]
+    pub(crate) fn all(bounds: &[Bounds]) -> Vec<Range> {
+        let range = |(partition, bounds): (i32, &Bounds)| Range { partition, from: bounds.first, until: bounds.end };
+        (0..).zip(bounds).map(range).collect()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.from >= self.until
+    }
+}
