@@ -76,7 +76,6 @@ pub(crate) struct Shared {
     pub(crate) lanes: Lanes,
     pub(crate) hints: Arc<Hints>,
     pub(crate) fixed_bytes: usize,
-    pub(crate) lock_sql: String,
     pub(crate) append_sql: String,
     pub(crate) guard_sql: String,
 }
@@ -108,7 +107,6 @@ impl Outbox {
             lanes: Lanes::new(topics),
             hints: Arc::new(Hints::new(config.hint_bytes)),
             fixed_bytes: fixed_bytes(&config.source, &config.content_type),
-            lock_sql: lock_sql(&quoted),
             append_sql: append_sql(&quoted, planted),
             guard_sql: guard_sql(&quoted),
             config,
@@ -194,31 +192,11 @@ fn refusal(error: tokio_postgres::Error) -> OutboxError {
     }
 }
 
-/// Raises unless the protocol can hold. READ COMMITTED: an older snapshot would not see the rows of those who held the
-/// lane's lock before. `synchronous_commit`: with it off, a relay can publish a commit that a crash then undoes.
-fn guard(quoted: &str) -> String {
-    format!(
-        "case when current_setting('transaction_isolation') <> 'read committed' \
-           then {quoted}.outbox_refuse('OB001', 'the outbox needs isolation level read committed') \
-         when current_setting('synchronous_commit') = 'off' \
-           then {quoted}.outbox_refuse('OB001', 'the outbox needs synchronous_commit, which is off here') end"
-    )
-}
-
 fn guard_sql(quoted: &str) -> String {
-    format!("select {}", guard(quoted))
+    format!("select {quoted}.outbox_guard()")
 }
 
-/// Takes the locks in the order of the given array, which ascends; the guard is evaluated once.
-fn lock_sql(quoted: &str) -> String {
-    format!(
-        "select count(pg_advisory_xact_lock({space}, given.lane)), (select {guard}) from unnest($1::int4[]) as given (lane)",
-        space = sql::space(quoted),
-        guard = guard(quoted)
-    )
-}
-
-/// Reads each lane's head once and inserts all rows; returns the heads in the order of the lanes.
+/// Guards, locks the lanes, inserts all rows; returns the heads in the order of the lanes.
 fn append_sql(quoted: &str, planted: Planted) -> String {
     let heads = if planted.is(PlantedBug::SequenceInLockStatement) {
         // What a statement that locks and reads at once sees: its snapshot is older than the lock.
@@ -234,11 +212,11 @@ fn append_sql(quoted: &str, planted: Planted) -> String {
              from unnest($1::int4[]) with ordinality as g (lane, n)"
         )
     } else {
-        format!("select {quoted}.outbox_heads($1::int4[])")
+        return format!("select {quoted}.outbox_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
     };
     format!(
         "with head (sequences) as materialized ({heads}), inserted as ( \
-           insert into {quoted}.outbox_messages \
+           insert into {quoted}.outbox_messages_0 \
              (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers) \
            select ($1::int4[])[i.slot], (select sequences from head)[i.slot] + i.ordinal, \
              i.id, i.type, i.key, i.payload, i.time, i.causation, i.causation_text, i.trace, i.headers \

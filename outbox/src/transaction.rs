@@ -1,7 +1,7 @@
 //! A transaction that owns its end: append and COMMIT are one call, so nothing can come between them.
 //!
-//! Two round trips serve a whole unit of work: BEGIN travels with the first statement; deferred statements, lane locks,
-//! append and COMMIT travel together. Every answer is read and checked, because a COMMIT after an error answers ROLLBACK
+//! Two round trips serve a whole unit of work: BEGIN travels with the first statement; deferred statements, the append
+//! (one call, which guards, locks and inserts) and COMMIT travel together. Every answer is read and checked, because a COMMIT after an error answers ROLLBACK
 //! without being an error itself. Deliberately absent: savepoints (they would release lane locks early).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -19,7 +19,6 @@ use crate::lanes::Lane;
 use crate::message::OutboxMessage;
 use crate::metrics::add_statements;
 use crate::pipeline::{Sent, Step, send_in_order};
-use crate::planted::PlantedBug;
 use crate::store::Shared;
 
 const BEGIN: &str = "begin isolation level read committed";
@@ -78,7 +77,6 @@ struct Deferred {
 #[derive(Debug)]
 struct Statements {
     guard: Statement,
-    lock: Statement,
     append: Statement,
 }
 
@@ -95,7 +93,6 @@ impl<'c> Transaction<'c> {
         let prepare = || OutboxError::database("preparing the outbox's statements");
         let statements = Statements {
             guard: client.prepare_cached(&shared.guard_sql).await.map_err(prepare())?,
-            lock: client.prepare_cached(&shared.lock_sql).await.map_err(prepare())?,
             append: client.prepare_cached(&shared.append_sql).await.map_err(prepare())?,
         };
         Ok(Self {
@@ -190,22 +187,16 @@ impl<'c> Transaction<'c> {
 
     fn steps<'s>(&'s self, deferred: &'s [Deferred], batch: &'s Batch<'s>) -> Vec<Step<'s, Answer>> {
         let client = self.client;
-        let mut steps: Vec<Step<'s, Answer>> = Vec::with_capacity(deferred.len() + 3);
+        let mut steps: Vec<Step<'s, Answer>> = Vec::with_capacity(deferred.len() + 2);
         for one in deferred {
             steps.push(Box::pin(async move {
                 let params = one.params.iter().map(|p| -> &(dyn ToSql + Sync) { &**p });
                 client.execute_raw(&one.statement, params.collect::<Vec<_>>()).await.map(Answer::Count)
             }));
         }
-        let planted = self.shared.config.planted;
-        let unlocked = planted.is(PlantedBug::CursorWithoutLock) || planted.is(PlantedBug::SequenceInLockStatement);
-        if batch.lanes.is_empty() || unlocked {
+        if batch.lanes.is_empty() {
             steps.push(Box::pin(client.execute(&self.statements.guard, &[]).map(|r| r.map(|_| Answer::Done))));
         } else {
-            let locked = async move { client.execute(&self.statements.lock, &[&batch.lanes]).await };
-            steps.push(Box::pin(locked.map(|r| r.map(|_| Answer::Done))));
-        }
-        if !batch.lanes.is_empty() {
             steps.push(Box::pin(self.append(batch)));
         }
         steps.push(Box::pin(client.batch_execute("commit").map(|r| r.map(|()| Answer::Done))));

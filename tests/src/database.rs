@@ -118,8 +118,8 @@ impl Tables {
             let heads = format!(
                 "select t.name, l.partition, m.sequence from {schema}.outbox_lanes l \
                  join {schema}.outbox_topics t on t.id = l.topic_id \
-                 join lateral (select max(sequence) as sequence from {schema}.outbox_messages where lane = l.lane) m \
-                     on m.sequence is not null"
+                 join lateral (select greatest(l.pruned, max(sequence)) as sequence from {schema}.outbox_messages \
+                     where lane = l.lane) m on m.sequence > 0"
             );
             for row in snapshot.query(&heads, &[]).await? {
                 progress.heads.insert((row.get(0), row.get(1)), (service, row.get(2)));

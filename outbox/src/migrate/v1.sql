@@ -24,8 +24,11 @@ create table {schema}.outbox_lanes (
     unique (topic_id, partition)
 ) with (fillfactor = 50);
 
--- The messages. Insert-only: no statement of this crate updates or deletes a row. `type` is null for a raw record.
-create table {schema}.outbox_messages (
+-- The messages, in two plain tables that take turns: one is written to while the other ages; once all of it is
+-- published and past retention it is truncated, and they change places. Insert-only: no statement of this crate updates
+-- or deletes a row. `type` is null for a raw record. There is no check of the size: evaluating one costs every append, and whoever
+-- appends has checked before.
+create table {schema}.outbox_messages_0 (
     sequence bigint not null,
     time timestamptz not null,
     lane int not null,
@@ -37,12 +40,22 @@ create table {schema}.outbox_messages (
     causation_text text,
     trace bytea,
     headers bytea,
-    primary key (lane, sequence),
-    constraint outbox_messages_size check (
-        coalesce(octet_length(key), 0) + coalesce(octet_length(payload), 0) + coalesce(octet_length(headers), 0)
-            + coalesce(octet_length(causation_text), 0) <= 67108864
-    )
+    primary key (lane, sequence)
 );
+create table {schema}.outbox_messages_1 (like {schema}.outbox_messages_0 including all);
+
+-- Both, for whoever reads. Nobody writes here; appending is `outbox_append`.
+create view {schema}.outbox_messages as
+    select * from {schema}.outbox_messages_0 union all select * from {schema}.outbox_messages_1;
+
+-- Which table is written to, since when: one row. A writer that has just read another value does no harm: readers,
+-- heads and truncation always look at both tables.
+create table {schema}.outbox_rotation (
+    single boolean primary key default true check (single),
+    current smallint not null default 0 check (current in (0, 1)),
+    since timestamptz not null default clock_timestamp()
+);
+insert into {schema}.outbox_rotation default values;
 
 -- A row per epoch after the first. Messages after `last_equal` and before `first` of that lane are void.
 create table {schema}.outbox_epochs (
@@ -88,21 +101,113 @@ begin
 end
 $$;
 
+-- Raises unless the protocol can hold. READ COMMITTED: an older snapshot would not see the rows of those who held the
+-- lane's lock before. `synchronous_commit`: with it off, a relay can publish a commit that a crash then undoes.
+create function {schema}.outbox_guard() returns void language plpgsql volatile as $$
+begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        perform {schema}.outbox_refuse('OB001', 'the outbox needs isolation level read committed');
+    end if;
+    if current_setting('synchronous_commit') = 'off' then
+        perform {schema}.outbox_refuse('OB001', 'the outbox needs synchronous_commit, which is off here');
+    end if;
+end
+$$;
+
 -- The highest sequence ever used in each of the given lanes, in their order; null for a lane that is not registered.
--- Must be called in a statement after the one that locked the lanes. Its plan is pinned to the primary key: a plan made
--- while the table was empty would otherwise scan it ever after.
+-- Must be called in a statement after the one that locked the lanes. Its plan is pinned to the primary keys: a plan
+-- made while a table was empty would otherwise scan it ever after.
 create function {schema}.outbox_heads(lanes int[]) returns bigint[] language plpgsql volatile
     set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
 declare
     heads bigint[];
 begin
-    select array_agg(
-        greatest(l.floor, (select m.sequence from {schema}.outbox_messages m
-                           where m.lane = l.lane order by m.lane desc, m.sequence desc limit 1))
-        order by given.place)
-    into heads
-    from unnest(lanes) with ordinality as given (lane, place)
-    left join {schema}.outbox_lanes l on l.lane = given.lane;
+    heads := array(
+        select greatest(l.floor,
+            (select m.sequence from {schema}.outbox_messages_0 m
+             where m.lane = l.lane order by m.lane desc, m.sequence desc limit 1),
+            (select m.sequence from {schema}.outbox_messages_1 m
+             where m.lane = l.lane order by m.lane desc, m.sequence desc limit 1))
+        from unnest(lanes) with ordinality as given (lane, place)
+        left join {schema}.outbox_lanes l on l.lane = given.lane
+        order by given.place);
+    return heads;
+end
+$$;
+
+-- Appends messages as the last thing before COMMIT: guards, locks the lanes (which must ascend), and inserts each
+-- message at its lane's head plus its ordinal. Returns the heads as they were, in the order of the lanes.
+--
+-- Heads are read in a statement of their own after the locks: in READ COMMITTED every statement of a volatile function
+-- has a snapshot of its own. That statement names both message tables and the floors, and Postgres locks all tables of a
+-- statement before it takes the snapshot: so a TRUNCATE is either before it, and the floor that it raised is seen, or
+-- waits until this transaction has ended. One message, the usual case of a short transaction, has a shorter way.
+create function {schema}.outbox_append(
+    lanes int[], slots int[], ordinals bigint[], ids uuid[], types text[], keys bytea[], payloads bytea[],
+    times timestamptz[], causations uuid[], causation_texts text[], traces bytea[], headers bytea[]
+) returns bigint[] language plpgsql volatile
+    set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan as $$
+declare
+    space constant int := {space_of_lanes};
+    one int;
+    heads bigint[];
+    into_table smallint;
+begin
+    if current_setting('transaction_isolation') <> 'read committed' or current_setting('synchronous_commit') = 'off' then
+        perform {schema}.outbox_guard();
+    end if;
+    foreach one in array lanes loop
+        -- An expression and not a statement, which would cost several times as much.
+        if pg_advisory_xact_lock(space, one) is null then
+            return null;
+        end if;
+    end loop;
+    if cardinality(lanes) = 1 then
+        select r.current, array[greatest(l.floor,
+            (select m.sequence from {schema}.outbox_messages_0 m
+             where m.lane = lanes[1] order by m.lane desc, m.sequence desc limit 1),
+            (select m.sequence from {schema}.outbox_messages_1 m
+             where m.lane = lanes[1] order by m.lane desc, m.sequence desc limit 1))]
+        into into_table, heads
+        from {schema}.outbox_rotation r, {schema}.outbox_lanes l where l.lane = lanes[1];
+    else
+        select r.current, array(
+            select greatest(l.floor,
+            (select m.sequence from {schema}.outbox_messages_0 m
+             where m.lane = l.lane order by m.lane desc, m.sequence desc limit 1),
+            (select m.sequence from {schema}.outbox_messages_1 m
+             where m.lane = l.lane order by m.lane desc, m.sequence desc limit 1))
+            from unnest(lanes) with ordinality as given (lane, place)
+            left join {schema}.outbox_lanes l on l.lane = given.lane
+            order by given.place)
+        into into_table, heads
+        from {schema}.outbox_rotation r;
+    end if;
+    if into_table is distinct from 1 and cardinality(slots) = 1 then
+        insert into {schema}.outbox_messages_0
+            (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers)
+        values (lanes[1], heads[1] + ordinals[1], ids[1], types[1], keys[1], payloads[1], times[1], causations[1],
+            causation_texts[1], traces[1], headers[1]);
+    elsif cardinality(slots) = 1 then
+        insert into {schema}.outbox_messages_1
+            (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers)
+        values (lanes[1], heads[1] + ordinals[1], ids[1], types[1], keys[1], payloads[1], times[1], causations[1],
+            causation_texts[1], traces[1], headers[1]);
+    elsif into_table is distinct from 1 then
+        insert into {schema}.outbox_messages_0
+            (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers)
+        select lanes[i.slot], heads[i.slot] + i.ordinal, i.id, i.type, i.key, i.payload, i.time, i.causation,
+            i.causation_text, i.trace, i.headers
+        from unnest(slots, ordinals, ids, types, keys, payloads, times, causations, causation_texts, traces, headers)
+            as i (slot, ordinal, id, type, key, payload, time, causation, causation_text, trace, headers);
+    else
+        insert into {schema}.outbox_messages_1
+            (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers)
+        select lanes[i.slot], heads[i.slot] + i.ordinal, i.id, i.type, i.key, i.payload, i.time, i.causation,
+            i.causation_text, i.trace, i.headers
+        from unnest(slots, ordinals, ids, types, keys, payloads, times, causations, causation_texts, traces, headers)
+            as i (slot, ordinal, id, type, key, payload, time, causation, causation_text, trace, headers);
+    end if;
     return heads;
 end
 $$;

@@ -50,7 +50,11 @@ async fn append_again(session: &Session, quoted: &str, new: NewEpoch) -> Result<
     let head: Option<i64> = rows.first().and_then(|row| row.get(0));
     let begun = new.above_head(head.ok_or(OutboxError::CorruptRow { what: "a lane has no end" })?);
     let top = begun.first - 1;
-    move_rows(session, quoted, new, top).await?;
+    let current = format!("select current::int4 from {quoted}.outbox_rotation");
+    let rows = session.query("looking for the current table", &current, &[]).await?;
+    let current: i32 =
+        rows.first().map(|row| row.get(0)).ok_or(OutboxError::CorruptRow { what: "no current table" })?;
+    move_rows(session, quoted, current, new, top).await?;
     let record = format!(
         "with raised as (update {quoted}.outbox_lanes set floor = greatest(floor, $2::int8) where lane = $1) \
          insert into {quoted}.outbox_epochs (lane, epoch, first, last_equal) values ($1, $4, $2 + 1, $3)"
@@ -61,7 +65,7 @@ async fn append_again(session: &Session, quoted: &str, new: NewEpoch) -> Result<
 
 /// Appends what lies after the last equal message and up to `top` again, in its order, above `top`. Ends because each
 /// round begins after the last one.
-async fn move_rows(session: &Session, quoted: &str, new: NewEpoch, top: i64) -> Result<(), OutboxError> {
+async fn move_rows(session: &Session, quoted: &str, current: i32, new: NewEpoch, top: i64) -> Result<(), OutboxError> {
     let append = format!(
         "with chunk as materialized ( \
            select m.* from {quoted}.outbox_messages m \
@@ -70,7 +74,7 @@ async fn move_rows(session: &Session, quoted: &str, new: NewEpoch, top: i64) -> 
              where e.lane = m.lane and e.last_equal < m.sequence and m.sequence < e.first) \
            order by m.lane, m.sequence limit $5 \
          ), moved as ( \
-           insert into {quoted}.outbox_messages \
+           insert into {quoted}.outbox_messages_{current} \
              (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers) \
            select c.lane, $4 + row_number() over (order by c.sequence), \
              c.id, c.type, c.key, c.payload, c.time, c.causation, c.causation_text, c.trace, c.headers from chunk c \

@@ -24,9 +24,9 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2500);
 /// How often a leader shows that it lives while it does something else.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// Settings under which every plan is the primary key's, made once, whatever the statistics say.
-pub(crate) const PINNED_PLANS: &str =
-    "set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off; set enable_bitmapscan = off";
+/// Settings under which every plan is the primary keys', made once, whatever the statistics say.
+pub(crate) const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan; set jit = off; set enable_seqscan = off; set enable_bitmapscan = off; \
+     set enable_hashjoin = off; set enable_mergejoin = off; set enable_sort = off";
 
 /// A relay's connection. Shared by the tasks of one term.
 #[derive(Debug)]

@@ -27,7 +27,7 @@ async fn rig(name: &str, bug: Option<PlantedBug>) -> Rig {
 async fn slow_commits(rig: &Rig) {
     let script = "create function shop.dawdle() returns trigger language plpgsql as $$ begin \
                     if new.payload = 'slow'::bytea then perform pg_sleep(0.5); end if; return null; end $$; \
-                  create constraint trigger dawdle after insert on shop.outbox_messages \
+                  create constraint trigger dawdle after insert on shop.outbox_messages_0 \
                     deferrable initially deferred for each row execute function shop.dawdle()";
     rig.client().await.batch_execute(script).await.unwrap();
 }
