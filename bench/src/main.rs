@@ -39,12 +39,15 @@ struct Arguments {
     /// Run only these parts
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
+    /// The fixed rates of the part `rates`, in orders per second
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 450], value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    rates: Vec<u32>,
     /// Unfinished orders at full speed
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     in_flight: u64,
-    /// Partitions of every topic of the pipeline
-    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    partitions: u32,
+    /// Partitions of every topic of the pipeline; by default one per core
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    partitions: Option<u32>,
     /// The sample data: a .jsonl or .jsonl.zst file of orders
     #[arg(long, value_name = "FILE")]
     orders: Option<PathBuf>,
@@ -102,7 +105,8 @@ fn bench(arguments: &Arguments) -> Result<()> {
         window: Duration::from_secs(arguments.seconds),
         warm_up: Duration::from_secs(arguments.warm_up),
         in_flight: arguments.in_flight,
-        partitions: arguments.partitions,
+        partitions: arguments.partitions.unwrap_or_else(cores),
+        rates: arguments.rates.clone(),
         sample: arguments.orders.clone().unwrap_or_else(sample_data),
     };
     let began = Timestamp::now().to_string();
@@ -116,6 +120,11 @@ fn bench(arguments: &Arguments) -> Result<()> {
         print!("{}", report.text());
     }
     Ok(())
+}
+
+/// librdkafka sends a request per partition, so more partitions than cores cost requests and give nothing.
+fn cores() -> u32 {
+    std::thread::available_parallelism().ok().and_then(|cores| u32::try_from(cores.get()).ok()).unwrap_or(2)
 }
 
 /// The orders that come with the sources.

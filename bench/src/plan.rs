@@ -20,7 +20,7 @@ pub(crate) enum Part {
     Ceiling,
     /// The pipeline with orders of 5 lines, as many as it takes.
     FiveLines,
-    /// Orders of 5 lines at 100/s, 450/s and, after `five-lines`, half of what it took.
+    /// Orders of 5 lines at the fixed rates and, after `five-lines`, at half of what it took.
     Rates,
     /// The pipeline with the sample data, as many as it takes.
     Sample,
@@ -39,12 +39,11 @@ pub(crate) struct Plan {
     pub(crate) in_flight: u64,
     /// Partitions per topic of the pipeline.
     pub(crate) partitions: u32,
+    /// The fixed rates in orders per second; goals know 100 and 450.
+    pub(crate) rates: Vec<u32>,
     /// The sample data.
     pub(crate) sample: PathBuf,
 }
-
-/// The fixed rates, by the names under which goals know them.
-const RATES: [(&str, f64); 2] = [("at100", 100.0), ("at450", 450.0)];
 
 impl Plan {
     /// Runs all of it and stops the servers.
@@ -65,7 +64,7 @@ impl Plan {
         if self.wants(Part::FiveLines) || self.wants(Part::Rates) {
             let pipeline = self.start(&servers, "synthetic", Orders::Synthetic { lines: 5 }).await?;
             for (name, pace) in self.synthetic_loads() {
-                runs.push(self.load(&pipeline, name, pace).await?);
+                runs.push(self.load(&pipeline, &name, pace).await?);
             }
             if let (true, Some(full)) = (self.wants(Part::Rates), Report::find(&runs, "max5")) {
                 let half = Pace::PerSecond(half(full.orders_per_second));
@@ -86,10 +85,11 @@ impl Plan {
         self.parts.is_empty() || self.parts.contains(&part)
     }
 
-    fn synthetic_loads(&self) -> Vec<(&'static str, Pace)> {
-        let full = self.wants(Part::FiveLines).then_some(("max5", Pace::InFlight(self.in_flight)));
-        let rates = if self.wants(Part::Rates) { &RATES[..] } else { &[] };
-        full.into_iter().chain(rates.iter().map(|(name, rate)| (*name, Pace::PerSecond(*rate)))).collect()
+    fn synthetic_loads(&self) -> Vec<(String, Pace)> {
+        let full = self.wants(Part::FiveLines).then(|| ("max5".to_owned(), Pace::InFlight(self.in_flight)));
+        let rates = if self.wants(Part::Rates) { &self.rates[..] } else { &[] };
+        let rates = rates.iter().map(|rate| (format!("at{rate}"), Pace::PerSecond(f64::from(*rate))));
+        full.into_iter().chain(rates).collect()
     }
 
     async fn start<'s>(&self, servers: &'s Servers, name: &str, orders: Orders) -> Result<Pipeline<'s>> {

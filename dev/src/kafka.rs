@@ -58,8 +58,9 @@ const SETTINGS: [(&str, &str); 32] = [
     // Topics that a test deletes give their disk space back soon.
     ("log.segment.delete.delay.ms", "1000"),
     ("log.retention.ms", "-1"),
-    ("num.network.threads", "2"),
-    ("num.io.threads", "4"),
+    // Every hand-over between threads costs a wake-up; two cores have no use for more of them.
+    ("num.network.threads", "1"),
+    ("num.io.threads", "2"),
     ("num.recovery.threads.per.data.dir", "1"),
     ("background.threads", "2"),
 ];
@@ -159,7 +160,7 @@ fn listeners(port: u16, controller: u16) -> [(String, String); 3] {
 fn java_options(folder: &Path, jars: &[String], profile: Profile) -> Vec<String> {
     let machine: &[&str] = match profile {
         Profile::Test => &["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
-        Profile::Bench => &["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"],
+        Profile::Bench => &["-Xms512m", "-Xmx512m", "-Xmn192m", "-XX:+UseSerialGC"],
     };
     let mut options: Vec<String> = machine.iter().map(|option| (*option).to_owned()).collect();
     // The native parts of the compression codecs are unpacked there: it must exist and be ours.

@@ -213,7 +213,7 @@ impl Config {
             replicas: flags.replicas.or(file.replicas).unwrap_or(-1),
             max_batch_items: flags.max_batch_items.or(file.max_batch_items).unwrap_or(1000),
             max_pace_us: flags.max_pace_us.or(file.max_pace_us).unwrap_or(10_000),
-            relay_linger_us: flags.relay_linger_us.or(file.relay_linger_us).unwrap_or(300),
+            relay_linger_us: flags.relay_linger_us.or(file.relay_linger_us).unwrap_or(0),
             shutdown_timeout_s: flags.shutdown_timeout_s.or(file.shutdown_timeout_s).unwrap_or(20),
             schema_directory: flags.schema_directory.or(file.schema_directory),
             confirm_within_ms: flags.confirm_within_ms.or(file.confirm_within_ms).unwrap_or(60_000),
