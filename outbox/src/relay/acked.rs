@@ -13,10 +13,17 @@ pub(crate) struct Acked {
 
 impl Acked {
     /// Takes an acknowledgement. What comes after a failure may have a gap before it; the next take-over finds out.
-    pub(crate) fn acknowledge(&mut self, sequence: i64, offset: i64, after_failure: bool) {
-        if !after_failure {
+    /// Returns false, and takes nothing, when the log had passed that offset before: then it is another log, which
+    /// lacks everything that was published before.
+    pub(crate) fn acknowledge(&mut self, sequence: i64, offset: i64, after_failure: bool) -> bool {
+        if after_failure {
+            return true;
+        }
+        let goes_on = self.offset.is_none_or(|before| before < offset);
+        if goes_on {
             *self = Self { sequence, offset: Some(offset) };
         }
+        goes_on
     }
 
     /// What to save, if that is not saved already.
@@ -38,5 +45,16 @@ mod tests {
         acked.acknowledge(5, 9, false);
         assert_eq!(acked.to_save(unseen), Some(Acked { sequence: 5, offset: Some(9) }));
         assert_eq!(acked.to_save(acked), None);
+    }
+
+    #[test]
+    fn an_offset_that_was_passed_is_of_another_log() {
+        let mut acked = Acked { sequence: 4, offset: None };
+        assert!(acked.acknowledge(5, 9, false) && acked.acknowledge(6, 11, false));
+        for offset in [11, 0] {
+            assert!(!acked.acknowledge(7, offset, false));
+            assert!(acked.acknowledge(7, offset, true), "what comes after a failure is not looked at");
+        }
+        assert_eq!(acked, Acked { sequence: 6, offset: Some(11) });
     }
 }

@@ -12,8 +12,6 @@ use crate::relay::cursor::Wanted;
 use crate::relay::status::HeldLane;
 use crate::relay::takeover::Ready;
 
-/// How long a lane is held before it is tried again.
-const HOLD: Duration = Duration::from_secs(10);
 /// Lanes with a backlog that are read at a time: few, so that each gives a batch that is worth a request.
 const DEEP_LANES: usize = 8;
 /// Fewest rows that a lane may give at a time.
@@ -39,8 +37,8 @@ pub(crate) struct Held {
 }
 
 impl Held {
-    pub(crate) fn now(reason: String) -> Self {
-        Self { until: Instant::now() + HOLD, reason }
+    pub(crate) fn now(reason: String, hold: Duration) -> Self {
+        Self { until: Instant::now() + hold, reason }
     }
 }
 
@@ -171,9 +169,9 @@ impl Board {
     }
 
     /// Holds a lane for a while.
-    pub(crate) fn hold(&mut self, slot: usize, reason: String) {
+    pub(crate) fn hold(&mut self, slot: usize, reason: String, hold: Duration) {
         if let Some(lane) = self.lanes.get_mut(slot) {
-            lane.held = Some(Held::now(reason));
+            lane.held = Some(Held::now(reason, hold));
         }
         self.rewind(slot);
     }
@@ -285,7 +283,7 @@ mod tests {
     fn a_held_lane_is_not_read_and_begins_where_sending_stood() {
         let mut board = board(2);
         board.sent(1, 4);
-        board.hold(1, "because".to_owned());
+        board.hold(1, "because".to_owned(), Duration::from_secs(10));
         assert_eq!(board.choose(50).unwrap().slots, [0]);
         assert_eq!(board.held().len(), 1);
         assert!(board.is_held(1) && !board.release());

@@ -20,7 +20,7 @@ use crate::relay::cursor::{Batch, Cursor, Pending};
 use crate::relay::fence::{FENCE_EVERY, Fence};
 use crate::relay::listener::Listener;
 use crate::relay::pace::Pace;
-use crate::relay::publisher::{Publisher, concerns_one_lane};
+use crate::relay::publisher::{Cause, Failure, Publisher, concerns_one_lane};
 use crate::relay::session::Session;
 use crate::relay::status::RelayStatus;
 use crate::relay::stop::Stop;
@@ -103,16 +103,25 @@ impl<'t> Term<'t> {
     ) -> Result<(), RelayError> {
         let result = self.serve(listener, stop).await;
         if let Some(failure) = self.publisher.failure() {
-            if concerns_one_lane(&failure.error) {
-                let reason = format!("the broker refuses a message: {}", failure.error);
-                held.insert(failure.slot, Held::now(reason));
+            if let Cause::NotTaken(error) = &failure.cause
+                && concerns_one_lane(error)
+            {
+                let reason = format!("the broker refuses a message: {error}");
+                held.insert(failure.slot, Held::now(reason, self.config.hold));
             }
-            let place = self.board.get(failure.slot).map(|lane| &lane.ready.place);
-            let (topic, partition) = place.map_or_else(Default::default, |at| (at.topic.to_string(), at.partition));
-            return Err(RelayError::Delivery { topic, partition, source: failure.error });
+            return Err(self.error_of(failure));
         }
         result?;
         self.drain().await
+    }
+
+    fn error_of(&self, failure: Failure) -> RelayError {
+        let place = self.board.get(failure.slot).map(|lane| &lane.ready.place);
+        let (topic, partition) = place.map_or_else(Default::default, |at| (at.topic.to_string(), at.partition));
+        match failure.cause {
+            Cause::NotTaken(source) => RelayError::Delivery { topic, partition, source },
+            Cause::LogBeganAnew => RelayError::LogBeganAnew { topic, partition },
+        }
     }
 
     /// Ends what still runs in the background and gives the producer back, which takes a while to end.
@@ -257,7 +266,7 @@ impl<'t> Term<'t> {
         while !self.publisher.has_room() {
             waited = true;
             if let Some(failure) = self.publisher.failure() {
-                return Err(RelayError::kafka("publishing")(failure.error));
+                return Err(self.error_of(failure));
             }
             tokio::select! {
                 () = self.publisher.progress() => {}
@@ -285,7 +294,7 @@ impl<'t> Term<'t> {
         let Some(lane) = self.board.get(slot) else { return };
         let reason = format!("the table lacks sequence {}; it goes on with {found}", lane.next());
         tracing::error!(topic = %lane.ready.place.topic, partition = lane.ready.place.partition, reason, "lane held");
-        self.board.hold(slot, reason);
+        self.board.hold(slot, reason, self.config.hold);
         self.show_held();
     }
 

@@ -80,6 +80,9 @@ pub struct RelayConfig {
     /// A leader whose session has been silent for so long is taken for paused, and its session is ended. Default 4 s:
     /// longer than any statement of a live leader may take.
     pub stale_after: Duration,
+    /// How long a lane rests after the broker has refused one of its messages, or the table lacks one, before it is tried
+    /// again. Default 10 s.
+    pub hold: Duration,
 }
 
 impl RelayConfig {
@@ -99,6 +102,7 @@ impl RelayConfig {
             position_interval: Duration::from_millis(200),
             fence_age: Duration::from_millis(1500),
             stale_after: Duration::from_secs(4),
+            hold: Duration::from_secs(10),
         }
     }
 }
@@ -126,6 +130,15 @@ pub enum RelayError {
         partition: i32,
         /// The client's error.
         source: KafkaError,
+    },
+    /// The broker acknowledged a message at an offset that the topic partition had passed: the topic was deleted and made
+    /// anew while this relay led. It looks at the topics again, and publishes again what the table still holds.
+    #[error("topic `{topic}` was made anew (partition {partition} begins again)")]
+    LogBeganAnew {
+        /// The topic's name.
+        topic: String,
+        /// The partition in which it was noticed.
+        partition: i32,
     },
     /// A topic of the outbox does not exist.
     #[error("topic `{topic}` does not exist; create it")]
@@ -270,6 +283,11 @@ impl Relay {
                     }
                     *backoff = (*backoff * 2).min(LAST_BACKOFF);
                 }
+                Err(error @ RelayError::LogBeganAnew { .. }) => {
+                    tracing::error!(%error, "publishing again what the table holds");
+                    self.status.set_error(error.to_string());
+                    self.outbox.shared.hints.lead(false);
+                }
                 Err(RelayError::ShapeChanged) => self.outbox.shared.hints.lead(false),
                 ended => break ended,
             }
@@ -302,7 +320,7 @@ impl Relay {
         // Ending a producer purges what it still holds, and blocks.
         let ending = tokio::task::spawn_blocking(move || drop(publisher));
         let (ended, closed) = match &published {
-            Err(RelayError::Delivery { .. } | RelayError::ShapeChanged) => {
+            Err(RelayError::Delivery { .. } | RelayError::LogBeganAnew { .. } | RelayError::ShapeChanged) => {
                 session.alive(futures_util::future::join(ending, taken.closing)).await?
             }
             _ => futures_util::future::join(ending, taken.closing).await,

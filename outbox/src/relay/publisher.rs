@@ -27,7 +27,16 @@ const SEQUENCE_BITS: u32 = 48;
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     pub(crate) slot: usize,
-    pub(crate) error: KafkaError,
+    pub(crate) cause: Cause,
+}
+
+/// Why nothing more may be sent before the topics were read again.
+#[derive(Debug, Clone)]
+pub(crate) enum Cause {
+    /// The client library gave a message up.
+    NotTaken(KafkaError),
+    /// A message was acknowledged at an offset that its topic partition had already passed: the log is another one.
+    LogBeganAnew,
 }
 
 /// What the delivery callback keeps.
@@ -63,7 +72,9 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, tag: usize) {
         match result {
             Ok(message) => self.0.acknowledge(tag, message.offset(), size(message.key(), message.payload())),
-            Err((error, _)) => self.0.fail(Failure { slot: tag >> SEQUENCE_BITS, error: error.clone() }),
+            Err((error, _)) => {
+                self.0.fail(Failure { slot: tag >> SEQUENCE_BITS, cause: Cause::NotTaken(error.clone()) })
+            }
         }
     }
 }
@@ -72,8 +83,10 @@ impl Acks {
     fn acknowledge(&self, tag: usize, offset: i64, bytes: u64) {
         let sequence = i64::try_from(tag & ((1 << SEQUENCE_BITS) - 1)).unwrap_or(0);
         let failed = self.failed.load(Ordering::Acquire);
-        if let Some(lane) = lock(&self.lanes).get_mut(tag >> SEQUENCE_BITS) {
-            lane.acknowledge(sequence, offset, failed);
+        let slot = tag >> SEQUENCE_BITS;
+        let goes_on = lock(&self.lanes).get_mut(slot).is_none_or(|lane| lane.acknowledge(sequence, offset, failed));
+        if !goes_on {
+            self.fail(Failure { slot, cause: Cause::LogBeganAnew });
         }
         self.messages.fetch_add(1, Ordering::AcqRel);
         self.bytes.fetch_add(bytes, Ordering::AcqRel);

@@ -21,7 +21,7 @@ use crate::store::Outbox;
 
 /// Postgres takes less than 8,000 bytes of payload.
 const MAX_PAYLOAD_BYTES: usize = 7_000;
-/// How often a standby looks for a silent leader.
+/// How often a standby looks for a silent leader, unless silence is short.
 const LOOK_FOR_SILENCE: Duration = Duration::from_secs(1);
 
 /// Waits until this session leads; announces commits of this process meanwhile. Returns false when asked to stop.
@@ -35,6 +35,7 @@ pub(crate) async fn wait_for_turn(
     let channel = sql::channel(&outbox.config().schema);
     let mut turns = interval(config.standby_interval);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let look = LOOK_FOR_SILENCE.min(config.stale_after / 4);
     let mut looked = Instant::now();
     loop {
         tokio::select! {
@@ -44,7 +45,7 @@ pub(crate) async fn wait_for_turn(
                 if session.try_lead().await? {
                     return Ok(true);
                 }
-                if looked.elapsed() >= LOOK_FOR_SILENCE {
+                if looked.elapsed() >= look {
                     looked = Instant::now();
                     session.end_silent_leader(config.stale_after).await?;
                 }

@@ -157,6 +157,25 @@ async fn a_topic_made_anew_is_filled_again_from_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_made_anew_under_a_running_relay_gets_everything_again() {
+    let rig = Rig::new("anew").await;
+    topic::create(&rig.topic).await;
+    let mut client = rig.client().await;
+    let relay = rig.relay(&rig.outbox);
+    rig.append(&mut client, bodies(&rig, 0, 1, 20, "m")).await;
+    rig.append(&mut client, bodies(&rig, 1, 1, 5, "m")).await;
+    read_until(&rig.topic, 25).await;
+    topic::delete(&rig.topic).await;
+    topic::create(&rig.topic).await;
+    // The broker takes them without a word, as the first ones of the new log.
+    rig.append(&mut client, bodies(&rig, 0, 21, 22, "m")).await;
+    let taken = follow(&read_until(&rig.topic, 27).await).taken;
+    assert_eq!((&taken[&0], &taken[&1]), (&texts(1, 22, "m"), &texts(1, 5, "m")));
+    assert_eq!(relay.status.report().epoch_changes, 0);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn positions_that_lag_or_are_missing_cost_no_duplicate() {
     let rig = Rig::new("lagging").await;
     topic::create(&rig.topic).await;
