@@ -8,6 +8,8 @@ mod store;
 
 pub use store::{Advance, Inbox, PartitionState, SourceCursor, TopicPartition};
 
+#[cfg(feature = "planted-bugs")]
+use crate::planted::PlantedBug;
 use crate::position::Position;
 
 /// The last position taken from one source on one topic partition.
@@ -64,6 +66,25 @@ pub fn judge(cursor: Option<Cursor>, position: &Position, log_start: LogStart) -
         std::cmp::Ordering::Equal if position.sequence <= cursor.sequence => Delivery::Duplicate,
         std::cmp::Ordering::Equal if position.sequence - 1 == cursor.sequence => Delivery::Next,
         std::cmp::Ordering::Equal => Delivery::Gap { expected: cursor.sequence + 1 },
+    }
+}
+
+/// [`judge`] with a bug of a consumer planted, to show that tests catch it. Exists only with the feature `planted-bugs`.
+#[cfg(feature = "planted-bugs")]
+pub fn judge_planted(
+    bug: Option<PlantedBug>,
+    cursor: Option<Cursor>,
+    position: &Position,
+    log_start: LogStart,
+) -> Delivery {
+    match (bug, cursor) {
+        // A relay that repeats itself does so at new offsets.
+        (Some(PlantedBug::DedupeByOffset), _) => Delivery::Next,
+        (Some(PlantedBug::DedupeWithoutEpoch), Some(cursor)) => {
+            let position = Position { epoch: 1, first: 1, ..position.clone() };
+            judge(Some(Cursor { epoch: 1, ..cursor }), &position, log_start)
+        }
+        _ => judge(cursor, position, log_start),
     }
 }
 

@@ -16,12 +16,25 @@ pub enum PlantedBug {
     ResumeAfterMaximum,
     /// `hint-skips-gap`: rows from memory are sent although the row before them is missing.
     HintSkipsGap,
+    /// `position-before-ack`: positions are saved for what was sent, acknowledged or not, and taken for the truth.
+    PositionBeforeAck,
+    /// `dedupe-by-offset`: a consumer takes every record at a new offset for a new one.
+    DedupeByOffset,
+    /// `dedupe-without-epoch`: a consumer looks at the sequence alone.
+    DedupeWithoutEpoch,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::CursorWithoutLock, Self::SequenceInLockStatement, Self::ResumeAfterMaximum, Self::HintSkipsGap];
+    pub const ALL: [Self; 7] = [
+        Self::CursorWithoutLock,
+        Self::SequenceInLockStatement,
+        Self::ResumeAfterMaximum,
+        Self::HintSkipsGap,
+        Self::PositionBeforeAck,
+        Self::DedupeByOffset,
+        Self::DedupeWithoutEpoch,
+    ];
 
     /// Its name on a command line.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +43,9 @@ impl PlantedBug {
             Self::SequenceInLockStatement => "sequence-in-lock-statement",
             Self::ResumeAfterMaximum => "resume-after-maximum",
             Self::HintSkipsGap => "hint-skips-gap",
+            Self::PositionBeforeAck => "position-before-ack",
+            Self::DedupeByOffset => "dedupe-by-offset",
+            Self::DedupeWithoutEpoch => "dedupe-without-epoch",
         }
     }
 }

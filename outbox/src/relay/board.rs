@@ -208,6 +208,12 @@ impl Board {
         moved.map(|(ready, acked)| (ready.lane, ready.epochs.of(acked.sequence).0, acked)).collect()
     }
 
+    /// What was sent, whether acknowledged or not: for a planted bug.
+    pub(crate) fn sent_so_far(&self, acked: &[Acked]) -> Vec<Acked> {
+        let sent = self.lanes.iter().zip(acked);
+        sent.map(|(lane, acked)| Acked { sequence: lane.next() - 1, offset: acked.offset.or(Some(0)) }).collect()
+    }
+
     /// All lanes with the first sequence that is not acknowledged.
     pub(crate) fn pending(&self, acked: &[Acked]) -> (Vec<Lane>, Vec<i64>) {
         let pending = self.lanes.iter().zip(acked);

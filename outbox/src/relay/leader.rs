@@ -309,7 +309,9 @@ impl<'t> Term<'t> {
         }
         self.report();
         if !self.saving {
+            let planted = self.outbox.config().planted.is(PlantedBug::PositionBeforeAck);
             let acked = self.publisher.acked();
+            let acked = if planted { self.board.sent_so_far(&acked) } else { acked };
             let moved = self.board.moved(&acked, &self.saved);
             if !moved.is_empty() {
                 let session = Arc::clone(&self.session);

@@ -115,9 +115,22 @@ impl Tails<'_> {
                 }
             }
             if stretches.is_empty() {
-                return Ok(folds.iter().map(Resume::decide).collect());
+                return Ok(folds.iter().zip(self.known).map(|(fold, lane)| self.decided(fold, lane)).collect());
             }
             step_back = step_back.saturating_mul(10);
+        }
+    }
+
+    fn decided(&self, fold: &Resume, lane: &Known) -> Decision {
+        let decision = fold.decide();
+        if !self.outbox.config().planted.is(PlantedBug::PositionBeforeAck) {
+            return decision;
+        }
+        match (decision, lane.stored) {
+            (Decision::Resume { after, offset }, Some(stored)) => {
+                Decision::Resume { after: after.max(stored.sequence), offset }
+            }
+            _ => decision,
         }
     }
 
