@@ -3,8 +3,11 @@
 //! A verb is a subcommand's options and a function `run(options, &Interrupt)`. Ctrl-C raises the interrupt; blocking
 //! readers see it between two records, and a verb that does not end by itself soon is dropped.
 
+mod dead_letters;
 mod exit;
 mod source;
+mod tables;
+mod trace;
 mod verify;
 
 use std::ffi::OsString;
@@ -32,12 +35,18 @@ struct Arguments {
 enum Verb {
     /// Hold topics and tables against each other and against everything that must always hold.
     Verify(verify::Options),
+    /// Everything that happened to an order, over all topics and outboxes, and what it is waiting for.
+    Trace(trace::Options),
+    /// Records that nobody could take: look at them, publish them again, settle them.
+    DeadLetters(dead_letters::Options),
 }
 
 impl Verb {
-    async fn run(self, _interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    async fn run(self, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
         match self {
             Verb::Verify(options) => verify::run(options).await,
+            Verb::Trace(options) => trace::run(options, interrupt).await,
+            Verb::DeadLetters(options) => dead_letters::run(options, interrupt).await,
         }
     }
 }

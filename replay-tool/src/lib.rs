@@ -8,16 +8,18 @@
 mod check;
 pub mod cli;
 mod config;
+mod dead_letters;
 mod error;
 mod evidence;
 mod fold;
 mod interrupt;
 mod invariant;
 mod log;
-#[expect(dead_code, reason = "for verbs that take long")]
 mod progress;
 mod report;
 mod snapshot;
+mod table_text;
+mod trace;
 
 pub use check::check;
 pub use config::{CheckConfig, ServiceTables};

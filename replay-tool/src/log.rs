@@ -4,20 +4,26 @@ mod channel;
 mod ends;
 mod kafka;
 mod lane;
+mod letter_headers;
 mod print;
 mod reader;
 mod record;
 mod source;
+mod spot;
+mod walk;
 
 pub(crate) use channel::{Channel, reader_of};
 pub(crate) use ends::{Ends, find_ends};
 pub(crate) use kafka::KafkaLog;
 pub(crate) use lane::{Lane, Place};
+pub(crate) use letter_headers::LetterHeaders;
 pub(crate) use print::{Envelope, Print, body, headers_digest};
 pub(crate) use reader::read_to_cut;
 #[cfg(test)]
 pub(crate) use record::TimestampType;
 pub(crate) use record::{Headers, Record};
-pub(crate) use source::Source;
 #[expect(unused_imports, reason = "the interface of reading, whole")]
-pub(crate) use source::{Bounds, Range, Sink};
+pub(crate) use source::{Bounds, Sink};
+pub(crate) use source::{Range, Source};
+pub(crate) use spot::Spot;
+pub(crate) use walk::Walk;

@@ -10,6 +10,7 @@ mod rows;
 mod session;
 mod state;
 mod table;
+mod unpublished;
 
 use std::collections::HashSet;
 
@@ -20,6 +21,7 @@ pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut};
 pub(crate) use rows::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow};
 pub(crate) use session::Session;
 pub(crate) use table::{Difference, Table, TableRow};
+pub(crate) use unpublished::{OutboxRow, ServiceView};
 
 use crate::config::CheckConfig;
 use crate::error::ReplayError;

@@ -30,7 +30,6 @@ pub(crate) struct SourceArgs {
 
 impl SourceArgs {
     /// The source that these flags name.
-    #[expect(dead_code, reason = "for the verbs that read records themselves")]
     pub(crate) fn source(&self, interrupt: &Interrupt) -> Result<Source, ReplayError> {
         let kafka = self.kafka()?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
         let patience = Duration::from_secs(self.broker_patience_s);

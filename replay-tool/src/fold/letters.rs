@@ -5,7 +5,7 @@ use schemas::TopicName;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::log::{Record, body, headers_digest};
+use crate::log::{LetterHeaders, Record, body, headers_digest};
 
 /// A record that had to go to the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,28 +68,17 @@ impl Broken {
 impl Letter {
     pub(crate) fn of(record: &Record<'_>) -> Self {
         let headers = record.passed_on();
-        // The original's own headers stand first, also those of an earlier life as a dead letter.
-        let ours = headers.iter().rposition(|(name, _)| *name == "kafka_dlt-original-topic").unwrap_or(headers.len());
-        let (before, after) = headers.split_at(ours);
-        let value = |name: &str| after.iter().find(|(each, _)| *each == name).and_then(|(_, value)| *value);
-        let text = |name: &str| value(name).map(|value| String::from_utf8_lossy(value).into_owned());
-        let partition = value("kafka_dlt-original-partition").and_then(|value| value.try_into().ok());
-        let offset = value("kafka_dlt-original-offset").and_then(|value| value.try_into().ok());
-        let original = match (text("kafka_dlt-original-topic"), partition, offset) {
-            (Some(topic), Some(partition), Some(offset)) => {
-                Some((topic, i32::from_be_bytes(partition), i64::from_be_bytes(offset)))
-            }
-            (_, _, _) => None,
-        };
+        let parts = LetterHeaders::of(&headers);
+        let original = parts.text("kafka_dlt-original-topic").zip(parts.original());
         Letter {
             partition: record.partition,
             offset: record.offset,
-            original,
-            cause: text("kafka_dlt-exception-fqcn").unwrap_or_default(),
+            original: original.map(|(topic, (partition, offset))| (topic, partition, offset)),
+            cause: parts.text("kafka_dlt-exception-fqcn").unwrap_or_default(),
             id: record.text(ID_HEADER).and_then(|text| Uuid::try_parse(text).ok()),
             body: body(record.key, record.payload),
-            headers: headers_digest(before),
-            left_out: text("kafka_dlt-original-sha256"),
+            headers: headers_digest(parts.before),
+            left_out: parts.text("kafka_dlt-original-sha256"),
         }
     }
 }

@@ -12,6 +12,7 @@ use super::payments::PaymentFold;
 use super::requests::{self, Requests};
 use super::reservations::ReservationFold;
 use super::stock::StockFold;
+use crate::dead_letters::ACTION_HEADER;
 use crate::log::{Channel, Lane, Place, Record};
 use crate::report::{Findings, Invariant, MessageCounts};
 use crate::snapshot::LaneCut;
@@ -142,6 +143,8 @@ impl Scan {
                 }
             }
             (Channel::DeadLetters(_), Some(position)) => self.letter(index, record, &position),
+            // What operators write down about letters is no message.
+            (Channel::DeadLetters(_), None) if record.header(ACTION_HEADER).is_some() => {}
             (Channel::DeadLetters(_), None) => self.counts.strangers += 1,
         }
         was_needed

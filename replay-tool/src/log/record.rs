@@ -29,7 +29,6 @@ pub(crate) struct Record<'r> {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     /// Milliseconds since 1970; −1 where there is no time.
-    #[expect(dead_code, reason = "for the verbs that look at times")]
     pub(crate) timestamp_ms: i64,
     #[expect(dead_code, reason = "for the archive")]
     pub(crate) timestamp_type: TimestampType,

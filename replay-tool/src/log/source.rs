@@ -65,7 +65,6 @@ impl Source {
 
 impl Range {
     /// All of every partition.
-    #[expect(dead_code, reason = "for verbs that read everything")]
     pub(crate) fn all(bounds: &[Bounds]) -> Vec<Range> {
         let range = |(partition, bounds): (i32, &Bounds)| Range { partition, from: bounds.first, until: bounds.end };
         (0..).zip(bounds).map(range).collect()

@@ -124,6 +124,11 @@ impl Session {
         self.run("ending the snapshot", "commit").await
     }
 
+    /// The connection, for what another module asks.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// End the connection.
     pub(crate) async fn close(self) {
         drop(self.client);

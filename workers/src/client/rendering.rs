@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::Record;
 
 /// Fields that hold a point in time, in microseconds.
-const TIMES: [&str; 3] = ["at", "placed_at", "confirm_by"];
+pub const TIME_FIELDS: [&str; 3] = ["at", "placed_at", "confirm_by"];
 
 /// A message with its place, as JSON.
 pub fn record_json(record: &Record) -> Value {
@@ -32,7 +32,7 @@ pub fn record_json(record: &Record) -> Value {
 pub fn body_json(message: &Message) -> Value {
     let mut value = body(message);
     if let Value::Object(fields) = &mut value {
-        for name in TIMES {
+        for name in TIME_FIELDS {
             if let Some(time) = fields.get_mut(name)
                 && let Some(micros) = time.as_i64()
             {

@@ -1,0 +1,47 @@
+//! `replay-tool dead-letters discard`.
+
+use clap::Args;
+
+use super::{ActionArgs, Outcomes, letters};
+use crate::cli::exit::{self, Ended};
+use crate::cli::source::SourceArgs;
+use crate::dead_letters::Desk;
+use crate::error::ReplayError;
+use crate::interrupt::Interrupt;
+
+/// Flags of `dead-letters discard`.
+#[derive(Debug, Args)]
+#[command(after_help = exit::EXIT_CODES)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    action: ActionArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Why, for the record.
+    #[arg(long, value_name = "TEXT", required = true)]
+    reason: String,
+}
+
+/// Write a note behind each letter.
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    let source = options.source.source(interrupt)?;
+    let kafka = options.source.kafka()?.ok_or_else(|| ReplayError::arguments("discarding needs --brokers"))?;
+    let found = letters(&source, &options.action.filter(false)?).await?;
+    let desk = Desk::open(&kafka, source, options.action.signature(Some(&options.reason)))?;
+    let mut outcomes = Outcomes::new(options.action.json);
+    for filed in &found {
+        interrupt.check()?;
+        let state = filed.state();
+        if state.is_handled() {
+            outcomes.tell(filed, false, "refused", &format!("it is {} already", state.as_str()))?;
+        } else if options.action.dry_run {
+            outcomes.tell(filed, true, "would be discarded", "")?;
+        } else {
+            match desk.discard(&filed.letter).await {
+                Ok(()) => outcomes.tell(filed, true, "discarded", "")?,
+                Err(error) => outcomes.tell(filed, false, "failed", &error.to_string())?,
+            }
+        }
+    }
+    outcomes.end(if options.action.dry_run { "would be discarded" } else { "discarded" })
+}

@@ -1,0 +1,150 @@
+//! An edited copy of a letter: what `show --json` prints, with another body.
+
+use jiff::Timestamp;
+use schemas::{
+    AdjustStock, CancelOrder, Codec, EncodeError, Message, PlaceOrder, ReceiveStock, RefundOrder, Time, TopicName,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use workers::client::TIME_FIELDS;
+
+/// A message in place of a letter's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Edited {
+    pub(crate) message: Message,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Why a file is no edited copy.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EditedError {
+    /// Not JSON, or without the two fields.
+    #[error("it is not a JSON object with \"type\" and \"body\": {0}")]
+    Shape(serde_json::Error),
+    /// The body lacks a field, or has one of another kind.
+    #[error("the body is no {name}: {source}")]
+    Body {
+        /// The type.
+        name: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// A time that is none.
+    #[error("{field} is no time (RFC 3339, as 2026-11-21T12:00:00Z): {text:?}")]
+    Time {
+        /// Which field.
+        field: &'static str,
+        /// What stands there.
+        text: String,
+    },
+    /// A type that nobody may send to this topic.
+    #[error("{name} is no message for {topic}; it takes {}", names(*topic))]
+    Type {
+        /// What the file says.
+        name: String,
+        /// The letter's topic.
+        topic: TopicName,
+    },
+    /// The contract has no room for it.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+}
+
+#[derive(Deserialize)]
+struct Copy {
+    #[serde(rename = "type")]
+    name: String,
+    body: Value,
+}
+
+impl Edited {
+    /// From a file's text, for a letter of this topic.
+    pub(crate) fn read(text: &str, topic: TopicName, codec: &Codec) -> Result<Edited, EditedError> {
+        let Copy { name, mut body } = serde_json::from_str(text).map_err(EditedError::Shape)?;
+        read_times(&mut body)?;
+        let message = match (topic, name.as_str()) {
+            (TopicName::OrderCommands, "PlaceOrder") => of::<PlaceOrder>(name, body)?,
+            (TopicName::OrderCommands, "CancelOrder") => of::<CancelOrder>(name, body)?,
+            (TopicName::OrderCommands, "RefundOrder") => of::<RefundOrder>(name, body)?,
+            (TopicName::StockCommands, "ReceiveStock") => of::<ReceiveStock>(name, body)?,
+            (TopicName::StockCommands, "AdjustStock") => of::<AdjustStock>(name, body)?,
+            (_, _) => return Err(EditedError::Type { name, topic }),
+        };
+        let payload = codec.encode(&message)?;
+        Ok(Edited { message, payload })
+    }
+}
+
+fn of<M: DeserializeOwned + Into<Message>>(name: String, body: Value) -> Result<Message, EditedError> {
+    let read = serde_json::from_value::<M>(body);
+    read.map(Into::into).map_err(|source| EditedError::Body { name, source })
+}
+
+/// Times are shown for people; messages hold microseconds.
+fn read_times(body: &mut Value) -> Result<(), EditedError> {
+    let Value::Object(fields) = body else { return Ok(()) };
+    for field in TIME_FIELDS {
+        if let Some(value) = fields.get_mut(field)
+            && let Value::String(text) = value
+        {
+            let time = text.parse::<Timestamp>();
+            let time = time.map_err(|_| EditedError::Time { field, text: std::mem::take(text) })?;
+            *value = Value::from(Time::from(time).as_micros());
+        }
+    }
+    Ok(())
+}
+
+fn names(topic: TopicName) -> &'static str {
+    match topic {
+        TopicName::OrderCommands => "PlaceOrder, CancelOrder, RefundOrder",
+        TopicName::StockCommands => "ReceiveStock, AdjustStock",
+        TopicName::OrderEvents
+        | TopicName::InventoryCommands
+        | TopicName::InventoryEvents
+        | TopicName::StockEvents
+        | TopicName::PaymentCommands
+        | TopicName::PaymentEvents => "only what its service writes",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use workers::client::body_json;
+
+    use super::*;
+
+    fn order() -> Value {
+        serde_json::json!({
+            "order_id": "o", "customer_id": "c", "placed_at": "2017-01-01T11:53:26.000001Z", "currency": "USD",
+            "lines": [{ "sku": "s", "quantity": 2, "unit_price_minor": 50 }],
+        })
+    }
+
+    fn read(name: &str, body: Value, topic: TopicName) -> Result<Edited, EditedError> {
+        let text = serde_json::json!({ "type": name, "body": body, "letter": "ignored" }).to_string();
+        Edited::read(&text, topic, &Codec::embedded())
+    }
+
+    #[test]
+    fn what_is_shown_can_be_read_again() {
+        let edited = read("PlaceOrder", order(), TopicName::OrderCommands).unwrap();
+        assert_eq!(body_json(&edited.message), order());
+        assert_eq!(Codec::embedded().decode(TopicName::OrderCommands, &edited.payload), Ok(edited.message));
+    }
+
+    #[test]
+    fn mistakes_are_told_in_words() {
+        let topic = TopicName::OrderCommands;
+        let mut body = order();
+        body["placed_at"] = "yesterday".into();
+        assert!(read("PlaceOrder", body, topic).unwrap_err().to_string().contains("yesterday"));
+        let mut body = order();
+        body["order_id"] = "".into();
+        assert!(read("PlaceOrder", body, topic).unwrap_err().to_string().contains("no PlaceOrder"));
+        assert!(read("OrderPlaced", order(), topic).unwrap_err().to_string().contains("CancelOrder"));
+        assert!(read("PlaceOrder", order(), TopicName::PaymentEvents).unwrap_err().to_string().contains("its service"));
+        assert!(Edited::read("[]", topic, &Codec::embedded()).is_err());
+    }
+}

@@ -1,0 +1,52 @@
+//! Where a record lies, as people write it: `order.commands.v1[3]@17`.
+
+use super::channel::Channel;
+
+/// Where a record lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Spot {
+    pub(crate) channel: Channel,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+impl std::fmt::Display for Spot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[{}]@{}", self.channel.name(), self.partition, self.offset)
+    }
+}
+
+/// Text that names no record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} names no record; write it as order.commands.v1-dlt[3]@17")]
+pub(crate) struct SpotError(String);
+
+impl std::str::FromStr for Spot {
+    type Err = SpotError;
+
+    fn from_str(text: &str) -> Result<Self, SpotError> {
+        let read = || {
+            let (name, rest) = text.split_once('[')?;
+            let (partition, offset) = rest.split_once("]@")?;
+            let channel = Channel::all().find(|channel| channel.name() == name)?;
+            let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
+            (partition >= 0 && offset >= 0).then_some(Spot { channel, partition, offset })
+        };
+        read().ok_or_else(|| SpotError(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_can_be_read() {
+        for text in ["order.commands.v1-dlt[3]@17", "payment.events.v1[0]@0"] {
+            assert_eq!(text.parse::<Spot>().unwrap().to_string(), text);
+        }
+        for bad in ["", "orders[3]@17", "order.commands.v1[3]", "order.commands.v1[-1]@3", "order.commands.v1[x]@3"] {
+            assert!(bad.parse::<Spot>().is_err(), "{bad}");
+        }
+    }
+}

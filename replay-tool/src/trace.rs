@@ -1,0 +1,132 @@
+//! Everything that happened to one order, over all topics and the outboxes: one timeline, and where the saga stands.
+//!
+//! An order's records lie in one partition of each topic, which its id tells; only those are read. Dead letters are read
+//! whole: a record under a wrong key lies elsewhere, and it is just such a record that one looks for.
+
+mod gather;
+mod hop;
+mod json;
+mod mermaid;
+mod standing;
+mod text;
+mod timeline;
+mod words;
+
+use std::ops::ControlFlow;
+
+use schemas::{Codec, OrderId, partitioner};
+
+use gather::{Gathering, channels};
+use hop::{Hop, Mark};
+pub(crate) use json::json;
+pub(crate) use mermaid::mermaid;
+use standing::Standing;
+pub(crate) use text::text;
+use timeline::Timeline;
+
+use crate::error::ReplayError;
+use crate::log::{Channel, Range, Source};
+use crate::progress::Progress;
+use crate::snapshot::{OutboxRow, ServiceView};
+
+/// What to look for, and where.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) source: Source,
+    pub(crate) order_id: OrderId,
+    pub(crate) codec: Codec,
+    /// Whether to look into every partition, because somebody publishes with another partitioner.
+    pub(crate) all_partitions: bool,
+    /// What the services' databases say; empty where they are not asked. Taken before the topics are read.
+    pub(crate) views: Vec<ServiceView>,
+}
+
+/// What happened to an order.
+#[derive(Debug, Clone)]
+pub(crate) struct Trace {
+    pub(crate) order_id: OrderId,
+    pub(crate) timeline: Timeline,
+    pub(crate) standing: Standing,
+}
+
+impl Trace {
+    /// Whether nobody has ever heard of the order.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.timeline.steps.is_empty()
+    }
+}
+
+/// Read the topics. Blocks.
+pub(crate) fn trace(question: Question) -> Result<Trace, ReplayError> {
+    let Question { source, order_id, codec, all_partitions, views } = question;
+    let mut gathering = Gathering::new(order_id.clone(), codec.clone());
+    let plans = plans(&source, &order_id, all_partitions)?;
+    let progress = Progress::new("reading", plans.iter().flat_map(|(_, ranges)| ranges).map(length).sum());
+    for (channel, ranges) in plans {
+        for range in &ranges {
+            gathering.begin(channel, range.partition, range.from);
+        }
+        source.read(channel, &ranges, &mut |record| {
+            gathering.take(channel, record);
+            progress.add(1);
+            ControlFlow::Continue(())
+        })?;
+    }
+    progress.finish();
+    for row in views.iter().flat_map(|view| &view.rows) {
+        gathering.take_row(hop_of_row(row, &codec));
+    }
+    let timeline = Timeline::arrange(gathering.finish());
+    let is_taken = |hop: &Hop| {
+        let reader = hop.channel.reader()?;
+        let view = views.iter().find(|view| view.service == reader)?;
+        let resume = view.inbox.resume(&source.topic(hop.channel), hop.partition);
+        hop.offset.map(|offset| offset < resume)
+    };
+    let standing = Standing::of(&timeline, is_taken);
+    Ok(Trace { order_id, timeline, standing })
+}
+
+/// What to read of each channel, up to its end as it is now.
+fn plans(source: &Source, order_id: &OrderId, all_partitions: bool) -> Result<Vec<(Channel, Vec<Range>)>, ReplayError> {
+    let mut plans = Vec::new();
+    for channel in channels() {
+        let bounds = source.bounds(channel)?;
+        let count = i32::try_from(bounds.len()).unwrap_or(i32::MAX);
+        let home = (count > 0).then(|| partitioner::partition_of(order_id.as_str().as_bytes(), count));
+        let is_read = |partition: i32| match channel {
+            Channel::DeadLetters(_) => true,
+            Channel::Messages(_) => all_partitions || Some(partition) == home,
+        };
+        plans.push((channel, Range::all(&bounds).into_iter().filter(|range| is_read(range.partition)).collect()));
+    }
+    Ok(plans)
+}
+
+fn length(range: &Range) -> u64 {
+    u64::try_from(range.until - range.from).unwrap_or(0)
+}
+
+fn hop_of_row(row: &OutboxRow, codec: &Codec) -> Hop {
+    let (Channel::Messages(topic) | Channel::DeadLetters(topic)) = row.channel;
+    let message = row.payload.as_deref().and_then(|payload| codec.decode(topic, payload).ok());
+    let is_letter = matches!(row.channel, Channel::DeadLetters(_));
+    let told = message.as_ref().map_or_else(String::new, workers::client::detail);
+    Hop {
+        channel: row.channel,
+        partition: row.partition,
+        offset: None,
+        time: Some(row.time.into()),
+        broker_time: None,
+        name: message.as_ref().map_or("a record", |message| message.name()).to_owned(),
+        detail: if is_letter { "a dead letter".to_owned() } else { told },
+        message: message.filter(|_| !is_letter),
+        id: Some(row.id.to_string()),
+        causation: row.causation.clone(),
+        source: Some(row.position.source.clone()),
+        trace_parent: None,
+        position: Some(row.position.clone()),
+        made_of: None,
+        mark: Mark::Unpublished,
+    }
+}

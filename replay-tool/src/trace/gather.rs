@@ -1,0 +1,213 @@
+//! Picks an order's records out of everything that lies in its partitions.
+//!
+//! Every record of a partition is looked at, not only the order's: only so does it show which of the order's records were
+//! repeated, voided or come after a gap.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use outbox::Position;
+use outbox::inbox::Delivery;
+use schemas::{Codec, Message, OrderId, Time, TopicName};
+use workers::client::detail;
+
+use super::hop::{Hop, Mark};
+use crate::dead_letters::{DeadLetter, Note, REDRIVE_OF_HEADER};
+use crate::log::{Channel, Record, Spot, Walk};
+use outbox::Epochs;
+
+/// Topics that are keyed by order.
+const TOPICS: [TopicName; 6] = [
+    TopicName::OrderCommands,
+    TopicName::OrderEvents,
+    TopicName::InventoryCommands,
+    TopicName::InventoryEvents,
+    TopicName::PaymentCommands,
+    TopicName::PaymentEvents,
+];
+
+/// The topics in which an order can be met, their dead letters included.
+pub(crate) fn channels() -> impl Iterator<Item = Channel> {
+    TOPICS.into_iter().map(Channel::Messages).chain(TOPICS.into_iter().map(Channel::DeadLetters))
+}
+
+/// What has been picked so far.
+pub(crate) struct Gathering {
+    order_id: OrderId,
+    codec: Codec,
+    hops: Vec<Hop>,
+    walks: HashMap<(Channel, i32), Walk>,
+    /// Ids of services' messages that count, and contents of commands: what comes again repeats them.
+    said: HashSet<(Channel, Vec<u8>)>,
+}
+
+impl Gathering {
+    pub(crate) fn new(order_id: OrderId, codec: Codec) -> Self {
+        Gathering { order_id, codec, hops: Vec::new(), walks: HashMap::new(), said: HashSet::new() }
+    }
+
+    /// A partition is about to be read from this offset on.
+    pub(crate) fn begin(&mut self, channel: Channel, partition: i32, first_offset: i64) {
+        self.walks.insert((channel, partition), Walk::from(first_offset));
+    }
+
+    /// The next record of a partition.
+    pub(crate) fn take(&mut self, channel: Channel, record: &Record<'_>) {
+        let position = channel.writer().and_then(|writer| record.position(writer));
+        let delivery = position
+            .as_ref()
+            .map(|position| self.walks.entry((channel, record.partition)).or_default().judge(position, record));
+        match channel {
+            Channel::Messages(topic) => {
+                if record.key == Some(self.order_id.as_str().as_bytes()) {
+                    self.message(topic, record, position, delivery);
+                }
+            }
+            Channel::DeadLetters(topic) => self.letter(topic, record, position, delivery),
+        }
+    }
+
+    /// A row that is committed; it is shown unless its sequence was read from the topic.
+    pub(crate) fn take_row(&mut self, mut hop: Hop) {
+        let walk = self.walks.get(&(hop.channel, hop.partition));
+        let sequence = hop.position.as_ref().map_or(0, |position| position.sequence);
+        if walk.is_some_and(|walk| walk.highest() >= sequence) {
+            return;
+        }
+        hop.mark = Mark::Unpublished;
+        self.hops.push(hop);
+    }
+
+    /// Everything, the hops of each partition in the order of their log.
+    pub(crate) fn finish(self) -> Vec<Hop> {
+        let Gathering { mut hops, walks, .. } = self;
+        let epochs: HashMap<(Channel, i32), Epochs> =
+            walks.into_iter().map(|(place, walk)| (place, walk.into_epochs())).collect();
+        for hop in &mut hops {
+            let lane = epochs.get(&(hop.channel, hop.partition));
+            let sequence = hop.position.as_ref().map(|position| position.sequence);
+            if let (Some(lane), Some(sequence)) = (lane, sequence)
+                && lane.is_void(sequence)
+            {
+                hop.mark = Mark::Void;
+            }
+        }
+        hops
+    }
+
+    fn message(
+        &mut self,
+        topic: TopicName,
+        record: &Record<'_>,
+        position: Option<Position>,
+        delivery: Option<Delivery>,
+    ) {
+        let channel = Channel::Messages(topic);
+        let decoded = self.codec.decode(topic, record.payload.unwrap_or_default());
+        let mut hop = hop_of(channel, record, position);
+        let mark = match (topic.written_by(), delivery) {
+            (Some(_), None) => Mark::Stranger,
+            (Some(_), Some(Delivery::Duplicate | Delivery::Stale)) => Mark::Repeated,
+            (Some(_), Some(Delivery::Gap { .. } | Delivery::EpochNotAtFirst { .. })) => Mark::AfterGap,
+            (Some(_), Some(Delivery::Next)) | (None, _) => Mark::Counts,
+        };
+        match decoded {
+            Ok(message) if record.key == Some(message.key().as_bytes()) => {
+                let is_first = hop.made_of.is_some() || self.is_said_first(channel, record, &message, &mark);
+                hop.mark = if is_first { mark } else { Mark::Repeated };
+                message.name().clone_into(&mut hop.name);
+                hop.detail = detail(&message);
+                hop.message = Some(message);
+            }
+            Ok(message) => {
+                hop.mark = Mark::Unreadable;
+                message.name().clone_into(&mut hop.name);
+                hop.detail = format!("its key is not the id in it, {:?}", message.key());
+            }
+            Err(error) => {
+                hop.mark = Mark::Unreadable;
+                "a record".clone_into(&mut hop.name);
+                hop.detail = error.to_string();
+            }
+        }
+        self.hops.push(hop);
+    }
+
+    /// A service's message is known by its id, a command by its bytes.
+    fn is_said_first(&mut self, channel: Channel, record: &Record<'_>, message: &Message, mark: &Mark) -> bool {
+        if !matches!(mark, Mark::Counts | Mark::AfterGap) {
+            return true;
+        }
+        let identity = match (channel.writer(), record.id(false)) {
+            (Some(_), Some(id)) => id.as_bytes().to_vec(),
+            (Some(_), None) => return true,
+            (None, _) => self.codec.encode(message).unwrap_or_default(),
+        };
+        self.said.insert((channel, identity))
+    }
+
+    /// A dead letter, or what an operator did about one, is the order's by its key or by what is in it.
+    fn letter(
+        &mut self,
+        topic: TopicName,
+        record: &Record<'_>,
+        position: Option<Position>,
+        delivery: Option<Delivery>,
+    ) {
+        let channel = Channel::DeadLetters(topic);
+        let has_key = record.key == Some(self.order_id.as_str().as_bytes());
+        if let Some(note) = Note::read(record) {
+            let letter = Spot { channel, partition: record.partition, offset: note.letter_offset };
+            let is_ours = has_key || self.hops.iter().any(|hop| hop.spot() == Some(letter));
+            if is_ours {
+                let mut hop = hop_of(channel, record, None);
+                (hop.mark, hop.made_of, hop.time) = (Mark::Operator, Some(letter), None);
+                (hop.name, hop.detail) = (note.action.as_str().to_owned(), note.in_words());
+                self.hops.push(hop);
+            }
+            return;
+        }
+        let message = self.codec.decode(topic, record.payload.unwrap_or_default()).ok();
+        let is_about = message.as_ref().is_some_and(|message| message.key() == self.order_id.as_str());
+        if !has_key && !is_about {
+            return;
+        }
+        let mut hop = hop_of(channel, record, position);
+        let letter = DeadLetter::of(topic, record);
+        hop.mark = match delivery {
+            None => Mark::Stranger,
+            Some(Delivery::Duplicate | Delivery::Stale) => Mark::Repeated,
+            Some(Delivery::Next | Delivery::Gap { .. } | Delivery::EpochNotAtFirst { .. }) => Mark::DeadLetter,
+        };
+        // `ce_time` in a letter is the original's.
+        hop.time = None;
+        hop.made_of = letter.original;
+        hop.name = message.map_or_else(|| "a record".to_owned(), |message| message.name().to_owned());
+        hop.detail = format!("{}: {}", letter.cause, letter.detail);
+        self.hops.push(hop);
+    }
+}
+
+fn hop_of(channel: Channel, record: &Record<'_>, position: Option<Position>) -> Hop {
+    let text = |name: &str| record.text(name).map(str::to_owned);
+    let time = record.text("ce_time").and_then(|text| text.parse::<Timestamp>().ok()).map(Time::from);
+    let redriven = record.text(REDRIVE_OF_HEADER).and_then(|text| text.parse().ok());
+    Hop {
+        channel,
+        partition: record.partition,
+        offset: Some(record.offset),
+        // What is redriven has the original's headers.
+        time: time.filter(|_| redriven.is_none()),
+        broker_time: Timestamp::from_millisecond(record.timestamp_ms).ok(),
+        name: String::new(),
+        detail: String::new(),
+        message: None,
+        id: text("ce_id"),
+        causation: text("ce_causationid"),
+        source: text("ce_source"),
+        trace_parent: text("traceparent"),
+        position,
+        made_of: redriven,
+        mark: Mark::Counts,
+    }
+}

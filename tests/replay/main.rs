@@ -1,0 +1,11 @@
+//! `replay-tool` as people run it, against a running pipeline: what its verbs print, and how they end.
+
+mod dead_letters;
+mod program;
+mod trace;
+
+/// The daemons' program.
+const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");
+
+/// The program `replay-tool`.
+const REPLAY: &str = env!("CARGO_BIN_EXE_replay-program");

@@ -1,0 +1,156 @@
+//! `trace`: one timeline of an order, whatever was said about it and by whom.
+
+use jiff::Timestamp;
+use outbox::{Kind, Outbox, OutboxConfig, OutboxMessage, Target, TopicSpec};
+use schemas::{
+    Codec, CustomerId, Message, OrderId, PaymentAuthorized, ReserveStock, ServiceName, Sku, StockLine, Time, TopicName,
+};
+use serde_json::Value;
+use tests::{Outcome, Pipeline, Sent, Servers, Settings, order, stock_for, trouble};
+use uuid::Uuid;
+
+use crate::DAEMON;
+use crate::program::run;
+
+fn names(trace: &Value) -> Vec<&str> {
+    let hops = trace["hops"].as_array().map(Vec::as_slice).unwrap_or_default();
+    hops.iter().map(|hop| hop["type"].as_str().unwrap_or_default()).collect()
+}
+
+fn hop(trace: &Value, wanted: impl Fn(&Value) -> bool) -> Outcome<&Value> {
+    let hops = trace["hops"].as_array().ok_or_else(|| trouble("no hops"))?;
+    hops.iter().find(|hop| wanted(hop)).ok_or_else(|| trouble(format!("no such hop in {trace:#}")))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_completed_order_is_told_from_its_command_to_its_end() -> Outcome {
+    let servers = Servers::shared().await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
+    let orders = [order("traced", &["a", "b"])?, order("other", &["a"])?];
+    pipeline.receive(&stock_for(&orders)).await?;
+    pipeline.publish(&orders).await?;
+    pipeline.await_terminal(&orders).await?;
+    // Said twice, and said by a stranger.
+    pipeline.publish(&orders[..1]).await?;
+    let authorized = PaymentAuthorized {
+        order_id: OrderId::new("traced")?,
+        version: 1,
+        at: Time::from_micros(1),
+        customer_id: CustomerId::new("c-1")?,
+        currency: "USD".to_owned(),
+        amount_minor: 1,
+        provider_reference: None,
+    };
+    let stranger = Sent::of(authorized)?;
+    pipeline.broker().send(&stranger).await?;
+    pipeline
+        .until("the stranger's record is set aside", async || {
+            let letters = pipeline.broker().read(&[TopicName::PaymentEvents.dead_letter()]).await?;
+            if letters.len() == 1 { Ok(()) } else { Err(trouble(format!("{} letters", letters.len()))) }
+        })
+        .await?;
+    pipeline.check_clean().await?;
+
+    let trace = run(&pipeline, &["trace", "traced", "--json"]).await?.expect(0)?.json()?;
+    let saga = [
+        "PlaceOrder",
+        "OrderPlaced",
+        "ReserveStock",
+        "StockReserved",
+        "OrderStockReserved",
+        "AuthorizePayment",
+        "PaymentAuthorized",
+        "OrderConfirmed",
+        "CapturePayment",
+        "PaymentCaptured",
+        "OrderPaymentCaptured",
+        "CommitStock",
+        "StockCommitted",
+        "OrderCompleted",
+    ];
+    let told = names(&trace);
+    let place = |name: &str| told.iter().position(|told| *told == name).ok_or_else(|| trouble(format!("no {name}")));
+    for pair in saga.windows(2).filter(|pair| pair[0] != "OrderPlaced" || pair[1] != "ReserveStock") {
+        assert!(place(pair[0])? < place(pair[1])?, "{pair:?} in {told:?}");
+    }
+    let reserved = hop(&trace, |hop| hop["type"] == "StockReserved")?;
+    let request = hop(&trace, |hop| hop["type"] == "ReserveStock")?;
+    assert_eq!((&reserved["cause"], &reserved["version"]), (&request["number"], &Value::from(1)), "{trace:#}");
+    assert!(reserved["since_cause_us"].as_i64().is_some_and(|micros| micros > 0), "{reserved}");
+    assert!(reserved["position"].as_str().is_some_and(|position| position.starts_with("/inventory:1:1:")));
+    let again = hop(&trace, |hop| hop["type"] == "PlaceOrder" && hop["mark"] == "repeated")?;
+    assert_eq!(again["counts"], false);
+    let stranger = hop(&trace, |hop| hop["mark"] == "stranger")?;
+    let letter = hop(&trace, |hop| hop["mark"] == "dead letter")?;
+    assert_eq!((&letter["cause"], &letter["topic"]), (&stranger["number"], &"payment.events.v1-dlt".into()));
+    assert_eq!((&trace["standing"]["stage"], &trace["standing"]["waiting"]), (&"completed".into(), &Value::Null));
+
+    let text = run(&pipeline, &["trace", "traced"]).await?.expect(0)?.stdout;
+    assert!(text.contains("stands at completed, version 5") && text.contains("[stranger] PaymentAuthorized"), "{text}");
+    let picture = run(&pipeline, &["trace", "traced", "--mermaid"]).await?.expect(0)?.stdout;
+    for line in ["client->>order: PlaceOrder", "inventory-->>order: StockReserved v1", "Note over order: dead letter"] {
+        assert!(picture.starts_with("sequenceDiagram\n") && picture.contains(line), "{line} in {picture}");
+    }
+    let nobody = run(&pipeline, &["trace", "nobody"]).await?.expect(1)?;
+    assert!(nobody.stderr.contains("nobody") && nobody.stdout.is_empty(), "{nobody:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_order_waits_for_is_told_and_where_that_hangs() -> Outcome {
+    let servers = Servers::shared().await?;
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
+    pipeline.start_services(&[ServiceName::Order, ServiceName::Payment]).await?;
+    pipeline.publish(&[order("waiting", &["a"])?]).await?;
+    pipeline.await_stage("placed", 1).await?;
+    let url = pipeline.database_url().to_owned();
+    let with_tables = ["trace", "waiting", "--json", "--database-url", &url];
+    let waiting = |trace: &Value| trace["standing"]["waiting"].clone();
+    let sent = pipeline
+        .until("the request is published", async || {
+            let trace = run(&pipeline, &with_tables).await?.expect(0)?.json()?;
+            hop(&trace, |hop| hop["type"] == "ReserveStock" && hop["is_published"] == true)?;
+            Ok(trace)
+        })
+        .await?;
+    let told = waiting(&sent);
+    assert_eq!((&told["for"], &told["from"]), (&"StockReservation".into(), &"inventory".into()), "{told:#}");
+    assert_eq!(told["request_is_taken"], false, "{told:#}");
+    assert!(told["deadline"].is_string() && told["since"].is_string(), "{told:#}");
+    let text = run(&pipeline, &["trace", "waiting"]).await?.expect(0)?.stdout;
+    assert!(text.contains("waits for StockReservation: StockReserved or StockRejected from the inventory"), "{text}");
+
+    // Without a relay, what is committed stays where it is.
+    pipeline.kill9_all(ServiceName::Order)?;
+    commit_unpublished(&pipeline, "waiting").await?;
+    let trace = run(&pipeline, &with_tables).await?.expect(0)?.json()?;
+    let unpublished = hop(&trace, |hop| hop["mark"] == "unpublished")?;
+    assert_eq!((&unpublished["type"], &unpublished["offset"]), (&"ReserveStock".into(), &Value::Null), "{trace:#}");
+    let count = names(&trace).iter().filter(|name| **name == "ReserveStock").count();
+    assert_eq!(count, 2, "what is published is not told twice: {trace:#}");
+    pipeline.accept();
+    Ok(())
+}
+
+/// One more request of the order service, as a row of its outbox.
+async fn commit_unpublished(pipeline: &Pipeline, order_id: &str) -> Outcome {
+    let mut client = outbox::connect(&pipeline.database_url().parse()?, tokio_postgres::NoTls).await?;
+    let topic = format!("{}{}", pipeline.prefix(), TopicName::InventoryCommands.as_str());
+    let partitions = Settings::default().partitions;
+    let topics = vec![TopicSpec { name: topic.clone(), partitions }];
+    let outbox = Outbox::open(&client, OutboxConfig::new("orders", ServiceName::Order.source(), topics)).await?;
+    let lines = vec![StockLine { sku: Sku::new("a")?, quantity: 1 }];
+    let request = Message::from(ReserveStock { order_id: OrderId::new(order_id)?, lines });
+    let message = OutboxMessage {
+        topic: topic.into(),
+        partition: Target::ByKey,
+        id: Uuid::now_v7(),
+        kind: Kind::Event { ce_type: request.type_name().into(), causation: None, trace_parent: None },
+        key: Some(order_id.to_owned().into()),
+        payload: Some(Codec::embedded().encode(&request)?.into()),
+        time: Timestamp::now(),
+        headers: Vec::new(),
+    };
+    outbox.begin(&mut client).await?.commit(vec![message]).await?;
+    Ok(())
+}
