@@ -90,6 +90,21 @@ impl Epochs {
         next
     }
 
+    /// The parts of `from ..= to` that count, ascending.
+    pub(crate) fn live(&self, from: i64, to: i64) -> Vec<(i64, i64)> {
+        let mut live = Vec::new();
+        let mut first = if self.is_void(from) { self.after(from) } else { from };
+        while first <= to {
+            let voided = self.0.iter().map(|epoch| (epoch.last_equal, epoch.first));
+            // The next sequence that is void; ranges that hold nothing void nothing.
+            let end = voided.filter(|(last, next)| *last >= first && last + 1 < *next).map(|(last, _)| last).min();
+            let last = end.map_or(to, |end| end.min(to));
+            live.push((first, last));
+            first = self.after(last);
+        }
+        live
+    }
+
     /// Sequence after which the epoch of `sequence` voids what came before it; none for the first epoch.
     pub(crate) fn last_equal_of(&self, sequence: i64) -> Option<i64> {
         self.0.iter().rev().find(|epoch| epoch.first <= sequence).map(|epoch| epoch.last_equal)
@@ -156,6 +171,18 @@ mod tests {
             .to_vec();
         assert_eq!(told, [false, false, true, true, false]);
         assert_eq!(learned, recorded);
+    }
+
+    #[test]
+    fn the_parts_that_count_are_those_between_what_is_void() {
+        let epochs = twice_restored();
+        assert_eq!(epochs.live(60, 140), [(60, 70), (131, 140)]);
+        assert_eq!(epochs.live(71, 130), []);
+        assert_eq!(epochs.live(100, 131), [(131, 131)]);
+        assert_eq!(epochs.live(5, 5), [(5, 5)]);
+        assert_eq!(epochs.live(6, 5), []);
+        let harmless = Epochs::new(vec![Epoch { epoch: 2, first: 8, last_equal: 7 }]);
+        assert_eq!(harmless.live(1, 9), [(1, 9)]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod lanes;
 mod message;
 pub mod metrics;
 mod migrate;
+pub mod operate;
 mod partitioner;
 mod pipeline;
 pub mod planted;

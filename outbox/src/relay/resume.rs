@@ -185,6 +185,18 @@ impl Resume {
         Decision::Resume { after: last, offset }
     }
 
+    /// As [`Resume::decide`], but with a new epoch whatever was found: a person wants one.
+    pub(crate) fn decide_new_epoch(&self) -> Decision {
+        match self.decide() {
+            Decision::Resume { after, .. } => Decision::NewEpoch {
+                epoch: self.highest_epoch + 1,
+                last_equal: after,
+                above: self.highest_sequence.max(after),
+            },
+            decided @ (Decision::NewEpoch { .. } | Decision::Unanchored) => decided,
+        }
+    }
+
     /// Whether the record is part of what the table says was published: not voided by a later epoch.
     fn counts(&self, seen: Seen) -> bool {
         !self.facts.epochs.is_void(seen.sequence) && self.facts.epochs.of(seen.sequence).0 == seen.epoch

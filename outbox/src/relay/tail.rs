@@ -153,6 +153,25 @@ impl TailReader {
         Ok(offsets)
     }
 
+    /// For each place and time (milliseconds) the first offset whose record is not older; none if there is no such record.
+    pub(crate) fn offsets_at(&self, wanted: &[(Place, i64)]) -> Result<Vec<Option<i64>>, RelayError> {
+        let asking = || RelayError::kafka("asking for the offsets of a time");
+        let mut list = TopicPartitionList::with_capacity(wanted.len());
+        for (place, time_ms) in wanted {
+            list.add_partition_offset(&place.topic, place.partition, Offset::Offset(*time_ms)).map_err(asking())?;
+        }
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answered = self.consumer.offsets_for_times(list, REQUEST_TIMEOUT).map_err(asking())?;
+        let offset = |(place, _): &(Place, i64)| match answered.find_partition(&place.topic, place.partition)?.offset()
+        {
+            Offset::Offset(offset) => Some(offset),
+            Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
+        };
+        Ok(wanted.iter().map(offset).collect())
+    }
+
     /// Reads the stretches, and hands over this outbox's records, those of one slot in the order of the log.
     pub(crate) fn read(&self, stretches: &[Stretch], to: &mpsc::Sender<Vec<Found>>) -> Result<(), RelayError> {
         let reading = || RelayError::kafka("reading the end of topic partitions");

@@ -16,11 +16,10 @@ use crate::lanes::Lane;
 use crate::planted::PlantedBug;
 use crate::relay::acked::Acked;
 use crate::relay::restore::{NewEpoch, begin_epoch};
-use crate::relay::resume::{Decision, FIRST_STEP_BACK, Facts, Resume, RowMatch, Seen, Stored};
+use crate::relay::resume::{Decision, FIRST_STEP_BACK, Facts, Resume, Seen, Stored};
 use crate::relay::session::Session;
 use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
-use crate::relay::wire::digest;
-use crate::relay::{RelayConfig, RelayError, RelayStatus};
+use crate::relay::{RelayConfig, RelayError, RelayStatus, matching};
 use crate::sql;
 use crate::store::Outbox;
 
@@ -51,13 +50,15 @@ struct Known {
     stored: Option<Stored>,
 }
 
-/// Reads where all lanes stand and begins new epochs where the table was restored.
-pub(crate) async fn take_over(
-    outbox: &Outbox,
-    config: &RelayConfig,
-    session: &Session,
-    status: &RelayStatus,
-) -> Result<TakenOver, RelayError> {
+/// What was found out of all lanes; nothing is changed yet.
+pub(crate) struct Survey {
+    known: Vec<Known>,
+    folds: Vec<Resume>,
+    closing: tokio::task::JoinHandle<()>,
+}
+
+/// Reads where all lanes stand.
+pub(crate) async fn survey(outbox: &Outbox, config: &RelayConfig, session: &Session) -> Result<Survey, RelayError> {
     let schema = &outbox.config().schema;
     let topics = load_topics(session, schema).await?;
     let known = load(session, schema, &topics).await?;
@@ -73,12 +74,50 @@ pub(crate) async fn take_over(
     })
     .await?;
     let mut tails = Tails { outbox, session, reader: Arc::new(reader), known: &known, bounds: &bounds };
-    let decisions = tails.decide().await?;
+    let folds = tails.fold_all().await?;
     let reader = tails.reader;
     // Closing a consumer takes a while and blocks; publishing need not wait for it.
     let closing = tokio::task::spawn_blocking(move || drop(reader));
-    let lanes = carry_out(session, schema, status, &known, decisions).await?;
+    Ok(Survey { known, folds, closing })
+}
+
+impl Survey {
+    /// Every lane with the epoch that it is in, and what is decided about it.
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (Lane, &Place, &Epochs, &Resume)> {
+        self.known.iter().zip(&self.folds).map(|(lane, fold)| (lane.lane, &lane.place, &lane.epochs, fold))
+    }
+
+    /// Waits for what reading has left behind.
+    pub(crate) async fn close(self) -> Result<(), RelayError> {
+        self.closing.await.map_err(|_| RelayError::Panicked)
+    }
+}
+
+/// Reads where all lanes stand and begins new epochs where the table was restored.
+pub(crate) async fn take_over(
+    outbox: &Outbox,
+    config: &RelayConfig,
+    session: &Session,
+    status: &RelayStatus,
+) -> Result<TakenOver, RelayError> {
+    let Survey { known, folds, closing } = survey(outbox, config, session).await?;
+    let decisions = known.iter().zip(&folds).map(|(lane, fold)| decided(outbox, fold, lane)).collect();
+    let lanes = carry_out(session, &outbox.config().schema, status, &known, decisions).await?;
     Ok(TakenOver { lanes, closing })
+}
+
+/// What is decided about a lane. A planted bug trusts the stored position even where the topic does not have it.
+fn decided(outbox: &Outbox, fold: &Resume, lane: &Known) -> Decision {
+    let decision = fold.decide();
+    if !outbox.config().planted.is(PlantedBug::PositionBeforeAck) {
+        return decision;
+    }
+    match (decision, lane.stored) {
+        (Decision::Resume { after, offset }, Some(stored)) => {
+            Decision::Resume { after: after.max(stored.sequence), offset }
+        }
+        _ => decision,
+    }
 }
 
 /// The reading of all lanes' tails.
@@ -91,9 +130,9 @@ struct Tails<'t> {
 }
 
 impl Tails<'_> {
-    /// Decides every lane, reading further back where that is needed. Each round reads ten times as far, so it ends at
-    /// the logs' starts.
-    async fn decide(&mut self) -> Result<Vec<Decision>, RelayError> {
+    /// Reads every lane until it can be decided, further back where that is needed. Each round reads ten times as far, so
+    /// it ends at the logs' starts.
+    async fn fold_all(&mut self) -> Result<Vec<Resume>, RelayError> {
         let mut folds: Vec<Resume> = Vec::with_capacity(self.known.len());
         let mut stretches = Vec::with_capacity(self.known.len());
         for (slot, (lane, bounds)) in self.known.iter().zip(self.bounds).enumerate() {
@@ -115,22 +154,9 @@ impl Tails<'_> {
                 }
             }
             if stretches.is_empty() {
-                return Ok(folds.iter().zip(self.known).map(|(fold, lane)| self.decided(fold, lane)).collect());
+                return Ok(folds);
             }
             step_back = step_back.saturating_mul(10);
-        }
-    }
-
-    fn decided(&self, fold: &Resume, lane: &Known) -> Decision {
-        let decision = fold.decide();
-        if !self.outbox.config().planted.is(PlantedBug::PositionBeforeAck) {
-            return decision;
-        }
-        match (decision, lane.stored) {
-            (Decision::Resume { after, offset }, Some(stored)) => {
-                Decision::Resume { after: after.max(stored.sequence), offset }
-            }
-            _ => decision,
         }
     }
 
@@ -163,22 +189,11 @@ impl Tails<'_> {
     /// Compares records with their rows, by primary key, and lets the folds observe them.
     async fn compare(&self, folds: &mut [Resume], found: &[Found]) -> Result<(), RelayError> {
         let quoted = sql::quoted_schema(&self.outbox.config().schema)?;
-        let statement = format!(
-            "select g.place - 1, m.id, m.key, m.payload \
-             from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, sequence, place) \
-             join {quoted}.outbox_messages m on m.lane = g.lane and m.sequence = g.sequence"
-        );
         let lanes: Vec<Lane> = found.iter().filter_map(|one| self.known.get(one.slot)).map(|lane| lane.lane).collect();
         let sequences: Vec<i64> = found.iter().map(|one| one.sequence).collect();
+        let statement = matching::statement(&quoted);
         let rows = self.session.query("comparing records with rows", &statement, &[&lanes, &sequences]).await?;
-        let mut matches = vec![RowMatch::Missing; found.len()];
-        for row in &rows {
-            let Some(place) = usize::try_from(row.get::<_, i64>(0)).ok().filter(|place| *place < found.len()) else {
-                continue;
-            };
-            let same = found[place].id == Some(row.get(1)) && found[place].digest == digest(row.get(2), row.get(3));
-            matches[place] = if same { RowMatch::Equal } else { RowMatch::Differs };
-        }
+        let matches = matching::matches(found, &rows);
         for (one, row) in found.iter().zip(matches) {
             if let Some(fold) = folds.get_mut(one.slot) {
                 fold.observe(Seen { offset: one.offset, epoch: one.epoch, sequence: one.sequence }, row);

@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod append;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod inbox;
 #[cfg(test)]
 mod plan;
@@ -11,9 +15,15 @@ mod planted;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod rebase;
+#[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod repair;
+#[cfg(test)]
 mod rig;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod takeover;
 #[cfg(test)]

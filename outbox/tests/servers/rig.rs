@@ -78,6 +78,53 @@ impl Rig {
         !self.client().await.query(sql, &[]).await.unwrap().is_empty()
     }
 
+    /// The way to this database for the operator's verbs.
+    pub(crate) fn way(&self) -> Database {
+        Database::new(self.database.clone(), NoTls)
+    }
+
+    /// Runs `outbox-relay` with these arguments; returns its exit code and what it wrote.
+    pub(crate) async fn run_verb(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_outbox-relay"));
+        command
+            .args(arguments)
+            .env("DATABASE_URL", &self.url)
+            .env("KAFKA_BROKERS", stack().brokers())
+            .env("OUTBOX_SCHEMA", "shop")
+            .env_remove("PLANTED_BUG");
+        let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    }
+
+    /// The table that holds the messages; the view of that name cannot be changed.
+    pub(crate) async fn message_table(&self, client: &Client) -> String {
+        let sql = "select c.oid::regclass::text from pg_class c where c.relkind = 'r' \
+                   and c.relnamespace = 'shop'::regnamespace and c.relname ~ '^outbox_messages(_0)?$'";
+        client.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// The role that the tests connect as.
+    pub(crate) fn user(&self) -> String {
+        self.database.get_user().unwrap().to_owned()
+    }
+
+    /// Waits until it is so.
+    pub(crate) async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
+        let until = std::time::Instant::now() + Duration::from_secs(30);
+        while !is_so().await {
+            assert!(std::time::Instant::now() < until, "never {what}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Publishes all that is committed, and stops.
+    pub(crate) async fn publish(&self, messages: u64) {
+        let relay = self.relay(&self.outbox);
+        relay.until("publishing all", |report| report.published >= messages).await;
+        relay.stop().await;
+    }
+
     pub(crate) async fn client(&self) -> Client {
         outbox::connect(&self.database, NoTls).await.unwrap()
     }

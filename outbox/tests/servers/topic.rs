@@ -11,7 +11,8 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use uuid::Uuid;
 
@@ -55,7 +56,13 @@ fn admin() -> AdminClient<DefaultClientContext> {
 }
 
 pub(crate) async fn create(topic: &str) {
-    let new = NewTopic::new(topic, PARTITIONS, TopicReplication::Fixed(1));
+    create_with(topic, PARTITIONS, &[]).await;
+}
+
+/// Creates a topic with another partition count or other settings.
+pub(crate) async fn create_with(topic: &str, partitions: i32, settings: &[(&str, &str)]) {
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let new = settings.iter().fold(new, |new, (name, value)| new.set(name, value));
     let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
     let created = admin().create_topics([&new], &options).await.unwrap();
     assert!(created.iter().all(Result::is_ok), "{created:?}");
@@ -79,6 +86,36 @@ pub(crate) async fn delete(topic: &str) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the topic was not deleted");
+}
+
+/// Deletes all records of a partition before this offset.
+pub(crate) async fn delete_before(topic: &str, partition: i32, offset: i64) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+    let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(10)));
+    let deleted = admin().delete_records(&list, &options).await.unwrap();
+    assert!(deleted.elements().iter().all(|element| element.error().is_ok()), "{deleted:?}");
+}
+
+/// Deletes the topic and makes it anew with these records, in this order, byte for byte as they were.
+pub(crate) async fn replace(topic: &str, records: &[Seen]) {
+    delete(topic).await;
+    create(topic).await;
+    write(topic, records).await;
+}
+
+/// Writes records past the outbox, in this order.
+pub(crate) async fn write(topic: &str, records: &[Seen]) {
+    let producer: FutureProducer = kafka().create().unwrap();
+    for record in records {
+        let headers = record
+            .headers
+            .iter()
+            .fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: value.as_deref() }));
+        let written = FutureRecord::to(topic).partition(record.partition).headers(headers);
+        let written = written.key(&record.key).payload(&record.payload);
+        producer.send(written, Duration::from_secs(20)).await.unwrap();
+    }
 }
 
 /// Everything in the topic now, per partition in the order of the log.

@@ -1,0 +1,251 @@
+//! Flags and environment of `outbox-relay`, and what they say about where database and brokers are.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
+use outbox::Database;
+use outbox::operate::{Lead, Selection};
+use rdkafka::ClientConfig;
+
+use crate::Failure;
+
+/// Publishes the messages of a transactional outbox in Postgres to Kafka, and looks after it.
+///
+/// Without a subcommand it runs the relay. Exit codes of the others: 0 all is well, 1 something was found, 2 it could
+/// not be carried out.
+#[derive(Parser)]
+#[command(version)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) at: At,
+    /// Microseconds that the producer waits for more before it sends
+    #[arg(long, env = "OUTBOX_LINGER_US", default_value_t = 0)]
+    pub(crate) linger_us: u64,
+    /// How logs are written
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
+    pub(crate) log_format: LogFormat,
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+}
+
+/// Where everything is.
+#[derive(Args)]
+pub(crate) struct At {
+    /// Postgres, directly and not through a transaction pooler:
+    /// postgres://user:password@host/name?sslmode=verify-full&sslrootcert=ca.pem
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    database_url: Option<String>,
+    /// File that holds the database URL, instead of the flag
+    #[arg(long, env = "DATABASE_URL_FILE", global = true)]
+    database_url_file: Option<PathBuf>,
+    /// Database schema of the outbox
+    #[arg(long, env = "OUTBOX_SCHEMA", global = true)]
+    schema: Option<String>,
+    /// Kafka bootstrap servers
+    #[arg(long, env = "KAFKA_BROKERS", default_value = "localhost:9092", global = true)]
+    pub(crate) brokers: String,
+    /// Any librdkafka property, repeatable: --kafka security.protocol=ssl
+    #[arg(long = "kafka", value_name = "NAME=VALUE", global = true)]
+    kafka: Vec<String>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Publish until stopped (the default)
+    Run,
+    /// Create or upgrade the outbox's tables, and end
+    Migrate,
+    /// Show backlog, leader, and how far each lane is published
+    ///
+    /// Asks only the database, so it answers while Kafka is away. Exits with 1 when nobody publishes what waits, when the
+    /// leader is silent, or when messages have waited for more than a minute.
+    Status {
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Compare the table with the topics: lost, doubled, reordered, phantom, changed messages
+    ///
+    /// Reads the topics from where the table begins and compares each record with its row. Changes nothing, unless
+    /// --repair is given. Doubled messages are counted and are no finding: consumers pass over them.
+    Audit(AuditArguments),
+    /// Begin a new epoch on lanes: after a restore of the database
+    ///
+    /// A relay that takes over begins one by itself where table and topic differ. This begins one in any case. What the
+    /// table holds after the last message that both have is published again in the new epoch; what the topic holds
+    /// after it is void. What consumers have already acted on cannot be called back.
+    Rebase {
+        #[command(flatten)]
+        lanes: Lanes,
+        #[command(flatten)]
+        change: Change,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Look for what keeps an outbox from working: sessions, grants, a pooler, settings, topics
+    ///
+    /// One line per check: ok, warning, or problem with what to do. Exits with 1 when there is a problem, or with
+    /// --strict a warning.
+    Doctor(DoctorArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct AuditArguments {
+    /// Only messages whose time is not older: 90s, 15m, 6h, 2d, or a time like 2026-01-31T10:00:00Z
+    #[arg(long, value_parser = parse_since)]
+    pub(crate) since: Option<Timestamp>,
+    #[command(flatten)]
+    pub(crate) lanes: Lanes,
+    /// Publish again what the topics lost: everything from the first missing message of a lane on, in order
+    #[arg(long, conflicts_with = "since")]
+    pub(crate) repair: bool,
+    #[command(flatten)]
+    pub(crate) change: Change,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArguments {
+    /// Role of the programs that append; its grants are checked
+    #[arg(long)]
+    pub(crate) writer_role: Option<String>,
+    /// Role of the relays; default: the role of this connection
+    #[arg(long)]
+    pub(crate) relay_role: Option<String>,
+    /// Largest record that the writers are configured for
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) max_message_bytes: usize,
+    /// How long the outbox keeps published messages, in seconds
+    #[arg(long, default_value_t = 3600)]
+    pub(crate) retention_s: u64,
+    /// From which age on a transaction is told of, in seconds
+    #[arg(long, default_value_t = 60)]
+    pub(crate) old_transaction_s: u64,
+    /// Let warnings count
+    #[arg(long)]
+    pub(crate) strict: bool,
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+/// Which lanes.
+#[derive(Args)]
+pub(crate) struct Lanes {
+    /// Only this topic
+    #[arg(long)]
+    topic: Option<String>,
+    /// Only this partition
+    #[arg(long, value_name = "PARTITION")]
+    lane: Option<i32>,
+}
+
+impl Lanes {
+    pub(crate) fn selection(&self) -> Selection {
+        Selection { topic: self.topic.clone(), partition: self.lane }
+    }
+}
+
+/// How something is changed.
+#[derive(Args)]
+pub(crate) struct Change {
+    /// Only tell what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// End the database session of a relay that leads, instead of refusing; it stands by again by itself
+    #[arg(long)]
+    take_lead: bool,
+}
+
+impl Change {
+    pub(crate) fn lead(&self) -> Lead {
+        if self.take_lead { Lead::Take } else { Lead::OnlyIfFree }
+    }
+}
+
+/// How results are written.
+#[derive(Clone, Copy, Args)]
+pub(crate) struct Output {
+    /// Write one JSON object to standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One object per line
+    Json,
+}
+
+impl At {
+    pub(crate) fn schema(&self) -> Result<&str, Failure> {
+        self.schema.as_deref().ok_or_else(|| Failure::Usage("give --schema or OUTBOX_SCHEMA".to_owned()))
+    }
+
+    pub(crate) fn database(&self) -> Result<Database, Failure> {
+        let url = match (&self.database_url, &self.database_url_file) {
+            (Some(url), _) => url.clone(),
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .map(|url| url.trim().to_owned())
+                .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?,
+            (None, None) => {
+                return Err(Failure::Usage("give --database-url, DATABASE_URL or DATABASE_URL_FILE".to_owned()));
+            }
+        };
+        Ok(Database::from_url(&url)?)
+    }
+
+    pub(crate) fn kafka(&self) -> Result<ClientConfig, Failure> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers);
+        for property in &self.kafka {
+            let Some((name, value)) = property.split_once('=') else {
+                return Err(Failure::Usage(format!("--kafka {property}: write NAME=VALUE")));
+            };
+            config.set(name, value);
+        }
+        Ok(config)
+    }
+}
+
+/// A time, or how long ago it was.
+fn parse_since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let wrong = || format!("`{text}` is neither a time like 2026-01-31T10:00:00Z nor an age like 15m, 6h or 2d");
+    let unit_s = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        Some(_) | None => return Err(wrong()),
+    };
+    let number: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let seconds = number.checked_mul(unit_s).filter(|seconds| *seconds >= 0).ok_or_else(wrong)?;
+    Timestamp::now().checked_sub(SignedDuration::from_secs(seconds)).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_do_not_contradict_each_other() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn an_age_or_a_time_is_understood() {
+        assert_eq!(parse_since("2026-01-31T10:00:00Z").unwrap().to_string(), "2026-01-31T10:00:00Z");
+        let hours = Timestamp::now().duration_since(parse_since("2h").unwrap()).as_secs();
+        assert!((7_200..7_260).contains(&hours));
+        for wrong in ["", "h", "2", "-2h", "2w", "999999999999999999d"] {
+            assert!(parse_since(wrong).is_err(), "{wrong}");
+        }
+    }
+}

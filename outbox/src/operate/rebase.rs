@@ -1,0 +1,136 @@
+//! A new epoch for lanes, because a person says so: after a restore, without waiting for a relay to notice.
+//!
+//! A relay that takes over compares topic and table and begins an epoch by itself where they differ. This does the same
+//! comparison, and begins the epoch also where they do not differ: for a restore whose loss the topic has lost too, or
+//! for a table that has a hole. What the table holds after the last message that both have is appended again, above all
+//! sequences ever used, and published by the next leader. What consumers have already acted on cannot be called back.
+
+use rdkafka::ClientConfig;
+use serde::Serialize;
+
+use super::{Lead, OperateError, Selection, lead};
+use crate::database::Database;
+use crate::error::OutboxError;
+use crate::relay::RelayConfig;
+use crate::relay::restore::{NewEpoch, begin_epoch};
+use crate::relay::resume::Decision;
+use crate::relay::session::Session;
+use crate::relay::takeover::{Survey, survey};
+use crate::sql;
+use crate::store::Outbox;
+
+/// Which lanes, and how. Made by [`RebaseConfig::new`]; the fields may then be changed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RebaseConfig {
+    /// Database schema of the outbox.
+    pub schema: String,
+    /// Any librdkafka properties: brokers, TLS, SASL.
+    pub kafka: ClientConfig,
+    /// Only these lanes. Default: all.
+    pub selection: Selection,
+    /// What to do about a relay that leads. Default: refuse.
+    pub lead: Lead,
+    /// Only tell what would be done.
+    pub dry_run: bool,
+}
+
+impl RebaseConfig {
+    /// All lanes, if no relay leads.
+    pub fn new(schema: impl Into<String>, kafka: ClientConfig) -> Self {
+        let selection = Selection::default();
+        Self { schema: schema.into(), kafka, selection, lead: Lead::OnlyIfFree, dry_run: false }
+    }
+}
+
+/// A lane and its new epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RebasedLane {
+    /// Full topic name.
+    pub topic: String,
+    /// Partition number.
+    pub partition: i32,
+    /// The epoch before.
+    pub from_epoch: i64,
+    /// The new one.
+    pub to_epoch: i64,
+    /// The last message that topic and table have in common; what lies after it, before the new epoch, is void.
+    pub last_equal: i64,
+    /// First sequence of the new epoch; none in a dry run.
+    pub first: Option<i64>,
+    /// Messages that are appended again: those that the table holds after the last equal one.
+    pub appended_again: i64,
+    /// Topic and table differ: a relay would have begun this epoch by itself.
+    pub differs: bool,
+}
+
+/// What a rebase did, or would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RebaseReport {
+    /// Nothing was done.
+    pub dry_run: bool,
+    /// The lanes.
+    pub lanes: Vec<RebasedLane>,
+}
+
+/// Begins a new epoch on the lanes chosen.
+///
+/// # Errors
+/// When another relay leads and may not be ended, or when tables or topics cannot be read.
+pub async fn rebase(database: &Database, config: RebaseConfig) -> Result<RebaseReport, OperateError> {
+    let looking = super::connect(database, &config.schema).await?;
+    let outbox = Outbox::open_recorded(&looking, &config.schema).await?;
+    let session = match config.dry_run {
+        true => Session::open(database, &config.schema).await?,
+        false => lead::take(database, &config.schema, config.lead).await?,
+    };
+    let relay = RelayConfig::new(database.clone(), config.kafka.clone());
+    let survey = survey(&outbox, &relay, &session).await?;
+    let lanes = begin(&session, &config, &survey).await;
+    survey.close().await?;
+    let lanes = lanes?;
+    if lanes.is_empty() {
+        return Err(OperateError::NoSuchLane(config.selection.to_string()));
+    }
+    Ok(RebaseReport { dry_run: config.dry_run, lanes })
+}
+
+async fn begin(session: &Session, config: &RebaseConfig, survey: &Survey) -> Result<Vec<RebasedLane>, OperateError> {
+    let quoted = sql::quoted_schema(&config.schema)?;
+    let count = format!(
+        "select count(*) from {quoted}.outbox_messages m where m.lane = $1 and m.sequence > $2 and not exists ( \
+           select from {quoted}.outbox_epochs e \
+           where e.lane = m.lane and e.last_equal < m.sequence and m.sequence < e.first)"
+    );
+    let mut lanes = Vec::new();
+    for (lane, place, epochs, fold) in survey.lanes() {
+        let decided = fold.decide_new_epoch();
+        let Decision::NewEpoch { epoch, last_equal, above } = decided else { continue };
+        if !config.selection.holds(&place.topic, place.partition) {
+            continue;
+        }
+        let rows = session.query("counting what is appended again", &count, &[&lane, &last_equal]).await?;
+        let appended_again = rows.first().map(|row| row.get(0));
+        let first = match config.dry_run {
+            true => None,
+            false => {
+                let new = NewEpoch { lane, epoch, last_equal, above };
+                let begun = begin_epoch(session, &config.schema, new).await?;
+                tracing::error!(topic = %place.topic, partition = place.partition, epoch, last_equal,
+                    first = begun.first, "a new epoch begins, as was asked for");
+                Some(begun.first)
+            }
+        };
+        lanes.push(RebasedLane {
+            topic: place.topic.to_string(),
+            partition: place.partition,
+            from_epoch: epochs.current(),
+            to_epoch: epoch,
+            last_equal,
+            first,
+            appended_again: appended_again.ok_or(OutboxError::CorruptRow { what: "no count" })?,
+            differs: fold.decide() == decided,
+        });
+    }
+    Ok(lanes)
+}

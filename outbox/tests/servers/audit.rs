@@ -1,0 +1,141 @@
+//! `outbox-relay audit`: what it finds when somebody has been at the topic.
+
+use outbox::Position;
+use outbox::operate::{self, AuditConfig, AuditReport, FindingKind};
+use outbox::position::POSITION_HEADER;
+
+use crate::rig::Rig;
+use crate::topic::{self, Seen, read};
+
+pub(crate) async fn audit(rig: &Rig) -> AuditReport {
+    operate::audit(&rig.way(), &AuditConfig::new("shop", topic::kafka()), |_| {}).await.unwrap()
+}
+
+/// What is wrong, on which partition, with which ranges of sequences.
+type Found = (FindingKind, i32, Vec<(i64, i64)>);
+
+/// Everything that was found.
+pub(crate) fn found(report: &AuditReport) -> Vec<Found> {
+    let runs = |finding: &operate::Finding| finding.sequences.iter().map(|run| (run.first, run.last)).collect();
+    report.findings().map(|finding| (finding.kind, finding.partition, runs(finding))).collect()
+}
+
+/// An outbox that has published ten messages on each of two partitions, and its records.
+pub(crate) async fn published(name: &str) -> (Rig, Vec<Seen>) {
+    let rig = Rig::new(name).await;
+    topic::create(&rig.topic).await;
+    let mut client = rig.client().await;
+    for partition in [0, 1] {
+        rig.append(&mut client, (1..=10).map(|n| rig.event_at(partition, &format!("m{n}"))).collect()).await;
+    }
+    rig.publish(20).await;
+    let records = read(&rig.topic).await;
+    assert_eq!(records.len(), 20);
+    (rig, records)
+}
+
+/// The records of partition 0 with these sequences, in this order, after all of the others.
+pub(crate) fn only(records: &[Seen], sequences: impl IntoIterator<Item = i64>) -> Vec<Seen> {
+    let others = records.iter().filter(|record| record.partition != 0).cloned();
+    let of = |sequence| records.iter().find(|one| one.partition == 0 && one.position.sequence == sequence).cloned();
+    others.chain(sequences.into_iter().filter_map(of)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_topic_has_no_finding() {
+    let (rig, _) = published("whole").await;
+    let mut client = rig.client().await;
+    rig.append(&mut client, vec![rig.event_at(0, "waits")]).await;
+    let report = audit(&rig).await;
+    assert_eq!((report.records, report.doubled, report.pending), (20, 0, 1));
+    assert_eq!(found(&report), []);
+    let (code, text, _) = rig.run_verb(&["audit"]).await;
+    assert!(code == 0 && text.contains("Nothing is lost"), "{code}: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_topic_lost_is_named() {
+    let (rig, records) = published("lost").await;
+    topic::replace(&rig.topic, &only(&records, [1, 2, 3, 6, 7, 10])).await;
+    assert_eq!(found(&audit(&rig).await), [(FindingKind::Lost, 0, vec![(4, 5), (8, 9)])]);
+    topic::replace(&rig.topic, &only(&records, [])).await;
+    assert_eq!(found(&audit(&rig).await), [(FindingKind::Lost, 0, vec![(1, 10)])]);
+    let (code, text, _) = rig.run_verb(&["audit"]).await;
+    assert!(code == 1 && text.contains("1-10") && text.contains("--repair"), "{code}: {text}");
+    let (code, text, _) = rig.run_verb(&["audit", "--lane", "1"]).await;
+    assert!(code == 0, "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repetitions_are_counted_and_only_an_order_that_stops_consumers_is_a_finding() {
+    let (rig, records) = published("order").await;
+    topic::replace(&rig.topic, &only(&records, [1, 2, 2, 1, 3, 4, 5, 6, 7, 8, 9, 10])).await;
+    let report = audit(&rig).await;
+    assert_eq!((report.doubled, found(&report)), (2, vec![]));
+    topic::replace(&rig.topic, &only(&records, [1, 2, 4, 5, 3, 6, 7, 8, 9, 10])).await;
+    assert_eq!(found(&audit(&rig).await), [(FindingKind::Reordered, 0, vec![(4, 4)])]);
+    topic::replace(&rig.topic, &only(&records, [1, 2, 4, 5, 3, 4, 5, 6, 7, 8, 9, 10])).await;
+    assert_eq!(found(&audit(&rig).await), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_committed_and_what_was_changed_are_told_apart() {
+    let (rig, records) = published("phantom").await;
+    let mut phantom = only(&records, [10]).pop().unwrap();
+    let position = Position { sequence: 11, ..phantom.position.clone() };
+    let last = phantom.headers.last_mut().unwrap();
+    assert_eq!(last.0, POSITION_HEADER);
+    last.1 = Some(position.to_string());
+    let mut forged = only(&records, [9]);
+    forged.last_mut().unwrap().payload = "forged".to_owned();
+    topic::write(&rig.topic, &[phantom, forged.pop().unwrap()]).await;
+    let expected = [(FindingKind::Phantom, 0, vec![(11, 11)]), (FindingKind::Changed, 0, vec![(9, 9)])];
+    assert_eq!(found(&audit(&rig).await), expected);
+    // A row that is another one than it was when it was published.
+    let (rig, _) = published("changed").await;
+    let client = rig.client().await;
+    let sql = format!("update {} set payload = 'x' where sequence = 5", rig.message_table(&client).await);
+    assert_eq!(client.execute(&sql, &[]).await.unwrap(), 2);
+    let expected = [(FindingKind::Changed, 0, vec![(5, 5)]), (FindingKind::Changed, 1, vec![(5, 5)])];
+    assert_eq!(found(&audit(&rig).await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_deleted_from_the_beginning_are_expired_and_all_of_them_lost() {
+    let (rig, _) = published("expired").await;
+    topic::delete_before(&rig.topic, 0, 4).await;
+    assert_eq!(found(&audit(&rig).await), [(FindingKind::Expired, 0, vec![(1, 4)])]);
+    topic::delete_before(&rig.topic, 0, 10).await;
+    assert_eq!(found(&audit(&rig).await), [(FindingKind::Lost, 0, vec![(1, 10)])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_the_table_lacks_are_a_finding_of_their_own() {
+    let (rig, _) = published("hole").await;
+    let client = rig.client().await;
+    let sql = format!("delete from {} where sequence between 4 and 5", rig.message_table(&client).await);
+    assert_eq!(client.execute(&sql, &[]).await.unwrap(), 4);
+    let kinds: Vec<(FindingKind, i32)> = found(&audit(&rig).await).iter().map(|one| (one.0, one.1)).collect();
+    use FindingKind::{Hole, Phantom};
+    assert_eq!(kinds, [(Phantom, 0), (Hole, 0), (Phantom, 1), (Hole, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_young_enough_is_looked_at() {
+    let (rig, records) = published("since").await;
+    let mut client = rig.client().await;
+    let since = jiff::Timestamp::now();
+    let mut old = rig.event_at(0, "old");
+    // The writer's clock was far behind.
+    old.time = since - jiff::SignedDuration::from_hours(30);
+    rig.append(&mut client, vec![rig.event_at(0, "young"), old, rig.event_at(0, "young")]).await;
+    rig.publish(3).await;
+    let young: Vec<Seen> = read(&rig.topic).await.into_iter().filter(|one| one.position.sequence > 10).collect();
+    topic::replace(&rig.topic, &[&only(&records, [])[..], &young[..2]].concat()).await;
+    let mut config = AuditConfig::new("shop", topic::kafka());
+    config.since = Some(since);
+    let report = operate::audit(&rig.way(), &config, |_| {}).await.unwrap();
+    assert_eq!(found(&report), [(FindingKind::Lost, 0, vec![(13, 13)])]);
+    assert_eq!(report.lanes.iter().find(|lane| lane.partition == 0).unwrap().after, 10);
+    assert_eq!(found(&audit(&rig).await), [(FindingKind::Lost, 0, vec![(1, 10), (13, 13)])]);
+}
