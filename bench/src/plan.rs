@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::ceiling::Ceiling;
 use crate::error::Result;
+use crate::outcome::Report;
 use crate::pipeline::{Load, Orders, Pace, Pipeline};
-use crate::report::Report;
 use crate::run::Run;
 use crate::servers::Servers;
 

@@ -1,0 +1,79 @@
+//! The outcome of a whole run of the pipeline as JSON and as tables for people.
+
+use serde::Serialize;
+
+use crate::goals::{Goal, mebibytes};
+use crate::judgement::judge;
+use crate::report::{Machine, dash, goal_table, table};
+use crate::run::Run;
+
+/// Everything measured in one run.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Report {
+    /// When it began, UTC.
+    pub(crate) began: String,
+    /// The command line.
+    pub(crate) command: String,
+    /// Where.
+    pub(crate) machine: Machine,
+    /// Length of each window in seconds.
+    pub(crate) window_seconds: u64,
+    /// In the order they were run.
+    pub(crate) runs: Vec<Run>,
+    /// How they did.
+    pub(crate) goals: Vec<Goal>,
+}
+
+impl Report {
+    /// From the runs.
+    pub(crate) fn of(began: String, command: String, window_seconds: u64, runs: Vec<Run>) -> Self {
+        let goals = judge(&runs);
+        Report { began, command, machine: Machine::here(), window_seconds, runs, goals }
+    }
+
+    /// The run with this name.
+    pub(crate) fn find<'r>(runs: &'r [Run], name: &str) -> Option<&'r Run> {
+        runs.iter().find(|run| run.name == name)
+    }
+
+    /// The tables.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{}; windows of {} s\n\n", self.machine.text(), self.window_seconds);
+        text.push_str(&run_table(&self.runs));
+        text.push_str(&process_table(&self.runs));
+        text.push_str(&goal_table(&self.goals));
+        text
+    }
+}
+
+fn run_table(runs: &[Run]) -> String {
+    let header =
+        ["run", "lines", "orders/s", "p50 ms", "p99 ms", "CPU-ms", "WAL B", "tx", "statements", "not completed"];
+    let rows = runs.iter().map(|run| {
+        let latency = run.confirm_latency_ms;
+        vec![
+            run.name.clone(),
+            format!("{:.2}", run.lines_per_order),
+            format!("{:.0}", run.orders_per_second),
+            latency.map_or_else(dash, |found| format!("{:.1}", found.p50)),
+            latency.map_or_else(dash, |found| format!("{:.1}", found.p99)),
+            format!("{:.3}", run.cpu_ms_per_order.get("total").copied().unwrap_or_default()),
+            format!("{:.0}", run.wal_bytes_per_order),
+            format!("{:.3}", run.transactions_per_order),
+            run.statements_per_order.map_or_else(dash, |found| format!("{found:.3}")),
+            run.ended_otherwise.to_string(),
+        ]
+    });
+    table("Runs (CPU, WAL, transactions and statements per completed order)", &header, rows.collect())
+}
+
+fn process_table(runs: &[Run]) -> String {
+    let header = ["run", "process", "CPU-ms per order", "peak MiB"];
+    let rows = runs.iter().flat_map(|run| {
+        run.peak_memory_bytes.iter().map(|(process, peak)| {
+            let cpu = run.cpu_ms_per_order.get(process).copied().unwrap_or_default();
+            vec![run.name.clone(), process.clone(), format!("{cpu:.3}"), format!("{:.0}", mebibytes(*peak))]
+        })
+    });
+    table("Processes", &header, rows.collect())
+}

@@ -1,0 +1,123 @@
+//! The program `bench-pipeline`: reads its arguments, runs the plan, prints the outcome.
+//!
+//! The services run as processes of their own: this program again, as `bench daemon <service> …`.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use jiff::Timestamp;
+use schemas::ServiceName;
+
+use crate::error::{BenchError, Doing, Result};
+use crate::outcome::Report;
+use crate::plan::{Part, Plan};
+
+/// Measure the order pipeline against the reference ceiling of this machine, in one run.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+struct Arguments {
+    /// Length of each measured window in seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+    /// Load before each window in seconds
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
+    warm_up: u64,
+    /// Run only these parts
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// The fixed rates of the part `rates`, in orders per second
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 450], value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    rates: Vec<u32>,
+    /// Unfinished orders at full speed
+    #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    in_flight: u64,
+    /// Partitions of every topic of the pipeline; by default one per core
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    partitions: Option<u32>,
+    /// The sample data: a .jsonl or .jsonl.zst file of orders
+    #[arg(long, value_name = "FILE")]
+    orders: Option<PathBuf>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Be one of the services (used by the benchmark itself)
+    #[command(hide = true)]
+    Daemon {
+        /// order, inventory or payment
+        service: String,
+        /// The service's own arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match &arguments.command {
+        Some(Command::Daemon { service, arguments }) => return daemon(service, arguments),
+        None => bench(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn daemon(service: &str, arguments: &[OsString]) -> ExitCode {
+    match ServiceName::ALL.into_iter().find(|known| known.as_str() == service) {
+        Some(known) => {
+            let name = OsString::from(format!("{service}-worker"));
+            workers::daemon::main(known, std::iter::once(name).chain(arguments.iter().cloned()))
+        }
+        None => {
+            eprintln!("bench: no service is called {service}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(arguments: &Arguments) -> Result<()> {
+    let plan = Plan {
+        parts: arguments.only.clone(),
+        window: Duration::from_secs(arguments.seconds),
+        warm_up: Duration::from_secs(arguments.warm_up),
+        in_flight: arguments.in_flight,
+        partitions: arguments.partitions.unwrap_or_else(cores),
+        rates: arguments.rates.clone(),
+        sample: arguments.orders.clone().unwrap_or_else(sample_data),
+    };
+    let began = Timestamp::now().to_string();
+    let command = std::env::args().skip(1).fold("cargo bench-pipeline".to_owned(), |line, word| line + " " + &word);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
+    let runs = runtime.block_on(plan.run())?;
+    let report = Report::of(began, command, arguments.seconds, runs);
+    if arguments.json {
+        println!("{}", serde_json::to_string(&report).map_err(BenchError::other)?);
+    } else {
+        print!("{}", report.text());
+    }
+    Ok(())
+}
+
+/// librdkafka sends a request per partition, so more partitions than cores cost requests and give nothing.
+fn cores() -> u32 {
+    std::thread::available_parallelism().ok().and_then(|cores| u32::try_from(cores.get()).ok()).unwrap_or(2)
+}
+
+/// The orders that come with the sources.
+fn sample_data() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/orders-2017-01.jsonl.zst")
+}
