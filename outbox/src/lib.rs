@@ -1,15 +1,107 @@
-//! A transactional outbox for Postgres and Kafka.
+//! A transactional outbox for Postgres and Kafka: what a service commits is what its topics get, nothing else, in order.
 //!
 //! A program appends messages in the transaction that changes its own tables; a relay publishes them, per topic partition
 //! in commit order, gapless, each with its position in a header; a consumer proves by that position that nothing is
-//! missing, doubled or reordered. The crate carries bytes and knows nothing of their meaning.
+//! missing, doubled or reordered. No replication slot, no `wal_level`, no superuser, no row that is ever updated or
+//! deleted. The crate carries bytes and knows nothing of their meaning.
 //!
 //! ```text
-//!  begin ─ queries ─ commit(messages)          Relay (one leader per outbox)
-//!     │       one transaction │  rows of this process, from memory  │
-//!     ▼                       └────────────────────────────────────►│
-//!  your tables + outbox_messages ── cursor by primary key ─────────►│──► Kafka ──► inbox::judge
+//!   your service                                            a relay (one leads per outbox, others stand by)
+//!  ┌──────────────────────────────────────────┐            ┌────────────────────────────────────────────┐
+//!  │ begin ─ your statements ─ commit(messages)│            │                                            │
+//!  └──────────────────────┬─────────────┬──────┘            │  next expected sequence of each lane?      │
+//!        one transaction  │             │ rows just committed, from memory ──►│      yes ──► send        │
+//!                         ▼             │ (same process)    │      no  ──► read the table                │
+//!  ┌──────────────────────────────┐     └── NOTIFY ────────►│                                            │
+//!  │ Postgres                     │       (other process)   └──────▲────────────────────────┬────────────┘
+//!  │  your tables                 │                                │                        │
+//!  │  outbox: one row per message ├── cursor by primary key ───────┘                        ▼
+//!  │  (lane, sequence) gapless    │                                              Kafka: one topic partition
+//!  └──────────────────────────────┘                                              per lane, with the header
+//!                                                              outbox-position: source:epoch:first:sequence
+//!  ┌──────────────────────────────────────────┐                                             │
+//!  │ begin ─ inbox ─ your statements ─ commit │◄──── judge: next, duplicate, stale, gap ◄───┘
+//!  └──────────────────────────────────────────┘
+//!   the consumer's transaction: work, cursor and offset together
 //! ```
+//!
+//! # Why it loses nothing
+//!
+//! A *lane* is a topic partition. The commit locks its lanes, ascending, as the last thing before it draws sequences,
+//! inserts and commits; Postgres makes a commit visible before it releases its locks. So per lane sequence order = commit
+//! order = visibility order, and a plain `sequence > position` misses nothing, waits for no stranger's transaction, and is
+//! gapless. The relay sends only the next expected sequence of a lane, whichever source brings it. One that takes over
+//! reads each topic partition to its end and continues after the last unbroken sequence. What is left to the consumer are
+//! the duplicates of a relay that was paused and woke up: [`inbox::judge`] drops them by sequence.
+//!
+//! # Quick start
+//!
+//! ```no_run
+//! use std::borrow::Cow;
+//! use outbox::{Database, Expect, Kind, Outbox, OutboxConfig, OutboxMessage, Relay, RelayConfig, Target, TopicSpec};
+//! use tokio_postgres::NoTls;
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let database = Database::new("postgres://localhost/shop".parse()?, NoTls);
+//! let mut client = database.connect().await?;
+//! // Once per version, for instance at start: makes the outbox's tables in the schema `shop`.
+//! outbox::migrate(&mut client, "shop").await?;
+//!
+//! // Once per process. The topic must exist with that many partitions.
+//! let topics = vec![TopicSpec { name: "shop.orders".to_owned(), partitions: 6 }];
+//! let outbox = Outbox::open(&client, OutboxConfig::new("shop", "/shop", topics)).await?;
+//!
+//! // The relay, as a task of this process (or run the program `outbox-relay` beside it).
+//! let mut kafka = rdkafka::ClientConfig::new();
+//! kafka.set("bootstrap.servers", "localhost:9092");
+//! let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+//! let relay = Relay::new(&outbox, RelayConfig::new(database, kafka));
+//! let relay = tokio::spawn(relay.run(async { drop(stopped.await) }));
+//!
+//! // An order and its message: both are committed, or neither.
+//! let insert = client.prepare_cached("insert into shop.orders (id) values ($1)").await?;
+//! let mut transaction = outbox.begin(&mut client).await?;
+//! transaction.defer(&insert, vec![Box::new("A-1".to_owned())], Expect::Rows(1));
+//! transaction
+//!     .commit(vec![OutboxMessage {
+//!         topic: "shop.orders".into(),
+//!         partition: Target::ByKey,
+//!         id: uuid::Uuid::now_v7(),
+//!         kind: Kind::Event { ce_type: Cow::Borrowed("shop.OrderPlaced.v1"), causation: None, trace_parent: None },
+//!         key: Some("A-1".into()),
+//!         payload: Some(r#"{"order":"A-1"}"#.into()),
+//!         time: jiff::Timestamp::now(),
+//!         headers: Vec::new(),
+//!     }])
+//!     .await?;
+//!
+//! drop(stop);
+//! relay.await??;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! `cargo run -p outbox --example shop` runs two whole services, a writing one and a consuming one, on servers that it
+//! starts itself, and lets both die and a record come twice.
+//!
+//! # Where to look
+//!
+//! | you want to | see |
+//! |---|---|
+//! | write | [`Outbox::begin`], [`Transaction::defer`], [`Transaction::commit`] |
+//! | publish | [`Relay`], [`RelayConfig`], [`RelayStatus`]; the program `outbox-relay` |
+//! | wake a relay in another process | [`Announcer`] |
+//! | consume | [`inbox`]: [`inbox::judge`] for any store, [`inbox::Inbox`] for tables of yours in Postgres |
+//! | know what to do after an error | [`OutboxError::class`] |
+//! | watch | [`metrics`], [`Relay::status`] |
+//! | know what a restored database did to the topics | [`epochs`] |
+//!
+//! # What it needs, and what it does not do
+//!
+//! Postgres ≥ 14 with READ COMMITTED and `synchronous_commit` on (the commit refuses anything else); Kafka ≥ 3.7, topics
+//! made beforehand and never repartitioned; direct connections for the relay, not through a transaction pooler. Writers of
+//! one lane commit one after the other. It is not a queue with priorities or delays, does not create topics, and does not
+//! touch payloads. The crate's README has the guarantees, the limits and how to operate it.
 
 mod append;
 mod database;
