@@ -183,7 +183,8 @@ impl Gathering {
         hop.time = None;
         hop.made_of = letter.original;
         hop.name = message.map_or_else(|| "a record".to_owned(), |message| message.name().to_owned());
-        hop.detail = format!("{}: {}", letter.cause, letter.detail);
+        let was = letter.original.map_or_else(String::new, |spot| format!(", was {spot}"));
+        hop.detail = format!("{}: {}{was}", letter.cause, letter.detail);
         self.hops.push(hop);
     }
 }
