@@ -32,6 +32,7 @@ use crate::epochs::{Epoch, Epochs};
 use crate::error::OutboxError;
 use crate::lanes::Lane;
 use crate::relay::RelayError;
+use crate::relay::session::PINNED_PLANS;
 use crate::sql;
 
 /// Why a verb could not be carried out.
@@ -108,13 +109,14 @@ impl std::fmt::Display for Selection {
     }
 }
 
-/// A connection for looking: named, with plans by primary key, and with an end to every statement.
+/// A connection for looking: named, with plans by primary key whatever the statistics say, and with an end to every
+/// statement.
 async fn connect(database: &Database, schema: &str) -> Result<ClientWrapper, OutboxError> {
     sql::quoted_schema(schema)?;
     let client = database.open(None).await?;
     let settings = format!(
-        "set application_name = 'outbox-relay-operator {schema}'; set statement_timeout = '10min'; set jit = off; \
-         set lock_timeout = '10s'; set idle_in_transaction_session_timeout = '1min'; set client_min_messages = warning"
+        "set application_name = 'outbox-relay-operator {schema}'; set statement_timeout = '10min'; {PINNED_PLANS}; \
+         set enable_hashjoin = off; set enable_mergejoin = off; set lock_timeout = '10s'; set idle_in_transaction_session_timeout = '1min'; set client_min_messages = warning"
     );
     client.batch_execute(&settings).await.map_err(OutboxError::database("setting up a connection"))?;
     Ok(client)

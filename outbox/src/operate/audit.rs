@@ -1,4 +1,5 @@
-//! Table against topics: is every committed message in its topic, once, in order, unchanged, and nothing else?
+//! Table against topics: is every committed message in its topic, once, in order, unchanged to the last header, and
+//! nothing else?
 //!
 //! Reads the topics from where the range begins and compares every record with its row. What a consumer would get that
 //! takes nothing but the next message decides: a message that came too late is in order again once everything after it
@@ -24,6 +25,7 @@ use crate::error::OutboxError;
 use crate::lanes::Lane;
 use crate::relay::resume::Seen;
 use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
+use crate::relay::wire::Wire;
 use crate::relay::{RelayError, matching};
 use crate::{migrate, sql};
 
@@ -81,15 +83,21 @@ pub async fn audit(
     let quoted = sql::quoted_schema(&config.schema)?;
     let client = super::connect(database, &config.schema).await?;
     migrate::check_version(&client, &config.schema).await?;
-    let source = tables::read_source(&client, &config.schema, &quoted).await?;
+    let (source, content_type) = tables::read_identity(&client, &config.schema, &quoted).await?;
     // First what is published, then where the topics end: so whatever counts as published lies before that end.
     let rows = tables::read_lanes(&client, &quoted, config).await?;
     if rows.is_empty() {
         return Err(OperateError::NoSuchLane(config.selection.to_string()));
     }
     let (reader, mut lanes) = begin(config, source.clone(), rows).await?;
-    let mut walk =
-        Walk { client: &client, quoted: &quoted, reader: Arc::new(reader), progress: &mut progress, done: 0 };
+    let mut walk = Walk {
+        client: &client,
+        statement: matching::full_statement(&quoted),
+        wire: Wire::new(&source, &content_type),
+        reader: Arc::new(reader),
+        progress: &mut progress,
+        done: 0,
+    };
     let all: Vec<usize> = (0..lanes.len()).collect();
     walk.read(&mut lanes, &all).await?;
     // A writer's own time may be far from that of its commit: what seems lost is looked for from the beginning.
@@ -116,7 +124,7 @@ async fn begin(
 ) -> Result<(TailReader, Vec<Audited>), OperateError> {
     let kafka = config.kafka.clone();
     let work = move || {
-        let reader = TailReader::new(&kafka, &source)?;
+        let reader = TailReader::new(&kafka, &source)?.with_headers();
         let mut topics: Vec<(Arc<str>, i32)> =
             rows.iter().map(|row| (Arc::clone(&row.topic), row.partitions)).collect();
         topics.dedup();
@@ -159,7 +167,8 @@ impl Audited {
 /// The reading of the topics.
 struct Walk<'w> {
     client: &'w ClientWrapper,
-    quoted: &'w str,
+    statement: String,
+    wire: Wire,
     reader: Arc<TailReader>,
     progress: &'w mut dyn FnMut(Progress),
     done: i64,
@@ -204,13 +213,14 @@ impl Walk<'_> {
     }
 
     /// Compares records with their rows, by primary key.
-    async fn compare(&self, lanes: &mut [Audited], found: &[Found]) -> Result<(), OperateError> {
+    async fn compare(&mut self, lanes: &mut [Audited], found: &[Found]) -> Result<(), OperateError> {
         let numbers: Vec<Lane> = found.iter().map(|one| lanes[one.slot].row.number).collect();
         let sequences: Vec<i64> = found.iter().map(|one| one.sequence).collect();
         let failed = || OutboxError::database("comparing records with rows");
-        let statement = self.client.prepare_cached(&matching::statement(self.quoted)).await.map_err(failed())?;
+        let statement = self.client.prepare_cached(&self.statement).await.map_err(failed())?;
         let rows = self.client.query(&statement, &[&numbers, &sequences]).await.map_err(failed())?;
-        for (one, row) in found.iter().zip(matching::matches(found, &rows)) {
+        let matches = matching::full_matches(found, &rows, &mut self.wire, |slot| &lanes[slot].row.epochs)?;
+        for (one, row) in found.iter().zip(matches) {
             let lane = &mut lanes[one.slot];
             lane.fold.observe(Seen { offset: one.offset, epoch: one.epoch, sequence: one.sequence }, row);
             if lane.fold.is_too_broken() {

@@ -22,7 +22,7 @@ mod status;
 mod stop;
 pub(crate) mod tail;
 pub(crate) mod takeover;
-mod wire;
+pub(crate) mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::position::{ID_HEADER, POSITION_HEADER, Position};
 use crate::relay::RelayError;
-use crate::relay::wire::digest;
+use crate::relay::wire::{digest, headers_digest};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest without any record before reading is given up.
@@ -70,12 +70,15 @@ pub(crate) struct Found {
     pub(crate) sequence: i64,
     pub(crate) id: Option<Uuid>,
     pub(crate) digest: u64,
+    /// Of all headers; none unless that was asked for, or if they cannot be read.
+    pub(crate) headers: Option<u64>,
 }
 
 /// Reads topics; every call blocks.
 pub(crate) struct TailReader {
     consumer: BaseConsumer,
     source: String,
+    with_headers: bool,
 }
 
 impl TailReader {
@@ -101,7 +104,13 @@ impl TailReader {
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_uncommitted");
         let consumer = config.create().map_err(RelayError::kafka("creating the consumer that reads topic ends"))?;
-        Ok(Self { consumer, source: source.to_owned() })
+        Ok(Self { consumer, source: source.to_owned(), with_headers: false })
+    }
+
+    /// Lets it digest all headers of what it finds, too.
+    #[must_use]
+    pub(crate) fn with_headers(self) -> Self {
+        Self { with_headers: true, ..self }
     }
 
     /// Checks that every topic exists with exactly the given partition count.
@@ -236,8 +245,14 @@ impl TailReader {
             sequence: position.sequence,
             id,
             digest: digest(message.key(), message.payload()),
+            headers: self.with_headers.then(|| all_headers(headers)).flatten(),
         })
     }
+}
+
+/// A digest of all headers; none if one has a name that is no UTF-8.
+fn all_headers(headers: &BorrowedHeaders) -> Option<u64> {
+    catch_unwind(AssertUnwindSafe(|| headers_digest(headers.iter()))).ok()
 }
 
 /// The library says which partition number has ended, not of which topic. A stretch that ends in control records (of a

@@ -96,6 +96,15 @@ pub(crate) fn digest(key: Option<&[u8]>, payload: Option<&[u8]>) -> u64 {
     hasher.finish()
 }
 
+/// A digest of headers in their order.
+pub(crate) fn headers_digest<'h>(headers: impl Iterator<Item = Header<'h, &'h [u8]>>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for header in headers {
+        (header.key, header.value).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
 /// Builds headers; keeps what does not change from one message to the next.
 pub(crate) struct Wire {
     source: String,

@@ -1,8 +1,10 @@
 //! `outbox-relay audit`: what it finds when somebody has been at the topic.
 
-use outbox::Position;
+use bytes::Bytes;
 use outbox::operate::{self, AuditConfig, AuditReport, FindingKind};
 use outbox::position::POSITION_HEADER;
+use outbox::{Causation, Kind, OutboxMessage, Position};
+use uuid::Uuid;
 
 use crate::rig::Rig;
 use crate::topic::{self, Seen, read};
@@ -91,13 +93,65 @@ async fn what_nobody_committed_and_what_was_changed_are_told_apart() {
     topic::write(&rig.topic, &[phantom, forged.pop().unwrap()]).await;
     let expected = [(FindingKind::Phantom, 0, vec![(11, 11)]), (FindingKind::Changed, 0, vec![(9, 9)])];
     assert_eq!(found(&audit(&rig).await), expected);
-    // A row that is another one than it was when it was published.
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_others_than_they_were_when_they_were_published_are_found() {
     let (rig, _) = published("changed").await;
     let client = rig.client().await;
-    let sql = format!("update {} set payload = 'x' where sequence = 5", rig.message_table(&client).await);
-    assert_eq!(client.execute(&sql, &[]).await.unwrap(), 2);
-    let expected = [(FindingKind::Changed, 0, vec![(5, 5)]), (FindingKind::Changed, 1, vec![(5, 5)])];
+    let table = rig.message_table(&client).await;
+    for change in ["payload = 'x' where sequence = 3", "key = null where sequence = 5", "type = 'y' where sequence = 7"]
+    {
+        assert_eq!(client.execute(&format!("update {table} set {change}"), &[]).await.unwrap(), 2);
+    }
+    let runs = vec![(3, 3), (5, 5), (7, 7)];
+    let expected = [(FindingKind::Changed, 0, runs.clone()), (FindingKind::Changed, 1, runs)];
     assert_eq!(found(&audit(&rig).await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_every_kind_are_the_same_in_table_and_topic() {
+    let rig = Rig::new("kinds").await;
+    topic::create(&rig.topic).await;
+    let mut client = rig.client().await;
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let event = |causation, trace: &str| Kind::Event {
+        ce_type: "test.Event.v1".into(),
+        causation,
+        trace_parent: Some(trace.to_owned()),
+    };
+    let kinds = [
+        event(Some(Causation::Id(Uuid::now_v7())), trace),
+        event(Some(Causation::Text("because".to_owned())), "no trace"),
+        Kind::Raw,
+    ];
+    let headers =
+        [vec![], vec![("a".to_owned(), None), ("a".to_owned(), Some(vec![])), (String::new(), Some(vec![255]))]];
+    let mut messages = Vec::new();
+    for kind in &kinds {
+        for headers in &headers {
+            for (key, payload) in [(None, Some(&b"p"[..])), (Some(&b"\xff"[..]), None), (Some(b"k"), Some(b""))] {
+                messages.push(OutboxMessage {
+                    kind: kind.clone(),
+                    headers: headers.clone(),
+                    key: key.map(Bytes::from_static),
+                    payload: payload.map(Bytes::from_static),
+                    ..rig.event_at(0, "")
+                });
+            }
+        }
+    }
+    // The first half goes from memory to the relay, the second is read from the table.
+    let half = messages.split_off(messages.len() / 2);
+    let relay = rig.relay(&rig.outbox);
+    relay.until_leading().await;
+    rig.append(&mut client, messages).await;
+    relay.until("publishing the first half", |report| report.published == 9).await;
+    relay.stop().await;
+    rig.append(&mut client, half).await;
+    rig.publish(9).await;
+    let report = audit(&rig).await;
+    assert_eq!((report.records, found(&report)), (18, vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

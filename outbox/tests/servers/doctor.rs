@@ -84,6 +84,22 @@ async fn sessions_that_hold_up_others_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_shows_no_life_is_a_problem() {
+    let rig = Rig::new("dumb").await;
+    topic::create(&rig.topic).await;
+    let dumb = rig.client().await;
+    let space = "('shop.outbox_lanes'::regclass::oid::int8 - 2147483648)::int4";
+    dumb.batch_execute(&format!("select pg_advisory_lock({space}, 0)")).await.unwrap();
+    assert_eq!(complaints(&look(&rig, |_| {}).await, "leader"), Vec::<&Check>::new());
+    rig.until("missing its sign of life", async || {
+        let checks = look(&rig, |_| {}).await;
+        complaints(&checks, "leader").iter().any(|one| one.level == Level::Problem && one.found.starts_with("silent"))
+    })
+    .await;
+    dumb.batch_execute("select 1").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn grants_that_a_role_lacks_are_spelled_out_and_then_suffice() {
     let rig = Rig::new("grants").await;
     topic::create(&rig.topic).await;

@@ -109,6 +109,21 @@ async fn a_relay_that_leads_is_respected_unless_told_otherwise() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_repair_that_was_cut_short_is_finished_by_whoever_leads_next() {
+    let (rig, records) = published("short").await;
+    topic::replace(&rig.topic, &only(&records, [1, 2, 3, 3, 3, 6, 7, 8, 9, 10])).await;
+    let report = audit(&rig).await;
+    let mut hasty = config(Lead::OnlyIfFree);
+    hasty.patience = Duration::ZERO;
+    let cut_short = operate::repair(&rig.way(), &report, hasty).await;
+    assert!(matches!(cut_short, Err(OperateError::NoProgress { lanes: 1, .. })), "{cut_short:?}");
+    let relay = rig.relay(&rig.outbox);
+    rig.until("mending it", async || found(&audit(&rig).await).is_empty()).await;
+    relay.stop().await;
+    assert_eq!(follow(&read(&rig.topic).await).taken[&0], texts(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_table_no_longer_holds_is_refused() {
     let (rig, records) = published("pruned").await;
     topic::replace(&rig.topic, &only(&records, [1, 2, 2, 2, 5, 6, 7, 8, 9, 10])).await;

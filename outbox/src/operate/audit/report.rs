@@ -18,7 +18,7 @@ pub enum FindingKind {
     Reordered,
     /// In the topic, and never committed.
     Phantom,
-    /// In the topic with another id, key or payload than committed.
+    /// In the topic with another key, payload or headers than committed.
     Changed,
     /// Deleted from the topic (retention, or by hand), while the table still holds it.
     Expired,

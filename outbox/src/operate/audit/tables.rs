@@ -32,11 +32,15 @@ pub(super) struct LaneRow {
     pub(super) first_time_ms: Option<i64>,
 }
 
-/// Who publishes from this outbox.
-pub(super) async fn read_source(client: &Client, schema: &str, quoted: &str) -> Result<String, OutboxError> {
-    let text = format!("select source from {quoted}.outbox_identity");
+/// Who publishes from this outbox, and its content type.
+pub(super) async fn read_identity(
+    client: &Client,
+    schema: &str,
+    quoted: &str,
+) -> Result<(String, String), OutboxError> {
+    let text = format!("select source, content_type from {quoted}.outbox_identity");
     let row = client.query_opt(&text, &[]).await.map_err(OutboxError::database("reading the outbox's name"))?;
-    row.map(|row| row.get(0)).ok_or_else(|| OutboxError::Schema {
+    row.map(|row| (row.get(0), row.get(1))).ok_or_else(|| OutboxError::Schema {
         schema: schema.to_owned(),
         reason: "no program has opened this outbox yet, so there is nothing to compare".to_owned(),
     })

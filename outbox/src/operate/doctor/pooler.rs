@@ -4,7 +4,7 @@
 //! away sessions between transactions both are lost without an error, so this is looked for and not left to trouble.
 
 use deadpool_postgres::ClientWrapper;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 use super::Check;
 use crate::database::Database;
@@ -58,20 +58,28 @@ async fn look(database: &Database, first: &ClientWrapper) -> Result<Seen, Outbox
     let failed = || OutboxError::database("comparing two connections");
     let second = database.open(None).await?;
     let mut seen = Seen { first: Vec::new(), second: Vec::new(), setting_kept: true };
-    let mark = "set outbox.probe = 'kept'";
-    first.batch_execute(mark).await.map_err(failed())?;
+    first.batch_execute("set outbox.probe = 'kept'").await.map_err(failed())?;
     for _ in 0..3 {
-        seen.first.push(pid(first).await.map_err(failed())?);
-        seen.second.push(pid(&second).await.map_err(failed())?);
-        let text = "select coalesce(current_setting('outbox.probe', true), '')";
-        let kept = first.query_one(text, &[]).await.map_err(failed())?;
-        seen.setting_kept &= kept.get::<_, &str>(0) == "kept";
+        seen.first.push(pid(first).await?);
+        seen.second.push(pid(&second).await?);
+        let kept = ask(first, "select coalesce(current_setting('outbox.probe', true), '')").await?;
+        seen.setting_kept &= kept == "kept";
     }
     Ok(seen)
 }
 
-async fn pid(client: &Client) -> Result<i32, tokio_postgres::Error> {
-    Ok(client.query_one("select pg_backend_pid()", &[]).await?.get(0))
+async fn pid(client: &Client) -> Result<i32, OutboxError> {
+    let answer = ask(client, "select pg_backend_pid()").await?;
+    answer.parse().map_err(|_| OutboxError::CorruptRow { what: "the number of a session" })
+}
+
+/// Asks as text: prepared statements do not survive every pooler.
+async fn ask(client: &Client, text: &str) -> Result<String, OutboxError> {
+    let answer = client.simple_query(text).await.map_err(OutboxError::database("comparing two connections"))?;
+    let row = answer.iter().find_map(|message| {
+        if let SimpleQueryMessage::Row(row) = message { row.get(0).map(str::to_owned) } else { None }
+    });
+    row.ok_or(OutboxError::CorruptRow { what: "no answer" })
 }
 
 #[cfg(test)]
