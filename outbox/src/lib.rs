@@ -90,6 +90,7 @@
 //! |---|---|
 //! | write | [`Outbox::begin`], [`Transaction::defer`], [`Transaction::commit`] |
 //! | publish | [`Relay`], [`RelayConfig`], [`RelayStatus`]; the program `outbox-relay` |
+//! | look after it | [`operate`]; the program's subcommands `status`, `audit`, `rebase`, `doctor` |
 //! | wake a relay in another process | [`Announcer`] |
 //! | consume | [`inbox`]: [`inbox::judge`] for any store, [`inbox::Inbox`] for tables of yours in Postgres |
 //! | know what to do after an error | [`OutboxError::class`] |
