@@ -32,6 +32,15 @@ pub const TAKEOVERS: &str = "outbox_takeovers_total";
 /// Counter: statements of transactions that were committed, BEGIN and COMMIT included.
 pub const STATEMENTS: &str = "outbox_transaction_statements_total";
 
+/// Gauge: KiB that the tables of messages take, with their indexes, as the leader sees it.
+pub const TABLE_KIBIBYTES: &str = "outbox_table_kibibytes";
+
+/// Counter: tables of published messages truncated by this process.
+pub const TRUNCATIONS: &str = "outbox_truncations_total";
+
+/// Gauge: 1 while a table is past retention and something is in the way of truncating it, else 0. An alarm if it stays.
+pub const TRUNCATION_OVERDUE: &str = "outbox_truncation_overdue";
+
 /// Describes all metrics to the installed recorder; call it once, after installing one.
 pub fn describe() {
     metrics::describe_counter!(MESSAGES_PUBLISHED, "Messages acknowledged by the broker");
@@ -42,6 +51,13 @@ pub fn describe() {
     metrics::describe_gauge!(LEADING, "1 while this relay leads");
     metrics::describe_gauge!(HELD_LANES, "Lanes held because something about them is wrong");
     metrics::describe_counter!(TAKEOVERS, "Take-overs and rescans");
+    metrics::describe_gauge!(
+        TABLE_KIBIBYTES,
+        Unit::Kibibytes,
+        "Size of the outbox' tables of messages with their indexes"
+    );
+    metrics::describe_counter!(TRUNCATIONS, "Tables of published messages truncated");
+    metrics::describe_gauge!(TRUNCATION_OVERDUE, "1 while something is in the way of truncating a table");
     metrics::describe_counter!(STATEMENTS, "Statements of committed transactions");
 }
 
@@ -60,6 +76,9 @@ pub(crate) struct Meters {
     pub(crate) leading: Gauge,
     pub(crate) held: Gauge,
     pub(crate) takeovers: Counter,
+    pub(crate) table_kibibytes: Gauge,
+    pub(crate) truncations: Counter,
+    pub(crate) overdue: Gauge,
 }
 
 impl Meters {
@@ -73,7 +92,10 @@ impl Meters {
             epoch_changes: metrics::counter!(EPOCH_CHANGES, "schema" => schema.clone()),
             leading: metrics::gauge!(LEADING, "schema" => schema.clone()),
             held: metrics::gauge!(HELD_LANES, "schema" => schema.clone()),
-            takeovers: metrics::counter!(TAKEOVERS, "schema" => schema),
+            takeovers: metrics::counter!(TAKEOVERS, "schema" => schema.clone()),
+            table_kibibytes: metrics::gauge!(TABLE_KIBIBYTES, "schema" => schema.clone()),
+            truncations: metrics::counter!(TRUNCATIONS, "schema" => schema.clone()),
+            overdue: metrics::gauge!(TRUNCATION_OVERDUE, "schema" => schema),
         }
     }
 }

@@ -27,7 +27,7 @@ create table {schema}.outbox_lanes (
 -- The messages, in two plain tables that take turns: one is written to while the other ages; once all of it is
 -- published and past retention it is truncated, and they change places. Insert-only: no statement of this crate updates
 -- or deletes a row. `type` is null for a raw record. There is no check of the size: evaluating one costs every append, and whoever
--- appends has checked before.
+-- appends has checked before. Vacuum would find nothing to do, and stand in the way of truncation.
 create table {schema}.outbox_messages_0 (
     sequence bigint not null,
     time timestamptz not null,
@@ -41,8 +41,9 @@ create table {schema}.outbox_messages_0 (
     trace bytea,
     headers bytea,
     primary key (lane, sequence)
-);
-create table {schema}.outbox_messages_1 (like {schema}.outbox_messages_0 including all);
+) with (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+create table {schema}.outbox_messages_1 (like {schema}.outbox_messages_0 including all)
+    with (autovacuum_enabled = off, toast.autovacuum_enabled = off);
 
 -- Both, for whoever reads. Nobody writes here; appending is `outbox_append`.
 create view {schema}.outbox_messages as
@@ -209,6 +210,53 @@ begin
             as i (slot, ordinal, id, type, key, payload, time, causation, causation_text, trace, headers);
     end if;
     return heads;
+end
+$$;
+
+-- Truncates one of the tables if every message in it is published, it has not been written to for the retention, and
+-- the backend `leader` leads; else says what is in the way. Floors and `pruned` rise in the same transaction. The table
+-- is locked first, under the caller's `lock_timeout`: what is read after that is final. That a writer which had read an
+-- older `current` has appended meanwhile does no harm: its message is found here too.
+create function {schema}.outbox_truncate(which int, leader int, retention_seconds float8) returns text
+    language plpgsql volatile
+    set enable_seqscan = off set enable_bitmapscan = off as $$
+declare
+    waiting bigint;
+begin
+    execute format('lock table {schema}.outbox_messages_%s in access exclusive mode', which);
+    if not exists (
+        select from pg_locks l
+        where l.pid = leader and l.granted and l.locktype = 'advisory' and l.objid = 0 and l.objsubid = 2
+            and l.classid = (({space_of_lanes})::int8 & 4294967295)::oid
+            and l.database = (select d.oid from pg_database d where d.datname = current_database())
+    ) then
+        return 'the relay does not lead any more';
+    end if;
+    if not exists (
+        select from {schema}.outbox_rotation r
+        where r.current <> which and r.since <= clock_timestamp() - retention_seconds * interval '1 second'
+    ) then
+        return 'the table has been written to too recently';
+    end if;
+    execute format($query$
+        with tops (lane, sequence) as materialized (
+            select l.lane, (select m.sequence from {schema}.outbox_messages_%s m
+                            where m.lane = l.lane order by m.lane desc, m.sequence desc limit 1)
+            from {schema}.outbox_lanes l
+        ), waiting as materialized (
+            select t.lane from tops t left join {schema}.outbox_positions p on p.lane = t.lane
+            where t.sequence > coalesce(p.sequence, 0)
+        ), raised as (
+            update {schema}.outbox_lanes l
+            set floor = greatest(l.floor, t.sequence), pruned = greatest(l.pruned, t.sequence)
+            from tops t where t.lane = l.lane and t.sequence is not null and not exists (select from waiting)
+        )
+        select count(*) from waiting$query$, which) into waiting;
+    if waiting > 0 then
+        return format('%s topic partitions have messages there that are not published', waiting);
+    end if;
+    execute format('truncate {schema}.outbox_messages_%s', which);
+    return null;
 end
 $$;
 

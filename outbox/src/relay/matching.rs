@@ -3,6 +3,7 @@
 
 use rdkafka::message::Headers;
 use tokio_postgres::Row;
+use uuid::Uuid;
 
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
@@ -10,29 +11,35 @@ use crate::relay::resume::RowMatch;
 use crate::relay::tail::Found;
 use crate::relay::wire::{COLUMNS, Record, Wire, digest, headers_digest};
 
-/// Finds the rows of these lanes and sequences, by primary key, each with its place among them.
+/// Finds the rows of these lanes and sequences, by primary key, each with its place among them. A sequence whose row was
+/// truncated gives a row of nulls: `pruned` is read in the same statement, so that no truncation can come between.
 pub(crate) fn statement(quoted: &str) -> String {
-    format!("select g.place::int4 - 1, m.id, m.key, m.payload {}", joined(quoted))
-}
-
-/// As [`statement`], with all that a record is made of.
-pub(crate) fn full_statement(quoted: &str) -> String {
-    format!("select g.place::int4 - 1, {COLUMNS} {}", joined(quoted))
-}
-
-fn joined(quoted: &str) -> String {
     format!(
-        "from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, sequence, place) \
+        "select g.place::int4 - 1, m.id, m.key, m.payload \
+         from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, sequence, place) \
+         join {quoted}.outbox_lanes l on l.lane = g.lane \
+         left join {quoted}.outbox_messages m on m.lane = g.lane and m.sequence = g.sequence \
+         where m.id is not null or g.sequence <= l.pruned"
+    )
+}
+
+/// Finds the rows that are there, with all that a record is made of.
+pub(crate) fn full_statement(quoted: &str) -> String {
+    format!(
+        "select g.place::int4 - 1, {COLUMNS} \
+         from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, sequence, place) \
          join {quoted}.outbox_messages m on m.lane = g.lane and m.sequence = g.sequence"
     )
 }
 
-/// How each record compares with its row: the same id, key and payload, or not.
+/// How each record compares with its row: the same id, key and payload, or not. Only what was published is truncated, so
+/// a record whose row was is taken for equal.
 pub(crate) fn matches(found: &[Found], rows: &[Row]) -> Vec<RowMatch> {
     let mut matches = vec![RowMatch::Missing; found.len()];
     for row in rows {
         let Some(place) = place_of(row, found) else { continue };
-        let same = found[place].id == Some(row.get(1)) && found[place].digest == digest(row.get(2), row.get(3));
+        let truncated = row.get::<_, Option<Uuid>>(1).is_none();
+        let same = truncated || found[place].id == row.get(1) && found[place].digest == digest(row.get(2), row.get(3));
         matches[place] = if same { RowMatch::Equal } else { RowMatch::Differs };
     }
     matches

@@ -16,6 +16,7 @@ mod pace;
 mod publisher;
 pub(crate) mod restore;
 pub(crate) mod resume;
+mod rotation;
 pub(crate) mod session;
 mod standby;
 mod status;
@@ -38,6 +39,7 @@ use crate::error::OutboxError;
 use crate::relay::board::HeldLanes;
 use crate::relay::leader::Term;
 use crate::relay::listener::Listener;
+use crate::relay::rotation::Rotation;
 use crate::relay::session::Session;
 use crate::relay::stop::Stop;
 use crate::relay::takeover::take_over;
@@ -84,6 +86,12 @@ pub struct RelayConfig {
     /// How long a lane rests after the broker has refused one of its messages, or the table lacks one, before it is tried
     /// again. Default 10 s.
     pub hold: Duration,
+    /// How long published messages stay in the table at least; twice as long at most, unless something is in the way of
+    /// truncating. Must outlive what the brokers may lose in a crash, and be enough to look into what has happened.
+    /// Default 1 h.
+    pub retention: Duration,
+    /// How often the leader looks whether a table can be truncated. Default 1 s.
+    pub rotation_interval: Duration,
 }
 
 impl RelayConfig {
@@ -104,6 +112,8 @@ impl RelayConfig {
             fence_age: Duration::from_millis(1500),
             stale_after: Duration::from_secs(4),
             hold: Duration::from_secs(10),
+            retention: Duration::from_secs(3_600),
+            rotation_interval: Duration::from_secs(1),
         }
     }
 }
@@ -271,7 +281,9 @@ impl Relay {
         if !standby::wait_for_turn(&self.outbox, &self.config, &session, stop).await? {
             return Ok(());
         }
-        let listener = Listener::start(self.config.database.clone(), &self.outbox.config().schema);
+        let schema = &self.outbox.config().schema;
+        let rotation = Rotation::start(&self.config, schema, session.pid(), self.status.clone())?;
+        let listener = Listener::start(self.config.database.clone(), schema);
         let led = loop {
             let term = self.term(&session, &listener, stop, held, backoff).await;
             match term {
@@ -293,7 +305,7 @@ impl Relay {
                 ended => break ended,
             }
         };
-        listener.stop().await;
+        futures_util::future::join(listener.stop(), rotation.stop()).await;
         led
     }
 

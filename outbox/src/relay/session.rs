@@ -32,6 +32,7 @@ pub(crate) const PINNED_PLANS: &str = "set plan_cache_mode = force_generic_plan;
 #[derive(Debug)]
 pub(crate) struct Session {
     client: ClientWrapper,
+    pid: i32,
     last_answer: Mutex<Instant>,
     try_lead_sql: String,
     end_silent_sql: String,
@@ -51,9 +52,12 @@ impl Session {
         );
         let began = Instant::now();
         limited("setting up a connection", client.batch_execute(&settings)).await?;
+        let asked = client.query_one("select pg_backend_pid()", &[]);
+        let pid = limited("setting up a connection", asked).await?.get(0);
         let space = sql::space(&quoted);
         Ok(Self {
             client,
+            pid,
             last_answer: Mutex::new(began),
             try_lead_sql: format!("select pg_try_advisory_lock({space}, {LEADER_KEY})"),
             end_silent_sql: format!(
@@ -64,6 +68,11 @@ impl Session {
                  and greatest(a.query_start, a.state_change) < clock_timestamp() - $1::float8 * interval '1 second'"
             ),
         })
+    }
+
+    /// The server's process of this session.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// Asks for the leadership without waiting for it: a session that waits inside the lock would hold back vacuum.

@@ -55,6 +55,12 @@ pub struct RelayReport {
     pub epoch_changes: u64,
     /// Lanes that it holds.
     pub held: Vec<HeldLane>,
+    /// Bytes that the tables of messages take, with their indexes; known only while leading.
+    pub table_bytes: Option<u64>,
+    /// How often it has truncated a table.
+    pub truncations: u64,
+    /// Why a table that is past retention is not truncated yet.
+    pub rotation_obstacle: Option<String>,
     /// The last error, until publishing goes on.
     pub last_error: Option<String>,
 }
@@ -68,6 +74,9 @@ impl RelayStatus {
             published: 0,
             epoch_changes: 0,
             held: Vec::new(),
+            table_bytes: None,
+            truncations: 0,
+            rotation_obstacle: None,
             last_error: None,
         };
         Self { shared: Arc::new(Shared { report: Mutex::new(report), meters: Meters::new(schema) }) }
@@ -89,6 +98,8 @@ impl RelayStatus {
                 report.backlog = None;
                 report.oldest_pending = None;
                 report.held.clear();
+                report.table_bytes = None;
+                report.rotation_obstacle = None;
             }
             if role == Role::Leading || role == Role::Standby {
                 report.last_error = None;
@@ -111,6 +122,22 @@ impl RelayStatus {
     pub(crate) fn add_epoch_change(&self) {
         self.meters().epoch_changes.increment(1);
         self.change(|report| report.epoch_changes += 1);
+    }
+
+    pub(crate) fn set_table_bytes(&self, bytes: u64) {
+        // A gauge takes no 64-bit integer; no table has so many bytes that the difference could be seen.
+        self.meters().table_kibibytes.set(u32::try_from(bytes / 1024).unwrap_or(u32::MAX));
+        self.change(|report| report.table_bytes = Some(bytes));
+    }
+
+    pub(crate) fn add_truncation(&self) {
+        self.meters().truncations.increment(1);
+        self.change(|report| report.truncations += 1);
+    }
+
+    pub(crate) fn set_rotation_obstacle(&self, obstacle: Option<String>) {
+        self.meters().overdue.set(u8::from(obstacle.is_some()));
+        self.change(|report| report.rotation_obstacle = obstacle);
     }
 
     pub(crate) fn set_held(&self, held: Vec<HeldLane>) {

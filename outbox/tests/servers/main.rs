@@ -23,6 +23,8 @@ mod repair;
 #[cfg(test)]
 mod rig;
 #[cfg(test)]
+mod rotation;
+#[cfg(test)]
 mod status;
 #[cfg(test)]
 mod takeover;

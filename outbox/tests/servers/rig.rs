@@ -60,8 +60,15 @@ impl Rig {
 
     /// Starts a relay for the given opening of the outbox.
     pub(crate) fn relay(&self, outbox: &Outbox) -> Running {
+        self.relay_with(outbox, |_| {})
+    }
+
+    /// Starts a relay that is configured differently.
+    pub(crate) fn relay_with(&self, outbox: &Outbox, change: impl FnOnce(&mut RelayConfig)) -> Running {
         let database = Database::new(self.database.clone(), NoTls);
-        let relay = Relay::new(outbox, RelayConfig::new(database, topic::kafka()));
+        let mut config = RelayConfig::new(database, topic::kafka());
+        change(&mut config);
+        let relay = Relay::new(outbox, config);
         let status = relay.status();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {

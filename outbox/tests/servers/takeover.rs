@@ -13,7 +13,7 @@ const TABLES: [&str; 6] =
     ["outbox_messages_0", "outbox_messages_1", "outbox_rotation", "outbox_positions", "outbox_epochs", "outbox_lanes"];
 
 /// Copies the outbox's tables aside, as a backup does.
-async fn back_up(client: &Client) {
+pub(crate) async fn back_up(client: &Client) {
     for table in TABLES {
         let copy = format!("create table backup_{table} as table shop.{table}");
         client.batch_execute(&copy).await.unwrap();
@@ -21,7 +21,7 @@ async fn back_up(client: &Client) {
 }
 
 /// Puts the tables back as they were, as a restore does.
-async fn restore(client: &Client) {
+pub(crate) async fn restore(client: &Client) {
     let tables = TABLES.map(|table| format!("shop.{table}")).join(", ");
     let mut script = format!("begin; truncate {tables};");
     for table in TABLES.iter().rev() {
@@ -32,11 +32,11 @@ async fn restore(client: &Client) {
     client.batch_execute(&script).await.unwrap();
 }
 
-fn bodies(rig: &Rig, partition: i32, from: i64, to: i64, word: &str) -> Vec<OutboxMessage> {
+pub(crate) fn bodies(rig: &Rig, partition: i32, from: i64, to: i64, word: &str) -> Vec<OutboxMessage> {
     (from..=to).map(|n| rig.event_at(partition, &format!("{word}{n}"))).collect()
 }
 
-fn texts(from: i64, to: i64, word: &str) -> Vec<String> {
+pub(crate) fn texts(from: i64, to: i64, word: &str) -> Vec<String> {
     (from..=to).map(|n| format!("{word}{n}")).collect()
 }
 

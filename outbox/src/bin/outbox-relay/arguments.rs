@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Microseconds that the producer waits for more before it sends
     #[arg(long, env = "OUTBOX_LINGER_US", default_value_t = 0)]
     pub(crate) linger_us: u64,
+    /// Seconds that published messages stay in the tables at least
+    #[arg(long, env = "OUTBOX_RETENTION_S", default_value_t = 3600)]
+    pub(crate) retention_s: u64,
     /// How logs are written
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
     pub(crate) log_format: LogFormat,

@@ -15,6 +15,7 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     drop(client);
     let mut config = RelayConfig::new(database, arguments.at.kafka()?);
     config.linger = Duration::from_micros(arguments.linger_us);
+    config.retention = Duration::from_secs(arguments.retention_s);
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
     let mut asked = async || {
