@@ -56,6 +56,11 @@ impl Epochs {
         }
     }
 
+    /// Those after the first, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = &Epoch> {
+        self.0.iter()
+    }
+
     pub(crate) fn push(&mut self, epoch: Epoch) {
         self.0.push(epoch);
     }

@@ -77,6 +77,7 @@ fn report(evidence: Evidence, begun: Instant) -> Report {
         messages: verdict.messages,
         violations,
         violations_found,
+        comparison: verdict.comparison,
         elapsed: begun.elapsed(),
     }
 }

@@ -5,6 +5,8 @@
 
 mod dead_letters;
 mod exit;
+mod moment;
+mod rebuild;
 mod source;
 mod tables;
 mod trace;
@@ -39,6 +41,12 @@ enum Verb {
     Trace(trace::Options),
     /// Records that nobody could take: look at them, publish them again, settle them.
     DeadLetters(dead_letters::Options),
+    /// Fold the topics into tables: beside the live ones, in their place, into files, or only counted.
+    Rebuild(rebuild::Options),
+    /// Tell the state of an order, a SKU or the whole shop as it was at a time.
+    At(moment::AtOptions),
+    /// Tell what changed between two times.
+    Diff(moment::DiffOptions),
 }
 
 impl Verb {
@@ -47,6 +55,9 @@ impl Verb {
             Verb::Verify(options) => verify::run(options).await,
             Verb::Trace(options) => trace::run(options, interrupt).await,
             Verb::DeadLetters(options) => dead_letters::run(options, interrupt).await,
+            Verb::Rebuild(options) => rebuild::run(options, interrupt).await,
+            Verb::At(options) => moment::at(options, interrupt).await,
+            Verb::Diff(options) => moment::diff(options, interrupt).await,
         }
     }
 }

@@ -7,7 +7,8 @@ use workers::payment::simulator::StatementLine;
 
 use crate::fold::Topics;
 use crate::invariant;
-use crate::report::{Findings, MessageCounts, OrderCounts};
+use crate::rebuild::{Differences, StateDigest};
+use crate::report::{Comparison, Findings, MessageCounts, OrderCounts};
 use crate::snapshot::{Cuts, LaneRows, Rows, Tables};
 
 /// A service's outbox.
@@ -55,6 +56,8 @@ pub(crate) struct Verdict {
     pub(crate) messages: MessageCounts,
     pub(crate) dead_letters: Vec<(String, u64)>,
     pub(crate) findings: Findings,
+    /// None where the topics lack messages: then there is nothing to compare.
+    pub(crate) comparison: Option<Comparison>,
 }
 
 /// How many stuck orders are named.
@@ -84,6 +87,11 @@ impl Evidence {
         invariant::delivery::check(&self, &mut findings);
         invariant::rebuild::check(&self, &folded, &mut findings);
         invariant::bad_input::check(&self, &mut findings);
+        let comparison = self.topics.are_events_whole().then(|| Comparison {
+            digest: StateDigest::of(&folded).to_hex(),
+            live_digest: StateDigest::of(&self.tables.rows).to_hex(),
+            differences: Differences::between(&self.tables.rows, &folded, &ServiceName::ALL),
+        });
         let mut orders = OrderCounts::default();
         let mut stuck = Vec::new();
         for order in self.tables.rows.orders.values() {
@@ -99,6 +107,7 @@ impl Evidence {
             messages: self.topics.counts,
             dead_letters: self.dead_letters(),
             findings,
+            comparison,
         }
     }
 

@@ -8,6 +8,7 @@
 mod check;
 pub mod cli;
 mod config;
+mod connection;
 mod dead_letters;
 mod error;
 mod evidence;
@@ -16,6 +17,7 @@ mod interrupt;
 mod invariant;
 mod log;
 mod progress;
+mod rebuild;
 mod report;
 mod snapshot;
 mod table_text;
@@ -24,4 +26,9 @@ mod trace;
 pub use check::check;
 pub use config::{CheckConfig, ServiceTables};
 pub use error::ReplayError;
-pub use report::{Invariant, MessageCounts, OrderCounts, Report, Violation};
+pub use log::MemoryLog;
+pub use rebuild::{
+    Differences, Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, Records, RowDifference, ServiceReport,
+    TableReport, Target, Vector, rebuild, rehearse,
+};
+pub use report::{Comparison, Invariant, MessageCounts, OrderCounts, Report, Violation};

@@ -5,6 +5,7 @@ mod ends;
 mod kafka;
 mod lane;
 mod letter_headers;
+mod memory;
 mod print;
 mod reader;
 mod record;
@@ -15,6 +16,8 @@ mod walk;
 pub(crate) use channel::{Channel, reader_of};
 pub(crate) use ends::{Ends, find_ends};
 pub(crate) use kafka::KafkaLog;
+pub use memory::MemoryLog;
+
 pub(crate) use lane::{Lane, Place};
 pub(crate) use letter_headers::LetterHeaders;
 pub(crate) use print::{Envelope, Print, body, headers_digest};

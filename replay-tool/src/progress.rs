@@ -33,7 +33,6 @@ impl Progress {
     }
 
     /// A line above the moving one, on stderr; without a terminal just a line.
-    #[expect(dead_code, reason = "for verbs that take long")]
     pub(crate) fn tell(&self, text: &str) {
         self.0.suspend(|| eprintln!("{text}"));
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::rebuild::Differences;
+
 pub(crate) use findings::Findings;
 
 /// What must always hold; the numbers are those of the product's design.
@@ -147,6 +149,17 @@ pub struct MessageCounts {
     pub strangers: u64,
 }
 
+/// The live tables against what the topics tell.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// Identity of the state that the topics tell of: the same for the same state, on any machine.
+    pub digest: String,
+    /// The same of the live tables.
+    pub live_digest: String,
+    /// Where they differ, row for row and column for column.
+    pub differences: Differences,
+}
+
 /// What a check found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -164,6 +177,8 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// How many violations were found, listed or not.
     pub violations_found: u64,
+    /// The tables against what the topics tell, row for row; none where the topics lack messages.
+    pub comparison: Option<Comparison>,
     /// How long the check took, in seconds.
     #[serde(rename = "elapsed_s", serialize_with = "seconds")]
     pub elapsed: Duration,
@@ -176,6 +191,7 @@ impl Report {
     /// Whether everything holds.
     pub fn is_clean(&self) -> bool {
         self.violations_found == 0
+            && self.comparison.as_ref().is_none_or(|comparison| comparison.differences.is_empty())
     }
 
     /// Dead letters of all topics.

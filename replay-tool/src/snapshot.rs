@@ -4,6 +4,7 @@
 //! every lane to exactly its head gives the state that the snapshot holds. Order's snapshot is taken first, so whatever a
 //! finished order has led to is in the others' snapshots too. Reading takes no lock that stops anybody but a TRUNCATE.
 
+mod cell;
 mod inbox;
 mod outbox;
 mod rows;
@@ -17,7 +18,7 @@ use std::collections::HashSet;
 use schemas::ServiceName;
 
 pub(crate) use inbox::InboxSnapshot;
-pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut};
+pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut, read_cut};
 pub(crate) use rows::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow};
 pub(crate) use session::Session;
 pub(crate) use table::{Difference, Table, TableRow};

@@ -2,6 +2,8 @@
 
 mod dead_letters;
 mod program;
+mod rebuild;
+mod rebuild_input;
 mod trace;
 
 /// The daemons' program.

@@ -96,6 +96,11 @@ impl Pipeline {
         if !report.is_clean() {
             return Err(trouble(format!("the checker found:\n{report:#?}")));
         }
+        // The checker's fold has agreed with the tables; so must the one that would write them.
+        let rehearsal = self.rehearsal().await?;
+        if !rehearsal.is_clean() {
+            return Err(trouble(format!("a rebuild would not give the live state:\n{rehearsal:#?}")));
+        }
         self.accept();
         Ok(())
     }

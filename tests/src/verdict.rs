@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replay_tool::{CheckConfig, Report, check};
+use replay_tool::{CheckConfig, RebuildReport, Report, check, rehearse};
 
 use crate::{Outcome, Pipeline};
 
@@ -20,13 +20,24 @@ impl Pipeline {
         self.verdict_within(Duration::from_secs(1)).await
     }
 
+    /// What a rebuild would give, held against the live tables.
+    pub(crate) async fn rehearsal(&self) -> Outcome<RebuildReport> {
+        Ok(rehearse(&self.config()).await?)
+    }
+
     async fn verdict_within(&self, settle: Duration) -> Outcome<Report> {
+        let mut config = self.config();
+        config.settle = settle;
+        Ok(check(config).await?)
+    }
+
+    fn config(&self) -> CheckConfig {
         let mut config = CheckConfig::new(self.client_config(), self.database_url());
         config.topic_prefix = self.prefix().to_owned();
         config.statements = Some(self.statement_path()).filter(|file| file.exists()).into_iter().collect();
         config.expect_quiescent = true;
         config.stuck_is_violation = true;
-        (config.patience, config.settle) = (PATIENCE, settle);
-        Ok(check(config).await?)
+        config.patience = PATIENCE;
+        config
     }
 }

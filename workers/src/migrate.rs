@@ -47,6 +47,18 @@ pub async fn migrate(client: &mut tokio_postgres::Client, service: ServiceName, 
     Ok(())
 }
 
+/// Create the service's own tables, as every step up to this program's version leaves them, where the search path of
+/// `client` points; without outbox and inbox. For a rebuild beside a live schema.
+pub async fn create_tables(
+    client: &impl tokio_postgres::GenericClient,
+    service: ServiceName,
+) -> Result<(), tokio_postgres::Error> {
+    for step in steps(service) {
+        client.batch_execute(step).await?;
+    }
+    Ok(())
+}
+
 /// Fails with words for a person when the schema is not at this program's version.
 pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), Failure> {
     let wanted = i32::try_from(steps(service).len()).unwrap_or(i32::MAX);

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use super::channel::Channel;
 use super::kafka::KafkaLog;
+use super::memory::MemoryLog;
 use super::record::Record;
 use crate::error::ReplayError;
 
@@ -37,6 +38,8 @@ pub(crate) type Sink<'s> = dyn FnMut(&Record<'_>) -> ControlFlow<()> + 's;
 pub(crate) enum Source {
     /// The topics.
     Kafka(KafkaLog),
+    /// Memory.
+    Memory(MemoryLog),
 }
 
 impl Source {
@@ -44,6 +47,7 @@ impl Source {
     pub(crate) fn bounds(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
         match self {
             Source::Kafka(log) => log.bounds(channel),
+            Source::Memory(log) => Ok(log.bounds(channel)),
         }
     }
 
@@ -52,6 +56,10 @@ impl Source {
     pub(crate) fn read(&self, channel: Channel, ranges: &[Range], sink: &mut Sink<'_>) -> Result<(), ReplayError> {
         match self {
             Source::Kafka(log) => log.read(channel, ranges, sink),
+            Source::Memory(log) => {
+                log.read(channel, ranges, sink);
+                Ok(())
+            }
         }
     }
 
@@ -59,6 +67,7 @@ impl Source {
     pub(crate) fn topic(&self, channel: Channel) -> String {
         match self {
             Source::Kafka(log) => log.topic(channel),
+            Source::Memory(_) => channel.name(),
         }
     }
 }

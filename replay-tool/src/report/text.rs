@@ -2,13 +2,14 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Invariant, Report};
+use super::{Comparison, Invariant, Report};
 
 impl Display for Report {
     /// Several lines, the last one with its end.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.write_counts(f)?;
         self.write_invariants(f)?;
+        self.write_comparison(f)?;
         if self.violations.is_empty() {
             return writeln!(f, "\nEverything holds ({:.1} s).", self.elapsed.as_secs_f64());
         }
@@ -54,6 +55,18 @@ impl Report {
         writeln!(f, "dead      {:>9}   {}", self.dead_lettered(), listed(&letters))?;
         for order in self.stuck.iter().take(Report::LISTED_PER_INVARIANT) {
             writeln!(f, "stuck               {order}")?;
+        }
+        Ok(())
+    }
+
+    fn write_comparison(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(Comparison { digest, live_digest, differences }) = &self.comparison else { return Ok(()) };
+        writeln!(f, "\nstate by the topics  {digest}")?;
+        if digest != live_digest {
+            writeln!(f, "by the tables        {live_digest}")?;
+        }
+        if !differences.is_empty() {
+            writeln!(f, "\n{} differences:\n{differences}", differences.found)?;
         }
         Ok(())
     }

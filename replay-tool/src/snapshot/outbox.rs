@@ -49,7 +49,7 @@ const MESSAGES: &str = "declare outbox_rows no scroll cursor for select lane, se
     from outbox_messages order by lane, sequence";
 
 /// The heads of all lanes.
-pub(super) async fn read_cut(service: ServiceName, client: &Client) -> Result<OutboxCut, ReplayError> {
+pub(crate) async fn read_cut(service: ServiceName, client: &Client) -> Result<OutboxCut, ReplayError> {
     let failed = ReplayError::database(service, "reading the outbox' lanes");
     let (lanes, epochs) = tokio::try_join!(client.query(LANES, &[]), client.query(EPOCHS, &[])).map_err(failed)?;
     read_lanes(&lanes, &epochs).map_err(ReplayError::database(service, "reading the outbox' lanes"))

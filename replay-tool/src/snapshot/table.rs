@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
+use tokio_postgres::types::{FromSql, ToSql, Type};
 
 /// A table's rows by key.
 pub(crate) type Table<R> = BTreeMap<<R as TableRow>::Key, R>;
@@ -26,6 +27,14 @@ pub(crate) trait TableRow: Sized + Clone + Debug + PartialEq + Send {
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error>;
     /// The columns in which the two differ.
     fn differences(&self, other: &Self) -> Vec<Difference>;
+    /// The columns' types.
+    fn types() -> Vec<Type>;
+    /// The values, as a COPY takes them.
+    fn cells(&self) -> Vec<&(dyn ToSql + Sync)>;
+    /// Append the bytes that a digest is made of.
+    fn encode(&self, to: &mut Vec<u8>);
+    /// Column by column.
+    fn json(&self) -> Value;
 }
 
 /// A column in which two rows differ.
@@ -104,6 +113,24 @@ macro_rules! table_row {
                     });
                 })+
                 differences
+            }
+
+            fn types() -> Vec<tokio_postgres::types::Type> {
+                vec![$(<$type as $crate::snapshot::cell::Cell>::sql_type()),+]
+            }
+
+            fn cells(&self) -> Vec<&(dyn tokio_postgres::types::ToSql + Sync)> {
+                vec![$(&self.$field),+]
+            }
+
+            fn encode(&self, to: &mut Vec<u8>) {
+                $($crate::snapshot::cell::Cell::encode(&self.$field, to);)+
+            }
+
+            fn json(&self) -> serde_json::Value {
+                let mut columns = serde_json::Map::new();
+                $(columns.insert(stringify!($field).to_owned(), $crate::snapshot::cell::Cell::json(&self.$field));)+
+                serde_json::Value::Object(columns)
             }
         }
     };

@@ -1,0 +1,152 @@
+//! `replay-tool at` and `replay-tool diff`: the shop as it was, folded from the topics up to a moment.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use jiff::Timestamp;
+use schemas::ServiceName;
+use serde_json::{Value, json};
+
+use super::exit::{self, Ended};
+use super::rebuild::codec;
+use super::source::SourceArgs;
+use crate::error::ReplayError;
+use crate::interrupt::Interrupt;
+use crate::rebuild::{Differences, Moment, Rebuild, Until, Wanted};
+
+/// Flags of `at`.
+#[derive(Debug, Args)]
+#[command(after_help = exit::EXIT_CODES)]
+pub(super) struct AtOptions {
+    /// An RFC 3339 time (of the records' own timestamps), a vector of offsets as JSON, given or in a file, or `now`.
+    #[arg(value_name = "TIME|VECTOR")]
+    moment: String,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// One order, in all services.
+    #[arg(long, value_name = "ID", conflicts_with = "sku")]
+    order: Option<String>,
+    /// One SKU: its level and its receipts.
+    #[arg(long, value_name = "SKU")]
+    sku: Option<String>,
+    /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
+    #[arg(long, value_name = "DIRECTORY")]
+    schema_directory: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Flags of `diff`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 nothing changed in between, 1 something did, 2 it could not be carried out, 130 \
+    interrupted."
+)]
+pub(super) struct DiffOptions {
+    /// The earlier moment: as for `at`.
+    #[arg(value_name = "TIME1|VECTOR1")]
+    first: String,
+    /// The later one.
+    #[arg(value_name = "TIME2|VECTOR2")]
+    second: String,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Only one order.
+    #[arg(long, value_name = "ID", conflicts_with = "sku")]
+    order: Option<String>,
+    /// Only one SKU.
+    #[arg(long, value_name = "SKU")]
+    sku: Option<String>,
+    /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
+    #[arg(long, value_name = "DIRECTORY")]
+    schema_directory: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Fold up to the moment and print.
+pub(super) async fn at(options: AtOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    let rebuild = folding(&options.source, options.schema_directory.as_deref(), interrupt, parse(&options.moment)?)?;
+    let moment = rebuild.moment(wanted(options.order.as_deref(), options.sku.as_deref())).await?;
+    let is_there = options.order.is_none() && options.sku.is_none() || !moment.is_empty();
+    print(&moment, options.json)?;
+    Ok(Ended::fine_if(is_there))
+}
+
+/// Fold up to both moments and print what changed in between.
+pub(super) async fn diff(options: DiffOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    let mut rebuild = folding(&options.source, options.schema_directory.as_deref(), interrupt, parse(&options.first)?)?;
+    let wanted = wanted(options.order.as_deref(), options.sku.as_deref());
+    let first = rebuild.moment(wanted.clone()).await?;
+    rebuild.until = parse(&options.second)?;
+    let second = rebuild.moment(wanted).await?;
+    let differences = Differences::between(&first.rows, &second.rows, &ServiceName::ALL);
+    let text = if options.json {
+        let told = json!({
+            "first": first.summary(), "second": second.summary(), "changes": differences,
+        });
+        format!("{told}\n")
+    } else {
+        let (first, second) = (first.to_string(), second.to_string());
+        format!("{}\n{first}\n{}\n{second}\n{}", options.first, options.second, differences.between_moments())
+    };
+    write(&text)?;
+    Ok(Ended::fine_if(differences.is_empty()))
+}
+
+/// One order as it is at the moment that `rebuild` folds to.
+pub(super) async fn print_order(rebuild: &Rebuild, order: &str, as_json: bool) -> Result<Ended, ReplayError> {
+    let moment = rebuild.moment(Wanted::Order(order.to_owned())).await?;
+    print(&moment, as_json)?;
+    Ok(Ended::fine_if(!moment.is_empty()))
+}
+
+/// A time, `now`, or a vector.
+pub(super) fn parse(text: &str) -> Result<Until, ReplayError> {
+    if text == "now" {
+        return Ok(Until::End);
+    }
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(Until::TimeMs(time.as_millisecond()));
+    }
+    let is_given = text.trim_start().starts_with('{');
+    let read = if is_given { Ok(text.to_owned()) } else { std::fs::read_to_string(Path::new(text)) };
+    let wrong = |reason: String| {
+        ReplayError::arguments(format!(
+            "{text}: neither a time such as 2026-11-21T13:00:00Z nor a vector, {{\"order.events.v1\": [12, 0, 7], …}}, \
+             nor a file with one: {reason}"
+        ))
+    };
+    let vector: Value = serde_json::from_str(&read.map_err(|error| wrong(error.to_string()))?)
+        .map_err(|error| wrong(error.to_string()))?;
+    // A whole report of `rebuild --json` is taken as well: its services' vectors together.
+    crate::rebuild::Vector::of_json(&vector).map(Until::Vector).map_err(wrong)
+}
+
+fn folding(
+    source: &SourceArgs,
+    schemas: Option<&Path>,
+    interrupt: &Interrupt,
+    until: Until,
+) -> Result<Rebuild, ReplayError> {
+    Ok(Rebuild { until, ..Rebuild::in_memory_from(source.source(interrupt)?, codec(schemas)?) })
+}
+
+fn wanted(order: Option<&str>, sku: Option<&str>) -> Wanted {
+    match (order, sku) {
+        (Some(order), _) => Wanted::Order(order.to_owned()),
+        (None, Some(sku)) => Wanted::Sku(sku.to_owned()),
+        (None, None) => Wanted::Everything,
+    }
+}
+
+fn print(moment: &Moment, as_json: bool) -> Result<(), ReplayError> {
+    write(&if as_json { format!("{}\n", moment.json()) } else { moment.to_string() })
+}
+
+fn write(text: &str) -> Result<(), ReplayError> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the standard output"))
+}

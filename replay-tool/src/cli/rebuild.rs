@@ -1,0 +1,150 @@
+//! `replay-tool rebuild`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use schemas::{Codec, ServiceName};
+
+use super::exit::{self, Ended};
+use super::moment;
+use super::source::SourceArgs;
+use super::tables::TablesArgs;
+use crate::config::ServiceTables;
+use crate::error::ReplayError;
+use crate::interrupt::Interrupt;
+use crate::rebuild::{Rebuild, RebuildReport, Target, UNIT_RECORDS, Until};
+
+/// Flags of `rebuild`.
+#[derive(Debug, Args)]
+#[command(after_help = exit::EXIT_CODES)]
+pub(super) struct Options {
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    tables: TablesArgs,
+    /// Only this service's state: order, inventory or payment; may be repeated.
+    #[arg(long = "service", value_name = "SERVICE")]
+    services: Vec<String>,
+    /// Where to: `schema` (a schema <name>_rebuilt beside the live one), `memory` (counts and a digest), or a directory
+    /// that is made, of one file of JSON lines per table.
+    #[arg(long, default_value = "schema", value_name = "schema|memory|DIRECTORY")]
+    to: String,
+    /// How far: an RFC 3339 time (of the records' own timestamps), or a vector of offsets as JSON, given or in a file.
+    #[arg(long, value_name = "TIME|VECTOR")]
+    until: Option<String>,
+    /// Only this order, printed.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["swap", "dry_run", "services"])]
+    order: Option<String>,
+    /// Write nothing: fold in memory and tell how the live tables differ.
+    #[arg(long, conflicts_with_all = ["swap", "until"])]
+    dry_run: bool,
+    /// Afterwards, put the rebuilt tables in the place of the live ones, and keep those as <schema>_before_<time>.
+    /// Changes the live database; no worker or relay of the service may be connected.
+    #[arg(long, conflicts_with = "until")]
+    swap: bool,
+    /// With --swap: let the service read all its commands again, because its runtime tables were lost. Commands that have
+    /// an outcome are answered with it once more.
+    #[arg(long, requires = "swap")]
+    read_again: bool,
+    /// End at the first record that cannot be folded, instead of telling of it.
+    #[arg(long)]
+    strict: bool,
+    /// Throw away what an earlier run has left unfinished, instead of going on with it.
+    #[arg(long)]
+    restart: bool,
+    /// The most records whose state is held in memory at once.
+    #[arg(long, default_value_t = UNIT_RECORDS, value_name = "COUNT")]
+    unit_records: u64,
+    /// How many parts are folded at once.
+    #[arg(long, default_value_t = 2, value_name = "COUNT")]
+    parallel: usize,
+    /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
+    #[arg(long, value_name = "DIRECTORY")]
+    schema_directory: Option<PathBuf>,
+    /// Print the report as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Rebuild and print.
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    let begun = Instant::now();
+    let until = options.until.as_deref().map(moment::parse).transpose()?.unwrap_or_default();
+    if let Some(order) = &options.order {
+        return moment::print_order(&options.rebuild(interrupt, until)?, order, options.json).await;
+    }
+    let rebuild = options.rebuild(interrupt, until)?;
+    let needs_tables = options.dry_run || rebuild.target == Target::Schema;
+    let tables = options.tables.given()?;
+    if options.swap && rebuild.target != Target::Schema {
+        return Err(ReplayError::arguments("--swap needs --to schema"));
+    }
+    let mut report = RebuildReport { services: Vec::new(), elapsed_s: 0.0 };
+    for service in chosen(&options.services)? {
+        let live = match tables.iter().find(|(of, _)| *of == service) {
+            Some((_, live)) => live.clone(),
+            None if needs_tables => {
+                let reason = format!("no --database-url for the {service} service; or rebuild --to memory");
+                return Err(ReplayError::arguments(reason));
+            }
+            None => ServiceTables { database_url: String::new(), schema: service.to_string() },
+        };
+        if options.dry_run {
+            let patience = Duration::from_secs(30);
+            let compared = rebuild.compare(service, &live, options.source.topic_prefix(), patience).await?;
+            report.services.push(compared);
+            continue;
+        }
+        let mut rebuilt = rebuild.run(service, &live).await?;
+        if options.swap {
+            rebuild.swap(service, &live, &mut rebuilt, options.read_again).await?;
+        }
+        report.services.push(rebuilt);
+    }
+    report.elapsed_s = begun.elapsed().as_secs_f64();
+    let text = match options.json {
+        true => serde_json::to_string(&report).map_err(ReplayError::arguments)? + "\n",
+        false => report.to_string(),
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the report"))?;
+    Ok(Ended::fine_if(report.is_clean()))
+}
+
+impl Options {
+    fn rebuild(&self, interrupt: &Interrupt, until: Until) -> Result<Rebuild, ReplayError> {
+        let target = match self.to.as_str() {
+            "schema" => Target::Schema,
+            "memory" => Target::Memory,
+            path => Target::Directory(PathBuf::from(path)),
+        };
+        Ok(Rebuild {
+            source: self.source.source(interrupt)?,
+            codec: codec(self.schema_directory.as_deref())?,
+            target,
+            until,
+            unit_records: self.unit_records,
+            concurrency: self.parallel,
+            is_strict: self.strict,
+            is_restart: self.restart,
+        })
+    }
+}
+
+/// The schemas compiled in, and those of a directory.
+pub(super) fn codec(directory: Option<&std::path::Path>) -> Result<Codec, ReplayError> {
+    directory.map_or_else(|| Ok(Codec::embedded()), |path| Codec::with_directory(path).map_err(ReplayError::arguments))
+}
+
+/// The services of these names, or all.
+fn chosen(names: &[String]) -> Result<Vec<ServiceName>, ReplayError> {
+    if names.is_empty() {
+        return Ok(ServiceName::ALL.to_vec());
+    }
+    let find = |name: &String| {
+        let found = ServiceName::ALL.into_iter().find(|service| service.as_str() == name);
+        found.ok_or_else(|| ReplayError::arguments(format!("--service {name}: give order, inventory or payment")))
+    };
+    names.iter().map(find).collect()
+}

@@ -1,0 +1,72 @@
+//! A connection that may write: to a schema that a verb has made, or to a live one when a verb says so.
+//!
+//! What only reads goes through `snapshot::Session`.
+
+use std::time::Duration;
+
+use schemas::ServiceName;
+use tokio::task::JoinHandle;
+use tokio_postgres::Client;
+use workers::runtime::Database;
+
+use crate::error::ReplayError;
+
+/// How long the connection may take to end after its client is gone.
+const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A connection to a service's database, with a schema as its search path.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    service: ServiceName,
+    schema: String,
+    quoted: String,
+    task: JoinHandle<()>,
+}
+
+impl Connection {
+    /// Connect; the schema need not be there.
+    pub(crate) async fn open(service: ServiceName, url: &str, schema: &str) -> Result<Connection, ReplayError> {
+        let wrong = |reason: String| ReplayError::Tables { service, reason };
+        let database = Database::open(url, None, schema, "replay-tool").map_err(|error| wrong(error.to_string()))?;
+        let (config, tls) = database.connector();
+        let connected = config.connect(tls).await;
+        let (client, connection) = connected.map_err(ReplayError::database(service, "connecting"))?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "database connection ended");
+            }
+        });
+        let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
+        let settings = format!(
+            "set search_path to {quoted}; set jit = off; set timezone = 'UTC'; set lock_timeout = '10s'; \
+             set client_min_messages = warning"
+        );
+        let set = client.batch_execute(&settings).await;
+        set.map_err(ReplayError::database(service, "setting up the connection"))?;
+        Ok(Connection { client, service, schema: schema.to_owned(), quoted, task })
+    }
+
+    /// The schema's name.
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+
+    /// The same, quoted for SQL.
+    pub(crate) fn quoted(&self) -> &str {
+        &self.quoted
+    }
+
+    /// Says what was being done.
+    pub(crate) fn failed(&self, doing: &'static str) -> impl Fn(tokio_postgres::Error) -> ReplayError + use<> {
+        ReplayError::database(self.service, doing)
+    }
+
+    /// End the connection.
+    pub(crate) async fn close(self) {
+        drop(self.client);
+        let aborted = self.task.abort_handle();
+        if tokio::time::timeout(GOODBYE, self.task).await.is_err() {
+            aborted.abort();
+        }
+    }
+}

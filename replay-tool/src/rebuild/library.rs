@@ -1,0 +1,137 @@
+//! Rebuilding for programs that use this library: benchmarks, tests, other tools.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use schemas::{Codec, ServiceName};
+
+use super::Rebuild;
+use super::plan::UNIT_RECORDS;
+use super::report::RebuildReport;
+use super::vector::Until;
+use crate::config::{CheckConfig, ServiceTables};
+use crate::error::ReplayError;
+use crate::interrupt::RaiseOnDrop;
+use crate::log::{KafkaLog, MemoryLog, Source};
+
+/// Where rebuilt state goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A schema beside the live one.
+    Schema,
+    /// A directory of JSON lines, a directory per service within it.
+    Directory(PathBuf),
+    /// Nowhere: counts and a digest.
+    Memory,
+}
+
+/// Where records are read from.
+#[derive(Debug, Clone)]
+pub enum Records {
+    /// The topics.
+    Kafka {
+        /// Where Kafka is and how to talk to it.
+        config: ClientConfig,
+        /// In front of every topic name.
+        prefix: String,
+        /// How long the brokers may send nothing that is due.
+        patience: Duration,
+    },
+    /// Memory.
+    Memory(MemoryLog),
+}
+
+/// What to rebuild, from what, and where to. Made by [`RebuildConfig::new`]; the fields may then be changed.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RebuildConfig {
+    /// Where records are read from.
+    pub records: Records,
+    /// Where rebuilt state goes.
+    pub target: Target,
+    /// Which services' state. Default: all.
+    pub services: Vec<ServiceName>,
+    /// Where the services' tables are, for a schema beside them. Default: nowhere.
+    pub tables: Vec<(ServiceName, ServiceTables)>,
+    /// The most records whose state is held at once. Default 500,000.
+    pub unit_records: u64,
+    /// How many parts are folded at once. Default 2.
+    pub parallel: usize,
+}
+
+impl RebuildConfig {
+    /// All services, with the defaults.
+    pub fn new(records: Records, target: Target) -> Self {
+        let services = ServiceName::ALL.to_vec();
+        RebuildConfig { records, target, services, tables: Vec::new(), unit_records: UNIT_RECORDS, parallel: 2 }
+    }
+}
+
+/// Rebuild.
+///
+/// Must be called within a Tokio runtime; records are read on its blocking threads.
+///
+/// # Errors
+/// It could not be carried out. What cannot be folded is no error: it is in the report.
+pub async fn rebuild(config: RebuildConfig) -> Result<RebuildReport, ReplayError> {
+    let begun = Instant::now();
+    let given_up = RaiseOnDrop::default();
+    let source = match config.records {
+        Records::Kafka { config, prefix, patience } => {
+            Source::Kafka(KafkaLog::new(&config, &prefix, patience, &given_up.0)?)
+        }
+        Records::Memory(log) => Source::Memory(log),
+    };
+    let rebuild = Rebuild {
+        target: config.target,
+        unit_records: config.unit_records,
+        concurrency: config.parallel,
+        ..Rebuild::in_memory_from(source, Codec::embedded())
+    };
+    let nowhere = ServiceTables { database_url: String::new(), schema: String::new() };
+    let mut report = RebuildReport { services: Vec::new(), elapsed_s: 0.0 };
+    for service in config.services {
+        let tables = config.tables.iter().find(|(of, _)| *of == service).map_or(&nowhere, |(_, tables)| tables);
+        report.services.push(rebuild.run(service, tables).await?);
+    }
+    report.elapsed_s = begun.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Fold the topics as `rebuild` does, in memory, and hold the result against the live tables of all services, row for row.
+/// The daemons may run on: each service is compared at one cut.
+///
+/// Must be called within a Tokio runtime; topics are read on its blocking threads.
+///
+/// # Errors
+/// It could not be carried out. What differs or cannot be folded is no error: it is in the report.
+pub async fn rehearse(config: &CheckConfig) -> Result<RebuildReport, ReplayError> {
+    let begun = Instant::now();
+    let given_up = RaiseOnDrop::default();
+    let kafka = KafkaLog::new(&config.kafka, &config.topic_prefix, config.patience, &given_up.0)?;
+    let rebuild = Rebuild::in_memory_from(Source::Kafka(kafka), config.codec.clone());
+    let mut report = RebuildReport { services: Vec::new(), elapsed_s: 0.0 };
+    for service in ServiceName::ALL {
+        let tables = config.tables(service);
+        report.services.push(rebuild.compare(service, tables, &config.topic_prefix, config.patience).await?);
+    }
+    report.elapsed_s = begun.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+impl Rebuild {
+    /// Counting everything, with the defaults.
+    pub(crate) fn in_memory_from(source: Source, codec: Codec) -> Rebuild {
+        Rebuild {
+            source,
+            codec,
+            target: Target::Memory,
+            until: Until::End,
+            unit_records: UNIT_RECORDS,
+            concurrency: 2,
+            is_strict: false,
+            is_restart: false,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! State as events make it: the daemons' own `evolve`, and nothing else.
+//!
+//! Leaner than the checker's folds, which also keep what they need to judge (versions, ids, requests): a rebuild keeps
+//! the aggregates alone, so that it is bounded by them and by how fast messages can be read. An aggregate whose events
+//! contradict each other has no state.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, Sku, StockEvent};
+use workers::decision::Inconsistent;
+use workers::inventory::stock::{self, Level, LevelChange, Receipt, Reservation, evolve_stock};
+use workers::order::saga::{self, Order};
+use workers::payment::charge::{self, Payment, Posting};
+
+use crate::snapshot::{
+    ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, Rows, StockRow, TableRow,
+};
+
+/// Aggregates by id; none where events contradict each other.
+type Aggregates<K, S> = HashMap<K, Option<S>>;
+
+/// State of some or all services, of some or all keys.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    orders: Aggregates<OrderId, Order>,
+    reservations: Aggregates<OrderId, Reservation>,
+    payments: Aggregates<OrderId, Payment>,
+    postings: Vec<Posting>,
+    receipts: Vec<Receipt>,
+    levels: HashMap<Sku, Level>,
+    /// SKUs whose receipts contradict each other.
+    contradicted: HashMap<Sku, ()>,
+}
+
+impl State {
+    /// The next message of its aggregate. Repeated versions and messages that change nothing are passed over.
+    pub(crate) fn apply(&mut self, message: &Message) -> Result<(), Inconsistent> {
+        match message {
+            Message::OrderEvent(event) => self.order(event),
+            Message::InventoryEvent(event) => self.reservation(event),
+            Message::StockEvent(event) => self.receipt(event),
+            Message::PaymentEvent(event) => self.payment(event),
+            Message::OrderCommand(_)
+            | Message::InventoryCommand(_)
+            | Message::StockCommand(_)
+            | Message::PaymentCommand(_) => Ok(()),
+        }
+    }
+
+    fn order(&mut self, event: &OrderEvent) -> Result<(), Inconsistent> {
+        let id = match event {
+            OrderEvent::OrderPlaced(event) => &event.order_id,
+            OrderEvent::OrderStockReserved(event) => &event.order_id,
+            OrderEvent::OrderConfirmed(event) => &event.order_id,
+            OrderEvent::OrderPaymentCaptured(event) => &event.order_id,
+            OrderEvent::OrderCompleted(event) => &event.order_id,
+            OrderEvent::OrderCancelling(event) => &event.order_id,
+            OrderEvent::OrderCancelled(event) => &event.order_id,
+            OrderEvent::OrderStuck(event) => &event.order_id,
+            // It touches no order.
+            OrderEvent::OrderRejected(_) => return Ok(()),
+        };
+        step(&mut self.orders, id, |order| saga::evolve(order, event))
+    }
+
+    fn reservation(&mut self, event: &InventoryEvent) -> Result<(), Inconsistent> {
+        let id = match event {
+            InventoryEvent::StockReserved(event) => &event.order_id,
+            InventoryEvent::StockRejected(event) => &event.order_id,
+            InventoryEvent::StockCommitted(event) => &event.order_id,
+            InventoryEvent::StockReleased(event) => &event.order_id,
+            InventoryEvent::StockCommitRefused(_) => return Ok(()),
+        };
+        let mut changes = Vec::new();
+        step(&mut self.reservations, id, |reservation| {
+            let evolved = stock::evolve(reservation, event)?;
+            changes = evolved.changes;
+            Ok(evolved.reservation)
+        })?;
+        changes.iter().for_each(|change| self.add(change));
+        Ok(())
+    }
+
+    /// What reservations do to a level is a sum, so it does not matter that receipts are read from another topic.
+    fn add(&mut self, change: &LevelChange) {
+        if let Some(level) = self.levels.get_mut(&change.sku) {
+            level.reserved = level.reserved.saturating_add(change.reserved);
+            level.shipped = level.shipped.saturating_add(change.shipped);
+        } else {
+            let level = Level { reserved: change.reserved, shipped: change.shipped, ..Level::default() };
+            self.levels.insert(change.sku.clone(), level);
+        }
+    }
+
+    fn receipt(&mut self, event: &StockEvent) -> Result<(), Inconsistent> {
+        let Some(receipt) = Receipt::of(event) else { return Ok(()) };
+        if self.contradicted.contains_key(&receipt.sku) {
+            return Ok(());
+        }
+        let level = self.levels.get(&receipt.sku).copied().unwrap_or_default();
+        match evolve_stock(&receipt.sku, level, event) {
+            Ok(next) => {
+                if next.version > level.version {
+                    self.levels.insert(receipt.sku.clone(), next);
+                    self.receipts.push(receipt);
+                }
+                Ok(())
+            }
+            Err(inconsistent) => {
+                self.contradicted.insert(receipt.sku, ());
+                Err(inconsistent)
+            }
+        }
+    }
+
+    fn payment(&mut self, event: &PaymentEvent) -> Result<(), Inconsistent> {
+        let id = match event {
+            PaymentEvent::PaymentAuthorized(event) => &event.order_id,
+            PaymentEvent::PaymentDeclined(event) => &event.order_id,
+            PaymentEvent::PaymentCaptured(event) => &event.order_id,
+            PaymentEvent::PaymentCaptureFailed(event) => &event.order_id,
+            PaymentEvent::PaymentVoided(event) => &event.order_id,
+            PaymentEvent::PaymentStuck(event) => &event.order_id,
+        };
+        let postings = &mut self.postings;
+        step(&mut self.payments, id, |payment| {
+            let evolved = charge::evolve(payment, event)?;
+            postings.extend(evolved.postings);
+            Ok(evolved.payment)
+        })
+    }
+
+    /// Everything but levels as rows, and the levels, which other parts of the topics may add to. Rows come in no order.
+    pub(crate) fn into_parts(self, partitions: i32) -> (Parts, Vec<(Sku, Level)>) {
+        let orders: Vec<Order> = self.orders.into_values().flatten().collect();
+        let payments: HashMap<OrderId, Payment> =
+            self.payments.into_iter().filter_map(|(id, payment)| Some((id, payment?))).collect();
+        let is_told = |posting: &&Posting| payments.contains_key(&posting.order_id);
+        let parts = Parts {
+            contents: orders.iter().map(ContentsRow::of).collect(),
+            orders: orders.iter().map(|order| OrderRow::of(order, partitions)).collect(),
+            reservations: self.reservations.values().flatten().map(ReservationRow::of).collect(),
+            receipts: self.receipts.iter().map(ReceiptRow::of).collect(),
+            ledger: self.postings.iter().filter(is_told).map(PostingRow::of).collect(),
+            payments: payments.values().map(PaymentRow::of).collect(),
+        };
+        (parts, self.levels.into_iter().collect())
+    }
+}
+
+/// Take an aggregate one event on.
+fn step<K: Clone + Eq + Hash, S>(
+    aggregates: &mut Aggregates<K, S>,
+    id: &K,
+    evolve: impl FnOnce(Option<S>) -> Result<Option<S>, Inconsistent>,
+) -> Result<(), Inconsistent> {
+    match aggregates.get_mut(id) {
+        // A contradiction was told when it came.
+        Some(None) => {}
+        // What cannot go on leaves nothing behind.
+        Some(slot) => *slot = evolve(slot.take())?,
+        None => {
+            let evolved = evolve(None);
+            if let Ok(Some(_)) | Err(_) = &evolved {
+                let (state, result) = match evolved {
+                    Ok(state) => (state, Ok(())),
+                    Err(inconsistent) => (None, Err(inconsistent)),
+                };
+                aggregates.insert(id.clone(), state);
+                return result;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Rows of the tables that a part of the topics makes by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    pub(crate) orders: Vec<OrderRow>,
+    pub(crate) contents: Vec<ContentsRow>,
+    pub(crate) reservations: Vec<ReservationRow>,
+    pub(crate) receipts: Vec<ReceiptRow>,
+    pub(crate) payments: Vec<PaymentRow>,
+    pub(crate) ledger: Vec<PostingRow>,
+}
+
+impl Parts {
+    /// Put them into tables.
+    pub(crate) fn fill(self, rows: &mut Rows) {
+        fn fill<R: TableRow>(table: &mut crate::snapshot::Table<R>, rows: Vec<R>) {
+            table.extend(rows.into_iter().map(|row| (row.key(), row)));
+        }
+        let Parts { orders, contents, reservations, receipts, payments, ledger } = self;
+        fill(&mut rows.orders, orders);
+        fill(&mut rows.contents, contents);
+        fill(&mut rows.reservations, reservations);
+        fill(&mut rows.receipts, receipts);
+        fill(&mut rows.payments, payments);
+        fill(&mut rows.ledger, ledger);
+    }
+}
+
+/// Levels summed up over all parts.
+#[derive(Debug, Default)]
+pub(crate) struct Levels(HashMap<Sku, Level>);
+
+impl Levels {
+    /// Add what a part of the topics says.
+    pub(crate) fn add(&mut self, levels: Vec<(Sku, Level)>) {
+        for (sku, part) in levels {
+            let level = self.0.entry(sku).or_default();
+            level.version = level.version.max(part.version);
+            level.received = level.received.saturating_add(part.received);
+            level.reserved = level.reserved.saturating_add(part.reserved);
+            level.shipped = level.shipped.saturating_add(part.shipped);
+        }
+    }
+
+    /// The rows. A level that no table would take is told with its SKU and left out.
+    pub(crate) fn rows(self) -> (Vec<StockRow>, Vec<(Sku, String)>) {
+        let (mut rows, mut unsound) = (Vec::with_capacity(self.0.len()), Vec::new());
+        for (sku, level) in self.0 {
+            if level.version > 0 && level.is_sound() {
+                rows.push(StockRow::of(&sku, level));
+            } else {
+                let Level { version, received, reserved, shipped } = level;
+                let reason =
+                    format!("received {received} ({version} receipts), reserved {reserved}, shipped {shipped}");
+                unsound.push((sku, reason));
+            }
+        }
+        (rows, unsound)
+    }
+}

@@ -1,0 +1,229 @@
+//! A unit folded: every record of its ranges judged by its position, decoded, and applied to its aggregate.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use schemas::{Codec, ServiceName, Sku, TopicName};
+use serde::Serialize;
+use workers::inventory::stock::Level;
+
+use super::lane::{Lane, Step};
+use super::plan::{Plan, Unit};
+use super::problem::{Problem, Problems};
+use super::state::{Parts, State};
+use crate::error::ReplayError;
+use crate::log::{Channel, Record, Source};
+use crate::progress::Progress;
+
+/// What was read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ReadCounts {
+    /// Records, each slice's reading counted.
+    pub read: u64,
+    /// Messages applied to an aggregate.
+    pub folded: u64,
+    /// Repetitions of messages.
+    pub duplicates: u64,
+    /// Messages of an epoch that a restored database has ended.
+    pub void: u64,
+    /// Records without a position of the topic's only writer.
+    pub strangers: u64,
+}
+
+impl ReadCounts {
+    pub(crate) fn add(&mut self, other: &ReadCounts) {
+        let ReadCounts { read, folded, duplicates, void, strangers } = other;
+        self.read += read;
+        self.folded += folded;
+        self.duplicates += duplicates;
+        self.void += void;
+        self.strangers += strangers;
+    }
+}
+
+/// How far a partition was folded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LaneEnd {
+    pub(crate) topic: TopicName,
+    pub(crate) partition: i32,
+    /// The offset after the last record that was taken.
+    pub(crate) next_offset: i64,
+    /// Epoch and sequence of the highest message that counts.
+    pub(crate) highest: Option<(i64, i64)>,
+    /// The highest sequence beyond the head that was folded to; none where there is none.
+    pub(crate) beyond: Option<i64>,
+}
+
+/// A unit's part of the state.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    pub(crate) parts: Parts,
+    pub(crate) levels: Vec<(Sku, Level)>,
+    pub(crate) lanes: Vec<LaneEnd>,
+    pub(crate) problems: Problems,
+    pub(crate) counts: ReadCounts,
+    /// How long reading, decoding and folding took.
+    pub(crate) elapsed: Duration,
+}
+
+/// Read a unit and fold it. Blocks.
+pub(crate) fn fold(
+    source: &Source,
+    plan: &Plan,
+    unit: &Unit,
+    codec: &Codec,
+    progress: &Progress,
+) -> Result<Folded, ReplayError> {
+    let begun = Instant::now();
+    let mut folding = Folding::new(plan, unit, codec);
+    source.read(Channel::Messages(unit.topic), &unit.ranges, &mut |record| {
+        folding.counts.read += 1;
+        if folding.counts.read.is_multiple_of(PROGRESS_EVERY) {
+            progress.add(PROGRESS_EVERY);
+        }
+        folding.take(record)
+    })?;
+    progress.add(folding.counts.read % PROGRESS_EVERY);
+    let elapsed = begun.elapsed();
+    Ok(Folded { elapsed, ..folding.end(plan.partitions) })
+}
+
+const PROGRESS_EVERY: u64 = 1 << 10;
+
+/// A partition while it is read.
+struct Partition {
+    lane: Lane,
+    /// The last sequence that counts.
+    head: i64,
+    beyond: Option<i64>,
+    next_offset: i64,
+    /// Its first record after the time to fold to has come.
+    is_over: bool,
+}
+
+struct Folding<'f> {
+    topic: TopicName,
+    writer: Option<ServiceName>,
+    codec: &'f Codec,
+    key: Option<&'f [u8]>,
+    until_ms: Option<i64>,
+    slice: u64,
+    slices: u64,
+    partitions: BTreeMap<i32, Partition>,
+    /// Partitions that are not over.
+    open: usize,
+    state: State,
+    problems: Problems,
+    counts: ReadCounts,
+}
+
+impl<'f> Folding<'f> {
+    fn new(plan: &'f Plan, unit: &'f Unit, codec: &'f Codec) -> Self {
+        let epochs = plan.epochs.get(&unit.topic);
+        let partition = |partition: i32| {
+            let lane = Lane::new(epochs.and_then(|epochs| epochs.get(&partition)).cloned().unwrap_or_default());
+            let head = plan.heads.as_ref().map(|heads| heads.get(&(unit.topic, partition)).copied().unwrap_or(0));
+            let head = head.unwrap_or(i64::MAX);
+            (partition, Partition { lane, head, beyond: None, next_offset: 0, is_over: false })
+        };
+        Folding {
+            topic: unit.topic,
+            writer: unit.topic.written_by(),
+            codec,
+            key: plan.wanted.key(unit.topic).map(str::as_bytes),
+            until_ms: plan.until_ms,
+            slice: unit.slice,
+            slices: unit.slices,
+            partitions: unit.ranges.iter().map(|range| partition(range.partition)).collect(),
+            open: unit.ranges.len(),
+            state: State::default(),
+            problems: Problems::default(),
+            counts: ReadCounts::default(),
+        }
+    }
+
+    fn take(&mut self, record: &Record<'_>) -> ControlFlow<()> {
+        let Some(partition) = self.partitions.get_mut(&record.partition) else { return ControlFlow::Continue(()) };
+        if partition.is_over {
+            return ControlFlow::Continue(());
+        }
+        if self.until_ms.is_some_and(|until| record.timestamp_ms > until) {
+            partition.is_over = true;
+            self.open -= 1;
+            return if self.open == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        }
+        partition.next_offset = record.offset + 1;
+        if self.key.is_some_and(|key| record.key != Some(key)) {
+            return ControlFlow::Continue(());
+        }
+        let Some(position) = self.writer.and_then(|writer| record.position(writer)) else {
+            self.counts.strangers += u64::from(self.slice == 0);
+            return ControlFlow::Continue(());
+        };
+        if position.sequence > partition.head {
+            partition.beyond = partition.beyond.max(Some(position.sequence));
+            return ControlFlow::Continue(());
+        }
+        // Of a single key's messages nothing can be said about what is between them.
+        let step = match self.key {
+            Some(_) if partition.lane.is_void(&position) => Step::Void,
+            Some(_) => Step::Next,
+            None => partition.lane.step(&position),
+        };
+        match step {
+            Step::Next => self.fold(record),
+            Step::Duplicate => self.counts.duplicates += u64::from(self.slice == 0),
+            Step::Void => self.counts.void += u64::from(self.slice == 0),
+            Step::AfterGap(from, to) => {
+                if self.slice == 0 {
+                    let cause = format!("messages are missing before it: sequence {from} to {to}");
+                    self.problem(record, cause);
+                }
+                self.fold(record);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn fold(&mut self, record: &Record<'_>) {
+        let key = record.key.unwrap_or_default();
+        if self.slices > 1 && slice_of(key) % self.slices != self.slice {
+            return;
+        }
+        let message = match self.codec.decode(self.topic, record.payload.unwrap_or_default()) {
+            Ok(message) if message.key().as_bytes() == key => message,
+            Ok(message) => return self.problem(record, format!("its key is not the id in it, {:?}", message.key())),
+            Err(error) => return self.problem(record, error.to_string()),
+        };
+        match self.state.apply(&message) {
+            Ok(()) => self.counts.folded += 1,
+            Err(inconsistent) => self.problem(record, inconsistent.to_string()),
+        }
+    }
+
+    fn problem(&mut self, record: &Record<'_>, cause: String) {
+        let (partition, offset) = (record.partition, record.offset);
+        self.problems.add(Problem { topic: self.topic.as_str().to_owned(), partition, offset, cause });
+    }
+
+    fn end(self, partitions: i32) -> Folded {
+        let (parts, levels) = self.state.into_parts(partitions);
+        let topic = self.topic;
+        let lane = |(number, partition): (i32, Partition)| LaneEnd {
+            topic,
+            partition: number,
+            next_offset: partition.next_offset,
+            highest: partition.lane.highest(),
+            beyond: partition.beyond,
+        };
+        // Every slice reads all of its partition; one of them is enough to tell.
+        let lanes = if self.slice == 0 { self.partitions.into_iter().map(lane).collect() } else { Vec::new() };
+        Folded { parts, levels, lanes, problems: self.problems, counts: self.counts, elapsed: Duration::ZERO }
+    }
+}
+
+/// The slice of a key: FNV-1a, so that it is the same in every run, and another thing than its partition.
+fn slice_of(key: &[u8]) -> u64 {
+    key.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}

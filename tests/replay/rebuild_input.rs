@@ -1,0 +1,140 @@
+//! Rebuilding from topics that are not as they should be, and by a program that is killed.
+//!
+//! No worker runs here: the topics hold what the test writes under an order outbox' positions.
+
+use outbox::Position;
+use schemas::{Codec, CustomerId, OrderId, OrderLine, OrderPlaced, ServiceName, Sku, Time, partitioner};
+use tests::{LONG, Outcome, Pipeline, Sent, Servers, Settings, trouble, until};
+
+use crate::DAEMON;
+use crate::program::{command, run};
+
+const TOPIC: &str = "order.events.v1";
+
+fn placed(number: usize) -> Outcome<OrderPlaced> {
+    let at = Time::from_micros(1_760_000_000_000_000 + i64::try_from(number)?);
+    Ok(OrderPlaced {
+        order_id: OrderId::new(format!("order-{number}"))?,
+        version: 1,
+        at,
+        customer_id: CustomerId::new("customer-1")?,
+        placed_at: at,
+        currency: "EUR".to_owned(),
+        lines: vec![OrderLine { sku: Sku::new("sku-1")?, quantity: 1, unit_price_minor: 250 }],
+        total_minor: 250,
+        confirm_by: at,
+    })
+}
+
+/// As order's relay would send it.
+fn sent(event: OrderPlaced, partition: i32, sequence: i64) -> Outcome<Sent> {
+    let mut sent = Sent::of(schemas::OrderEvent::from(event))?;
+    sent.partition = Some(partition);
+    sent.headers.push(position(sequence));
+    Ok(sent)
+}
+
+fn position(sequence: i64) -> (String, Option<Vec<u8>>) {
+    let position = Position { source: "/order".to_owned(), epoch: 1, first: 1, sequence };
+    ("outbox-position".to_owned(), Some(position.to_string().into_bytes()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_folded_is_told_with_its_place_and_the_rest_is_folded() -> Outcome {
+    let servers = Servers::shared().await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings { partitions: 2, ..Settings::default() }).await?;
+    let unknown_schema = [vec![0], 4_000_000_000_u32.to_be_bytes().to_vec(), vec![1, 2, 3]].concat();
+    let raw = |partition, value: Vec<u8>, headers| Sent {
+        topic: TOPIC.to_owned(),
+        partition: Some(partition),
+        key: Some(b"order-7".to_vec()),
+        value: Some(value),
+        headers,
+    };
+    let stranger = Codec::embedded().encode(&schemas::OrderEvent::from(placed(7)?).into())?;
+    for record in [
+        sent(placed(1)?, 0, 1)?,
+        raw(0, unknown_schema, vec![position(2)]),
+        sent(placed(2)?, 0, 3)?,
+        // The relay, killed and started again.
+        sent(placed(2)?, 0, 3)?,
+        raw(0, stranger, Vec::new()),
+        // A topic that was made anew: its writer goes on where it was.
+        sent(placed(3)?, 1, 6)?,
+    ] {
+        pipeline.broker().send(&record).await?;
+    }
+    let arguments = ["rebuild", "--to", "memory", "--service", "order", "--json"];
+    let report = run(&pipeline, &arguments).await?.expect(1)?.json()?;
+    let order = &report["services"][0];
+    assert_eq!(order["tables"][1]["rows"], 3, "{report}");
+    assert_eq!((&order["counts"]["duplicates"], &order["counts"]["strangers"]), (&1.into(), &1.into()));
+    assert_eq!(order["problems"]["found"], 2);
+    let problem = |index: usize| order["problems"]["listed"][index].clone();
+    let mut told = [problem(0), problem(1)];
+    told.sort_by_key(|problem| problem["partition"].as_i64());
+    assert_eq!((&told[0]["offset"], &told[1]["offset"]), (&1.into(), &0.into()));
+    assert!(told[0]["cause"].to_string().contains("4000000000"), "{report}");
+    assert!(told[1]["cause"].to_string().contains("sequence 1 to 5"), "{report}");
+
+    let strict = run(&pipeline, &[&arguments[..], &["--strict"]].concat()).await?.expect(2)?;
+    assert!(strict.stderr.contains("order.events.v1["), "{}", strict.stderr);
+    let url = pipeline.database_url();
+    let refused =
+        run(&pipeline, &["rebuild", "--service", "order", "--swap", "--database-url", url]).await?.expect(2)?;
+    assert!(refused.stderr.contains("2 problems"), "{}", refused.stderr);
+    pipeline.accept();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_is_killed_goes_on_where_it_was() -> Outcome {
+    const ORDERS: usize = 1_500;
+    let servers = Servers::shared().await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings { partitions: 3, ..Settings::default() }).await?;
+    let mut sequences = [0_i64; 3];
+    let mut records = Vec::new();
+    for number in 0..ORDERS {
+        let event = placed(number)?;
+        let partition = partitioner::partition_of(event.order_id.as_str().as_bytes(), 3);
+        let sequence = &mut sequences[usize::try_from(partition)?];
+        *sequence += 1;
+        records.push(sent(event, partition, *sequence)?);
+    }
+    pipeline.broker().send_all(&records).await?;
+    let url = pipeline.database_url().to_owned();
+    let arguments =
+        ["rebuild", "--service", "order", "--unit-records", "20", "--parallel", "1", "--database-url", &url];
+    let arguments = [&arguments[..], &["--json"]].concat();
+
+    let mut killed = command(&pipeline, &arguments).spawn()?;
+    let written = "select count(*) from orders_rebuilt.rebuild_units";
+    until("some units are written", LONG, async || {
+        let count = pipeline.tables().number(written).await?;
+        if count >= 3 { Ok(()) } else { Err(trouble(format!("{count} are"))) }
+    })
+    .await?;
+    killed.kill()?;
+    killed.wait()?;
+    let (units, rows) = (
+        pipeline.tables().number(written).await?,
+        pipeline.tables().number("select count(*) from orders_rebuilt.orders").await?,
+    );
+    let running = "select count(*) from orders_rebuilt.rebuild_run where finished is null";
+    assert_eq!(pipeline.tables().number(running).await?, 1, "it had ended before it was killed");
+    assert!(rows > 0 && rows < i64::try_from(ORDERS)?, "{rows} rows in {units} units");
+
+    let report = run(&pipeline, &arguments).await?.expect(0)?.json()?;
+    assert_eq!(report["services"][0]["is_resumed"], true);
+    assert_eq!(report["services"][0]["counts"]["folded"], ORDERS);
+    let rows = pipeline.tables().number("select count(*) from orders_rebuilt.orders").await?;
+    assert_eq!(rows, i64::try_from(ORDERS)?);
+    let counted = run(&pipeline, &["rebuild", "--service", "order", "--to", "memory", "--json"]).await?.expect(0)?;
+    assert_eq!(counted.json()?["services"][0]["digest"], report["services"][0]["digest"]);
+    // A finished run is not gone on with: the next one begins anew.
+    let anew = run(&pipeline, &arguments).await?.expect(0)?.json()?;
+    assert_eq!(anew["services"][0]["is_resumed"], false);
+    assert_eq!(ServiceName::Order.as_str(), anew["services"][0]["service"]);
+    pipeline.accept();
+    Ok(())
+}
