@@ -2,6 +2,7 @@
 //!
 //! Without the cargo feature `planted-bugs` nothing can be planted: the question is answered by a constant.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// A bug by name.
@@ -47,6 +48,12 @@ impl PlantedBug {
             Self::DedupeByOffset => "dedupe-by-offset",
             Self::DedupeWithoutEpoch => "dedupe-without-epoch",
         }
+    }
+}
+
+impl fmt::Display for PlantedBug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

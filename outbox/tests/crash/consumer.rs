@@ -1,11 +1,11 @@
 //! The consumer: takes what the topics give, each message once, into tables of its own, in one transaction with the inbox.
 //!
 //! As the crate asks for: what is next is decided by position, resumed is at the stored offset, a conflict begins anew. A
-//! gap is read again from the log's start, once; then it is passed over, and the checker sees what is missing. When a
-//! topic was made anew, its offset is forgotten, as an operator would.
+//! gap is read again from the log's start, once; then it is passed over, and the checker sees what is missing. Where a log
+//! ends before the stored offset, the offset is forgotten, as an operator would.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use outbox::inbox::{Advance, Cursor, Delivery, Inbox, LogStart, PartitionState, SourceCursor, TopicPartition};
 use outbox::planted::PlantedBug;
@@ -19,6 +19,8 @@ use crate::Outcome;
 use crate::settings::{SOURCE, Settings};
 
 const BATCH: usize = 50;
+/// After so long without a record the consumer looks whether there is a reason.
+const IDLE: Duration = Duration::from_millis(400);
 
 /// A record as read.
 #[derive(Debug)]
@@ -61,10 +63,18 @@ async fn session(settings: &Settings, reread: &mut Reread) -> Outcome<()> {
     let mut client = outbox::connect(&database, NoTls).await?;
     client.batch_execute("set idle_in_transaction_session_timeout = '1s'").await?;
     let mut session = Session::open(settings, &client).await?;
+    let mut last_read = Instant::now();
     loop {
         let read = tokio::task::block_in_place(|| session.read());
         match read {
+            Ok(read) if read.is_empty() && last_read.elapsed() > IDLE => {
+                session.look_around(&client).await?;
+                last_read = Instant::now();
+            }
             Ok(read) => {
+                if !read.is_empty() {
+                    last_read = Instant::now();
+                }
                 for (at, records) in read {
                     session.take(&mut client, &at, records, reread).await?;
                 }
@@ -192,16 +202,39 @@ impl<'s> Session<'s> {
         Ok(())
     }
 
+    /// Whether there is a reason that nothing comes: the client library does not always notice that a topic is another
+    /// one, and an operator may have changed where to resume.
+    async fn look_around(&self, client: &Client) -> Outcome<()> {
+        self.forget_lost_offsets(client).await?;
+        let sql = "select topic, partition, next_offset from reader.inbox_offsets";
+        for row in client.query(sql, &[]).await? {
+            let at: (String, i32) = (row.get(0), row.get(1));
+            let resume: Option<i64> = row.get(2);
+            if self.states.get(&at).is_some_and(|state| state.next_offset != resume) {
+                return Err(format!("{}-{} shall be read from {resume:?}", at.0, at.1).into());
+            }
+            let end = self.end_of(&at)?;
+            if resume.unwrap_or(0) < end {
+                return Err(format!("{}-{} gives nothing up to {end}", at.0, at.1).into());
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets offsets that lie behind the end of their log: that log is another one.
     async fn forget_lost_offsets(&self, client: &Client) -> Outcome<()> {
         for (at, state) in &self.states {
-            let wait = Duration::from_secs(2);
-            let (_, end) = tokio::task::block_in_place(|| self.consumer.fetch_watermarks(&at.0, at.1, wait))?;
+            let end = self.end_of(at)?;
             if state.next_offset.is_some_and(|offset| offset > end) {
                 forget_offset(client, at).await?;
             }
         }
         Ok(())
+    }
+
+    fn end_of(&self, at: &(String, i32)) -> Outcome<i64> {
+        let wait = Duration::from_secs(2);
+        Ok(tokio::task::block_in_place(|| self.consumer.fetch_watermarks(&at.0, at.1, wait))?.1)
     }
 }
 

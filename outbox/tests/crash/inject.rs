@@ -7,7 +7,7 @@ use crate::chance::Chance;
 use crate::check::Forgotten;
 use crate::fault::Fault;
 use crate::journal::now;
-use crate::world::{CONSUMER, LIMIT, LOOK, RELAYS, WRITERS, World, wait};
+use crate::world::{CONSUMER, LIMIT, LOOK, RELAYS, WRITERS, World, connect, wait};
 
 /// The consumer that takes a paused one's place.
 const SUBSTITUTE: &str = "c1";
@@ -198,7 +198,7 @@ fn restore(world: &mut World<'_>, chance: &mut Chance) -> Outcome<()> {
     world.forgotten.push(Forgotten { from, until: now() });
     if dead {
         // The writers are back before the relays, and append more than the topics have seen.
-        wait(millis(chance, 100, 900));
+        until_a_lane_is_longer(world)?;
         RELAYS.into_iter().try_for_each(|name| world.start(name))?;
     }
     Ok(())
@@ -218,6 +218,29 @@ fn until_published(world: &mut World<'_>, more: u64) -> Outcome<()> {
     Ok(())
 }
 
+/// Waits until a lane of the table goes on beyond what its topic partition has seen.
+fn until_a_lane_is_longer(world: &mut World<'_>) -> Outcome<()> {
+    world.logs.read()?;
+    let url = world.settings.writers_url.clone();
+    let sql = "select t.name, l.partition, max(m.sequence) from shop.outbox_messages m join shop.outbox_lanes l using (lane) \
+               join shop.outbox_topics t on t.id = l.topic_id group by 1, 2";
+    let until = Instant::now() + LIMIT;
+    loop {
+        let rows = world.run(async { Ok(connect(&url).await?.query(sql, &[]).await?) })?;
+        let longer = rows.iter().any(|row| {
+            let log = world.logs.partitions.get(&(row.get(0), row.get(1)));
+            log.and_then(|log| log.taken.last()).is_some_and(|last| last.position.sequence < row.get(2))
+        });
+        if longer {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            return Err("the writers do not come back after a restore".into());
+        }
+        wait(LOOK);
+    }
+}
+
 fn topic_anew(world: &mut World<'_>, chance: &mut Chance) -> Outcome<()> {
     let Some(topic) = chance.pick(&world.settings.topics).cloned() else { return Ok(()) };
     let dead = chance.once_in(3);
@@ -225,6 +248,13 @@ fn topic_anew(world: &mut World<'_>, chance: &mut Chance) -> Outcome<()> {
         RELAYS.into_iter().try_for_each(|name| world.kill(name))?;
     }
     world.make_topic_anew(&topic)?;
+    // What an operator does then: offsets of the old log mean nothing in the new one.
+    let reader = world.settings.reader_url.clone();
+    world.run(async {
+        let sql = "update reader.inbox_offsets set next_offset = null where topic = $1";
+        connect(&reader).await?.execute(sql, &[&topic]).await?;
+        Ok(())
+    })?;
     if dead {
         RELAYS.into_iter().try_for_each(|name| world.start(name))?;
     }

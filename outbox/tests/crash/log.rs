@@ -48,6 +48,10 @@ pub(crate) struct Partition {
 pub(crate) struct Logs {
     consumer: BaseConsumer,
     pub(crate) partitions: BTreeMap<At, Partition>,
+    /// Duplicates in logs that are gone.
+    repeated_before: u64,
+    /// Records taken from logs that are gone.
+    taken_before: usize,
     settings: Settings,
 }
 
@@ -56,13 +60,15 @@ impl Logs {
         let partitions: BTreeMap<At, Partition> =
             settings.partitions().into_iter().map(|at| (at, Partition::default())).collect();
         let consumer = follow(settings, &partitions)?;
-        Ok(Self { consumer, partitions, settings: settings.clone() })
+        Ok(Self { consumer, partitions, repeated_before: 0, taken_before: 0, settings: settings.clone() })
     }
 
     /// The topic was made anew: its logs begin again.
     pub(crate) fn forget(&mut self, topic: &str) -> Outcome<()> {
         for (at, partition) in &mut self.partitions {
             if at.0 == topic {
+                self.repeated_before += partition.duplicates + partition.stale;
+                self.taken_before += partition.taken.len();
                 *partition = Partition { made_anew: true, ..Partition::default() };
             }
         }
@@ -111,12 +117,13 @@ impl Logs {
 
     /// Duplicates and records of ended epochs so far.
     pub(crate) fn repeated(&self) -> u64 {
-        self.partitions.values().map(|partition| partition.duplicates + partition.stale).sum()
+        self.repeated_before
+            + self.partitions.values().map(|partition| partition.duplicates + partition.stale).sum::<u64>()
     }
 
-    /// Records taken so far.
+    /// Records taken so far; from a log that was made anew once more.
     pub(crate) fn taken(&self) -> usize {
-        self.partitions.values().map(|partition| partition.taken.len()).sum()
+        self.taken_before + self.partitions.values().map(|partition| partition.taken.len()).sum::<usize>()
     }
 }
 

@@ -52,9 +52,8 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Whether somebody wants other tests than this one.
-    pub(crate) fn are_for_others(&self) -> bool {
-        let name = "crash";
+    /// Whether somebody wants other tests than the one of this name.
+    pub(crate) fn are_for_others(&self, name: &str) -> bool {
         let unwanted = self.skip.iter().any(|word| name.contains(word.as_str()));
         let unnamed = !self.filters.is_empty() && !self.filters.iter().any(|word| name.contains(word.as_str()));
         self.list || self.ignored || unwanted || unnamed
