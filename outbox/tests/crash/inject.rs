@@ -1,5 +1,6 @@
 //! What each fault does, and how it is healed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::Outcome;
@@ -7,6 +8,8 @@ use crate::chance::Chance;
 use crate::check::Forgotten;
 use crate::fault::Fault;
 use crate::journal::now;
+use crate::log::Partition;
+use crate::table::At;
 use crate::world::{CONSUMER, LIMIT, LOOK, RELAYS, WRITERS, World, connect, wait};
 
 /// The consumer that takes a paused one's place.
@@ -184,8 +187,10 @@ fn restore(world: &mut World<'_>, chance: &mut Chance) -> Outcome<()> {
         client.batch_execute(&format!("create database {database}_old template {database}")).await?;
         Ok(client.batch_execute(&format!("alter database {database} allow_connections true")).await?)
     })?;
+    let url = world.settings.writers_url.clone();
+    let kept = world.run(heads(&url.replace(&database, &format!("{database}_old"))))?;
     // Until something was published that the copy does not hold.
-    until_published(world, chance.between(5, 60))?;
+    until_published(world, &kept, i64::try_from(chance.between(5, 60))?)?;
     let dead = chance.once_in(2);
     if dead {
         RELAYS.into_iter().try_for_each(|name| world.kill(name))?;
@@ -198,38 +203,52 @@ fn restore(world: &mut World<'_>, chance: &mut Chance) -> Outcome<()> {
     world.forgotten.push(Forgotten { from, until: now() });
     if dead {
         // The writers are back before the relays, and append more than the topics have seen.
-        until_a_lane_is_longer(world)?;
+        until_a_lane_is_longer(world, &kept)?;
         RELAYS.into_iter().try_for_each(|name| world.start(name))?;
     }
     Ok(())
 }
 
-/// Waits until so many more records were published.
-fn until_published(world: &mut World<'_>, more: u64) -> Outcome<()> {
-    let wanted = world.logs.taken() + usize::try_from(more)?;
+/// Waits until the topics hold so many events that were committed after the copy was made.
+fn until_published(world: &mut World<'_>, kept: &BTreeMap<At, i64>, more: i64) -> Outcome<()> {
     let until = Instant::now() + LIMIT;
-    while world.logs.taken() < wanted {
+    loop {
+        world.logs.read()?;
+        let beyond = |(at, log): (&At, &Partition)| seen(log) - kept.get(at).copied().unwrap_or(0);
+        if world.logs.partitions.iter().map(beyond).filter(|beyond| *beyond > 0).sum::<i64>() >= more {
+            return Ok(());
+        }
         if Instant::now() > until {
             return Err("nothing is published".into());
         }
-        world.logs.read()?;
         wait(LOOK);
     }
-    Ok(())
 }
 
-/// Waits until a lane of the table goes on beyond what its topic partition has seen.
-fn until_a_lane_is_longer(world: &mut World<'_>) -> Outcome<()> {
+/// The last sequence that a topic partition has seen.
+fn seen(log: &Partition) -> i64 {
+    log.taken.last().map_or(0, |last| last.position.sequence)
+}
+
+/// The highest sequence of every lane.
+async fn heads(url: &str) -> Outcome<BTreeMap<At, i64>> {
+    let sql = "select t.name, l.partition, coalesce(max(m.sequence), 0) from shop.outbox_lanes l \
+               join shop.outbox_topics t on t.id = l.topic_id left join shop.outbox_messages m using (lane) group by 1, 2";
+    let rows = connect(url).await?.query(sql, &[]).await?;
+    Ok(rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect())
+}
+
+/// Waits until a lane that lost something goes on in the table beyond what its topic partition has seen.
+fn until_a_lane_is_longer(world: &mut World<'_>, kept: &BTreeMap<At, i64>) -> Outcome<()> {
     world.logs.read()?;
     let url = world.settings.writers_url.clone();
-    let sql = "select t.name, l.partition, max(m.sequence) from shop.outbox_messages m join shop.outbox_lanes l using (lane) \
-               join shop.outbox_topics t on t.id = l.topic_id group by 1, 2";
     let until = Instant::now() + LIMIT;
     loop {
-        let rows = world.run(async { Ok(connect(&url).await?.query(sql, &[]).await?) })?;
-        let longer = rows.iter().any(|row| {
-            let log = world.logs.partitions.get(&(row.get(0), row.get(1)));
-            log.and_then(|log| log.taken.last()).is_some_and(|last| last.position.sequence < row.get(2))
+        let now = world.run(heads(&url))?;
+        let mut lanes = world.logs.partitions.iter();
+        let longer = lanes.any(|(at, log)| {
+            let seen = seen(log);
+            kept.get(at).is_some_and(|kept| *kept < seen) && now.get(at).is_some_and(|head| *head > seen)
         });
         if longer {
             return Ok(());
