@@ -26,7 +26,7 @@ pub(crate) mod takeover;
 pub(crate) mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
@@ -46,7 +46,7 @@ use crate::relay::takeover::take_over;
 use crate::store::Outbox;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LAST_BACKOFF: Duration = Duration::from_secs(5);
+const LAST_BACKOFF: Duration = Duration::from_secs(1);
 /// How long a relay that was asked to stop may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -255,7 +255,9 @@ impl Relay {
         let mut backoff = FIRST_BACKOFF;
         let mut held = HeldLanes::new();
         while !stop.is_asked() {
+            let began = Instant::now();
             let led = self.lead_once(&mut stop, &mut held, &mut backoff).await;
+            calm(&mut backoff, began);
             self.outbox.shared.hints.lead(false);
             self.status.set_role(Role::Disconnected);
             if let Err(error) = led {
@@ -324,11 +326,9 @@ impl Relay {
         self.outbox.shared.hints.lead(true);
         self.status.set_role(Role::Leading);
         tracing::info!(schema = self.outbox.config().schema, "the relay leads");
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let published = term.publish(listener, stop, held).await;
-        if began.elapsed() > LAST_BACKOFF {
-            *backoff = FIRST_BACKOFF;
-        }
+        calm(backoff, began);
         let publisher = term.end().await;
         // Ending a producer purges what it still holds, and blocks.
         let ending = tokio::task::spawn_blocking(move || drop(publisher));
@@ -339,5 +339,12 @@ impl Relay {
             _ => futures_util::future::join(ending, taken.closing).await,
         };
         published.and(ended.and(closed).map_err(|_| RelayError::Panicked))
+    }
+}
+
+/// Leading or standing by for long enough was worth it: the next failure is another one, and does not wait for this one.
+fn calm(backoff: &mut Duration, since: Instant) {
+    if since.elapsed() > *backoff * 4 {
+        *backoff = FIRST_BACKOFF;
     }
 }
