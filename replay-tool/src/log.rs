@@ -12,6 +12,8 @@ mod record;
 mod source;
 mod spot;
 mod walk;
+#[cfg(test)]
+mod written;
 
 pub(crate) use channel::{Channel, reader_of};
 pub(crate) use ends::{Ends, find_ends};
@@ -30,3 +32,5 @@ pub(crate) use source::{Bounds, Sink};
 pub(crate) use source::{Range, Source};
 pub(crate) use spot::Spot;
 pub(crate) use walk::Walk;
+#[cfg(test)]
+pub(crate) use written::Written;

@@ -87,3 +87,87 @@ fn not_for_operators(topic: TopicName) -> Option<String> {
         writer = ServiceName::as_str(writer),
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::{CancelOrder, CommandId, OrderId};
+
+    use super::super::letter::DeadLetter;
+    use super::*;
+    use crate::log::Written;
+
+    const STRICT: Allowances = Allowances { again: false, unreadable: false, max_redrives: 3 };
+
+    fn cancel() -> Written {
+        let (order_id, command_id) = (OrderId::new("o").unwrap(), CommandId::new("c").unwrap());
+        Written::of(5, CancelOrder { order_id, command_id })
+    }
+
+    fn filed(topic: TopicName, written: &Written, actions: &[Action]) -> Filed {
+        let note = |action: &Action| Note {
+            action: *action,
+            letter_offset: 5,
+            by: "me".to_owned(),
+            at: jiff::Timestamp::UNIX_EPOCH,
+            reason: None,
+            attempt: 1,
+            is_edited: false,
+            to_partition: Some(0),
+            to_offset: Some(1),
+        };
+        let letter = DeadLetter::of(topic, &written.record());
+        Filed { letter, notes: actions.iter().map(note).collect() }
+    }
+
+    fn ruling(written: &Written, actions: &[Action], allowed: Allowances) -> Ruling {
+        rule(&filed(TopicName::OrderCommands, written, actions), None, allowed, &Codec::embedded())
+    }
+
+    fn published(ruling: Ruling) -> (u32, u32, bool) {
+        match ruling {
+            Ruling::Publish { attempt, count, begun } => (attempt, count, begun.is_some()),
+            Ruling::Settled(words) | Ruling::Refused(words) => panic!("{words}"),
+        }
+    }
+
+    #[test]
+    fn what_can_be_taken_is_published_and_what_was_begun_is_ended() {
+        assert_eq!(published(ruling(&cancel(), &[], STRICT)), (1, 1, false));
+        assert_eq!(published(ruling(&cancel(), &[Action::RedriveBegun], STRICT)), (1, 1, true));
+    }
+
+    #[test]
+    fn what_was_handled_needs_again_and_counts() {
+        let done = [Action::RedriveBegun, Action::Redriven];
+        assert!(matches!(ruling(&cancel(), &done, STRICT), Ruling::Settled(_)));
+        assert!(matches!(ruling(&cancel(), &[Action::Discarded], STRICT), Ruling::Settled(_)));
+        let again = Allowances { again: true, ..STRICT };
+        assert_eq!(published(ruling(&cancel(), &done, again)), (2, 2, false));
+    }
+
+    #[test]
+    fn a_message_does_not_go_round_for_ever() {
+        let twice = cancel().with("redrive-count", "2");
+        assert_eq!(published(ruling(&twice, &[], STRICT)), (1, 3, false));
+        for count in ["3", "4294967295"] {
+            let round = cancel().with("redrive-count", count);
+            assert!(matches!(ruling(&round, &[], STRICT), Ruling::Refused(words) if words.contains("--max-redrives")));
+        }
+    }
+
+    #[test]
+    fn what_would_come_back_is_refused_unless_somebody_insists() {
+        let garbage = Written { payload: Some(b"garbage".to_vec()), ..cancel() };
+        assert!(matches!(ruling(&garbage, &[], STRICT), Ruling::Refused(words) if words.contains("--edited")));
+        let insisting = Allowances { unreadable: true, ..STRICT };
+        assert_eq!(published(ruling(&garbage, &[], insisting)), (1, 1, false));
+    }
+
+    #[test]
+    fn nobody_speaks_for_a_service() {
+        let letter = filed(TopicName::PaymentEvents, &cancel(), &[]);
+        let all = Allowances { again: true, unreadable: true, max_redrives: 9 };
+        let ruling = rule(&letter, None, all, &Codec::embedded());
+        assert!(matches!(ruling, Ruling::Refused(words) if words.contains("only the payment service")));
+    }
+}

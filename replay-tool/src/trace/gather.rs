@@ -212,3 +212,92 @@ fn hop_of(channel: Channel, record: &Record<'_>, position: Option<Position>) -> 
         mark: Mark::Counts,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemas::{CancelOrder, CommandId, OrderCompleted, OrderStockReserved, ServiceName};
+
+    use super::*;
+    use crate::log::Written;
+
+    const EVENTS: Channel = Channel::Messages(TopicName::OrderEvents);
+    const COMMANDS: Channel = Channel::Messages(TopicName::OrderCommands);
+    const ORDER: ServiceName = ServiceName::Order;
+
+    fn id() -> OrderId {
+        OrderId::new("o").unwrap()
+    }
+
+    fn event(offset: i64, version: i64) -> Written {
+        Written::of(offset, OrderStockReserved { order_id: id(), version, at: Time::from_micros(1) })
+    }
+
+    fn cancel(offset: i64, command_id: &str) -> Written {
+        Written::of(offset, CancelOrder { order_id: id(), command_id: CommandId::new(command_id).unwrap() })
+    }
+
+    fn marks(channel: Channel, first_offset: i64, records: &[Written]) -> Vec<Mark> {
+        let mut gathering = Gathering::new(id(), Codec::embedded());
+        gathering.begin(channel, 0, first_offset);
+        for record in records {
+            gathering.take(channel, &record.record());
+        }
+        gathering.finish().into_iter().map(|hop| hop.mark).collect()
+    }
+
+    #[test]
+    fn what_a_writer_said_twice_or_not_at_all_shows() {
+        let records = [
+            event(0, 1).at(ORDER, (1, 1, 1)),
+            event(1, 2).at(ORDER, (1, 1, 2)),
+            event(2, 1).at(ORDER, (1, 1, 1)),
+            event(3, 3).at(ORDER, (1, 1, 4)),
+            event(4, 4),
+        ];
+        let expected = [Mark::Counts, Mark::Counts, Mark::Repeated, Mark::AfterGap, Mark::Stranger];
+        assert_eq!(marks(EVENTS, 0, &records), expected);
+        assert_eq!(marks(EVENTS, 7, &records[1..2]), [Mark::Counts], "a log whose beginning was deleted");
+    }
+
+    #[test]
+    fn what_a_restore_has_voided_is_void_also_before_its_epoch_was_met() {
+        let records = [
+            event(0, 1).at(ORDER, (1, 1, 1)),
+            event(1, 2).at(ORDER, (1, 1, 2)),
+            event(2, 2).at(ORDER, (2, 3, 3)).with("outbox-last-equal", "1"),
+        ];
+        assert_eq!(marks(EVENTS, 0, &records), [Mark::Counts, Mark::Void, Mark::Counts]);
+    }
+
+    #[test]
+    fn a_command_is_repeated_by_its_content_and_unreadable_under_another_body() {
+        let other = OrderCompleted { order_id: OrderId::new("p").unwrap(), version: 1, at: Time::from_micros(1) };
+        let wrong_type = Written { key: Some(b"o".to_vec()), ..Written::of(3, other) };
+        let records = [cancel(0, "a"), cancel(1, "b"), cancel(2, "a"), wrong_type];
+        assert_eq!(marks(COMMANDS, 0, &records), [Mark::Counts, Mark::Counts, Mark::Repeated, Mark::Unreadable]);
+        let redriven = cancel(1, "a").with(REDRIVE_OF_HEADER, "order.commands.v1-dlt[0]@3");
+        assert_eq!(marks(COMMANDS, 0, &[cancel(0, "a"), redriven]), [Mark::Counts, Mark::Counts]);
+    }
+
+    #[test]
+    fn a_letter_is_found_by_what_is_in_it_and_followed_by_what_was_done() {
+        let letters = Channel::DeadLetters(TopicName::OrderCommands);
+        let mis_keyed = Written { key: Some(b"x".to_vec()), ..cancel(0, "a") }
+            .with("kafka_dlt-original-topic", "order.commands.v1")
+            .with("kafka_dlt-original-partition", 3_i32.to_be_bytes())
+            .with("kafka_dlt-original-offset", 9_i64.to_be_bytes())
+            .with("kafka_dlt-exception-fqcn", "key")
+            .with("outbox-position", "/order:1:1:1");
+        let note = br#"{"action":"discarded","letter_offset":0,"by":"me","at":"2026-01-01T00:00:00Z"}"#;
+        let note = Written { offset: 1, key: Some(b"x".to_vec()), payload: Some(note.to_vec()), ..Written::default() }
+            .with("operator-action", "discarded");
+        let mut gathering = Gathering::new(id(), Codec::embedded());
+        for record in [&mis_keyed, &note] {
+            gathering.take(letters, &record.record());
+        }
+        let hops = gathering.finish();
+        assert_eq!(hops.iter().map(|hop| hop.mark.clone()).collect::<Vec<_>>(), [Mark::DeadLetter, Mark::Operator]);
+        assert_eq!(hops[0].made_of.unwrap().to_string(), "order.commands.v1[3]@9");
+        assert_eq!(hops[1].made_of, hops[0].spot());
+    }
+}

@@ -1,10 +1,11 @@
 //! A trace as a Mermaid sequence diagram: who said what to whom.
 
 use schemas::{ServiceName, TopicName};
+use workers::client::stage_in_words;
 
 use super::Trace;
 use super::hop::{Hop, Mark};
-use super::standing::{Standing, stage_in_words};
+use super::standing::Standing;
 use super::words::duration;
 use crate::log::{Channel, reader_of};
 
@@ -22,7 +23,7 @@ pub(crate) fn mermaid(trace: &Trace) -> String {
     let end = match &trace.standing {
         Standing::Order { order, waiting: None } => stage_in_words(order),
         Standing::Order { order, waiting: Some(waiting) } => {
-            format!("{}, waits for {:?} of {}", stage_in_words(order), waiting.awaiting, waiting.from)
+            format!("{}, waits for {:?} of {}", order.stage.as_str(), waiting.awaiting, waiting.from)
         }
         Standing::NoOrder { words } | Standing::Broken { words } => words.clone(),
     };

@@ -1,7 +1,7 @@
 //! Where the saga stands at the end of the timeline, and what it is waiting for.
 
 use schemas::{Awaiting, Message, OrderEvent, ServiceName, Time, TopicName};
-use workers::order::saga::{Order, Phase, Stage, evolve, outstanding};
+use workers::order::saga::{Order, Phase, evolve, outstanding};
 
 use super::hop::{Hop, Mark};
 use super::timeline::Timeline;
@@ -130,25 +130,4 @@ fn without_order(timeline: &Timeline) -> String {
         return "there is no such order so far: the order service has not answered its command".to_owned();
     }
     "there is no such order, only messages about it".to_owned()
-}
-
-/// A stage for people, with what belongs to it.
-pub(crate) fn stage_in_words(order: &Order) -> String {
-    let mut words = order.stage.as_str().replace('_', " ");
-    if let Some(cancellation) = &order.cancellation {
-        words.push_str(&format!(" ({:?})", cancellation.reason));
-    }
-    match &order.stage {
-        Stage::Stuck { awaiting, detail } => {
-            words.push_str(&format!(", waiting for a person since {awaiting:?} failed: {detail}"));
-        }
-        Stage::Placed
-        | Stage::StockReserved
-        | Stage::Confirmed
-        | Stage::PaymentCaptured
-        | Stage::Completed
-        | Stage::Cancelling { .. }
-        | Stage::Cancelled => {}
-    }
-    words
 }

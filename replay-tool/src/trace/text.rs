@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use schemas::Time;
+use workers::client::stage_in_words;
 
 use super::Trace;
-use super::standing::{Standing, stage_in_words};
+use super::standing::Standing;
 use super::timeline::Step;
 use super::words::{day, duration, time_of_day};
 use crate::table_text::table;

@@ -38,7 +38,7 @@ pub use order_file::{Entry, LineError, OrderFile};
 pub use order_history::OrderHistory;
 pub use publication::{Entries, Observation, Pace, Published, publish_entries};
 pub use publisher::{Delivered, Deliveries, IN_FLIGHT_MAX, Publisher};
-pub use rendering::{TIME_FIELDS, body_json, detail, record_json};
+pub use rendering::{TIME_FIELDS, body_json, detail, record_json, stage_in_words};
 pub use stock_file::StockFile;
 pub use stock_levels::{Level, StockLevels};
 pub use topic_reader::{Record, Selection, Step, TopicReader};

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Record;
+use crate::order::saga::{Order, Stage};
 
 /// Fields that hold a point in time, in microseconds.
 pub const TIME_FIELDS: [&str; 3] = ["at", "placed_at", "confirm_by"];
@@ -106,6 +107,25 @@ pub fn detail(message: &Message) -> String {
         Message::PaymentCommand(PaymentCommand::CapturePayment(_) | PaymentCommand::VoidPayment(_)) => String::new(),
         Message::PaymentEvent(m) => payment_event(m),
     }
+}
+
+/// Where an order stands: its stage, why it is undone, and what it waits for where the stage does not tell.
+pub fn stage_in_words(order: &Order) -> String {
+    let mut text = order.stage.as_str().replace('_', " ");
+    if let Some(cancellation) = &order.cancellation {
+        text.push_str(&format!(" ({:?})", cancellation.reason));
+    }
+    match &order.stage {
+        Stage::Cancelling { awaiting } => text.push_str(&format!(", waiting for {awaiting:?}")),
+        Stage::Stuck { awaiting, detail } => text.push_str(&format!(", waiting for {awaiting:?}: {detail}")),
+        Stage::Placed
+        | Stage::StockReserved
+        | Stage::Confirmed
+        | Stage::PaymentCaptured
+        | Stage::Completed
+        | Stage::Cancelled => {}
+    }
+    text
 }
 
 fn order_command(command: &OrderCommand) -> String {

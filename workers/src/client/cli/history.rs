@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::options::ShowOptions;
 use super::output::{Failure, reading_bar, table};
 use super::{End, Session};
-use crate::client::{OrderHistory, Record, detail, record_json};
-use crate::order::saga::{Order, Stage};
+use crate::client::{OrderHistory, Record, detail, record_json, stage_in_words};
+use crate::order::saga::Order;
 
 pub(super) async fn run(session: &Session, options: ShowOptions) -> Result<End, Failure> {
     let bar = reading_bar();
@@ -57,20 +57,7 @@ fn whole_text(history: &OrderHistory) -> String {
 }
 
 fn state_text(order: &Order) -> String {
-    let mut text = order.stage.as_str().replace('_', " ");
-    if let Some(cancellation) = &order.cancellation {
-        text.push_str(&format!(" ({:?})", cancellation.reason));
-    }
-    match &order.stage {
-        Stage::Cancelling { awaiting } => text.push_str(&format!(", waiting for {awaiting:?}")),
-        Stage::Stuck { awaiting, detail } => text.push_str(&format!(", waiting for {awaiting:?}: {detail}")),
-        Stage::Placed
-        | Stage::StockReserved
-        | Stage::Confirmed
-        | Stage::PaymentCaptured
-        | Stage::Completed
-        | Stage::Cancelled => {}
-    }
+    let text = stage_in_words(order);
     let (lines, currency, total) = (order.lines.len(), &order.currency, order.total_minor);
     format!("{text}; {lines} lines, {total} minor units of {currency}, customer {}", order.customer_id)
 }
