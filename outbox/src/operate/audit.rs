@@ -122,7 +122,13 @@ async fn begin(
     source: String,
     rows: Vec<LaneRow>,
 ) -> Result<(TailReader, Vec<Audited>), OperateError> {
-    let kafka = config.kafka.clone();
+    let mut kafka = config.kafka.clone();
+    // Comparing is slower than fetching: what is fetched ahead only takes memory.
+    for (name, value) in [("queued.max.messages.kbytes", "1024"), ("queued.min.messages", "1000")] {
+        if kafka.get(name).is_none() {
+            kafka.set(name, value);
+        }
+    }
     let work = move || {
         let reader = TailReader::new(&kafka, &source)?.with_headers();
         let mut topics: Vec<(Arc<str>, i32)> =
@@ -144,7 +150,12 @@ async fn begin(
 impl Audited {
     /// `start`: where records of the range's time begin; without it there are none that young.
     fn new(row: LaneRow, place: Place, bounds: Bounds, start: Option<i64>) -> Self {
-        let from = start.unwrap_or(bounds.high).clamp(bounds.low, bounds.high.max(bounds.low));
+        let start = match (row.first_time_ms, row.published_offset) {
+            // Without a row to compare only what comes after the last known record can be wrong.
+            (None, Some(published)) => published,
+            (Some(_) | None, _) => start.unwrap_or(bounds.high),
+        };
+        let from = start.clamp(bounds.low, bounds.high.max(bounds.low));
         let fold = LaneFold::new(Self::start(&row, bounds, from));
         Self { row, place, bounds, from, fold }
     }

@@ -26,6 +26,8 @@ pub(super) struct LaneRow {
     pub(super) head: i64,
     /// Saved as published up to here.
     pub(super) published: i64,
+    /// Offset of that message.
+    pub(super) published_offset: Option<i64>,
     /// The range begins after this sequence.
     pub(super) after: i64,
     /// Time of the range's first row.
@@ -55,7 +57,8 @@ pub(super) async fn read_lanes(
     let failed = || OutboxError::database("reading lanes");
     let epochs = read_epochs(client, quoted).await?;
     let lanes = format!(
-        "select l.lane, t.name, t.partitions, l.partition, l.pruned, p.sequence, ({quoted}.outbox_heads(array[l.lane]))[1] \
+        "select l.lane, t.name, t.partitions, l.partition, l.pruned, p.sequence, ({quoted}.outbox_heads(array[l.lane]))[1], \
+           p.kafka_offset \
          from {quoted}.outbox_lanes l join {quoted}.outbox_topics t on t.id = l.topic_id \
          left join {quoted}.outbox_positions p on p.lane = l.lane order by t.name, l.partition"
     );
@@ -90,6 +93,7 @@ pub(super) async fn read_lanes(
             pruned,
             head,
             published: row.get::<_, Option<i64>>(5).unwrap_or(0),
+            published_offset: row.get(7),
             after,
             first_time_ms: in_range.map(|(_, time)| *time),
         })
