@@ -106,13 +106,8 @@ pub async fn audit(
         lanes[*index].begin_at_low();
     }
     walk.read(&mut lanes, &again).await?;
-    let pruned = tables::read_pruned(&client, &quoted).await?;
     let mut holes = tables::read_holes(&client, &quoted, config).await?;
-    let lanes = lanes.into_iter().map(|mut lane| {
-        // Rows that were truncated meanwhile were there when their records were published.
-        lane.fold.phantom.forget_up_to(pruned.get(&lane.row.number).copied().unwrap_or(0));
-        report::lane(&lane, holes.remove(&lane.row.number).unwrap_or_default())
-    });
+    let lanes = lanes.iter().map(|lane| report::lane(lane, holes.remove(&lane.row.number).unwrap_or_default()));
     Ok(AuditReport::new(&config.schema, source, config.since, lanes.collect()))
 }
 
@@ -162,7 +157,7 @@ impl Audited {
 
     fn start(row: &LaneRow, bounds: Bounds, from: i64) -> Start {
         let begins_later = from == bounds.low && bounds.low > 0;
-        Start { epochs: row.epochs.clone(), after: row.after, pruned: row.pruned, begins_later }
+        Start { epochs: row.epochs.clone(), after: row.after, begins_later }
     }
 
     fn seems_broken(&self) -> bool {

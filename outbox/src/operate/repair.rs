@@ -74,6 +74,9 @@ pub struct RepairReport {
 /// How often positions are looked at while a relay publishes.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// A retention that does not end: a hundred years.
+const NEVER: Duration = Duration::from_secs(3_155_760_000);
+
 /// Repairs what an audit found. Ends once everything is published again.
 ///
 /// # Errors
@@ -187,7 +190,10 @@ async fn publish(
         return Ok(());
     }
     let outbox = Outbox::open_recorded(looking, &audit.schema).await?;
-    let relay = Relay::new(&outbox, RelayConfig::new(database.clone(), config.kafka.clone()));
+    let mut relay = RelayConfig::new(database.clone(), config.kafka.clone());
+    // How long rows stay is up to the relays that run for long: this one truncates nothing.
+    relay.retention = NEVER;
+    let relay = Relay::new(&outbox, relay);
     let status = relay.status();
     let (stop, stopped) = oneshot::channel::<()>();
     let running = relay.run(async {

@@ -68,6 +68,8 @@ pub struct TableSize {
     pub bytes: i64,
     /// Whether writers append to it now.
     pub is_current: bool,
+    /// Since when, if they do.
+    pub current_since: Option<jiff::Timestamp>,
 }
 
 impl OutboxStatus {
@@ -206,24 +208,16 @@ async fn read_backlog(
 }
 
 async fn read_tables(client: &Client, schema: &str, quoted: &str) -> Result<Vec<TableSize>, OutboxError> {
-    let failed = || OutboxError::database("measuring the tables");
-    let rotation = format!("select to_regclass('{quoted}.outbox_rotation') is not null");
-    let rotates: bool = client.query_one(&rotation, &[]).await.map_err(failed())?.get(0);
-    let current = match rotates {
-        true => {
-            let text = format!("select current::text from {quoted}.outbox_rotation");
-            client.query_opt(&text, &[]).await.map_err(failed())?.map(|row| row.get::<_, String>(0))
-        }
-        false => None,
-    };
-    let text = "select c.relname::text, pg_total_relation_size(c.oid) from pg_class c \
-                join pg_namespace n on n.oid = c.relnamespace \
-                where n.nspname = $1 and c.relkind = 'r' and c.relname ~ '^outbox_messages(_[0-9]+)?$' order by 1";
-    let rows = client.query(text, &[&schema]).await.map_err(failed())?;
+    let text = format!(
+        "select c.relname::text, pg_total_relation_size(c.oid), r.since from pg_class c \
+         left join {quoted}.outbox_rotation r on c.relname = 'outbox_messages_' || r.current \
+         where c.relnamespace = $1::text::regnamespace and c.relkind = 'r' and c.relname ~ '^outbox_messages_[0-9]+$' \
+         order by 1"
+    );
+    let rows = client.query(&text, &[&schema]).await.map_err(OutboxError::database("measuring the tables"))?;
     let table = |row: &tokio_postgres::Row| {
-        let name: String = row.get(0);
-        let is_current = current.as_ref().is_none_or(|current| name.ends_with(current.as_str()));
-        TableSize { name, bytes: row.get(1), is_current }
+        let current_since: Option<jiff::Timestamp> = row.get(2);
+        TableSize { name: row.get(0), bytes: row.get(1), is_current: current_since.is_some(), current_since }
     };
     Ok(rows.iter().map(table).collect())
 }

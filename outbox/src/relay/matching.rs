@@ -14,21 +14,20 @@ use crate::relay::wire::{COLUMNS, Record, Wire, digest, headers_digest};
 /// Finds the rows of these lanes and sequences, by primary key, each with its place among them. A sequence whose row was
 /// truncated gives a row of nulls: `pruned` is read in the same statement, so that no truncation can come between.
 pub(crate) fn statement(quoted: &str) -> String {
+    format!("select g.place::int4 - 1, m.id, m.key, m.payload {}", joined(quoted))
+}
+
+/// As [`statement`], with all that a record is made of.
+pub(crate) fn full_statement(quoted: &str) -> String {
+    format!("select g.place::int4 - 1, {COLUMNS} {}", joined(quoted))
+}
+
+fn joined(quoted: &str) -> String {
     format!(
-        "select g.place::int4 - 1, m.id, m.key, m.payload \
-         from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, sequence, place) \
+        "from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, sequence, place) \
          join {quoted}.outbox_lanes l on l.lane = g.lane \
          left join {quoted}.outbox_messages m on m.lane = g.lane and m.sequence = g.sequence \
          where m.id is not null or g.sequence <= l.pruned"
-    )
-}
-
-/// Finds the rows that are there, with all that a record is made of.
-pub(crate) fn full_statement(quoted: &str) -> String {
-    format!(
-        "select g.place::int4 - 1, {COLUMNS} \
-         from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, sequence, place) \
-         join {quoted}.outbox_messages m on m.lane = g.lane and m.sequence = g.sequence"
     )
 }
 
@@ -56,6 +55,10 @@ pub(crate) fn full_matches<'e>(
     let mut matches = vec![RowMatch::Missing; found.len()];
     for row in rows {
         let Some(place) = place_of(row, found) else { continue };
+        if row.get::<_, Option<Uuid>>(2).is_none() {
+            matches[place] = RowMatch::Equal;
+            continue;
+        }
         let (one, record) = (&found[place], Record::from_row(row)?);
         let same_body = one.id == Some(record.id) && one.digest == digest(record.key, record.payload);
         let headers = wire.headers(&record, epochs(one.slot))?;

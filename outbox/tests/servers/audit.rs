@@ -1,9 +1,12 @@
 //! `outbox-relay audit`: what it finds when somebody has been at the topic.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use outbox::operate::{self, AuditConfig, AuditReport, FindingKind};
 use outbox::position::POSITION_HEADER;
 use outbox::{Causation, Kind, OutboxMessage, Position};
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use uuid::Uuid;
 
 use crate::rig::Rig;
@@ -172,6 +175,42 @@ async fn rows_that_the_table_lacks_are_a_finding_of_their_own() {
     let kinds: Vec<(FindingKind, i32)> = found(&audit(&rig).await).iter().map(|one| (one.0, one.1)).collect();
     use FindingKind::{Hole, Phantom};
     assert_eq!(kinds, [(Phantom, 0), (Hole, 0), (Phantom, 1), (Hole, 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_writers_a_relay_and_truncations_there_is_no_false_finding() {
+    let rig = Rig::new("beside").await;
+    topic::create(&rig.topic).await;
+    let relay = rig.relay_with(&rig.outbox, |config| {
+        config.retention = Duration::from_millis(100);
+        config.rotation_interval = Duration::from_millis(20);
+    });
+    relay.until_leading().await;
+    let (stop, mut stopped) = oneshot::channel::<()>();
+    let writing = async {
+        let mut client = rig.client().await;
+        let mut written = 0;
+        while stopped.try_recv() == Err(TryRecvError::Empty) {
+            let messages = (0..20).map(|n| rig.event(&format!("{n}"), &format!("{written}"))).collect();
+            written += rig.append(&mut client, messages).await.places.len();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        written
+    };
+    let auditing = async {
+        let mut compared = 0;
+        for _ in 0..12 {
+            let report = audit(&rig).await;
+            compared += report.records;
+            assert_eq!(found(&report), []);
+        }
+        drop(stop);
+        compared
+    };
+    let (written, compared) = tokio::join!(writing, auditing);
+    assert!(written > 100 && compared > 0 && relay.status.report().truncations > 2, "{:?}", relay.status.report());
+    relay.stop().await;
+    assert_eq!(found(&audit(&rig).await), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

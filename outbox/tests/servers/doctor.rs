@@ -131,7 +131,12 @@ async fn grants_that_a_role_lacks_are_spelled_out_and_then_suffice() {
     let opened = outbox::Outbox::open(&writer, rig.outbox.config().clone()).await.unwrap();
     opened.begin(&mut writer).await.unwrap().commit(vec![rig.event_at(0, "m")]).await.unwrap();
     let limited = Rig { database, ..rig };
-    limited.publish(1).await;
+    let relay = limited.relay_with(&limited.outbox, |config| {
+        config.retention = Duration::from_millis(10);
+        config.rotation_interval = Duration::from_millis(10);
+    });
+    relay.until("publishing and truncating", |report| report.published == 1 && report.truncations > 0).await;
+    relay.stop().await;
     client.batch_execute(&format!("drop owned by {role}; drop role {role}")).await.unwrap();
 }
 

@@ -120,7 +120,7 @@ pub(crate) struct DoctorArguments {
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) max_message_bytes: usize,
     /// How long the outbox keeps published messages, in seconds
-    #[arg(long, default_value_t = 3600)]
+    #[arg(long, env = "OUTBOX_RETENTION_S", default_value_t = 3600)]
     pub(crate) retention_s: u64,
     /// From which age on a transaction is told of, in seconds
     #[arg(long, default_value_t = 60)]

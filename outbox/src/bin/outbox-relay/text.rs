@@ -61,7 +61,7 @@ pub(crate) fn status(status: &OutboxStatus, findings: &[String]) -> String {
         let _ = writeln!(text, "standby  {standby}");
     }
     for each in &status.tables {
-        let current = if each.is_current { ", appended to" } else { "" };
+        let current = each.current_since.map_or(String::new(), |since| format!(", appended to since {since:.0}"));
         let _ = writeln!(text, "table    {}: {}{current}", each.name, bytes(each.bytes));
     }
     let rows = status.lanes.iter().map(|lane| {

@@ -60,14 +60,6 @@ impl Intervals {
     pub(crate) fn ranges(&self) -> &[(i64, i64)] {
         &self.0
     }
-
-    /// Takes away everything up to `number`.
-    pub(crate) fn forget_up_to(&mut self, number: i64) {
-        self.0.retain(|(_, last)| *last > number);
-        for (first, _) in &mut self.0 {
-            *first = (*first).max(number + 1);
-        }
-    }
 }
 
 /// What is known before the lane's records are read.
@@ -76,8 +68,6 @@ pub(crate) struct Start {
     pub(crate) epochs: Epochs,
     /// Everything up to this sequence is not looked at.
     pub(crate) after: i64,
-    /// Rows up to this sequence may be gone.
-    pub(crate) pruned: i64,
     /// Reading begins where the log does, and that is not its first offset: what came before was deleted.
     pub(crate) begins_later: bool,
 }
@@ -130,7 +120,7 @@ impl LaneFold {
         }
     }
 
-    /// Takes the next record in the order of the log.
+    /// Takes the next record in the order of the log. One whose row was truncated meanwhile counts as equal.
     pub(crate) fn observe(&mut self, record: Seen, row: RowMatch) {
         let Seen { offset, epoch, sequence } = record;
         let epochs = &self.start.epochs;
@@ -149,8 +139,7 @@ impl LaneFold {
             self.void += 1;
             return;
         }
-        let is_gone = row == RowMatch::Missing && sequence <= self.start.pruned;
-        if epochs.of(sequence).0 != epoch || (row == RowMatch::Missing && !is_gone) {
+        if epochs.of(sequence).0 != epoch || row == RowMatch::Missing {
             self.phantom.insert(sequence);
             return;
         }

@@ -8,7 +8,7 @@ use super::*;
 use crate::epochs::Epoch;
 
 fn start(after: i64) -> Start {
-    Start { epochs: Epochs::default(), after, pruned: after, begins_later: false }
+    Start { epochs: Epochs::default(), after, begins_later: false }
 }
 
 fn folded(start: Start, sequences: &[i64]) -> LaneFold {
@@ -62,15 +62,11 @@ fn a_log_that_begins_later_has_lost_nothing_after_its_beginning() {
 }
 
 #[test]
-fn records_that_nobody_committed_are_phantoms_unless_their_row_may_be_gone() {
-    let mut fold = LaneFold::new(Start { pruned: 5, ..start(0) });
-    for sequence in [5, 6] {
-        fold.observe(Seen { offset: sequence, epoch: 1, sequence }, RowMatch::Missing);
-    }
-    fold.observe(Seen { offset: 7, epoch: 2, sequence: 5 }, RowMatch::Equal);
-    assert_eq!(fold.phantom.ranges(), [(5, 6)]);
-    fold.phantom.forget_up_to(5);
-    assert_eq!(fold.phantom.ranges(), [(6, 6)]);
+fn records_that_nobody_committed_and_those_of_an_epoch_that_never_was_are_phantoms() {
+    let mut fold = folded(start(0), &[1, 2]);
+    fold.observe(Seen { offset: 3, epoch: 1, sequence: 3 }, RowMatch::Missing);
+    fold.observe(Seen { offset: 4, epoch: 2, sequence: 5 }, RowMatch::Equal);
+    assert_eq!((fold.phantom.ranges(), fold.outcome(2)), (&[(3, 3), (5, 5)][..], Outcome::default()));
 }
 
 #[test]

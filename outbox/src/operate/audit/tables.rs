@@ -101,13 +101,6 @@ pub(super) async fn read_lanes(
     Ok(rows.collect())
 }
 
-/// How far each lane's rows may be gone, now.
-pub(super) async fn read_pruned(client: &Client, quoted: &str) -> Result<HashMap<Lane, i64>, OutboxError> {
-    let text = format!("select lane, pruned from {quoted}.outbox_lanes");
-    let rows = client.query(&text, &[]).await.map_err(OutboxError::database("reading lanes"))?;
-    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
-}
-
 /// Sequences that the table itself lacks, although they were handed out and not voided or truncated: rows were deleted,
 /// or written past this crate.
 pub(super) async fn read_holes(
