@@ -11,6 +11,9 @@ pub const SQLSTATE_GUARD: &str = "OB001";
 /// SQLSTATE raised by a compare-and-set that found another value than expected.
 pub const SQLSTATE_CONFLICT: &str = "OB002";
 
+/// SQLSTATE raised by `outbox_sends` for a message that cannot be published.
+pub const SQLSTATE_REFUSED: &str = "OB004";
+
 /// SQLSTATE raised when a topic is registered with another partition count.
 pub(crate) const SQLSTATE_PARTITIONS: &str = "OB003";
 

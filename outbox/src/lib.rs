@@ -130,7 +130,7 @@ mod transaction;
 pub use database::{Database, connect};
 pub use deadpool_postgres::ClientWrapper as Client;
 pub use epochs::{Epoch, Epochs};
-pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, class_of};
+pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, SQLSTATE_REFUSED, class_of};
 pub use lanes::{Lane, TopicSpec};
 pub use message::{Causation, Kind, OutboxMessage, Target};
 pub use migrate::{migrate, prepare_connection};

@@ -77,6 +77,23 @@ create table {schema}.outbox_positions (
     kafka_offset bigint not null
 ) with (fillfactor = 50);
 
+-- What programs in any language send: one INSERT (or `outbox_send`) anywhere in a transaction. Triggers append it to the
+-- messages when the transaction commits; after that a row here means nothing, so the table is unlogged, and truncated now
+-- and then. `type` null makes a raw record; `key` may be null only with a `partition`; `headers` is an object of texts.
+create unlogged table {schema}.outbox_sends (
+    topic text not null,
+    key bytea,
+    payload bytea,
+    type text,
+    id uuid not null default gen_random_uuid(),
+    headers jsonb,
+    partition int,
+    time timestamptz not null default clock_timestamp(),
+    causation text,
+    traceparent text,
+    lane int not null
+) with (autovacuum_enabled = off, toast.autovacuum_enabled = off);
+
 -- Where a consumer resumes, one row per topic partition; null until it has taken its first record.
 create table {schema}.inbox_offsets (
     topic text not null,
@@ -297,4 +314,148 @@ begin
     end if;
     return found_id;
 end
+$$;
+
+-- Kafka's murmur2 of a key, made positive, modulo the partition count: where a Java producer would put it.
+create function {schema}.outbox_partition(key bytea, partitions int) returns int language plpgsql immutable strict as $$
+declare
+    -- Products of a factor below 2^31 and one below 2^32 fit into a bigint.
+    m constant bigint := 1540483477;
+    low constant bigint := 4294967295;
+    n constant int := length(key);
+    h bigint := 2538058380 # n;
+    k bigint;
+    i int := 0;
+begin
+    while i + 4 <= n loop
+        k := get_byte(key, i)::bigint | (get_byte(key, i + 1)::bigint << 8) | (get_byte(key, i + 2)::bigint << 16)
+            | (get_byte(key, i + 3)::bigint << 24);
+        k := (k * m) & low;
+        k := ((k # (k >> 24)) * m) & low;
+        h := ((h * m) & low) # k;
+        i := i + 4;
+    end loop;
+    if i < n then
+        for j in reverse n - 1 .. i loop
+            h := h # (get_byte(key, j)::bigint << (8 * (j - i)));
+        end loop;
+        h := (h * m) & low;
+    end if;
+    h := ((h # (h >> 13)) * m) & low;
+    h := h # (h >> 15);
+    return (h & 2147483647) % partitions;
+end
+$$;
+
+-- Headers in the crate's form: length and bytes of each name and value. Values that are no texts are written as JSON.
+create function {schema}.outbox_pack_headers(headers jsonb) returns bytea language sql immutable strict as $$
+    select string_agg(int2send(length(h.name)::smallint) || h.name
+        || coalesce(int4send(length(h.value)) || h.value, '\xffffffff'), '' order by h.place)
+    from (
+        select convert_to(e.key, 'UTF8'), convert_to(e.value #>> '{}', 'UTF8'), e.place
+        from jsonb_each(headers) with ordinality as e (key, value, place)
+    ) as h (name, value, place)
+$$;
+
+-- Before a row is stored: refuses what cannot be published, finds its lane, and notes the lane for the commit. Runs with
+-- the rights of the tables' owner, so that a sender needs no right but that to insert.
+create function {schema}.outbox_place() returns trigger language plpgsql volatile
+    security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    topic {schema}.outbox_topics;
+    identity {schema}.outbox_identity;
+    bytes bigint;
+    most bigint := coalesce(nullif(current_setting('outbox.max_message_bytes', true), '')::bigint, 1000000);
+    setting constant text := 'outbox.lanes_' || tg_table_schema;
+    noted text := coalesce(current_setting(setting, true), '');
+begin
+    perform {schema}.outbox_guard();
+    select * into topic from {schema}.outbox_topics t where t.name = new.topic;
+    select * into identity from {schema}.outbox_identity;
+    if topic.id is null then
+        perform {schema}.outbox_refuse('OB004', format('the outbox has no topic %s', quote_nullable(new.topic)));
+    elsif new.partition is not null and new.partition not between 0 and topic.partitions - 1 then
+        perform {schema}.outbox_refuse('OB004', format('topic %s has no partition %s', new.topic, new.partition));
+    elsif new.partition is null and new.key is null then
+        perform {schema}.outbox_refuse('OB004', format('a message for %s has neither key nor partition', new.topic));
+    elsif new.type = '' or new.type ~ '[[:cntrl:]]' then
+        perform {schema}.outbox_refuse('OB004', format('type %s is empty or has control characters', quote_literal(new.type)));
+    elsif jsonb_typeof(new.headers) not in ('object', 'null') then
+        perform {schema}.outbox_refuse('OB004', 'headers must be an object of texts');
+    end if;
+    bytes := 2 * coalesce(length(new.key), 0) + coalesce(length(new.payload), 0) + coalesce(octet_length(new.type), 0)
+        + coalesce(octet_length(new.causation), 0) + coalesce(octet_length(new.headers::text), 0)
+        + 520 + 2 * coalesce(octet_length(identity.source), 0) + coalesce(octet_length(identity.content_type), 0);
+    if new.type is null then
+        most := most + 65536;
+    end if;
+    if bytes > most then
+        perform {schema}.outbox_refuse('OB004', format('a message for %s has %s bytes, the limit is %s', new.topic, bytes, most));
+    end if;
+    new.lane := (topic.id::int << 16) | coalesce(new.partition, {schema}.outbox_partition(new.key, topic.partitions));
+    if position(',' || new.lane || ',' in noted) = 0 then
+        perform set_config(setting, noted || ',' || new.lane || ',', true);
+    end if;
+    return new;
+end
+$$;
+
+-- At the commit, for each row in the order in which they were sent. The first locks all lanes that were noted, ascending,
+-- so that transactions which sent in different orders do not wait for each other in a circle. The setting is local to the
+-- transaction and rolls back with savepoints, as the rows do.
+create function {schema}.outbox_append_sent() returns trigger language plpgsql volatile
+    security definer set search_path = pg_catalog, pg_temp as $$
+declare
+    setting constant text := 'outbox.lanes_' || tg_table_schema;
+    noted constant text := coalesce(current_setting(setting, true), '');
+    noted_lane int;
+    is_id constant boolean := new.causation ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$';
+    trace bytea;
+begin
+    if noted <> '' then
+        perform {schema}.outbox_guard();
+        for noted_lane in select distinct l::int from unnest(string_to_array(noted, ',')) l where l <> '' order by 1 loop
+            perform pg_advisory_xact_lock({space_of_lanes}, noted_lane);
+        end loop;
+        perform set_config(setting, '', true);
+    end if;
+    if new.traceparent ~ '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$' and new.traceparent !~ '^00-0{32}-|-0{16}-..$' then
+        trace := decode(replace(substr(new.traceparent, 4), '-', ''), 'hex');
+    end if;
+    perform {schema}.outbox_append(
+        array[new.lane], array[1], array[1::bigint], array[new.id], array[new.type], array[new.key], array[new.payload],
+        array[new.time], array[case when is_id then new.causation::uuid end],
+        array[case when not is_id then new.causation end], array[trace],
+        array[{schema}.outbox_pack_headers(nullif(new.headers, 'null'))]);
+    if coalesce(current_setting('outbox.notify', true), '') <> 'off' then
+        perform pg_notify('outbox_' || tg_table_schema, new.lane::text);
+    end if;
+    return null;
+end
+$$;
+
+create trigger outbox_place before insert on {schema}.outbox_sends
+    for each row execute function {schema}.outbox_place();
+create constraint trigger outbox_append_sent after insert on {schema}.outbox_sends
+    deferrable initially deferred for each row execute function {schema}.outbox_append_sent();
+
+-- Sends a message when the current transaction commits; returns its id. For programs in any language, and for psql:
+-- `select outbox_send('orders', 'key', 'body', 'shop.Paid.v1')`. Options by name: `headers => '{"a": "b"}'`.
+create function {schema}.outbox_send(
+    topic text, key text, payload bytea, type text, id uuid default gen_random_uuid(), headers jsonb default null,
+    partition int default null, causation text default null, traceparent text default null
+) returns uuid language sql volatile as $$
+    insert into {schema}.outbox_sends (topic, key, payload, type, id, headers, partition, causation, traceparent)
+    values ($1, convert_to($2, 'UTF8'), $3, $4, $5, $6, $7, $8, $9);
+    select $5
+$$;
+
+-- The same for a payload that is text.
+create function {schema}.outbox_send(
+    topic text, key text, payload text, type text, id uuid default gen_random_uuid(), headers jsonb default null,
+    partition int default null, causation text default null, traceparent text default null
+) returns uuid language sql volatile as $$
+    insert into {schema}.outbox_sends (topic, key, payload, type, id, headers, partition, causation, traceparent)
+    values ($1, convert_to($2, 'UTF8'), convert_to($3, 'UTF8'), $4, $5, $6, $7, $8, $9);
+    select $5
 $$;

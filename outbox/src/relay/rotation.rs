@@ -23,6 +23,8 @@ use crate::sql;
 const LOCK_TIMEOUT: Duration = Duration::from_millis(50);
 /// A transaction that still holds the table after so long is not waited for.
 const GLIMPSE: Duration = Duration::from_millis(20);
+/// `outbox_sends` is truncated when it is larger.
+const SENDS_BYTES: i64 = 4 * 1024 * 1024;
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Before a new connection is tried.
 const RETRY: Duration = Duration::from_secs(1);
@@ -76,6 +78,9 @@ struct Statements {
     holders: String,
     truncate: String,
     switch: String,
+    messages: [String; 2],
+    sends: String,
+    truncate_sends: String,
 }
 
 impl Statements {
@@ -85,19 +90,22 @@ impl Statements {
                 "select r.current::int4, extract(epoch from clock_timestamp() - r.since)::float8, \
                    exists (select from {quoted}.outbox_messages_0), exists (select from {quoted}.outbox_messages_1), \
                    (pg_total_relation_size('{quoted}.outbox_messages_0') \
-                    + pg_total_relation_size('{quoted}.outbox_messages_1'))::int8 \
+                    + pg_total_relation_size('{quoted}.outbox_messages_1'))::int8, \
+                   pg_total_relation_size('{quoted}.outbox_sends') \
                  from {quoted}.outbox_rotation r"
             ),
-            holders: format!(
-                "select l.pid, l.virtualtransaction from pg_locks l where l.granted and l.locktype = 'relation' \
-                 and l.relation = format('{quoted}.outbox_messages_%s', $1::int4)::regclass \
+            holders: "select l.pid, l.virtualtransaction from pg_locks l where l.granted and l.locktype = 'relation' \
+                 and l.relation = $1::text::regclass \
                  and l.database = (select d.oid from pg_database d where d.datname = current_database())"
-            ),
+                .to_owned(),
             truncate: format!("select {quoted}.outbox_truncate($1::int4, $2::int4, $3::float8)"),
             switch: format!(
                 "update {quoted}.outbox_rotation set current = 1 - current, since = clock_timestamp() \
                  where current = $1::int4 and since <= clock_timestamp() - $2::float8 * interval '1 second'"
             ),
+            messages: [format!("{quoted}.outbox_messages_0"), format!("{quoted}.outbox_messages_1")],
+            sends: format!("{quoted}.outbox_sends"),
+            truncate_sends: format!("truncate {quoted}.outbox_sends"),
         }
     }
 }
@@ -110,6 +118,7 @@ struct Look {
     current_filled: bool,
     other_filled: bool,
     bytes: i64,
+    sends_bytes: i64,
 }
 
 struct Work {
@@ -159,6 +168,9 @@ impl Work {
     /// Does what is due.
     async fn rotate(&self, client: &ClientWrapper) -> Result<(), OutboxError> {
         let mut look = self.look(client).await?;
+        if look.sends_bytes > SENDS_BYTES {
+            self.truncate_sends(client).await?;
+        }
         if look.other_filled && look.age >= self.retention {
             let obstacle = self.truncate(client, 1 - look.current).await?;
             look.other_filled = obstacle.is_some();
@@ -181,14 +193,15 @@ impl Work {
         let (current, filled): (i32, [bool; 2]) = (row.get(0), [row.get(2), row.get(3)]);
         let [current_filled, other_filled] = if current == 0 { filled } else { [filled[1], filled[0]] };
         let age = Duration::try_from_secs_f64(row.get(1)).unwrap_or_default();
-        let look = Look { current, age, current_filled, other_filled, bytes: row.get(4) };
+        let look = Look { current, age, current_filled, other_filled, bytes: row.get(4), sends_bytes: row.get(5) };
         self.status.set_table_bytes(u64::try_from(look.bytes).unwrap_or_default());
         Ok(look)
     }
 
     /// Truncates a table, or says what is in the way.
     async fn truncate(&self, client: &ClientWrapper, table: i32) -> Result<Option<String>, OutboxError> {
-        if let Some(holder) = self.lasting_holder(client, table).await? {
+        let name = &self.statements.messages[usize::from(table == 1)];
+        if let Some(holder) = self.lasting_holder(client, name).await? {
             return Ok(Some(format!("session {holder} holds a lock on outbox_messages_{table}")));
         }
         let statement = client.prepare_cached(&self.statements.truncate).await.map_err(failed())?;
@@ -209,9 +222,22 @@ impl Work {
         }
     }
 
+    /// Empties the table through which foreign programs send: its rows mean nothing once their transaction has ended, and
+    /// one that has not holds a lock on it.
+    async fn truncate_sends(&self, client: &ClientWrapper) -> Result<(), OutboxError> {
+        if let Some(holder) = self.lasting_holder(client, &self.statements.sends).await? {
+            tracing::debug!(schema = self.schema, holder, "a session holds a lock on outbox_sends");
+            return Ok(());
+        }
+        match client.batch_execute(&self.statements.truncate_sends).await {
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => Ok(()),
+            truncated => truncated.map_err(failed()),
+        }
+    }
+
     /// The process of a transaction that goes on holding the table. Whether it is old is seen by looking twice: when a
     /// transaction of another role began is hidden from an ordinary one.
-    async fn lasting_holder(&self, client: &ClientWrapper, table: i32) -> Result<Option<i32>, OutboxError> {
+    async fn lasting_holder(&self, client: &ClientWrapper, table: &String) -> Result<Option<i32>, OutboxError> {
         let statement = client.prepare_cached(&self.statements.holders).await.map_err(failed())?;
         let first = client.query(&statement, &[&table]).await.map_err(failed())?;
         if first.is_empty() {

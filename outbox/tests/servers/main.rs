@@ -7,6 +7,8 @@ mod audit;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod foreign;
+#[cfg(test)]
 mod inbox;
 #[cfg(test)]
 mod plan;
@@ -14,6 +16,8 @@ mod plan;
 mod planted;
 #[cfg(test)]
 mod process;
+#[cfg(test)]
+mod python;
 #[cfg(test)]
 mod rebase;
 #[cfg(test)]
