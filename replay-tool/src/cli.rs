@@ -3,6 +3,7 @@
 //! A verb is a subcommand's options and a function `run(options, &Interrupt)`. Ctrl-C raises the interrupt; blocking
 //! readers see it between two records, and a verb that does not end by itself soon is dropped.
 
+mod archive;
 mod dead_letters;
 mod exit;
 mod moment;
@@ -47,6 +48,9 @@ enum Verb {
     At(moment::AtOptions),
     /// Tell what changed between two times.
     Diff(moment::DiffOptions),
+    /// Copy all topics to files that outlive Kafka's retention, and look after them.
+    #[command(subcommand)]
+    Archive(archive::Verb),
 }
 
 impl Verb {
@@ -58,6 +62,7 @@ impl Verb {
             Verb::Rebuild(options) => rebuild::run(options, interrupt).await,
             Verb::At(options) => moment::at(options, interrupt).await,
             Verb::Diff(options) => moment::diff(options, interrupt).await,
+            Verb::Archive(verb) => archive::run(verb, interrupt).await,
         }
     }
 }

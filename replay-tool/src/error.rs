@@ -105,6 +105,48 @@ pub enum ReplayError {
         /// What was being read.
         what: String,
     },
+    /// The archive's folder does not answer as it should.
+    #[error("archive: {name}: {source}")]
+    Store {
+        /// Which object or folder.
+        name: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Something in the archive cannot be read.
+    #[error("archive: {name}: {reason}")]
+    Archive {
+        /// Which object.
+        name: String,
+        /// Why, and where in it.
+        reason: String,
+    },
+    /// Records are neither in the archive nor in the topic.
+    #[error("{topic}[{partition}]: offsets {from} to {last} are {place}")]
+    Hole {
+        /// The topic's full name.
+        topic: String,
+        /// Which partition.
+        partition: i32,
+        /// The first offset that is missing.
+        from: i64,
+        /// The last one.
+        last: i64,
+        /// Where they should be.
+        place: &'static str,
+    },
+    /// The topic is not the one that was archived.
+    #[error(
+        "{topic}[{partition}] is not the topic that was archived: {reason}. It was re-created, has lost its end, or these are other brokers"
+    )]
+    OtherTopic {
+        /// The topic's full name.
+        topic: String,
+        /// Which partition.
+        partition: i32,
+        /// What shows it.
+        reason: String,
+    },
     /// An argument, or a combination of arguments, that cannot be meant.
     #[error("{reason}")]
     Arguments {
@@ -127,6 +169,15 @@ pub enum ReplayError {
 impl ReplayError {
     pub(crate) fn database(service: ServiceName, doing: &'static str) -> impl Fn(tokio_postgres::Error) -> Self {
         move |source| ReplayError::Database { service, doing, source }
+    }
+
+    pub(crate) fn store(name: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let name = name.into();
+        move |source| ReplayError::Store { name, source }
+    }
+
+    pub(crate) fn archive(name: impl Into<String>, reason: impl std::fmt::Display) -> Self {
+        ReplayError::Archive { name: name.into(), reason: reason.to_string() }
     }
 
     pub(crate) fn output(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {

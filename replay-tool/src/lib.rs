@@ -5,6 +5,7 @@
 //! `log` reads topics, `fold` makes state of them, `snapshot` reads tables at one cut, `invariant` compares, `report`
 //! tells. Deliberately absent: any repair.
 
+mod archive;
 mod check;
 pub mod cli;
 mod config;

@@ -11,25 +11,22 @@ mod reader;
 mod record;
 mod source;
 mod spot;
+mod tail;
 mod walk;
 #[cfg(test)]
 mod written;
 
 pub(crate) use channel::{Channel, reader_of};
 pub(crate) use ends::{Ends, find_ends};
-pub(crate) use kafka::KafkaLog;
+pub(crate) use kafka::{Fed, KafkaLog};
 pub use memory::MemoryLog;
 
 pub(crate) use lane::{Lane, Place};
 pub(crate) use letter_headers::LetterHeaders;
 pub(crate) use print::{Envelope, Print, body, headers_digest};
 pub(crate) use reader::read_to_cut;
-#[cfg(test)]
-pub(crate) use record::TimestampType;
-pub(crate) use record::{Headers, Record};
-#[expect(unused_imports, reason = "the interface of reading, whole")]
-pub(crate) use source::{Bounds, Sink};
-pub(crate) use source::{Range, Source};
+pub(crate) use record::{Headers, Record, TimestampType};
+pub(crate) use source::{Bounds, Range, Sink, Source};
 pub(crate) use spot::Spot;
 pub(crate) use walk::Walk;
 #[cfg(test)]

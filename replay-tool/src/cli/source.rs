@@ -1,12 +1,14 @@
 //! Flags that say where records are read from, the same for every verb.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::archive::{ArchiveLog, Store};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::{KafkaLog, Source};
@@ -17,6 +19,10 @@ pub(crate) struct SourceArgs {
     /// Kafka bootstrap addresses, host:port, several with commas; empty: none.
     #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT")]
     brokers: Option<String>,
+    /// The archive's folder. Without brokers only the archive is read; with brokers also what the topics have beyond its
+    /// end.
+    #[arg(long, env = "ARCHIVE_DIR", value_name = "DIR")]
+    archive: Option<PathBuf>,
     /// A librdkafka property, for instance security.protocol=ssl; may be repeated.
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     properties: Vec<String>,
@@ -31,9 +37,23 @@ pub(crate) struct SourceArgs {
 impl SourceArgs {
     /// The source that these flags name.
     pub(crate) fn source(&self, interrupt: &Interrupt) -> Result<Source, ReplayError> {
-        let kafka = self.kafka()?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
+        let archive = match &self.archive {
+            Some(folder) => Some(ArchiveLog::new(Store::open(folder)?, &self.topic_prefix, interrupt)),
+            None => None,
+        };
+        match (archive, self.kafka_log(interrupt)?) {
+            (Some(archive), Some(kafka)) => Ok(Source::ArchiveThenKafka(archive, kafka)),
+            (Some(archive), None) => Ok(Source::Archive(archive)),
+            (None, Some(kafka)) => Ok(Source::Kafka(kafka)),
+            (None, None) => Err(ReplayError::arguments("give --brokers, --archive, or both")),
+        }
+    }
+
+    /// The topics, where brokers are named.
+    pub(super) fn kafka_log(&self, interrupt: &Interrupt) -> Result<Option<KafkaLog>, ReplayError> {
         let patience = Duration::from_secs(self.broker_patience_s);
-        KafkaLog::new(&kafka, &self.topic_prefix, patience, interrupt).map(Source::Kafka)
+        let log = |kafka| KafkaLog::new(&kafka, &self.topic_prefix, patience, interrupt);
+        self.kafka()?.map(log).transpose()
     }
 
     /// How to reach Kafka, where brokers are named.

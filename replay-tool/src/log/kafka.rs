@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use uuid::Uuid;
 
@@ -91,7 +92,8 @@ impl KafkaLog {
             return self.interrupt.check();
         }
         let topic = self.topic(channel);
-        let consumer = self.assigned(&topic, open.iter().map(|(partition, open)| (*partition, open.next)))?;
+        let places = open.iter().map(|(partition, open)| (topic.clone(), *partition, open.next));
+        let consumer = self.assigned(places)?;
         let mut heard = Instant::now();
         let mut last = None;
         while !open.is_empty() {
@@ -130,15 +132,21 @@ impl KafkaLog {
         Ok(())
     }
 
-    /// A consumer that reads these partitions of the topic from these offsets on.
-    fn assigned(&self, topic: &str, from: impl Iterator<Item = (i32, i64)>) -> Result<BaseConsumer, ReplayError> {
+    /// Partitions to be read on and on, each from an offset.
+    pub(crate) fn feed(&self, places: &[(Channel, i32, i64)]) -> Result<Feed, ReplayError> {
+        let places = places.iter().map(|(channel, partition, offset)| (self.topic(*channel), *partition, *offset));
+        Ok(Feed { consumer: self.assigned(places)? })
+    }
+
+    /// A consumer that reads these partitions from these offsets on.
+    fn assigned(&self, places: impl Iterator<Item = (String, i32, i64)>) -> Result<BaseConsumer, ReplayError> {
         let consumer: BaseConsumer = self.config.create().map_err(ReplayError::kafka("the configuration"))?;
         let mut list = TopicPartitionList::new();
-        for (partition, offset) in from {
-            let added = list.add_partition_offset(topic, partition, Offset::Offset(offset));
+        for (topic, partition, offset) in places {
+            let added = list.add_partition_offset(&topic, partition, Offset::Offset(offset));
             added.map_err(ReplayError::kafka(format!("choosing {topic}[{partition}]")))?;
         }
-        consumer.assign(&list).map_err(ReplayError::kafka(format!("assigning {topic}")))?;
+        consumer.assign(&list).map_err(ReplayError::kafka("assigning partitions"))?;
         Ok(consumer)
     }
 
@@ -150,6 +158,33 @@ impl KafkaLog {
             return Ok(());
         }
         Err(ReplayError::LogShrunk { topic: topic.to_owned(), partition, end, until: range.until })
+    }
+}
+
+/// Partitions that are read on and on.
+pub(crate) struct Feed {
+    consumer: BaseConsumer,
+}
+
+/// What a feed has brought.
+pub(crate) enum Fed<'f> {
+    Message(BorrowedMessage<'f>),
+    /// What the client complains of; it tries on by itself.
+    Complaint(String),
+    Nothing,
+}
+
+impl Feed {
+    /// What comes next, if it comes soon.
+    pub(crate) fn poll(&self) -> Result<Fed<'_>, ReplayError> {
+        match self.consumer.poll(POLL) {
+            Some(Ok(message)) => Ok(Fed::Message(message)),
+            Some(Err(error)) if is_final(&error) => {
+                Err(ReplayError::Kafka { doing: "following the topics".into(), source: error })
+            }
+            Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(Fed::Nothing),
+            Some(Err(error)) => Ok(Fed::Complaint(error.to_string())),
+        }
     }
 }
 

@@ -24,13 +24,12 @@ pub(crate) enum TimestampType {
 }
 
 /// A record.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record<'r> {
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     /// Milliseconds since 1970; −1 where there is no time.
     pub(crate) timestamp_ms: i64,
-    #[expect(dead_code, reason = "for the archive")]
     pub(crate) timestamp_type: TimestampType,
     pub(crate) key: Option<&'r [u8]>,
     pub(crate) payload: Option<&'r [u8]>,

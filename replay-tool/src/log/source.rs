@@ -9,6 +9,8 @@ use super::channel::Channel;
 use super::kafka::KafkaLog;
 use super::memory::MemoryLog;
 use super::record::Record;
+use super::tail;
+use crate::archive::ArchiveLog;
 use crate::error::ReplayError;
 
 /// Where a partition's log begins and ends.
@@ -38,6 +40,10 @@ pub(crate) type Sink<'s> = dyn FnMut(&Record<'_>) -> ControlFlow<()> + 's;
 pub(crate) enum Source {
     /// The topics.
     Kafka(KafkaLog),
+    /// The archive, with no Kafka.
+    Archive(ArchiveLog),
+    /// The archive, and from its end on the topics.
+    ArchiveThenKafka(ArchiveLog, KafkaLog),
     /// Memory.
     Memory(MemoryLog),
 }
@@ -47,6 +53,8 @@ impl Source {
     pub(crate) fn bounds(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
         match self {
             Source::Kafka(log) => log.bounds(channel),
+            Source::Archive(log) => log.bounds(channel),
+            Source::ArchiveThenKafka(archive, kafka) => tail::bounds(archive, kafka, channel),
             Source::Memory(log) => Ok(log.bounds(channel)),
         }
     }
@@ -56,6 +64,8 @@ impl Source {
     pub(crate) fn read(&self, channel: Channel, ranges: &[Range], sink: &mut Sink<'_>) -> Result<(), ReplayError> {
         match self {
             Source::Kafka(log) => log.read(channel, ranges, sink),
+            Source::Archive(log) => log.read(channel, ranges, sink).map(|_| ()),
+            Source::ArchiveThenKafka(archive, kafka) => tail::read(archive, kafka, channel, ranges, sink),
             Source::Memory(log) => {
                 log.read(channel, ranges, sink);
                 Ok(())
@@ -66,7 +76,8 @@ impl Source {
     /// The channel's full name.
     pub(crate) fn topic(&self, channel: Channel) -> String {
         match self {
-            Source::Kafka(log) => log.topic(channel),
+            Source::Kafka(log) | Source::ArchiveThenKafka(_, log) => log.topic(channel),
+            Source::Archive(log) => log.topic(channel),
             Source::Memory(_) => channel.name(),
         }
     }

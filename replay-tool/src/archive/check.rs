@@ -1,0 +1,276 @@
+//! Whether the archive is whole: every segment readable and what its header says, none missing, no lane with a hole.
+//!
+//! What cannot be seen from inside: that the last segments of a partition are missing, for nothing says where it should
+//! end. A run against the topics sees that, and goes on from there.
+
+use std::ops::ControlFlow;
+
+use outbox::inbox::{Cursor, Delivery, LogStart, judge};
+use schemas::ServiceName;
+use serde::Serialize;
+
+use super::catalog::Edition;
+use super::log::{Segment, Stopped};
+use super::segment::About;
+use super::store::Store;
+use crate::error::ReplayError;
+use crate::interrupt::Interrupt;
+use crate::log::{Channel, Range, Record};
+use crate::progress::Progress;
+
+/// Findings beyond this many are only counted.
+const MOST_FINDINGS: usize = 1000;
+
+/// What kind of thing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// Offsets are missing.
+    Gap,
+    /// An object cannot be read, or is not what it says.
+    Damaged,
+    /// A service's messages are not one after the other.
+    Lane,
+    /// An object does not belong.
+    Strange,
+}
+
+/// Something wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) kind: Kind,
+    /// The object, or topic and partition.
+    pub(crate) place: String,
+    pub(crate) detail: String,
+}
+
+/// A partition of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct CheckedPartition {
+    pub(crate) topic: String,
+    pub(crate) generation: u32,
+    pub(crate) partition: i32,
+    pub(crate) segments: usize,
+    pub(crate) bytes: u64,
+    pub(crate) records: u64,
+    /// The first offset, and the one after the last.
+    pub(crate) first: i64,
+    pub(crate) end: i64,
+}
+
+/// What there is, and what is wrong with it.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Checked {
+    pub(crate) partitions: Vec<CheckedPartition>,
+    pub(crate) findings: Vec<Finding>,
+    /// All, also those beyond the list.
+    pub(crate) findings_found: u64,
+    /// What killed runs have left half-written; no name of a segment, harmless, and may be deleted.
+    pub(crate) leftovers: Vec<String>,
+}
+
+impl Checked {
+    pub(crate) fn is_whole(&self) -> bool {
+        self.findings_found == 0
+    }
+
+    fn add(&mut self, kind: Kind, place: impl Into<String>, detail: impl Into<String>) {
+        self.findings_found += 1;
+        if self.findings.len() < MOST_FINDINGS {
+            self.findings.push(Finding { kind, place: place.into(), detail: detail.into() });
+        }
+    }
+}
+
+/// Look at everything: at every record, or only at names and headers. Blocks.
+pub(crate) fn check(store: &Store, is_thorough: bool, interrupt: &Interrupt) -> Result<Checked, ReplayError> {
+    let mut checked = Checked { leftovers: store.leftovers()?, ..Checked::default() };
+    let top = store.top()?;
+    for name in top.objects {
+        checked.add(Kind::Strange, name, "it does not belong here");
+    }
+    let (editions, strange) = Edition::of_folders(&top.folders);
+    for name in strange {
+        checked.add(Kind::Strange, name, "no topic has such a name");
+    }
+    let mut listings = Vec::with_capacity(editions.len());
+    for edition in editions {
+        let listing = edition.listing(store)?;
+        listings.push((edition, listing));
+    }
+    let segments = listings.iter().flat_map(|(_, listing)| listing.segments.values());
+    let bytes = segments.flatten().map(|(_, bytes)| *bytes).sum();
+    let checking = Checking { store, is_thorough, interrupt, progress: Progress::new("bytes", bytes) };
+    for (edition, listing) in listings {
+        for name in &listing.strange {
+            checked.add(Kind::Strange, name, "it does not belong here");
+        }
+        let partitions = match edition.partitions(store) {
+            Ok(partitions) => Some(partitions),
+            Err(error) => {
+                let detail = if listing.has_topic_file { error.to_string() } else { "it is missing".to_owned() };
+                checked.add(Kind::Damaged, edition.topic_file_name(), detail);
+                None
+            }
+        };
+        for (partition, segments) in &listing.segments {
+            if partitions.is_some_and(|partitions| *partition >= partitions) {
+                let place = format!("{}/{partition}", edition.folder());
+                checked.add(Kind::Strange, place, "the topic has no such partition");
+            }
+            checking.partition(&edition, *partition, segments, &mut checked)?;
+        }
+    }
+    checking.progress.finish();
+    Ok(checked)
+}
+
+/// How to check.
+struct Checking<'c> {
+    store: &'c Store,
+    is_thorough: bool,
+    interrupt: &'c Interrupt,
+    progress: Progress,
+}
+
+impl Checking<'_> {
+    fn partition(
+        &self,
+        edition: &Edition,
+        partition: i32,
+        segments: &[(i64, u64)],
+        checked: &mut Checked,
+    ) -> Result<(), ReplayError> {
+        let place = format!("{}[{partition}]", edition.folder());
+        let begins = segments.first().map_or(0, |(first, _)| *first);
+        let mut lane = Lane::new(&edition.topic, begins);
+        let mut sum = CheckedPartition {
+            topic: edition.topic.clone(),
+            generation: edition.generation,
+            partition,
+            segments: segments.len(),
+            bytes: segments.iter().map(|(_, bytes)| *bytes).sum(),
+            records: 0,
+            first: begins,
+            end: begins,
+        };
+        if begins > 0 {
+            checked.add(Kind::Gap, &place, format!("offsets 0 to {} are missing: it begins at {begins}", begins - 1));
+        }
+        // Where the next segment should begin; none after one that cannot be read.
+        let mut due = Some(begins);
+        for (first, bytes) in segments {
+            self.interrupt.check()?;
+            match due {
+                Some(due) if due < *first => {
+                    lane.interrupted();
+                    checked.add(
+                        Kind::Gap,
+                        &place,
+                        format!("offsets {due} to {} are missing: no segment begins at {due}", first - 1),
+                    );
+                }
+                Some(due) if due > *first => {
+                    let detail =
+                        format!("it begins at offset {first}, where the segment before it ends at {}", due - 1);
+                    checked.add(Kind::Damaged, edition.segment_name(partition, *first), detail);
+                }
+                Some(_) | None => {}
+            }
+            due = self.segment(edition, partition, *first, &mut lane, checked)?.map(|about| {
+                sum.records += about.records;
+                sum.end = about.last + 1;
+                about.last + 1
+            });
+            self.progress.add(*bytes);
+        }
+        checked.partitions.push(sum);
+        Ok(())
+    }
+
+    /// What the segment says of itself; none, where it cannot be read.
+    fn segment(
+        &self,
+        edition: &Edition,
+        partition: i32,
+        first: i64,
+        lane: &mut Lane,
+        checked: &mut Checked,
+    ) -> Result<Option<About>, ReplayError> {
+        let name = edition.segment_name(partition, first);
+        if !self.is_thorough {
+            return match edition.about(self.store, partition, first) {
+                Ok(about) => Ok(Some(about)),
+                Err(error) => {
+                    checked.add(Kind::Damaged, name, error.to_string());
+                    Ok(None)
+                }
+            };
+        }
+        let file = self.store.get(&name)?;
+        let mut segment = match Segment::open(edition, partition, first, &file) {
+            Ok(segment) => segment,
+            Err(reason) => {
+                lane.interrupted();
+                checked.add(Kind::Damaged, name, reason);
+                return Ok(None);
+            }
+        };
+        let all = Range { partition, from: i64::MIN, until: i64::MAX };
+        let mut taken = Vec::new();
+        let read = segment.read(&all, self.interrupt, &mut |record| {
+            lane.take(record, &mut taken);
+            ControlFlow::Continue(())
+        });
+        for (offset, detail) in taken {
+            checked.add(Kind::Lane, format!("{}[{partition}]@{offset}", edition.folder()), detail);
+        }
+        match read {
+            Ok(_) if segment.is_unchanged() => {}
+            Ok(_) => checked.add(Kind::Damaged, name, "its bytes are not those of its checksum"),
+            Err(Stopped::Interrupted) => return Err(ReplayError::Interrupted),
+            Err(Stopped::Damaged(reason)) => {
+                lane.interrupted();
+                checked.add(Kind::Damaged, name, reason);
+            }
+        }
+        Ok(Some(segment.about))
+    }
+}
+
+/// The messages of a partition's only writer, which it has numbered.
+struct Lane {
+    writer: Option<ServiceName>,
+    cursor: Option<Cursor>,
+    log_start: LogStart,
+}
+
+impl Lane {
+    fn new(topic: &str, begins: i64) -> Self {
+        let writer = Channel::all().find(|channel| topic.ends_with(&channel.name())).and_then(Channel::writer);
+        let log_start = if begins == 0 { LogStart::AtZero } else { LogStart::Later };
+        Lane { writer, cursor: None, log_start }
+    }
+
+    /// Records are missing, which has been told: what comes next is not measured by what came before.
+    fn interrupted(&mut self) {
+        self.cursor = None;
+        self.log_start = LogStart::Later;
+    }
+
+    fn take(&mut self, record: &Record<'_>, complaints: &mut Vec<(i64, String)>) {
+        let Some(position) = self.writer.and_then(|writer| record.position(writer)) else { return };
+        match judge(self.cursor, &position, self.log_start) {
+            Delivery::Next => {}
+            // What the relay repeats after a crash, and what a restore has made void.
+            Delivery::Duplicate | Delivery::Stale => return,
+            Delivery::Gap { expected } => {
+                complaints.push((record.offset, format!("{position}, where sequence {expected} is due")));
+            }
+            Delivery::EpochNotAtFirst { first } => {
+                complaints.push((record.offset, format!("{position}, where the epoch's first, {first}, is due")));
+            }
+        }
+        self.cursor = Some(Cursor::from(&position));
+    }
+}

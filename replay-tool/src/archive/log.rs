@@ -1,0 +1,279 @@
+//! The archive as a place to read from: bounds and ranges, of each topic's latest edition.
+
+use std::ops::ControlFlow;
+
+use super::catalog::Edition;
+use super::container::{Blocks, Header};
+use super::foreign::Foreign;
+use super::row::{Cursor, SCHEMA};
+use super::segment::{About, checksum};
+use super::store::Store;
+use crate::error::ReplayError;
+use crate::interrupt::Interrupt;
+use crate::log::{Bounds, Channel, Range, Record, Sink};
+
+/// Where missing records should be.
+const IN_ARCHIVE: &str = "missing in the archive";
+
+/// The archive of one deployment's topics.
+#[derive(Debug, Clone)]
+pub(crate) struct ArchiveLog {
+    store: Store,
+    prefix: String,
+    interrupt: Interrupt,
+    /// This one, and not the channel's latest.
+    edition: Option<Edition>,
+}
+
+/// What there is of a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Archived {
+    pub(crate) bounds: Bounds,
+    /// Tells the last record from another of the same offset.
+    pub(crate) mark: String,
+}
+
+impl ArchiveLog {
+    pub(crate) fn new(store: Store, prefix: &str, interrupt: &Interrupt) -> Self {
+        ArchiveLog { store, prefix: prefix.to_owned(), interrupt: interrupt.clone(), edition: None }
+    }
+
+    /// One edition of one topic, whatever channel is asked for.
+    pub(super) fn of_edition(store: Store, edition: Edition, interrupt: &Interrupt) -> Self {
+        ArchiveLog { store, prefix: String::new(), interrupt: interrupt.clone(), edition: Some(edition) }
+    }
+
+    /// The channel's full name.
+    pub(crate) fn topic(&self, channel: Channel) -> String {
+        format!("{}{}", self.prefix, channel.name())
+    }
+
+    fn edition(&self, channel: Channel) -> Result<Edition, ReplayError> {
+        if let Some(edition) = &self.edition {
+            return Ok(edition.clone());
+        }
+        let topic = self.topic(channel);
+        let latest = Edition::latest(&self.store, &topic)?;
+        latest.ok_or_else(|| ReplayError::archive(topic, "the archive has no such topic; see the topic prefix"))
+    }
+
+    /// Where every partition begins and ends. Blocks.
+    pub(crate) fn bounds(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
+        Ok(self.archived(channel)?.into_iter().map(|archived| archived.bounds).collect())
+    }
+
+    /// What there is of every partition. Blocks.
+    pub(crate) fn archived(&self, channel: Channel) -> Result<Vec<Archived>, ReplayError> {
+        let edition = self.edition(channel)?;
+        let segments = edition.listing(&self.store)?.segments;
+        let archived = |partition| {
+            let firsts = segments.get(&partition).map(Vec::as_slice).unwrap_or_default();
+            let (Some((first, _)), Some((last, _))) = (firsts.first(), firsts.last()) else {
+                return Ok(Archived { bounds: Bounds { first: 0, end: 0 }, mark: String::new() });
+            };
+            let about = edition.about(&self.store, partition, *last)?;
+            Ok(Archived { bounds: Bounds { first: *first, end: about.last + 1 }, mark: about.mark })
+        };
+        (0..edition.partitions(&self.store)?).map(archived).collect()
+    }
+
+    /// See [`crate::log::Source::read`]. Whether the sink has broken off.
+    pub(crate) fn read(
+        &self,
+        channel: Channel,
+        ranges: &[Range],
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>, ReplayError> {
+        self.interrupt.check()?;
+        if ranges.iter().all(Range::is_empty) {
+            return Ok(ControlFlow::Continue(()));
+        }
+        let edition = self.edition(channel)?;
+        let segments = edition.listing(&self.store)?.segments;
+        for range in ranges.iter().filter(|range| !range.is_empty()) {
+            let firsts = segments.get(&range.partition).map(Vec::as_slice).unwrap_or_default();
+            if self.read_range(&edition, firsts, range, sink)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn read_range(
+        &self,
+        edition: &Edition,
+        segments: &[(i64, u64)],
+        range: &Range,
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>, ReplayError> {
+        let hole = |from: i64, until: i64| ReplayError::Hole {
+            topic: edition.topic.clone(),
+            partition: range.partition,
+            from,
+            last: until - 1,
+            place: IN_ARCHIVE,
+        };
+        let mut next = range.from;
+        let begin = segments.partition_point(|(first, _)| *first <= range.from).saturating_sub(1);
+        for (first, _) in segments.get(begin..).unwrap_or_default() {
+            if next >= range.until {
+                break;
+            }
+            if *first > next {
+                return Err(hole(next, range.until.min(*first)));
+            }
+            let name = edition.segment_name(range.partition, *first);
+            let file = self.store.get(&name)?;
+            let segment = Segment::open(edition, range.partition, *first, &file);
+            let mut segment = segment.map_err(|reason| ReplayError::archive(&name, reason))?;
+            let part = Range { from: next, ..*range };
+            let ended = segment.read(&part, &self.interrupt, sink);
+            if ended.map_err(|error| error.in_object(&name))?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            next = next.max(segment.about.last + 1);
+        }
+        if next < range.until { Err(hole(next, range.until)) } else { Ok(ControlFlow::Continue(())) }
+    }
+}
+
+/// Why a segment was not read to its end.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    /// It is damaged; where and how.
+    Damaged(String),
+    Interrupted,
+}
+
+impl Stopped {
+    fn in_object(self, name: &str) -> ReplayError {
+        match self {
+            Stopped::Damaged(reason) => ReplayError::archive(name, reason),
+            Stopped::Interrupted => ReplayError::Interrupted,
+        }
+    }
+}
+
+/// A segment's file in memory.
+#[derive(Debug)]
+pub(super) struct Segment<'f> {
+    pub(super) about: About,
+    header: Header,
+    file: &'f [u8],
+    /// None where its schema is ours to the byte.
+    foreign: Option<Foreign>,
+}
+
+impl<'f> Segment<'f> {
+    /// The file under this name.
+    pub(super) fn open(edition: &Edition, partition: i32, first: i64, file: &'f [u8]) -> Result<Self, String> {
+        let (header, about) = edition.check_about(partition, first, file)?;
+        let schema = header.text("avro.schema").ok_or("its header has no avro.schema")?;
+        let foreign = if schema == SCHEMA { None } else { Some(Foreign::new(schema)?) };
+        Ok(Segment { about, header, file, foreign })
+    }
+
+    /// Whether all bytes are those that were written.
+    pub(super) fn is_unchanged(&self) -> bool {
+        let blocks = self.file.get(self.header.length..).unwrap_or_default();
+        checksum(&self.header.metadata, &self.header.sync, blocks) == self.about.sha256
+    }
+
+    /// Every record of the range, and whether what there is agrees with the header. Whether the sink has broken off.
+    pub(super) fn read(
+        &mut self,
+        range: &Range,
+        interrupt: &Interrupt,
+        sink: &mut Sink<'_>,
+    ) -> Result<ControlFlow<()>, Stopped> {
+        let damaged = |error: super::container::Unreadable| Stopped::Damaged(error.to_string());
+        let mut blocks = Blocks::new(self.file, &self.header).map_err(damaged)?;
+        let mut data = Vec::new();
+        let mut tally = Tally { next: self.about.first, records: 0 };
+        loop {
+            if interrupt.is_raised() {
+                return Err(Stopped::Interrupted);
+            }
+            let at = blocks.at();
+            let Some(count) = blocks.next(&mut data).map_err(damaged)? else { break };
+            let in_block = |reason: String| Stopped::Damaged(format!("byte {at}: {reason}"));
+            let mut take = |topic: &[u8], record: &Record<'_>| {
+                tally.take(&self.about, topic, record)?;
+                let is_wanted = record.offset >= range.from && record.offset < range.until;
+                Ok(if is_wanted { sink(record) } else { ControlFlow::Continue(()) })
+            };
+            let ended = match &self.foreign {
+                None => ours(&data, count, &mut take),
+                Some(foreign) => theirs(foreign, &data, count, &mut take),
+            };
+            if ended.map_err(in_block)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if tally.next >= range.until && tally.next <= self.about.last {
+                return Ok(ControlFlow::Continue(()));
+            }
+        }
+        tally.check(&self.about).map_err(Stopped::Damaged)?;
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+/// What has been read of a segment.
+#[derive(Debug)]
+struct Tally {
+    next: i64,
+    records: u64,
+}
+
+impl Tally {
+    fn take(&mut self, about: &About, topic: &[u8], record: &Record<'_>) -> Result<(), String> {
+        if topic != about.topic.as_bytes() || record.partition != about.partition {
+            let topic = String::from_utf8_lossy(topic);
+            return Err(format!("a record of {topic}[{}]@{}", record.partition, record.offset));
+        }
+        if record.offset < self.next || record.offset > about.last {
+            return Err(format!("offset {} where {} or a later one is due", record.offset, self.next));
+        }
+        self.next = record.offset + 1;
+        self.records += 1;
+        Ok(())
+    }
+
+    fn check(&self, about: &About) -> Result<(), String> {
+        if (self.records, self.next) == (about.records, about.last + 1) {
+            return Ok(());
+        }
+        Err(format!(
+            "it holds {} records up to offset {}; by its header they are {} up to {}",
+            self.records,
+            self.next - 1,
+            about.records,
+            about.last
+        ))
+    }
+}
+
+/// Takes a record and the topic that it names.
+type Take<'t> = dyn FnMut(&[u8], &Record<'_>) -> Result<ControlFlow<()>, String> + 't;
+
+fn ours(data: &[u8], count: usize, take: &mut Take<'_>) -> Result<ControlFlow<()>, String> {
+    let mut cursor = Cursor::new(data);
+    for _ in 0..count {
+        let (topic, record) = cursor.record().map_err(|error| error.to_string())?;
+        if take(topic, &record)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    if cursor.is_at_end() { Ok(ControlFlow::Continue(())) } else { Err("bytes after the block's last record".into()) }
+}
+
+fn theirs(foreign: &Foreign, data: &[u8], count: usize, take: &mut Take<'_>) -> Result<ControlFlow<()>, String> {
+    let mut rest = data;
+    for _ in 0..count {
+        let owned = foreign.record(&mut rest)?;
+        if take(&owned.topic, &owned.as_record())?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    if rest.is_empty() { Ok(ControlFlow::Continue(())) } else { Err("bytes after the block's last record".into()) }
+}

@@ -1,0 +1,191 @@
+//! `replay-tool archive run|check|list`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::exit::Ended;
+use super::source::SourceArgs;
+use crate::archive::{Checked, Copied, CopyPlan, Store, check, copy};
+use crate::error::ReplayError;
+use crate::interrupt::Interrupt;
+use crate::log::Channel;
+
+/// How much of the topics' names fits in a column.
+const TOPIC_WIDTH: usize = 28;
+
+/// What to do with the archive.
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Copy what the topics have beyond the archive's end: up to the ends that they have now, or on and on.
+    Run(RunOptions),
+    /// Read every segment and say whether the archive is whole.
+    Check(LookOptions),
+    /// Say what the archive holds, by its names and headers.
+    List(LookOptions),
+}
+
+/// Flags of `archive run`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 copied, 1 copied, but retention has deleted records before they were archived (the offsets \
+        are named), 2 it could not be carried out, 130 interrupted (what was read until then is archived). With --follow, \
+        Ctrl-C or SIGTERM is the way to end, and no error. After any end, also kill -9, the next run goes on where the last \
+        whole segment ends."
+)]
+pub(super) struct RunOptions {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// The archive's folder; made if it is not there.
+    #[arg(long, value_name = "DIR")]
+    to: PathBuf,
+    /// Go on until Ctrl-C or SIGTERM.
+    #[arg(long)]
+    follow: bool,
+    /// Only these topics, by their names without the prefix, with commas. Default: all of the pipeline, dead letters too.
+    #[arg(long, value_name = "TOPIC", value_delimiter = ',')]
+    topics: Vec<String>,
+    /// A segment ends when it is so large, in bytes.
+    #[arg(long, default_value_t = 16 * 1024 * 1024, value_name = "BYTES",
+        value_parser = clap::value_parser!(u32).range(1..=1024 * 1024 * 1024))]
+    segment_bytes: u32,
+    /// While following, a segment ends so long after its first record, in seconds. Until then the record is only in Kafka.
+    #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    segment_age: u64,
+    /// Where a topic is not the one that was archived (deleted and made again), begin a new generation of it beside the
+    /// old one. Without this flag that is an error, because the brokers could be the wrong ones.
+    #[arg(long)]
+    new_generation: bool,
+    /// Print what was done as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Flags of `archive check` and `archive list`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 whole, 1 something is missing, damaged or does not belong (each is named), 2 it could not be \
+        carried out, 130 interrupted. That a partition's last segments are missing cannot be seen without Kafka: archive run \
+        sees it and goes on from there."
+)]
+pub(super) struct LookOptions {
+    /// The archive's folder.
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Print as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Do it.
+pub(super) async fn run(verb: Verb, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    let interrupt = interrupt.clone();
+    let doing = tokio::task::spawn_blocking(move || match verb {
+        Verb::Run(options) => run_copy(&options, &interrupt),
+        Verb::Check(options) => look(&options, true, &interrupt),
+        Verb::List(options) => look(&options, false, &interrupt),
+    });
+    doing.await.map_err(|_| ReplayError::Aborted { what: "the archive".into() })?
+}
+
+fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    let kafka = options.source.kafka_log(interrupt)?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
+    let plan = CopyPlan {
+        kafka,
+        channels: channels(&options.topics)?,
+        store: Store::create(&options.to)?,
+        segment_bytes: usize::try_from(options.segment_bytes).map_err(ReplayError::arguments)?,
+        segment_age: Duration::from_secs(options.segment_age),
+        is_following: options.follow,
+        may_begin_generation: options.new_generation,
+        interrupt: interrupt.clone(),
+    };
+    let copied = copy(&plan)?;
+    print(&if options.json { json(&copied)? } else { copied_text(&copied) })?;
+    Ok(Ended::fine_if(copied.gaps.is_empty()))
+}
+
+fn look(options: &LookOptions, is_thorough: bool, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    let checked = check(&Store::open(&options.folder)?, is_thorough, interrupt)?;
+    print(&if options.json { json(&checked)? } else { checked_text(&checked) })?;
+    Ok(Ended::fine_if(checked.is_whole()))
+}
+
+fn channels(names: &[String]) -> Result<Vec<Channel>, ReplayError> {
+    if names.is_empty() {
+        return Ok(Channel::all().collect());
+    }
+    let named = |name: &String| {
+        let found = Channel::all().find(|channel| channel.name() == *name);
+        found.ok_or_else(|| ReplayError::arguments(format!("--topics {name}: the pipeline has no such topic")))
+    };
+    names.iter().map(named).collect()
+}
+
+fn json(told: &impl serde::Serialize) -> Result<String, ReplayError> {
+    Ok(serde_json::to_string(told).map_err(ReplayError::arguments)? + "\n")
+}
+
+fn print(text: &str) -> Result<(), ReplayError> {
+    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the standard output"))
+}
+
+fn copied_text(copied: &Copied) -> String {
+    let Copied { records, segments, bytes, .. } = copied;
+    let mut text = format!("{records} records in {segments} new segments, {bytes} bytes\n");
+    for folder in &copied.new_generations {
+        put(&mut text, format_args!("{folder}: another topic than before; a new generation was begun"));
+    }
+    for place in &copied.without_headers {
+        put(&mut text, format_args!("{place}: a header's name is not UTF-8; archived without headers"));
+    }
+    for gap in &copied.gaps {
+        let (topic, partition) = (&gap.topic, gap.partition);
+        put(
+            &mut text,
+            format_args!(
+                "{topic}[{partition}]: offsets {} to {} were deleted before they were archived",
+                gap.from, gap.last
+            ),
+        );
+    }
+    text
+}
+
+fn checked_text(checked: &Checked) -> String {
+    let mut text = format!(
+        "{:<TOPIC_WIDTH$} {:>9} {:>9} {:>12} {:>12} {:>9} {:>14}\n",
+        "topic", "partition", "segments", "first", "end", "records", "bytes"
+    );
+    for part in &checked.partitions {
+        let generation = if part.generation > 1 { format!("@{}", part.generation) } else { String::new() };
+        let topic = format!("{}{generation}", part.topic);
+        put(
+            &mut text,
+            format_args!(
+                "{topic:<TOPIC_WIDTH$} {:>9} {:>9} {:>12} {:>12} {:>9} {:>14}",
+                part.partition, part.segments, part.first, part.end, part.records, part.bytes
+            ),
+        );
+    }
+    for name in &checked.leftovers {
+        put(&mut text, format_args!("{name}: left by a killed run; harmless, may be deleted"));
+    }
+    for finding in &checked.findings {
+        put(&mut text, format_args!("{}: {}", finding.place, finding.detail));
+    }
+    let listed = u64::try_from(checked.findings.len()).unwrap_or(u64::MAX);
+    if checked.findings_found > listed {
+        put(&mut text, format_args!("and {} more", checked.findings_found - listed));
+    }
+    put(&mut text, format_args!("{}", if checked.is_whole() { "whole" } else { "not whole" }));
+    text
+}
+
+fn put(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // A String takes everything.
+    let _ = writeln!(text, "{line}");
+}
