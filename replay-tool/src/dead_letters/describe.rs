@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use workers::client::body_json;
 
 use super::shelf::Filed;
-use crate::table_text::table;
+use crate::table_text::{harmless, table};
 
 /// The most bytes of a body that are dumped.
 const DUMPED_BYTES: usize = 4096;
@@ -103,7 +103,7 @@ pub(crate) fn show_text(filed: &Filed, codec: &Codec) -> String {
     }
     let mut text = String::new();
     for (name, value) in rows {
-        let _ = writeln!(text, "{name:<10} {value}");
+        let _ = writeln!(text, "{name:<10} {}", harmless(&value));
     }
     text.push_str(&body_text(filed, codec));
     text

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use rdkafka::error::RDKafkaErrorCode;
 use schemas::{Codec, TopicName};
 
 use super::{ActionArgs, Outcomes, codec, letters};
@@ -61,8 +62,12 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
     let mut outcomes = Outcomes::new(options.action.json);
     let mut stopped: HashSet<KeyOf> = HashSet::new();
     let mut tick = tokio::time::interval(Duration::from_secs(1) / options.rate);
+    let words = if options.action.dry_run { "would be redriven" } else { "redriven" };
     for filed in &found {
-        interrupt.check()?;
+        if interrupt.is_raised() {
+            outcomes.end(words)?;
+            return Err(ReplayError::Interrupted);
+        }
         let key: KeyOf = (filed.letter.topic, filed.letter.spot.partition, filed.letter.key.clone());
         if key.2.is_some() && stopped.contains(&key) {
             outcomes.tell(filed, false, "skipped", "an earlier letter of the same key was not redriven")?;
@@ -93,14 +98,33 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
                 let place = format!("{}[{}]@{}{found}", filed.letter.topic, done.partition, done.offset);
                 outcomes.tell(filed, true, "redriven", &place)?;
             }
-            Err(ReplayError::Interrupted) => return Err(ReplayError::Interrupted),
-            Err(error) => {
+            Err(error) if is_of_the_record(&error) => {
                 outcomes.tell(filed, false, "failed", &error.to_string())?;
                 stopped.insert(key);
             }
+            // The next letters would only wait for the same brokers.
+            Err(error) => {
+                outcomes.tell(filed, false, "failed", "the brokers do not take it; the next run goes on here")?;
+                outcomes.end(words)?;
+                return Err(error);
+            }
         }
     }
-    outcomes.end(if options.action.dry_run { "would be redriven" } else { "redriven" })
+    outcomes.end(words)
+}
+
+/// Whether the broker refuses this very record, and may well take another.
+fn is_of_the_record(error: &ReplayError) -> bool {
+    let ReplayError::Kafka { source, .. } = error else { return false };
+    source.rdkafka_error_code().is_some_and(|code| {
+        [
+            RDKafkaErrorCode::MessageSizeTooLarge,
+            RDKafkaErrorCode::InvalidMessage,
+            RDKafkaErrorCode::InvalidRecord,
+            RDKafkaErrorCode::PolicyViolation,
+        ]
+        .contains(&code)
+    })
 }
 
 /// The edited copy, of exactly one letter.
