@@ -18,6 +18,7 @@ pub(crate) mod restore;
 pub(crate) mod resume;
 mod rotation;
 pub(crate) mod session;
+mod setback;
 mod standby;
 mod status;
 mod stop;
@@ -283,9 +284,7 @@ impl Relay {
         if !standby::wait_for_turn(&self.outbox, &self.config, &session, stop).await? {
             return Ok(());
         }
-        let schema = &self.outbox.config().schema;
-        let rotation = Rotation::start(&self.config, schema, session.pid(), self.status.clone())?;
-        let listener = Listener::start(self.config.database.clone(), schema);
+        let listener = Listener::start(self.config.database.clone(), &self.outbox.config().schema);
         let led = loop {
             let term = self.term(&session, &listener, stop, held, backoff).await;
             match term {
@@ -307,7 +306,7 @@ impl Relay {
                 ended => break ended,
             }
         };
-        futures_util::future::join(listener.stop(), rotation.stop()).await;
+        listener.stop().await;
         led
     }
 
@@ -323,20 +322,24 @@ impl Relay {
         self.status.meters().takeovers.increment(1);
         let taken = take_over(&self.outbox, &self.config, session, &self.status).await?;
         let mut term = Term::new(&self.outbox, &self.config, Arc::clone(session), &self.status, taken.lanes, held)?;
+        // Not before: what the topics have lost must be published again, and a saved position may not know of it.
+        let schema = &self.outbox.config().schema;
+        let rotation = Rotation::start(&self.config, schema, session.pid(), self.status.clone())?;
         self.outbox.shared.hints.lead(true);
         self.status.set_role(Role::Leading);
-        tracing::info!(schema = self.outbox.config().schema, "the relay leads");
+        tracing::info!(schema, "the relay leads");
         let began = Instant::now();
         let published = term.publish(listener, stop, held).await;
         calm(backoff, began);
         let publisher = term.end().await;
         // Ending a producer purges what it still holds, and blocks.
         let ending = tokio::task::spawn_blocking(move || drop(publisher));
-        let (ended, closed) = match &published {
+        let all = futures_util::future::join3(ending, taken.closing, rotation.stop());
+        let (ended, closed, ()) = match &published {
             Err(RelayError::Delivery { .. } | RelayError::LogBeganAnew { .. } | RelayError::ShapeChanged) => {
-                session.alive(futures_util::future::join(ending, taken.closing)).await?
+                session.alive(all).await?
             }
-            _ => futures_util::future::join(ending, taken.closing).await,
+            _ => all.await,
         };
         published.and(ended.and(closed).map_err(|_| RelayError::Panicked))
     }

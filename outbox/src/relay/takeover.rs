@@ -18,6 +18,7 @@ use crate::relay::acked::Acked;
 use crate::relay::restore::{NewEpoch, begin_epoch};
 use crate::relay::resume::{Decision, FIRST_STEP_BACK, Facts, Resume, Seen, Stored};
 use crate::relay::session::Session;
+use crate::relay::setback::{Setback, set_back};
 use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
 use crate::relay::{RelayConfig, RelayError, RelayStatus, matching};
 use crate::sql;
@@ -101,9 +102,26 @@ pub(crate) async fn take_over(
     status: &RelayStatus,
 ) -> Result<TakenOver, RelayError> {
     let Survey { known, folds, closing } = survey(outbox, config, session).await?;
-    let decisions = known.iter().zip(&folds).map(|(lane, fold)| decided(outbox, fold, lane)).collect();
+    let decisions: Vec<Decision> = known.iter().zip(&folds).map(|(lane, fold)| decided(outbox, fold, lane)).collect();
+    let setbacks: Vec<Setback> = known.iter().zip(&decisions).filter_map(|(lane, of)| setback(lane, *of)).collect();
+    if !set_back(session, &outbox.config().schema, &setbacks).await? {
+        return Err(RelayError::ShapeChanged);
+    }
     let lanes = carry_out(session, &outbox.config().schema, status, &known, decisions).await?;
     Ok(TakenOver { lanes, closing })
+}
+
+/// The lane's position if it is saved beyond what the topic partition holds.
+fn setback(lane: &Known, decision: Decision) -> Option<Setback> {
+    let Decision::Resume { after, offset } = decision else { return None };
+    let holds = Acked { sequence: after, offset };
+    let (epoch, _) = lane.epochs.of(after);
+    lane.stored.is_some_and(|stored| stored.sequence > after).then_some(Setback {
+        lane: lane.lane,
+        epoch,
+        holds,
+        pruned: lane.pruned,
+    })
 }
 
 /// What is decided about a lane. A planted bug trusts the stored position even where the topic does not have it.

@@ -108,6 +108,36 @@ async fn sequences_and_take_overs_go_on_when_everything_was_truncated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_topic_lost_is_not_truncated_before_it_is_there_again() {
+    let rig = Rig::new("lost").await;
+    topic::create(&rig.topic).await;
+    let mut client = rig.client().await;
+    let relay = rig.relay(&rig.outbox);
+    for partition in 0..2 {
+        rig.append(&mut client, bodies(&rig, partition, 1, 4_000, "m")).await;
+    }
+    read_until(&rig.topic, 8_000).await;
+    relay.stop().await;
+    topic::delete(&rig.topic).await;
+    topic::create(&rig.topic).await;
+    // Past retention and, as far as the saved positions know, published.
+    client
+        .batch_execute("update shop.outbox_rotation set current = 1, since = now() - interval '1 day'")
+        .await
+        .unwrap();
+    let relay = rig.relay_with(&rig.outbox, |config| {
+        quick(config);
+        config.rotation_interval = Duration::from_millis(1);
+        // Slow to publish, so that truncation has its chance.
+        config.max_in_flight_messages = 50;
+    });
+    let taken = follow(&read_until(&rig.topic, 8_000).await).taken;
+    assert_eq!((&taken[&0], &taken[&1]), (&texts(1, 4_000, "m"), &texts(1, 4_000, "m")));
+    until_empty(&relay, &client).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_old_snapshot_does_not_stop_truncation() {
     let rig = Rig::new("snapshot").await;
     topic::create(&rig.topic).await;
