@@ -14,7 +14,7 @@ use crate::book::{Book, End, Entry};
 use crate::consumer::value_of;
 use crate::log::{Partition, Record};
 use crate::settings::SOURCE;
-use crate::table::{At, Row, Table, Taken};
+use crate::table::{At, Lane, Table, Taken};
 
 /// What is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,6 +58,9 @@ pub(crate) struct Forgotten {
     pub(crate) until: i64,
 }
 
+/// Epoch, sequence, body.
+type Event<'e> = (i64, i64, &'e str);
+
 /// Everything that is compared.
 pub(crate) struct Evidence<'e> {
     pub(crate) book: &'e Book,
@@ -72,46 +75,81 @@ impl Evidence<'_> {
     pub(crate) fn check(&self) -> Vec<Violation> {
         let mut found: Vec<Violation> =
             self.book.broken.iter().map(|what| wrong(Wrong::Broken, what.clone())).collect();
-        self.check_transactions(&mut found);
+        let expected: BTreeMap<&At, Vec<Event<'_>>> =
+            self.table.lanes.iter().map(|(at, lane)| (at, self.expected(at, lane))).collect();
+        self.check_transactions(&expected, &mut found);
         for (at, lane) in &self.table.lanes {
+            let (Some(log), Some(expected)) = (self.logs.get(at), expected.get(at)) else { continue };
             let place = format!("{}-{}", at.0, at.1);
-            let Some(log) = self.logs.get(at) else { continue };
-            let counting = |record: &&Record| lane.epochs.of(record.position.sequence) == Some(record.position.epoch);
-            let published: Vec<Row> = log.taken.iter().filter(counting).map(row_of).collect();
-            compare(&format!("topic {place}"), &lane.rows, &published, &mut found);
-            if !log.made_anew
-                && let Some(first) = log.gaps.first()
-            {
-                let what = format!(
-                    "topic {place}: {} records came with something missing before them, first {} at offset {}",
-                    log.gaps.len(),
-                    first.position,
-                    first.offset
-                );
-                found.push(wrong(Wrong::Reordered, what));
-            }
+            self.check_log(&place, lane, log, expected, &mut found);
             let rows = self.taken.rows.get(at).map_or(&[][..], Vec::as_slice);
             check_chain(&place, rows, &mut found);
-            let counting = rows.iter().filter(|(epoch, _, sequence, _)| lane.epochs.of(*sequence) == Some(*epoch));
-            let consumed: Vec<(i64, i64, &str)> = counting.map(|(e, _, s, body)| (*e, *s, body.as_str())).collect();
-            let expected: Vec<(i64, i64, &str)> =
-                lane.rows.iter().map(|row| (row.epoch, row.sequence, row.body.as_str())).collect();
-            compare_plain(&format!("consumer of {place}"), &expected, &consumed, &mut found);
-            self.check_order(&place, &published, &mut found);
+            compare(&format!("consumer of {place}"), expected, &self.consumed(at, lane), &mut found);
         }
         self.check_phantoms(&mut found);
         self.check_fold(&mut found);
         found
     }
 
+    /// What the consumer took of a lane and what no epoch has voided.
+    fn consumed(&self, at: &At, lane: &Lane) -> Vec<Event<'_>> {
+        let rows = self.taken.rows.get(at).map_or(&[][..], Vec::as_slice);
+        let counting = rows.iter().filter(|(epoch, _, sequence, _)| lane.epochs.of(*sequence) == Some(*epoch));
+        counting.map(|(epoch, _, sequence, body)| (*epoch, *sequence, body.as_str())).collect()
+    }
+
+    /// What the table holds; and of what it may not hold any more, what the consumer took. That nothing of it is missing
+    /// is then for the journals to say.
+    fn expected<'e>(&'e self, at: &At, lane: &'e Lane) -> Vec<Event<'e>> {
+        let there: BTreeSet<i64> = lane.rows.iter().map(|row| row.sequence).collect();
+        let gone = self.consumed(at, lane).into_iter();
+        let gone = gone.filter(|(_, sequence, _)| *sequence <= lane.pruned && !there.contains(sequence));
+        let held = lane.rows.iter().map(|row| (row.epoch, row.sequence, row.body.as_str()));
+        let mut expected: Vec<Event<'_>> = gone.chain(held).collect();
+        expected.sort_unstable_by_key(|(_, sequence, _)| *sequence);
+        expected
+    }
+
+    /// A topic partition holds what is expected, in this order, with the table's ids.
+    fn check_log(&self, place: &str, lane: &Lane, log: &Partition, expected: &[Event<'_>], found: &mut Vec<Violation>) {
+        let fold = log.fold();
+        let counts = |record: &&&Record| lane.epochs.of(record.position.sequence) == Some(record.position.epoch);
+        let records: Vec<&Record> = fold.taken.iter().filter(counts).copied().collect();
+        let published: Vec<Event<'_>> = records
+            .iter()
+            .map(|record| (record.position.epoch, record.position.sequence, record.body.as_str()))
+            .collect();
+        // A log that replaced another one holds what the table still held then.
+        let start = published.first().map_or(i64::MAX, |(_, sequence, _)| *sequence);
+        let may_lack = |sequence: i64| log.made_anew && sequence < start && sequence <= lane.pruned;
+        let wanted: Vec<Event<'_>> = expected.iter().filter(|(_, sequence, _)| !may_lack(*sequence)).copied().collect();
+        compare(&format!("topic {place}"), &wanted, &published, found);
+        let ids: HashMap<i64, _> = records.iter().map(|record| (record.position.sequence, record.id)).collect();
+        if let Some(row) = lane.rows.iter().find(|row| ids.get(&row.sequence).is_some_and(|id| *id != row.id)) {
+            found.push(wrong(Wrong::Broken, format!("topic {place}: {} has another id than in the table", row.body)));
+        }
+        if !log.made_anew
+            && let Some(first) = fold.gaps.first()
+        {
+            let what = format!(
+                "topic {place}: {} records came with something missing before them, first {} at offset {}",
+                fold.gaps.len(),
+                first.position,
+                first.offset
+            );
+            found.push(wrong(Wrong::Reordered, what));
+        }
+        self.check_order(place, &published, found);
+    }
+
     /// Every transaction is in the table with all of its events or with none, as its writer knows.
-    fn check_transactions(&self, found: &mut Vec<Violation>) {
+    fn check_transactions(&self, expected: &BTreeMap<&At, Vec<Event<'_>>>, found: &mut Vec<Violation>) {
         let mut stored: HashMap<Name, BTreeSet<Body>> = HashMap::new();
-        for row in self.table.lanes.values().flat_map(|lane| &lane.rows) {
-            match row.body.parse::<Body>() {
+        for (_, _, text) in expected.values().flatten() {
+            match text.parse::<Body>() {
                 Ok(body) => {
                     if !stored.entry(body.transaction.clone()).or_default().insert(body) {
-                        found.push(wrong(Wrong::Doubled, format!("the table holds {} twice", row.body)));
+                        found.push(wrong(Wrong::Doubled, format!("the table holds {text} twice")));
                     }
                 }
                 Err(error) => found.push(wrong(Wrong::Phantom, error)),
@@ -149,8 +187,7 @@ impl Evidence<'_> {
     /// Nothing in any log that was rolled back, void or not, taken or not.
     fn check_phantoms(&self, found: &mut Vec<Violation>) {
         for (at, log) in self.logs {
-            let taken = log.taken.iter().map(|record| &record.body);
-            for body in taken.chain(&log.others) {
+            for Record { body, .. } in &log.records {
                 let entry = body.parse::<Body>().ok().and_then(|parsed| {
                     let entry = self.book.entries.get(&parsed.transaction)?;
                     Some((entry.will.contains(&parsed), entry.end))
@@ -166,11 +203,11 @@ impl Evidence<'_> {
     }
 
     /// Per key: a writer's counters rise, and no event stands before one whose transaction had ended before its own began.
-    fn check_order(&self, place: &str, published: &[Row], found: &mut Vec<Violation>) {
+    fn check_order(&self, place: &str, published: &[Event<'_>], found: &mut Vec<Violation>) {
         let mut counters: HashMap<(String, String), u64> = HashMap::new();
         let mut latest_begin: HashMap<String, (i64, String)> = HashMap::new();
-        for row in published {
-            let Ok(body) = row.body.parse::<Body>() else { continue };
+        for (_, _, text) in published {
+            let Ok(body) = text.parse::<Body>() else { continue };
             let Some(entry) = self.book.entries.get(&body.transaction) else { continue };
             let of_writer = (body.transaction.writer.clone(), body.key.clone());
             if counters.insert(of_writer, body.counter).is_some_and(|before| before >= body.counter) {
@@ -184,7 +221,7 @@ impl Evidence<'_> {
             }
             let latest = latest_begin.entry(body.key.clone()).or_insert((0, String::new()));
             if entry.began > latest.0 {
-                *latest = (entry.began, row.body.clone());
+                *latest = (entry.began, (*text).to_owned());
             }
         }
     }
@@ -233,29 +270,8 @@ fn check_chain(place: &str, rows: &[(i64, i64, i64, String)], found: &mut Vec<Vi
     }
 }
 
-fn row_of(record: &Record) -> Row {
-    Row { epoch: record.position.epoch, sequence: record.position.sequence, id: record.id, body: record.body.clone() }
-}
-
-fn compare(what: &str, expected: &[Row], got: &[Row], found: &mut Vec<Violation>) {
-    if expected == got {
-        return;
-    }
-    let plain = |rows: &[Row]| rows.iter().map(|row| (row.epoch, row.sequence, row.body.clone())).collect::<Vec<_>>();
-    let (expected_plain, got_plain) = (plain(expected), plain(got));
-    if expected_plain == got_plain {
-        found.push(wrong(Wrong::Broken, format!("{what}: other ids than the table's")));
-        return;
-    }
-    let borrow = |rows: &'_ [(i64, i64, String)]| rows.iter().map(|(e, s, b)| (*e, *s, b.clone())).collect::<Vec<_>>();
-    let (expected, got) = (borrow(&expected_plain), borrow(&got_plain));
-    let expected: Vec<(i64, i64, &str)> = expected.iter().map(|(e, s, b)| (*e, *s, b.as_str())).collect();
-    let got: Vec<(i64, i64, &str)> = got.iter().map(|(e, s, b)| (*e, *s, b.as_str())).collect();
-    compare_plain(what, &expected, &got, found);
-}
-
 /// Says what is missing, what is too much, and whether the rest is in order.
-fn compare_plain(what: &str, expected: &[(i64, i64, &str)], got: &[(i64, i64, &str)], found: &mut Vec<Violation>) {
+fn compare(what: &str, expected: &[Event<'_>], got: &[Event<'_>], found: &mut Vec<Violation>) {
     if expected == got {
         return;
     }

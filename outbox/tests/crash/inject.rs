@@ -214,7 +214,7 @@ fn until_published(world: &mut World<'_>, kept: &BTreeMap<At, i64>, more: i64) -
     let until = Instant::now() + LIMIT;
     loop {
         world.logs.read()?;
-        let beyond = |(at, log): (&At, &Partition)| seen(log) - kept.get(at).copied().unwrap_or(0);
+        let beyond = |(at, log): (&At, &Partition)| log.highest() - kept.get(at).copied().unwrap_or(0);
         if world.logs.partitions.iter().map(beyond).filter(|beyond| *beyond > 0).sum::<i64>() >= more {
             return Ok(());
         }
@@ -223,11 +223,6 @@ fn until_published(world: &mut World<'_>, kept: &BTreeMap<At, i64>, more: i64) -
         }
         wait(LOOK);
     }
-}
-
-/// The last sequence that a topic partition has seen.
-fn seen(log: &Partition) -> i64 {
-    log.taken.last().map_or(0, |last| last.position.sequence)
 }
 
 /// The highest sequence of every lane.
@@ -247,7 +242,7 @@ fn until_a_lane_is_longer(world: &mut World<'_>, kept: &BTreeMap<At, i64>) -> Ou
         let now = world.run(heads(&url))?;
         let mut lanes = world.logs.partitions.iter();
         let longer = lanes.any(|(at, log)| {
-            let seen = seen(log);
+            let seen = log.highest();
             kept.get(at).is_some_and(|kept| *kept < seen) && now.get(at).is_some_and(|head| *head > seen)
         });
         if longer {

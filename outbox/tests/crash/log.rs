@@ -26,22 +26,25 @@ pub(crate) struct Record {
     pub(crate) body: String,
 }
 
-/// A partition's log, and what following its positions from the start gives.
+/// A partition's log.
 #[derive(Debug, Default)]
 pub(crate) struct Partition {
-    /// Offset of the next record to read.
-    next: i64,
-    /// What a consumer takes, in its order.
-    pub(crate) taken: Vec<Record>,
-    pub(crate) duplicates: u64,
-    pub(crate) stale: u64,
-    /// Records that came while something before them was missing.
-    pub(crate) gaps: Vec<Record>,
-    cursor: Option<Cursor>,
-    /// Bodies of records that were not taken, whatever they were.
-    pub(crate) others: Vec<String>,
+    /// Every record in the order of the log; their offsets have no gap, because nobody else writes there.
+    pub(crate) records: Vec<Record>,
     /// This log replaced another one.
     pub(crate) made_anew: bool,
+}
+
+/// What following a log's positions from its start gives.
+#[derive(Debug, Default)]
+pub(crate) struct Fold<'l> {
+    /// What a consumer takes, in its order.
+    pub(crate) taken: Vec<&'l Record>,
+    pub(crate) duplicates: u64,
+    /// Records of epochs that had ended.
+    pub(crate) stale: u64,
+    /// Records that came while something before them was missing.
+    pub(crate) gaps: Vec<&'l Record>,
 }
 
 /// All logs.
@@ -67,8 +70,9 @@ impl Logs {
     pub(crate) fn forget(&mut self, topic: &str) -> Outcome<()> {
         for (at, partition) in &mut self.partitions {
             if at.0 == topic {
-                self.repeated_before += partition.duplicates + partition.stale;
-                self.taken_before += partition.taken.len();
+                let fold = partition.fold();
+                self.repeated_before += fold.duplicates + fold.stale;
+                self.taken_before += fold.taken.len();
                 *partition = Partition { made_anew: true, ..Partition::default() };
             }
         }
@@ -81,7 +85,7 @@ impl Logs {
         let mut open: BTreeMap<At, i64> = BTreeMap::new();
         for (at, partition) in &self.partitions {
             let (_, end) = self.consumer.fetch_watermarks(&at.0, at.1, REQUEST)?;
-            if partition.next < end {
+            if partition.next() < end {
                 open.insert(at.clone(), end);
             }
         }
@@ -97,12 +101,11 @@ impl Logs {
             last_record = Instant::now();
             let at = (message.topic().to_owned(), message.partition());
             let Some(partition) = self.partitions.get_mut(&at) else { continue };
-            if message.offset() != partition.next {
+            if message.offset() != partition.next() {
                 continue;
             }
-            partition.next += 1;
-            partition.take(parse(&message)?);
-            if open.get(&at).is_some_and(|end| partition.next >= *end) {
+            partition.records.push(parse(&message)?);
+            if open.get(&at).is_some_and(|end| partition.next() >= *end) {
                 open.remove(&at);
             }
         }
@@ -117,29 +120,48 @@ impl Logs {
 
     /// Duplicates and records of ended epochs so far.
     pub(crate) fn repeated(&self) -> u64 {
-        self.repeated_before
-            + self.partitions.values().map(|partition| partition.duplicates + partition.stale).sum::<u64>()
+        let folds = self.partitions.values().map(Partition::fold);
+        self.repeated_before + folds.map(|fold| fold.duplicates + fold.stale).sum::<u64>()
     }
 
     /// Records taken so far; from a log that was made anew once more.
     pub(crate) fn taken(&self) -> usize {
-        self.taken_before + self.partitions.values().map(|partition| partition.taken.len()).sum::<usize>()
+        self.taken_before + self.partitions.values().map(|partition| partition.fold().taken.len()).sum::<usize>()
     }
 }
 
 impl Partition {
-    fn take(&mut self, record: Record) {
-        match judge(self.cursor, &record.position, LogStart::AtZero) {
-            Delivery::Next => {
-                self.cursor = Some(Cursor::from(&record.position));
-                self.taken.push(record);
-                return;
+    fn next(&self) -> i64 {
+        self.records.last().map_or(0, |last| last.offset + 1)
+    }
+
+    /// The highest sequence in it.
+    pub(crate) fn highest(&self) -> i64 {
+        self.records.iter().map(|record| record.position.sequence).max().unwrap_or(0)
+    }
+
+    /// Follows the positions. A log that replaced another one may begin with what a leader sent that did not know of it
+    /// yet, and lacks what the table does not hold any more: it is followed from its lowest sequence on.
+    pub(crate) fn fold(&self) -> Fold<'_> {
+        let mut fold = Fold::default();
+        let lowest = self.records.iter().map(|record| record.position.sequence).min();
+        let begins = |record: &Record| !self.made_anew || Some(record.position.sequence) == lowest;
+        let start = self.records.iter().position(begins).unwrap_or(0);
+        let log_start = if self.made_anew { LogStart::Later } else { LogStart::AtZero };
+        fold.gaps.extend(&self.records[..start]);
+        let mut cursor: Option<Cursor> = None;
+        for record in &self.records[start..] {
+            match judge(cursor, &record.position, log_start) {
+                Delivery::Next => {
+                    cursor = Some(Cursor::from(&record.position));
+                    fold.taken.push(record);
+                }
+                Delivery::Duplicate => fold.duplicates += 1,
+                Delivery::Stale => fold.stale += 1,
+                Delivery::Gap { .. } | Delivery::EpochNotAtFirst { .. } => fold.gaps.push(record),
             }
-            Delivery::Duplicate => self.duplicates += 1,
-            Delivery::Stale => self.stale += 1,
-            Delivery::Gap { .. } | Delivery::EpochNotAtFirst { .. } => self.gaps.push(record.clone()),
         }
-        self.others.push(record.body);
+        fold
     }
 }
 
@@ -147,7 +169,7 @@ fn follow(settings: &Settings, partitions: &BTreeMap<At, Partition>) -> Outcome<
     let consumer: BaseConsumer = settings.consumer().create()?;
     let mut list = TopicPartitionList::new();
     for (at, partition) in partitions {
-        list.add_partition_offset(&at.0, at.1, Offset::Offset(partition.next))?;
+        list.add_partition_offset(&at.0, at.1, Offset::Offset(partition.next()))?;
     }
     consumer.assign(&list)?;
     Ok(consumer)

@@ -7,7 +7,7 @@ use tokio_postgres::NoTls;
 
 use crate::Outcome;
 use crate::journal::Journal;
-use crate::settings::{IN_FLIGHT, STALE_AFTER, Settings};
+use crate::settings::{self, IN_FLIGHT, STALE_AFTER, Settings};
 use crate::writer::Writer;
 
 /// Relays, and writes, until the process ends.
@@ -48,6 +48,9 @@ fn config(settings: &Settings, database: tokio_postgres::Config) -> RelayConfig 
     config.fence_age = STALE_AFTER / 3;
     config.stale_after = STALE_AFTER;
     config.hold = Duration::from_millis(500);
+    // Tables change places and are truncated all the time, under everything else that happens.
+    config.retention = settings::RETENTION;
+    config.rotation_interval = Duration::from_millis(200);
     config
 }
 

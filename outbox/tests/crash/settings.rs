@@ -25,6 +25,9 @@ pub(crate) const IN_FLIGHT: u32 = 200;
 /// A leader that is silent for so long is replaced.
 pub(crate) const STALE_AFTER: Duration = Duration::from_millis(1500);
 
+/// Published messages older than this are truncated. Longer than a consumer is ever behind when a topic is made anew.
+pub(crate) const RETENTION: Duration = Duration::from_secs(3);
+
 /// The settings.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {

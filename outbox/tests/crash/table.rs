@@ -46,7 +46,9 @@ impl Epochs {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lane {
     pub(crate) epochs: Epochs,
-    /// The rows that count, in their order.
+    /// Rows up to this sequence may have been truncated.
+    pub(crate) pruned: i64,
+    /// The rows that count and are there, in their order.
     pub(crate) rows: Vec<Row>,
 }
 
@@ -78,11 +80,12 @@ impl Table {
     async fn load_here(client: &Client) -> Outcome<Self> {
         let mut table = Self::default();
         let mut at_lane: BTreeMap<i32, At> = BTreeMap::new();
-        let lanes = "select lane, name, partition from shop.outbox_lanes join shop.outbox_topics t on t.id = topic_id";
+        let lanes =
+            "select lane, name, partition, pruned from shop.outbox_lanes join shop.outbox_topics t on t.id = topic_id";
         for row in client.query(lanes, &[]).await? {
             let at: At = (row.get(1), row.get(2));
             at_lane.insert(row.get(0), at.clone());
-            table.lanes.insert(at, Lane::default());
+            table.lanes.insert(at, Lane { pruned: row.get(3), ..Lane::default() });
         }
         let epochs = "select lane, epoch, first, last_equal from shop.outbox_epochs order by lane, epoch";
         for row in client.query(epochs, &[]).await? {
