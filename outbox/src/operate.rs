@@ -61,6 +61,18 @@ pub enum OperateError {
     /// An audit of a part cannot tell where the unbroken chain ends.
     #[error("a repair needs an audit of all that the table holds, not of what is younger than some time")]
     PartOnly,
+    /// A sequence means something on one lane only.
+    #[error("a sequence to begin after belongs to one lane; {lanes} were chosen: name topic and partition")]
+    NotOneLane {
+        /// How many.
+        lanes: usize,
+    },
+    /// What should be published again is not in the table any more.
+    #[error("rows up to sequence {pruned} were truncated; the new epoch can begin after that one at the earliest")]
+    RowsGone {
+        /// Rows up to here may be gone.
+        pruned: i64,
+    },
     /// Nothing that was named exists.
     #[error("the outbox has no lane of {0}")]
     NoSuchLane(String),

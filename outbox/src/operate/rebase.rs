@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{Lead, OperateError, Selection, lead};
 use crate::database::Database;
 use crate::error::OutboxError;
+use crate::lanes::Lane;
 use crate::relay::RelayConfig;
 use crate::relay::restore::{NewEpoch, begin_epoch};
 use crate::relay::resume::Decision;
@@ -29,6 +30,9 @@ pub struct RebaseConfig {
     pub kafka: ClientConfig,
     /// Only these lanes. Default: all.
     pub selection: Selection,
+    /// Take this sequence for the last equal one, if it is lower than what is found: everything after it is published
+    /// again. For one lane only. Default: what is found.
+    pub after: Option<i64>,
     /// What to do about a relay that leads. Default: refuse.
     pub lead: Lead,
     /// Only tell what would be done.
@@ -39,7 +43,7 @@ impl RebaseConfig {
     /// All lanes, if no relay leads.
     pub fn new(schema: impl Into<String>, kafka: ClientConfig) -> Self {
         let selection = Selection::default();
-        Self { schema: schema.into(), kafka, selection, lead: Lead::OnlyIfFree, dry_run: false }
+        Self { schema: schema.into(), kafka, selection, after: None, lead: Lead::OnlyIfFree, dry_run: false }
     }
 }
 
@@ -95,6 +99,20 @@ pub async fn rebase(database: &Database, config: RebaseConfig) -> Result<RebaseR
     Ok(RebaseReport { dry_run: config.dry_run, lanes })
 }
 
+/// Rows that were truncated cannot be appended again.
+async fn check_rows(
+    session: &Session,
+    quoted: &str,
+    lane: Lane,
+    last_equal: i64,
+    found: i64,
+) -> Result<(), OperateError> {
+    let text = format!("select pruned from {quoted}.outbox_lanes where lane = $1");
+    let rows = session.query("looking which rows are gone", &text, &[&lane]).await?;
+    let pruned: i64 = rows.first().map_or(0, |row| row.get(0));
+    if last_equal < found && last_equal < pruned { Err(OperateError::RowsGone { pruned }) } else { Ok(()) }
+}
+
 async fn begin(session: &Session, config: &RebaseConfig, survey: &Survey) -> Result<Vec<RebasedLane>, OperateError> {
     let quoted = sql::quoted_schema(&config.schema)?;
     let count = format!(
@@ -103,12 +121,16 @@ async fn begin(session: &Session, config: &RebaseConfig, survey: &Survey) -> Res
            where e.lane = m.lane and e.last_equal < m.sequence and m.sequence < e.first)"
     );
     let mut lanes = Vec::new();
-    for (lane, place, epochs, fold) in survey.lanes() {
+    let chosen = survey.lanes().filter(|(_, place, ..)| config.selection.holds(&place.topic, place.partition));
+    let chosen: Vec<_> = chosen.collect();
+    if config.after.is_some() && chosen.len() > 1 {
+        return Err(OperateError::NotOneLane { lanes: chosen.len() });
+    }
+    for (lane, place, epochs, fold) in chosen {
         let decided = fold.decide_new_epoch();
-        let Decision::NewEpoch { epoch, last_equal, above } = decided else { continue };
-        if !config.selection.holds(&place.topic, place.partition) {
-            continue;
-        }
+        let Decision::NewEpoch { epoch, last_equal: found, above } = decided else { continue };
+        let last_equal = config.after.map_or(found, |after| after.min(found));
+        check_rows(session, &quoted, lane, last_equal, found).await?;
         let rows = session.query("counting what is appended again", &count, &[&lane, &last_equal]).await?;
         let appended_again = rows.first().map(|row| row.get(0));
         let first = match config.dry_run {

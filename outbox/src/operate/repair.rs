@@ -14,7 +14,7 @@ use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio_postgres::Client;
 
-use super::audit::{AuditReport, LaneAudit};
+use super::audit::{AuditReport, FindingKind, LaneAudit};
 use super::{Lead, OperateError, lead};
 use crate::database::Database;
 use crate::epochs::Epochs;
@@ -93,13 +93,15 @@ pub async fn repair(
     let quoted = sql::quoted_schema(&audit.schema)?;
     let looking = super::connect(database, &audit.schema).await?;
     let mut lanes = Vec::with_capacity(broken.len());
-    if config.dry_run || broken.is_empty() {
-        for lane in broken {
-            lanes.push(plan(&looking, &quoted, lane).await?.0);
-        }
+    for lane in &broken {
+        lanes.push(plan(&looking, &quoted, lane).await?.0);
+    }
+    // Nobody is bothered for nothing.
+    if config.dry_run || lanes.iter().all(|lane| lane.refused.is_some()) {
         return Ok(RepairReport { dry_run: config.dry_run, lanes });
     }
     let session = lead::take(database, &audit.schema, config.lead).await?;
+    lanes.clear();
     let mut targets = Vec::with_capacity(broken.len());
     for lane in broken {
         let (repaired, number) = plan(&looking, &quoted, lane).await?;
@@ -129,9 +131,7 @@ async fn plan(client: &Client, quoted: &str, lane: &LaneAudit) -> Result<(Repair
     let (number, pruned, head): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
     let epochs = super::read_epochs(client, quoted).await?.remove(&number).unwrap_or_else(Epochs::default);
     let live = epochs.live(lane.in_order_to + 1, head);
-    let refused = (pruned > lane.in_order_to).then(|| {
-        format!("rows up to sequence {pruned} were truncated since; what is lost before cannot be published again")
-    });
+    let refused = refusal(lane, pruned);
     let repaired = RepairedLane {
         topic: lane.topic.clone(),
         partition: lane.partition,
@@ -141,6 +141,25 @@ async fn plan(client: &Client, quoted: &str, lane: &LaneAudit) -> Result<(Repair
         refused,
     };
     Ok((repaired, number))
+}
+
+/// Why a lane cannot be repaired. Whoever takes over reads on from the position that is set back: where a record is not
+/// the row's, it would begin a new epoch, and everything after it would come under new sequences; where a row is missing,
+/// it would stop.
+fn refusal(lane: &LaneAudit, pruned: i64) -> Option<String> {
+    use FindingKind::{Changed, Expired, Hole, Lost, Phantom, Reordered};
+    if pruned > lane.in_order_to {
+        let reason = "were truncated since; what is lost before cannot be published again";
+        return Some(format!("rows up to sequence {pruned} {reason}"));
+    }
+    lane.findings.iter().find_map(|finding| match finding.kind {
+        Phantom | Changed => Some(format!(
+            "it also has {} records, over which a relay would begin a new epoch: see rebase",
+            finding.kind.word()
+        )),
+        Hole => Some("the table itself lacks rows, at which a relay would stop: see rebase".to_owned()),
+        Lost | Reordered | Expired => None,
+    })
 }
 
 /// Sets the stored position back to the last message in order; without one in the topic, to none. Reading the table

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use outbox::operate::{self, Check, DoctorConfig, Level};
+use tokio_postgres::config::Host;
 use uuid::Uuid;
 
+use crate::pooler::Pooler;
 use crate::rig::{PARTITIONS, Rig};
 use crate::topic;
 
@@ -81,6 +83,25 @@ async fn sessions_that_hold_up_others_are_named() {
     waiting.await.unwrap().unwrap();
     let checks = look(&rig, old).await;
     assert_eq!((complaints(&checks, "lanes").len(), complaints(&checks, "transactions").len()), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pooler_that_shares_sessions_is_noticed() {
+    let rig = Rig::new("pooled").await;
+    topic::create(&rig.topic).await;
+    let Host::Tcp(host) = rig.database.get_hosts()[0].clone() else { panic!("the test's database has an address") };
+    let pooler = Pooler::start(host, rig.database.get_ports()[0]).await;
+    let mut database = tokio_postgres::Config::new();
+    database.host("127.0.0.1").port(pooler.port).user(rig.user()).dbname(rig.database.get_dbname().unwrap());
+    if let Some(password) = rig.database.get_password() {
+        database.password(password);
+    }
+    let pooled = Rig { database, ..rig };
+    let checks = look(&pooled, |_| {}).await;
+    let found = complaints(&checks, "connection");
+    assert!(found.len() == 1 && found[0].level == Level::Problem, "{checks:?}");
+    assert!(found[0].found.contains("two connections got the same database session"), "{found:?}");
+    assert!(found[0].advice.as_ref().unwrap().contains("direct address"), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,6 +15,8 @@ mod plan;
 #[cfg(test)]
 mod planted;
 #[cfg(test)]
+mod pooler;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod python;

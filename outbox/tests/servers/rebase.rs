@@ -1,9 +1,9 @@
 //! `outbox-relay rebase`: a new epoch because a person says so.
 
 use outbox::Epochs;
-use outbox::operate::{self, RebaseConfig, Selection};
+use outbox::operate::{self, OperateError, RebaseConfig, Selection};
 
-use crate::audit::{audit, found, published};
+use crate::audit::{audit, found, only, published};
 use crate::topic::{self, follow, read};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,4 +53,37 @@ async fn a_table_with_a_hole_goes_on_after_a_rebase() {
     relay.stop().await;
     let (code, _, error) = rig.run_verb(&["rebase", "--topic", "elsewhere"]).await;
     assert!(code == 2 && error.contains("no lane of elsewhere"), "{code}: {error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_after_a_given_message_comes_again_in_a_new_epoch() {
+    let (rig, records) = published("after").await;
+    // Somebody has forged message 7, and the relay has passed it.
+    let mut forged = only(&records, 1..=10);
+    let place = forged.iter().position(|one| one.partition == 0 && one.position.sequence == 7).unwrap();
+    forged[place].payload = "forged".to_owned();
+    topic::replace(&rig.topic, &forged).await;
+    assert_eq!(found(&audit(&rig).await).len(), 1);
+    let (code, _, error) = rig.run_verb(&["rebase", "--after", "6"]).await;
+    assert!(code == 2 && error.contains("--topic"), "{code}: {error}");
+    let mut config = RebaseConfig::new("shop", topic::kafka());
+    config.after = Some(6);
+    let refused = operate::rebase(&rig.way(), config.clone()).await;
+    assert!(matches!(refused, Err(OperateError::NotOneLane { lanes: 4 })), "{refused:?}");
+    let arguments = ["rebase", "--topic", &rig.topic, "--lane", "0", "--after", "6"];
+    let (code, text, error) = rig.run_verb(&arguments).await;
+    assert!(code == 0 && text.contains("1 -> 2"), "{code}: {text}{error}");
+    rig.publish(4).await;
+    let seen = read(&rig.topic).await;
+    let epochs = topic::epochs(&seen, 0);
+    let counts = seen.iter().filter(|one| one.partition == 0 && !epochs.is_void(one.position.sequence));
+    let counting: Vec<String> = counts.map(|one| one.payload.clone()).collect();
+    assert_eq!(counting, (1..=10).map(|n| format!("m{n}")).collect::<Vec<_>>());
+    assert_eq!(found(&audit(&rig).await), []);
+
+    rig.client().await.execute("update shop.outbox_lanes set pruned = 5", &[]).await.unwrap();
+    config.selection = Selection { topic: Some(rig.topic.clone()), partition: Some(0) };
+    config.after = Some(4);
+    let refused = operate::rebase(&rig.way(), config).await;
+    assert!(matches!(refused, Err(OperateError::RowsGone { pruned: 5 })), "{refused:?}");
 }

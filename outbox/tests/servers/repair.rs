@@ -144,6 +144,22 @@ async fn what_the_table_no_longer_holds_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_lane_that_would_get_a_new_epoch_is_refused() {
+    let (rig, records) = published("mixed").await;
+    let mut forged = only(&records, [1, 2, 2, 2, 5, 6, 7, 8, 9, 10]);
+    let last = forged.len() - 2;
+    forged[last].payload = "forged".to_owned();
+    topic::replace(&rig.topic, &forged).await;
+    let report = audit(&rig).await;
+    assert_eq!((report.count(FindingKind::Lost), report.count(FindingKind::Changed)), (2, 1));
+    let done = operate::repair(&rig.way(), &report, config(Lead::OnlyIfFree)).await.unwrap();
+    assert!(done.lanes[0].refused.as_ref().is_some_and(|why| why.contains("new epoch")), "{done:?}");
+    assert_eq!(read(&rig.topic).await.len(), 20);
+    let (code, text, _) = rig.run_verb(&["audit", "--repair"]).await;
+    assert!(code == 1 && text.contains("see rebase"), "{code}: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repair_of_a_part_is_refused() {
     let rig = Rig::new("part").await;
     let (code, _, error) = rig.run_verb(&["audit", "--repair", "--since", "1h"]).await;

@@ -80,6 +80,10 @@ pub(crate) enum Verb {
     Rebase {
         #[command(flatten)]
         lanes: Lanes,
+        /// Publish again everything after this sequence, although the topic has it: whoever has acted on it is given it
+        /// again. Needs --topic and --lane
+        #[arg(long, value_name = "SEQUENCE", requires_all = ["topic", "lane"])]
+        after: Option<i64>,
         #[command(flatten)]
         change: Change,
         #[command(flatten)]

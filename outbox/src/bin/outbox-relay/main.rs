@@ -64,7 +64,9 @@ async fn carry_out(arguments: &Arguments) -> Result<Outcome, Failure> {
         Some(Verb::Migrate) => verbs::migrate(&arguments.at).await,
         Some(Verb::Status { output }) => verbs::status(&arguments.at, *output).await,
         Some(Verb::Audit(audit)) => verbs::audit(&arguments.at, audit).await,
-        Some(Verb::Rebase { lanes, change, output }) => verbs::rebase(&arguments.at, lanes, change, *output).await,
+        Some(Verb::Rebase { lanes, after, change, output }) => {
+            verbs::rebase(&arguments.at, lanes, *after, change, *output).await
+        }
         Some(Verb::Doctor(doctor)) => verbs::doctor(&arguments.at, doctor).await,
     }
 }

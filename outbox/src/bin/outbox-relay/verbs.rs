@@ -82,9 +82,16 @@ fn write_audit(
 }
 
 /// A new epoch.
-pub(crate) async fn rebase(at: &At, lanes: &Lanes, change: &Change, output: Output) -> Result<Outcome, Failure> {
+pub(crate) async fn rebase(
+    at: &At,
+    lanes: &Lanes,
+    after: Option<i64>,
+    change: &Change,
+    output: Output,
+) -> Result<Outcome, Failure> {
     let mut config = RebaseConfig::new(at.schema()?, at.kafka()?);
     config.selection = lanes.selection();
+    config.after = after;
     config.lead = change.lead();
     config.dry_run = change.dry_run;
     let report = operate::rebase(&at.database()?, config).await?;

@@ -156,11 +156,13 @@ impl FindingKind {
             }
             Self::Phantom => {
                 "either somebody else writes with this source's name (see the topic's access list), or the database was \
-                 restored or failed over with loss: restart the relay, which then begins a new epoch, or outbox-relay rebase"
+                 restored or failed over with loss: a relay that takes over then begins a new epoch. What it has passed \
+                 already: outbox-relay rebase --after the last good message, which publishes again all that follows"
             }
             Self::Changed => {
-                "the table is not the one that was published from (a restore), or somebody changed it: see who, then \
-                 outbox-relay rebase, which publishes what the table holds in a new epoch"
+                "the table is not the one that was published from (a restore), or somebody changed it or the topic: see \
+                 who; then outbox-relay rebase --after the last good message, which publishes again, in a new epoch, what \
+                 the table holds after it"
             }
             Self::Expired => {
                 "the topic's retention is shorter than the outbox's, or records were deleted: raise retention.ms; a repair \
@@ -168,7 +170,7 @@ impl FindingKind {
             }
             Self::Hole => {
                 "rows were deleted, or a transaction wrote past the outbox; the relay holds the lane there. Restore the \
-                 rows from a backup, or outbox-relay rebase from the last whole message"
+                 rows from a backup, or outbox-relay rebase, which goes on after the last message that was published"
             }
         }
     }
