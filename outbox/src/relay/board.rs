@@ -211,7 +211,8 @@ impl Board {
     /// What was sent, whether acknowledged or not: for a planted bug.
     pub(crate) fn sent_so_far(&self, acked: &[Acked]) -> Vec<Acked> {
         let sent = self.lanes.iter().zip(acked);
-        sent.map(|(lane, acked)| Acked { sequence: lane.next() - 1, offset: acked.offset.or(Some(0)) }).collect()
+        sent.map(|(lane, acked)| Acked { sequence: lane.next() - 1, offset: acked.offset.or(Some(0)), ..*acked })
+            .collect()
     }
 
     /// All lanes with the first sequence that is not acknowledged.
@@ -239,7 +240,7 @@ mod tests {
             lane,
             place: Place { topic: Arc::from("t"), partition: lane },
             epochs: Epochs::default(),
-            done: Acked { sequence: 0, offset: None },
+            done: Acked { sequence: 0, offset: None, end: 0 },
         });
         Board::new(ready.collect(), &HeldLanes::new())
     }

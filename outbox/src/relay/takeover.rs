@@ -55,6 +55,7 @@ struct Known {
 pub(crate) struct Survey {
     known: Vec<Known>,
     folds: Vec<Resume>,
+    bounds: Vec<Bounds>,
     closing: tokio::task::JoinHandle<()>,
 }
 
@@ -79,7 +80,7 @@ pub(crate) async fn survey(outbox: &Outbox, config: &RelayConfig, session: &Sess
     let reader = tails.reader;
     // Closing a consumer takes a while and blocks; publishing need not wait for it.
     let closing = tokio::task::spawn_blocking(move || drop(reader));
-    Ok(Survey { known, folds, closing })
+    Ok(Survey { known, folds, bounds, closing })
 }
 
 impl Survey {
@@ -101,20 +102,21 @@ pub(crate) async fn take_over(
     session: &Session,
     status: &RelayStatus,
 ) -> Result<TakenOver, RelayError> {
-    let Survey { known, folds, closing } = survey(outbox, config, session).await?;
+    let Survey { known, folds, bounds, closing } = survey(outbox, config, session).await?;
     let decisions: Vec<Decision> = known.iter().zip(&folds).map(|(lane, fold)| decided(outbox, fold, lane)).collect();
     let setbacks: Vec<Setback> = known.iter().zip(&decisions).filter_map(|(lane, of)| setback(lane, *of)).collect();
     if !set_back(session, &outbox.config().schema, &setbacks).await? {
         return Err(RelayError::ShapeChanged);
     }
-    let lanes = carry_out(session, &outbox.config().schema, status, &known, decisions).await?;
+    let decided = decisions.into_iter().zip(bounds.iter().map(|bounds| bounds.high)).collect();
+    let lanes = carry_out(session, &outbox.config().schema, status, &known, decided).await?;
     Ok(TakenOver { lanes, closing })
 }
 
 /// The lane's position if it is saved beyond what the topic partition holds.
 fn setback(lane: &Known, decision: Decision) -> Option<Setback> {
     let Decision::Resume { after, offset } = decision else { return None };
-    let holds = Acked { sequence: after, offset };
+    let holds = Acked { sequence: after, offset, end: offset.map_or(0, |offset| offset + 1) };
     let (epoch, _) = lane.epochs.of(after);
     lane.stored.is_some_and(|stored| stored.sequence > after).then_some(Setback {
         lane: lane.lane,
@@ -221,19 +223,19 @@ impl Tails<'_> {
     }
 }
 
-/// Begins the epochs that were decided; the rest is only copied.
+/// Begins the epochs that were decided; the rest is only copied. With each decision comes the end of its log.
 async fn carry_out(
     session: &Session,
     schema: &str,
     status: &RelayStatus,
     known: &[Known],
-    decisions: Vec<Decision>,
+    decided: Vec<(Decision, i64)>,
 ) -> Result<Vec<Ready>, RelayError> {
     let mut ready = Vec::with_capacity(known.len());
-    for (lane, decision) in known.iter().zip(decisions) {
+    for (lane, (decision, end)) in known.iter().zip(decided) {
         let mut epochs = lane.epochs.clone();
         let done = match decision {
-            Decision::Resume { after, offset } => Acked { sequence: after, offset },
+            Decision::Resume { after, offset } => Acked { sequence: after, offset, end },
             Decision::NewEpoch { epoch, last_equal, above } => {
                 let new = NewEpoch { lane: lane.lane, epoch, last_equal, above };
                 let begun = begin_epoch(session, schema, new).await?;
@@ -241,7 +243,7 @@ async fn carry_out(
                     first = begun.first, "the outbox is not the one that was published from: a new epoch begins");
                 status.add_epoch_change();
                 epochs.push(begun);
-                Acked { sequence: begun.first - 1, offset: None }
+                Acked { sequence: begun.first - 1, offset: None, end }
             }
             Decision::Unanchored => return Err(RelayError::Panicked),
         };
