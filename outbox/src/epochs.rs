@@ -11,7 +11,7 @@
 use crate::position::Position;
 
 /// An epoch after the first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch {
     /// Its number, from 2.
     pub epoch: i64,
@@ -22,7 +22,7 @@ pub struct Epoch {
 }
 
 /// All epochs of a lane. The first, (1, from 1), is implied.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Epochs(Vec<Epoch>);
 
 impl Epochs {

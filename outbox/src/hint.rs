@@ -22,7 +22,7 @@ pub(crate) struct Hint {
 }
 
 /// Number of the time during which a relay of this process leads (odd) or does not (even).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct LeadTerm(u64);
 
 impl LeadTerm {

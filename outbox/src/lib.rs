@@ -96,6 +96,7 @@
 //! | know what to do after an error | [`OutboxError::class`] |
 //! | watch | [`metrics`], [`Relay::status`] |
 //! | know what a restored database did to the topics | [`epochs`] |
+//! | know how far the protocol is proved, and what is not | [`proof`] |
 //!
 //! # What it needs, and what it does not do
 //!
@@ -115,11 +116,15 @@ mod lanes;
 mod message;
 pub mod metrics;
 mod migrate;
+#[cfg(test)]
+mod model;
 pub mod operate;
 mod partitioner;
 mod pipeline;
 pub mod planted;
 pub mod position;
+#[doc = include_str!("../docs/model.md")]
+pub mod proof {}
 mod relay;
 mod sql;
 mod store;

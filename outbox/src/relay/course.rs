@@ -7,7 +7,7 @@
 use crate::epochs::Epochs;
 
 /// A lane's progress in one term.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Course {
     /// The sequence to be sent next.
     next: i64,

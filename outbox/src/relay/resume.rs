@@ -12,7 +12,7 @@ use crate::relay::tail::Bounds;
 pub(crate) const FIRST_STEP_BACK: i64 = 50_000;
 
 /// The stored position of a lane: lagging, or of a table or topic that is no more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Stored {
     pub(crate) epoch: i64,
     pub(crate) sequence: i64,
@@ -91,7 +91,7 @@ pub(crate) enum RowMatch {
 }
 
 /// What to do with the lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Decision {
     /// Publish what follows `after`, whose record lies at `offset` if it was seen.
     Resume { after: i64, offset: Option<i64> },
