@@ -11,6 +11,7 @@ mod consumer;
 mod control;
 mod cycle;
 mod fault;
+mod foreign;
 mod inject;
 mod journal;
 mod log;

@@ -12,6 +12,7 @@ mod consumer;
 mod control;
 mod cycle;
 mod fault;
+mod foreign;
 mod inject;
 mod journal;
 mod log;

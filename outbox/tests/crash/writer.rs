@@ -1,7 +1,7 @@
 //! A writer: one task, one connection, one transaction after the other, each announced in its journal first.
 //!
 //! Transactions of every kind: one lane or many, rolled back, dropped, refused at COMMIT after their messages were
-//! appended, held open for long. Whatever breaks, the writer notes what it knows, connects again and goes on.
+//! appended, held open for long, and plain SQL with savepoints. Whatever breaks, the writer notes what it knows, connects again and goes on.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,6 +16,7 @@ use crate::Outcome;
 use crate::body::{Body, Name};
 use crate::chance::Chance;
 use crate::control::{Control, Wish};
+use crate::foreign::{self, Ended};
 use crate::journal::Journal;
 use crate::settings::Settings;
 
@@ -34,10 +35,12 @@ enum Course {
     Doomed,
     /// Open for longer than most things take.
     Long,
+    /// Plain SQL and no word of this crate, with savepoints.
+    Foreign,
 }
 
 /// Weighted: most transactions are plain.
-const COURSES: [Course; 12] = [
+const COURSES: [Course; 14] = [
     Course::OneKey,
     Course::OneKey,
     Course::OneKey,
@@ -50,6 +53,8 @@ const COURSES: [Course; 12] = [
     Course::Doomed,
     Course::Long,
     Course::OneKey,
+    Course::Foreign,
+    Course::Foreign,
 ];
 
 pub(crate) struct Writer {
@@ -123,6 +128,9 @@ impl Writer {
         self.number += 1;
         let number = self.number;
         let bodies = self.bodies(course);
+        if course == Course::Foreign {
+            return self.foreign(client, bodies).await;
+        }
         let commits = matches!(course, Course::OneKey | Course::ManyLanes | Course::Long);
         let (will, never) = if commits { (&bodies[..], &[][..]) } else { (&[][..], &bodies[..]) };
         self.journal.begin(number, will, never)?;
@@ -132,6 +140,22 @@ impl Writer {
         let outbox = self.outbox.clone();
         let ended = carry_out(&outbox, client, course, &name, messages, pause).await;
         self.note(number, course, ended)
+    }
+
+    async fn foreign(&mut self, client: &Client, bodies: Vec<Body>) -> Outcome<()> {
+        let bodies: Vec<(Body, bool)> = bodies.into_iter().map(|body| (body, !self.chance.once_in(3))).collect();
+        let those = |kept: bool| bodies.iter().filter(|one| one.1 == kept).map(|one| one.0.clone()).collect::<Vec<_>>();
+        self.journal.begin(self.number, &those(true), &those(false))?;
+        let name = Name { writer: self.name.clone(), number: self.number }.to_string();
+        match foreign::carry_out(client, &name, &self.settings.topics, &bodies).await {
+            Ended::Committed => self.journal.committed(self.number),
+            Ended::Undone => self.journal.undone(self.number),
+            Ended::Unknown => self.journal.unknown(self.number),
+            Ended::Refused(why) => {
+                self.journal.broken(&format!("transaction {} was refused: {why}", self.number))?;
+                self.journal.undone(self.number)
+            }
+        }
     }
 
     /// Notes how it ended; what should not have ended so is an error of the outbox.
@@ -160,9 +184,12 @@ impl Writer {
     fn bodies(&mut self, course: Course) -> Vec<Body> {
         let count = match course {
             Course::OneKey => self.chance.between(1, 3),
-            Course::ManyLanes | Course::RolledBack | Course::Dropped | Course::Doomed | Course::Long => {
-                self.chance.between(2, 6)
-            }
+            Course::ManyLanes
+            | Course::RolledBack
+            | Course::Dropped
+            | Course::Doomed
+            | Course::Long
+            | Course::Foreign => self.chance.between(2, 6),
         };
         let key = self.key();
         let mut bodies = Vec::new();
@@ -212,7 +239,9 @@ async fn carry_out(
     let insert = transaction.client().prepare_cached(insert).await.map_err(failed)?;
     transaction.query(&insert, &[&name, &(course == Course::Doomed)]).await?;
     match course {
-        Course::OneKey | Course::ManyLanes | Course::Doomed => transaction.commit(messages).await.map(|_| ()),
+        Course::OneKey | Course::ManyLanes | Course::Doomed | Course::Foreign => {
+            transaction.commit(messages).await.map(|_| ())
+        }
         Course::Long => {
             tokio::time::sleep(pause).await;
             transaction.commit(messages).await.map(|_| ())
