@@ -149,7 +149,7 @@ impl Evidence<'_> {
             match text.parse::<Body>() {
                 Ok(body) => {
                     if !stored.entry(body.transaction.clone()).or_default().insert(body) {
-                        found.push(wrong(Wrong::Doubled, format!("the table holds {text} twice")));
+                        found.push(wrong(Wrong::Doubled, format!("{text} is there twice")));
                     }
                 }
                 Err(error) => found.push(wrong(Wrong::Phantom, error)),
@@ -171,7 +171,7 @@ impl Evidence<'_> {
             if !right {
                 let kind = if entry.end == End::Undone { Wrong::Phantom } else { Wrong::Lost };
                 let what = format!(
-                    "transaction {name}, {expected}: the table holds {} of its {} events, its own row {}",
+                    "transaction {name}, {expected}: {} of its {} events are there, its own row is {}",
                     events.len(),
                     will.len(),
                     if own { "too" } else { "not" }
@@ -180,7 +180,7 @@ impl Evidence<'_> {
             }
         }
         for name in stored.keys() {
-            found.push(wrong(Wrong::Phantom, format!("the table holds events of {name}, which no journal knows")));
+            found.push(wrong(Wrong::Phantom, format!("there are events of {name}, which no journal knows")));
         }
     }
 
