@@ -36,9 +36,21 @@ pub(crate) fn command(pipeline: &Pipeline, arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs it to its end on an archive alone: there might be no server at all.
+pub(crate) async fn run_offline(pipeline: &Pipeline, archive: &str, arguments: &[&str]) -> Outcome<Run> {
+    let mut command = Command::new(REPLAY);
+    command.args(arguments).args(["--archive", archive, "--topic-prefix", pipeline.prefix()]);
+    command.env_remove("DATABASE_URL").env_remove("KAFKA_BROKERS");
+    run_command(command).await
+}
+
 /// Runs it to its end.
 pub(crate) async fn run(pipeline: &Pipeline, arguments: &[&str]) -> Outcome<Run> {
-    let mut command = command(pipeline, arguments);
+    run_command(command(pipeline, arguments)).await
+}
+
+/// Runs a command line to its end.
+pub(crate) async fn run_command(mut command: Command) -> Outcome<Run> {
     let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
     Ok(Run {
         code: output.status.code(),

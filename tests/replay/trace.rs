@@ -10,7 +10,7 @@ use tests::{Outcome, Pipeline, Sent, Servers, Settings, order, stock_for, troubl
 use uuid::Uuid;
 
 use crate::DAEMON;
-use crate::program::run;
+use crate::program::{run, run_offline};
 
 fn names(trace: &Value) -> Vec<&str> {
     let hops = trace["hops"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -91,6 +91,16 @@ async fn a_completed_order_is_told_from_its_command_to_its_end() -> Outcome {
     for line in ["client->>order: PlaceOrder", "inventory-->>order: StockReserved v1", "Note over order: dead letter"] {
         assert!(picture.starts_with("sequenceDiagram\n") && picture.contains(line), "{line} in {picture}");
     }
+    // From an archive alone it is the same trace.
+    let archive = pipeline.folder().join("archive").display().to_string();
+    run(&pipeline, &["archive", "run", "--to", &archive]).await?.expect(0)?;
+    assert_eq!(run_offline(&pipeline, &archive, &["trace", "traced", "--json"]).await?.expect(0)?.json()?, trace);
+    let letters = run(&pipeline, &["dead-letters", "list"]).await?.expect(0)?.stdout;
+    assert!(letters.contains("1 open"), "{letters}");
+    assert_eq!(run_offline(&pipeline, &archive, &["dead-letters", "list"]).await?.expect(0)?.stdout, letters);
+    let refused = run_offline(&pipeline, &archive, &["dead-letters", "redrive", "--all"]).await?.expect(2)?;
+    assert!(refused.stderr.contains("needs --brokers"), "{refused:?}");
+
     let nobody = run(&pipeline, &["trace", "nobody"]).await?.expect(1)?;
     assert!(nobody.stderr.contains("nobody") && nobody.stdout.is_empty(), "{nobody:?}");
     Ok(())
