@@ -97,6 +97,7 @@
 //! | watch | [`metrics`], [`Relay::status`] |
 //! | know what a restored database did to the topics | [`epochs`] |
 //! | know how far the protocol is proved, and what is not | [`proof`] |
+//! | send from another language | `select outbox_send(…)` in SQL, see the README |
 //!
 //! # What it needs, and what it does not do
 //!
@@ -104,6 +105,8 @@
 //! made beforehand and never repartitioned; direct connections for the relay, not through a transaction pooler. Writers of
 //! one lane commit one after the other. It is not a queue with priorities or delays, does not create topics, and does not
 //! touch payloads. The crate's README has the guarantees, the limits and how to operate it.
+
+#![deny(missing_docs, rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links)]
 
 mod append;
 mod database;
