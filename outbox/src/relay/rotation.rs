@@ -26,6 +26,8 @@ const GLIMPSE: Duration = Duration::from_millis(20);
 /// `outbox_sends` is truncated when it is larger.
 const SENDS_BYTES: i64 = 4 * 1024 * 1024;
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the end of a term may wait for it: the next one begins only after it.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 /// Before a new connection is tried.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -57,11 +59,14 @@ impl Rotation {
         Ok(Self { switch, task: tokio::spawn(work.run(stop)) })
     }
 
-    /// Lets it finish what it does, which is bounded, and waits for its end.
+    /// Lets it finish what it does, unless the database does not answer, and waits for its end. A truncation that is
+    /// under way then ends by itself, as a whole or not at all.
     pub(crate) async fn stop(mut self) {
         self.switch.send_replace(true);
-        if tokio::time::timeout(STATEMENT_TIMEOUT, &mut self.task).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, &mut self.task).await.is_err() {
             self.task.abort();
+            // Aborted on purpose: there is nothing to learn from how it ended.
+            let _ = (&mut self.task).await;
         }
     }
 }
@@ -146,7 +151,10 @@ impl Work {
     }
 
     async fn rotate_while_connected(&self, stop: &mut Stop) -> Result<(), OutboxError> {
-        let client = self.database.open(None).await?;
+        let client = tokio::select! {
+            opened = self.database.open(None) => opened?,
+            () = stop.asked() => return Ok(()),
+        };
         let settings = format!(
             "set application_name = 'outbox-rotation {}'; set synchronous_commit = on; set lock_timeout = {}; \
              set statement_timeout = {}; set idle_session_timeout = 0; {PINNED_PLANS}",

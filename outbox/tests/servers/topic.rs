@@ -124,6 +124,17 @@ pub(crate) async fn read(topic: &str) -> Vec<Seen> {
     tokio::task::spawn_blocking(move || read_blocking(&topic)).await.unwrap()
 }
 
+/// A busy broker that has just made a topic does not know all its partitions at once.
+fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+    let until = std::time::Instant::now() + Duration::from_secs(20);
+    loop {
+        match consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)) {
+            Ok(watermarks) => return watermarks,
+            Err(error) => assert!(std::time::Instant::now() < until, "{topic} {partition}: {error}"),
+        }
+    }
+}
+
 fn read_blocking(topic: &str) -> Vec<Seen> {
     let mut config = kafka();
     config
@@ -134,7 +145,7 @@ fn read_blocking(topic: &str) -> Vec<Seen> {
     let mut list = TopicPartitionList::new();
     let mut left = BTreeMap::new();
     for partition in 0..PARTITIONS {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)).unwrap();
+        let (low, high) = watermarks(&consumer, topic, partition);
         if low < high {
             list.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
             left.insert(partition, high);
