@@ -77,11 +77,20 @@ pub(super) fn large() -> Vec<Bounds> {
             "truncation, zombie",
             Bounds { faults: Faults { truncations: 2, fences: 1, ..NONE }, ..Bounds::plain("") },
         ),
-        named("lost tail, zombie", Bounds { faults: Faults { lost_tails: 1, fences: 1, ..NONE }, ..Bounds::plain("") }),
         named("lost tail, kill", Bounds { faults: Faults { lost_tails: 1, kills: 1, ..NONE }, ..lost_tail() }),
         named("lost tail of four messages", Bounds { writers: three(), following: Following::Whole, ..lost_tail() }),
         named("consumer, two relays", Bounds { relays: 2, ..consumer() }),
     ]
+}
+
+/// What offsets cannot show: a zombie's late record takes the place of one that the broker lost.
+pub(super) fn lost_tail_and_zombie() -> Broken {
+    let faults = Faults { lost_tails: 1, fences: 1, ..NONE };
+    Broken {
+        variant: Variant::default(),
+        bounds: Bounds { faults, ..Bounds::plain("lost tail, zombie") },
+        what: "lost",
+    }
 }
 
 /// A rule broken on purpose, and where that shows.

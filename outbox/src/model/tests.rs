@@ -52,6 +52,7 @@ holds! { lanes crashes zombie restore truncation lost_tail consumer }
 fn larger_bounds_on_demand() {
     if std::env::var("OUTBOX_MODEL_BOUNDS").is_ok_and(|bounds| bounds == "large") {
         scenarios::large().iter().for_each(assert_holds);
+        assert_found(&scenarios::lost_tail_and_zombie());
         // Not a rule that the protocol needs: positions are compared by epoch first. It keeps sequences alone, as SQL and
         // people compare them, telling.
         let lenient = Variant { bug: None, mutant: Some(Mutant::EpochBelowTopic) };
