@@ -27,6 +27,8 @@ pub struct DoctorConfig {
     pub kafka: ClientConfig,
     /// Role that programs which append use; none: its grants are not looked at.
     pub writer_role: Option<String>,
+    /// Role that services in other languages use, which insert into `outbox_sends`; none: its grants are not looked at.
+    pub sender_role: Option<String>,
     /// Role that relays use; none: the grants of the role that looks.
     pub relay_role: Option<String>,
     /// Largest record that writers are configured for (`max_message_bytes`), dead letters excluded. Default 1,000,000.
@@ -44,6 +46,7 @@ impl DoctorConfig {
             schema: schema.into(),
             kafka,
             writer_role: None,
+            sender_role: None,
             relay_role: None,
             max_message_bytes: 1_000_000,
             retention: std::time::Duration::from_secs(3600),

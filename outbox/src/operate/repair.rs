@@ -19,7 +19,8 @@ use super::{Lead, OperateError, lead};
 use crate::database::Database;
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
-use crate::relay::session::Session;
+use crate::relay::acked::Acked;
+use crate::relay::setback::{Setback, set_back};
 use crate::relay::{Relay, RelayConfig};
 use crate::sql;
 use crate::store::Outbox;
@@ -104,10 +105,13 @@ pub async fn repair(
     lanes.clear();
     let mut targets = Vec::with_capacity(broken.len());
     for lane in broken {
-        let (repaired, number) = plan(&looking, &quoted, lane).await?;
+        let (mut repaired, setback) = plan(&looking, &quoted, lane).await?;
         if repaired.refused.is_none() {
-            set_back(&session, &quoted, number, lane).await?;
-            targets.push((number, repaired.to));
+            if set_back(&session, &audit.schema, &[setback]).await? {
+                targets.push((setback.lane, repaired.to));
+            } else {
+                repaired.refused = Some("rows were truncated this very moment; audit again".to_owned());
+            }
         }
         lanes.push(repaired);
     }
@@ -117,8 +121,9 @@ pub async fn repair(
     Ok(RepairReport { dry_run: false, lanes })
 }
 
-/// What is to be published again on a lane, by what the table holds now; and the lane's number.
-async fn plan(client: &Client, quoted: &str, lane: &LaneAudit) -> Result<(RepairedLane, i32), OperateError> {
+/// What is to be published again on a lane, by what the table holds now, and where its position is to be set back to: the
+/// last message in order; without one in the topic, to none.
+async fn plan(client: &Client, quoted: &str, lane: &LaneAudit) -> Result<(RepairedLane, Setback), OperateError> {
     let text = format!(
         "select l.lane, l.pruned, ({quoted}.outbox_heads(array[l.lane]))[1] from {quoted}.outbox_lanes l \
          join {quoted}.outbox_topics t on t.id = l.topic_id where t.name = $1 and l.partition = $2"
@@ -131,6 +136,9 @@ async fn plan(client: &Client, quoted: &str, lane: &LaneAudit) -> Result<(Repair
     let (number, pruned, head): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
     let epochs = super::read_epochs(client, quoted).await?.remove(&number).unwrap_or_else(Epochs::default);
     let live = epochs.live(lane.in_order_to + 1, head);
+    let end = lane.in_order_offset.map_or(0, |offset| offset + 1);
+    let holds = Acked { sequence: lane.in_order_to, offset: lane.in_order_offset, end };
+    let setback = Setback { lane: number, epoch: epochs.of(lane.in_order_to).0, holds, pruned };
     let refused = refusal(lane, pruned);
     let repaired = RepairedLane {
         topic: lane.topic.clone(),
@@ -140,7 +148,7 @@ async fn plan(client: &Client, quoted: &str, lane: &LaneAudit) -> Result<(Repair
         messages: live.iter().map(|(first, last)| last - first + 1).sum(),
         refused,
     };
-    Ok((repaired, number))
+    Ok((repaired, setback))
 }
 
 /// Why a lane cannot be repaired. Whoever takes over reads on from the position that is set back: where a record is not
@@ -160,41 +168,6 @@ fn refusal(lane: &LaneAudit, pruned: i64) -> Option<String> {
         Hole => Some("the table itself lacks rows, at which a relay would stop: see rebase".to_owned()),
         Lost | Reordered | Expired => None,
     })
-}
-
-/// Sets the stored position back to the last message in order; without one in the topic, to none. Reading the table
-/// first waits for a TRUNCATE, and makes a later one see the position as it is then.
-async fn set_back(session: &Session, quoted: &str, number: i32, lane: &LaneAudit) -> Result<(), OperateError> {
-    let doing = "setting a position back";
-    let change = match lane.in_order_offset {
-        Some(offset) => {
-            let epoch = format!(
-                "select coalesce((select max(epoch) from {quoted}.outbox_epochs where lane = $1 and first <= $2), 1)"
-            );
-            let rows = session.query(doing, &epoch, &[&number, &lane.in_order_to]).await?;
-            let epoch: i64 = rows.first().map_or(1, |row| row.get(0));
-            format!(
-                "insert into {quoted}.outbox_positions (lane, epoch, sequence, kafka_offset) \
-                 values ({number}, {epoch}, {sequence}, {offset}) on conflict (lane) do update \
-                 set epoch = {epoch}, sequence = {sequence}, kafka_offset = {offset}",
-                sequence = lane.in_order_to
-            )
-        }
-        None => format!("delete from {quoted}.outbox_positions where lane = {number}"),
-    };
-    let guarded = format!(
-        "begin isolation level read committed; set local synchronous_commit = on; \
-         select from {quoted}.outbox_messages limit 0; \
-         select 1 / (pruned <= {sequence})::int from {quoted}.outbox_lanes where lane = {number}; \
-         {change}; commit",
-        sequence = lane.in_order_to
-    );
-    if let Err(error) = session.run(doing, &guarded).await {
-        // A failed script leaves its transaction open.
-        session.run(doing, "rollback").await?;
-        return Err(error.into());
-    }
-    Ok(())
 }
 
 /// Runs a relay until every lane is saved as published up to its target, whoever leads.

@@ -18,7 +18,7 @@ pub(crate) mod restore;
 pub(crate) mod resume;
 mod rotation;
 pub(crate) mod session;
-mod setback;
+pub(crate) mod setback;
 mod standby;
 mod status;
 mod stop;

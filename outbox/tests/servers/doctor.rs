@@ -129,12 +129,19 @@ async fn grants_that_a_role_lacks_are_spelled_out_and_then_suffice() {
     let missing = look(&rig, |config| config.relay_role = Some(role.clone())).await;
     assert!(complaints(&missing, "relay's grants")[0].found.contains("there is no role"));
     client.batch_execute(&format!("create role {role} login password 'x'")).await.unwrap();
-    for (name, as_writer, one_of_them) in [
-        ("writer's grants", true, "select on shop.outbox_lanes"),
-        ("relay's grants", false, "insert on shop.outbox_epochs"),
+    let mut database = rig.database.clone();
+    database.user(&role).password("x");
+    for (name, one_of_them) in [
+        ("sender's grants", "insert on shop.outbox_sends"),
+        ("writer's grants", "select on shop.outbox_lanes"),
+        ("relay's grants", "insert on shop.outbox_epochs"),
     ] {
         let roles = |config: &mut DoctorConfig| {
-            let to = if as_writer { &mut config.writer_role } else { &mut config.relay_role };
+            let to = match name {
+                "sender's grants" => &mut config.sender_role,
+                "writer's grants" => &mut config.writer_role,
+                _ => &mut config.relay_role,
+            };
             *to = Some(role.clone());
         };
         let checks = look(&rig, roles).await;
@@ -145,9 +152,12 @@ async fn grants_that_a_role_lacks_are_spelled_out_and_then_suffice() {
         client.batch_execute(lacks[0].advice.as_ref().unwrap()).await.unwrap();
         let checks = look(&rig, roles).await;
         assert_eq!(complaints(&checks, name), Vec::<&Check>::new());
+        if name == "sender's grants" {
+            let sender = outbox::connect(&database, tokio_postgres::NoTls).await.unwrap();
+            let send = format!("select shop.outbox_send('{}', 'k', 'sent'::text, 'test.Event.v1')", rig.topic);
+            sender.batch_execute(&send).await.unwrap();
+        }
     }
-    let mut database = rig.database.clone();
-    database.user(&role).password("x");
     let mut writer = outbox::connect(&database, tokio_postgres::NoTls).await.unwrap();
     let opened = outbox::Outbox::open(&writer, rig.outbox.config().clone()).await.unwrap();
     opened.begin(&mut writer).await.unwrap().commit(vec![rig.event_at(0, "m")]).await.unwrap();
@@ -156,7 +166,7 @@ async fn grants_that_a_role_lacks_are_spelled_out_and_then_suffice() {
         config.retention = Duration::from_millis(10);
         config.rotation_interval = Duration::from_millis(10);
     });
-    relay.until("publishing and truncating", |report| report.published == 1 && report.truncations > 0).await;
+    relay.until("publishing and truncating", |report| report.published == 2 && report.truncations > 0).await;
     relay.stop().await;
     client.batch_execute(&format!("drop owned by {role}; drop role {role}")).await.unwrap();
 }

@@ -117,6 +117,9 @@ pub(crate) struct DoctorArguments {
     /// Role of the programs that append; its grants are checked
     #[arg(long)]
     pub(crate) writer_role: Option<String>,
+    /// Role of services in other languages, which insert into outbox_sends; its grants are checked
+    #[arg(long)]
+    pub(crate) sender_role: Option<String>,
     /// Role of the relays; default: the role of this connection
     #[arg(long)]
     pub(crate) relay_role: Option<String>,

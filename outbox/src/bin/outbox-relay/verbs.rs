@@ -107,6 +107,7 @@ pub(crate) async fn rebase(
 pub(crate) async fn doctor(at: &At, arguments: &DoctorArguments) -> Result<Outcome, Failure> {
     let mut config = DoctorConfig::new(at.schema()?, at.kafka()?);
     config.writer_role.clone_from(&arguments.writer_role);
+    config.sender_role.clone_from(&arguments.sender_role);
     config.relay_role.clone_from(&arguments.relay_role);
     config.max_message_bytes = arguments.max_message_bytes;
     config.retention = Duration::from_secs(arguments.retention_s);

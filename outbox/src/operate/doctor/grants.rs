@@ -43,7 +43,11 @@ const RELAY: &[(&str, &str)] = &[
     ("outbox_messages_1", "SELECT"),
     ("outbox_messages_1", "INSERT"),
     ("outbox_messages_1", "TRUNCATE"),
+    ("outbox_sends", "TRUNCATE"),
 ];
+
+/// What a service in another language needs, whose inserts the triggers append with their owner's rights.
+const SENDER: &[(&str, &str)] = &[("outbox_sends", "INSERT")];
 
 pub(super) async fn checks(look: &Look<'_>) -> Result<Vec<Check>, OperateError> {
     let row = look.client.query_one("select current_user::text", &[]).await;
@@ -52,6 +56,9 @@ pub(super) async fn checks(look: &Look<'_>) -> Result<Vec<Check>, OperateError> 
     let mut checks = vec![of_role(look, "relay's grants", &relay, RELAY).await?];
     if let Some(writer) = &look.config.writer_role {
         checks.push(of_role(look, "writer's grants", writer, WRITER).await?);
+    }
+    if let Some(sender) = &look.config.sender_role {
+        checks.push(of_role(look, "sender's grants", sender, SENDER).await?);
     }
     Ok(checks)
 }
