@@ -15,7 +15,7 @@ mod row;
 mod segment;
 mod store;
 
-pub(crate) use check::{Checked, check};
+pub(crate) use check::{Checked, CheckedPartition, check};
 pub(crate) use copy::{Copied, CopyPlan, copy};
 pub(crate) use log::{ArchiveLog, Archived};
 pub(crate) use segment::mark;

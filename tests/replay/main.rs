@@ -1,5 +1,6 @@
 //! `replay-tool` as people run it, against a running pipeline: what its verbs print, and how they end.
 
+mod archive;
 mod dead_letters;
 mod program;
 mod rebuild;

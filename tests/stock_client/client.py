@@ -3,6 +3,7 @@
 place: receives stock and places an order for it.
 read:  reads all topics to their ends, decodes every record and checks what the contract says about records; prints
        one JSON object per record.
+archive: reads the files of an archive, which describe themselves, and prints one JSON object per record.
 """
 
 import io
@@ -143,7 +144,27 @@ def read(schemas, brokers, prefix):
     assert positions, "nothing had a position"
 
 
+def archive(folder):
+    for file in sorted(pathlib.Path(folder).glob("*/*/*.avro")):
+        with file.open("rb") as opened:
+            reader = fastavro.reader(opened)
+            records = list(reader)
+        said = reader.metadata
+        assert said["archive.topic"] == records[0]["topic"] == file.parent.parent.name, said
+        assert said["archive.partition"] == str(records[0]["partition"]) == file.parent.name, said
+        assert int(said["archive.last_offset"]) == records[-1]["offset"], said
+        assert int(said["archive.records"]) == len(records), said
+        for record in records:
+            for name in ("key", "value"):
+                record[name] = None if record[name] is None else record[name].hex()
+            for header in record["headers"]:
+                header["value"] = None if header["value"] is None else header["value"].hex()
+            print(json.dumps(record))
+
+
 def main():
+    if sys.argv[1] == "archive":
+        return archive(sys.argv[2])
     command, folder, brokers, prefix, *rest = sys.argv[1:]
     schemas = Schemas(pathlib.Path(folder))
     {"place": place, "read": read}[command](schemas, brokers, prefix, *rest)

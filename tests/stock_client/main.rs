@@ -1,5 +1,6 @@
 //! A stock Avro client: fastavro and a Kafka client from PyPI, which know nothing but the folder `schemas/`.
 
+mod archive;
 mod python;
 
 use std::collections::BTreeMap;

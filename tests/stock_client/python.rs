@@ -69,6 +69,11 @@ async fn run<'a>(program: impl AsRef<OsStr>, arguments: impl IntoIterator<Item =
 }
 
 impl Python {
+    /// What the client reads in an archive's folder.
+    pub(crate) async fn read_archive(&self, folder: &Path) -> Outcome<String> {
+        run(&self.0, [OsStr::new(CLIENT), OsStr::new("archive"), folder.as_os_str()]).await
+    }
+
     /// Runs the client against a pipeline: a command, and what it needs further.
     pub(crate) async fn run(&self, pipeline: &Pipeline, arguments: &[&str]) -> Outcome<String> {
         let (command, rest) = arguments.split_first().ok_or_else(|| trouble("no command"))?;

@@ -9,13 +9,10 @@ use clap::{Args, Subcommand};
 
 use super::exit::Ended;
 use super::source::SourceArgs;
-use crate::archive::{Checked, Copied, CopyPlan, Store, check, copy};
+use crate::archive::{Checked, CheckedPartition, Copied, CopyPlan, Store, check, copy};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::Channel;
-
-/// How much of the topics' names fits in a column.
-const TOPIC_WIDTH: usize = 28;
 
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]
@@ -156,18 +153,22 @@ fn copied_text(copied: &Copied) -> String {
 }
 
 fn checked_text(checked: &Checked) -> String {
+    let name = |part: &CheckedPartition| match part.generation {
+        1 => part.topic.clone(),
+        generation => format!("{}@{generation}", part.topic),
+    };
+    let width = checked.partitions.iter().map(|part| name(part).len()).max().unwrap_or(0).max("topic".len());
     let mut text = format!(
-        "{:<TOPIC_WIDTH$} {:>9} {:>9} {:>12} {:>12} {:>9} {:>14}\n",
+        "{:<width$} {:>9} {:>8} {:>10} {:>10} {:>10} {:>12}\n",
         "topic", "partition", "segments", "first", "end", "records", "bytes"
     );
     for part in &checked.partitions {
-        let generation = if part.generation > 1 { format!("@{}", part.generation) } else { String::new() };
-        let topic = format!("{}{generation}", part.topic);
+        let CheckedPartition { partition, segments, first, end, records, bytes, .. } = part;
         put(
             &mut text,
             format_args!(
-                "{topic:<TOPIC_WIDTH$} {:>9} {:>9} {:>12} {:>12} {:>9} {:>14}",
-                part.partition, part.segments, part.first, part.end, part.records, part.bytes
+                "{:<width$} {partition:>9} {segments:>8} {first:>10} {end:>10} {records:>10} {bytes:>12}",
+                name(part)
             ),
         );
     }

@@ -1,0 +1,295 @@
+//! The archive against real topics: while they grow, through kill -9, after Kafka has forgotten, after a topic was made
+//! again.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use dev_stack::Child;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use serde_json::Value;
+use tests::{LONG, Outcome, Pipeline, Sent, Servers, Settings, sample, stock_for, trouble, until};
+
+use crate::program::{Run, command, run, run_command};
+use crate::{DAEMON, REPLAY};
+
+const COMMANDS: &str = "order.commands.v1";
+
+/// Topics and no daemon; and the archive's folder.
+async fn topics() -> Outcome<(Pipeline, String)> {
+    let pipeline = Pipeline::prepare(DAEMON, &Servers::shared().await?, Settings::default()).await?;
+    let folder = archive_of(&pipeline);
+    Ok((pipeline, folder))
+}
+
+fn archive_of(pipeline: &Pipeline) -> String {
+    pipeline.folder().join("archive").to_string_lossy().into_owned()
+}
+
+/// Records of all shapes: without key, without value, with headers whose values are missing, empty or no text.
+fn records(from: u32, count: u32, bytes: usize) -> Vec<Sent> {
+    let record = |number: u32| Sent {
+        topic: COMMANDS.to_owned(),
+        partition: Some(i32::try_from(number % 3).unwrap_or(0)),
+        key: (!number.is_multiple_of(5)).then(|| number.to_string().into_bytes()),
+        // Nothing that compresses.
+        value: (!number.is_multiple_of(7)).then(|| (0..bytes).map(|at| noise(number, at)).collect()),
+        headers: vec![
+            ("ce_type".to_owned(), Some(vec![0xff, 0, number.to_le_bytes()[0]])),
+            ("none".to_owned(), None),
+            ("empty ä".to_owned(), Some(Vec::new())),
+        ],
+    };
+    (from..from + count).map(record).collect()
+}
+
+fn noise(number: u32, at: usize) -> u8 {
+    let at = u32::try_from(at).unwrap_or(0);
+    let mixed = number.wrapping_mul(0x9e37_79b9) ^ at.wrapping_mul(0x85eb_ca6b);
+    (mixed ^ (mixed >> 15)).wrapping_mul(0xc2b2_ae35).to_be_bytes()[0]
+}
+
+async fn archive(pipeline: &Pipeline, folder: &str, more: &[&str]) -> Outcome<Run> {
+    let mut all = vec!["archive", "run", "--json", "--to", folder];
+    all.extend(more);
+    run(pipeline, &all).await
+}
+
+/// `archive check` or `archive list`, which need no Kafka.
+async fn look(verb: &str, folder: &str) -> Outcome<Run> {
+    let mut command = Command::new(REPLAY);
+    command.args(["archive", verb, folder, "--json"]).env_remove("KAFKA_BROKERS");
+    run_command(command).await
+}
+
+/// Where each partition of a topic ends in the archive, and that every offset up to there is in it.
+async fn archived_ends(folder: &str, topic: &str) -> Outcome<HashMap<i32, i64>> {
+    let checked = look("check", folder).await?.expect(0)?.json()?;
+    let mut ends = HashMap::new();
+    for part in checked["partitions"].as_array().ok_or_else(|| trouble("no partitions"))? {
+        if part["topic"].as_str().is_some_and(|name| name.ends_with(topic)) {
+            assert_eq!((part["records"].as_i64(), part["first"].as_i64()), (part["end"].as_i64(), Some(0)), "{part}");
+            let number = i32::try_from(part["partition"].as_i64().unwrap_or(-1))?;
+            ends.insert(number, part["end"].as_i64().unwrap_or(-1));
+        }
+    }
+    Ok(ends)
+}
+
+async fn ends(pipeline: &Pipeline, topic: &str) -> Outcome<HashMap<i32, i64>> {
+    let ends = pipeline.broker().ends(&[topic.to_owned()]).await?;
+    Ok(ends.into_iter().map(|((_, partition), (_, end))| (partition, end)).collect())
+}
+
+fn follow(pipeline: &Pipeline, folder: &str, more: &[&str]) -> Outcome<Child> {
+    let mut command = command(pipeline, &["archive", "run", "--to", folder, "--follow"]);
+    command.args(more);
+    Ok(Child::spawn(command, "archive", &pipeline.folder().join("archive.log"))?)
+}
+
+fn segments(folder: &str) -> usize {
+    fn count(folder: PathBuf) -> usize {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let segment = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "avro");
+        entries
+            .map(|entry| entry.path())
+            .map(|path| if path.is_dir() { count(path) } else { segment(&path).into() })
+            .sum()
+    }
+    count(PathBuf::from(folder))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_that_is_killed_again_and_again_while_topics_grow_is_whole() -> Outcome {
+    let (pipeline, folder) = topics().await?;
+    let small = ["--segment-bytes", "3000", "--segment-age", "1"];
+    for round in 0..4 {
+        pipeline.broker().send_all(&records(round * 1500, 700, 60)).await?;
+        let before = segments(&folder);
+        let archiver = follow(&pipeline, &folder, &small)?;
+        pipeline.broker().send_all(&records(round * 1500 + 700, 800, 60)).await?;
+        until("a segment is written", LONG, async || match segments(&folder) > before {
+            true => Ok(()),
+            false => Err(trouble(archiver.tail())),
+        })
+        .await?;
+        archiver.kill9()?;
+    }
+    // Ended in good order, while there is still more to come.
+    pipeline.broker().send_all(&records(6000, 100, 60)).await?;
+    let before = segments(&folder);
+    let archiver = follow(&pipeline, &folder, &["--segment-age", "1"])?;
+    until("a segment is written", LONG, async || match segments(&folder) > before {
+        true => Ok(()),
+        false => Err(trouble(archiver.tail())),
+    })
+    .await?;
+    archiver.terminate()?;
+    let ended = tokio::task::spawn_blocking(move || archiver.wait_timeout(LONG)).await??;
+    assert_eq!(ended.and_then(|ended| ended.code()), Some(0));
+    archive(&pipeline, &folder, &[]).await?.expect(0)?;
+    let ends = ends(&pipeline, COMMANDS).await?;
+    assert_eq!(ends.values().sum::<i64>(), 6100);
+    assert_eq!(archived_ends(&folder, COMMANDS).await?, ends);
+    let again = archive(&pipeline, &folder, &[]).await?.expect(0)?.json()?;
+    assert_eq!(again["segments"], 0, "there is nothing more");
+
+    // A segment less, and one that is damaged, are found; a run does not touch them.
+    let part = PathBuf::from(&folder).join(format!("{}{COMMANDS}/1", pipeline.prefix()));
+    let mut names: Vec<PathBuf> = std::fs::read_dir(&part)?.flatten().map(|entry| entry.path()).collect();
+    names.retain(|name| name.extension().is_some_and(|ending| ending == "avro"));
+    names.sort();
+    std::fs::remove_file(&names[1])?;
+    let mut bytes = std::fs::read(&names[3])?;
+    let middle = bytes.len() - bytes.len() / 4;
+    bytes[middle] ^= 1;
+    std::fs::write(&names[3], bytes)?;
+    let checked = look("check", &folder).await?.expect(1)?.json()?;
+    let kinds: Vec<&str> =
+        checked["findings"].as_array().into_iter().flatten().filter_map(|finding| finding["kind"].as_str()).collect();
+    assert_eq!(kinds, ["gap", "damaged"], "{checked}");
+    pipeline.accept();
+    Ok(())
+}
+
+/// A digest of all services' state.
+async fn digest(pipeline: &Pipeline, source: &[&str]) -> Outcome<Run> {
+    let mut command = Command::new(REPLAY);
+    command.args(["rebuild", "--to", "memory", "--json", "--topic-prefix", pipeline.prefix()]).args(source);
+    command.env_remove("KAFKA_BROKERS").env_remove("DATABASE_URL");
+    run_command(command).await
+}
+
+fn digests(report: &Value) -> Vec<String> {
+    let services = report["services"].as_array().into_iter().flatten();
+    services.map(|service| service["digest"].to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn state_is_rebuilt_from_the_archive_after_the_topics_were_truncated() -> Outcome {
+    let servers = Servers::shared().await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { instances: 1, ..Settings::default() }).await?;
+    let orders = sample(0, 60)?;
+    pipeline.receive(&stock_for(&orders)).await?;
+    pipeline.publish(&orders[..40]).await?;
+    pipeline.await_terminal(&orders[..40]).await?;
+    let folder = archive_of(&pipeline);
+    archive(&pipeline, &folder, &["--segment-bytes", "5000"]).await?.expect(0)?;
+    let archived = archived_ends(&folder, "order.events.v1").await?;
+    pipeline.publish(&orders[40..]).await?;
+    pipeline.await_terminal(&orders).await?;
+    pipeline.check_clean().await?;
+    let brokers = servers.stack().brokers();
+    let whole = digests(&digest(&pipeline, &["--brokers", &brokers]).await?.expect(0)?.json()?);
+    assert_eq!(whole.len(), 3);
+
+    // As retention would: everything that was archived is gone.
+    for (partition, end) in &archived {
+        pipeline.broker().delete_before("order.events.v1", *partition, *end).await?;
+    }
+    let both = ["--archive", &folder, "--brokers", &brokers];
+    assert_eq!(digests(&digest(&pipeline, &both).await?.expect(0)?.json()?), whole);
+    let alone = digest(&pipeline, &["--archive", &folder]).await?;
+    assert_ne!(digests(&alone.json()?), whole, "the archive alone ends earlier");
+    archive(&pipeline, &folder, &[]).await?.expect(0)?;
+    assert_eq!(digests(&digest(&pipeline, &["--archive", &folder]).await?.expect(0)?.json()?), whole);
+
+    // More orders, and retention that is faster than the archive.
+    let more = sample(60, 40)?;
+    pipeline.receive(&stock_for(&more)).await?;
+    pipeline.publish(&more).await?;
+    pipeline.await_terminal(&more).await?;
+    let (partition, end) =
+        ends(&pipeline, "order.events.v1").await?.into_iter().max().ok_or_else(|| trouble("none"))?;
+    pipeline.broker().delete_before("order.events.v1", partition, end).await?;
+    let lost = digest(&pipeline, &both).await?.expect(2)?;
+    assert!(lost.stderr.contains("neither in the archive"), "{}", lost.stderr);
+    let late = archive(&pipeline, &folder, &[]).await?.expect(1)?.json()?;
+    assert_eq!(late["gaps"][0]["last"].as_i64(), Some(end - 1), "{late}");
+    pipeline.accept();
+    Ok(())
+}
+
+async fn make_again(pipeline: &Pipeline, topic: &str) -> Outcome {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", pipeline.servers().stack().brokers());
+    let admin: AdminClient<DefaultClientContext> = config.create()?;
+    let (name, options) = (format!("{}{topic}", pipeline.prefix()), AdminOptions::new());
+    for deleted in admin.delete_topics(&[&name], &options).await? {
+        deleted.map_err(|(_, code)| trouble(code.to_string()))?;
+    }
+    until("the topic is made again", LONG, async || {
+        let topic = NewTopic::new(&name, 3, TopicReplication::Fixed(1));
+        let made = admin.create_topics(&[topic], &options).await?;
+        made.into_iter().try_for_each(|made| made.map(drop).map_err(|(_, code)| trouble(code.to_string())))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_was_made_again_is_not_mixed_with_the_one_before() -> Outcome {
+    const EVENTS: &str = "order.events.v1";
+    let events = |from, count| -> Vec<Sent> {
+        records(from, count, 20).into_iter().map(|sent| Sent { topic: EVENTS.to_owned(), ..sent }).collect()
+    };
+    let (pipeline, folder) = topics().await?;
+    pipeline.broker().send_all(&events(0, 300)).await?;
+    archive(&pipeline, &folder, &[]).await?.expect(0)?;
+    make_again(&pipeline, EVENTS).await?;
+    // Longer than the old one: only its records tell that it is another.
+    until("the new topic takes records", LONG, async || pipeline.broker().send_all(&events(1000, 450)).await.map(drop))
+        .await?;
+    let refused = archive(&pipeline, &folder, &[]).await?.expect(2)?;
+    assert!(refused.stderr.contains("is not the topic that was archived"), "{}", refused.stderr);
+    let brokers = pipeline.servers().stack().brokers();
+    let read = digest(&pipeline, &["--archive", &folder, "--brokers", &brokers]).await?.expect(2)?;
+    assert!(read.stderr.contains("is not the topic that was archived"), "{}", read.stderr);
+    let begun = archive(&pipeline, &folder, &["--new-generation"]).await?.expect(0)?.json()?;
+    assert_eq!(begun["new_generations"].as_array().map(Vec::len), Some(1), "{begun}");
+    let listed = look("list", &folder).await?.expect(0)?.json()?;
+    let records_of = |generation: i64| -> i64 {
+        let parts = listed["partitions"].as_array().into_iter().flatten();
+        let those = parts.filter(|part| part["generation"].as_i64() == Some(generation));
+        those.filter_map(|part| part["records"].as_i64()).sum()
+    };
+    assert_eq!(records_of(1), 300);
+    assert!(records_of(2) >= 450);
+    look("check", &folder).await?.expect(0)?;
+    archive(&pipeline, &folder, &[]).await?.expect(0)?;
+    pipeline.accept();
+    Ok(())
+}
+
+/// The most memory that a process has had so far, in KiB.
+fn peak_kib(pid: i32) -> Outcome<i64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or_else(|| trouble("no VmHWM"))?;
+    Ok(line.trim().trim_end_matches("kB").trim().parse()?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_flat_however_much_is_archived() -> Outcome {
+    let (pipeline, folder) = topics().await?;
+    let archiver = follow(&pipeline, &folder, &["--segment-bytes", "1000000", "--segment-age", "1"])?;
+    let mut sent = 0;
+    let mut peaks = Vec::new();
+    for batches in [15, 60] {
+        for _ in 0..batches {
+            pipeline.broker().send_all(&records(sent, 1000, 1000)).await?;
+            sent += 1000;
+        }
+        until("everything is archived", LONG, async || {
+            let listed = look("list", &folder).await?.expect(0)?.json()?;
+            let parts = listed["partitions"].as_array().into_iter().flatten();
+            let records: i64 = parts.filter_map(|part| part["records"].as_i64()).sum();
+            if records == i64::from(sent) { Ok(()) } else { Err(trouble(format!("{records} of {sent}"))) }
+        })
+        .await?;
+        peaks.push(peak_kib(archiver.pid())?);
+    }
+    assert!(peaks[1] < peaks[0] + 24 * 1024, "KiB after 15 MB, after 75 MB: {peaks:?}");
+    pipeline.accept();
+    Ok(())
+}
