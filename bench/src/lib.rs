@@ -13,9 +13,11 @@ mod outcome;
 mod pipeline;
 mod plan;
 mod program;
+mod replay;
 mod report;
 mod run;
 mod servers;
 
 pub use alone::main as outbox_main;
 pub use program::main as pipeline_main;
+pub use replay::main as replay_main;

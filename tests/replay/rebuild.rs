@@ -166,3 +166,22 @@ async fn the_past_can_be_looked_at() -> Outcome {
     assert!(told.contains(id), "{id} is not in {told}");
     run(&pipeline, &["diff", &moment, &moment]).await?.expect(0).map(drop)
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_topics_have_lost_is_rebuilt_from_an_archive() -> Outcome {
+    let (pipeline, _) = worked().await?;
+    let counting = ["rebuild", "--to", "memory", "--json"];
+    let whole = run(&pipeline, &counting).await?.expect(0)?.json()?;
+    let folder = pipeline.folder().join("archive").display().to_string();
+    run(&pipeline, &["archive", "run", "--to", &folder]).await?.expect(0)?;
+    let offsets = whole["services"][0]["vector"]["order.events.v1"].as_array().cloned().unwrap_or_default();
+    for (partition, offset) in (0_i32..).zip(offsets) {
+        pipeline.broker().delete_before("order.events.v1", partition, offset.as_i64().unwrap_or_default()).await?;
+    }
+    let refused = run(&pipeline, &counting).await?.expect(2)?;
+    assert!(refused.stderr.contains("its beginning was deleted"), "{}", refused.stderr);
+    let archived = run(&pipeline, &[&counting[..], &["--archive", &folder]].concat()).await?.expect(0)?.json()?;
+    assert_eq!(digests(&whole)?, digests(&archived)?);
+    pipeline.accept();
+    Ok(())
+}

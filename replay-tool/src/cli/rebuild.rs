@@ -81,6 +81,9 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
     if options.swap && rebuild.target != Target::Schema {
         return Err(ReplayError::arguments("--swap needs --to schema"));
     }
+    if options.swap && options.source.kafka()?.is_none() {
+        return Err(ReplayError::arguments("--swap needs --brokers: only the topics tell where they end"));
+    }
     let mut report = RebuildReport { services: Vec::new(), elapsed_s: 0.0 };
     for service in chosen(&options.services)? {
         let live = match tables.iter().find(|(of, _)| *of == service) {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use outbox::position::POSITION_HEADER;
+use outbox::position::{LAST_EQUAL_HEADER, POSITION_HEADER};
 use schemas::TopicName;
 
 use super::channel::Channel;
@@ -34,6 +34,8 @@ struct Cuts {
     key: usize,
     payload: usize,
     position: usize,
+    /// Where it is not that of the position, there is an `outbox-last-equal`.
+    last_equal: usize,
 }
 
 impl fmt::Debug for MemoryLog {
@@ -48,16 +50,27 @@ impl MemoryLog {
         MemoryLog { partitions, topics: BTreeMap::new() }
     }
 
-    /// Add a record at the end of its partition; `position` is the value of `outbox-position`. Nothing is added to a
-    /// partition that there is not, or once the log was cloned.
-    pub fn push(&mut self, topic: TopicName, partition: usize, key: &[u8], payload: &[u8], position: &[u8]) {
+    /// Add a record at the end of its partition; `position` is the value of `outbox-position`, `last_equal` that of
+    /// `outbox-last-equal`, empty where there is none. Nothing is added to a partition that there is not, or once the log
+    /// was cloned.
+    pub fn push(
+        &mut self,
+        topic: TopicName,
+        partition: usize,
+        key: &[u8],
+        payload: &[u8],
+        (position, last_equal): (&[u8], &[u8]),
+    ) {
         let partitions = self.partitions;
         let of_topic = self.topics.entry(topic).or_insert_with(|| (0..partitions).map(|_| Arc::default()).collect());
         let Some(partition) = of_topic.get_mut(partition).and_then(Arc::get_mut) else { return };
         let begin = partition.bytes.len();
         let (key_end, payload_end) = (begin + key.len(), begin + key.len() + payload.len());
-        [key, payload, position].into_iter().for_each(|part| partition.bytes.extend_from_slice(part));
-        partition.records.push(Cuts { begin, key: key_end, payload: payload_end, position: partition.bytes.len() });
+        let position_end = payload_end + position.len();
+        [key, payload, position, last_equal].into_iter().for_each(|part| partition.bytes.extend_from_slice(part));
+        let last_equal = partition.bytes.len();
+        let cuts = Cuts { begin, key: key_end, payload: payload_end, position: position_end, last_equal };
+        partition.records.push(cuts);
     }
 
     /// How many records there are.
@@ -101,6 +114,10 @@ impl MemoryLog {
                     break;
                 };
                 let bytes = &partition.bytes;
+                let mut headers = vec![(POSITION_HEADER, Some(&bytes[cuts.payload..cuts.position]))];
+                if cuts.last_equal > cuts.position {
+                    headers.push((LAST_EQUAL_HEADER, Some(&bytes[cuts.position..cuts.last_equal])));
+                }
                 let record = Record {
                     partition: range.partition,
                     offset,
@@ -108,7 +125,7 @@ impl MemoryLog {
                     timestamp_type: TimestampType::None,
                     key: Some(&bytes[cuts.begin..cuts.key]),
                     payload: Some(&bytes[cuts.key..cuts.payload]),
-                    headers: Some(vec![(POSITION_HEADER, Some(&bytes[cuts.payload..cuts.position]))]),
+                    headers: Some(headers),
                 };
                 if sink(&record).is_break() {
                     return;

@@ -48,7 +48,7 @@ pub struct ServiceReport {
     pub swapped_out_to: Option<String>,
     /// How long it took, in seconds.
     pub elapsed_s: f64,
-    /// How long reading, decoding and folding took of that, in seconds, summed over threads.
+    /// How long cores were busy with reading, decoding and folding, in seconds, summed over threads.
     pub fold_s: f64,
     #[serde(skip)]
     pub(crate) lanes: Vec<LaneEnd>,

@@ -63,7 +63,7 @@ pub(crate) struct Folded {
     pub(crate) lanes: Vec<LaneEnd>,
     pub(crate) problems: Problems,
     pub(crate) counts: ReadCounts,
-    /// How long reading, decoding and folding took.
+    /// How long a core was busy with reading, decoding and folding; where the system does not tell, how long it took.
     pub(crate) elapsed: Duration,
 }
 
@@ -75,7 +75,7 @@ pub(crate) fn fold(
     codec: &Codec,
     progress: &Progress,
 ) -> Result<Folded, ReplayError> {
-    let begun = Instant::now();
+    let (begun, busy) = (Instant::now(), on_cpu());
     let mut folding = Folding::new(plan, unit, codec);
     source.read(Channel::Messages(unit.topic), &unit.ranges, &mut |record| {
         folding.counts.read += 1;
@@ -85,8 +85,14 @@ pub(crate) fn fold(
         folding.take(record)
     })?;
     progress.add(folding.counts.read % PROGRESS_EVERY);
-    let elapsed = begun.elapsed();
+    let elapsed = on_cpu().zip(busy).map_or_else(|| begun.elapsed(), |(now, then)| now.saturating_sub(then));
     Ok(Folded { elapsed, ..folding.end(plan.partitions) })
+}
+
+/// How long this thread has run on a core since it was made; none where the system does not tell.
+fn on_cpu() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 const PROGRESS_EVERY: u64 = 1 << 10;
