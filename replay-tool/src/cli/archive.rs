@@ -89,6 +89,7 @@ pub(super) async fn run(verb: Verb, interrupt: &Interrupt) -> Result<Ended, Repl
 }
 
 fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    options.source.refuse_archive()?;
     let kafka = options.source.kafka_log(interrupt)?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
     let plan = CopyPlan {
         kafka,

@@ -49,6 +49,14 @@ impl SourceArgs {
         }
     }
 
+    /// For a verb that reads live topics only: a flag that it would pass over is a mistake.
+    pub(super) fn refuse_archive(&self) -> Result<(), ReplayError> {
+        match self.archive {
+            Some(_) => Err(ReplayError::arguments("this verb reads the topics; leave --archive and ARCHIVE_DIR out")),
+            None => Ok(()),
+        }
+    }
+
     /// The topics, where brokers are named.
     pub(super) fn kafka_log(&self, interrupt: &Interrupt) -> Result<Option<KafkaLog>, ReplayError> {
         let patience = Duration::from_secs(self.broker_patience_s);

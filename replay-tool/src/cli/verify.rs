@@ -64,6 +64,7 @@ pub(super) async fn run(options: Options) -> Result<Ended, ReplayError> {
 }
 
 fn config(options: Options) -> Result<CheckConfig, String> {
+    options.source.refuse_archive().map_err(|error| error.to_string())?;
     let kafka = options.source.kafka().map_err(|error| error.to_string())?.ok_or("give --brokers")?;
     let mut config = CheckConfig::new(kafka, "");
     for given in &options.database_urls {
