@@ -47,7 +47,8 @@ fn what_it_writes_is_in_its_log_and_a_line_can_be_waited_for() {
 #[test]
 fn it_gets_the_signals_and_its_end_is_seen() {
     let log = log("signals");
-    let script = "trap 'echo draining; exit 7' TERM; echo up; while :; do sleep 0.02; done";
+    // It starts nothing while it waits: a shell that is stopped between fork and exec of a child never stands.
+    let script = "trap 'kill $!; echo draining; exit 7' TERM; sleep 600 & echo up; while :; do wait; done";
     let child = Child::spawn(shell(script), "worker", &log).unwrap();
     child.wait_for_line("up", LIMIT).unwrap().unwrap();
     let state = || fs::read_to_string(format!("/proc/{}/stat", child.pid())).unwrap().contains(") T ");

@@ -85,6 +85,12 @@ impl Epochs {
         self.voids(sequence).is_some()
     }
 
+    /// Whether a record at this position is part of what counts: not voided by a later epoch, and of the very epoch that
+    /// its sequence belongs to. A relay of a database that was lost may go on publishing under its old epoch.
+    pub fn counts(&self, position: &Position) -> bool {
+        !self.is_void(position.sequence) && self.of(position.sequence) == (position.epoch, position.first)
+    }
+
     /// The sequence that follows `sequence`, passing over void ones.
     pub fn after(&self, sequence: i64) -> i64 {
         let mut next = sequence + 1;
@@ -156,6 +162,16 @@ mod tests {
         assert!(epochs.is_void(71) && epochs.is_void(105) && epochs.is_void(130));
         assert!(!epochs.is_void(70) && !epochs.is_void(131));
         assert_eq!((epochs.of(70), epochs.of(105), epochs.of(140)), ((1, 1), (2, 101), (4, 131)));
+    }
+
+    #[test]
+    fn a_record_counts_only_under_the_epoch_of_its_sequence() {
+        let epochs = twice_restored();
+        let at = |epoch, first, sequence| Position { source: "/a".to_owned(), epoch, first, sequence };
+        assert!(epochs.counts(&at(1, 1, 70)) && epochs.counts(&at(4, 131, 131)));
+        assert!(!epochs.counts(&at(1, 1, 71)), "void");
+        assert!(!epochs.counts(&at(1, 1, 131)), "of the database that was lost");
+        assert!(!epochs.counts(&at(4, 130, 131)), "another beginning");
     }
 
     /// A record of the epoch that a sequence belongs to, and what its headers say.

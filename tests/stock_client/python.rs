@@ -12,6 +12,7 @@ use std::time::Duration;
 use dev_stack::dev_folder;
 use tests::{Outcome, Pipeline, trouble};
 use tokio::process::Command;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 const REQUIREMENTS: &str = include_str!("requirements.txt");
@@ -20,12 +21,16 @@ const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../schemas");
 /// From a slow mirror over a slow line.
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// The tests of this program make it one after the other: the first makes it, the others find it.
+static MAKING: Mutex<()> = Mutex::const_new(());
+
 /// The environment's interpreter.
 pub(crate) struct Python(PathBuf);
 
 /// Makes the environment unless it is there.
 pub(crate) async fn prepare() -> Outcome<Python> {
     let folder = dev_folder().join("stock-client");
+    let _making = MAKING.lock().await;
     let made_for = fs::read_to_string(folder.join("requirements.txt")).unwrap_or_default();
     if made_for != REQUIREMENTS {
         make(&folder).await?;

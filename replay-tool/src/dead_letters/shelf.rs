@@ -159,8 +159,7 @@ impl Shelf {
         let epochs: HashMap<_, _> = walks.into_iter().map(|(place, walk)| (place, walk.into_epochs())).collect();
         let is_void = |filed: &Filed| {
             let lane = epochs.get(&(filed.letter.topic, filed.letter.spot.partition));
-            let sequence = filed.letter.position.as_ref().map(|position| position.sequence);
-            lane.zip(sequence).is_some_and(|(lane, sequence)| lane.is_void(sequence))
+            lane.zip(filed.letter.position.as_ref()).is_some_and(|(lane, position)| !lane.counts(position))
         };
         filed.into_values().filter(|filed| !is_void(filed)).collect()
     }

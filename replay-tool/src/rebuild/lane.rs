@@ -60,7 +60,7 @@ impl Lane {
 
     /// Whether the message is void, whatever came before it.
     pub(crate) fn is_void(&self, position: &Position) -> bool {
-        self.epochs.is_void(position.sequence) || self.epochs.of(position.sequence) != (position.epoch, position.first)
+        !self.epochs.counts(position)
     }
 
     /// Whether the sequence was missing until now.

@@ -85,9 +85,8 @@ impl Gathering {
             walks.into_iter().map(|(place, walk)| (place, walk.into_epochs())).collect();
         for hop in &mut hops {
             let lane = epochs.get(&(hop.channel, hop.partition));
-            let sequence = hop.position.as_ref().map(|position| position.sequence);
-            if let (Some(lane), Some(sequence)) = (lane, sequence)
-                && lane.is_void(sequence)
+            if let (Some(lane), Some(position)) = (lane, &hop.position)
+                && !lane.counts(position)
             {
                 hop.mark = Mark::Void;
             }

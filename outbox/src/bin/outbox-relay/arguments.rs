@@ -222,6 +222,10 @@ impl At {
 
 /// A time, or how long ago it was.
 fn parse_since(text: &str) -> Result<Timestamp, String> {
+    since(text, Timestamp::now())
+}
+
+fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
@@ -235,7 +239,7 @@ fn parse_since(text: &str) -> Result<Timestamp, String> {
     };
     let number: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
     let seconds = number.checked_mul(unit_s).filter(|seconds| *seconds >= 0).ok_or_else(wrong)?;
-    Timestamp::now().checked_sub(SignedDuration::from_secs(seconds)).map_err(|_| wrong())
+    now.checked_sub(SignedDuration::from_secs(seconds)).map_err(|_| wrong())
 }
 
 #[cfg(test)]
@@ -251,11 +255,18 @@ mod tests {
 
     #[test]
     fn an_age_or_a_time_is_understood() {
-        assert_eq!(parse_since("2026-01-31T10:00:00Z").unwrap().to_string(), "2026-01-31T10:00:00Z");
-        let hours = Timestamp::now().duration_since(parse_since("2h").unwrap()).as_secs();
-        assert!((7_200..7_260).contains(&hours));
+        let now = "2026-03-01T12:00:00Z".parse().unwrap();
+        for (text, time) in [
+            ("2026-01-31T10:00:00Z", "2026-01-31T10:00:00Z"),
+            ("30s", "2026-03-01T11:59:30Z"),
+            ("15m", "2026-03-01T11:45:00Z"),
+            ("2h", "2026-03-01T10:00:00Z"),
+            ("1d", "2026-02-28T12:00:00Z"),
+        ] {
+            assert_eq!(since(text, now).unwrap().to_string(), time, "{text}");
+        }
         for wrong in ["", "h", "2", "-2h", "2w", "999999999999999999d"] {
-            assert!(parse_since(wrong).is_err(), "{wrong}");
+            assert!(since(wrong, now).is_err(), "{wrong}");
         }
     }
 }
