@@ -29,12 +29,9 @@ impl Rebuild {
         let (written, rows) = self.in_memory(&ServiceName::ALL, wanted.clone(), true).await?;
         let mut rows = rows.unwrap_or_default();
         match &wanted {
-            Wanted::Everything => {}
-            // What one order holds is no level.
-            Wanted::Order(_) => rows.stock.clear(),
+            Wanted::Everything | Wanted::Order(_) => {}
             Wanted::Sku(sku) => {
                 rows.reservations.clear();
-                rows.stock.retain(|(key,), _| key == sku);
                 rows.receipts.retain(|(key, _), _| key == sku);
             }
         }

@@ -49,6 +49,16 @@ impl Wanted {
         }
     }
 
+    /// Whether this SKU's level is wanted. Of the others only a part of what makes them up is read: they would look as
+    /// if they could not be.
+    pub(crate) fn has_level_of(&self, sku: &str) -> bool {
+        match self {
+            Wanted::Everything => true,
+            Wanted::Order(_) => false,
+            Wanted::Sku(wanted) => wanted == sku,
+        }
+    }
+
     /// Whether a topic matters at all.
     pub(crate) fn needs(&self, topic: TopicName) -> bool {
         match self {

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub struct Problem {
     /// The topic, without prefix.
     pub topic: String,
-    /// Its partition.
+    /// Its partition; -1 where it is about the topic as a whole.
     pub partition: i32,
     /// The record's offset; where messages are missing, that of the first one behind them.
     pub offset: i64,
@@ -18,7 +18,10 @@ pub struct Problem {
 impl std::fmt::Display for Problem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Problem { topic, partition, offset, cause } = self;
-        write!(f, "{topic}[{partition}]@{offset}: {cause}")
+        match partition {
+            0.. => write!(f, "{topic}[{partition}]@{offset}: {cause}"),
+            ..0 => write!(f, "{topic}: {cause}"),
+        }
     }
 }
 

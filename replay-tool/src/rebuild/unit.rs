@@ -86,7 +86,9 @@ pub(crate) fn fold(
     })?;
     progress.add(folding.counts.read % PROGRESS_EVERY);
     let elapsed = on_cpu().zip(busy).map_or_else(|| begun.elapsed(), |(now, then)| now.saturating_sub(then));
-    Ok(Folded { elapsed, ..folding.end(plan.partitions) })
+    let mut folded = Folded { elapsed, ..folding.end(plan.partitions) };
+    folded.levels.retain(|(sku, _)| plan.wanted.has_level_of(sku.as_str()));
+    Ok(folded)
 }
 
 /// How long this thread has run on a core since it was made; none where the system does not tell.
