@@ -23,19 +23,7 @@ pub(super) struct AtOptions {
     #[arg(value_name = "TIME|VECTOR")]
     moment: String,
     #[command(flatten)]
-    source: SourceArgs,
-    /// One order, in all services.
-    #[arg(long, value_name = "ID", conflicts_with = "sku")]
-    order: Option<String>,
-    /// One SKU: its level and its receipts.
-    #[arg(long, value_name = "SKU")]
-    sku: Option<String>,
-    /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
-    #[arg(long, value_name = "DIRECTORY")]
-    schema_directory: Option<PathBuf>,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
+    folding: FoldingArgs,
 }
 
 /// Flags of `diff`.
@@ -52,11 +40,18 @@ pub(super) struct DiffOptions {
     #[arg(value_name = "TIME2|VECTOR2")]
     second: String,
     #[command(flatten)]
+    folding: FoldingArgs,
+}
+
+/// What is folded, from where, and how it is told.
+#[derive(Debug, Args)]
+struct FoldingArgs {
+    #[command(flatten)]
     source: SourceArgs,
-    /// Only one order.
+    /// One order, in all services.
     #[arg(long, value_name = "ID", conflicts_with = "sku")]
     order: Option<String>,
-    /// Only one SKU.
+    /// One SKU: its level and its receipts.
     #[arg(long, value_name = "SKU")]
     sku: Option<String>,
     /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
@@ -67,24 +62,40 @@ pub(super) struct DiffOptions {
     json: bool,
 }
 
+impl FoldingArgs {
+    fn rebuild(&self, until: Until, interrupt: &Interrupt) -> Result<Rebuild, ReplayError> {
+        let source = self.source.source(interrupt)?;
+        Ok(Rebuild { until, ..Rebuild::in_memory_from(source, codec(self.schema_directory.as_deref())?) })
+    }
+
+    fn wanted(&self) -> Wanted {
+        match (&self.order, &self.sku) {
+            (Some(order), _) => Wanted::Order(order.clone()),
+            (None, Some(sku)) => Wanted::Sku(sku.clone()),
+            (None, None) => Wanted::Everything,
+        }
+    }
+}
+
 /// Fold up to the moment and print.
 pub(super) async fn at(options: AtOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
-    let rebuild = folding(&options.source, options.schema_directory.as_deref(), interrupt, parse(&options.moment)?)?;
-    let moment = rebuild.moment(wanted(options.order.as_deref(), options.sku.as_deref())).await?;
-    let is_there = options.order.is_none() && options.sku.is_none() || !moment.is_empty();
-    print(&moment, options.json)?;
+    let rebuild = options.folding.rebuild(parse(&options.moment)?, interrupt)?;
+    let wanted = options.folding.wanted();
+    let moment = rebuild.moment(wanted.clone()).await?;
+    let is_there = wanted == Wanted::Everything || !moment.is_empty();
+    print(&moment, options.folding.json)?;
     Ok(Ended::fine_if(is_there))
 }
 
 /// Fold up to both moments and print what changed in between.
 pub(super) async fn diff(options: DiffOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
-    let mut rebuild = folding(&options.source, options.schema_directory.as_deref(), interrupt, parse(&options.first)?)?;
-    let wanted = wanted(options.order.as_deref(), options.sku.as_deref());
+    let mut rebuild = options.folding.rebuild(parse(&options.first)?, interrupt)?;
+    let wanted = options.folding.wanted();
     let first = rebuild.moment(wanted.clone()).await?;
     rebuild.until = parse(&options.second)?;
     let second = rebuild.moment(wanted).await?;
     let differences = Differences::between(&first.rows, &second.rows, &ServiceName::ALL);
-    let text = if options.json {
+    let text = if options.folding.json {
         let told = json!({
             "first": first.summary(), "second": second.summary(), "changes": differences,
         });
@@ -124,23 +135,6 @@ pub(super) fn parse(text: &str) -> Result<Until, ReplayError> {
         .map_err(|error| wrong(error.to_string()))?;
     // A whole report of `rebuild --json` is taken as well: its services' vectors together.
     crate::rebuild::Vector::of_json(&vector).map(Until::Vector).map_err(wrong)
-}
-
-fn folding(
-    source: &SourceArgs,
-    schemas: Option<&Path>,
-    interrupt: &Interrupt,
-    until: Until,
-) -> Result<Rebuild, ReplayError> {
-    Ok(Rebuild { until, ..Rebuild::in_memory_from(source.source(interrupt)?, codec(schemas)?) })
-}
-
-fn wanted(order: Option<&str>, sku: Option<&str>) -> Wanted {
-    match (order, sku) {
-        (Some(order), _) => Wanted::Order(order.to_owned()),
-        (None, Some(sku)) => Wanted::Sku(sku.to_owned()),
-        (None, None) => Wanted::Everything,
-    }
 }
 
 fn print(moment: &Moment, as_json: bool) -> Result<(), ReplayError> {
