@@ -1,12 +1,17 @@
 //! What the checker says about the topics and tables of a finished run. The only place that calls it.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
-use replay_tool::{CheckConfig, Report};
+use replay_tool::{CheckConfig, Records, Report};
 use schemas::ServiceName;
 
 use crate::error::DemoError;
 use crate::narrator::grouped;
 use crate::scene::Scene;
+
+/// How long the brokers may be silent.
+const BROKER_PATIENCE: Duration = Duration::from_secs(30);
 
 /// The checker's findings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,8 +28,8 @@ pub(crate) struct Verdict {
 pub(crate) async fn check(scene: &Scene) -> Result<Verdict, DemoError> {
     let mut kafka = ClientConfig::new();
     kafka.set("bootstrap.servers", &scene.brokers);
-    let mut config = CheckConfig::new(kafka, &scene.database_url);
-    config.topic_prefix = scene.topic_prefix.clone();
+    let records = Records::Kafka { config: kafka, prefix: scene.topic_prefix.clone(), patience: BROKER_PATIENCE };
+    let mut config = CheckConfig::new(records, &scene.database_url);
     for service in ServiceName::ALL {
         scene.schema(service).clone_into(&mut config.tables_mut(service).schema);
     }

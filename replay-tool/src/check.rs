@@ -13,8 +13,8 @@ use crate::config::CheckConfig;
 use crate::error::ReplayError;
 use crate::evidence::{Evidence, Expectations, Outbox};
 use crate::fold::{Scan, ScanPlan, Topics};
-use crate::interrupt::RaiseOnDrop;
-use crate::log::{self, Channel, Ends, KafkaLog, Source};
+use crate::interrupt::{Interrupt, RaiseOnDrop};
+use crate::log::{self, Channel, Ends, Source};
 use crate::report::Report;
 use crate::snapshot::{Cuts, LaneRows, Session, Snapshots};
 
@@ -32,17 +32,22 @@ const SETTLE_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 /// # Errors
 /// The check could not be carried out. What does not hold is no error: it is in the report.
 pub async fn check(config: CheckConfig) -> Result<Report, ReplayError> {
+    // The blocking threads end when nobody waits for them any more.
+    let given_up = RaiseOnDrop::default();
+    check_until(config, &given_up.0).await
+}
+
+/// The same, until the interrupt is raised.
+pub(crate) async fn check_until(config: CheckConfig, interrupt: &Interrupt) -> Result<Report, ReplayError> {
     let begun = Instant::now();
     if config.expect_quiescent {
         wait_for_orders(&config).await?;
     }
     let (snapshots, cuts) = Snapshots::take(&config).await?;
     let statement = read_statements(&config)?;
-    // The blocking threads end when nobody waits for them any more.
-    let reading = RaiseOnDrop::default();
-    let source = KafkaLog::new(&config.kafka, &config.topic_prefix, config.patience, &reading.0).map(Source::Kafka)?;
+    let source = config.records.source(interrupt)?;
     let ends = ends(&source).await?;
-    let scanning = scan_topics(&config, &source, &reading, &cuts, &ends);
+    let scanning = scan_topics(&config, &source, interrupt, &cuts, &ends);
     let ((tables, outboxes), scans) = tokio::try_join!(snapshots.read_all(), scanning)?;
     let waiting = match config.expect_quiescent {
         true => wait_for_readers(&config, snapshots.sessions(), &scans).await?,
@@ -51,7 +56,7 @@ pub async fn check(config: CheckConfig) -> Result<Report, ReplayError> {
     let [order, inventory, payment] = outboxes_now(&snapshots, outboxes).await?;
     snapshots.close().await;
     let evidence = Evidence {
-        prefix: config.topic_prefix.clone(),
+        prefix: config.records.prefix().to_owned(),
         partitions: ends.partitions,
         tables,
         cuts,
@@ -105,7 +110,7 @@ async fn ends(source: &Source) -> Result<Ends, ReplayError> {
 async fn scan_topics(
     config: &CheckConfig,
     source: &Source,
-    interrupt: &RaiseOnDrop,
+    interrupt: &Interrupt,
     cuts: &Cuts,
     ends: &Ends,
 ) -> Result<Vec<Scan>, ReplayError> {
@@ -115,7 +120,7 @@ async fn scan_topics(
         let topic = source.topic(channel);
         let mut scan = Scan::new(channel, &topic, plans(channel, &topic, cuts, ends), config.codec.clone());
         let (source, patience, interrupt, permits) =
-            (source.clone(), config.patience, interrupt.0.clone(), permits.clone());
+            (source.clone(), config.patience, interrupt.clone(), permits.clone());
         reading.spawn(async move {
             let aborted = || ReplayError::Aborted { what: topic.clone() };
             let _permit = permits.acquire_owned().await.map_err(|_| aborted())?;
@@ -185,7 +190,7 @@ async fn wait_for_readers(
         let mut waiting = Vec::new();
         for scan in scans {
             let Some(inbox) = scan.channel.reader().and_then(|reader| inboxes.get(&reader)) else { continue };
-            let topic = format!("{}{}", config.topic_prefix, scan.channel.name());
+            let topic = format!("{}{}", config.records.prefix(), scan.channel.name());
             for (number, partition) in (0..).zip(&scan.partitions).filter(|(_, partition)| partition.waiting > 0) {
                 if inbox.resume(&topic, number) < partition.next_offset {
                     waiting.push((topic.clone(), number, partition.waiting));

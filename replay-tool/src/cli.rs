@@ -56,7 +56,7 @@ enum Verb {
 impl Verb {
     async fn run(self, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
         match self {
-            Verb::Verify(options) => verify::run(options).await,
+            Verb::Verify(options) => verify::run(options, interrupt).await,
             Verb::Trace(options) => trace::run(options, interrupt).await,
             Verb::DeadLetters(options) => dead_letters::run(options, interrupt).await,
             Verb::Rebuild(options) => rebuild::run(options, interrupt).await,

@@ -1,10 +1,11 @@
-//! What a check is given: where Kafka and the services' databases are, and what may be expected of them.
+//! What a check is given: where the records and the services' databases are, and what may be expected of them.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rdkafka::ClientConfig;
 use schemas::{Codec, ServiceName};
+
+use crate::records::Records;
 
 /// Where a service keeps its tables.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,6 +14,18 @@ pub struct ServiceTables {
     pub database_url: String,
     /// The schema that holds the service's tables and those of its outbox and inbox.
     pub schema: String,
+}
+
+impl ServiceTables {
+    /// A service's tables in this database, in the schema that is the service's default.
+    pub fn of(service: ServiceName, database_url: &str) -> Self {
+        let schema = match service {
+            ServiceName::Order => "orders",
+            ServiceName::Inventory => "inventory",
+            ServiceName::Payment => "payments",
+        };
+        ServiceTables { database_url: database_url.to_owned(), schema: schema.to_owned() }
+    }
 }
 
 impl std::fmt::Debug for ServiceTables {
@@ -26,10 +39,8 @@ impl std::fmt::Debug for ServiceTables {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CheckConfig {
-    /// Where Kafka is and how to talk to it. What reading needs (group, offsets, ends) is set over it.
-    pub kafka: ClientConfig,
-    /// In front of every topic name.
-    pub topic_prefix: String,
+    /// Where records are read from.
+    pub records: Records,
     /// The order service's tables. Default schema `orders`.
     pub order: ServiceTables,
     /// The inventory service's tables. Default schema `inventory`.
@@ -44,8 +55,8 @@ pub struct CheckConfig {
     pub expect_quiescent: bool,
     /// Whether a stuck order is a violation. Stuck orders are listed either way.
     pub stuck_is_violation: bool,
-    /// How long the relays may publish nothing while committed messages are missing from the topics, before they count as
-    /// missing. Also how long the brokers may be silent. Default 30 s.
+    /// How long nothing may come while committed messages are missing from the records, before they count as missing.
+    /// Default 30 s.
     pub patience: Duration,
     /// With `expect_quiescent`: how long to wait for the pipeline to come to rest. Default 10 s.
     pub settle: Duration,
@@ -54,15 +65,13 @@ pub struct CheckConfig {
 }
 
 impl CheckConfig {
-    /// All services in one database, with the default schemas, nothing in front of the topics' names.
-    pub fn new(kafka: ClientConfig, database_url: &str) -> Self {
-        let tables = |schema: &str| ServiceTables { database_url: database_url.to_owned(), schema: schema.to_owned() };
+    /// All services in one database, with the default schemas.
+    pub fn new(records: Records, database_url: &str) -> Self {
         CheckConfig {
-            kafka,
-            topic_prefix: String::new(),
-            order: tables("orders"),
-            inventory: tables("inventory"),
-            payment: tables("payments"),
+            records,
+            order: ServiceTables::of(ServiceName::Order, database_url),
+            inventory: ServiceTables::of(ServiceName::Inventory, database_url),
+            payment: ServiceTables::of(ServiceName::Payment, database_url),
             statements: Vec::new(),
             expect_quiescent: false,
             stuck_is_violation: false,

@@ -19,6 +19,7 @@ mod invariant;
 mod log;
 mod progress;
 mod rebuild;
+mod records;
 mod report;
 mod snapshot;
 mod table_text;
@@ -29,7 +30,8 @@ pub use config::{CheckConfig, ServiceTables};
 pub use error::ReplayError;
 pub use log::MemoryLog;
 pub use rebuild::{
-    Differences, Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, Records, RowDifference, ServiceReport,
+    Differences, Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, RowDifference, ServiceReport,
     TableReport, Target, Vector, rebuild, rehearse,
 };
+pub use records::Records;
 pub use report::{Comparison, Invariant, MessageCounts, OrderCounts, Report, Violation};

@@ -33,7 +33,7 @@ use tokio::task::JoinSet;
 
 pub use compare::{Differences, RowDifference};
 pub(crate) use digest::StateDigest;
-pub use library::{RebuildConfig, Records, Target, rebuild, rehearse};
+pub use library::{RebuildConfig, Target, rebuild, rehearse};
 pub(crate) use moment::Moment;
 pub(crate) use plan::{Heads, Plan, UNIT_RECORDS, Wanted};
 pub use problem::{Problem, Problems};

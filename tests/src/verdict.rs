@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use replay_tool::{CheckConfig, RebuildReport, Report, check, rehearse};
+use replay_tool::{CheckConfig, RebuildReport, Records, Report, check, rehearse};
 
 use crate::{Outcome, Pipeline};
 
@@ -32,8 +32,9 @@ impl Pipeline {
     }
 
     fn config(&self) -> CheckConfig {
-        let mut config = CheckConfig::new(self.client_config(), self.database_url());
-        config.topic_prefix = self.prefix().to_owned();
+        let (config, prefix) = (self.client_config(), self.prefix().to_owned());
+        let records = Records::Kafka { config, prefix, patience: PATIENCE };
+        let mut config = CheckConfig::new(records, self.database_url());
         config.statements = Some(self.statement_path()).filter(|file| file.exists()).into_iter().collect();
         config.expect_quiescent = true;
         config.stuck_is_violation = true;

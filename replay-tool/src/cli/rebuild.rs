@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use clap::Args;
 use schemas::{Codec, ServiceName};
@@ -95,8 +95,8 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
             None => ServiceTables { database_url: String::new(), schema: service.to_string() },
         };
         if options.dry_run {
-            let patience = Duration::from_secs(30);
-            let compared = rebuild.compare(service, &live, options.source.topic_prefix(), patience).await?;
+            let (prefix, patience) = (options.source.topic_prefix(), options.source.patience());
+            let compared = rebuild.compare(service, &live, prefix, patience).await?;
             report.services.push(compared);
             continue;
         }

@@ -8,10 +8,10 @@ use clap::Args;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
-use crate::archive::{ArchiveLog, Store};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::{KafkaLog, Source};
+use crate::records::Records;
 
 /// Where records are read from.
 #[derive(Debug, Args)]
@@ -37,16 +37,23 @@ pub(crate) struct SourceArgs {
 impl SourceArgs {
     /// The source that these flags name.
     pub(crate) fn source(&self, interrupt: &Interrupt) -> Result<Source, ReplayError> {
-        let archive = match &self.archive {
-            Some(folder) => Some(ArchiveLog::new(Store::open(folder)?, &self.topic_prefix, interrupt)),
-            None => None,
-        };
-        match (archive, self.kafka_log(interrupt)?) {
-            (Some(archive), Some(kafka)) => Ok(Source::ArchiveThenKafka(archive, kafka)),
-            (Some(archive), None) => Ok(Source::Archive(archive)),
-            (None, Some(kafka)) => Ok(Source::Kafka(kafka)),
+        self.records()?.source(interrupt)
+    }
+
+    /// The same, not opened yet.
+    pub(crate) fn records(&self) -> Result<Records, ReplayError> {
+        let (prefix, patience) = (self.topic_prefix.clone(), self.patience());
+        match (self.archive.clone(), self.kafka()?) {
+            (Some(folder), Some(config)) => Ok(Records::ArchiveThenKafka { folder, config, prefix, patience }),
+            (Some(folder), None) => Ok(Records::Archive { folder, prefix }),
+            (None, Some(config)) => Ok(Records::Kafka { config, prefix, patience }),
             (None, None) => Err(ReplayError::arguments("give --brokers, --archive, or both")),
         }
+    }
+
+    /// How long the brokers may send nothing that is due.
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.broker_patience_s)
     }
 
     /// For a verb that reads live topics only: a flag that it would pass over is a mistake.
@@ -59,8 +66,7 @@ impl SourceArgs {
 
     /// The topics, where brokers are named.
     pub(super) fn kafka_log(&self, interrupt: &Interrupt) -> Result<Option<KafkaLog>, ReplayError> {
-        let patience = Duration::from_secs(self.broker_patience_s);
-        let log = |kafka| KafkaLog::new(&kafka, &self.topic_prefix, patience, interrupt);
+        let log = |kafka| KafkaLog::new(&kafka, &self.topic_prefix, self.patience(), interrupt);
         self.kafka()?.map(log).transpose()
     }
 

@@ -3,7 +3,6 @@
 use clap::Args;
 use schemas::ServiceName;
 
-use crate::CheckConfig;
 use crate::ServiceTables;
 use crate::error::ReplayError;
 
@@ -22,25 +21,23 @@ pub(crate) struct TablesArgs {
 impl TablesArgs {
     /// The services whose tables were named.
     pub(crate) fn given(&self) -> Result<Vec<(ServiceName, ServiceTables)>, ReplayError> {
-        let mut config = CheckConfig::new(rdkafka::ClientConfig::new(), "");
+        let mut all = ServiceName::ALL.map(|service| (service, ServiceTables::of(service, "")));
         for given in &self.database_urls {
-            match of_service(given) {
-                Some((service, url)) => url.clone_into(&mut config.tables_mut(service).database_url),
-                None => ServiceName::ALL.into_iter().for_each(|service| {
-                    let url = &mut config.tables_mut(service).database_url;
-                    if url.is_empty() {
-                        url.clone_from(given);
-                    }
-                }),
+            let own = of_service(given);
+            let (service, url) = own.map_or((None, given.as_str()), |(service, url)| (Some(service), url));
+            for (of, tables) in &mut all {
+                // One service's own URL goes before that of all.
+                if service == Some(*of) || (service.is_none() && tables.database_url.is_empty()) {
+                    url.clone_into(&mut tables.database_url);
+                }
             }
         }
         for given in &self.schemas {
             let (service, schema) = of_service(given)
                 .ok_or_else(|| ReplayError::arguments(format!("--schema {given}: give SERVICE=NAME")))?;
-            schema.clone_into(&mut config.tables_mut(service).schema);
+            all.iter_mut().filter(|(of, _)| *of == service).for_each(|(_, own)| schema.clone_into(&mut own.schema));
         }
-        let tables = ServiceName::ALL.into_iter().map(|service| (service, config.tables(service).clone()));
-        Ok(tables.filter(|(_, tables)| !tables.database_url.is_empty()).collect())
+        Ok(all.into_iter().filter(|(_, tables)| !tables.database_url.is_empty()).collect())
     }
 }
 

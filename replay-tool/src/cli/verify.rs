@@ -5,12 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use schemas::{Codec, ServiceName};
+use schemas::ServiceName;
 
 use super::exit::{self, Ended};
+use super::rebuild::codec;
 use super::source::SourceArgs;
+use super::tables::TablesArgs;
+use crate::CheckConfig;
+use crate::check::check_until;
 use crate::error::ReplayError;
-use crate::{CheckConfig, check};
+use crate::interrupt::Interrupt;
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
@@ -18,19 +22,8 @@ use crate::{CheckConfig, check};
 pub(super) struct Options {
     #[command(flatten)]
     source: SourceArgs,
-    /// Where the services' tables are: one URL for all services, or SERVICE=URL for one of order, inventory, payment; may
-    /// be repeated.
-    #[arg(
-        long = "database-url",
-        env = "DATABASE_URL",
-        value_name = "[SERVICE=]URL",
-        hide_env_values = true,
-        required = true
-    )]
-    database_urls: Vec<String>,
-    /// The schema of a service's tables, where it is not orders, inventory or payments; may be repeated.
-    #[arg(long = "schema", value_name = "SERVICE=NAME")]
-    schemas: Vec<String>,
+    #[command(flatten)]
+    tables: TablesArgs,
     /// Statements of the payment simulator, as evidence of what was charged; may be repeated.
     #[arg(long = "statement", value_name = "FILE", num_args = 1..)]
     statements: Vec<PathBuf>,
@@ -52,9 +45,9 @@ pub(super) struct Options {
 }
 
 /// Check and print.
-pub(super) async fn run(options: Options) -> Result<Ended, ReplayError> {
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     let is_json = options.json;
-    let report = check(config(options).map_err(ReplayError::arguments)?).await?;
+    let report = check_until(config(options)?, interrupt).await?;
     let text = match is_json {
         true => serde_json::to_string(&report).map_err(ReplayError::arguments)? + "\n",
         false => report.to_string(),
@@ -63,45 +56,22 @@ pub(super) async fn run(options: Options) -> Result<Ended, ReplayError> {
     Ok(Ended::fine_if(report.is_clean()))
 }
 
-fn config(options: Options) -> Result<CheckConfig, String> {
-    options.source.refuse_archive().map_err(|error| error.to_string())?;
-    let kafka = options.source.kafka().map_err(|error| error.to_string())?.ok_or("give --brokers")?;
-    let mut config = CheckConfig::new(kafka, "");
-    for given in &options.database_urls {
-        match of_service(given) {
-            Some((service, url)) => config.tables_mut(service).database_url = url.to_owned(),
-            None => ServiceName::ALL.into_iter().for_each(|service| {
-                let url = &mut config.tables_mut(service).database_url;
-                if url.is_empty() {
-                    url.clone_from(given);
-                }
-            }),
-        }
+fn config(options: Options) -> Result<CheckConfig, ReplayError> {
+    let mut config = CheckConfig::new(options.source.records()?, "");
+    for (service, tables) in options.tables.given()? {
+        *config.tables_mut(service) = tables;
     }
-    for given in &options.schemas {
-        let (service, schema) = of_service(given).ok_or_else(|| format!("--schema {given}: give SERVICE=NAME"))?;
-        config.tables_mut(service).schema = schema.to_owned();
+    let without = |service: &ServiceName| config.tables(*service).database_url.is_empty();
+    if let Some(service) = ServiceName::ALL.into_iter().find(without) {
+        let reason = format!("no --database-url for the {service} service; give {service}=URL, or one URL for all");
+        return Err(ReplayError::arguments(reason));
     }
-    if let Some(service) = ServiceName::ALL.into_iter().find(|service| config.tables(*service).database_url.is_empty())
-    {
-        return Err(format!("no --database-url for the {service} service; give {service}=URL, or one URL for all"));
-    }
-    config.topic_prefix = options.source.topic_prefix().to_owned();
     config.statements = options.statements;
     config.expect_quiescent = options.quiescent;
     config.stuck_is_violation = options.stuck_is_violation;
     config.patience = Duration::from_secs(options.patience_s);
-    if let Some(directory) = options.schema_directory {
-        config.codec = Codec::with_directory(&directory).map_err(|error| error.to_string())?;
-    }
+    config.codec = codec(options.schema_directory.as_deref())?;
     Ok(config)
-}
-
-/// `SERVICE=VALUE`, where the first part is a service.
-fn of_service(given: &str) -> Option<(ServiceName, &str)> {
-    let (name, value) = given.split_once('=')?;
-    let service = ServiceName::ALL.into_iter().find(|service| service.as_str() == name)?;
-    Some((service, value))
 }
 
 #[cfg(test)]
@@ -118,7 +88,8 @@ mod tests {
 
     fn parsed(arguments: &str) -> Result<CheckConfig, String> {
         let words = std::iter::once("verify").chain(arguments.split_whitespace());
-        config(Program::try_parse_from(words).map_err(|error| error.to_string())?.options)
+        let options = Program::try_parse_from(words).map_err(|error| error.to_string())?.options;
+        config(options).map_err(|error| error.to_string())
     }
 
     #[test]

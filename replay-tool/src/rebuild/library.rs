@@ -1,9 +1,8 @@
 //! Rebuilding for programs that use this library: benchmarks, tests, other tools.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rdkafka::ClientConfig;
 use schemas::{Codec, ServiceName};
 
 use super::Rebuild;
@@ -13,7 +12,8 @@ use super::vector::Until;
 use crate::config::{CheckConfig, ServiceTables};
 use crate::error::ReplayError;
 use crate::interrupt::RaiseOnDrop;
-use crate::log::{KafkaLog, MemoryLog, Source};
+use crate::log::Source;
+use crate::records::Records;
 
 /// Where rebuilt state goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,22 +24,6 @@ pub enum Target {
     Directory(PathBuf),
     /// Nowhere: counts and a digest.
     Memory,
-}
-
-/// Where records are read from.
-#[derive(Debug, Clone)]
-pub enum Records {
-    /// The topics.
-    Kafka {
-        /// Where Kafka is and how to talk to it.
-        config: ClientConfig,
-        /// In front of every topic name.
-        prefix: String,
-        /// How long the brokers may send nothing that is due.
-        patience: Duration,
-    },
-    /// Memory.
-    Memory(MemoryLog),
 }
 
 /// What to rebuild, from what, and where to. Made by [`RebuildConfig::new`]; the fields may then be changed.
@@ -77,12 +61,7 @@ impl RebuildConfig {
 pub async fn rebuild(config: RebuildConfig) -> Result<RebuildReport, ReplayError> {
     let begun = Instant::now();
     let given_up = RaiseOnDrop::default();
-    let source = match config.records {
-        Records::Kafka { config, prefix, patience } => {
-            Source::Kafka(KafkaLog::new(&config, &prefix, patience, &given_up.0)?)
-        }
-        Records::Memory(log) => Source::Memory(log),
-    };
+    let source = config.records.source(&given_up.0)?;
     let rebuild = Rebuild {
         target: config.target,
         unit_records: config.unit_records,
@@ -109,12 +88,11 @@ pub async fn rebuild(config: RebuildConfig) -> Result<RebuildReport, ReplayError
 pub async fn rehearse(config: &CheckConfig) -> Result<RebuildReport, ReplayError> {
     let begun = Instant::now();
     let given_up = RaiseOnDrop::default();
-    let kafka = KafkaLog::new(&config.kafka, &config.topic_prefix, config.patience, &given_up.0)?;
-    let rebuild = Rebuild::in_memory_from(Source::Kafka(kafka), config.codec.clone());
+    let rebuild = Rebuild::in_memory_from(config.records.source(&given_up.0)?, config.codec.clone());
     let mut report = RebuildReport { services: Vec::new(), elapsed_s: 0.0 };
     for service in ServiceName::ALL {
         let tables = config.tables(service);
-        report.services.push(rebuild.compare(service, tables, &config.topic_prefix, config.patience).await?);
+        report.services.push(rebuild.compare(service, tables, config.records.prefix(), config.patience).await?);
     }
     report.elapsed_s = begun.elapsed().as_secs_f64();
     Ok(report)
