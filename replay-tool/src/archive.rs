@@ -10,6 +10,7 @@ mod check;
 mod container;
 mod copy;
 mod foreign;
+mod library;
 mod log;
 mod row;
 mod segment;
@@ -18,8 +19,8 @@ mod store;
 pub(crate) use check::{Checked, CheckedPartition, check};
 pub(crate) use copy::{Copied, CopyPlan, copy};
 pub(crate) use log::{ArchiveLog, Archived};
-pub(crate) use segment::mark;
-pub(crate) use store::Store;
+pub(crate) use segment::{SEGMENT_BYTES, mark};
+pub use store::ArchiveStore;
 
 #[cfg(test)]
 mod tests;

@@ -105,13 +105,13 @@ pub enum ReplayError {
         /// What was being read.
         what: String,
     },
-    /// The archive's folder does not answer as it should.
+    /// The archive's place does not answer as it should.
     #[error("archive: {name}: {source}")]
     Store {
         /// Which object or folder.
         name: String,
-        /// What the system said.
-        source: std::io::Error,
+        /// What the store said.
+        source: object_store::Error,
     },
     /// Something in the archive cannot be read.
     #[error("archive: {name}: {reason}")]
@@ -171,7 +171,7 @@ impl ReplayError {
         move |source| ReplayError::Database { service, doing, source }
     }
 
-    pub(crate) fn store(name: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn store(name: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {
         let name = name.into();
         move |source| ReplayError::Store { name, source }
     }

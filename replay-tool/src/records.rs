@@ -1,11 +1,10 @@
 //! Where a program that uses this library reads records from; verbs of the program make the same of their flags.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 
-use crate::archive::{ArchiveLog, Store};
+use crate::archive::{ArchiveLog, ArchiveStore};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::{KafkaLog, MemoryLog, Source};
@@ -24,15 +23,15 @@ pub enum Records {
     },
     /// An archive of the topics, with no Kafka.
     Archive {
-        /// The archive's folder.
-        folder: PathBuf,
+        /// Where it lies.
+        archive: ArchiveStore,
         /// In front of every topic name.
         prefix: String,
     },
     /// An archive, and from its end on the topics.
     ArchiveThenKafka {
-        /// The archive's folder.
-        folder: PathBuf,
+        /// Where it lies.
+        archive: ArchiveStore,
         /// As with [`Records::Kafka`].
         config: ClientConfig,
         /// In front of every topic name.
@@ -57,17 +56,15 @@ impl Records {
 
     /// To read from, until the interrupt is raised. Connects to nothing yet.
     pub(crate) fn source(&self, interrupt: &Interrupt) -> Result<Source, ReplayError> {
-        let archive = |folder: &PathBuf, prefix: &str| -> Result<ArchiveLog, ReplayError> {
-            Ok(ArchiveLog::new(Store::open(folder)?, prefix, interrupt))
-        };
+        let archived = |archive: &ArchiveStore, prefix: &str| ArchiveLog::new(archive.clone(), prefix, interrupt);
         let topics = |config: &ClientConfig, prefix: &str, patience: &Duration| {
             KafkaLog::new(config, prefix, *patience, interrupt)
         };
         Ok(match self {
             Records::Kafka { config, prefix, patience } => Source::Kafka(topics(config, prefix, patience)?),
-            Records::Archive { folder, prefix } => Source::Archive(archive(folder, prefix)?),
-            Records::ArchiveThenKafka { folder, config, prefix, patience } => {
-                Source::ArchiveThenKafka(archive(folder, prefix)?, topics(config, prefix, patience)?)
+            Records::Archive { archive, prefix } => Source::Archive(archived(archive, prefix)),
+            Records::ArchiveThenKafka { archive, config, prefix, patience } => {
+                Source::ArchiveThenKafka(archived(archive, prefix), topics(config, prefix, patience)?)
             }
             Records::Memory(log) => Source::Memory(log.clone()),
         })

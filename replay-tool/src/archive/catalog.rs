@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::container::Header;
 use super::segment::{About, HEADER_BYTES};
-use super::store::Store;
+use super::store::ArchiveStore;
 use crate::error::ReplayError;
 
 const FORMAT: u32 = 1;
@@ -81,17 +81,17 @@ impl Edition {
     }
 
     /// The topic's latest edition.
-    pub(super) fn latest(store: &Store, topic: &str) -> Result<Option<Edition>, ReplayError> {
+    pub(super) fn latest(store: &ArchiveStore, topic: &str) -> Result<Option<Edition>, ReplayError> {
         let (editions, _) = Edition::of_folders(&store.top()?.folders);
         Ok(editions.into_iter().rfind(|edition| edition.topic == topic))
     }
 
     /// Begin an edition, or find that it has begun with so many partitions.
-    pub(super) fn begin(&self, store: &Store, partitions: i32) -> Result<(), ReplayError> {
+    pub(super) fn begin(&self, store: &ArchiveStore, partitions: i32) -> Result<(), ReplayError> {
         let topic_file =
             TopicFile { format: FORMAT, topic: self.topic.clone(), generation: self.generation, partitions };
         let text = serde_json::to_string(&topic_file).map_err(ReplayError::arguments)? + "\n";
-        if store.put_new(&self.topic_file_name(), text.as_bytes())? {
+        if store.put_new(&self.topic_file_name(), text.into())? {
             return Ok(());
         }
         let had = self.partitions(store)?;
@@ -105,7 +105,7 @@ impl Edition {
     }
 
     /// How many partitions the topic has.
-    pub(super) fn partitions(&self, store: &Store) -> Result<i32, ReplayError> {
+    pub(super) fn partitions(&self, store: &ArchiveStore) -> Result<i32, ReplayError> {
         let name = self.topic_file_name();
         let wrong = |reason: String| ReplayError::archive(name.clone(), reason);
         let told: TopicFile =
@@ -123,7 +123,7 @@ impl Edition {
     }
 
     /// All objects of the edition.
-    pub(super) fn listing(&self, store: &Store) -> Result<Listing, ReplayError> {
+    pub(super) fn listing(&self, store: &ArchiveStore) -> Result<Listing, ReplayError> {
         let folder = self.folder();
         let mut listing = Listing::default();
         for (name, size) in store.list(&folder)? {
@@ -140,7 +140,7 @@ impl Edition {
     }
 
     /// What a segment says of itself in its header, which must agree with its name.
-    pub(super) fn about(&self, store: &Store, partition: i32, first: i64) -> Result<About, ReplayError> {
+    pub(super) fn about(&self, store: &ArchiveStore, partition: i32, first: i64) -> Result<About, ReplayError> {
         let name = self.segment_name(partition, first);
         let beginning = store.beginning(&name, HEADER_BYTES)?;
         self.check_about(partition, first, &beginning)

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::catalog::Edition;
 use super::log::{Segment, Stopped};
 use super::segment::About;
-use super::store::Store;
+use super::store::ArchiveStore;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::{Channel, Range, Record};
@@ -65,7 +65,7 @@ pub(crate) struct Checked {
     pub(crate) findings: Vec<Finding>,
     /// All, also those beyond the list.
     pub(crate) findings_found: u64,
-    /// What killed runs have left half-written; no name of a segment, harmless, and may be deleted.
+    /// What killed runs have left half-written, or a run is writing: under no object's name, and harmless.
     pub(crate) leftovers: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl Checked {
 }
 
 /// Look at everything: at every record, or only at names and headers. Blocks.
-pub(crate) fn check(store: &Store, is_thorough: bool, interrupt: &Interrupt) -> Result<Checked, ReplayError> {
+pub(crate) fn check(store: &ArchiveStore, is_thorough: bool, interrupt: &Interrupt) -> Result<Checked, ReplayError> {
     let mut checked = Checked { leftovers: store.leftovers()?, ..Checked::default() };
     let top = store.top()?;
     for name in top.objects {
@@ -127,7 +127,7 @@ pub(crate) fn check(store: &Store, is_thorough: bool, interrupt: &Interrupt) -> 
 
 /// How to check.
 struct Checking<'c> {
-    store: &'c Store,
+    store: &'c ArchiveStore,
     is_thorough: bool,
     interrupt: &'c Interrupt,
     progress: Progress,

@@ -15,7 +15,7 @@ use serde::Serialize;
 use begin::Begin;
 use shelf::Shelf;
 
-use super::store::Store;
+use super::store::ArchiveStore;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::{Channel, Fed, KafkaLog, Range, Record};
@@ -28,7 +28,7 @@ const TELL_EVERY: u64 = 1000;
 #[derive(Debug)]
 pub(crate) struct CopyPlan {
     pub(crate) kafka: KafkaLog,
-    pub(crate) store: Store,
+    pub(crate) store: ArchiveStore,
     pub(crate) channels: Vec<Channel>,
     /// A segment ends when its file would be so large.
     pub(crate) segment_bytes: usize,

@@ -7,7 +7,7 @@ use super::container::{Blocks, Header};
 use super::foreign::Foreign;
 use super::row::{Cursor, SCHEMA};
 use super::segment::{About, checksum};
-use super::store::Store;
+use super::store::ArchiveStore;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::{Bounds, Channel, Range, Record, Sink};
@@ -18,7 +18,7 @@ const IN_ARCHIVE: &str = "missing in the archive";
 /// The archive of one deployment's topics.
 #[derive(Debug, Clone)]
 pub(crate) struct ArchiveLog {
-    store: Store,
+    store: ArchiveStore,
     prefix: String,
     interrupt: Interrupt,
     /// This one, and not the channel's latest.
@@ -34,12 +34,12 @@ pub(crate) struct Archived {
 }
 
 impl ArchiveLog {
-    pub(crate) fn new(store: Store, prefix: &str, interrupt: &Interrupt) -> Self {
+    pub(crate) fn new(store: ArchiveStore, prefix: &str, interrupt: &Interrupt) -> Self {
         ArchiveLog { store, prefix: prefix.to_owned(), interrupt: interrupt.clone(), edition: None }
     }
 
     /// One edition of one topic, whatever channel is asked for.
-    pub(super) fn of_edition(store: Store, edition: Edition, interrupt: &Interrupt) -> Self {
+    pub(super) fn of_edition(store: ArchiveStore, edition: Edition, interrupt: &Interrupt) -> Self {
         ArchiveLog { store, prefix: String::new(), interrupt: interrupt.clone(), edition: Some(edition) }
     }
 

@@ -7,12 +7,18 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use zstd::bulk::Compressor;
 
+use super::catalog::Edition;
 use super::container::{self, Header, Metadata, Sync};
 use super::row;
+use super::store::ArchiveStore;
+use crate::error::ReplayError;
 use crate::log::{self, Record};
 
 /// A block is compressed when it holds so much.
 const BLOCK_BYTES: usize = 256 * 1024;
+
+/// A segment ends when its file would be so large, unless something else is asked for.
+pub(crate) const SEGMENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// The checksum's key in the header.
 const CHECKSUM: &str = "archive.sha256";
@@ -192,8 +198,30 @@ impl Filling {
         Ok(())
     }
 
+    /// All of it; what is left is empty and goes on behind it.
+    pub(super) fn take_full(&mut self) -> Filling {
+        let next = Filling::new(&self.about.topic, self.about.partition, self.next());
+        std::mem::replace(self, next)
+    }
+
+    /// End it and put it into the archive: what it says of itself, and the size of its file.
+    pub(super) fn put(
+        self,
+        compressor: &mut Compressor<'_>,
+        edition: &Edition,
+        store: &ArchiveStore,
+    ) -> Result<(About, usize), ReplayError> {
+        let (about, file) = self.finish(compressor).map_err(ReplayError::output("a segment"))?;
+        let name = edition.segment_name(about.partition, about.first);
+        let bytes = file.len();
+        if store.put_new(&name, file)? {
+            return Ok((about, bytes));
+        }
+        Err(ReplayError::archive(name, "another run has just written it; only one may at a time"))
+    }
+
     /// The file, whole, and what it says of itself.
-    pub(super) fn finish(mut self, compressor: &mut Compressor<'_>) -> io::Result<(About, Bytes)> {
+    fn finish(mut self, compressor: &mut Compressor<'_>) -> io::Result<(About, Bytes)> {
         if self.records_in_data > 0 {
             self.end_block(compressor)?;
         }

@@ -1,25 +1,39 @@
-//! The objects of the archive, in a folder: made whole and once, listed, read. Nothing else happens to an object.
+//! Where the archive lies: a folder, memory, or whatever else `object_store` reaches.
 //!
-//! These are the operations that object stores have in common (put if absent, list, get, get a range), with their names
-//! and rules, so that one can take the folder's place: an object has a path with `/`, appears whole and durable or not at
-//! all, and never changes. Deliberately absent: rename, append, delete.
+//! An object appears whole and durable under its name or not at all, and never changes; of two that are put under one
+//! name the second is refused. Deliberately absent: rename, append, delete.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::{Path as FilePath, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use bytes::Bytes;
-use uuid::Uuid;
+use futures_util::TryStreamExt as _;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{Error, GetOptions, GetRange, ObjectStore, PutMode};
+use tokio::runtime::Handle;
 
 use crate::error::ReplayError;
 
-/// What ends the name of a file that is being written. No object has such a name.
+/// What ended the names of half-written files before the archive was written through `object_store`.
 const UNFINISHED: &str = ".unfinished";
 
-/// A place for objects; cheap to clone.
+/// A place for an archive; cheap to clone, all clones the same place.
+///
+/// Used by blocking code: a store that is reached over a network must have been handed over within the Tokio runtime
+/// that is to drive it, and runs on after.
 #[derive(Debug, Clone)]
-pub(crate) struct Store {
-    folder: PathBuf,
+pub struct ArchiveStore {
+    objects: Arc<dyn ObjectStore>,
+    /// Where it is a folder: only the file system shows what killed runs have left.
+    folder: Option<PathBuf>,
+    runtime: Option<Handle>,
 }
 
 /// What is at the top of the archive, ascending.
@@ -29,140 +43,167 @@ pub(super) struct Top {
     pub(super) objects: Vec<String>,
 }
 
-impl Store {
+impl ArchiveStore {
     /// A folder that is there.
-    pub(crate) fn open(folder: &Path) -> Result<Self, ReplayError> {
+    ///
+    /// # Errors
+    /// It is not there, or is no folder.
+    pub fn local(folder: impl AsRef<FilePath>) -> Result<Self, ReplayError> {
+        let folder = folder.as_ref();
         let name = || folder.display().to_string();
-        let metadata = fs::metadata(folder).map_err(ReplayError::store(name()))?;
+        let metadata = fs::metadata(folder).map_err(|error| ReplayError::archive(name(), error))?;
         if !metadata.is_dir() {
             return Err(ReplayError::archive(name(), "it is no folder"));
         }
-        Ok(Store { folder: folder.to_owned() })
+        let files = LocalFileSystem::new_with_prefix(folder).map_err(ReplayError::store(name()))?;
+        let objects: Arc<dyn ObjectStore> = Arc::new(files.with_fsync(true));
+        Ok(ArchiveStore { folder: Some(folder.to_owned()), ..ArchiveStore::from(objects) })
     }
 
     /// A folder that is made if it is not there.
-    pub(crate) fn create(folder: &Path) -> Result<Self, ReplayError> {
-        fs::create_dir_all(folder).map_err(ReplayError::store(folder.display().to_string()))?;
-        Store::open(folder)
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn create(folder: impl AsRef<FilePath>) -> Result<Self, ReplayError> {
+        let folder = folder.as_ref();
+        // The crate makes durable the names of folders that it makes itself; those that a killed run has made may not be.
+        let made = fs::create_dir_all(folder).and_then(|()| {
+            let folder = folder.canonicalize()?;
+            folder.parent().map_or(Ok(()), sync)?;
+            sync_all(&folder)
+        });
+        made.map_err(|error| ReplayError::archive(folder.display().to_string(), error))?;
+        ArchiveStore::local(folder)
+    }
+
+    /// Memory: an empty archive that ends with its last clone.
+    pub fn in_memory() -> Self {
+        let objects: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        ArchiveStore::from(objects)
     }
 
     /// What is at the top.
     pub(super) fn top(&self) -> Result<Top, ReplayError> {
-        let mut top = Top::default();
-        for (name, is_folder) in self.entries("")? {
-            if is_folder {
-                top.folders.push(name);
-            } else if !name.ends_with(UNFINISHED) {
-                top.objects.push(name);
-            }
-        }
-        Ok(top)
+        let listed = self.wait(self.objects.list_with_delimiter(None)).map_err(ReplayError::store("its top"))?;
+        let mut folders: Vec<String> = listed.common_prefixes.into_iter().map(String::from).collect();
+        let objects = listed.objects.into_iter().map(|object| String::from(object.location));
+        let mut objects: Vec<String> = objects.filter(|name| !is_unfinished(name)).collect();
+        folders.sort_unstable();
+        objects.sort_unstable();
+        Ok(Top { folders, objects })
     }
 
     /// All objects below a folder of the archive, with their sizes; ascending by name.
     pub(super) fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, ReplayError> {
-        let mut objects = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(folder) = folders.pop() {
-            for (name, is_folder) in self.entries(&folder)? {
-                let path = format!("{folder}/{name}");
-                if is_folder {
-                    folders.push(path);
-                } else if !name.ends_with(UNFINISHED) {
-                    let metadata = fs::metadata(self.folder.join(&path)).map_err(ReplayError::store(&path))?;
-                    objects.push((path, metadata.len()));
-                }
-            }
-        }
+        let list = async {
+            let objects = self.objects.list(Some(&Path::parse(folder)?));
+            objects.map_ok(|object| (String::from(object.location), object.size)).try_collect::<Vec<_>>().await
+        };
+        let mut objects = self.wait(list).map_err(ReplayError::store(folder))?;
+        objects.retain(|(name, _)| !is_unfinished(name));
         objects.sort_unstable();
         Ok(objects)
     }
 
-    /// Files that killed runs have left half-written.
+    /// Files that killed runs have left half-written; none where it is no folder.
     pub(super) fn leftovers(&self) -> Result<Vec<String>, ReplayError> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
         let mut leftovers = Vec::new();
-        let mut folders = vec![String::new()];
-        while let Some(folder) = folders.pop() {
-            for (name, is_folder) in self.entries(&folder)? {
-                let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
-                if is_folder {
-                    folders.push(path);
-                } else if name.ends_with(UNFINISHED) {
-                    leftovers.push(path);
-                }
-            }
-        }
+        put_leftovers(folder, "", &mut leftovers).map_err(|error| ReplayError::archive("its files", error))?;
         leftovers.sort_unstable();
         Ok(leftovers)
     }
 
-    /// The names in a folder, ascending, and whether each is a folder. A folder that is not there has none.
-    fn entries(&self, folder: &str) -> Result<Vec<(String, bool)>, ReplayError> {
-        let read = || {
-            let entries = match fs::read_dir(self.folder.join(folder)) {
-                Err(error) if error.kind() == ErrorKind::NotFound && !folder.is_empty() => return Ok(Vec::new()),
-                entries => entries?,
-            };
-            let entry = |entry: io::Result<fs::DirEntry>| {
-                let entry = entry?;
-                Ok((entry.file_name().to_string_lossy().into_owned(), entry.file_type()?.is_dir()))
-            };
-            entries.map(entry).collect::<io::Result<Vec<_>>>()
-        };
-        let mut entries = read().map_err(ReplayError::store(folder))?;
-        entries.sort_unstable();
-        Ok(entries)
-    }
-
     /// All of an object.
     pub(super) fn get(&self, name: &str) -> Result<Bytes, ReplayError> {
-        fs::read(self.folder.join(name)).map(Bytes::from).map_err(ReplayError::store(name))
+        self.get_part(name, GetOptions::default())
     }
 
     /// The first bytes of an object, or all where it has fewer.
     pub(super) fn beginning(&self, name: &str, bytes: u64) -> Result<Bytes, ReplayError> {
-        let read = || {
-            let mut beginning = Vec::new();
-            File::open(self.folder.join(name))?.take(bytes).read_to_end(&mut beginning)?;
-            Ok(Bytes::from(beginning))
-        };
-        read().map_err(ReplayError::store(name))
+        self.get_part(name, GetOptions::default().with_range(Some(GetRange::Bounded(0..bytes))))
+    }
+
+    fn get_part(&self, name: &str, options: GetOptions) -> Result<Bytes, ReplayError> {
+        let get = async { self.objects.get_opts(&Path::parse(name)?, options).await?.bytes().await };
+        self.wait(get).map_err(ReplayError::store(name))
     }
 
     /// Make an object: whole, durable, under its name at once. False where there is one of that name already.
-    pub(super) fn put_new(&self, name: &str, data: &[u8]) -> Result<bool, ReplayError> {
-        self.put(&self.folder.join(name), data).map_err(ReplayError::store(name))
-    }
-
-    fn put(&self, path: &Path, data: &[u8]) -> io::Result<bool> {
-        let folder = path.parent().unwrap_or(&self.folder);
-        self.make_folders(folder)?;
-        let unfinished = folder.join(format!("{}{UNFINISHED}", Uuid::now_v7()));
-        let linked = write_durably(&unfinished, data).and_then(|()| match fs::hard_link(&unfinished, path) {
-            // Unlike a rename, a link takes no name that another has taken.
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        });
-        fs::remove_file(&unfinished)?;
-        let is_new = linked?;
-        File::open(folder)?.sync_all()?;
-        Ok(is_new)
-    }
-
-    /// A folder whose own name is durable too.
-    fn make_folders(&self, folder: &Path) -> io::Result<()> {
-        if folder.is_dir() {
-            return Ok(());
+    pub(super) fn put_new(&self, name: &str, data: Bytes) -> Result<bool, ReplayError> {
+        let put = async { self.objects.put_opts(&Path::parse(name)?, data.into(), PutMode::Create.into()).await };
+        match self.wait(put) {
+            Ok(_) => Ok(true),
+            Err(Error::AlreadyExists { .. }) => Ok(false),
+            Err(error) => Err(ReplayError::store(name)(error)),
         }
-        fs::create_dir_all(folder)?;
-        let above = folder.ancestors().skip(1).take_while(|above| above.starts_with(&self.folder));
-        above.into_iter().try_for_each(|above| File::open(above)?.sync_all())
+    }
+
+    /// Wait on this thread, whichever it is: a runtime's own way to wait refuses its workers and needs a runtime.
+    fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        let _within = self.runtime.as_ref().map(Handle::enter);
+        let waker = Waker::from(Arc::new(Unparks(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let mut future = pin!(future);
+        loop {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(done) => return done,
+                Poll::Pending => thread::park(),
+            }
+        }
     }
 }
 
-fn write_durably(path: &Path, data: &[u8]) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    file.write_all(data)?;
-    file.sync_all()
+impl From<Arc<dyn ObjectStore>> for ArchiveStore {
+    /// Any store that can put if absent; to begin below its top, wrap it in a `PrefixStore`.
+    fn from(objects: Arc<dyn ObjectStore>) -> Self {
+        ArchiveStore { objects, folder: None, runtime: Handle::try_current().ok() }
+    }
+}
+
+/// Wakes a thread that waits.
+struct Unparks(Thread);
+
+impl Wake for Unparks {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn is_unfinished(name: &str) -> bool {
+    name.ends_with(UNFINISHED)
+}
+
+/// `object_store` writes into `<name>#<number>` before a file takes its name, and shows these files to nobody.
+fn is_staged(file_name: &str) -> bool {
+    let number = file_name.split_once('#').map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn put_leftovers(folder: &FilePath, above: &str, leftovers: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() {
+            put_leftovers(&entry.path(), &format!("{above}{name}/"), leftovers)?;
+        } else if is_unfinished(&name) || is_staged(&name) {
+            leftovers.push(format!("{above}{name}"));
+        }
+    }
+    Ok(())
+}
+
+/// Make the names in a folder durable.
+fn sync(folder: &FilePath) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+fn sync_all(folder: &FilePath) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_all(&entry.path())?;
+        }
+    }
+    sync(folder)
 }

@@ -3,3 +3,4 @@
 mod damage;
 mod folder;
 mod reading;
+mod store;

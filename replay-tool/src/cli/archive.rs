@@ -5,11 +5,12 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
 
 use super::exit::Ended;
 use super::source::SourceArgs;
-use crate::archive::{Checked, CheckedPartition, Copied, CopyPlan, Store, check, copy};
+use crate::archive::{ArchiveStore, Checked, CheckedPartition, Copied, CopyPlan, SEGMENT_BYTES, check, copy};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::Channel;
@@ -46,9 +47,9 @@ pub(super) struct RunOptions {
     #[arg(long, value_name = "TOPIC", value_delimiter = ',')]
     topics: Vec<String>,
     /// A segment ends when it is so large, in bytes.
-    #[arg(long, default_value_t = 16 * 1024 * 1024, value_name = "BYTES",
-        value_parser = clap::value_parser!(u32).range(1..=1024 * 1024 * 1024))]
-    segment_bytes: u32,
+    #[arg(long, default_value_t = SEGMENT_BYTES, value_name = "BYTES",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024 * 1024 * 1024))]
+    segment_bytes: usize,
     /// While following, a segment ends so long after its first record, in seconds. Until then the record is only in Kafka.
     #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     segment_age: u64,
@@ -94,8 +95,8 @@ fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, Replay
     let plan = CopyPlan {
         kafka,
         channels: channels(&options.topics)?,
-        store: Store::create(&options.to)?,
-        segment_bytes: usize::try_from(options.segment_bytes).map_err(ReplayError::arguments)?,
+        store: ArchiveStore::create(&options.to)?,
+        segment_bytes: options.segment_bytes,
         segment_age: Duration::from_secs(options.segment_age),
         is_following: options.follow,
         may_begin_generation: options.new_generation,
@@ -107,7 +108,7 @@ fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, Replay
 }
 
 fn look(options: &LookOptions, is_thorough: bool, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
-    let checked = check(&Store::open(&options.folder)?, is_thorough, interrupt)?;
+    let checked = check(&ArchiveStore::local(&options.folder)?, is_thorough, interrupt)?;
     print(&if options.json { json(&checked)? } else { checked_text(&checked) })?;
     Ok(Ended::fine_if(checked.is_whole()))
 }
@@ -174,7 +175,7 @@ fn checked_text(checked: &Checked) -> String {
         );
     }
     for name in &checked.leftovers {
-        put(&mut text, format_args!("{name}: left by a killed run; harmless, may be deleted"));
+        put(&mut text, format_args!("{name}: half-written, by a run that was killed or is under way; harmless"));
     }
     for finding in &checked.findings {
         put(&mut text, format_args!("{}: {}", finding.place, finding.detail));

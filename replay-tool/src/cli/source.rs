@@ -8,6 +8,7 @@ use clap::Args;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use crate::archive::ArchiveStore;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::{KafkaLog, Source};
@@ -43,9 +44,9 @@ impl SourceArgs {
     /// The same, not opened yet.
     pub(crate) fn records(&self) -> Result<Records, ReplayError> {
         let (prefix, patience) = (self.topic_prefix.clone(), self.patience());
-        match (self.archive.clone(), self.kafka()?) {
-            (Some(folder), Some(config)) => Ok(Records::ArchiveThenKafka { folder, config, prefix, patience }),
-            (Some(folder), None) => Ok(Records::Archive { folder, prefix }),
+        match (self.archive.as_ref().map(ArchiveStore::local).transpose()?, self.kafka()?) {
+            (Some(archive), Some(config)) => Ok(Records::ArchiveThenKafka { archive, config, prefix, patience }),
+            (Some(archive), None) => Ok(Records::Archive { archive, prefix }),
             (None, Some(config)) => Ok(Records::Kafka { config, prefix, patience }),
             (None, None) => Err(ReplayError::arguments("give --brokers, --archive, or both")),
         }

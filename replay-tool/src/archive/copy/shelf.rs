@@ -79,16 +79,9 @@ impl<'p> Shelf<'p> {
         let Some(filling) = topic.partitions.get_mut(partition).filter(|filling| !filling.is_empty()) else {
             return Ok(());
         };
-        let number = i32::try_from(partition).unwrap_or(i32::MAX);
-        let next = Filling::new(&topic.edition.topic, number, filling.next());
-        let full = std::mem::replace(filling, next);
+        let full = filling.take_full();
         self.held = self.held.saturating_sub(full.held_bytes());
-        let (about, file) = full.finish(&mut self.compressor).map_err(ReplayError::output("a segment"))?;
-        let name = topic.edition.segment_name(number, about.first);
-        let bytes = file.len();
-        if !self.plan.store.put_new(&name, &file)? {
-            return Err(ReplayError::archive(name, "another run has just written it; only one may at a time"));
-        }
+        let (about, bytes) = full.put(&mut self.compressor, &topic.edition, &self.plan.store)?;
         self.copied.segments += 1;
         self.copied.records += about.records;
         self.copied.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::super::catalog::Edition;
 use super::super::container;
 use super::super::segment::Filling;
-use super::super::{ArchiveLog, Checked, Store, check};
+use super::super::{ArchiveLog, ArchiveStore, Checked, check};
 use crate::interrupt::Interrupt;
 use crate::log::{Bounds, Channel, Record, TimestampType};
 use schemas::TopicName;
@@ -18,7 +18,7 @@ static FOLDERS: AtomicU32 = AtomicU32::new(0);
 
 pub(super) struct Folder {
     pub(super) path: PathBuf,
-    pub(super) store: Store,
+    pub(super) store: ArchiveStore,
 }
 
 impl Drop for Folder {
@@ -31,7 +31,7 @@ impl Folder {
     pub(super) fn new() -> Self {
         let name = format!("archive-test-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
-        let store = Store::create(&path).unwrap();
+        let store = ArchiveStore::create(&path).unwrap();
         Folder { path, store }
     }
 
@@ -70,8 +70,7 @@ impl Folder {
             };
             filling.push(&record, &mut compressor).unwrap();
         }
-        let (about, file) = filling.finish(&mut compressor).unwrap();
-        assert!(self.store.put_new(&edition.segment_name(partition, about.first), &file).unwrap());
+        filling.put(&mut compressor, &edition, &self.store).unwrap();
     }
 
     /// The file of a segment of partition 0.
