@@ -258,8 +258,9 @@ type Take<'t> = dyn FnMut(&[u8], &Record<'_>) -> Result<ControlFlow<()>, String>
 
 fn ours(data: &[u8], count: usize, take: &mut Take<'_>) -> Result<ControlFlow<()>, String> {
     let mut cursor = Cursor::new(data);
+    let mut headers = Vec::new();
     for _ in 0..count {
-        let (topic, record) = cursor.record().map_err(|error| error.to_string())?;
+        let (topic, record) = cursor.record(&mut headers).map_err(|error| error.to_string())?;
         if take(topic, &record)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }

@@ -4,7 +4,9 @@
 //! faster. Whatever else a block may hold is an error with its place: nothing is read beyond the block, and nothing is
 //! allocated for a length that the block cannot hold. Other schemas are read in `foreign`.
 
-use crate::log::{Headers, Record, TimestampType};
+use std::borrow::Cow;
+
+use crate::log::{Header, Record, TimestampType};
 
 /// The schema, as it stands in every segment.
 pub(super) const SCHEMA: &str = include_str!("record.avsc");
@@ -48,7 +50,7 @@ pub(super) fn encode(out: &mut Vec<u8>, topic: &str, record: &Record<'_>) {
     put_long(out, 1);
     if !headers.is_empty() {
         put_length(out, headers.len());
-        for (name, value) in headers {
+        for (name, value) in headers.iter() {
             put_bytes(out, name.as_bytes());
             put_optional(out, *value);
         }
@@ -106,7 +108,17 @@ impl<'b> Cursor<'b> {
         self.rest
     }
 
+    #[inline]
     pub(super) fn long(&mut self) -> Result<i64, Malformed> {
+        // Most are lengths and branches of one byte.
+        if let [byte @ ..0x80, rest @ ..] = self.rest {
+            self.rest = rest;
+            return Ok(i64::from(byte >> 1) ^ -i64::from(byte & 1));
+        }
+        self.longer()
+    }
+
+    fn longer(&mut self) -> Result<i64, Malformed> {
         let mut number = 0_u64;
         for (index, byte) in self.rest.iter().enumerate() {
             let bits = u64::from(byte & 0x7f);
@@ -162,26 +174,25 @@ impl<'b> Cursor<'b> {
         if items > self.rest.len() { Err(Malformed::Length(count)) } else { Ok(items) }
     }
 
-    fn headers(&mut self) -> Result<Option<Headers<'b>>, Malformed> {
+    /// Whether there are any, none of them included.
+    fn headers(&mut self, headers: &mut Vec<Header<'b>>) -> Result<bool, Malformed> {
+        headers.clear();
         if !self.is_there()? {
-            return Ok(None);
+            return Ok(false);
         }
-        let mut headers = Headers::new();
         loop {
             let count = self.count()?;
             if count == 0 {
-                return Ok(Some(headers));
+                return Ok(true);
             }
-            // A count is cheap to forge.
-            headers.reserve_exact(count.min(64));
             for _ in 0..count {
                 headers.push((self.text()?, self.optional()?));
             }
         }
     }
 
-    /// The next record, and the topic that it names.
-    pub(super) fn record(&mut self) -> Result<(&'b [u8], Record<'b>), Malformed> {
+    /// The next record, and the topic that it names. Its headers lie in the buffer, which serves for one after the other.
+    pub(super) fn record<'h>(&mut self, headers: &'h mut Vec<Header<'b>>) -> Result<(&'b [u8], Record<'h>), Malformed> {
         let topic = self.bytes()?;
         let partition = self.long()?;
         let partition = i32::try_from(partition).map_err(|_| Malformed::Partition(partition))?;
@@ -194,7 +205,7 @@ impl<'b> Cursor<'b> {
             other => return Err(Malformed::TimestampType(other)),
         };
         let (key, payload) = (self.optional()?, self.optional()?);
-        let headers = self.headers()?;
+        let headers = self.headers(headers)?.then_some(Cow::Borrowed(headers.as_slice()));
         Ok((topic, Record { partition, offset, timestamp_ms, timestamp_type, key, payload, headers }))
     }
 }

@@ -191,7 +191,8 @@ impl Filling {
     fn end_block(&mut self, compressor: &mut Compressor<'_>) -> io::Result<()> {
         container::put_block(&mut self.blocks, compressor, self.records_in_data, &self.data, &self.sync)?;
         // Any record may be the segment's last; only now it is known which is the block's.
-        let last = row::Cursor::new(self.data.get(self.last_at..).unwrap_or_default()).record();
+        let mut headers = Vec::new();
+        let last = row::Cursor::new(self.data.get(self.last_at..).unwrap_or_default()).record(&mut headers);
         self.about.mark = last.map(|(_, record)| mark(&record)).map_err(io::Error::other)?;
         self.data.clear();
         self.records_in_data = 0;

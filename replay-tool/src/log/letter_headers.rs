@@ -1,19 +1,19 @@
 //! The headers of a dead letter, taken apart: what the record had brought, and what the service said about it.
 
-use super::record::Headers;
+use super::record::Header;
 
 /// The headers of a dead letter.
 #[derive(Debug, Clone)]
 pub(crate) struct LetterHeaders<'h, 'r> {
     /// What the record had, also from an earlier life as a dead letter.
-    pub(crate) before: &'h [(&'r str, Option<&'r [u8]>)],
+    pub(crate) before: &'h [Header<'r>],
     /// What the service said.
-    after: &'h [(&'r str, Option<&'r [u8]>)],
+    after: &'h [Header<'r>],
 }
 
 impl<'h, 'r> LetterHeaders<'h, 'r> {
     /// Of headers without those that the relay has put behind them.
-    pub(crate) fn of(headers: &'h Headers<'r>) -> Self {
+    pub(crate) fn of(headers: &'h [Header<'r>]) -> Self {
         let ours = headers.iter().rposition(|(name, _)| *name == "kafka_dlt-original-topic").unwrap_or(headers.len());
         let (before, after) = headers.split_at(ours);
         LetterHeaders { before, after }

@@ -114,10 +114,11 @@ impl MemoryLog {
                     break;
                 };
                 let bytes = &partition.bytes;
-                let mut headers = vec![(POSITION_HEADER, Some(&bytes[cuts.payload..cuts.position]))];
-                if cuts.last_equal > cuts.position {
-                    headers.push((LAST_EQUAL_HEADER, Some(&bytes[cuts.position..cuts.last_equal])));
-                }
+                let headers = [
+                    (POSITION_HEADER, Some(&bytes[cuts.payload..cuts.position])),
+                    (LAST_EQUAL_HEADER, Some(&bytes[cuts.position..cuts.last_equal])),
+                ];
+                let headers = if cuts.last_equal > cuts.position { &headers[..] } else { &headers[..1] };
                 let record = Record {
                     partition: range.partition,
                     offset,
@@ -125,7 +126,7 @@ impl MemoryLog {
                     timestamp_type: TimestampType::None,
                     key: Some(&bytes[cuts.begin..cuts.key]),
                     payload: Some(&bytes[cuts.key..cuts.payload]),
-                    headers: Some(headers),
+                    headers: Some(headers.into()),
                 };
                 if sink(&record).is_break() {
                     return;

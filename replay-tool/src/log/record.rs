@@ -1,5 +1,6 @@
 //! A record as it was read, and what its headers say.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use outbox::position::{ID_HEADER, LAST_EQUAL_HEADER, POSITION_HEADER, Position};
@@ -9,8 +10,11 @@ use uuid::Uuid;
 
 use super::print::{Envelope, Print};
 
-/// A record's headers in their order.
-pub(crate) type Headers<'r> = Vec<(&'r str, Option<&'r [u8]>)>;
+/// A header: its name, and its value.
+pub(crate) type Header<'r> = (&'r str, Option<&'r [u8]>);
+
+/// A record's headers in their order. Borrowed where one buffer serves many records, as that of a log in memory or in files.
+pub(crate) type Headers<'r> = Cow<'r, [Header<'r>]>;
 
 /// Whose clock a record's time is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,8 +102,8 @@ impl<'r> Record<'r> {
     }
 
     /// A raw record's headers without those that the relay has put behind them.
-    pub(crate) fn passed_on(&self) -> Headers<'r> {
-        let mut headers = self.headers.clone().unwrap_or_default();
+    pub(crate) fn passed_on(&self) -> Vec<Header<'r>> {
+        let mut headers = self.headers.as_deref().unwrap_or_default().to_vec();
         // A letter's original may have brought a header of the same name; only later epochs put one behind it.
         let position = self.header(POSITION_HEADER).map(Position::parse);
         let is_later = position.and_then(Result::ok).is_some_and(|position| position.epoch > 1);
@@ -116,6 +120,6 @@ impl<'r> Record<'r> {
 
 /// The client panics over a header name that is not UTF-8; whoever may write to a topic can send one.
 fn headers_of<'r>(message: &'r BorrowedMessage<'_>) -> Option<Headers<'r>> {
-    let Some(headers) = message.headers() else { return Some(Vec::new()) };
+    let Some(headers) = message.headers() else { return Some(Cow::default()) };
     catch_unwind(AssertUnwindSafe(|| headers.iter().map(|header| (header.key, header.value)).collect())).ok()
 }

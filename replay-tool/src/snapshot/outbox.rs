@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::table::Columns;
 use crate::error::ReplayError;
-use crate::log::{Envelope, Headers, Print};
+use crate::log::{Envelope, Header, Print};
 
 /// A lane's number in the outbox tables.
 pub(crate) type LaneNumber = i32;
@@ -121,7 +121,7 @@ fn read_row(service: ServiceName, row: &Row) -> Result<(LaneNumber, Result<Print
 }
 
 /// Headers as the outbox packs them: length of the name (u16), name, length of the value (u32, all ones for null), value.
-fn unpack(mut packed: &[u8]) -> Option<Headers<'_>> {
+fn unpack(mut packed: &[u8]) -> Option<Vec<Header<'_>>> {
     let mut headers = Vec::new();
     while !packed.is_empty() {
         let (length, rest) = packed.split_first_chunk::<2>()?;
