@@ -14,7 +14,8 @@ use crate::error::ReplayError;
 use crate::evidence::{Evidence, Expectations, Outbox};
 use crate::fold::{Scan, ScanPlan, Topics};
 use crate::interrupt::{Interrupt, RaiseOnDrop};
-use crate::log::{self, Channel, Ends, Source};
+use crate::log::{self, Channel, Ends, Reading, Source};
+use crate::progress::Progress;
 use crate::report::Report;
 use crate::snapshot::{Cuts, LaneRows, Session, Snapshots};
 
@@ -34,20 +35,38 @@ const SETTLE_EVERY: std::time::Duration = std::time::Duration::from_millis(100);
 pub async fn check(config: CheckConfig) -> Result<Report, ReplayError> {
     // The blocking threads end when nobody waits for them any more.
     let given_up = RaiseOnDrop::default();
-    check_until(config, &given_up.0).await
+    check_watched(config, Watch { interrupt: &given_up.0, is_drawn: false }).await
 }
 
-/// The same, until the interrupt is raised.
-pub(crate) async fn check_until(config: CheckConfig, interrupt: &Interrupt) -> Result<Report, ReplayError> {
+/// Who looks on while a check runs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Watch<'w> {
+    /// Ends the check.
+    pub(crate) interrupt: &'w Interrupt,
+    /// Whether progress is drawn.
+    pub(crate) is_drawn: bool,
+}
+
+impl Watch<'_> {
+    fn progress(&self, what: &str, total: i64) -> Progress {
+        if !self.is_drawn {
+            return Progress::hidden();
+        }
+        Progress::new(what, u64::try_from(total).unwrap_or(0))
+    }
+}
+
+/// The same, looked on.
+pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Result<Report, ReplayError> {
     let begun = Instant::now();
     if config.expect_quiescent {
         wait_for_orders(&config).await?;
     }
     let (snapshots, cuts) = Snapshots::take(&config).await?;
     let statement = read_statements(&config)?;
-    let source = config.records.source(interrupt)?;
+    let source = config.records.source(watch.interrupt)?;
     let ends = ends(&source).await?;
-    let scanning = scan_topics(&config, &source, interrupt, &cuts, &ends);
+    let scanning = scan_topics(&config, &source, &watch, &cuts, &ends);
     let ((tables, outboxes), scans) = tokio::try_join!(snapshots.read_all(), scanning)?;
     let waiting = match config.expect_quiescent {
         true => wait_for_readers(&config, snapshots.sessions(), &scans).await?,
@@ -56,6 +75,7 @@ pub(crate) async fn check_until(config: CheckConfig, interrupt: &Interrupt) -> R
     let [order, inventory, payment] = outboxes_now(&snapshots, outboxes).await?;
     snapshots.close().await;
     let evidence = Evidence {
+        place: source.place(),
         prefix: config.records.prefix().to_owned(),
         partitions: ends.partitions,
         tables,
@@ -106,44 +126,52 @@ async fn ends(source: &Source) -> Result<Ends, ReplayError> {
     found.map_err(|_| ReplayError::Aborted { what: "the topics' ends".into() })?
 }
 
-/// Read all topics, a few at a time.
+/// Read all topics, a few at a time, and then what some of them lack.
 async fn scan_topics(
     config: &CheckConfig,
     source: &Source,
-    interrupt: &Interrupt,
+    watch: &Watch<'_>,
     cuts: &Cuts,
     ends: &Ends,
 ) -> Result<Vec<Scan>, ReplayError> {
     let permits = Arc::new(Semaphore::new(CONCURRENT_TOPICS));
+    let progress = watch.progress("records read", ends.ends.values().sum());
     let mut reading = JoinSet::new();
     for channel in Channel::all() {
         let topic = source.topic(channel);
-        let mut scan = Scan::new(channel, &topic, plans(channel, &topic, cuts, ends), config.codec.clone());
-        let (source, patience, interrupt, permits) =
-            (source.clone(), config.patience, interrupt.clone(), permits.clone());
+        let scan = Scan::new(channel, &topic, plans(channel, source, cuts, ends), config.codec.clone());
+        let mut next = Reading::new(source, channel, scan);
+        let (permits, progress) = (permits.clone(), progress.clone());
         reading.spawn(async move {
             let aborted = || ReplayError::Aborted { what: topic.clone() };
             let _permit = permits.acquire_owned().await.map_err(|_| aborted())?;
-            let read = tokio::task::spawn_blocking(move || {
-                log::read_to_cut(&source, channel, &mut scan, patience, &interrupt).map(|()| scan)
-            });
+            let read = tokio::task::spawn_blocking(move || next.read_on(&progress).map(|_| next));
             read.await.map_err(|_| aborted())?
         });
     }
-    let mut scans = Vec::with_capacity(reading.len());
+    let mut readings = Vec::with_capacity(reading.len());
     while let Some(read) = reading.join_next().await {
-        scans.push(read.map_err(|_| ReplayError::Aborted { what: "a topic".into() })??);
+        readings.push(read.map_err(|_| ReplayError::Aborted { what: "a topic".into() })??);
     }
-    Ok(scans)
+    progress.finish();
+    let waiting = watch.progress("waiting for what is committed and not there yet: records read", 0);
+    let (patience, interrupt) = (config.patience, watch.interrupt.clone());
+    let waited = tokio::task::spawn_blocking(move || {
+        let waited = log::wait_for_rest(&mut readings, patience, &interrupt, &waiting);
+        waiting.finish();
+        waited.map(|()| readings.into_iter().map(Reading::into_scan).collect())
+    });
+    waited.await.map_err(|_| ReplayError::Aborted { what: "the topics".into() })?
 }
 
-fn plans(channel: Channel, topic: &str, cuts: &Cuts, ends: &Ends) -> Vec<ScanPlan> {
+fn plans(channel: Channel, source: &Source, cuts: &Cuts, ends: &Ends) -> Vec<ScanPlan> {
+    let (topic, awaits_resume) = (source.topic(channel), source.is_behind_readers());
     let plan = |partition: i32| {
-        let place = (topic.to_owned(), partition);
+        let place = (topic.clone(), partition);
         let cut = channel.writer().and_then(|writer| cuts.of(writer).outbox.lanes.get(&place)).cloned();
-        let resume = channel.reader().map_or(0, |reader| cuts.of(reader).inbox.resume(topic, partition));
+        let resume = channel.reader().map_or(0, |reader| cuts.of(reader).inbox.resume(&topic, partition));
         let end = ends.ends.get(&(channel, partition)).copied().unwrap_or(0);
-        ScanPlan { cut: cut.unwrap_or_default(), resume, end }
+        ScanPlan { cut: cut.unwrap_or_default(), resume, awaits_resume, end }
     };
     (0..ends.partitions).map(plan).collect()
 }

@@ -32,6 +32,8 @@ pub(crate) struct Expectations {
 pub(crate) struct Evidence {
     /// In front of every topic name.
     pub(crate) prefix: String,
+    /// Where records are missing that should be there, in words.
+    pub(crate) place: &'static str,
     /// How many partitions each topic has.
     pub(crate) partitions: i32,
     pub(crate) tables: Tables,

@@ -24,7 +24,7 @@ pub use memory::MemoryLog;
 pub(crate) use lane::{Lane, Place};
 pub(crate) use letter_headers::LetterHeaders;
 pub(crate) use print::{Envelope, Print, body, headers_digest};
-pub(crate) use reader::read_to_cut;
+pub(crate) use reader::{Reading, wait_for_rest};
 pub(crate) use record::{Header, Record, TimestampType};
 pub(crate) use source::{Bounds, Range, Sink, Source};
 pub(crate) use spot::Spot;

@@ -12,7 +12,7 @@ impl Progress {
     /// `what` is counted, up to `total`; a total of 0 is one that nobody knows.
     pub(crate) fn new(what: &str, total: u64) -> Self {
         if !std::io::stderr().is_terminal() {
-            return Progress(ProgressBar::hidden());
+            return Progress::hidden();
         }
         let length = (total > 0).then_some(total);
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(5));
@@ -25,6 +25,11 @@ impl Progress {
         }
         bar.set_message(what.to_owned());
         Progress(bar)
+    }
+
+    /// Nothing is ever drawn: for a library.
+    pub(crate) fn hidden() -> Self {
+        Progress(ProgressBar::hidden())
     }
 
     /// So many more are done. Rather a few hundred at once than one by one.

@@ -6,6 +6,7 @@ mod program;
 mod rebuild;
 mod rebuild_input;
 mod trace;
+mod verify;
 
 /// The daemons' program.
 const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");

@@ -36,12 +36,17 @@ pub(crate) fn command(pipeline: &Pipeline, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end on an archive alone: there might be no server at all.
-pub(crate) async fn run_offline(pipeline: &Pipeline, archive: &str, arguments: &[&str]) -> Outcome<Run> {
+/// The command line on an archive alone: there might be no broker at all.
+pub(crate) fn offline(pipeline: &Pipeline, archive: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(REPLAY);
     command.args(arguments).args(["--archive", archive, "--topic-prefix", pipeline.prefix()]);
     command.env_remove("DATABASE_URL").env_remove("KAFKA_BROKERS");
-    run_command(command).await
+    command
+}
+
+/// Runs that to its end.
+pub(crate) async fn run_offline(pipeline: &Pipeline, archive: &str, arguments: &[&str]) -> Outcome<Run> {
+    run_command(offline(pipeline, archive, arguments)).await
 }
 
 /// Runs it to its end.

@@ -12,7 +12,7 @@ use super::rebuild::codec;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
 use crate::CheckConfig;
-use crate::check::check_until;
+use crate::check::{Watch, check_watched};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 
@@ -36,7 +36,8 @@ pub(super) struct Options {
     /// A stuck order is a violation.
     #[arg(long)]
     stuck_is_violation: bool,
-    /// How long to wait, in seconds, for messages that are committed and not yet published.
+    /// How long nothing may come, in seconds, while messages that are committed are not in the topics or the archive yet;
+    /// then they count as missing. 0: do not wait for any.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     patience_s: u64,
     /// Print the report as one JSON object.
@@ -47,7 +48,7 @@ pub(super) struct Options {
 /// Check and print.
 pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     let is_json = options.json;
-    let report = check_until(config(options)?, interrupt).await?;
+    let report = check_watched(config(options)?, Watch { interrupt, is_drawn: true }).await?;
     let text = match is_json {
         true => serde_json::to_string(&report).map_err(ReplayError::arguments)? + "\n",
         false => report.to_string(),

@@ -24,6 +24,8 @@ pub(crate) struct ScanPlan {
     pub(crate) cut: LaneCut,
     /// Records below this offset were taken by the reader.
     pub(crate) resume: i64,
+    /// Whether the records may lack some of those, and get them yet.
+    pub(crate) awaits_resume: bool,
     /// The end of the log when the scan was planned.
     pub(crate) end: i64,
 }
@@ -66,6 +68,7 @@ pub(crate) struct Partition {
     /// The writer's last position among what the reader has taken.
     pub(crate) cursor: Option<Cursor>,
     pub(crate) resume: i64,
+    awaits_resume: bool,
     end: i64,
     is_at_end: bool,
 }
@@ -74,7 +77,12 @@ impl Partition {
     /// Whether everything is read that belongs to the cut and was there.
     pub(crate) fn is_complete(&self) -> bool {
         let has_ended = self.is_at_end || self.next_offset >= self.end;
-        has_ended && self.lane.is_at_cut()
+        has_ended && self.lane.is_at_cut() && (!self.awaits_resume || self.has_all_taken())
+    }
+
+    /// Whether everything was read that the reader has taken.
+    pub(crate) fn has_all_taken(&self) -> bool {
+        self.next_offset >= self.resume
     }
 }
 
@@ -87,6 +95,7 @@ impl Scan {
             waiting: 0,
             cursor: None,
             resume: plan.resume,
+            awaits_resume: plan.awaits_resume,
             end: plan.end,
             is_at_end: false,
         };

@@ -79,6 +79,18 @@ impl Topics {
         self.partitions.iter().filter(of_topic).all(|partition| partition.read.lane.is_at_cut())
     }
 
+    /// Whether the dead letters of a topic are.
+    pub(crate) fn are_letters_whole(&self, topic: TopicName) -> bool {
+        let of_topic = |partition: &&ReadPartition| partition.channel == Channel::DeadLetters(topic);
+        self.partitions.iter().filter(of_topic).all(|partition| partition.read.lane.is_at_cut())
+    }
+
+    /// Whether everything was found in this topic that its reader has taken from it.
+    pub(crate) fn has_all_taken(&self, topic: TopicName) -> bool {
+        let of_topic = |partition: &&ReadPartition| partition.channel == Channel::Messages(topic);
+        self.partitions.iter().filter(of_topic).all(|partition| partition.read.has_all_taken())
+    }
+
     /// Whether that holds for all topics that state is folded from.
     pub(crate) fn are_events_whole(&self) -> bool {
         [TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::StockEvents, TopicName::PaymentEvents]

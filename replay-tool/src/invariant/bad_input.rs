@@ -1,6 +1,7 @@
 //! Whatever a service has taken has left a trace: an effect, a refusal, or a dead letter with its bytes untouched.
 //!
-//! And the other way round: no order, receipt, refusal or dead letter without the record that it answers.
+//! And the other way round: no order, receipt, refusal or dead letter without the record that it answers. Where the end of
+//! a topic is missing, that is told elsewhere, and nothing follows from what is not in it.
 
 mod commands;
 mod letters;

@@ -96,9 +96,9 @@ impl Lane {
     }
 
     /// Compare what was taken with the rows of the same lane, both ascending. `head_now` is the lane's head in the
-    /// present: what was published must have been committed before.
-    pub(crate) fn compare(&self, rows: &[Print], head_now: i64, findings: &mut Findings) {
-        self.compare_rows(rows, findings);
+    /// present: what was published must have been committed before. `place` says in words what records were taken from.
+    pub(crate) fn compare(&self, rows: &[Print], head_now: i64, place: &str, findings: &mut Findings) {
+        self.compare_rows(rows, place, findings);
         if self.highest > head_now {
             let detail =
                 format!("sequence {} was published and never committed; the last row is {head_now}", self.highest);
@@ -106,7 +106,7 @@ impl Lane {
         }
     }
 
-    fn compare_rows(&self, rows: &[Print], findings: &mut Findings) {
+    fn compare_rows(&self, rows: &[Print], place: &str, findings: &mut Findings) {
         let mut add = |detail: String| findings.add(Invariant::Delivery, self.name.as_str(), detail);
         let counts = |print: &&Print| !self.cut.epochs.is_void(print.sequence);
         let mut records = self.taken.iter().peekable();
@@ -135,7 +135,12 @@ impl Lane {
             add(format!("sequence {} was published, but there is no such row", phantom.sequence));
         }
         if let Some(lost) = lost.told() {
-            add(format!("committed, but not in the topic: {lost}"));
+            add(format!("committed, but not in the {place}: {lost}"));
+        }
+        let forgotten = self.cut.pruned.min(self.cut.head);
+        if self.next <= forgotten {
+            let next = self.next;
+            add(format!("the {place} ends before sequence {next}; rows up to {forgotten} were published and pruned"));
         }
     }
 }

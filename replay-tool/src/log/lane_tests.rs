@@ -35,7 +35,7 @@ impl Walk {
     }
 
     fn compare(mut self, rows: &[Print], head_now: i64) -> Vec<String> {
-        self.lane.compare(rows, head_now, &mut self.findings);
+        self.lane.compare(rows, head_now, "topic", &mut self.findings);
         self.findings.listed().iter().map(|violation| violation.detail.clone()).collect()
     }
 }
@@ -117,4 +117,16 @@ fn a_contradictory_position_is_found() {
     let mut walk = Walk::to(2, vec![]);
     walk.lane.place(&position(2, 2, 2), print(2), &mut walk.findings);
     assert!(walk.findings.listed()[0].detail.contains("is of epoch 1 from 1"));
+}
+
+#[test]
+fn an_end_is_missed_where_its_rows_are_pruned() {
+    let mut walk = Walk::to(4, vec![]);
+    walk.lane.cut.pruned = 3;
+    walk.place(&[1, 2]);
+    let told = [
+        "committed, but not in the topic: 1 messages, sequence 4",
+        "the topic ends before sequence 3; rows up to 3 were published and pruned",
+    ];
+    assert_eq!(walk.compare(&[print(4)], 4), told);
 }

@@ -73,6 +73,22 @@ impl Source {
         }
     }
 
+    /// Whether a reader may have taken records that are not here yet: an archive is copied from the topics.
+    pub(crate) fn is_behind_readers(&self) -> bool {
+        match self {
+            Source::Archive(_) => true,
+            Source::Kafka(_) | Source::ArchiveThenKafka(..) | Source::Memory(_) => false,
+        }
+    }
+
+    /// Where records are missing that should be there, in words.
+    pub(crate) fn place(&self) -> &'static str {
+        match self {
+            Source::Archive(_) => "archive",
+            Source::Kafka(_) | Source::ArchiveThenKafka(..) | Source::Memory(_) => "topic",
+        }
+    }
+
     /// The channel's full name.
     pub(crate) fn topic(&self, channel: Channel) -> String {
         match self {

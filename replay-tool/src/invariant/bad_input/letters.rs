@@ -52,25 +52,28 @@ impl<'e> LetterIndex<'e> {
 
     pub(super) fn check(&self, evidence: &Evidence, findings: &mut Findings) {
         let mut answered: HashSet<Place> = HashSet::new();
-        for broken in &evidence.topics.broken {
+        let topics = &evidence.topics;
+        for broken in &topics.broken {
             let at = (broken.topic, broken.partition, broken.offset);
             answered.insert(at);
-            if let Some(detail) = self.mistake(broken, at) {
+            if let Some(detail) = self.mistake(broken, at, topics.are_letters_whole(broken.topic)) {
                 findings.add(Invariant::BadInput, place(broken.topic, broken.partition, broken.offset), detail);
             }
         }
-        let readable = &evidence.topics.commands;
+        let readable = &topics.commands;
         answered.extend(readable.iter().map(|taken| (taken.topic, taken.partition, taken.offset)));
-        for (topic, partition, offset) in self.letters.keys().filter(|at| !answered.contains(*at)) {
+        let is_strange = |at: &&Place| !answered.contains(*at) && topics.has_all_taken(at.0);
+        for (topic, partition, offset) in self.letters.keys().filter(is_strange) {
             let detail = "there is a dead letter of it, but no such record was taken";
             findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
         }
     }
 
-    fn mistake(&self, broken: &Broken, at: Place) -> Option<String> {
+    fn mistake(&self, broken: &Broken, at: Place, are_letters_whole: bool) -> Option<String> {
         let reason = &broken.reason;
         let Some(letter) = self.letters.get(&at) else {
-            return Some(format!("taken without a trace: there is no dead letter of it, and {reason}"));
+            return are_letters_whole
+                .then(|| format!("taken without a trace: there is no dead letter of it, and {reason}"));
         };
         if letter.cause.is_empty() {
             return Some("its dead letter does not say why".to_owned());

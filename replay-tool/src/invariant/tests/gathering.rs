@@ -36,6 +36,7 @@ impl World {
         let topics = Topics::of(self.scans(&cuts));
         Evidence {
             prefix: String::new(),
+            place: "topic",
             partitions: PARTITIONS,
             tables: Tables { rows: self.rows(), ..Tables::default() },
             cuts,
@@ -76,7 +77,7 @@ impl World {
                 let cut = lanes.and_then(|lanes| lanes.get(&place)).cloned().unwrap_or_default();
                 let reader = channel.reader();
                 let resume = reader.map_or(0, |reader| cuts.of(reader).inbox.resume(&place.0, partition));
-                ScanPlan { cut, resume, end: 0 }
+                ScanPlan { cut, resume, awaits_resume: false, end: 0 }
             };
             let plans = (0..PARTITIONS).map(plan).collect();
             let mut scan = Scan::new(channel, &channel.name(), plans, Codec::embedded());

@@ -8,7 +8,7 @@ use super::planted::busy_world;
 use super::world::World;
 use crate::evidence::Evidence;
 use crate::log::Channel;
-use crate::report::Invariant;
+use crate::report::{Invariant, Violation};
 
 fn world() -> World {
     busy_world(Planted::NONE)
@@ -145,6 +145,27 @@ fn a_lost_message_is_found_and_what_follows_from_it_is_not_told_again() {
     let rebuild = found(world.gather()).into_iter().filter(|violation| violation.invariant == Invariant::Rebuild);
     let told: Vec<String> = rebuild.map(|violation| violation.detail).collect();
     assert_eq!(told, ["not compared with the tables: messages are missing at its end"]);
+}
+
+/// As an archive ends that was not copied up to the tables: what is missing is told, and nothing else.
+#[test]
+fn the_end_of_any_partition_is_missed_and_nothing_is_made_of_it() {
+    let whole = world();
+    let full: Vec<_> = whole.shelf.topics.iter().filter(|(_, records)| !records.is_empty()).collect();
+    assert!(full.len() > 12, "{}", full.len());
+    for (place, records) in full {
+        for kept in [0, records.len() / 2, records.len() - 1] {
+            let mut world = world();
+            world.shelf.topics.get_mut(place).unwrap().truncate(kept);
+            let name = format!("{}[{}]", place.0.name(), place.1);
+            let (told, other): (Vec<Violation>, Vec<Violation>) =
+                found(world.gather()).into_iter().partition(|one| one.invariant == Invariant::Delivery);
+            assert!(told.iter().any(|one| one.subject == name), "{name} up to {kept}: {told:?}");
+            assert!(told.iter().all(|one| one.subject == name), "{name} up to {kept}: {told:?}");
+            let is_told = |one: &Violation| one.detail.starts_with("not compared with the tables");
+            assert!(other.iter().all(is_told), "{name} up to {kept}: {other:?}");
+        }
+    }
 }
 
 #[test]
