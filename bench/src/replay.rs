@@ -22,6 +22,8 @@ use crate::measure::connect;
 use crate::report::{Machine, goal_table, table};
 use crate::servers::Servers;
 
+/// Parts that are held at once where not one core is measured but the machine: the program's default.
+const PARALLEL: usize = 3;
 /// Partitions of every topic.
 const PARTITIONS: usize = 6;
 
@@ -139,6 +141,7 @@ async fn postgres(
     let url = servers.create_database("replay")?;
     let before = resident_bytes();
     let mut config = config(log, arguments, Target::Schema);
+    config.parallel = PARALLEL;
     config.tables = ServiceName::ALL.map(|service| (service, tables(&url, service))).to_vec();
     let begun = Instant::now();
     let report = rebuild(config).await.map_err(BenchError::other)?;
@@ -176,7 +179,7 @@ async fn kafka(
     let read = figure("a consumer that only reads", records, read.await.map_err(BenchError::other)??);
     announce("rebuilding from Kafka");
     let mut config = config(&log, arguments, Target::Memory);
-    config.parallel = 2;
+    config.parallel = PARALLEL;
     let mut kafka = rdkafka::ClientConfig::new();
     kafka.set("bootstrap.servers", servers.brokers());
     config.records = Records::Kafka { config: kafka, prefix: String::new(), patience: Duration::from_secs(60) };

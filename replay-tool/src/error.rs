@@ -147,6 +147,26 @@ pub enum ReplayError {
         /// What shows it.
         reason: String,
     },
+    /// The topic is not the one that a run has begun to read.
+    #[error(
+        "{topic}[{partition}] is not the topic that this rebuild began with: at offset {offset} it has another record, or none. It was re-created, or has lost its end; with --restart the rebuild begins anew"
+    )]
+    Remade {
+        /// The topic's full name.
+        topic: String,
+        /// Which partition.
+        partition: i32,
+        /// Where the record was.
+        offset: i64,
+    },
+    /// A file of rebuilt state cannot be written or read.
+    #[error("{name}: {source}")]
+    StateFile {
+        /// Which.
+        name: String,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
     /// An argument, or a combination of arguments, that cannot be meant.
     #[error("{reason}")]
     Arguments {

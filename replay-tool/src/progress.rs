@@ -14,7 +14,15 @@ impl Progress {
         if !std::io::stderr().is_terminal() {
             return Progress::hidden();
         }
-        let length = (total > 0).then_some(total);
+        Self::drawn(what, (total > 0).then_some(total))
+    }
+
+    /// `what` is counted, up to a total that [`Progress::expect`] adds to.
+    pub(crate) fn growing(what: &str) -> Self {
+        if std::io::stderr().is_terminal() { Self::drawn(what, Some(0)) } else { Self::hidden() }
+    }
+
+    fn drawn(what: &str, length: Option<u64>) -> Self {
         let bar = ProgressBar::with_draw_target(length, ProgressDrawTarget::stderr_with_hz(5));
         let template = match length {
             Some(_) => "{msg} {bar:24} {human_pos} of {human_len}  {per_sec}  {eta} left",
@@ -30,6 +38,11 @@ impl Progress {
     /// Nothing is ever drawn: for a library.
     pub(crate) fn hidden() -> Self {
         Progress(ProgressBar::hidden())
+    }
+
+    /// So many more are to be done.
+    pub(crate) fn expect(&self, more: u64) {
+        self.0.inc_length(more);
     }
 
     /// So many more are done. Rather a few hundred at once than one by one.

@@ -19,7 +19,9 @@ use schemas::ServiceName;
 
 pub(crate) use inbox::InboxSnapshot;
 pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut, read_cut};
-pub(crate) use rows::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow};
+pub(crate) use rows::{
+    ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, each_table,
+};
 pub(crate) use session::Session;
 pub(crate) use table::{Difference, Table, TableRow};
 pub(crate) use unpublished::{OutboxRow, ServiceView};

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be made is a failed test")]
 
+use std::path::PathBuf;
+
 use outbox::Position;
 use replay_tool::{MemoryLog, RebuildConfig, RebuildReport, Records, Target, rebuild};
 use schemas::{
@@ -130,24 +132,72 @@ async fn an_aggregate_that_contradicts_itself_is_told_and_left_out_in_every_cut(
     }
 }
 
+/// Where nothing is yet.
+fn new_file(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("{name}-{}.sqlite", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
 #[tokio::test]
-async fn files_hold_every_row_and_appear_when_they_are_whole() {
+async fn a_file_holds_every_row_by_key_and_appears_when_it_is_whole() {
     let mut writer = Writer::new();
     (0..20).for_each(|number| writer.write(&placed(number, 100)));
-    let folder = std::env::temp_dir().join(format!("rebuild-{}", std::process::id()));
+    let path = new_file("whole");
     let config = || {
-        let mut config = RebuildConfig::new(Records::Memory(writer.log.clone()), Target::Directory(folder.clone()));
-        config.services = vec![ServiceName::Order];
+        let mut config = RebuildConfig::new(Records::Memory(writer.log.clone()), Target::File(path.clone()));
         config.unit_records = 6;
         config
     };
     let report = rebuild(config()).await.unwrap();
-    let text = std::fs::read_to_string(folder.join("order/order_contents.jsonl")).unwrap();
-    let rows: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((rows.len(), &rows[0]["skus"][0]), (20, &"sku-1".into()));
-    assert!(!folder.join("order.partial").exists());
-    assert_eq!(report.services[0].digest, folded(&writer.log, 100, 1).await.services[0].digest);
+    let digest = folded(&writer.log, 100, 1).await.services[0].digest.clone();
+    assert_eq!(report.services[0].digest, digest);
+
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let text = |sql: &str| file.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+    let ordered =
+        "select count(*) || ' ' || sum(quantity.value) from order_contents, json_each(quantities) as quantity";
+    assert_eq!(text(ordered), "20 20");
+    assert_eq!(text("select confirm_by from orders where order_id = 'order-7'"), "2025-10-09T08:53:20.000000Z");
+    assert_eq!(text("select digest from rebuild_run where service = 'order'"), digest);
+    let plan = "explain query plan select * from orders where order_id = 'order-7'";
+    let plan: String = file.query_row(plan, [], |row| row.get(3)).unwrap();
+    assert!(plan.contains("orders_key"), "{plan}");
+    let tables = "select group_concat(name, ' ') from (select name from sqlite_schema where type = 'table' order by 1)";
+    let expected = "ledger order_contents orders payments rebuild_run reservations stock stock_receipts";
+    assert_eq!(text(tables), expected);
+
     // What is there is not written over.
-    assert!(rebuild(config()).await.is_err());
-    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(rebuild(config()).await.unwrap_err().to_string().contains("exists already"));
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_was_not_finished_is_gone_on_with() {
+    let mut writer = Writer::new();
+    (0..60).for_each(|number| writer.write(&placed(number, 100)));
+    // A record of the last partition that nobody can decode ends a strict run.
+    let position = position(1, 1, writer.sequences[2] + 1);
+    writer.log.push(TopicName::OrderEvents, 2, b"order-x", b"nothing", (&position, b""));
+    let path = new_file("unfinished");
+    let config = |is_strict| {
+        let mut config = RebuildConfig::new(Records::Memory(writer.log.clone()), Target::File(path.clone()));
+        config.services = vec![ServiceName::Order];
+        (config.unit_records, config.parallel, config.is_strict) = (6, 1, is_strict);
+        config
+    };
+    let refused = rebuild(config(true)).await.unwrap_err();
+    assert!(refused.to_string().contains("order.events.v1[2]@"), "{refused}");
+    assert!(!path.exists());
+    let report = rebuild(config(false)).await.unwrap();
+    assert!(report.services[0].is_resumed);
+    let undisturbed = folded(&writer.log, 6, 1).await;
+    assert_eq!(report.services[0].digest, undisturbed.services[0].digest);
+    assert_eq!(report.services[0].counts, undisturbed.services[0].counts);
+    assert_eq!(report.services[0].vector, undisturbed.services[0].vector);
+    assert_eq!((report.services[0].problems.found, undisturbed.services[0].problems.found), (1, 1));
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let rows: i64 = file.query_row("select count(*) from orders", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 60);
+    std::fs::remove_file(&path).unwrap();
 }

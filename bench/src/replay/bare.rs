@@ -51,9 +51,9 @@ pub(super) async fn copy_again(client: &Client) -> Result<f64> {
     Ok(seconds)
 }
 
-/// In pieces as large as those that the driver's own writer sends.
+/// In pieces as large as those that a rebuild sends.
 fn merged(rows: Vec<Bytes>) -> Vec<Bytes> {
-    const PIECE: usize = 4096;
+    const PIECE: usize = 64 * 1024;
     let (mut pieces, mut piece) = (Vec::new(), Vec::with_capacity(2 * PIECE));
     for row in rows {
         piece.extend_from_slice(&row);

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
-use schemas::ServiceName;
 use serde_json::{Value, json};
 
 use super::exit::{self, Ended};
@@ -13,7 +12,7 @@ use super::rebuild::codec;
 use super::source::SourceArgs;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
-use crate::rebuild::{Differences, Moment, Rebuild, Until, Wanted};
+use crate::rebuild::{Moment, Rebuild, Until, Wanted};
 
 /// Flags of `at`.
 #[derive(Debug, Args)]
@@ -81,8 +80,8 @@ impl FoldingArgs {
 pub(super) async fn at(options: AtOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     let rebuild = options.folding.rebuild(parse(&options.moment)?, interrupt)?;
     let wanted = options.folding.wanted();
-    let moment = rebuild.moment(wanted.clone()).await?;
-    let is_there = wanted == Wanted::Everything || !moment.is_empty();
+    let moment = rebuild.moment(wanted).await?;
+    let is_there = !moment.is_missing();
     print(&moment, options.folding.json)?;
     Ok(Ended::fine_if(is_there))
 }
@@ -94,10 +93,10 @@ pub(super) async fn diff(options: DiffOptions, interrupt: &Interrupt) -> Result<
     let first = rebuild.moment(wanted.clone()).await?;
     rebuild.until = parse(&options.second)?;
     let second = rebuild.moment(wanted).await?;
-    let differences = Differences::between(&first.rows, &second.rows, &ServiceName::ALL);
+    let differences = first.differences(&second).await?;
     let text = if options.folding.json {
         let told = json!({
-            "first": first.summary(), "second": second.summary(), "changes": differences,
+            "first": first.json(), "second": second.json(), "changes": differences,
         });
         format!("{told}\n")
     } else {
@@ -112,7 +111,7 @@ pub(super) async fn diff(options: DiffOptions, interrupt: &Interrupt) -> Result<
 pub(super) async fn print_order(rebuild: &Rebuild, order: &str, as_json: bool) -> Result<Ended, ReplayError> {
     let moment = rebuild.moment(Wanted::Order(order.to_owned())).await?;
     print(&moment, as_json)?;
-    Ok(Ended::fine_if(!moment.is_empty()))
+    Ok(Ended::fine_if(!moment.is_missing()))
 }
 
 /// A time, `now`, or a vector.

@@ -14,7 +14,7 @@ use super::tables::TablesArgs;
 use crate::config::ServiceTables;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
-use crate::rebuild::{Rebuild, RebuildReport, Target, UNIT_RECORDS, Until};
+use crate::rebuild::{PARALLEL, Rebuild, RebuildReport, Target, UNIT_RECORDS, Until};
 
 /// Flags of `rebuild`.
 #[derive(Debug, Args)]
@@ -27,9 +27,9 @@ pub(super) struct Options {
     /// Only this service's state: order, inventory or payment; may be repeated.
     #[arg(long = "service", value_name = "SERVICE")]
     services: Vec<String>,
-    /// Where to: `schema` (a schema <name>_rebuilt beside the live one), `memory` (counts and a digest), or a directory
-    /// that is made, of one file of JSON lines per table.
-    #[arg(long, default_value = "schema", value_name = "schema|memory|DIRECTORY")]
+    /// Where to: `schema` (a schema <name>_rebuilt beside the live one), `memory` (counts and a digest), or a SQLite file
+    /// that is made.
+    #[arg(long, default_value = "schema", value_name = "schema|memory|FILE")]
     to: String,
     /// How far: an RFC 3339 time (of the records' own timestamps), or a vector of offsets as JSON, given or in a file.
     #[arg(long, value_name = "TIME|VECTOR")]
@@ -37,7 +37,7 @@ pub(super) struct Options {
     /// Only this order, printed.
     #[arg(long, value_name = "ID", conflicts_with_all = ["swap", "dry_run", "services"])]
     order: Option<String>,
-    /// Write nothing: fold in memory and tell how the live tables differ.
+    /// Write nothing: tell how the live tables differ from what would be written.
     #[arg(long, conflicts_with_all = ["swap", "until"])]
     dry_run: bool,
     /// Afterwards, put the rebuilt tables in the place of the live ones, and keep those as <schema>_before_<time>.
@@ -54,11 +54,11 @@ pub(super) struct Options {
     /// Throw away what an earlier run has left unfinished, instead of going on with it.
     #[arg(long)]
     restart: bool,
-    /// The most records whose state is held in memory at once.
+    /// The most records of a part: its state is held in memory as a whole.
     #[arg(long, default_value_t = UNIT_RECORDS, value_name = "COUNT")]
     unit_records: u64,
-    /// How many parts are folded at once.
-    #[arg(long, default_value_t = 2, value_name = "COUNT")]
+    /// How many parts are held in memory at once, folded or being written.
+    #[arg(long, default_value_t = PARALLEL, value_name = "COUNT")]
     parallel: usize,
     /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
     #[arg(long, value_name = "DIRECTORY")]
@@ -84,29 +84,26 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
     if options.swap && options.source.kafka()?.is_none() {
         return Err(ReplayError::arguments("--swap needs --brokers: only the topics tell where they end"));
     }
-    let mut report = RebuildReport { services: Vec::new(), elapsed_s: 0.0 };
-    for service in chosen(&options.services)? {
-        let live = match tables.iter().find(|(of, _)| *of == service) {
-            Some((_, live)) => live.clone(),
-            None if needs_tables => {
-                let reason = format!("no --database-url for the {service} service; or rebuild --to memory");
-                return Err(ReplayError::arguments(reason));
-            }
-            None => ServiceTables { database_url: String::new(), schema: service.to_string() },
-        };
-        if options.dry_run {
-            let (prefix, patience) = (options.source.topic_prefix(), options.source.patience());
-            let compared = rebuild.compare(service, &live, prefix, patience).await?;
-            report.services.push(compared);
-            continue;
+    let tables_of = |service: ServiceName| match tables.iter().find(|(of, _)| *of == service) {
+        Some(given) => Ok(given.clone()),
+        None if needs_tables => {
+            let reason = format!("no --database-url for the {service} service; or rebuild --to memory");
+            Err(ReplayError::arguments(reason))
         }
-        let mut rebuilt = rebuild.run(service, &live).await?;
-        if options.swap {
-            rebuild.swap(service, &live, &mut rebuilt, options.read_again).await?;
+        None => Ok((service, ServiceTables::of(service, ""))),
+    };
+    let services = chosen(&options.services)?.into_iter().map(tables_of).collect::<Result<Vec<_>, _>>()?;
+    let mut reports = if options.dry_run {
+        rebuild.compare(&services, options.source.topic_prefix(), options.source.patience()).await?
+    } else {
+        rebuild.run(&services).await?
+    };
+    if options.swap {
+        for ((service, live), report) in services.iter().zip(&mut reports) {
+            rebuild.swap(*service, live, report, options.read_again).await?;
         }
-        report.services.push(rebuilt);
     }
-    report.elapsed_s = begun.elapsed().as_secs_f64();
+    let report = RebuildReport { services: reports, elapsed_s: begun.elapsed().as_secs_f64() };
     let text = match options.json {
         true => serde_json::to_string(&report).map_err(ReplayError::arguments)? + "\n",
         false => report.to_string(),
@@ -120,7 +117,7 @@ impl Options {
         let target = match self.to.as_str() {
             "schema" => Target::Schema,
             "memory" => Target::Memory,
-            path => Target::Directory(PathBuf::from(path)),
+            path => Target::File(PathBuf::from(path)),
         };
         Ok(Rebuild {
             source: self.source.source(interrupt)?,
@@ -128,7 +125,7 @@ impl Options {
             target,
             until,
             unit_records: self.unit_records,
-            concurrency: self.parallel,
+            parallel: self.parallel,
             is_strict: self.strict,
             is_restart: self.restart,
         })

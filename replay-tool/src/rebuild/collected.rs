@@ -1,18 +1,17 @@
-//! State that is not written to a database: kept in memory, or only counted and digested, unit by unit.
+//! State that is not written anywhere: kept in memory, or only counted and digested, unit by unit.
 
-use super::digest::StateDigest;
-use super::problem::{Problem, Problems};
-use super::shadow::Written;
+use super::note::Written;
+use super::sink::Sink;
 use super::state::Levels;
 use super::unit::Folded;
+use crate::error::ReplayError;
 use crate::snapshot::{Rows, TableRow};
 
 /// What units have brought so far.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
     /// The rows, where they are wanted.
-    pub(crate) rows: Option<Rows>,
-    digest: StateDigest,
+    rows: Option<Rows>,
     levels: Levels,
     written: Written,
 }
@@ -23,31 +22,10 @@ impl Collected {
         Collected { rows: with_rows.then(Rows::default), ..Collected::default() }
     }
 
-    /// Add a unit.
-    pub(crate) fn take(&mut self, folded: Folded) {
-        let Folded { parts, levels, lanes, problems, counts, elapsed: _ } = folded;
-        self.digest.add_parts(&parts);
-        self.levels.add(levels);
-        self.written.counts.add(&counts);
-        self.written.problems.append(problems);
-        for lane in lanes {
-            self.written.vector.extend(lane.topic.as_str(), lane.partition, lane.next_offset);
-            self.written.lanes.push(lane);
-        }
-        if let Some(rows) = &mut self.rows {
-            parts.fill(rows);
-        }
-    }
-
     /// Sums become levels; everything has come.
     pub(crate) fn finish(self) -> (Written, Option<Rows>) {
-        let Collected { mut rows, digest, levels, mut written } = self;
-        let (stock, unsound) = levels.rows();
-        written.digest = digest;
-        written.digest.add_stock(&stock);
-        for (sku, reason) in unsound {
-            written.problems.add(Problem::of_level(sku.as_str(), &reason));
-        }
+        let Collected { mut rows, levels, mut written } = self;
+        let stock = written.add_levels(levels);
         if let Some(rows) = &mut rows {
             rows.stock = stock.into_iter().map(|row| (row.key(), row)).collect();
         }
@@ -55,9 +33,24 @@ impl Collected {
     }
 }
 
-impl Problems {
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.found == 0
+impl Sink for Collected {
+    type Part = Folded;
+
+    fn part(folded: Folded) -> Result<Folded, ReplayError> {
+        Ok(folded)
+    }
+
+    fn has(&self, _: usize) -> bool {
+        false
+    }
+
+    async fn take(&mut self, _: usize, folded: Folded) -> Result<(), ReplayError> {
+        let Folded { parts, levels, note, elapsed: _ } = folded;
+        self.levels.add(levels);
+        self.written.add(note);
+        if let Some(rows) = &mut self.rows {
+            parts.fill(rows);
+        }
+        Ok(())
     }
 }

@@ -1,151 +1,114 @@
-//! Live tables against rebuilt ones, row for row and column for column.
+//! What a rebuild would write, against the live tables: these at one cut, the topics up to exactly there.
+//!
+//! Both go into files without a name, and are compared there in the order of keys: memory does not grow with the state,
+//! and the live database's snapshot ends as soon as its tables are copied.
 
-use std::fmt::{self, Display, Formatter};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use schemas::ServiceName;
-use serde::Serialize;
+use futures_util::future::try_join_all;
+use schemas::{ServiceName, TopicName};
 
-use crate::snapshot::{Difference, Rows, Table, TableRow};
+use super::file::{FileSink, StateFile};
+use super::live::{self, Live};
+use super::note::{LaneEnd, Written};
+use super::plan::{Heads, Plan, Wanted};
+use super::problem::Problem;
+use super::report::ServiceReport;
+use super::sink::Pace;
+use super::vector::Until;
+use super::{Rebuild, blocking};
+use crate::config::ServiceTables;
+use crate::error::ReplayError;
 
-/// Where a live row and its rebuilt one differ.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct RowDifference {
-    /// The table and the row's key.
-    pub row: String,
-    /// The column; none where one of the two has no such row.
-    pub column: Option<&'static str>,
-    /// What the live table holds; none where it has no such row.
-    pub live: Option<String>,
-    /// What follows from the topics; none where they do not tell of such a row.
-    pub rebuilt: Option<String>,
-}
+/// How soon to look again whether everything is published.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-/// Differences: all counted, the first ones kept.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Differences {
-    /// How many there are.
-    pub found: u64,
-    /// The first [`Differences::LISTED`].
-    pub listed: Vec<RowDifference>,
-}
-
-impl Differences {
-    /// How many are kept.
-    pub const LISTED: usize = 1_000;
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.found == 0
+impl Rebuild {
+    /// How these services' live tables differ from what the topics tell. Waits, but no longer than `patience`, for what
+    /// is committed and not yet published; the workers may run on.
+    pub(crate) async fn compare(
+        &self,
+        services: &[(ServiceName, ServiceTables)],
+        prefix: &str,
+        patience: Duration,
+    ) -> Result<Vec<ServiceReport>, ReplayError> {
+        let pace = Pace::new(self.parallel);
+        let comparing =
+            services.iter().map(|(service, live)| self.compare_one(*service, live, prefix, patience, &pace));
+        let reports = try_join_all(comparing).await?;
+        pace.finish();
+        Ok(reports)
     }
 
-    /// All tables of these services.
-    pub(crate) fn between(live: &Rows, rebuilt: &Rows, services: &[ServiceName]) -> Self {
-        let mut all = Differences::default();
-        for service in services {
-            match service {
-                ServiceName::Order => {
-                    all.compare(&live.orders, &rebuilt.orders);
-                    all.compare(&live.contents, &rebuilt.contents);
-                }
-                ServiceName::Inventory => {
-                    all.compare(&live.reservations, &rebuilt.reservations);
-                    all.compare(&live.receipts, &rebuilt.receipts);
-                    all.compare(&live.stock, &rebuilt.stock);
-                }
-                ServiceName::Payment => {
-                    all.compare(&live.payments, &rebuilt.payments);
-                    all.compare(&live.ledger, &rebuilt.ledger);
-                }
+    async fn compare_one(
+        &self,
+        service: ServiceName,
+        tables: &ServiceTables,
+        prefix: &str,
+        patience: Duration,
+        pace: &Pace,
+    ) -> Result<ServiceReport, ReplayError> {
+        let begun = Instant::now();
+        let live = Live::read(service, tables, prefix).await?;
+        loop {
+            let plan = self.plan(&[service], Until::End, Wanted::Everything, self.unit_records).await?;
+            let plan = Plan { heads: Some(live.heads.clone()), ..plan };
+            let rebuilt = StateFile::temporary(&[service])?;
+            let mut sink = FileSink::new(service, &rebuilt);
+            let fold_s = self.fill(plan, &mut sink, pace).await?;
+            let mut written = Written { fold_s, ..blocking(move || sink.finish()).await? };
+            let missing = missing(&written.lanes, &live.heads);
+            if !missing.is_empty() && begun.elapsed() < patience {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
             }
-        }
-        all
-    }
-
-    fn compare<R: TableRow>(&mut self, live: &Table<R>, rebuilt: &Table<R>) {
-        for (key, row) in live {
-            match rebuilt.get(key) {
-                None => self.add(row.subject(), None, Some(row.json().to_string()), None),
-                Some(other) => {
-                    for Difference { column, here, there } in row.differences(other) {
-                        self.add(row.subject(), Some(column), Some(here), Some(there));
-                    }
-                }
+            missing.into_iter().for_each(|problem| written.problems.add(problem));
+            // What comes behind the cut was committed since, or the database has forgotten it.
+            if written.lanes.iter().any(|lane| lane.beyond.is_some()) {
+                let now = live::heads_now(service, tables, prefix).await?;
+                unknown(&written.lanes, &now).into_iter().for_each(|problem| written.problems.add(problem));
             }
-        }
-        for (_, row) in rebuilt.iter().filter(|(key, _)| !live.contains_key(*key)) {
-            self.add(row.subject(), None, None, Some(row.json().to_string()));
-        }
-    }
-
-    fn add(&mut self, row: String, column: Option<&'static str>, live: Option<String>, rebuilt: Option<String>) {
-        self.found += 1;
-        if self.listed.len() < Self::LISTED {
-            self.listed.push(RowDifference { row, column, live, rebuilt });
+            let differences = blocking(move || live.file.differences(&rebuilt, &[service])).await?;
+            let mut report = ServiceReport::new(service, None, written);
+            report.live_digest = Some(live.digest.to_hex());
+            report.differences = Some(differences);
+            return Ok(report.took(begun.elapsed()));
         }
     }
 }
 
-impl Display for Differences {
-    /// A table, at most fifty lines of it; nothing where there are no differences.
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 50;
-        const WIDEST: usize = 44;
-        if self.is_empty() {
-            return Ok(());
-        }
-        let shown = &self.listed[..self.listed.len().min(SHOWN)];
-        let width = |text: fn(&RowDifference) -> &str| {
-            shown.iter().map(|one| text(one).chars().count()).max().unwrap_or(0).clamp(7, WIDEST)
-        };
-        let (row, column) = (width(|one| &one.row), width(|one| one.column.unwrap_or_default()));
-        let live = width(|one| one.live.as_deref().unwrap_or_default());
-        writeln!(f, "{:<row$}  {:<column$}  {:<live$}  rebuilt", "row", "column", "live")?;
-        for one in shown {
-            let cell = |value: &Option<String>| clipped(value.as_deref().unwrap_or("no such row"), WIDEST);
-            let name = one.column.unwrap_or("-");
-            let (key, here, there) = (clipped(&one.row, WIDEST), cell(&one.live), cell(&one.rebuilt));
-            writeln!(f, "{key:<row$}  {name:<column$}  {here:<live$}  {there}")?;
-        }
-        let shown = u64::try_from(shown.len()).unwrap_or(u64::MAX);
-        if self.found > shown {
-            writeln!(f, "and {} more", self.found - shown)?;
-        }
-        Ok(())
-    }
+/// Partitions in which messages are missing that the tables' outbox holds.
+fn missing(lanes: &[LaneEnd], heads: &Heads) -> Vec<Problem> {
+    let ends: HashMap<_, _> = lanes.iter().map(|lane| ((lane.topic, lane.partition), lane)).collect();
+    let missing = |((topic, partition), head): (&(TopicName, i32), &i64)| {
+        let lane = ends.get(&(*topic, *partition));
+        let end = lane.and_then(|lane| lane.highest).map_or(0, |(_, sequence)| sequence);
+        (end < *head).then(|| Problem {
+            topic: topic.as_str().to_owned(),
+            partition: *partition,
+            offset: lane.map_or(0, |lane| lane.next_offset),
+            cause: format!("the outbox holds messages up to sequence {head}; the topic ends at {end}"),
+        })
+    };
+    let mut missing: Vec<Problem> = heads.iter().filter_map(missing).collect();
+    missing.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+    missing
 }
 
-fn clipped(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::snapshot::StockRow;
-
-    fn rows(stock: &[(&str, i64)]) -> Rows {
-        let row = |(sku, received): &(&str, i64)| {
-            let row = StockRow { sku: (*sku).into(), version: 1, received: *received, reserved: 0, shipped: 0 };
-            (row.key(), row)
-        };
-        Rows { stock: stock.iter().map(row).collect(), ..Rows::default() }
-    }
-
-    #[test]
-    fn a_changed_a_missing_and_an_invented_row_are_told_apart() {
-        let (live, rebuilt) = (rows(&[("a", 1), ("b", 2)]), rows(&[("a", 3), ("c", 4)]));
-        let differences = Differences::between(&live, &rebuilt, &[ServiceName::Inventory]);
-        let told: Vec<_> = differences
-            .listed
-            .iter()
-            .map(|one| (one.row.as_str(), one.live.is_some(), one.rebuilt.is_some()))
-            .collect();
-        assert_eq!(told, [("stock a", true, true), ("stock b", true, false), ("stock c", false, true)]);
-        assert_eq!(differences.listed[0].column, Some("received"));
-        assert_eq!(differences.to_string().lines().count(), 4);
-        assert!(Differences::between(&live, &rebuilt, &[ServiceName::Order]).is_empty());
-    }
+/// Partitions that hold messages which the outbox has never heard of.
+fn unknown(lanes: &[LaneEnd], heads_now: &Heads) -> Vec<Problem> {
+    let unknown = |lane: &LaneEnd| {
+        let head = heads_now.get(&(lane.topic, lane.partition)).copied().unwrap_or(0);
+        let beyond = lane.beyond.filter(|beyond| *beyond > head)?;
+        Some(Problem {
+            topic: lane.topic.as_str().to_owned(),
+            partition: lane.partition,
+            offset: lane.next_offset,
+            cause: format!(
+                "the topic goes on to sequence {beyond}, the outbox ends at {head}: the database was set back"
+            ),
+        })
+    };
+    lanes.iter().filter_map(unknown).collect()
 }

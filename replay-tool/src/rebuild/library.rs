@@ -20,11 +20,14 @@ use crate::records::Records;
 pub enum Target {
     /// A schema beside the live one.
     Schema,
-    /// A directory of JSON lines, a directory per service within it.
-    Directory(PathBuf),
+    /// A SQLite file, which must not be there yet.
+    File(PathBuf),
     /// Nowhere: counts and a digest.
     Memory,
 }
+
+/// How many parts are held at once unless told otherwise: two are folded while one is written.
+pub(crate) const PARALLEL: usize = 3;
 
 /// What to rebuild, from what, and where to. Made by [`RebuildConfig::new`]; the fields may then be changed.
 #[derive(Debug, Clone)]
@@ -40,15 +43,25 @@ pub struct RebuildConfig {
     pub tables: Vec<(ServiceName, ServiceTables)>,
     /// The most records whose state is held at once. Default 500,000.
     pub unit_records: u64,
-    /// How many parts are folded at once. Default 2.
+    /// How many parts are held at once, folded or being written. Default 3.
     pub parallel: usize,
+    /// Whether the first record that cannot be folded is an error. Default: no, it is told.
+    pub is_strict: bool,
 }
 
 impl RebuildConfig {
     /// All services, with the defaults.
     pub fn new(records: Records, target: Target) -> Self {
         let services = ServiceName::ALL.to_vec();
-        RebuildConfig { records, target, services, tables: Vec::new(), unit_records: UNIT_RECORDS, parallel: 2 }
+        RebuildConfig {
+            records,
+            target,
+            services,
+            tables: Vec::new(),
+            unit_records: UNIT_RECORDS,
+            parallel: PARALLEL,
+            is_strict: false,
+        }
     }
 }
 
@@ -65,20 +78,21 @@ pub async fn rebuild(config: RebuildConfig) -> Result<RebuildReport, ReplayError
     let rebuild = Rebuild {
         target: config.target,
         unit_records: config.unit_records,
-        concurrency: config.parallel,
+        parallel: config.parallel,
+        is_strict: config.is_strict,
         ..Rebuild::in_memory_from(source, Codec::embedded())
     };
     let nowhere = ServiceTables { database_url: String::new(), schema: String::new() };
-    let mut report = RebuildReport { services: Vec::new(), elapsed_s: 0.0 };
-    for service in config.services {
-        let tables = config.tables.iter().find(|(of, _)| *of == service).map_or(&nowhere, |(_, tables)| tables);
-        report.services.push(rebuild.run(service, tables).await?);
-    }
-    report.elapsed_s = begun.elapsed().as_secs_f64();
-    Ok(report)
+    let tables = |service: ServiceName| {
+        let given = config.tables.iter().find(|(of, _)| *of == service);
+        (service, given.map_or(&nowhere, |(_, tables)| tables).clone())
+    };
+    let services: Vec<_> = config.services.iter().map(|service| tables(*service)).collect();
+    let services = rebuild.run(&services).await?;
+    Ok(RebuildReport { services, elapsed_s: begun.elapsed().as_secs_f64() })
 }
 
-/// Fold the topics as `rebuild` does, in memory, and hold the result against the live tables of all services, row for row.
+/// Fold the topics as `rebuild` does, and hold the result against the live tables of all services, row for row.
 /// The daemons may run on: each service is compared at one cut.
 ///
 /// Must be called within a Tokio runtime; topics are read on its blocking threads.
@@ -89,13 +103,9 @@ pub async fn rehearse(config: &CheckConfig) -> Result<RebuildReport, ReplayError
     let begun = Instant::now();
     let given_up = RaiseOnDrop::default();
     let rebuild = Rebuild::in_memory_from(config.records.source(&given_up.0)?, config.codec.clone());
-    let mut report = RebuildReport { services: Vec::new(), elapsed_s: 0.0 };
-    for service in ServiceName::ALL {
-        let tables = config.tables(service);
-        report.services.push(rebuild.compare(service, tables, config.records.prefix(), config.patience).await?);
-    }
-    report.elapsed_s = begun.elapsed().as_secs_f64();
-    Ok(report)
+    let services = ServiceName::ALL.map(|service| (service, config.tables(service).clone()));
+    let services = rebuild.compare(&services, config.records.prefix(), config.patience).await?;
+    Ok(RebuildReport { services, elapsed_s: begun.elapsed().as_secs_f64() })
 }
 
 impl Rebuild {
@@ -107,7 +117,7 @@ impl Rebuild {
             target: Target::Memory,
             until: Until::End,
             unit_records: UNIT_RECORDS,
-            concurrency: 2,
+            parallel: PARALLEL,
             is_strict: false,
             is_restart: false,
         }

@@ -1,16 +1,25 @@
 //! A service's live tables at one cut, for comparing with what the topics tell up to exactly there.
 
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
 use schemas::ServiceName;
 
+use super::blocking;
+use super::digest::StateDigest;
+use super::file::StateFile;
 use super::plan::{Heads, topics_of};
 use crate::config::ServiceTables;
 use crate::error::ReplayError;
-use crate::snapshot::{Rows, Session};
+use crate::snapshot::{
+    ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, Session, StockRow, TableRow,
+};
 
-/// A service's tables of state, and the last sequence of each lane in the same snapshot.
+/// A copy of a service's tables of state, and the last sequence of each lane in the same snapshot.
 #[derive(Debug)]
 pub(crate) struct Live {
-    pub(crate) rows: Rows,
+    pub(crate) file: Arc<StateFile>,
+    pub(crate) digest: StateDigest,
     pub(crate) heads: Heads,
 }
 
@@ -19,25 +28,39 @@ impl Live {
     pub(crate) async fn read(service: ServiceName, tables: &ServiceTables, prefix: &str) -> Result<Live, ReplayError> {
         let mut session = Session::connect(service, tables).await?;
         let cut = session.freeze().await?;
-        let mut rows = Rows::default();
+        let heads = of_topics(service, cut.outbox.lanes.iter().map(|(at, lane)| (at, lane.head)), prefix);
+        let mut live = Live { file: StateFile::temporary(&[service])?, digest: StateDigest::default(), heads };
         match service {
             ServiceName::Order => {
-                rows.orders = session.read().await?;
-                rows.contents = session.read().await?;
+                live.copy::<OrderRow>(&session).await?;
+                live.copy::<ContentsRow>(&session).await?;
             }
             ServiceName::Inventory => {
-                rows.reservations = session.read().await?;
-                rows.stock = session.read().await?;
-                rows.receipts = session.read().await?;
+                live.copy::<ReservationRow>(&session).await?;
+                live.copy::<StockRow>(&session).await?;
+                live.copy::<ReceiptRow>(&session).await?;
             }
             ServiceName::Payment => {
-                rows.payments = session.read().await?;
-                rows.ledger = session.read().await?;
+                live.copy::<PaymentRow>(&session).await?;
+                live.copy::<PostingRow>(&session).await?;
             }
         }
         session.thaw().await?;
         session.close().await;
-        Ok(Live { rows, heads: of_topics(service, cut.outbox.lanes.iter().map(|(at, lane)| (at, lane.head)), prefix) })
+        Ok(live)
+    }
+
+    async fn copy<R: TableRow + 'static>(&mut self, session: &Session) -> Result<(), ReplayError> {
+        let mut batches = std::pin::pin!(session.batches::<R>().await?);
+        while let Some(rows) = batches.try_next().await? {
+            let (file, mut digest) = (Arc::clone(&self.file), std::mem::take(&mut self.digest));
+            self.digest = blocking(move || {
+                digest.add_rows(&rows);
+                file.add(&rows).map(|()| digest)
+            })
+            .await?;
+        }
+        Ok(())
     }
 }
 

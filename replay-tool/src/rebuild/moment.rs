@@ -2,80 +2,107 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use schemas::ServiceName;
 use serde_json::{Value, json};
 
+use super::file::{FileSink, StateFile};
 use super::plan::Wanted;
 use super::problem::Problems;
+use super::sink::Pace;
 use super::vector::Vector;
-use super::{Differences, Rebuild};
+use super::{Differences, Rebuild, blocking};
 use crate::error::ReplayError;
 use crate::report::OrderCounts;
-use crate::snapshot::{Rows, Table, TableRow};
+use crate::snapshot::{OrderRow, PaymentRow, PostingRow, Rows, StockRow, Table, TableRow};
 
 /// State at a moment.
 #[derive(Debug)]
 pub(crate) struct Moment {
-    wanted: Wanted,
-    pub(crate) rows: Rows,
+    state: State,
     pub(crate) vector: Vector,
     pub(crate) problems: Problems,
 }
 
+#[derive(Debug)]
+enum State {
+    /// Of one order or SKU, which is so called.
+    Of { what: String, rows: Rows },
+    /// The whole shop, in a file without a name, and what it amounts to.
+    Everything { file: Arc<StateFile>, sums: Value },
+}
+
 impl Rebuild {
-    /// Fold everything that is wanted, in memory.
+    /// Fold everything that is wanted.
     pub(crate) async fn moment(&self, wanted: Wanted) -> Result<Moment, ReplayError> {
-        let (written, rows) = self.in_memory(&ServiceName::ALL, wanted.clone(), true).await?;
-        let mut rows = rows.unwrap_or_default();
-        match &wanted {
-            Wanted::Everything | Wanted::Order(_) => {}
-            Wanted::Sku(sku) => {
-                rows.reservations.clear();
-                rows.receipts.retain(|(key, _), _| key == sku);
-            }
+        let what = match &wanted {
+            Wanted::Everything => return self.whole_moment().await,
+            Wanted::Order(id) => format!("order {id}"),
+            Wanted::Sku(sku) => format!("SKU {sku}"),
+        };
+        let (written, mut rows) = self.in_memory(&ServiceName::ALL, wanted.clone()).await?;
+        if let Wanted::Sku(sku) = &wanted {
+            rows.reservations.clear();
+            rows.receipts.retain(|(key, _), _| key == sku);
         }
-        Ok(Moment { wanted, rows, vector: written.vector, problems: written.problems })
+        Ok(Moment { state: State::Of { what, rows }, vector: written.vector, problems: written.problems })
+    }
+
+    async fn whole_moment(&self) -> Result<Moment, ReplayError> {
+        let file = StateFile::temporary(&ServiceName::ALL)?;
+        let pace = Pace::new(self.parallel);
+        let fill = async |service| {
+            let plan = self.plan(&[service], self.until.clone(), Wanted::Everything, self.unit_records).await?;
+            let mut sink = FileSink::new(service, &file);
+            self.fill(plan, &mut sink, &pace).await?;
+            blocking(move || sink.finish()).await
+        };
+        let parts = try_join_all(ServiceName::ALL.map(fill)).await?;
+        pace.finish();
+        let (mut vector, mut problems) = (Vector::default(), Problems::default());
+        for part in parts {
+            vector.join(part.vector);
+            problems.append(part.problems);
+        }
+        let (of, found) = (Arc::clone(&file), problems.found);
+        let sums = blocking(move || sums(&of, found)).await?;
+        Ok(Moment { state: State::Everything { file, sums }, vector, problems })
     }
 }
 
 impl Moment {
     /// Whether there is nothing of what was wanted.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows == Rows::default()
+    pub(crate) fn is_missing(&self) -> bool {
+        match &self.state {
+            State::Of { rows, .. } => *rows == Rows::default(),
+            State::Everything { .. } => false,
+        }
     }
 
-    /// Sums over everything.
-    pub(crate) fn summary(&self) -> Value {
-        let mut orders = OrderCounts::default();
-        self.rows.orders.values().for_each(|order| orders.count(&order.stage));
-        let mut captured: BTreeMap<&str, i64> = BTreeMap::new();
-        for posting in self.rows.ledger.values().filter(|posting| posting.account == "sales") {
-            let sum = captured.entry(&posting.currency).or_default();
-            *sum = sum.saturating_sub(posting.amount_minor);
+    /// What became of it until the other one, which is of the same.
+    pub(crate) async fn differences(&self, later: &Moment) -> Result<Differences, ReplayError> {
+        match (&self.state, &later.state) {
+            (State::Everything { file, .. }, State::Everything { file: later, .. }) => {
+                let (file, later) = (Arc::clone(file), Arc::clone(later));
+                blocking(move || file.differences(&later, &ServiceName::ALL)).await
+            }
+            (State::Of { rows, .. }, State::Of { rows: later, .. }) => {
+                Ok(Differences::between(rows, later, &ServiceName::ALL))
+            }
+            (State::Of { .. }, State::Everything { .. }) | (State::Everything { .. }, State::Of { .. }) => {
+                Err(ReplayError::arguments("two moments of different things"))
+            }
         }
-        let stock = self.rows.stock.values();
-        let sum = |of: fn(&crate::snapshot::StockRow) -> i64| stock.clone().map(of).fold(0_i64, i64::saturating_add);
-        json!({
-            "orders": orders,
-            "payments": self.rows.payments.len(),
-            "captured_minor": captured,
-            "stock": {
-                "skus": self.rows.stock.len(),
-                "received": sum(|row| row.received),
-                "reserved": sum(|row| row.reserved),
-                "shipped": sum(|row| row.shipped),
-            },
-            "problems": self.problems.found,
-        })
     }
 
     /// The rows of one order or SKU, or the summary; with the vector that they were folded to.
     pub(crate) fn json(&self) -> Value {
-        let mut told = match &self.wanted {
-            Wanted::Everything => self.summary(),
-            Wanted::Order(_) | Wanted::Sku(_) => {
-                let Rows { orders, contents, reservations, stock, receipts, payments, ledger } = &self.rows;
+        let mut told = match &self.state {
+            State::Everything { sums, .. } => sums.clone(),
+            State::Of { rows, .. } => {
+                let Rows { orders, contents, reservations, stock, receipts, payments, ledger } = rows;
                 json!({
                     "orders": array(orders), "order_contents": array(contents), "reservations": array(reservations),
                     "stock": array(stock), "stock_receipts": array(receipts), "payments": array(payments),
@@ -91,18 +118,46 @@ impl Moment {
     }
 }
 
+/// Sums over everything. Blocks.
+fn sums(file: &StateFile, problems: u64) -> Result<Value, ReplayError> {
+    let mut orders = OrderCounts::default();
+    file.each(|row: OrderRow| orders.count(&row.stage))?;
+    let mut captured: BTreeMap<String, i64> = BTreeMap::new();
+    file.each(|row: PostingRow| {
+        if row.account == "sales" {
+            let sum = captured.entry(row.currency).or_default();
+            *sum = sum.saturating_sub(row.amount_minor);
+        }
+    })?;
+    let mut payments = 0_u64;
+    file.each(|_: PaymentRow| payments += 1)?;
+    let (mut skus, mut received, mut reserved, mut shipped) = (0_u64, 0_i64, 0_i64, 0_i64);
+    file.each(|row: StockRow| {
+        skus += 1;
+        received = received.saturating_add(row.received);
+        reserved = reserved.saturating_add(row.reserved);
+        shipped = shipped.saturating_add(row.shipped);
+    })?;
+    Ok(json!({
+        "orders": orders,
+        "payments": payments,
+        "captured_minor": captured,
+        "stock": { "skus": skus, "received": received, "reserved": reserved, "shipped": shipped },
+        "problems": problems,
+    }))
+}
+
 fn array<R: TableRow>(table: &Table<R>) -> Value {
     table.values().map(TableRow::json).collect()
 }
 
 impl Display for Moment {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match &self.wanted {
-            Wanted::Everything => write_summary(&self.summary(), f)?,
-            Wanted::Order(id) if self.is_empty() => writeln!(f, "there is no order {id} yet")?,
-            Wanted::Sku(sku) if self.is_empty() => writeln!(f, "there is no SKU {sku} yet")?,
-            Wanted::Order(_) | Wanted::Sku(_) => {
-                let Rows { orders, contents, reservations, stock, receipts, payments, ledger } = &self.rows;
+        match &self.state {
+            State::Everything { sums, .. } => write_summary(sums, f)?,
+            State::Of { what, .. } if self.is_missing() => writeln!(f, "there is no {what} yet")?,
+            State::Of { rows, .. } => {
+                let Rows { orders, contents, reservations, stock, receipts, payments, ledger } = rows;
                 write_rows(orders, f)?;
                 write_rows(contents, f)?;
                 write_rows(reservations, f)?;

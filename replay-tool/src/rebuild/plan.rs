@@ -10,9 +10,10 @@ use outbox::Epochs;
 use schemas::{ServiceName, TopicName, partitioner};
 
 use super::epochs;
+use super::marks::Marks;
 use super::vector::{Until, Vector};
 use crate::error::ReplayError;
-use crate::log::{Bounds, Channel, Range, Source};
+use crate::log::{Bounds, Channel, Range, Record, Source};
 
 /// Records of a unit unless told otherwise: some 100 MB of state at most.
 pub(crate) const UNIT_RECORDS: u64 = 500_000;
@@ -95,6 +96,8 @@ pub(crate) struct Plan {
     pub(crate) epochs: BTreeMap<TopicName, BTreeMap<i32, Epochs>>,
     /// Where reading ends; a time may end it earlier.
     pub(crate) ends: Vector,
+    /// What lies there.
+    pub(crate) marks: Marks,
     pub(crate) until_ms: Option<i64>,
     /// Where each partition's messages end that count, by sequence; for comparing with tables.
     pub(crate) heads: Option<Heads>,
@@ -118,6 +121,7 @@ impl Plan {
             units: Vec::new(),
             epochs: BTreeMap::new(),
             ends: Vector::default(),
+            marks: Marks::default(),
             until_ms: None,
             heads: None,
             wanted,
@@ -130,7 +134,10 @@ impl Plan {
             for topic in needed.collect::<Vec<_>>() {
                 let bounds = source.bounds(Channel::Messages(*topic))?;
                 let ranges = plan.ranges(source, *topic, &bounds, until)?;
-                let epochs = epochs::of_ranges(source, Channel::Messages(*topic), *service, &ranges)?;
+                let mut marks = std::mem::take(&mut plan.marks);
+                let mut seen = |record: &Record<'_>| marks.remember(*topic, record);
+                let epochs = epochs::of_ranges(source, Channel::Messages(*topic), *service, &ranges, &mut seen)?;
+                plan.marks = marks;
                 plan.epochs.insert(*topic, epochs);
                 plan.units.extend(units(*topic, &ranges, unit_records.max(1)));
             }

@@ -1,9 +1,9 @@
 //! What a rebuild comes across and passes over: told with its position and cause, never fatal by itself.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A record that could not be folded, or something that is missing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The topic, without prefix.
     pub topic: String,
@@ -26,7 +26,7 @@ impl std::fmt::Display for Problem {
 }
 
 /// Problems: all counted, the first ones kept.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Problems {
     /// How many there are.
     pub found: u64,
@@ -49,6 +49,13 @@ impl Problems {
         self.found += other.found;
         let room = Self::LISTED.saturating_sub(self.listed.len());
         self.listed.extend(other.listed.into_iter().take(room));
+    }
+}
+
+impl Problems {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.found == 0
     }
 }
 

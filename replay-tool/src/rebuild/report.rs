@@ -6,10 +6,9 @@ use std::time::Duration;
 use schemas::ServiceName;
 use serde::Serialize;
 
-use super::compare::Differences;
+use super::differences::Differences;
+use super::note::{LaneEnd, ReadCounts, Written};
 use super::problem::Problems;
-use super::shadow::Written;
-use super::unit::{LaneEnd, ReadCounts};
 use super::vector::Vector;
 
 /// What a rebuild has made.
@@ -26,7 +25,7 @@ pub struct RebuildReport {
 pub struct ServiceReport {
     /// Which service.
     pub service: &'static str,
-    /// The schema or directory that it was written to; none where it was only counted.
+    /// The schema or file that it was written to; none where it was only counted.
     pub written_to: Option<String>,
     /// Identity of the state: the same for the same state, on any machine.
     pub digest: String,

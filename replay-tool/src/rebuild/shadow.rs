@@ -6,24 +6,24 @@
 //! live service's, and stay with it (see `swap`).
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::error::Error;
 use std::time::{Duration, Instant};
 
-use schemas::{ServiceName, Sku, TopicName};
+use schemas::ServiceName;
 use tokio_postgres::Transaction;
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::types::{ToSql, Type};
-use workers::inventory::stock::Level;
+use tokio_postgres::types::ToSql;
 
-use super::digest::{StateDigest, Sum};
-use super::plan::Plan;
-use super::problem::{Problem, Problems};
-use super::state::{Levels, Parts};
-use super::unit::{Folded, LaneEnd, ReadCounts};
-use super::vector::{Until, Vector};
+use super::begun::Begun;
+use super::copy::TableCopy;
+use super::note::{Note, Written};
+use super::sink::Sink;
+use super::state::Levels;
+use super::unit::Folded;
 use crate::config::ServiceTables;
 use crate::connection::Connection;
 use crate::error::ReplayError;
-use crate::snapshot::TableRow;
+use crate::snapshot::{EachTable, StockRow, TableRow, each_table};
 
 /// First key of the advisory lock that a run holds; the second is a hash of the schema's name.
 const LOCK: i32 = 0x7265_706c;
@@ -35,21 +35,13 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const NOTES: &str = "\
     create table rebuild_run ( \
         single boolean primary key default true check (single), service text not null, live_schema text not null, \
-        ends text not null, until_ms bigint, unit_records bigint not null, \
+        ends text not null, marks text not null, until_ms bigint, unit_records bigint not null, \
         started timestamptz not null default clock_timestamp(), finished timestamptz, digest text); \
     create table rebuild_units ( \
-        unit int primary key, read bigint not null, folded bigint not null, duplicates bigint not null, \
-        void bigint not null, strangers bigint not null, problems bigint not null, \
-        written timestamptz not null default clock_timestamp()); \
-    create table rebuild_lanes ( \
-        topic text not null, partition int not null, next_offset bigint not null, epoch bigint, sequence bigint, \
-        primary key (topic, partition)); \
+        unit int primary key, note text not null, written timestamptz not null default clock_timestamp()); \
     create table rebuild_levels ( \
         sku text not null, version bigint not null, received bigint not null, reserved bigint not null, \
-        shipped bigint not null); \
-    create table rebuild_sums (table_name text not null, row_count bigint not null, sum text not null); \
-    create table rebuild_problems ( \
-        topic text not null, partition int not null, record_offset bigint not null, cause text not null)";
+        shipped bigint not null)";
 
 /// A run's schema while it is being filled.
 pub(crate) struct Shadow {
@@ -57,14 +49,6 @@ pub(crate) struct Shadow {
     connection: Connection,
     /// Units that are written.
     done: BTreeSet<usize>,
-}
-
-/// What a run that was killed had set out to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Begun {
-    pub(crate) ends: Vector,
-    pub(crate) until_ms: Option<i64>,
-    pub(crate) unit_records: u64,
 }
 
 /// The name of the schema beside this one.
@@ -108,25 +92,24 @@ impl Shadow {
             }
             (true, true) => {}
         }
-        let sql = "select service, ends, until_ms, unit_records, finished is not null from rebuild_run";
+        let sql = "select service, finished is not null, ends, marks, until_ms, unit_records from rebuild_run";
         let row = self.connection.client.query_one(sql, &[]).await.map_err(&failed)?;
-        let (service, ends): (String, String) = (row.get(0), row.get(1));
+        let service: String = row.get(0);
         if service != self.service.as_str() {
             return Err(wrong(self.service, format!("the schema {schema} is a rebuild of the {service} service")));
         }
-        if row.get(4) {
+        if row.get(1) {
             return Ok(None);
         }
-        let ends = serde_json::from_str(&ends);
-        let ends = ends.map_err(|error| wrong(self.service, format!("the earlier run's vector: {error}")))?;
+        let begun = Begun::read(row.get(2), row.get(3), row.get(4), row.get(5));
+        let begun = begun.map_err(|error| wrong(self.service, format!("the earlier run's note: {error}")))?;
         let units = self.connection.client.query("select unit from rebuild_units", &[]).await.map_err(&failed)?;
         self.done = units.iter().filter_map(|row| usize::try_from(row.get::<_, i32>(0)).ok()).collect();
-        let unit_records = u64::try_from(row.get::<_, i64>(3)).unwrap_or(1);
-        Ok(Some(Begun { ends, until_ms: row.get(2), unit_records }))
+        Ok(Some(begun))
     }
 
     /// Make the schema anew, empty.
-    pub(crate) async fn create(&mut self, live: &str, plan: &Plan, unit_records: u64) -> Result<(), ReplayError> {
+    pub(crate) async fn create(&mut self, live: &str, begun: &Begun) -> Result<(), ReplayError> {
         let failed = self.connection.failed("creating the schema");
         let quoted = self.connection.quoted().to_owned();
         let tx = self.connection.client.transaction().await.map_err(&failed)?;
@@ -136,31 +119,15 @@ impl Shadow {
         tx.batch_execute(&sql).await.map_err(&failed)?;
         workers::migrate::create_tables(&tx, self.service).await.map_err(&failed)?;
         tx.batch_execute(NOTES).await.map_err(&failed)?;
-        let ends = serde_json::to_string(&plan.ends).map_err(ReplayError::arguments)?;
-        let unit_records = i64::try_from(unit_records).unwrap_or(i64::MAX);
-        let sql = "insert into rebuild_run (service, live_schema, ends, until_ms, unit_records) \
-                   values ($1, $2, $3, $4, $5)";
-        tx.execute(sql, &[&self.service.as_str(), &live, &ends, &plan.until_ms, &unit_records])
-            .await
-            .map_err(&failed)?;
+        let (ends, marks) = begun.written().map_err(ReplayError::arguments)?;
+        let sql = "insert into rebuild_run (service, live_schema, ends, marks, until_ms, unit_records) \
+                   values ($1, $2, $3, $4, $5, $6)";
+        let unit_records = begun.unit_records_signed();
+        let values: [&(dyn ToSql + Sync); 6] =
+            [&self.service.as_str(), &live, &ends, &marks, &begun.until_ms, &unit_records];
+        tx.execute(sql, &values).await.map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
         self.done.clear();
-        Ok(())
-    }
-
-    /// Whether a unit is written.
-    pub(crate) fn has(&self, unit: usize) -> bool {
-        self.done.contains(&unit)
-    }
-
-    /// Write a unit's rows, and that it is done.
-    pub(crate) async fn write(&mut self, unit: usize, folded: &Folded) -> Result<(), ReplayError> {
-        let failed = self.connection.failed("writing rows");
-        let tx = self.connection.client.transaction().await.map_err(&failed)?;
-        let written = write(&tx, unit, folded).await;
-        written.map_err(&failed)?;
-        tx.commit().await.map_err(&failed)?;
-        self.done.insert(unit);
         Ok(())
     }
 
@@ -168,9 +135,11 @@ impl Shadow {
     pub(crate) async fn finish(&mut self) -> Result<Written, ReplayError> {
         let failed = self.connection.failed("finishing");
         let tx = self.connection.client.transaction().await.map_err(&failed)?;
-        let written = finish(&tx, self.service).await.map_err(&failed)?;
+        let written = finish(&tx, self.service).await?;
         tx.commit().await.map_err(&failed)?;
-        self.connection.client.batch_execute("analyze").await.map_err(&failed)?;
+        // These alone: without names it would be every table of the database.
+        let analyze = format!("analyze {}", tables(self.service).join(", "));
+        self.connection.client.batch_execute(&analyze).await.map_err(&failed)?;
         Ok(written)
     }
 
@@ -180,165 +149,99 @@ impl Shadow {
     }
 }
 
-impl Begun {
-    /// As it was asked for then.
-    pub(crate) fn until(&self) -> Until {
-        Until::Vector(self.ends.clone())
+/// The names of the service's tables of state.
+fn tables(service: ServiceName) -> Vec<&'static str> {
+    struct Names(Vec<&'static str>);
+    impl EachTable for Names {
+        type Error = Infallible;
+
+        fn table<R: TableRow>(&mut self) -> Result<(), Infallible> {
+            self.0.push(R::TABLE);
+            Ok(())
+        }
+    }
+    let mut names = Names(Vec::new());
+    let Ok(()) = each_table(service, &mut names);
+    names.0
+}
+
+/// A unit's rows, encoded.
+#[derive(Debug)]
+pub(crate) struct Part {
+    copies: Vec<TableCopy>,
+    note: Note,
+}
+
+impl Sink for Shadow {
+    type Part = Part;
+
+    fn part(folded: Folded) -> Result<Part, ReplayError> {
+        let Folded { parts, levels, note, elapsed: _ } = folded;
+        let encoded = || {
+            let mut copies = TableCopy::of_parts(parts)?;
+            if !levels.is_empty() {
+                let levels: Vec<StockRow> = levels.iter().map(|(sku, level)| StockRow::of(sku, *level)).collect();
+                copies.push(TableCopy::into_table("rebuild_levels", &levels)?);
+            }
+            Ok(copies)
+        };
+        let copies = encoded().map_err(|error: Box<dyn Error + Sync + Send>| {
+            ReplayError::arguments(format!("rows that Postgres cannot take: {error}"))
+        })?;
+        Ok(Part { copies, note })
+    }
+
+    fn has(&self, unit: usize) -> bool {
+        self.done.contains(&unit)
+    }
+
+    /// The unit's rows, and that it is done.
+    async fn take(&mut self, unit: usize, part: Part) -> Result<(), ReplayError> {
+        let failed = self.connection.failed("writing rows");
+        let Part { copies, note } = part;
+        let note = serde_json::to_string(&note).map_err(ReplayError::arguments)?;
+        let tx = self.connection.client.transaction().await.map_err(&failed)?;
+        for copy in copies {
+            copy.send(&tx).await.map_err(&failed)?;
+        }
+        let number = i32::try_from(unit).unwrap_or(i32::MAX);
+        let sql = "insert into rebuild_units (unit, note) values ($1, $2)";
+        tx.execute(sql, &[&number, &note]).await.map_err(&failed)?;
+        tx.commit().await.map_err(&failed)?;
+        self.done.insert(unit);
+        Ok(())
     }
 }
 
-/// What a finished run has written.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Written {
-    pub(crate) digest: StateDigest,
-    pub(crate) counts: ReadCounts,
-    pub(crate) problems: Problems,
-    pub(crate) vector: Vector,
-    /// How far each partition was folded.
-    pub(crate) lanes: Vec<LaneEnd>,
-    /// How long folding took, in seconds, summed over threads.
-    pub(crate) fold_s: f64,
-}
-
-type Outcome<T> = Result<T, tokio_postgres::Error>;
-
-async fn write(tx: &Transaction<'_>, unit: usize, folded: &Folded) -> Outcome<()> {
-    let Parts { orders, contents, reservations, receipts, payments, ledger } = &folded.parts;
-    copy(tx, orders).await?;
-    copy(tx, contents).await?;
-    copy(tx, reservations).await?;
-    copy(tx, receipts).await?;
-    copy(tx, payments).await?;
-    copy(tx, ledger).await?;
-    copy_levels(tx, &folded.levels).await?;
-    let mut digest = StateDigest::default();
-    digest.add_parts(&folded.parts);
-    for (table, sum) in digest.tables() {
-        let sql = "insert into rebuild_sums (table_name, row_count, sum) values ($1, $2, $3)";
-        tx.execute(sql, &[&table, &signed(sum.rows), &sum.to_hex()]).await?;
-    }
-    for lane in &folded.lanes {
-        let (epoch, sequence) = lane.highest.unzip();
-        let sql = "insert into rebuild_lanes (topic, partition, next_offset, epoch, sequence) \
-                   values ($1, $2, $3, $4, $5)";
-        tx.execute(sql, &[&lane.topic.as_str(), &lane.partition, &lane.next_offset, &epoch, &sequence]).await?;
-    }
-    for Problem { topic, partition, offset, cause } in &folded.problems.listed {
-        let sql = "insert into rebuild_problems (topic, partition, record_offset, cause) values ($1, $2, $3, $4)";
-        // Postgres takes every character but one.
-        tx.execute(sql, &[topic, partition, offset, &cause.replace('\0', "\u{fffd}")]).await?;
-    }
-    let ReadCounts { read, folded: applied, duplicates, void, strangers } = folded.counts;
-    let sql = "insert into rebuild_units (unit, read, folded, duplicates, void, strangers, problems) \
-               values ($1, $2, $3, $4, $5, $6, $7)";
-    let number = i32::try_from(unit).unwrap_or(i32::MAX);
-    let counts = [read, applied, duplicates, void, strangers, folded.problems.found].map(signed);
-    let [read, applied, duplicates, void, strangers, problems] = &counts;
-    tx.execute(sql, &[&number, read, applied, duplicates, void, strangers, problems]).await?;
-    Ok(())
-}
-
-/// All rows of a table in one COPY.
-pub(crate) async fn copy<R: TableRow>(tx: &Transaction<'_>, rows: &[R]) -> Outcome<()> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let sql = format!("copy {} ({}) from stdin binary", R::TABLE, R::COLUMNS.join(", "));
-    let writer = BinaryCopyInWriter::new(tx.copy_in(&sql).await?, &R::types());
-    let mut writer = std::pin::pin!(writer);
-    for row in rows {
-        writer.as_mut().write(&row.cells()).await?;
-    }
-    writer.finish().await.map(drop)
-}
-
-async fn copy_levels(tx: &Transaction<'_>, levels: &[(Sku, Level)]) -> Outcome<()> {
-    if levels.is_empty() {
-        return Ok(());
-    }
-    let sql = "copy rebuild_levels (sku, version, received, reserved, shipped) from stdin binary";
-    let types = [Type::TEXT, Type::INT8, Type::INT8, Type::INT8, Type::INT8];
-    let writer = BinaryCopyInWriter::new(tx.copy_in(sql).await?, &types);
-    let mut writer = std::pin::pin!(writer);
-    for (sku, level) in levels {
-        let sku = sku.as_str();
-        let cells: [&(dyn ToSql + Sync); 5] = [&sku, &level.version, &level.received, &level.reserved, &level.shipped];
-        writer.as_mut().write(&cells).await?;
-    }
-    writer.finish().await.map(drop)
-}
-
-async fn finish(tx: &Transaction<'_>, service: ServiceName) -> Outcome<Written> {
+/// All notes together, and the levels that the parts' sums make.
+async fn finish(tx: &Transaction<'_>, service: ServiceName) -> Result<Written, ReplayError> {
+    let failed = ReplayError::database(service, "finishing");
     let mut written = Written::default();
-    for row in tx.query("select table_name, row_count, sum from rebuild_sums", &[]).await? {
-        let rows = unsigned(row.get(1));
-        if let Some(sum) = Sum::of_hex(rows, row.get(2)) {
-            written.digest.add_sum(row.get(0), &sum);
-        }
-    }
-    let sql = "select coalesce(sum(read), 0)::bigint, coalesce(sum(folded), 0)::bigint, \
-                      coalesce(sum(duplicates), 0)::bigint, coalesce(sum(void), 0)::bigint, \
-                      coalesce(sum(strangers), 0)::bigint, coalesce(sum(problems), 0)::bigint from rebuild_units";
-    let row = tx.query_one(sql, &[]).await?;
-    let count = |index: usize| unsigned(row.get(index));
-    written.counts =
-        ReadCounts { read: count(0), folded: count(1), duplicates: count(2), void: count(3), strangers: count(4) };
-    let sql = format!(
-        "select topic, partition, record_offset, cause from rebuild_problems order by 1, 2, 3 limit {}",
-        Problems::LISTED
-    );
-    for row in tx.query(&sql, &[]).await? {
-        let (topic, partition, offset, cause) = (row.get(0), row.get(1), row.get(2), row.get(3));
-        written.problems.add(Problem { topic, partition, offset, cause });
-    }
-    written.problems.found = count(5);
-    let sql = "select topic, partition, next_offset, epoch, sequence from rebuild_lanes order by 1, 2";
-    for row in tx.query(sql, &[]).await? {
-        let (name, partition, next_offset): (&str, i32, i64) = (row.get(0), row.get(1), row.get(2));
-        written.vector.extend(name, partition, next_offset);
-        if let Some(topic) = TopicName::parse(name) {
-            let highest = row.get::<_, Option<i64>>(3).zip(row.get(4));
-            written.lanes.push(LaneEnd { topic, partition, next_offset, highest, beyond: None });
-        }
+    for row in tx.query("select note from rebuild_units order by unit", &[]).await.map_err(&failed)? {
+        let note = serde_json::from_str(row.get(0));
+        written.add(note.map_err(|error| wrong(service, format!("a part's note: {error}")))?);
     }
     if service == ServiceName::Inventory {
-        write_stock(tx, &mut written).await?;
+        let stock = written.add_levels(read_levels(tx).await.map_err(&failed)?);
+        let copy = TableCopy::into_table(StockRow::TABLE, &stock).map_err(ReplayError::arguments)?;
+        copy.send(tx).await.map_err(&failed)?;
     }
     let sql = "update rebuild_run set finished = clock_timestamp(), digest = $1";
-    tx.execute(sql, &[&written.digest.to_hex()]).await?;
+    tx.execute(sql, &[&written.digest.to_hex()]).await.map_err(&failed)?;
     Ok(written)
 }
 
 /// SKUs are a catalogue: their levels fit into memory, as the workers' do.
-async fn write_stock(tx: &Transaction<'_>, written: &mut Written) -> Outcome<()> {
+async fn read_levels(tx: &Transaction<'_>) -> Result<Levels, tokio_postgres::Error> {
     let mut levels = Levels::default();
     let sql = "select sku, max(version), sum(received)::bigint, sum(reserved)::bigint, sum(shipped)::bigint \
                from rebuild_levels group by sku";
-    let mut summed = Vec::new();
     for row in tx.query(sql, &[]).await? {
-        let level = Level { version: row.get(1), received: row.get(2), reserved: row.get(3), shipped: row.get(4) };
-        if let Ok(sku) = Sku::new(row.get::<_, String>(0)) {
-            summed.push((sku, level));
-        }
+        levels.add_row(&StockRow::read(&row)?);
     }
-    levels.add(summed);
-    let (rows, unsound) = levels.rows();
-    copy(tx, &rows).await?;
-    written.digest.add_stock(&rows);
-    for (sku, reason) in unsound {
-        written.problems.add(Problem::of_level(sku.as_str(), &reason));
-    }
-    Ok(())
+    Ok(levels)
 }
 
 fn wrong(service: ServiceName, reason: String) -> ReplayError {
     ReplayError::Tables { service, reason }
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
 }

@@ -209,13 +209,24 @@ pub(crate) struct Levels(HashMap<Sku, Level>);
 impl Levels {
     /// Add what a part of the topics says.
     pub(crate) fn add(&mut self, levels: Vec<(Sku, Level)>) {
-        for (sku, part) in levels {
-            let level = self.0.entry(sku).or_default();
-            level.version = level.version.max(part.version);
-            level.received = level.received.saturating_add(part.received);
-            level.reserved = level.reserved.saturating_add(part.reserved);
-            level.shipped = level.shipped.saturating_add(part.shipped);
+        levels.into_iter().for_each(|(sku, level)| self.add_one(sku, level));
+    }
+
+    /// Add a row that [`StockRow::of`] has made of a part.
+    pub(crate) fn add_row(&mut self, row: &StockRow) {
+        let StockRow { sku, version, received, reserved, shipped } = row;
+        let level = Level { version: *version, received: *received, reserved: *reserved, shipped: *shipped };
+        if let Ok(sku) = Sku::new(sku.clone()) {
+            self.add_one(sku, level);
         }
+    }
+
+    fn add_one(&mut self, sku: Sku, part: Level) {
+        let level = self.0.entry(sku).or_default();
+        level.version = level.version.max(part.version);
+        level.received = level.received.saturating_add(part.received);
+        level.reserved = level.reserved.saturating_add(part.reserved);
+        level.shipped = level.shipped.saturating_add(part.shipped);
     }
 
     /// The rows. A level that no table would take is told with its SKU and left out.

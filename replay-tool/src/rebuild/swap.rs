@@ -15,8 +15,8 @@ use outbox::Epochs;
 use schemas::ServiceName;
 use tokio_postgres::Transaction;
 
+use super::note::LaneEnd;
 use super::tail::{Last, Tail};
-use super::unit::LaneEnd;
 use crate::config::ServiceTables;
 use crate::connection::Connection;
 use crate::error::ReplayError;

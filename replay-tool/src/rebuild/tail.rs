@@ -43,7 +43,7 @@ pub(crate) fn tails(source: &Source, service: ServiceName) -> Result<Vec<Tail>, 
             .map(|(partition, bounds)| Range { partition, from: bounds.first, until: bounds.end })
             .collect();
         let lasts = lasts(source, channel, service, &whole)?;
-        let mut epochs = epochs::of_ranges(source, channel, service, &whole)?;
+        let mut epochs = epochs::of_ranges(source, channel, service, &whole, &mut |_| {})?;
         tails.extend(whole.iter().map(|range| Tail {
             channel,
             topic: source.topic(channel),

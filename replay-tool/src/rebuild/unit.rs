@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use schemas::{Codec, ServiceName, Sku, TopicName};
-use serde::Serialize;
 use workers::inventory::stock::Level;
 
+use super::digest::StateDigest;
 use super::lane::{Lane, Step};
+use super::note::{LaneEnd, Note, ReadCounts};
 use super::plan::{Plan, Unit};
 use super::problem::{Problem, Problems};
 use super::state::{Parts, State};
@@ -16,63 +17,23 @@ use crate::error::ReplayError;
 use crate::log::{Channel, Record, Source};
 use crate::progress::Progress;
 
-/// What was read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct ReadCounts {
-    /// Records, each slice's reading counted.
-    pub read: u64,
-    /// Messages applied to an aggregate.
-    pub folded: u64,
-    /// Repetitions of messages.
-    pub duplicates: u64,
-    /// Messages of an epoch that a restored database has ended.
-    pub void: u64,
-    /// Records without a position of the topic's only writer.
-    pub strangers: u64,
-}
-
-impl ReadCounts {
-    pub(crate) fn add(&mut self, other: &ReadCounts) {
-        let ReadCounts { read, folded, duplicates, void, strangers } = other;
-        self.read += read;
-        self.folded += folded;
-        self.duplicates += duplicates;
-        self.void += void;
-        self.strangers += strangers;
-    }
-}
-
-/// How far a partition was folded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LaneEnd {
-    pub(crate) topic: TopicName,
-    pub(crate) partition: i32,
-    /// The offset after the last record that was taken.
-    pub(crate) next_offset: i64,
-    /// Epoch and sequence of the highest message that counts.
-    pub(crate) highest: Option<(i64, i64)>,
-    /// The highest sequence beyond the head that was folded to; none where there is none.
-    pub(crate) beyond: Option<i64>,
-}
-
 /// A unit's part of the state.
 #[derive(Debug)]
 pub(crate) struct Folded {
     pub(crate) parts: Parts,
     pub(crate) levels: Vec<(Sku, Level)>,
-    pub(crate) lanes: Vec<LaneEnd>,
-    pub(crate) problems: Problems,
-    pub(crate) counts: ReadCounts,
+    pub(crate) note: Note,
     /// How long a core was busy with reading, decoding and folding; where the system does not tell, how long it took.
     pub(crate) elapsed: Duration,
 }
 
-/// Read a unit and fold it. Blocks.
+/// Read a unit and fold it; where `is_strict`, the first problem is an error. Blocks.
 pub(crate) fn fold(
     source: &Source,
     plan: &Plan,
     unit: &Unit,
     codec: &Codec,
+    is_strict: bool,
     progress: &Progress,
 ) -> Result<Folded, ReplayError> {
     let (begun, busy) = (Instant::now(), on_cpu());
@@ -82,12 +43,17 @@ pub(crate) fn fold(
         if folding.counts.read.is_multiple_of(PROGRESS_EVERY) {
             progress.add(PROGRESS_EVERY);
         }
-        folding.take(record)
+        let next = folding.take(record);
+        if is_strict && !folding.problems.is_empty() { ControlFlow::Break(()) } else { next }
     })?;
+    if is_strict && let Some(problem) = folding.problems.listed.first() {
+        return Err(ReplayError::arguments(format!("{problem} (--strict)")));
+    }
     progress.add(folding.counts.read % PROGRESS_EVERY);
     let elapsed = on_cpu().zip(busy).map_or_else(|| begun.elapsed(), |(now, then)| now.saturating_sub(then));
     let mut folded = Folded { elapsed, ..folding.end(plan.partitions) };
     folded.levels.retain(|(sku, _)| plan.wanted.has_level_of(sku.as_str()));
+    folded.note.digest.add_parts(&folded.parts);
     Ok(folded)
 }
 
@@ -227,7 +193,8 @@ impl<'f> Folding<'f> {
         };
         // Every slice reads all of its partition; one of them is enough to tell.
         let lanes = if self.slice == 0 { self.partitions.into_iter().map(lane).collect() } else { Vec::new() };
-        Folded { parts, levels, lanes, problems: self.problems, counts: self.counts, elapsed: Duration::ZERO }
+        let note = Note { digest: StateDigest::default(), counts: self.counts, problems: self.problems, lanes };
+        Folded { parts, levels, note, elapsed: Duration::ZERO }
     }
 }
 

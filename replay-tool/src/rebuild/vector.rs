@@ -32,9 +32,14 @@ impl Vector {
         };
         let mut whole = Vector::default();
         for service in services {
-            whole.0.extend(Vector::of_json(service)?.0);
+            whole.join(Vector::of_json(service)?);
         }
         Ok(whole)
+    }
+
+    /// Take over the other one's topics.
+    pub(crate) fn join(&mut self, other: Vector) {
+        self.0.extend(other.0);
     }
 
     pub(crate) fn extend(&mut self, topic: &str, partition: i32, offset: i64) {

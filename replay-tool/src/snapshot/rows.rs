@@ -4,8 +4,9 @@
 //! own reading code may not take part in that. Runtime tables are not here; they are never compared.
 
 use jiff::Timestamp;
+use schemas::ServiceName;
 
-use super::table::table_row;
+use super::table::{TableRow, table_row};
 
 table_row!(
     /// An order.
@@ -131,5 +132,33 @@ impl ReservationRow {
     /// Whether the lines were held at some time.
     pub(crate) fn was_reserved(&self) -> bool {
         !self.skus.is_empty()
+    }
+}
+
+/// Something to be done with every table of state, whatever its rows are.
+pub(crate) trait EachTable {
+    /// Why it could not be done.
+    type Error;
+
+    /// Do it with the table of these rows.
+    fn table<R: TableRow>(&mut self) -> Result<(), Self::Error>;
+}
+
+/// Visit the service's tables.
+pub(crate) fn each_table<V: EachTable>(service: ServiceName, visitor: &mut V) -> Result<(), V::Error> {
+    match service {
+        ServiceName::Order => {
+            visitor.table::<OrderRow>()?;
+            visitor.table::<ContentsRow>()
+        }
+        ServiceName::Inventory => {
+            visitor.table::<ReservationRow>()?;
+            visitor.table::<StockRow>()?;
+            visitor.table::<ReceiptRow>()
+        }
+        ServiceName::Payment => {
+            visitor.table::<PaymentRow>()?;
+            visitor.table::<PostingRow>()
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use ::outbox::inbox::Cursor;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use schemas::ServiceName;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Row};
@@ -18,6 +19,9 @@ use crate::error::ReplayError;
 
 /// How long the connection may take to end after its client is gone.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// How many rows are read at a time.
+const BATCH_ROWS: usize = 4096;
 
 /// A connection to a service's database.
 pub(crate) struct Session {
@@ -80,6 +84,18 @@ impl Session {
             table.insert(row.key(), row);
         }
         Ok(table)
+    }
+
+    /// A whole table, some rows at a time, in no order.
+    pub(crate) async fn batches<R: TableRow>(
+        &self,
+    ) -> Result<impl Stream<Item = Result<Vec<R>, ReplayError>> + use<R>, ReplayError> {
+        let service = self.service;
+        let failed = move |error| ReplayError::database(service, R::TABLE)(error);
+        let sql = format!("select {} from {}", R::COLUMNS.join(", "), R::TABLE);
+        let rows = self.client.query_raw(&sql, Vec::<String>::new()).await.map_err(failed)?;
+        let rows = rows.map(move |row| R::read(&row.map_err(failed)?).map_err(failed));
+        Ok(rows.try_chunks(BATCH_ROWS).map_err(|chunk| chunk.1))
     }
 
     /// Orders for which a call to the provider is open.

@@ -1,11 +1,16 @@
 //! A table as rows by key, and a row as named columns: enough to read any table of state and to tell two rows apart.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt::Debug;
 
+use bytes::BytesMut;
+use rusqlite::types::ToSqlOutput;
 use serde_json::Value;
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, ToSql, Type};
+use tokio_postgres::types::FromSql;
+
+use super::cell::Cell;
 
 /// A table's rows by key.
 pub(crate) type Table<R> = BTreeMap<<R as TableRow>::Key, R>;
@@ -18,6 +23,10 @@ pub(crate) trait TableRow: Sized + Clone + Debug + PartialEq + Send {
     const TABLE: &'static str;
     /// The columns, in the order in which they are read.
     const COLUMNS: &'static [&'static str];
+    /// The columns that make up the key.
+    const KEY_COLUMNS: &'static [&'static str];
+    /// The columns' types in SQLite.
+    const SQLITE_TYPES: &'static [&'static str];
 
     /// The row's key.
     fn key(&self) -> Self::Key;
@@ -27,10 +36,12 @@ pub(crate) trait TableRow: Sized + Clone + Debug + PartialEq + Send {
     fn read(row: &Row) -> Result<Self, tokio_postgres::Error>;
     /// The columns in which the two differ.
     fn differences(&self, other: &Self) -> Vec<Difference>;
-    /// The columns' types.
-    fn types() -> Vec<Type>;
-    /// The values, as a COPY takes them.
-    fn cells(&self) -> Vec<&(dyn ToSql + Sync)>;
+    /// Append the values as the fields of a row of a binary COPY.
+    fn put_fields(&self, to: &mut BytesMut) -> Result<(), Box<dyn Error + Sync + Send>>;
+    /// The values for SQLite.
+    fn to_sqlite(&self) -> Vec<ToSqlOutput<'_>>;
+    /// From a row of SQLite's that has exactly the columns.
+    fn of_sqlite(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self>;
     /// Append the bytes that a digest is made of.
     fn encode(&self, to: &mut Vec<u8>);
     /// Column by column.
@@ -63,6 +74,25 @@ impl<'r> Columns<'r> {
     }
 }
 
+/// The same of a row of SQLite's.
+pub(crate) struct SqliteColumns<'r> {
+    row: &'r rusqlite::Row<'r>,
+    next: usize,
+}
+
+impl<'r> SqliteColumns<'r> {
+    pub(crate) fn of(row: &'r rusqlite::Row<'r>) -> Self {
+        SqliteColumns { row, next: 0 }
+    }
+
+    pub(crate) fn next<C: Cell>(&mut self) -> rusqlite::Result<C> {
+        let (index, value) = (self.next, self.row.get_ref(self.next)?);
+        self.next += 1;
+        C::of_sqlite(value)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, value.data_type(), Box::new(error)))
+    }
+}
+
 /// A value of a column in words, not too many.
 pub(crate) fn shown(value: &impl Debug) -> String {
     const MOST_CHARACTERS: usize = 120;
@@ -87,6 +117,9 @@ macro_rules! table_row {
             type Key = ($($key_type,)+);
             const TABLE: &'static str = $table;
             const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),+];
+            const KEY_COLUMNS: &'static [&'static str] = &[$(stringify!($key)),+];
+            const SQLITE_TYPES: &'static [&'static str] =
+                &[$(<$type as $crate::snapshot::cell::Cell>::SQLITE_TYPE),+];
 
             fn key(&self) -> Self::Key {
                 ($(self.$key.clone(),)+)
@@ -115,12 +148,21 @@ macro_rules! table_row {
                 differences
             }
 
-            fn types() -> Vec<tokio_postgres::types::Type> {
-                vec![$(<$type as $crate::snapshot::cell::Cell>::sql_type()),+]
+            fn put_fields(
+                &self,
+                to: &mut bytes::BytesMut,
+            ) -> Result<(), Box<dyn std::error::Error + Sync + Send>> {
+                $($crate::snapshot::cell::put_field(&self.$field, to)?;)+
+                Ok(())
             }
 
-            fn cells(&self) -> Vec<&(dyn tokio_postgres::types::ToSql + Sync)> {
-                vec![$(&self.$field),+]
+            fn to_sqlite(&self) -> Vec<rusqlite::types::ToSqlOutput<'_>> {
+                vec![$($crate::snapshot::cell::Cell::to_sqlite(&self.$field)),+]
+            }
+
+            fn of_sqlite(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+                let mut columns = $crate::snapshot::table::SqliteColumns::of(row);
+                Ok(Self { $($field: columns.next()?),+ })
             }
 
             fn encode(&self, to: &mut Vec<u8>) {
