@@ -114,6 +114,14 @@ impl Child {
         self.signal(Signal::SIGTERM)
     }
 
+    /// SIGINT to the group, as Ctrl-C sends it; does not wait.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`] if it has ended.
+    pub fn interrupt(&self) -> Result<()> {
+        self.signal(Signal::SIGINT)
+    }
+
     /// SIGSTOP to the group: it stands still as after a long pause of the machine.
     ///
     /// # Errors

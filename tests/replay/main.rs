@@ -1,6 +1,8 @@
 //! `replay-tool` as people run it, against a running pipeline: what its verbs print, and how they end.
 
 mod archive;
+mod archive_again;
+mod archive_stopped;
 mod dead_letters;
 mod program;
 mod rebuild;

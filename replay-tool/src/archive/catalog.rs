@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::container::Header;
+use super::notes;
 use super::segment::{About, HEADER_BYTES};
 use super::store::ArchiveStore;
 use crate::error::ReplayError;
@@ -72,11 +73,12 @@ impl Edition {
         format!("{}/{TOPIC_FILE}", self.folder())
     }
 
-    /// The editions in these folders, ascending, and the folders that are none.
+    /// The editions in these folders, ascending, and the folders that are none; that of the notes is neither.
     pub(super) fn of_folders(folders: &[String]) -> (Vec<Edition>, Vec<String>) {
-        let mut editions: Vec<Edition> = folders.iter().filter_map(|name| Edition::of_folder(name)).collect();
+        let folders = || folders.iter().filter(|name| *name != notes::FOLDER);
+        let mut editions: Vec<Edition> = folders().filter_map(|name| Edition::of_folder(name)).collect();
         editions.sort_unstable();
-        let strange = folders.iter().filter(|name| Edition::of_folder(name).is_none()).cloned().collect();
+        let strange = folders().filter(|name| Edition::of_folder(name).is_none()).cloned().collect();
         (editions, strange)
     }
 

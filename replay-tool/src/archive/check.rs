@@ -1,16 +1,18 @@
 //! Whether the archive is whole: every segment readable and what its header says, none missing, no lane with a hole.
 //!
-//! What cannot be seen from inside: that the last segments of a partition are missing, for nothing says where it should
-//! end. A run against the topics sees that, and goes on from there.
+//! Where a partition should end is in the notes of the runs. What was archived after the newest note, by a run that was
+//! killed, may be missing without a trace; a run against the topics archives it again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
 use schemas::ServiceName;
 use serde::Serialize;
 
-use super::catalog::Edition;
+use super::catalog::{Edition, Listing};
 use super::log::{Segment, Stopped};
+use super::notes::Noted;
 use super::segment::About;
 use super::store::ArchiveStore;
 use crate::error::ReplayError;
@@ -86,13 +88,19 @@ impl Checked {
 pub(crate) fn check(store: &ArchiveStore, is_thorough: bool, interrupt: &Interrupt) -> Result<Checked, ReplayError> {
     let mut checked = Checked { leftovers: store.leftovers()?, ..Checked::default() };
     let top = store.top()?;
-    for name in top.objects {
+    let (editions, strange) = Edition::of_folders(&top.folders);
+    // Before the segments are listed: a run that is under way notes what can be listed then.
+    let noted = Noted::newest(store)?;
+    for name in top.objects.into_iter().chain(noted.strange) {
         checked.add(Kind::Strange, name, "it does not belong here");
     }
-    let (editions, strange) = Edition::of_folders(&top.folders);
     for name in strange {
         checked.add(Kind::Strange, name, "no topic has such a name");
     }
+    for (name, reason) in noted.damaged {
+        checked.add(Kind::Damaged, name, reason);
+    }
+    let editions: BTreeSet<Edition> = editions.into_iter().chain(noted.ends.keys().cloned()).collect();
     let mut listings = Vec::with_capacity(editions.len());
     for edition in editions {
         let listing = edition.listing(store)?;
@@ -101,25 +109,9 @@ pub(crate) fn check(store: &ArchiveStore, is_thorough: bool, interrupt: &Interru
     let segments = listings.iter().flat_map(|(_, listing)| listing.segments.values());
     let bytes = segments.flatten().map(|(_, bytes)| *bytes).sum();
     let checking = Checking { store, is_thorough, interrupt, progress: Progress::new("bytes", bytes) };
-    for (edition, listing) in listings {
-        for name in &listing.strange {
-            checked.add(Kind::Strange, name, "it does not belong here");
-        }
-        let partitions = match edition.partitions(store) {
-            Ok(partitions) => Some(partitions),
-            Err(error) => {
-                let detail = if listing.has_topic_file { error.to_string() } else { "it is missing".to_owned() };
-                checked.add(Kind::Damaged, edition.topic_file_name(), detail);
-                None
-            }
-        };
-        for (partition, segments) in &listing.segments {
-            if partitions.is_some_and(|partitions| *partition >= partitions) {
-                let place = format!("{}/{partition}", edition.folder());
-                checked.add(Kind::Strange, place, "the topic has no such partition");
-            }
-            checking.partition(&edition, *partition, segments, &mut checked)?;
-        }
+    for (edition, listing) in &listings {
+        let noted = noted.ends.get(edition).map(Vec::as_slice).unwrap_or_default();
+        checking.edition(edition, listing, noted, &mut checked)?;
     }
     checking.progress.finish();
     Ok(checked)
@@ -134,11 +126,45 @@ struct Checking<'c> {
 }
 
 impl Checking<'_> {
+    /// `noted`: where each partition should end at least.
+    fn edition(
+        &self,
+        edition: &Edition,
+        listing: &Listing,
+        noted: &[i64],
+        checked: &mut Checked,
+    ) -> Result<(), ReplayError> {
+        for name in &listing.strange {
+            checked.add(Kind::Strange, name, "it does not belong here");
+        }
+        let partitions = match edition.partitions(self.store) {
+            Ok(partitions) => Some(partitions),
+            Err(error) => {
+                let detail = if listing.has_topic_file { error.to_string() } else { "it is missing".to_owned() };
+                checked.add(Kind::Damaged, edition.topic_file_name(), detail);
+                None
+            }
+        };
+        let noted: BTreeMap<i32, i64> = (0..).zip(noted.iter().copied()).filter(|(_, end)| *end > 0).collect();
+        let all: BTreeSet<i32> = listing.segments.keys().chain(noted.keys()).copied().collect();
+        for partition in all {
+            if partitions.is_some_and(|partitions| partition >= partitions) {
+                let place = format!("{}/{partition}", edition.folder());
+                checked.add(Kind::Strange, place, "the topic has no such partition");
+            }
+            let segments = listing.segments.get(&partition).map(Vec::as_slice).unwrap_or_default();
+            let noted_end = noted.get(&partition).copied().unwrap_or(0);
+            self.partition(edition, partition, segments, noted_end, checked)?;
+        }
+        Ok(())
+    }
+
     fn partition(
         &self,
         edition: &Edition,
         partition: i32,
         segments: &[(i64, u64)],
+        noted_end: i64,
         checked: &mut Checked,
     ) -> Result<(), ReplayError> {
         let place = format!("{}[{partition}]", edition.folder());
@@ -183,6 +209,11 @@ impl Checking<'_> {
                 about.last + 1
             });
             self.progress.add(*bytes);
+        }
+        if let Some(due) = due.filter(|due| *due < noted_end) {
+            let detail =
+                format!("offsets {due} to {} are missing: they were archived, by the newest note", noted_end - 1);
+            checked.add(Kind::Gap, &place, detail);
         }
         checked.partitions.push(sum);
         Ok(())

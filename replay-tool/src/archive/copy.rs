@@ -69,20 +69,38 @@ pub(crate) struct Copied {
 /// Copy. Blocks. While following, an interrupt is the way to end; otherwise it is an error, and what was read until then
 /// is in the archive.
 pub(crate) fn copy(plan: &CopyPlan) -> Result<Copied, ReplayError> {
+    let mut copied = Copied::default();
+    loop {
+        match run(plan, &mut copied) {
+            // It was made again under our eyes: begin again, that topic with a new generation.
+            Err(ReplayError::OtherTopic { .. }) if plan.is_following && plan.may_begin_generation => {}
+            ended => return ended.map(|()| copied),
+        }
+    }
+}
+
+fn run(plan: &CopyPlan, copied: &mut Copied) -> Result<(), ReplayError> {
     let begun = begin::begin(plan)?;
-    let mut shelf = Shelf::new(plan, &begun)?;
-    let copied = catch_up(plan, &begun, &mut shelf).and_then(|()| match plan.is_following {
+    let mut shelf = Shelf::new(plan, &begun, copied)?;
+    let ended = catch_up(plan, &begun, &mut shelf).and_then(|()| match plan.is_following {
         true => follow(plan, &mut shelf),
         false => Ok(()),
     });
     // Also after an error of the brokers: what came before it is good.
     let finished = shelf.finish_all();
-    match copied {
+    let noted = shelf.note();
+    match ended {
+        Ok(()) => {}
         Err(ReplayError::Interrupted) if plan.is_following => {}
-        other => other?,
+        // Brokers that know no such offset, or no such topic: the first sign that it is another one.
+        Err(error @ ReplayError::Kafka { .. }) if plan.is_following => {
+            finished?;
+            shelf.check_all()?;
+            return Err(error);
+        }
+        Err(error) => return Err(error),
     }
-    finished?;
-    Ok(shelf.into_copied())
+    finished.and(noted)
 }
 
 /// Everything up to the ends that the topics had when we began.
@@ -121,26 +139,31 @@ fn catch_up(plan: &CopyPlan, begun: &[Begin], shelf: &mut Shelf<'_>) -> Result<(
 
 /// Whatever comes, until interrupted.
 fn follow(plan: &CopyPlan, shelf: &mut Shelf<'_>) -> Result<(), ReplayError> {
-    let feed = plan.kafka.feed(&shelf.places())?;
-    let mut complaint = None;
+    let feed = plan.kafka.feed(&shelf.follow())?;
     let progress = Progress::new("archive", 0);
+    let mut complaint = None;
     loop {
         plan.interrupt.check()?;
+        let mut complained = None;
         match feed.poll()? {
             Fed::Message(message) => {
                 complaint = None;
                 shelf.put(message.topic(), &Record::of(&message))?;
                 progress.add(1);
             }
-            // Brokers come back; until then it is said once.
-            Fed::Complaint(error) => {
-                if complaint.as_ref() != Some(&error) {
-                    progress.tell(&format!("waiting: {error}"));
-                    complaint = Some(error);
-                }
-            }
+            Fed::Complaint(error) => complained = Some(error),
             Fed::Nothing => {}
         }
-        shelf.finish_old(plan.segment_age)?;
+        match shelf.finish_old(plan.segment_age) {
+            Err(error @ (ReplayError::Kafka { .. } | ReplayError::Silent { .. })) => {
+                complained = Some(error.to_string())
+            }
+            finished => finished?,
+        }
+        // Brokers come back; until then it is said once.
+        if let Some(error) = complained.filter(|error| complaint.as_ref() != Some(error)) {
+            progress.tell(&format!("waiting: {error}"));
+            complaint = Some(error);
+        }
     }
 }

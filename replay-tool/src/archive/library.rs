@@ -24,7 +24,7 @@ impl ArchiveStore {
             let ranges = Range::all(&log.bounds(channel));
             edition.begin(self, i32::try_from(ranges.len()).unwrap_or(i32::MAX))?;
             for range in ranges {
-                let mut filling = Filling::new(&edition.topic, range.partition, range.from);
+                let mut filling = Filling::new(&edition.topic, range.partition, range.from, None);
                 let mut taken = Ok(());
                 log.read(channel, &[range], &mut |record| {
                     taken = take(&mut filling, record, &mut compressor, &edition, self);
@@ -32,7 +32,7 @@ impl ArchiveStore {
                 });
                 taken?;
                 if !filling.is_empty() {
-                    filling.put(&mut compressor, &edition, self)?;
+                    filling.take_full(&mut compressor)?.put(&edition, self)?;
                 }
             }
         }
@@ -49,7 +49,7 @@ fn take(
 ) -> Result<(), ReplayError> {
     filling.push(record, compressor).map_err(ReplayError::output("a segment"))?;
     if filling.file_bytes() >= SEGMENT_BYTES {
-        filling.take_full().put(compressor, edition, store)?;
+        filling.take_full(compressor)?.put(edition, store)?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::foreign::Foreign;
 use super::row::{Cursor, SCHEMA};
 use super::segment::{About, checksum};
 use super::store::ArchiveStore;
+use super::witness::Witness;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::{Bounds, Channel, Range, Record, Sink};
@@ -31,6 +32,14 @@ pub(crate) struct Archived {
     pub(crate) bounds: Bounds,
     /// Tells the last record from another of the same offset.
     pub(crate) mark: String,
+}
+
+impl Archived {
+    /// Its last record, if it has any.
+    pub(super) fn witness(&self) -> Option<Witness> {
+        let Bounds { first, end } = self.bounds;
+        (end > first).then(|| Witness { offset: end - 1, mark: self.mark.clone() })
+    }
 }
 
 impl ArchiveLog {

@@ -11,8 +11,9 @@ use super::catalog::Edition;
 use super::container::{self, Header, Metadata, Sync};
 use super::row;
 use super::store::ArchiveStore;
+use super::witness::{Witness, mark};
 use crate::error::ReplayError;
-use crate::log::{self, Record};
+use crate::log::Record;
 
 /// A block is compressed when it holds so much.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -91,13 +92,6 @@ impl About {
     }
 }
 
-/// Tells a record from another of the same offset: its time and digests of its parts.
-pub(crate) fn mark(record: &Record<'_>) -> String {
-    let body = log::body(record.key, record.payload);
-    let headers = record.headers.as_deref().map_or(0, log::headers_digest);
-    format!("{}-{body:032x}-{headers:032x}", record.timestamp_ms)
-}
-
 /// The checksum of a segment: of its header as it would be without one, and of what comes after.
 pub(super) fn checksum(metadata: &Metadata, sync: &Sync, blocks: &[u8]) -> String {
     let mut metadata = metadata.clone();
@@ -121,11 +115,15 @@ pub(super) struct Filling {
     /// Where the last of them begins.
     last_at: usize,
     since: Instant,
+    /// The record before its first one.
+    before: Option<Witness>,
+    /// Its own first record, where there is none before.
+    begun: Option<Witness>,
 }
 
 impl Filling {
-    /// An empty one from this offset on.
-    pub(super) fn new(topic: &str, partition: i32, first: i64) -> Self {
+    /// An empty one from this offset on, behind this record.
+    pub(super) fn new(topic: &str, partition: i32, first: i64, before: Option<Witness>) -> Self {
         let about = About {
             topic: topic.to_owned(),
             partition,
@@ -147,6 +145,8 @@ impl Filling {
             records_in_data: 0,
             last_at: 0,
             since: Instant::now(),
+            before,
+            begun: None,
         }
     }
 
@@ -164,6 +164,15 @@ impl Filling {
         self.since
     }
 
+    pub(super) fn partition(&self) -> i32 {
+        self.about.partition
+    }
+
+    /// The record that its topic must have, if it is all of one topic, and of that of the segment before it.
+    pub(super) fn witness(&self) -> Option<&Witness> {
+        self.before.as_ref().or(self.begun.as_ref())
+    }
+
     /// What it takes in memory.
     pub(super) fn held_bytes(&self) -> usize {
         self.blocks.len() + self.data.len()
@@ -178,6 +187,7 @@ impl Filling {
     pub(super) fn push(&mut self, record: &Record<'_>, compressor: &mut Compressor<'_>) -> io::Result<()> {
         if self.is_empty() {
             self.since = Instant::now();
+            self.begun = self.before.is_none().then(|| Witness::of(record));
         }
         self.about.absent += u64::try_from(record.offset - self.next()).unwrap_or(0);
         self.about.last = record.offset;
@@ -200,19 +210,18 @@ impl Filling {
     }
 
     /// All of it; what is left is empty and goes on behind it.
-    pub(super) fn take_full(&mut self) -> Filling {
-        let next = Filling::new(&self.about.topic, self.about.partition, self.next());
-        std::mem::replace(self, next)
+    pub(super) fn take_full(&mut self, compressor: &mut Compressor<'_>) -> Result<Filling, ReplayError> {
+        if self.records_in_data > 0 {
+            self.end_block(compressor).map_err(ReplayError::output("a segment"))?;
+        }
+        let last = Witness { offset: self.about.last, mark: self.about.mark.clone() };
+        let next = Filling::new(&self.about.topic, self.about.partition, self.next(), Some(last));
+        Ok(std::mem::replace(self, next))
     }
 
-    /// End it and put it into the archive: what it says of itself, and the size of its file.
-    pub(super) fn put(
-        self,
-        compressor: &mut Compressor<'_>,
-        edition: &Edition,
-        store: &ArchiveStore,
-    ) -> Result<(About, usize), ReplayError> {
-        let (about, file) = self.finish(compressor).map_err(ReplayError::output("a segment"))?;
+    /// Put it into the archive: what it says of itself, and the size of its file.
+    pub(super) fn put(self, edition: &Edition, store: &ArchiveStore) -> Result<(About, usize), ReplayError> {
+        let (about, file) = self.finish();
         let name = edition.segment_name(about.partition, about.first);
         let bytes = file.len();
         if store.put_new(&name, file)? {
@@ -222,13 +231,10 @@ impl Filling {
     }
 
     /// The file, whole, and what it says of itself.
-    fn finish(mut self, compressor: &mut Compressor<'_>) -> io::Result<(About, Bytes)> {
-        if self.records_in_data > 0 {
-            self.end_block(compressor)?;
-        }
+    fn finish(mut self) -> (About, Bytes) {
         self.about.sha256 = checksum(&self.about.metadata(), &self.sync, &self.blocks);
         let mut file = container::header(&self.about.metadata(), &self.sync);
         file.extend_from_slice(&self.blocks);
-        Ok((self.about, Bytes::from(file)))
+        (self.about, Bytes::from(file))
     }
 }

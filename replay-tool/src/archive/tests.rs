@@ -2,5 +2,6 @@
 
 mod damage;
 mod folder;
+mod notes;
 mod reading;
 mod store;

@@ -66,8 +66,8 @@ pub(super) struct RunOptions {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit codes: 0 whole, 1 something is missing, damaged or does not belong (each is named), 2 it could not be \
-        carried out, 130 interrupted. That a partition's last segments are missing cannot be seen without Kafka: archive run \
-        sees it and goes on from there."
+        carried out, 130 interrupted. Where a partition should end is known from the notes of the runs: what was archived after \
+        the newest one, by a run that was killed, may be missing without a trace."
 )]
 pub(super) struct LookOptions {
     /// The archive's folder.

@@ -62,6 +62,17 @@ impl KafkaLog {
         Ok(KafkaLog { config, prefix: prefix.to_owned(), patience, interrupt: interrupt.clone(), asking })
     }
 
+    /// The same, to look at single records: what comes after them is not fetched, and no interrupt ends it.
+    pub(crate) fn for_single_records(&self) -> Self {
+        let mut config = self.config.clone();
+        // A full queue, which one record makes, is looked at again at once and not after a second.
+        config
+            .set("fetch.message.max.bytes", "1024")
+            .set("queued.min.messages", "1")
+            .set("fetch.queue.backoff.ms", "1");
+        KafkaLog { config, interrupt: Interrupt::default(), ..self.clone() }
+    }
+
     /// The channel's full name.
     pub(crate) fn topic(&self, channel: Channel) -> String {
         format!("{}{}", self.prefix, channel.name())

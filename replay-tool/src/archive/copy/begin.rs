@@ -1,9 +1,7 @@
 //! Where a run goes on in each partition, and whether the topic is still the one that was archived.
 
-use std::ops::ControlFlow;
-
 use super::super::catalog::Edition;
-use super::super::segment::mark;
+use super::super::witness::{Witness, check_topic};
 use super::super::{ArchiveLog, Archived};
 use super::{CopyPlan, Gap};
 use crate::error::ReplayError;
@@ -14,6 +12,8 @@ use crate::log::{Bounds, Channel, Range};
 pub(super) struct Begin {
     pub(super) channel: Channel,
     pub(super) edition: Edition,
+    /// The last archived record of each partition.
+    pub(super) had: Vec<Option<Witness>>,
     /// One for each partition: from where to go on, to where the log ends now.
     pub(super) ranges: Vec<Range>,
     pub(super) gaps: Vec<Gap>,
@@ -49,7 +49,7 @@ fn begin_edition(
     edition.begin(&plan.store, i32::try_from(there.len()).unwrap_or(i32::MAX))?;
     let had = vec![None; there.len()];
     let (ranges, gaps) = ranges(&edition.topic, &had, there);
-    Ok(Begin { channel, edition, ranges, gaps, is_new_generation })
+    Ok(Begin { channel, edition, had, ranges, gaps, is_new_generation })
 }
 
 fn continue_edition(
@@ -61,63 +61,18 @@ fn continue_edition(
     edition.begin(&plan.store, i32::try_from(there.len()).unwrap_or(i32::MAX))?;
     let archive = ArchiveLog::of_edition(plan.store.clone(), edition.clone(), &plan.interrupt);
     let archived = archive.archived(channel)?;
-    let had: Vec<Option<Bounds>> = archived
-        .iter()
-        .map(|archived| (archived.bounds.end > archived.bounds.first).then_some(archived.bounds))
-        .collect();
-    let mut last = Vec::new();
-    for (partition, (had, there)) in (0..).zip(had.iter().zip(there)) {
-        let Some(had) = had else { continue };
-        if had.end > there.end {
-            return Err(ReplayError::OtherTopic {
-                topic: edition.topic.clone(),
-                partition,
-                reason: format!("it ends at offset {}, the archive at {}", there.end, had.end),
-            });
-        }
-        if there.first < had.end {
-            last.push(Range { partition, from: had.end - 1, until: had.end });
-        }
-    }
-    check_marks(plan, channel, &edition.topic, &archived, &last)?;
+    let had: Vec<Option<Witness>> = archived.iter().map(Archived::witness).collect();
+    check_topic(&plan.kafka, channel, there, &had)?;
     let (ranges, gaps) = ranges(&edition.topic, &had, there);
-    Ok(Begin { channel, edition: edition.clone(), ranges, gaps, is_new_generation: false })
-}
-
-/// The last archived record of each partition, where the topic still has it, must be the topic's record there.
-fn check_marks(
-    plan: &CopyPlan,
-    channel: Channel,
-    topic: &str,
-    archived: &[Archived],
-    last: &[Range],
-) -> Result<(), ReplayError> {
-    let mut other = None;
-    let mut seen = 0;
-    plan.kafka.read(channel, last, &mut |record| {
-        seen += 1;
-        let had = usize::try_from(record.partition).ok().and_then(|index| archived.get(index));
-        if had.is_some_and(|had| had.mark == mark(record)) {
-            return ControlFlow::Continue(());
-        }
-        other = Some((record.partition, format!("at offset {} it has another record", record.offset)));
-        ControlFlow::Break(())
-    })?;
-    if let (None, Some(range)) = (&other, last.get(seen)) {
-        other = Some((range.partition, format!("at offset {} it has no record", range.from)));
-    }
-    match other {
-        None => Ok(()),
-        Some((partition, reason)) => Err(ReplayError::OtherTopic { topic: topic.to_owned(), partition, reason }),
-    }
+    Ok(Begin { channel, edition: edition.clone(), had, ranges, gaps, is_new_generation: false })
 }
 
 /// From where the archive ends to where the log ends; and what retention has deleted in between.
-fn ranges(topic: &str, had: &[Option<Bounds>], there: &[Bounds]) -> (Vec<Range>, Vec<Gap>) {
+fn ranges(topic: &str, had: &[Option<Witness>], there: &[Bounds]) -> (Vec<Range>, Vec<Gap>) {
     let mut gaps = Vec::new();
     let mut ranges = Vec::new();
     for (partition, (had, there)) in (0..).zip(had.iter().zip(there)) {
-        let due = had.map_or(0, |had| had.end);
+        let due = had.as_ref().map_or(0, |last| last.offset + 1);
         if due < there.first {
             gaps.push(Gap { topic: topic.to_owned(), partition, from: due, last: there.first - 1 });
         }
@@ -133,7 +88,8 @@ mod tests {
     #[test]
     fn a_run_goes_on_where_the_archive_ends_and_names_what_is_gone() {
         let at = |first, end| Bounds { first, end };
-        let had = [None, Some(at(0, 5)), Some(at(0, 5)), None];
+        let last = || Some(Witness { offset: 4, mark: String::new() });
+        let had = [None, last(), last(), None];
         let there = [at(0, 9), at(2, 9), at(7, 9), at(3, 3)];
         let (ranges, gaps) = ranges("t", &had, &there);
         let from: Vec<_> = ranges.iter().map(|range| (range.from, range.until)).collect();

@@ -1,22 +1,27 @@
 //! The segments that are being filled, within a bound of memory, and their way into the archive.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::time::{Duration, Instant};
 
 use zstd::bulk::Compressor;
 
 use super::super::catalog::Edition;
 use super::super::container;
+use super::super::notes::{self, Ends};
 use super::super::segment::Filling;
+use super::super::witness::{Witness, check_topic};
 use super::begin::Begin;
-use super::{Copied, CopyPlan};
+use super::{Copied, CopyPlan, Gap};
 use crate::error::ReplayError;
-use crate::log::{Channel, Record};
+use crate::log::{Channel, Range, Record};
 
 /// What all segments that are being filled may take at least; one may always reach its size.
 const HELD_BYTES: usize = 64 * 1024 * 1024;
 /// How often to look for old ones.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often to note how far the archive is, while following.
+const NOTE_EVERY: Duration = Duration::from_secs(300);
 /// Of records that are named one by one.
 const MOST_NAMED: usize = 100;
 
@@ -27,31 +32,53 @@ pub(super) struct Shelf<'p> {
     compressor: Compressor<'static>,
     held: usize,
     looked: Instant,
-    copied: Copied,
+    noted: Instant,
+    is_unnoted: bool,
+    /// What comes next was read while following: long after anybody looked whether the topics are the same.
+    is_following: bool,
+    copied: &'p mut Copied,
 }
 
 struct Topic {
     channel: Channel,
     edition: Edition,
     partitions: Vec<Filling>,
+    /// Where each partition ends in the archive.
+    ends: Vec<i64>,
 }
 
 impl<'p> Shelf<'p> {
-    pub(super) fn new(plan: &'p CopyPlan, begun: &[Begin]) -> Result<Self, ReplayError> {
-        let mut copied = Copied::default();
+    pub(super) fn new(plan: &'p CopyPlan, begun: &[Begin], copied: &'p mut Copied) -> Result<Self, ReplayError> {
         let mut topics = BTreeMap::new();
         for begin in begun {
-            copied.gaps.extend(begin.gaps.iter().cloned());
+            let is_new = |gap: &&Gap| !copied.gaps.contains(gap);
+            let gaps: Vec<Gap> = begin.gaps.iter().filter(is_new).cloned().collect();
+            copied.gaps.extend(gaps);
             if begin.is_new_generation {
                 copied.new_generations.push(begin.edition.folder());
             }
             let name = &begin.edition.topic;
-            let partitions = begin.ranges.iter().map(|range| Filling::new(name, range.partition, range.from)).collect();
-            let topic = Topic { channel: begin.channel, edition: begin.edition.clone(), partitions };
+            let filling =
+                |(range, had): (&Range, &Option<Witness>)| Filling::new(name, range.partition, range.from, had.clone());
+            let topic = Topic {
+                channel: begin.channel,
+                edition: begin.edition.clone(),
+                partitions: begin.ranges.iter().zip(&begin.had).map(filling).collect(),
+                ends: begin.had.iter().map(|had| had.as_ref().map_or(0, |last| last.offset + 1)).collect(),
+            };
             topics.insert(name.clone(), topic);
         }
-        let compressor = container::compressor().map_err(ReplayError::output("a segment"))?;
-        Ok(Shelf { plan, topics, compressor, held: 0, looked: Instant::now(), copied })
+        Ok(Shelf {
+            plan,
+            topics,
+            compressor: container::compressor().map_err(ReplayError::output("a segment"))?,
+            held: 0,
+            looked: Instant::now(),
+            noted: Instant::now(),
+            is_unnoted: false,
+            is_following: false,
+            copied,
+        })
     }
 
     /// The next record of its partition.
@@ -68,33 +95,61 @@ impl<'p> Shelf<'p> {
         // A block that was compressed takes less than before.
         self.held = (self.held + held).saturating_sub(before);
         if is_full {
-            return self.finish_one(topic, partition);
+            return self.finish_those(|name, filling| name == topic && filling.partition() == record.partition);
         }
         if self.held > HELD_BYTES.max(2 * self.plan.segment_bytes) { self.finish_largest() } else { Ok(()) }
     }
 
-    /// End a segment and put it into the archive.
-    fn finish_one(&mut self, topic: &str, partition: usize) -> Result<(), ReplayError> {
-        let Some(topic) = self.topics.get_mut(topic) else { return Ok(()) };
-        let Some(filling) = topic.partitions.get_mut(partition).filter(|filling| !filling.is_empty()) else {
-            return Ok(());
-        };
-        let full = filling.take_full();
-        self.held = self.held.saturating_sub(full.held_bytes());
-        let (about, bytes) = full.put(&mut self.compressor, &topic.edition, &self.plan.store)?;
-        self.copied.segments += 1;
-        self.copied.records += about.records;
-        self.copied.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+    /// End those that are chosen and not empty, and put them into the archive.
+    fn finish_those(&mut self, chosen: impl Fn(&str, &Filling) -> bool) -> Result<(), ReplayError> {
+        let mut finished = Ok(());
+        for (name, mut topic) in mem::take(&mut self.topics) {
+            let is_chosen = |filling: &Filling| !filling.is_empty() && chosen(&name, filling);
+            // A topic that is another one does not keep us from the others.
+            if matches!(finished, Ok(()) | Err(ReplayError::OtherTopic { .. }))
+                && topic.partitions.iter().any(is_chosen)
+                && let Err(error) = self.finish_topic(&mut topic, is_chosen)
+            {
+                finished = Err(error);
+            }
+            self.topics.insert(name, topic);
+        }
+        finished
+    }
+
+    fn finish_topic(&mut self, topic: &mut Topic, is_chosen: impl Fn(&Filling) -> bool) -> Result<(), ReplayError> {
+        if self.is_following {
+            self.check(topic)?;
+        }
+        for (filling, end) in topic.partitions.iter_mut().zip(&mut topic.ends).filter(|(filling, _)| is_chosen(filling))
+        {
+            let held = filling.held_bytes();
+            let full = filling.take_full(&mut self.compressor)?;
+            self.held = self.held.saturating_sub(held);
+            let (about, bytes) = full.put(&topic.edition, &self.plan.store)?;
+            *end = about.last + 1;
+            self.is_unnoted = true;
+            self.copied.segments += 1;
+            self.copied.records += about.records;
+            self.copied.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        }
         Ok(())
     }
 
-    fn finish_those(&mut self, chosen: impl Fn(&str, &Filling) -> bool) -> Result<(), ReplayError> {
-        let mut places = Vec::new();
-        for (name, topic) in &self.topics {
-            let those = topic.partitions.iter().enumerate().filter(|(_, filling)| chosen(name, filling));
-            places.extend(those.map(|(partition, _)| (name.clone(), partition)));
+    /// Whether what was read of a topic is all of one topic, and of the one that was archived.
+    fn check(&self, topic: &Topic) -> Result<(), ReplayError> {
+        let witnesses: Vec<Option<Witness>> =
+            topic.partitions.iter().map(|filling| filling.witness().cloned()).collect();
+        match self.plan.kafka.bounds(topic.channel) {
+            // Nobody has its records but we.
+            Err(ReplayError::NoTopic { .. }) => Ok(()),
+            there => check_topic(&self.plan.kafka, topic.channel, &there?, &witnesses),
         }
-        places.into_iter().try_for_each(|(name, partition)| self.finish_one(&name, partition))
+    }
+
+    /// Whether all topics are still those that were archived.
+    pub(super) fn check_all(&self) -> Result<(), ReplayError> {
+        self.topics.values().try_for_each(|topic| self.check(topic))
     }
 
     fn finish_largest(&mut self) -> Result<(), ReplayError> {
@@ -108,13 +163,14 @@ impl<'p> Shelf<'p> {
         self.finish_those(|name, _| name == topic)
     }
 
-    /// End those that were begun so long ago.
+    /// End those that were begun so long ago, and note from time to time how far the archive is.
     pub(super) fn finish_old(&mut self, age: Duration) -> Result<(), ReplayError> {
         if self.looked.elapsed() < LOOK_EVERY.min(age) {
             return Ok(());
         }
         self.looked = Instant::now();
-        self.finish_those(|_, filling| !filling.is_empty() && filling.since().elapsed() >= age)
+        self.finish_those(|_, filling| filling.since().elapsed() >= age)?;
+        if self.is_unnoted && self.noted.elapsed() >= NOTE_EVERY { self.note() } else { Ok(()) }
     }
 
     /// End all.
@@ -122,17 +178,22 @@ impl<'p> Shelf<'p> {
         self.finish_those(|_, _| true)
     }
 
-    /// From where to go on: channel, partition, offset.
-    pub(super) fn places(&self) -> Vec<(Channel, i32, i64)> {
+    /// Note how far the archive is.
+    pub(super) fn note(&mut self) -> Result<(), ReplayError> {
+        let ends = |topic: &Topic| (topic.edition.clone(), topic.ends.clone());
+        notes::note(&self.plan.store, self.topics.values().map(ends).collect::<Ends>())?;
+        (self.noted, self.is_unnoted) = (Instant::now(), false);
+        Ok(())
+    }
+
+    /// Go on behind what was read: channel, partition, offset.
+    pub(super) fn follow(&mut self) -> Vec<(Channel, i32, i64)> {
+        self.is_following = true;
         let places = |topic: &Topic| {
             let channel = topic.channel;
             let next: Vec<i64> = topic.partitions.iter().map(Filling::next).collect();
             (0..).zip(next).map(move |(partition, next)| (channel, partition, next))
         };
         self.topics.values().flat_map(places).collect()
-    }
-
-    pub(super) fn into_copied(self) -> Copied {
-        self.copied
     }
 }

@@ -56,7 +56,7 @@ impl Folder {
     ) {
         let edition = edition(channel);
         let mut compressor = container::compressor().unwrap();
-        let mut filling = Filling::new(&edition.topic, partition, first);
+        let mut filling = Filling::new(&edition.topic, partition, first, None);
         for offset in offsets {
             let (key, value, headers) = (offset.to_string(), vec![7; 40], headers(*offset));
             let record = Record {
@@ -70,7 +70,7 @@ impl Folder {
             };
             filling.push(&record, &mut compressor).unwrap();
         }
-        filling.put(&mut compressor, &edition, &self.store).unwrap();
+        filling.take_full(&mut compressor).unwrap().put(&edition, &self.store).unwrap();
     }
 
     /// The file of a segment of partition 0.
