@@ -1,7 +1,8 @@
 //! The program's arguments: one verb, one file. How a run ends is in `exit`.
 //!
 //! A verb is a subcommand's options and a function `run(options, &Interrupt)`. Ctrl-C raises the interrupt; blocking
-//! readers see it between two records, and a verb that does not end by itself soon is dropped.
+//! readers see it between two records. A verb that leaves nothing half done wherever it stands is dropped at once, one
+//! that publishes or copies may end what it has in hand, and is dropped when that takes long.
 
 mod archive;
 mod dead_letters;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use exit::{Ended, FAILED};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
@@ -56,12 +58,13 @@ enum Verb {
 impl Verb {
     async fn run(self, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
         match self {
-            Verb::Verify(options) => verify::run(options, interrupt).await,
-            Verb::Trace(options) => trace::run(options, interrupt).await,
+            Verb::Verify(options) => interrupt.or_done(verify::run(options, interrupt)).await,
+            Verb::Trace(options) => interrupt.or_done(trace::run(options, interrupt)).await,
             Verb::DeadLetters(options) => dead_letters::run(options, interrupt).await,
-            Verb::Rebuild(options) => rebuild::run(options, interrupt).await,
-            Verb::At(options) => moment::at(options, interrupt).await,
-            Verb::Diff(options) => moment::diff(options, interrupt).await,
+            // What it writes, it writes in transactions, and under another name until it is whole.
+            Verb::Rebuild(options) => interrupt.or_done(rebuild::run(options, interrupt)).await,
+            Verb::At(options) => interrupt.or_done(moment::at(options, interrupt)).await,
+            Verb::Diff(options) => interrupt.or_done(moment::diff(options, interrupt)).await,
             Verb::Archive(verb) => archive::run(verb, interrupt).await,
         }
     }
@@ -93,25 +96,37 @@ pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) ->
 /// Run the verb until it ends, or until it was interrupted and its time to end by itself is over.
 async fn interruptible(verb: Verb) -> Result<Ended, ReplayError> {
     let interrupt = Interrupt::default();
+    // Before anything else is done: from here on a signal asks, and does not kill.
+    let mut signals =
+        Signals::listen().map_err(|error| ReplayError::arguments(format!("listening for signals: {error}")))?;
     let running = verb.run(&interrupt);
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => return ended,
-        () = asked_to_stop() => interrupt.raise(),
+        () = signals.next() => interrupt.raise(),
     }
     tokio::select! {
         ended = &mut running => ended,
-        () = asked_to_stop() => Err(ReplayError::Interrupted),
+        () = signals.next() => Err(ReplayError::Interrupted),
         () = tokio::time::sleep(GRACE) => Err(ReplayError::Interrupted),
     }
 }
 
-/// Ctrl-C, or SIGTERM.
-async fn asked_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => if result.is_err() { std::future::pending().await },
-        _ = terminate.recv() => {}
+/// Ctrl-C, and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }

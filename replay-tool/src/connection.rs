@@ -11,8 +11,39 @@ use workers::runtime::Database;
 
 use crate::error::ReplayError;
 
+/// How long a database may take to answer at first.
+const CONNECTING: Duration = Duration::from_secs(10);
+
 /// How long the connection may take to end after its client is gone.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// A connection, and the task that it runs on. The server looks every second, also while it works or waits for a lock,
+/// whether we are still there: what a killed run has locked is then free again soon, and not when the statement ends.
+pub(crate) async fn connect(
+    service: ServiceName,
+    database: &Database,
+) -> Result<(Client, JoinHandle<()>), ReplayError> {
+    let (config, tls) = database.connector();
+    let connecting = async {
+        let (client, connection) = config.connect(tls).await?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "database connection ended");
+            }
+        });
+        // Servers before version 14, and some systems, cannot.
+        let _ = client.batch_execute("set client_connection_check_interval = '1s'").await;
+        Ok((client, task))
+    };
+    // The driver's own limit ends when the network connection stands: a server that is stopped takes that, and no more.
+    match tokio::time::timeout(CONNECTING, connecting).await {
+        Ok(connected) => connected.map_err(ReplayError::database(service, "connecting")),
+        Err(_) => {
+            let reason = format!("the database has not answered for {} s", CONNECTING.as_secs());
+            Err(ReplayError::Tables { service, reason })
+        }
+    }
+}
 
 /// A connection to a service's database, with a schema as its search path.
 pub(crate) struct Connection {
@@ -28,14 +59,7 @@ impl Connection {
     pub(crate) async fn open(service: ServiceName, url: &str, schema: &str) -> Result<Connection, ReplayError> {
         let wrong = |reason: String| ReplayError::Tables { service, reason };
         let database = Database::open(url, None, schema, "replay-tool").map_err(|error| wrong(error.to_string()))?;
-        let (config, tls) = database.connector();
-        let connected = config.connect(tls).await;
-        let (client, connection) = connected.map_err(ReplayError::database(service, "connecting"))?;
-        let task = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "database connection ended");
-            }
-        });
+        let (client, task) = connect(service, &database).await?;
         let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
         let settings = format!(
             "set search_path to {quoted}; set jit = off; set timezone = 'UTC'; set lock_timeout = '10s'; \

@@ -14,7 +14,7 @@ mod words;
 
 use std::ops::ControlFlow;
 
-use schemas::{Codec, OrderId, partitioner};
+use schemas::{Codec, OrderId, ServiceName, partitioner};
 
 use gather::{Gathering, channels};
 use hop::{Hop, Mark};
@@ -39,6 +39,15 @@ pub(crate) struct Question {
     pub(crate) all_partitions: bool,
     /// What the services' databases say; empty where they are not asked. Taken before the topics are read.
     pub(crate) views: Vec<ServiceView>,
+    /// What could not be asked.
+    pub(crate) unread: Vec<Unread>,
+}
+
+/// A service whose tables were to be read and could not be.
+#[derive(Debug, Clone)]
+pub(crate) struct Unread {
+    pub(crate) service: ServiceName,
+    pub(crate) reason: String,
 }
 
 /// What happened to an order.
@@ -47,6 +56,8 @@ pub(crate) struct Trace {
     pub(crate) order_id: OrderId,
     pub(crate) timeline: Timeline,
     pub(crate) standing: Standing,
+    /// Whose tables it lacks: what they have committed and not published, and what they have taken, is not in it.
+    pub(crate) unread: Vec<Unread>,
 }
 
 impl Trace {
@@ -58,7 +69,7 @@ impl Trace {
 
 /// Read the topics. Blocks.
 pub(crate) fn trace(question: Question) -> Result<Trace, ReplayError> {
-    let Question { source, order_id, codec, all_partitions, views } = question;
+    let Question { source, order_id, codec, all_partitions, views, unread } = question;
     let mut gathering = Gathering::new(order_id.clone(), codec.clone());
     let plans = plans(&source, &order_id, all_partitions)?;
     let progress = Progress::new("reading", plans.iter().flat_map(|(_, ranges)| ranges).map(length).sum());
@@ -84,7 +95,7 @@ pub(crate) fn trace(question: Question) -> Result<Trace, ReplayError> {
         hop.offset.map(|offset| offset < resume)
     };
     let standing = Standing::of(&timeline, is_taken);
-    Ok(Trace { order_id, timeline, standing })
+    Ok(Trace { order_id, timeline, standing, unread })
 }
 
 /// What to read of each channel, up to its end as it is now.

@@ -4,6 +4,8 @@ mod archive;
 mod archive_again;
 mod archive_stopped;
 mod dead_letters;
+mod held;
+mod interrupt;
 mod program;
 mod rebuild;
 mod rebuild_input;

@@ -142,6 +142,43 @@ async fn what_an_order_waits_for_is_told_and_where_that_hangs() -> Outcome {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_topics_tell_is_told_though_tables_cannot_be_read() -> Outcome {
+    let servers = Servers::shared().await?;
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings { instances: 1, ..Settings::default() }).await?;
+    pipeline.start_services(&[ServiceName::Order]).await?;
+    pipeline.publish(&[order("waiting", &["a"])?]).await?;
+    pipeline.await_stage("placed", 1).await?;
+    pipeline.await_quiet_outboxes().await?;
+    let whole = run(&pipeline, &["trace", "waiting", "--json"]).await?.expect(0)?.json()?;
+    assert_eq!(whole["unread_tables"], Value::Array(Vec::new()));
+    // Nobody listens at the port of a database, and another one has no such tables.
+    let nobody = "payment=postgres://a:secret@127.0.0.1:1/b";
+    let other = format!("inventory={}", pipeline.database_url().replace("/t", "/no_"));
+    let all = pipeline.database_url();
+    let urls = ["--database-url", nobody, "--database-url", &other, "--database-url", all];
+    let told = run(&pipeline, &[&["trace", "waiting", "--json"][..], &urls].concat()).await?.expect(2)?;
+    let trace = told.json()?;
+    assert_eq!(names(&trace), names(&whole));
+    assert_eq!(trace["standing"]["stage"], "placed");
+    let unread = trace["unread_tables"].as_array().ok_or_else(|| trouble("no list"))?;
+    let services: Vec<&Value> = unread.iter().map(|one| &one["service"]).collect();
+    assert_eq!(services, ["inventory", "payment"]);
+    assert!(unread[1]["reason"].as_str().is_some_and(|reason| reason.contains("refused")), "{unread:?}");
+    for service in ["inventory", "payment"] {
+        let words = format!("the {service} service's tables could not be read");
+        assert!(told.stderr.contains(&words), "{}", told.stderr);
+    }
+    assert!(!told.stderr.contains("secret"), "{}", told.stderr);
+    let text = run(&pipeline, &[&["trace", "waiting"][..], &urls].concat()).await?.expect(2)?;
+    assert!(text.stdout.contains("without the payment service's tables"), "{}", text.stdout);
+    // Nobody has heard of it, as far as anybody could be asked.
+    run(&pipeline, &[&["trace", "nobody"][..], &urls].concat()).await?.expect(2)?;
+    run(&pipeline, &["trace", "nobody", "--database-url", all]).await?.expect(1)?;
+    pipeline.accept();
+    Ok(())
+}
+
 /// One more request of the order service, as a row of its outbox.
 async fn commit_unpublished(pipeline: &Pipeline, order_id: &str) -> Outcome {
     let mut client = outbox::connect(&pipeline.database_url().parse()?, tokio_postgres::NoTls).await?;

@@ -89,10 +89,11 @@ impl FilterArgs {
 }
 
 /// Read all letters, and give those that are meant.
-async fn letters(source: &Source, filter: &Filter) -> Result<Vec<Filed>, ReplayError> {
+async fn letters(source: &Source, filter: &Filter, interrupt: &Interrupt) -> Result<Vec<Filed>, ReplayError> {
     let (source, topics) = (source.clone(), filter.reading());
-    let read = tokio::task::spawn_blocking(move || read_shelf(&source, &topics)).await;
-    let shelf = read.map_err(|_| ReplayError::Aborted { what: "the dead letters".to_owned() })??;
+    let reading = tokio::task::spawn_blocking(move || read_shelf(&source, &topics));
+    let aborted = |_| ReplayError::Aborted { what: "the dead letters".to_owned() };
+    let shelf = interrupt.or_done(async { reading.await.map_err(aborted)? }).await?;
     Ok(shelf.finish().into_iter().filter(|filed| filter.takes(filed)).collect())
 }
 

@@ -15,6 +15,8 @@ pub(super) enum Ended {
     Fine,
     /// Something was found that should not be; it has been printed.
     Found,
+    /// A part of what was asked for could not be had; the rest has been printed.
+    Partly,
 }
 
 impl Ended {
@@ -33,6 +35,8 @@ pub(super) fn code(ended: Result<Ended, ReplayError>) -> ExitCode {
     match ended {
         Ok(Ended::Fine) => ExitCode::SUCCESS,
         Ok(Ended::Found) => 1.into(),
+        // Whoever asks by the exit code alone must not take a part for the whole.
+        Ok(Ended::Partly) => FAILED.into(),
         Err(ReplayError::Interrupted) => {
             eprintln!("interrupted");
             INTERRUPTED.into()

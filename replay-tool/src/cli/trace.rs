@@ -2,22 +2,30 @@
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use schemas::{Codec, OrderId};
+use tokio::task::JoinSet;
 
-use super::exit::{self, Ended};
+use super::exit::Ended;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::snapshot::ServiceView;
-use crate::trace::{self, Question};
+use crate::trace::{self, Question, Unread};
+
+/// How long a service's database may take to say what it knows of the order.
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// Flags of `trace`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::EXIT_CODES)]
+#[command(
+    after_help = "Exit codes: 0 told, 1 nobody has heard of the order, 2 it could not be carried out, or tables that were \
+    named could not be read (the topics' part is printed all the same), 130 interrupted."
+)]
 pub(super) struct Options {
     /// The order.
     #[arg(value_parser = order_id)]
@@ -48,21 +56,18 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
         Some(directory) => Codec::with_directory(directory).map_err(ReplayError::arguments)?,
         None => Codec::embedded(),
     };
-    let mut views = Vec::new();
-    // Only beside the topics do tables tell what is not published yet.
-    if options.source.kafka()?.is_some() {
-        for (service, tables) in options.tables.given()? {
-            let (prefix, key) = (options.source.topic_prefix(), options.order_id.as_str());
-            views.push(ServiceView::take(service, &tables, prefix, key).await?);
-        }
+    let (views, unread) = views(&options).await?;
+    for Unread { service, reason } in &unread {
+        eprintln!("the {service} service's tables could not be read, the trace goes on without them: {reason}");
     }
+    let is_whole = unread.is_empty();
     let (order_id, all_partitions) = (options.order_id.clone(), options.all_partitions);
-    let question = Question { source, order_id, codec, all_partitions, views };
+    let question = Question { source, order_id, codec, all_partitions, views, unread };
     let read = tokio::task::spawn_blocking(move || trace::trace(question));
     let trace = read.await.map_err(|_| ReplayError::Aborted { what: "the topics".to_owned() })??;
     if trace.is_unknown() && !options.json {
         eprintln!("no topic says anything about the order {}", trace.order_id);
-        return Ok(Ended::Found);
+        return Ok(if is_whole { Ended::Found } else { Ended::Partly });
     }
     let printed = match (options.json, options.mermaid) {
         (true, _) => format!("{}\n", trace::json(&trace)),
@@ -70,7 +75,36 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
         (false, false) => trace::text(&trace, Timestamp::now()),
     };
     std::io::stdout().write_all(printed.as_bytes()).map_err(ReplayError::output("the trace"))?;
-    Ok(Ended::fine_if(!trace.is_unknown()))
+    Ok(if is_whole { Ended::fine_if(!trace.is_unknown()) } else { Ended::Partly })
+}
+
+/// What the services' databases say of the order, all asked at once, and which of them could not be asked.
+async fn views(options: &Options) -> Result<(Vec<ServiceView>, Vec<Unread>), ReplayError> {
+    let (mut views, mut unread) = (Vec::new(), Vec::new());
+    // Only beside the topics do tables tell what is not published yet.
+    if options.source.kafka()?.is_none() {
+        return Ok((views, unread));
+    }
+    let mut asking = JoinSet::new();
+    for (service, tables) in options.tables.given()? {
+        let (prefix, key) = (options.source.topic_prefix().to_owned(), options.order_id.clone());
+        asking.spawn(async move {
+            let taking = ServiceView::take(service, &tables, &prefix, key.as_str());
+            match tokio::time::timeout(ANSWER, taking).await {
+                Ok(Ok(view)) => Ok(view),
+                Ok(Err(error)) => Err(Unread { service, reason: error.to_string() }),
+                Err(_) => Err(Unread { service, reason: format!("no answer within {} s", ANSWER.as_secs()) }),
+            }
+        });
+    }
+    while let Some(asked) = asking.join_next().await {
+        match asked.map_err(|_| ReplayError::Aborted { what: "a service's tables".to_owned() })? {
+            Ok(view) => views.push(view),
+            Err(missing) => unread.push(missing),
+        }
+    }
+    unread.sort_by_key(|missing| missing.service);
+    Ok((views, unread))
 }
 
 fn order_id(text: &str) -> Result<OrderId, String> {

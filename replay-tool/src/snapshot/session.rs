@@ -15,6 +15,7 @@ use super::inbox::InboxSnapshot;
 use super::outbox::{self, LaneRows};
 use super::table::{Columns, Table, TableRow};
 use crate::config::ServiceTables;
+use crate::connection::connect;
 use crate::error::ReplayError;
 
 /// How long the connection may take to end after its client is gone.
@@ -39,13 +40,7 @@ impl Session {
         let wrong = |reason: String| ReplayError::Tables { service, reason };
         let database = Database::open(&tables.database_url, None, &tables.schema, "replay-tool")
             .map_err(|error| wrong(error.to_string()))?;
-        let (config, tls) = database.connector();
-        let (client, connection) = config.connect(tls).await.map_err(ReplayError::database(service, "connecting"))?;
-        let connection = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "database connection ended");
-            }
-        });
+        let (client, connection) = connect(service, &database).await?;
         let session = Session { service, client, connection };
         workers::migrate::check(&session.client, service, &tables.schema)
             .await

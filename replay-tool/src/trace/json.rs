@@ -5,10 +5,10 @@ use schemas::Time;
 use serde_json::{Value, json};
 use workers::client::body_json;
 
-use super::Trace;
 use super::hop::Mark;
 use super::standing::Standing;
 use super::timeline::Step;
+use super::{Trace, Unread};
 
 /// The whole trace. Times are RFC 3339; durations are microseconds, as the names say.
 pub(crate) fn json(trace: &Trace) -> Value {
@@ -17,7 +17,12 @@ pub(crate) fn json(trace: &Trace) -> Value {
         "order_id": trace.order_id.as_str(),
         "hops": steps.iter().enumerate().map(hop).collect::<Vec<_>>(),
         "standing": standing(trace),
+        "unread_tables": trace.unread.iter().map(unread).collect::<Vec<_>>(),
     })
+}
+
+fn unread(unread: &Unread) -> Value {
+    json!({ "service": unread.service.as_str(), "reason": unread.reason })
 }
 
 fn hop((index, step): (usize, &Step)) -> Value {

@@ -28,6 +28,9 @@ pub(crate) fn mermaid(trace: &Trace) -> String {
         Standing::NoOrder { words } | Standing::Broken { words } => words.clone(),
     };
     text.push_str(&format!("    Note over order: {}\n", plain(&end)));
+    for unread in &trace.unread {
+        text.push_str(&format!("    Note over {}: its tables could not be read\n", unread.service));
+    }
     text
 }
 

@@ -26,6 +26,10 @@ pub(crate) fn text(trace: &Trace, now: Timestamp) -> String {
     }
     text.push_str(&written(&mut rows));
     text.push_str(&format!("\n{}", standing(trace, now)));
+    for unread in &trace.unread {
+        let service = unread.service;
+        text.push_str(&format!("without the {service} service's tables: what it has not published yet is not shown\n"));
+    }
     text
 }
 

@@ -26,11 +26,15 @@ pub(crate) struct Options {
 pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     let source = options.source.source(interrupt)?;
     let kafka = options.source.kafka()?.ok_or_else(|| ReplayError::arguments("discarding needs --brokers"))?;
-    let found = letters(&source, &options.action.filter(false)?).await?;
+    let found = letters(&source, &options.action.filter(false)?, interrupt).await?;
     let desk = Desk::open(&kafka, source, options.action.signature(Some(&options.reason)))?;
     let mut outcomes = Outcomes::new(options.action.json);
+    let words = if options.action.dry_run { "would be discarded" } else { "discarded" };
     for filed in &found {
-        interrupt.check()?;
+        if interrupt.is_raised() {
+            outcomes.end(words)?;
+            return Err(ReplayError::Interrupted);
+        }
         let state = filed.state();
         if state.is_handled() {
             outcomes.tell(filed, false, "refused", &format!("it is {} already", state.as_str()))?;
@@ -39,9 +43,14 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
         } else {
             match desk.discard(&filed.letter).await {
                 Ok(()) => outcomes.tell(filed, true, "discarded", "")?,
-                Err(error) => outcomes.tell(filed, false, "failed", &error.to_string())?,
+                // The next notes would only wait for the same brokers.
+                Err(error) => {
+                    outcomes.tell(filed, false, "failed", "the brokers do not take it; the next run goes on here")?;
+                    outcomes.end(words)?;
+                    return Err(error);
+                }
             }
         }
     }
-    outcomes.end(if options.action.dry_run { "would be discarded" } else { "discarded" })
+    outcomes.end(words)
 }

@@ -31,7 +31,7 @@ pub(crate) struct Options {
 /// Read and print.
 pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     let source = options.source.source(interrupt)?;
-    let found = letters(&source, &options.filter.filter(options.open)).await?;
+    let found = letters(&source, &options.filter.filter(options.open), interrupt).await?;
     let handled = found.iter().filter(|filed| filed.state().is_handled()).count();
     let open = found.len() - handled;
     let text = match (options.json, found.is_empty()) {

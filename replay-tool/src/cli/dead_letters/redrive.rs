@@ -54,7 +54,7 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
     let source = options.source.source(interrupt)?;
     let kafka = options.source.kafka()?.ok_or_else(|| ReplayError::arguments("a redrive needs --brokers"))?;
     let codec = codec(options.schema_directory.as_ref())?;
-    let found = letters(&source, &options.action.filter(options.again)?).await?;
+    let found = letters(&source, &options.action.filter(options.again)?, interrupt).await?;
     let edited = edited(&options, &found, &codec)?;
     let allowed =
         Allowances { again: options.again, unreadable: options.unreadable, max_redrives: options.max_redrives };

@@ -35,7 +35,7 @@ pub(crate) struct Options {
 pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     let source = options.source.source(interrupt)?;
     let codec = codec(options.schema_directory.as_ref())?;
-    let found = letters(&source, &options.filter.filter(options.open)).await?;
+    let found = letters(&source, &options.filter.filter(options.open), interrupt).await?;
     if found.is_empty() {
         eprintln!("there is no such dead letter");
         return Ok(Ended::Found);
