@@ -4,6 +4,10 @@
 
 use std::process::ExitCode;
 
+/// As `replay-tool` has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     bench::replay_main()
 }

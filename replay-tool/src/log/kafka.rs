@@ -1,6 +1,6 @@
 //! The topics as a place to read from: bounds and ranges, by own consumers without a group.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -97,7 +97,7 @@ impl KafkaLog {
 
     /// See [`super::Source::read`].
     pub(crate) fn read(&self, channel: Channel, ranges: &[Range], sink: &mut Sink<'_>) -> Result<(), ReplayError> {
-        let mut open: HashMap<i32, Open> =
+        let mut open: BTreeMap<i32, Open> =
             ranges.iter().filter(|range| !range.is_empty()).map(|range| (range.partition, Open::of(range))).collect();
         if open.is_empty() {
             return self.interrupt.check();
@@ -105,13 +105,13 @@ impl KafkaLog {
         let topic = self.topic(channel);
         let places = open.iter().map(|(partition, open)| (topic.clone(), *partition, open.next));
         let consumer = self.assigned(places)?;
-        let mut heard = Instant::now();
+        let mut silence = Silence::new(self.patience);
         let mut last = None;
         while !open.is_empty() {
             self.interrupt.check()?;
             match consumer.poll(POLL) {
                 Some(Ok(message)) => {
-                    heard = Instant::now();
+                    silence.end();
                     let (partition, offset) = (message.partition(), message.offset());
                     let Some(range) = open.get_mut(&partition) else { continue };
                     if offset < range.until && sink(&Record::of(&message)).is_break() {
@@ -134,10 +134,10 @@ impl KafkaLog {
                 }
                 // The client reconnects by itself.
                 Some(Err(error)) => last = Some(error.to_string()),
+                None if silence.is_too_long() => {
+                    return Err(ReplayError::Silent { topic, wait_s: self.patience.as_secs(), last });
+                }
                 None => {}
-            }
-            if heard.elapsed() > self.patience {
-                return Err(ReplayError::Silent { topic, wait_s: self.patience.as_secs(), last });
             }
         }
         Ok(())
@@ -196,6 +196,26 @@ impl Feed {
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(Fed::Nothing),
             Some(Err(error)) => Ok(Fed::Complaint(error.to_string())),
         }
+    }
+}
+
+/// How long nothing has come. Asks for the time only while nothing comes, not for each message.
+struct Silence {
+    patience: Duration,
+    since: Option<Instant>,
+}
+
+impl Silence {
+    fn new(patience: Duration) -> Self {
+        Silence { patience, since: None }
+    }
+
+    fn end(&mut self) {
+        self.since = None;
+    }
+
+    fn is_too_long(&mut self) -> bool {
+        self.since.get_or_insert_with(Instant::now).elapsed() > self.patience
     }
 }
 
