@@ -38,7 +38,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Hold topics and tables against each other and against everything that must always hold.
+    /// Hold topics, or an archive of them, and tables against each other and against everything that must always hold.
     Verify(verify::Options),
     /// Everything that happened to an order, over all topics and outboxes, and what it is waiting for.
     Trace(trace::Options),

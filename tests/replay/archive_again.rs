@@ -21,12 +21,12 @@ async fn archived(folder: &str, generation: i64) -> Outcome<i64> {
     Ok(those.filter_map(|part| part["records"].as_i64()).sum())
 }
 
-/// As retention or a restart never would: other records at the same offsets, and more of them.
-async fn make_again(pipeline: &Pipeline) -> Outcome {
+/// As retention or a restart never would: the same name, and nothing in it.
+pub(crate) async fn make_anew(pipeline: &Pipeline, topic: &str) -> Outcome {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", pipeline.servers().stack().brokers());
     let admin: AdminClient<DefaultClientContext> = config.create()?;
-    let (name, options) = (format!("{}{EVENTS}", pipeline.prefix()), AdminOptions::new());
+    let (name, options) = (format!("{}{topic}", pipeline.prefix()), AdminOptions::new());
     for deleted in admin.delete_topics(&[&name], &options).await? {
         deleted.map_err(|(_, code)| trouble(code.to_string()))?;
     }
@@ -35,7 +35,12 @@ async fn make_again(pipeline: &Pipeline) -> Outcome {
         let made = admin.create_topics(&[topic], &options).await?;
         made.into_iter().try_for_each(|made| made.map(drop).map_err(|(_, code)| trouble(code.to_string())))
     })
-    .await?;
+    .await
+}
+
+/// The same, and other records at the same offsets.
+async fn make_again(pipeline: &Pipeline) -> Outcome {
+    make_anew(pipeline, EVENTS).await?;
     // Longer than the old one: only its records tell that it is another.
     until("the new topic takes records", LONG, async || pipeline.broker().send_all(&events(1000, 450)).await.map(drop))
         .await

@@ -7,7 +7,7 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::exit::{self, Ended};
+use super::exit::Ended;
 use super::rebuild::codec;
 use super::source::SourceArgs;
 use crate::error::ReplayError;
@@ -16,7 +16,9 @@ use crate::rebuild::{Moment, Rebuild, Until, Wanted};
 
 /// Flags of `at`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::EXIT_CODES)]
+#[command(
+    after_help = "Exit codes: 0 told, 1 there was no such order or SKU, 2 it could not be carried out, 130 interrupted."
+)]
 pub(super) struct AtOptions {
     /// An RFC 3339 time (of the records' own timestamps), a vector of offsets as JSON, given or in a file, or `now`.
     #[arg(value_name = "TIME|VECTOR")]

@@ -20,8 +20,9 @@ pub(crate) struct SourceArgs {
     /// Kafka bootstrap addresses, host:port, several with commas; empty: none.
     #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT")]
     brokers: Option<String>,
-    /// The archive's folder. Without brokers only the archive is read; with brokers also what the topics have beyond its
-    /// end.
+    /// The archive's folder, to read it instead of the topics, or with --brokers before them.
+    ///
+    /// Without brokers only the archive is read; with brokers also what the topics have beyond its end.
     #[arg(long, env = "ARCHIVE_DIR", value_name = "DIR")]
     archive: Option<PathBuf>,
     /// A librdkafka property, for instance security.protocol=ssl; may be repeated.
@@ -30,7 +31,7 @@ pub(crate) struct SourceArgs {
     /// In front of every topic name.
     #[arg(long, env = "TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
     topic_prefix: String,
-    /// How long, in seconds, the brokers may send nothing that is due.
+    /// How long, in seconds, the brokers may send nothing that is due; then the verb ends with 2.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     broker_patience_s: u64,
 }

@@ -9,8 +9,9 @@ use crate::error::ReplayError;
 /// Where the services' tables are.
 #[derive(Debug, Args)]
 pub(crate) struct TablesArgs {
-    /// Where the services' tables are: one URL for all services, or SERVICE=URL for one of order, inventory, payment; may
-    /// be repeated.
+    /// Where the services' tables are: one URL for all, or SERVICE=URL for one; may be repeated.
+    ///
+    /// Services are order, inventory and payment; a service's own URL goes before that of all.
     #[arg(long = "database-url", env = "DATABASE_URL", value_name = "[SERVICE=]URL", hide_env_values = true)]
     database_urls: Vec<String>,
     /// The schema of a service's tables, where it is not orders, inventory or payments; may be repeated.

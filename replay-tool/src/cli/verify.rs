@@ -36,8 +36,9 @@ pub(super) struct Options {
     /// A stuck order is a violation.
     #[arg(long)]
     stuck_is_violation: bool,
-    /// How long nothing may come, in seconds, while messages that are committed are not in the topics or the archive yet;
-    /// then they count as missing. 0: do not wait for any.
+    /// How long, in seconds, to wait for messages that are committed and not in the topics or the archive yet.
+    ///
+    /// The time begins anew with each one that comes; when it is over, the rest counts as missing. 0: do not wait for any.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     patience_s: u64,
     /// Print the report as one JSON object.

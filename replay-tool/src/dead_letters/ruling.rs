@@ -1,8 +1,9 @@
 //! Whether a letter may be published again, and as what. Pure.
 
-use schemas::{Codec, ServiceName, TopicName};
+use schemas::{Codec, TopicName};
 
 use super::edited::Edited;
+use super::letter::DeadLetter;
 use super::note::{Action, Note};
 use super::shelf::{Filed, State};
 
@@ -39,7 +40,7 @@ pub(crate) enum Ruling {
 pub(crate) fn rule(filed: &Filed, edited: Option<&Edited>, allowed: Allowances, codec: &Codec) -> Ruling {
     let letter = &filed.letter;
     let refused = |words: String| Ruling::Refused(words);
-    if let Some(words) = not_for_operators(letter.topic) {
+    if let Some(words) = not_for_operators(letter) {
         return refused(words);
     }
     let last = filed.notes.last();
@@ -67,24 +68,25 @@ pub(crate) fn rule(filed: &Filed, edited: Option<&Edited>, allowed: Allowances, 
     Ruling::Publish { attempt, count, begun: begun.cloned() }
 }
 
-/// Why nobody but its service may publish to a topic; none where anyone may.
-fn not_for_operators(topic: TopicName) -> Option<String> {
-    let writer = topic.written_by()?;
-    let instead = match topic {
-        TopicName::InventoryCommands | TopicName::PaymentCommands => {
-            "the order service sends what an order needs by itself; if an order waits, trace it"
-        }
+/// Why nobody but its service may publish to a topic, and what to do instead; none where anyone may.
+fn not_for_operators(letter: &DeadLetter) -> Option<String> {
+    let topic = letter.topic;
+    let writer = topic.written_by()?.as_str();
+    let harm = match topic {
+        TopicName::InventoryCommands | TopicName::PaymentCommands => "a request that no order has made",
         TopicName::OrderEvents
         | TopicName::InventoryEvents
         | TopicName::StockEvents
         | TopicName::PaymentEvents
         | TopicName::OrderCommands
-        | TopicName::StockCommands => "an event that its service has not decided would contradict its tables",
+        | TopicName::StockCommands => "an event that is not in the service's tables",
     };
     Some(format!(
-        "only the {writer} service writes {topic}, and this record was not from its outbox: {instead}; find out who sent \
-         it, and discard it",
-        writer = ServiceName::as_str(writer),
+        "only the {writer} service writes {topic}, and this record is not from its outbox: published again it would be \
+         {harm}. Instead: see with `dead-letters show` who sent it and stop that; if an order waits, `trace` it, and let \
+         `outbox-relay audit --repair` publish what the {writer} service has said and the topic lacks; then settle this \
+         with `dead-letters discard {spot} --reason …`",
+        spot = letter.spot,
     ))
 }
 
@@ -92,7 +94,6 @@ fn not_for_operators(topic: TopicName) -> Option<String> {
 mod tests {
     use schemas::{CancelOrder, CommandId, OrderId};
 
-    use super::super::letter::DeadLetter;
     use super::*;
     use crate::log::Written;
 
@@ -168,6 +169,7 @@ mod tests {
         let letter = filed(TopicName::PaymentEvents, &cancel(), &[]);
         let all = Allowances { again: true, unreadable: true, max_redrives: 9 };
         let ruling = rule(&letter, None, all, &Codec::embedded());
-        assert!(matches!(ruling, Ruling::Refused(words) if words.contains("only the payment service")));
+        assert!(matches!(ruling, Ruling::Refused(words) if words.contains("only the payment service")
+            && words.contains("`dead-letters discard payment.events.v1-dlt[0]@5 ")));
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::{ActionArgs, Outcomes, letters};
-use crate::cli::exit::{self, Ended};
+use crate::cli::exit::Ended;
 use crate::cli::source::SourceArgs;
 use crate::dead_letters::Desk;
 use crate::error::ReplayError;
@@ -11,7 +11,9 @@ use crate::interrupt::Interrupt;
 
 /// Flags of `dead-letters discard`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::EXIT_CODES)]
+#[command(
+    after_help = "Exit codes: 0 every letter was discarded, 1 some were not (each is named with its reason), 2 it could not be carried out, 130 interrupted."
+)]
 pub(crate) struct Options {
     #[command(flatten)]
     action: ActionArgs,

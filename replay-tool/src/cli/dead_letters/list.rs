@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{FilterArgs, letters};
-use crate::cli::exit::{self, Ended};
+use crate::cli::exit::Ended;
 use crate::cli::source::SourceArgs;
 use crate::dead_letters::{list_json, list_text};
 use crate::error::ReplayError;
@@ -14,7 +14,9 @@ use crate::interrupt::Interrupt;
 
 /// Flags of `dead-letters list`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::EXIT_CODES)]
+#[command(
+    after_help = "Exit codes: 0 listed, also where there are none, 2 it could not be carried out, 130 interrupted."
+)]
 pub(crate) struct Options {
     #[command(flatten)]
     filter: FilterArgs,

@@ -9,7 +9,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use schemas::{Codec, TopicName};
 
 use super::{ActionArgs, Outcomes, codec, letters};
-use crate::cli::exit::{self, Ended};
+use crate::cli::exit::Ended;
 use crate::cli::source::SourceArgs;
 use crate::dead_letters::{Allowances, Desk, Edited, Filed, Ruling, rule};
 use crate::error::ReplayError;
@@ -17,7 +17,9 @@ use crate::interrupt::Interrupt;
 
 /// Flags of `dead-letters redrive`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::EXIT_CODES)]
+#[command(
+    after_help = "Exit codes: 0 every letter was redriven, 1 some were not (each is named with its reason), 2 it could not be carried out, 130 interrupted."
+)]
 pub(crate) struct Options {
     #[command(flatten)]
     action: ActionArgs,

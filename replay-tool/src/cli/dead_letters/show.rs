@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{FilterArgs, codec, letters};
-use crate::cli::exit::{self, Ended};
+use crate::cli::exit::Ended;
 use crate::cli::source::SourceArgs;
 use crate::dead_letters::{show_json, show_text};
 use crate::error::ReplayError;
@@ -14,7 +14,9 @@ use crate::interrupt::Interrupt;
 
 /// Flags of `dead-letters show`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::EXIT_CODES)]
+#[command(
+    after_help = "Exit codes: 0 shown, 1 there is no such letter, 2 it could not be carried out, 130 interrupted."
+)]
 pub(crate) struct Options {
     #[command(flatten)]
     filter: FilterArgs,
