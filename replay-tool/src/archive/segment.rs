@@ -238,3 +238,24 @@ impl Filling {
         (self.about, Bytes::from(file))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Written;
+
+    #[test]
+    fn the_witness_is_the_record_before_a_segment_or_else_its_own_first_one() {
+        let written = |offset| Written { offset, ..Written::default() }.with("number", offset.to_string());
+        let mut compressor = container::compressor().unwrap();
+        let mut filling = Filling::new("t", 0, 5, None);
+        assert_eq!(filling.witness(), None);
+        for offset in [5, 6, 7] {
+            filling.push(&written(offset).record(), &mut compressor).unwrap();
+        }
+        assert_eq!(filling.witness(), Some(&Witness::of(&written(5).record())));
+        filling.take_full(&mut compressor).unwrap();
+        filling.push(&written(8).record(), &mut compressor).unwrap();
+        assert_eq!(filling.witness(), Some(&Witness::of(&written(7).record())));
+    }
+}
