@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use super::catalog::Edition;
 use super::container::{Blocks, Header};
 use super::foreign::Foreign;
+use super::notes::Noted;
 use super::row::{Cursor, SCHEMA};
 use super::segment::{About, checksum};
 use super::store::ArchiveStore;
@@ -66,9 +67,23 @@ impl ArchiveLog {
         latest.ok_or_else(|| ReplayError::archive(topic, "the archive has no such topic; see the topic prefix"))
     }
 
-    /// Where every partition begins and ends. Blocks.
+    /// Where every partition begins and ends; an error, where the end that was noted is missing. Blocks.
     pub(crate) fn bounds(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
-        Ok(self.archived(channel)?.into_iter().map(|archived| archived.bounds).collect())
+        // Before the segments are listed: a run that is under way notes what can be listed then.
+        let noted = Noted::newest(&self.store)?.ends;
+        let edition = self.edition(channel)?;
+        let bounds: Vec<Bounds> = self.archived(channel)?.into_iter().map(|archived| archived.bounds).collect();
+        let noted = noted.get(&edition).map(Vec::as_slice).unwrap_or_default();
+        match (0..).zip(bounds.iter().zip(noted)).find(|(_, (there, noted))| there.end < **noted) {
+            None => Ok(bounds),
+            Some((partition, (there, noted))) => Err(ReplayError::Hole {
+                topic: edition.topic,
+                partition,
+                from: there.end,
+                last: noted - 1,
+                place: IN_ARCHIVE,
+            }),
+        }
     }
 
     /// What there is of every partition. Blocks.

@@ -25,6 +25,8 @@ fn missing_last_segments_are_named() {
     fs::remove_file(folder.segment(20)).unwrap();
     let missing = "are missing: they were archived, by the newest note";
     assert_eq!(folder.wrong(), format!("order.commands.v1[0]: offsets 20 to 29 {missing}"));
+    let read = folder.log().bounds(CHANNEL).unwrap_err().to_string();
+    assert_eq!(read, "order.commands.v1[0]: offsets 20 to 29 are missing in the archive");
     fs::remove_file(folder.segment(10)).unwrap();
     assert_eq!(folder.wrong(), format!("order.commands.v1[0]: offsets 10 to 29 {missing}"));
     fs::remove_file(folder.segment(0)).unwrap();
