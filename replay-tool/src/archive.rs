@@ -24,7 +24,7 @@ pub(crate) use copy::{Copied, CopyPlan, copy};
 pub(crate) use log::{ArchiveLog, Archived};
 pub(crate) use segment::SEGMENT_BYTES;
 pub use store::ArchiveStore;
-pub(crate) use witness::mark;
+pub(crate) use witness::{Witness, check_topic, mark};
 
 #[cfg(test)]
 mod tests;

@@ -149,15 +149,15 @@ pub enum ReplayError {
     },
     /// The topic is not the one that a run has begun to read.
     #[error(
-        "{topic}[{partition}] is not the topic that this rebuild began with: at offset {offset} it has another record, or none. It was re-created, or has lost its end; with --restart the rebuild begins anew"
+        "{topic}[{partition}] is not the topic that this rebuild began with: {reason}. It was re-created, or has lost its end; with --restart the rebuild begins anew"
     )]
     Remade {
         /// The topic's full name.
         topic: String,
         /// Which partition.
         partition: i32,
-        /// Where the record was.
-        offset: i64,
+        /// What shows it.
+        reason: String,
     },
     /// A file of rebuilt state cannot be written or read.
     #[error("{name}: {source}")]

@@ -3,6 +3,8 @@
 
 use std::ops::ControlFlow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::ReplayError;
 use crate::log::{self, Bounds, Channel, KafkaLog, Range, Record};
 
@@ -14,20 +16,20 @@ pub(crate) fn mark(record: &Record<'_>) -> String {
 }
 
 /// A record that a topic had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Witness {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Witness {
     pub(super) offset: i64,
     pub(super) mark: String,
 }
 
 impl Witness {
-    pub(super) fn of(record: &Record<'_>) -> Self {
+    pub(crate) fn of(record: &Record<'_>) -> Self {
         Witness { offset: record.offset, mark: mark(record) }
     }
 }
 
 /// Whether the topic, which lies between these bounds, has these records, at most one of each partition. Blocks.
-pub(super) fn check_topic(
+pub(crate) fn check_topic(
     kafka: &KafkaLog,
     channel: Channel,
     there: &[Bounds],
