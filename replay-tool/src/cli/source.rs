@@ -49,7 +49,9 @@ impl SourceArgs {
             (Some(archive), Some(config)) => Ok(Records::ArchiveThenKafka { archive, config, prefix, patience }),
             (Some(archive), None) => Ok(Records::Archive { archive, prefix }),
             (None, Some(config)) => Ok(Records::Kafka { config, prefix, patience }),
-            (None, None) => Err(ReplayError::arguments("give --brokers (or KAFKA_BROKERS), --archive (or ARCHIVE_DIR), or both")),
+            (None, None) => {
+                Err(ReplayError::arguments("give --brokers (or KAFKA_BROKERS), --archive (or ARCHIVE_DIR), or both"))
+            }
         }
     }
 

@@ -65,7 +65,9 @@ fn config(options: Options) -> Result<CheckConfig, ReplayError> {
     }
     let without = |service: &ServiceName| config.tables(*service).database_url.is_empty();
     if let Some(service) = ServiceName::ALL.into_iter().find(without) {
-        let reason = format!("no --database-url (or DATABASE_URL) for the {service} service; give {service}=URL, or one URL for all");
+        let reason = format!(
+            "no --database-url (or DATABASE_URL) for the {service} service; give {service}=URL, or one URL for all"
+        );
         return Err(ReplayError::arguments(reason));
     }
     config.statements = options.statements;
