@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dev_stack::Child;
 use schemas::{Message, ServiceName, TopicName};
-use tests::{LONG, Outcome, Pipeline, Sent, Servers, Settings, Trouble, sample, stock_for};
+use tests::{LONG, Outcome, Pipeline, Sent, Servers, Settings, Trouble, sample, stock_for, until};
 
 use crate::DAEMON;
 use crate::held::{Held, Hold};
@@ -115,7 +115,10 @@ async fn everything(pipeline: &Pipeline) -> Outcome<BTreeMap<String, String>> {
     }
     all.insert("schemas".to_owned(), tables.query(SCHEMAS, &[]).await?[0].get(0));
     let topics = TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]);
-    for (place, ends) in pipeline.broker().ends(&topics.collect::<Vec<_>>()).await? {
+    let topics: Vec<String> = topics.collect();
+    // A broker that stood still a moment ago may not know its partitions yet.
+    let ends = until("the topics' ends", LONG, async || pipeline.broker().ends(&topics).await).await?;
+    for (place, ends) in ends {
         all.insert(format!("{place:?}"), format!("{ends:?}"));
     }
     Ok(all)
