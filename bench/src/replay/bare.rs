@@ -107,6 +107,7 @@ pub(super) fn read_all(brokers: &str, topics: &[String], records: u64) -> Result
         .set("enable.auto.commit", "false")
         .set("fetch.wait.max.ms", "20")
         .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.queue.backoff.ms", "2")
         .create()
         .doing("making a consumer")?;
     let mut list = TopicPartitionList::new();

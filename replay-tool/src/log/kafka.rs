@@ -57,7 +57,9 @@ impl KafkaLog {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "20")
-            .set("queued.max.messages.kbytes", "8192");
+            .set("queued.max.messages.kbytes", "8192")
+            // Whether a queue that was full has room is looked at so soon again, and not after a second.
+            .set("fetch.queue.backoff.ms", "2");
         let asking = Arc::new(config.create().map_err(ReplayError::kafka("the configuration"))?);
         Ok(KafkaLog { config, prefix: prefix.to_owned(), patience, interrupt: interrupt.clone(), asking })
     }
