@@ -2,11 +2,14 @@
 //!
 //! No worker runs here: the topics hold what the test writes under an order outbox' positions.
 
+use std::ops::Range;
+
 use outbox::Position;
-use schemas::{Codec, CustomerId, OrderId, OrderLine, OrderPlaced, Sku, Time, partitioner};
+use schemas::{Codec, CustomerId, OrderId, OrderLine, OrderPlaced, Sku, Time, TopicName, partitioner};
 use tests::{LONG, Outcome, Pipeline, Sent, Servers, Settings, trouble, until};
 
 use crate::DAEMON;
+use crate::archive_again::make_anew;
 use crate::program::{command, run};
 
 const TOPIC: &str = "order.events.v1";
@@ -104,14 +107,14 @@ async fn what_cannot_be_folded_is_told_with_its_place_and_the_rest_is_folded() -
     Ok(())
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rebuild_that_is_killed_goes_on_where_it_was() -> Outcome {
-    const ORDERS: usize = 1_500;
-    let servers = Servers::shared().await?;
-    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings { partitions: 3, ..Settings::default() }).await?;
+const ORDERS: usize = 1_500;
+const UNITS: &str = "select count(*) from orders_rebuilt.rebuild_units";
+
+/// Orders over three partitions; the last sequence of each.
+async fn publish_orders(pipeline: &Pipeline, numbers: Range<usize>) -> Outcome<[i64; 3]> {
     let mut sequences = [0_i64; 3];
     let mut records = Vec::new();
-    for number in 0..ORDERS {
+    for number in numbers {
         let event = placed(number)?;
         let partition = partitioner::partition_of(event.order_id.as_str().as_bytes(), 3);
         let sequence = &mut sequences[usize::try_from(partition)?];
@@ -119,22 +122,57 @@ async fn a_rebuild_that_is_killed_goes_on_where_it_was() -> Outcome {
         records.push(sent(event, partition, *sequence)?);
     }
     pipeline.broker().send_all(&records).await?;
-    let url = pipeline.database_url().to_owned();
-    let arguments =
-        ["rebuild", "--service", "order", "--unit-records", "20", "--parallel", "1", "--database-url", &url];
-    let arguments = [&arguments[..], &["--json"]].concat();
+    Ok(sequences)
+}
 
-    let mut killed = command(&pipeline, &arguments).spawn()?;
-    let written = "select count(*) from orders_rebuilt.rebuild_units";
+/// The words of a rebuild in many small parts.
+fn in_small_parts(url: &str) -> Vec<&str> {
+    let words = ["rebuild", "--service", "order", "--unit-records", "20", "--parallel", "1", "--json"];
+    [&words[..], &["--database-url", url]].concat()
+}
+
+/// Runs it until some parts are written, and kills it.
+async fn kill_in_the_middle(pipeline: &Pipeline, arguments: &[&str]) -> Outcome {
+    let mut killed = command(pipeline, arguments).spawn()?;
     until("some units are written", LONG, async || {
-        let count = pipeline.tables().number(written).await?;
+        let count = pipeline.tables().number(UNITS).await?;
         if count >= 3 { Ok(()) } else { Err(trouble(format!("{count} are"))) }
     })
     .await?;
     killed.kill()?;
     killed.wait()?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_is_killed_does_not_go_on_with_another_topic() -> Outcome {
+    let servers = Servers::shared().await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings { partitions: 3, ..Settings::default() }).await?;
+    publish_orders(&pipeline, 0..ORDERS).await?;
+    let url = pipeline.database_url().to_owned();
+    let arguments = in_small_parts(&url);
+    kill_in_the_middle(&pipeline, &arguments).await?;
+    make_anew(&pipeline, TopicName::OrderEvents.as_str()).await?;
+    // It has as many records as before, and more: only what they are tells that it is another one.
+    until("the new topic takes records", LONG, async || publish_orders(&pipeline, ORDERS..3 * ORDERS).await).await?;
+    let refused = run(&pipeline, &arguments).await?.expect(2)?;
+    assert!(refused.stderr.contains("is not the topic that this rebuild began with"), "{}", refused.stderr);
+    let anew = run(&pipeline, &[&arguments[..], &["--restart"]].concat()).await?.expect(0)?.json()?;
+    assert_eq!(anew["services"][0]["counts"]["folded"], 2 * ORDERS);
+    pipeline.accept();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_that_is_killed_goes_on_where_it_was() -> Outcome {
+    let servers = Servers::shared().await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings { partitions: 3, ..Settings::default() }).await?;
+    let sequences = publish_orders(&pipeline, 0..ORDERS).await?;
+    let url = pipeline.database_url().to_owned();
+    let arguments = in_small_parts(&url);
+    kill_in_the_middle(&pipeline, &arguments).await?;
     let (units, rows) = (
-        pipeline.tables().number(written).await?,
+        pipeline.tables().number(UNITS).await?,
         pipeline.tables().number("select count(*) from orders_rebuilt.orders").await?,
     );
     let running = "select count(*) from orders_rebuilt.rebuild_run where finished is null";

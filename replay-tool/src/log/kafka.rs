@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -82,6 +83,20 @@ impl KafkaLog {
 
     /// Where every partition begins and ends now. Blocks.
     pub(crate) fn bounds(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
+        let begun = Instant::now();
+        loop {
+            match self.bounds_now(channel) {
+                // A broker that has just come back knows its topics before it knows who leads their partitions.
+                Err(ReplayError::Kafka { source, .. }) if is_unsettled(&source) && begun.elapsed() < ANSWER_WAIT => {
+                    self.interrupt.check()?;
+                    thread::sleep(POLL);
+                }
+                asked => return asked,
+            }
+        }
+    }
+
+    fn bounds_now(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
         let topic = self.topic(channel);
         let partitions = partitions_of(&self.asking, &topic)?;
         let mut wanted = TopicPartitionList::new();
@@ -267,6 +282,18 @@ fn pause(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(), Rep
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, partition);
     consumer.pause(&list).map_err(ReplayError::kafka(format!("pausing {topic}[{partition}]")))
+}
+
+/// Whether the brokers do not know yet who leads a partition.
+fn is_unsettled(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        [
+            RDKafkaErrorCode::UnknownPartition,
+            RDKafkaErrorCode::LeaderNotAvailable,
+            RDKafkaErrorCode::NotLeaderForPartition,
+        ]
+        .contains(&code)
+    })
 }
 
 /// Whether waiting cannot help.
