@@ -2,13 +2,13 @@
 //! the live tables, into a file, or only counted.
 //!
 //! Nothing here decides, calls a provider or publishes: `evolve` cannot. `plan` cuts the work into units that fit into
-//! memory, `unit` folds one of them, `sink` brings them to where they go: `shadow`, `file` or `collected`. `compare` holds
+//! memory, `unit` folds one of them, `sink` brings them to where they go: `shadow`, `file` or `counted`. `compare` holds
 //! what comes out against live tables, `swap` puts it in their place.
 
 mod begun;
-mod collected;
 mod compare;
 mod copy;
+mod counted;
 mod differences;
 mod digest;
 mod epochs;
@@ -51,9 +51,8 @@ pub use vector::Vector;
 use crate::config::ServiceTables;
 use crate::error::ReplayError;
 use crate::log::Source;
-use crate::snapshot::Rows;
 use begun::Begun;
-use collected::Collected;
+use counted::Counted;
 use file::{FileSink, StateFile};
 use note::Written;
 use plan::Plan;
@@ -168,21 +167,10 @@ impl Rebuild {
     async fn counted(&self, service: ServiceName, pace: &Pace) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
         let plan = self.plan(&[service], self.until.clone(), Wanted::Everything, self.unit_records).await?;
-        let mut collected = Collected::new(false);
-        let fold_s = self.fill(plan, &mut collected, pace).await?;
-        let written = Written { fold_s, ..collected.finish().0 };
+        let mut counted = Counted::default();
+        let fold_s = self.fill(plan, &mut counted, pace).await?;
+        let written = Written { fold_s, ..counted.finish() };
         Ok(ServiceReport::new(service, None, written).took(begun.elapsed()))
-    }
-
-    /// The rows of these services in memory; only for what is small.
-    async fn in_memory(&self, services: &[ServiceName], wanted: Wanted) -> Result<(Written, Rows), ReplayError> {
-        let plan = self.plan(services, self.until.clone(), wanted, self.unit_records).await?;
-        let mut collected = Collected::new(true);
-        let pace = Pace::new(self.parallel);
-        self.fill(plan, &mut collected, &pace).await?;
-        pace.finish();
-        let (written, rows) = collected.finish();
-        Ok((written, rows.unwrap_or_default()))
     }
 
     /// The plan of a new run, or that of an earlier one, whose topics must still be the same.

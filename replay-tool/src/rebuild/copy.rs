@@ -9,7 +9,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::SinkExt as _;
 use tokio_postgres::Transaction;
 
-use super::state::Parts;
+use super::digest::StateDigest;
+use super::state::TakeRows;
 use crate::snapshot::TableRow;
 
 /// A piece is sent when it holds so much.
@@ -19,7 +20,7 @@ const PIECE_BYTES: usize = 64 * 1024;
 const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 
 /// What cannot be encoded.
-type Unencodable = Box<dyn Error + Sync + Send>;
+pub(crate) type Unencodable = Box<dyn Error + Sync + Send>;
 
 /// All rows of one table.
 #[derive(Debug)]
@@ -29,9 +30,16 @@ pub(crate) struct TableCopy {
 }
 
 impl TableCopy {
-    /// Rows for the table of this name, which has their columns.
-    pub(crate) fn into_table<R: TableRow>(table: &str, rows: &[R]) -> Result<TableCopy, Unencodable> {
+    /// Rows for the table of this name, which has their columns; none where there are no rows.
+    pub(crate) fn into_table<R: TableRow>(
+        table: &str,
+        rows: impl Iterator<Item = R>,
+    ) -> Result<Option<TableCopy>, Unencodable> {
         let fields = i16::try_from(R::COLUMNS.len())?;
+        let mut rows = rows.peekable();
+        if rows.peek().is_none() {
+            return Ok(None);
+        }
         let sql = format!("copy {table} ({}) from stdin binary", R::COLUMNS.join(", "));
         let mut pieces = Vec::new();
         let mut piece = BytesMut::with_capacity(PIECE_BYTES + 4096);
@@ -46,26 +54,7 @@ impl TableCopy {
         }
         piece.put_i16(-1);
         pieces.push(piece.freeze());
-        Ok(TableCopy { sql, pieces })
-    }
-
-    /// Rows of all tables that have any.
-    pub(crate) fn of_parts(parts: Parts) -> Result<Vec<TableCopy>, Unencodable> {
-        fn add<R: TableRow>(copies: &mut Vec<TableCopy>, rows: Vec<R>) -> Result<(), Unencodable> {
-            if !rows.is_empty() {
-                copies.push(TableCopy::into_table(R::TABLE, &rows)?);
-            }
-            Ok(())
-        }
-        let Parts { orders, contents, reservations, receipts, payments, ledger } = parts;
-        let mut copies = Vec::new();
-        add(&mut copies, orders)?;
-        add(&mut copies, contents)?;
-        add(&mut copies, reservations)?;
-        add(&mut copies, receipts)?;
-        add(&mut copies, payments)?;
-        add(&mut copies, ledger)?;
-        Ok(copies)
+        Ok(Some(TableCopy { sql, pieces }))
     }
 
     /// Send them.
@@ -78,6 +67,22 @@ impl TableCopy {
     }
 }
 
+/// Encodes a unit's rows and digests them on the way.
+#[derive(Debug, Default)]
+pub(crate) struct Encoder {
+    pub(crate) copies: Vec<TableCopy>,
+    pub(crate) digest: StateDigest,
+}
+
+impl TakeRows for Encoder {
+    type Error = Unencodable;
+
+    fn rows<R: TableRow>(&mut self, rows: impl Iterator<Item = R>) -> Result<(), Unencodable> {
+        self.copies.extend(TableCopy::into_table(R::TABLE, self.digest.passing(rows))?);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,7 +91,7 @@ mod tests {
     #[test]
     fn a_row_is_encoded_as_the_documentation_says() {
         let row = StockRow { sku: "a".into(), version: 1, received: 2, reserved: 0, shipped: -1 };
-        let copy = TableCopy::into_table("stock", &[row]).unwrap();
+        let copy = TableCopy::into_table("stock", [row].into_iter()).unwrap().unwrap();
         assert_eq!(copy.sql, "copy stock (sku, version, received, reserved, shipped) from stdin binary");
         let mut expected = HEADER.to_vec();
         expected.extend([0, 5, 0, 0, 0, 1, b'a']);

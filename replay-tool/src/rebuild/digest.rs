@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::state::Parts;
 use crate::snapshot::{Rows, StockRow, Table, TableRow};
 
 /// Rows of one table.
@@ -89,15 +88,11 @@ impl StateDigest {
         rows.into_iter().for_each(|row| sum.add_row(row, &mut buffer));
     }
 
-    /// Add what a part of the topics makes.
-    pub(crate) fn add_parts(&mut self, parts: &Parts) {
-        let Parts { orders, contents, reservations, receipts, payments, ledger } = parts;
-        self.add_rows(orders);
-        self.add_rows(contents);
-        self.add_rows(reservations);
-        self.add_rows(receipts);
-        self.add_rows(payments);
-        self.add_rows(ledger);
+    /// Add rows of a table as they pass.
+    pub(crate) fn passing<R: TableRow>(&mut self, rows: impl Iterator<Item = R>) -> impl Iterator<Item = R> {
+        let sum = self.0.entry(R::TABLE.to_owned()).or_default();
+        let mut buffer = Vec::with_capacity(256);
+        rows.inspect(move |row| sum.add_row(row, &mut buffer))
     }
 
     /// Add levels, summed up.

@@ -86,8 +86,8 @@ impl StateFile {
     }
 
     /// Add rows to their table.
-    pub(crate) fn add<R: TableRow>(&self, rows: &[R]) -> Result<(), ReplayError> {
-        self.in_transaction(|tx| insert(tx, R::TABLE, rows))
+    pub(crate) fn add<R: TableRow>(&self, rows: Vec<R>) -> Result<(), ReplayError> {
+        self.in_transaction(|tx| insert(tx, R::TABLE, rows.into_iter()))
     }
 
     /// Every row of a table, in no order.
@@ -172,9 +172,10 @@ impl EachTable for KeyIndex<'_> {
     }
 }
 
-/// Rows into the table of this name, which has their columns.
-fn insert<R: TableRow>(tx: &Transaction<'_>, table: &str, rows: &[R]) -> rusqlite::Result<()> {
-    if rows.is_empty() {
+/// Rows into the table of this name, which has their columns and is there if there are any.
+fn insert<R: TableRow>(tx: &Transaction<'_>, table: &str, rows: impl Iterator<Item = R>) -> rusqlite::Result<()> {
+    let mut rows = rows.peekable();
+    if rows.peek().is_none() {
         return Ok(());
     }
     let columns: Vec<String> = R::COLUMNS.iter().map(|name| format!("\"{name}\"")).collect();

@@ -56,7 +56,7 @@ impl Live {
             let (file, mut digest) = (Arc::clone(&self.file), std::mem::take(&mut self.digest));
             self.digest = blocking(move || {
                 digest.add_rows(&rows);
-                file.add(&rows).map(|()| digest)
+                file.add(rows).map(|()| digest)
             })
             .await?;
         }

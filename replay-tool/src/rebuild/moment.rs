@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::try_join_all;
 use schemas::ServiceName;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::file::{FileSink, StateFile};
 use super::plan::Wanted;
@@ -16,45 +16,34 @@ use super::vector::Vector;
 use super::{Differences, Rebuild, blocking};
 use crate::error::ReplayError;
 use crate::report::OrderCounts;
-use crate::snapshot::{OrderRow, PaymentRow, PostingRow, Rows, StockRow, Table, TableRow};
+use crate::snapshot::{EachTable, OrderRow, PaymentRow, PostingRow, StockRow, TableRow, each_table};
 
 /// State at a moment.
 #[derive(Debug)]
 pub(crate) struct Moment {
-    state: State,
-    pub(crate) vector: Vector,
-    pub(crate) problems: Problems,
+    /// In a file without a name.
+    file: Arc<StateFile>,
+    told: Told,
+    vector: Vector,
+    problems: Problems,
 }
 
+/// What is told of it.
 #[derive(Debug)]
-enum State {
-    /// Of one order or SKU, which is so called.
-    Of { what: String, rows: Rows },
-    /// The whole shop, in a file without a name, and what it amounts to.
-    Everything { file: Arc<StateFile>, sums: Value },
+enum Told {
+    /// Of one order or SKU, which is so called: its rows by table, and the same in lines.
+    Rows { what: String, tables: Map<String, Value>, lines: String },
+    /// Of the whole shop.
+    Sums(Value),
 }
 
 impl Rebuild {
     /// Fold everything that is wanted.
     pub(crate) async fn moment(&self, wanted: Wanted) -> Result<Moment, ReplayError> {
-        let what = match &wanted {
-            Wanted::Everything => return self.whole_moment().await,
-            Wanted::Order(id) => format!("order {id}"),
-            Wanted::Sku(sku) => format!("SKU {sku}"),
-        };
-        let (written, mut rows) = self.in_memory(&ServiceName::ALL, wanted.clone()).await?;
-        if let Wanted::Sku(sku) = &wanted {
-            rows.reservations.clear();
-            rows.receipts.retain(|(key, _), _| key == sku);
-        }
-        Ok(Moment { state: State::Of { what, rows }, vector: written.vector, problems: written.problems })
-    }
-
-    async fn whole_moment(&self) -> Result<Moment, ReplayError> {
         let file = StateFile::temporary(&ServiceName::ALL)?;
         let pace = Pace::new(self.parallel);
         let fill = async |service| {
-            let plan = self.plan(&[service], self.until.clone(), Wanted::Everything, self.unit_records).await?;
+            let plan = self.plan(&[service], self.until.clone(), wanted.clone(), self.unit_records).await?;
             let mut sink = FileSink::new(service, &file);
             self.fill(plan, &mut sink, &pace).await?;
             blocking(move || sink.finish()).await
@@ -66,51 +55,43 @@ impl Rebuild {
             vector.join(part.vector);
             problems.append(part.problems);
         }
-        let (of, found) = (Arc::clone(&file), problems.found);
-        let sums = blocking(move || sums(&of, found)).await?;
-        Ok(Moment { state: State::Everything { file, sums }, vector, problems })
+        let what = match &wanted {
+            Wanted::Everything => None,
+            Wanted::Order(id) => Some(format!("order {id}")),
+            Wanted::Sku(sku) => Some(format!("SKU {sku}")),
+        };
+        let of = Arc::clone(&file);
+        let told = blocking(move || match what {
+            None => sums(&of).map(Told::Sums),
+            Some(what) => rows(&of, what),
+        });
+        Ok(Moment { told: told.await?, file, vector, problems })
     }
 }
 
 impl Moment {
     /// Whether there is nothing of what was wanted.
     pub(crate) fn is_missing(&self) -> bool {
-        match &self.state {
-            State::Of { rows, .. } => *rows == Rows::default(),
-            State::Everything { .. } => false,
+        match &self.told {
+            Told::Rows { lines, .. } => lines.is_empty(),
+            Told::Sums(_) => false,
         }
     }
 
     /// What became of it until the other one, which is of the same.
     pub(crate) async fn differences(&self, later: &Moment) -> Result<Differences, ReplayError> {
-        match (&self.state, &later.state) {
-            (State::Everything { file, .. }, State::Everything { file: later, .. }) => {
-                let (file, later) = (Arc::clone(file), Arc::clone(later));
-                blocking(move || file.differences(&later, &ServiceName::ALL)).await
-            }
-            (State::Of { rows, .. }, State::Of { rows: later, .. }) => {
-                Ok(Differences::between(rows, later, &ServiceName::ALL))
-            }
-            (State::Of { .. }, State::Everything { .. }) | (State::Everything { .. }, State::Of { .. }) => {
-                Err(ReplayError::arguments("two moments of different things"))
-            }
-        }
+        let (file, later) = (Arc::clone(&self.file), Arc::clone(&later.file));
+        blocking(move || file.differences(&later, &ServiceName::ALL)).await
     }
 
-    /// The rows of one order or SKU, or the summary; with the vector that they were folded to.
+    /// The rows of one order or SKU, or the sums; with the vector that they were folded to.
     pub(crate) fn json(&self) -> Value {
-        let mut told = match &self.state {
-            State::Everything { sums, .. } => sums.clone(),
-            State::Of { rows, .. } => {
-                let Rows { orders, contents, reservations, stock, receipts, payments, ledger } = rows;
-                json!({
-                    "orders": array(orders), "order_contents": array(contents), "reservations": array(reservations),
-                    "stock": array(stock), "stock_receipts": array(receipts), "payments": array(payments),
-                    "ledger": array(ledger), "problems": self.problems.found,
-                })
-            }
+        let mut told = match &self.told {
+            Told::Rows { tables, .. } => Value::Object(tables.clone()),
+            Told::Sums(sums) => sums.clone(),
         };
         if let Value::Object(fields) = &mut told {
+            fields.insert("problems".into(), json!(self.problems.found));
             fields.insert("vector".into(), json!(self.vector));
             fields.insert("listed_problems".into(), json!(self.problems.listed));
         }
@@ -118,8 +99,61 @@ impl Moment {
     }
 }
 
+impl Display for Moment {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match &self.told {
+            Told::Sums(sums) => {
+                write_sums(sums, f)?;
+                writeln!(f, "{:<15} {}", "problems", self.problems.found)?;
+            }
+            Told::Rows { what, .. } if self.is_missing() => writeln!(f, "there is no {what} yet")?,
+            Told::Rows { lines, .. } => f.write_str(lines)?,
+        }
+        self.problems.listed.iter().take(20).try_for_each(|problem| writeln!(f, "problem: {problem}"))
+    }
+}
+
+/// All rows, few as they are, in the order of their keys. Blocks.
+fn rows(file: &StateFile, what: String) -> Result<Told, ReplayError> {
+    struct Telling<'f> {
+        file: &'f StateFile,
+        tables: Map<String, Value>,
+        lines: String,
+    }
+    impl EachTable for Telling<'_> {
+        type Error = ReplayError;
+
+        fn table<R: TableRow>(&mut self) -> Result<(), ReplayError> {
+            let mut rows: Vec<R> = Vec::new();
+            self.file.each(|row| rows.push(row))?;
+            rows.sort_by_key(R::key);
+            rows.iter().for_each(|row| put_lines(row, &mut self.lines));
+            self.tables.insert(R::TABLE.to_owned(), rows.iter().map(R::json).collect());
+            Ok(())
+        }
+    }
+    let mut telling = Telling { file, tables: Map::new(), lines: String::new() };
+    ServiceName::ALL.into_iter().try_for_each(|service| each_table(service, &mut telling))?;
+    Ok(Told::Rows { what, tables: telling.tables, lines: telling.lines })
+}
+
+/// One column a line; what is null is left out.
+fn put_lines<R: TableRow>(row: &R, lines: &mut String) {
+    lines.push_str(&row.subject());
+    lines.push('\n');
+    let Value::Object(columns) = row.json() else { return };
+    for name in R::COLUMNS {
+        let text = match columns.get(*name) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        };
+        lines.push_str(&format!("  {name:<24} {text}\n"));
+    }
+}
+
 /// Sums over everything. Blocks.
-fn sums(file: &StateFile, problems: u64) -> Result<Value, ReplayError> {
+fn sums(file: &StateFile) -> Result<Value, ReplayError> {
     let mut orders = OrderCounts::default();
     file.each(|row: OrderRow| orders.count(&row.stage))?;
     let mut captured: BTreeMap<String, i64> = BTreeMap::new();
@@ -143,52 +177,11 @@ fn sums(file: &StateFile, problems: u64) -> Result<Value, ReplayError> {
         "payments": payments,
         "captured_minor": captured,
         "stock": { "skus": skus, "received": received, "reserved": reserved, "shipped": shipped },
-        "problems": problems,
     }))
 }
 
-fn array<R: TableRow>(table: &Table<R>) -> Value {
-    table.values().map(TableRow::json).collect()
-}
-
-impl Display for Moment {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match &self.state {
-            State::Everything { sums, .. } => write_summary(sums, f)?,
-            State::Of { what, .. } if self.is_missing() => writeln!(f, "there is no {what} yet")?,
-            State::Of { rows, .. } => {
-                let Rows { orders, contents, reservations, stock, receipts, payments, ledger } = rows;
-                write_rows(orders, f)?;
-                write_rows(contents, f)?;
-                write_rows(reservations, f)?;
-                write_rows(stock, f)?;
-                write_rows(receipts, f)?;
-                write_rows(payments, f)?;
-                write_rows(ledger, f)?;
-            }
-        }
-        self.problems.listed.iter().take(20).try_for_each(|problem| writeln!(f, "problem: {problem}"))
-    }
-}
-
-/// One column a line; what is null is left out.
-fn write_rows<R: TableRow>(table: &Table<R>, f: &mut Formatter<'_>) -> fmt::Result {
-    for row in table.values() {
-        writeln!(f, "{}", row.subject())?;
-        let Value::Object(columns) = row.json() else { continue };
-        for name in R::COLUMNS {
-            match columns.get(*name) {
-                None | Some(Value::Null) => {}
-                Some(Value::String(text)) => writeln!(f, "  {name:<24} {text}")?,
-                Some(value) => writeln!(f, "  {name:<24} {value}")?,
-            }
-        }
-    }
-    Ok(())
-}
-
-fn write_summary(summary: &Value, f: &mut Formatter<'_>) -> fmt::Result {
-    let Value::Object(parts) = summary else { return Ok(()) };
+fn write_sums(sums: &Value, f: &mut Formatter<'_>) -> fmt::Result {
+    let Value::Object(parts) = sums else { return Ok(()) };
     for (name, part) in parts {
         match part {
             Value::Object(fields) => {

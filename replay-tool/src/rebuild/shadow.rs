@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::error::Error;
 use std::time::{Duration, Instant};
 
 use schemas::ServiceName;
@@ -15,7 +14,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
 use super::begun::Begun;
-use super::copy::TableCopy;
+use super::copy::{Encoder, TableCopy, Unencodable};
 use super::note::{Note, Written};
 use super::sink::Sink;
 use super::state::Levels;
@@ -176,19 +175,16 @@ impl Sink for Shadow {
     type Part = Part;
 
     fn part(folded: Folded) -> Result<Part, ReplayError> {
-        let Folded { parts, levels, note, elapsed: _ } = folded;
-        let encoded = || {
-            let mut copies = TableCopy::of_parts(parts)?;
-            if !levels.is_empty() {
-                let levels: Vec<StockRow> = levels.iter().map(|(sku, level)| StockRow::of(sku, *level)).collect();
-                copies.push(TableCopy::into_table("rebuild_levels", &levels)?);
-            }
-            Ok(copies)
-        };
-        let copies = encoded().map_err(|error: Box<dyn Error + Sync + Send>| {
-            ReplayError::arguments(format!("rows that Postgres cannot take: {error}"))
-        })?;
-        Ok(Part { copies, note })
+        let Folded { state, partitions, mut note, elapsed: _ } = folded;
+        let mut encoder = Encoder::default();
+        let encoded = state.rows(partitions, &mut encoder).and_then(|()| {
+            let levels = state.levels().map(|(sku, level)| StockRow::of(sku, level));
+            encoder.copies.extend(TableCopy::into_table("rebuild_levels", levels)?);
+            Ok(())
+        });
+        encoded.map_err(unencodable)?;
+        note.digest = encoder.digest;
+        Ok(Part { copies: encoder.copies, note })
     }
 
     fn has(&self, unit: usize) -> bool {
@@ -223,8 +219,9 @@ async fn finish(tx: &Transaction<'_>, service: ServiceName) -> Result<Written, R
     }
     if service == ServiceName::Inventory {
         let stock = written.add_levels(read_levels(tx).await.map_err(&failed)?);
-        let copy = TableCopy::into_table(StockRow::TABLE, &stock).map_err(ReplayError::arguments)?;
-        copy.send(tx).await.map_err(&failed)?;
+        if let Some(copy) = TableCopy::into_table(StockRow::TABLE, stock.into_iter()).map_err(unencodable)? {
+            copy.send(tx).await.map_err(&failed)?;
+        }
     }
     let sql = "update rebuild_run set finished = clock_timestamp(), digest = $1";
     tx.execute(sql, &[&written.digest.to_hex()]).await.map_err(&failed)?;
@@ -240,6 +237,10 @@ async fn read_levels(tx: &Transaction<'_>) -> Result<Levels, tokio_postgres::Err
         levels.add_row(&StockRow::read(&row)?);
     }
     Ok(levels)
+}
+
+fn unencodable(error: Unencodable) -> ReplayError {
+    ReplayError::arguments(format!("a row that Postgres cannot take: {error}"))
 }
 
 fn wrong(service: ServiceName, reason: String) -> ReplayError {

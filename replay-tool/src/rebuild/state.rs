@@ -13,9 +13,8 @@ use workers::inventory::stock::{self, Level, LevelChange, Receipt, Reservation, 
 use workers::order::saga::{self, Order};
 use workers::payment::charge::{self, Payment, Posting};
 
-use crate::snapshot::{
-    ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, Rows, StockRow, TableRow,
-};
+use super::plan::Wanted;
+use crate::snapshot::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow};
 
 /// Aggregates by id; none where events contradict each other.
 type Aggregates<K, S> = HashMap<K, Option<S>>;
@@ -131,22 +130,40 @@ impl State {
         })
     }
 
-    /// Everything but levels as rows, and the levels, which other parts of the topics may add to. Rows come in no order.
-    pub(crate) fn into_parts(self, partitions: i32) -> (Parts, Vec<(Sku, Level)>) {
-        let orders: Vec<Order> = self.orders.into_values().flatten().collect();
-        let payments: HashMap<OrderId, Payment> =
-            self.payments.into_iter().filter_map(|(id, payment)| Some((id, payment?))).collect();
-        let is_told = |posting: &&Posting| payments.contains_key(&posting.order_id);
-        let parts = Parts {
-            contents: orders.iter().map(ContentsRow::of).collect(),
-            orders: orders.iter().map(|order| OrderRow::of(order, partitions)).collect(),
-            reservations: self.reservations.values().flatten().map(ReservationRow::of).collect(),
-            receipts: self.receipts.iter().map(ReceiptRow::of).collect(),
-            ledger: self.postings.iter().filter(is_told).map(PostingRow::of).collect(),
-            payments: payments.values().map(PaymentRow::of).collect(),
-        };
-        (parts, self.levels.into_iter().collect())
+    /// Every row but those of levels, made when it is asked for, table by table; and the levels, which other parts of the
+    /// topics may add to. Rows come in no order; `partitions` is that of every topic.
+    pub(crate) fn rows<T: TakeRows>(&self, partitions: i32, take: &mut T) -> Result<(), T::Error> {
+        let orders = || self.orders.values().flatten();
+        take.rows(orders().map(|order| OrderRow::of(order, partitions)))?;
+        take.rows(orders().map(ContentsRow::of))?;
+        take.rows(self.reservations.values().flatten().map(ReservationRow::of))?;
+        take.rows(self.receipts.iter().map(ReceiptRow::of))?;
+        take.rows(self.payments.values().flatten().map(PaymentRow::of))?;
+        let is_told = |posting: &&Posting| matches!(self.payments.get(&posting.order_id), Some(Some(_)));
+        take.rows(self.postings.iter().filter(is_told).map(PostingRow::of))
     }
+
+    /// What this part of the topics does to levels.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = (&Sku, Level)> {
+        self.levels.iter().map(|(sku, level)| (sku, *level))
+    }
+
+    /// Forget what is not of this SKU's level: others are made up of more than was read.
+    pub(crate) fn retain(&mut self, wanted: &Wanted) {
+        self.levels.retain(|sku, _| wanted.has_level_of(sku.as_str()));
+        if let Wanted::Sku(_) = wanted {
+            self.reservations.clear();
+        }
+    }
+}
+
+/// Takes rows, table by table.
+pub(crate) trait TakeRows {
+    /// Why it cannot.
+    type Error;
+
+    /// All rows of a table that there are.
+    fn rows<R: TableRow>(&mut self, rows: impl Iterator<Item = R>) -> Result<(), Self::Error>;
 }
 
 /// Take an aggregate one event on.
@@ -175,41 +192,19 @@ fn step<K: Clone + Eq + Hash, S>(
     Ok(())
 }
 
-/// Rows of the tables that a part of the topics makes by itself.
-#[derive(Debug, Default)]
-pub(crate) struct Parts {
-    pub(crate) orders: Vec<OrderRow>,
-    pub(crate) contents: Vec<ContentsRow>,
-    pub(crate) reservations: Vec<ReservationRow>,
-    pub(crate) receipts: Vec<ReceiptRow>,
-    pub(crate) payments: Vec<PaymentRow>,
-    pub(crate) ledger: Vec<PostingRow>,
-}
-
-impl Parts {
-    /// Put them into tables.
-    pub(crate) fn fill(self, rows: &mut Rows) {
-        fn fill<R: TableRow>(table: &mut crate::snapshot::Table<R>, rows: Vec<R>) {
-            table.extend(rows.into_iter().map(|row| (row.key(), row)));
-        }
-        let Parts { orders, contents, reservations, receipts, payments, ledger } = self;
-        fill(&mut rows.orders, orders);
-        fill(&mut rows.contents, contents);
-        fill(&mut rows.reservations, reservations);
-        fill(&mut rows.receipts, receipts);
-        fill(&mut rows.payments, payments);
-        fill(&mut rows.ledger, ledger);
-    }
-}
-
 /// Levels summed up over all parts.
 #[derive(Debug, Default)]
 pub(crate) struct Levels(HashMap<Sku, Level>);
 
 impl Levels {
     /// Add what a part of the topics says.
-    pub(crate) fn add(&mut self, levels: Vec<(Sku, Level)>) {
-        levels.into_iter().for_each(|(sku, level)| self.add_one(sku, level));
+    pub(crate) fn add<'l>(&mut self, levels: impl Iterator<Item = (&'l Sku, Level)>) {
+        levels.for_each(|(sku, level)| self.add_one(sku, level));
+    }
+
+    /// Add another part's.
+    pub(crate) fn join(&mut self, other: &Levels) {
+        self.add(other.0.iter().map(|(sku, level)| (sku, *level)));
     }
 
     /// Add a row that [`StockRow::of`] has made of a part.
@@ -217,12 +212,15 @@ impl Levels {
         let StockRow { sku, version, received, reserved, shipped } = row;
         let level = Level { version: *version, received: *received, reserved: *reserved, shipped: *shipped };
         if let Ok(sku) = Sku::new(sku.clone()) {
-            self.add_one(sku, level);
+            self.add_one(&sku, level);
         }
     }
 
-    fn add_one(&mut self, sku: Sku, part: Level) {
-        let level = self.0.entry(sku).or_default();
+    fn add_one(&mut self, sku: &Sku, part: Level) {
+        if !self.0.contains_key(sku) {
+            self.0.insert(sku.clone(), Level::default());
+        }
+        let Some(level) = self.0.get_mut(sku) else { return };
         level.version = level.version.max(part.version);
         level.received = level.received.saturating_add(part.received);
         level.reserved = level.reserved.saturating_add(part.reserved);

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use schemas::{Codec, ServiceName, Sku, TopicName};
-use workers::inventory::stock::Level;
+use schemas::{Codec, ServiceName, TopicName};
 
 use super::digest::StateDigest;
 use super::lane::{Lane, Step};
 use super::note::{LaneEnd, Note, ReadCounts};
 use super::plan::{Plan, Unit};
 use super::problem::{Problem, Problems};
-use super::state::{Parts, State};
+use super::state::State;
 use crate::error::ReplayError;
 use crate::log::{Channel, Record, Source};
 use crate::progress::Progress;
@@ -20,8 +19,10 @@ use crate::progress::Progress;
 /// A unit's part of the state.
 #[derive(Debug)]
 pub(crate) struct Folded {
-    pub(crate) parts: Parts,
-    pub(crate) levels: Vec<(Sku, Level)>,
+    pub(crate) state: State,
+    /// Of every topic.
+    pub(crate) partitions: i32,
+    /// Its digest is made of the rows.
     pub(crate) note: Note,
     /// How long a core was busy with reading, decoding and folding; where the system does not tell, how long it took.
     pub(crate) elapsed: Duration,
@@ -52,8 +53,7 @@ pub(crate) fn fold(
     progress.add(folding.counts.read % PROGRESS_EVERY);
     let elapsed = on_cpu().zip(busy).map_or_else(|| begun.elapsed(), |(now, then)| now.saturating_sub(then));
     let mut folded = Folded { elapsed, ..folding.end(plan.partitions) };
-    folded.levels.retain(|(sku, _)| plan.wanted.has_level_of(sku.as_str()));
-    folded.note.digest.add_parts(&folded.parts);
+    folded.state.retain(&plan.wanted);
     Ok(folded)
 }
 
@@ -182,7 +182,6 @@ impl<'f> Folding<'f> {
     }
 
     fn end(self, partitions: i32) -> Folded {
-        let (parts, levels) = self.state.into_parts(partitions);
         let topic = self.topic;
         let lane = |(number, partition): (i32, Partition)| LaneEnd {
             topic,
@@ -194,7 +193,7 @@ impl<'f> Folding<'f> {
         // Every slice reads all of its partition; one of them is enough to tell.
         let lanes = if self.slice == 0 { self.partitions.into_iter().map(lane).collect() } else { Vec::new() };
         let note = Note { digest: StateDigest::default(), counts: self.counts, problems: self.problems, lanes };
-        Folded { parts, levels, note, elapsed: Duration::ZERO }
+        Folded { state: self.state, partitions, note, elapsed: Duration::ZERO }
     }
 }
 

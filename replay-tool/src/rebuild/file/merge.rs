@@ -90,7 +90,7 @@ mod tests {
             reserved: 0,
             shipped: 0,
         };
-        file.add(&stock.iter().map(row).collect::<Vec<_>>()).unwrap();
+        file.add(stock.iter().map(row).collect()).unwrap();
         file
     }
 

@@ -10,9 +10,10 @@ use schemas::ServiceName;
 use super::{StateFile, create_tables, insert};
 use crate::error::ReplayError;
 use crate::rebuild::begun::Begun;
+use crate::rebuild::digest::StateDigest;
 use crate::rebuild::note::{Note, Written};
 use crate::rebuild::sink::Sink;
-use crate::rebuild::state::{Levels, Parts};
+use crate::rebuild::state::{Levels, TakeRows};
 use crate::rebuild::unit::Folded;
 use crate::snapshot::{StockRow, TableRow};
 
@@ -84,7 +85,7 @@ impl FileSink {
     pub(crate) fn finish(self) -> Result<Written, ReplayError> {
         let FileSink { service, file, done: _, unnoted } = self;
         if let Some((levels, mut written)) = unnoted {
-            file.add(&written.add_levels(levels))?;
+            file.add(written.add_levels(levels))?;
             return Ok(written);
         }
         let name = service.as_str();
@@ -93,7 +94,7 @@ impl FileSink {
             if service == ServiceName::Inventory {
                 let stock = written.add_levels(read_levels(tx)?);
                 tx.execute(&format!("delete from {}", StockRow::TABLE), [])?;
-                insert(tx, StockRow::TABLE, &stock)?;
+                insert(tx, StockRow::TABLE, stock.into_iter())?;
             }
             let vector = serde_json::to_string(&written.vector).unwrap_or_default();
             let sql = "update rebuild_run set vector = ?, digest = ? where service = ?";
@@ -115,44 +116,47 @@ impl Sink for FileSink {
     }
 
     async fn take(&mut self, unit: usize, folded: Folded) -> Result<(), ReplayError> {
-        let Folded { parts, levels, note, elapsed: _ } = folded;
         let (file, service) = (Arc::clone(&self.file), self.service.as_str());
         let is_noted = self.unnoted.is_none();
         let written = tokio::task::spawn_blocking(move || {
+            let Folded { state, partitions, mut note, elapsed: _ } = folded;
             file.in_transaction(|tx| {
-                insert_parts(tx, &parts)?;
+                let mut insert_rows = Insert { tx, digest: StateDigest::default() };
+                state.rows(partitions, &mut insert_rows)?;
+                note.digest = insert_rows.digest;
                 if is_noted {
-                    let levels: Vec<StockRow> = levels.iter().map(|(sku, level)| StockRow::of(sku, *level)).collect();
-                    insert(tx, "rebuild_levels", &levels)?;
+                    let levels = state.levels().map(|(sku, level)| StockRow::of(sku, level));
+                    insert(tx, "rebuild_levels", levels)?;
                     let text = serde_json::to_string(&note).map_err(unreadable)?;
                     let number = i64::try_from(unit).unwrap_or(i64::MAX);
                     let sql = "insert into rebuild_units (service, unit, note) values (?, ?, ?)";
                     tx.execute(sql, params![service, number, text])?;
                 }
-                Ok((levels, note))
+                Ok((state, note))
             })
         });
-        let (levels, note) =
+        let (state, note) =
             written.await.map_err(|_| ReplayError::Aborted { what: "a part of the topics".into() })??;
-        if let Some((all_levels, written)) = &mut self.unnoted {
-            all_levels.add(levels);
+        if let Some((levels, written)) = &mut self.unnoted {
+            levels.add(state.levels());
             written.add(note);
         }
         Ok(())
     }
 }
 
-fn insert_parts(tx: &Transaction<'_>, parts: &Parts) -> rusqlite::Result<()> {
-    fn add<R: TableRow>(tx: &Transaction<'_>, rows: &[R]) -> rusqlite::Result<()> {
-        insert(tx, R::TABLE, rows)
+/// Inserts a unit's rows and digests them on the way.
+struct Insert<'t> {
+    tx: &'t Transaction<'t>,
+    digest: StateDigest,
+}
+
+impl TakeRows for Insert<'_> {
+    type Error = rusqlite::Error;
+
+    fn rows<R: TableRow>(&mut self, rows: impl Iterator<Item = R>) -> rusqlite::Result<()> {
+        insert(self.tx, R::TABLE, self.digest.passing(rows))
     }
-    let Parts { orders, contents, reservations, receipts, payments, ledger } = parts;
-    add(tx, orders)?;
-    add(tx, contents)?;
-    add(tx, reservations)?;
-    add(tx, receipts)?;
-    add(tx, payments)?;
-    add(tx, ledger)
 }
 
 fn read_notes(tx: &Transaction<'_>, service: &str) -> rusqlite::Result<Written> {
