@@ -153,10 +153,12 @@ impl Rebuild {
     ) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
         let mut sink = FileSink::new(service, file);
-        let earlier = sink.begun()?;
+        // Another service may be writing to the file for a while.
+        let (mut sink, earlier) = blocking(move || sink.begun().map(|earlier| (sink, earlier))).await?;
         let plan = self.plan_or_go_on(service, earlier.as_ref()).await?;
         if earlier.is_none() {
-            sink.create(&Begun::of(&plan, self.unit_records))?;
+            let begun = Begun::of(&plan, self.unit_records);
+            sink = blocking(move || sink.create(&begun).map(|()| sink)).await?;
         }
         let fold_s = self.fill(plan, &mut sink, pace).await?;
         let written = Written { fold_s, ..blocking(move || sink.finish()).await? };

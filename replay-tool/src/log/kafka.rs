@@ -98,7 +98,8 @@ impl KafkaLog {
 
     fn bounds_now(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
         let topic = self.topic(channel);
-        let partitions = partitions_of(&self.asking, &topic)?;
+        let brokers = self.config.get("bootstrap.servers").unwrap_or_default();
+        let partitions = partitions_of(&self.asking, brokers, &topic)?;
         let mut wanted = TopicPartitionList::new();
         (0..partitions).for_each(|partition| {
             wanted.add_partition(&topic, partition);
@@ -249,9 +250,9 @@ impl Open {
     }
 }
 
-fn partitions_of(consumer: &BaseConsumer, topic: &str) -> Result<i32, ReplayError> {
+fn partitions_of(consumer: &BaseConsumer, brokers: &str, topic: &str) -> Result<i32, ReplayError> {
     let asked = consumer.fetch_metadata(Some(topic), ANSWER_WAIT);
-    let metadata = asked.map_err(ReplayError::kafka(format!("asking for {topic}")))?;
+    let metadata = asked.map_err(ReplayError::kafka(format!("asking {brokers} for {topic}")))?;
     let count = metadata.topics().iter().find(|told| told.name() == topic).map_or(0, |told| told.partitions().len());
     match i32::try_from(count) {
         Ok(count) if count > 0 => Ok(count),
