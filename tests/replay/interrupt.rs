@@ -6,12 +6,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dev_stack::Child;
-use schemas::{Message, ServiceName, TopicName};
-use tests::{LONG, Outcome, Pipeline, Sent, Servers, Settings, Trouble, sample, stock_for, until};
+use schemas::TopicName;
+use tests::{LONG, Outcome, Pipeline, Servers, Trouble, until};
 
-use crate::DAEMON;
 use crate::held::{Held, Hold};
 use crate::program::{command, run};
+use crate::rested::rested;
 
 /// How soon a verb must have ended after Ctrl-C. One that takes no notice is dropped after 10 s.
 const SOON: Duration = Duration::from_secs(8);
@@ -58,24 +58,6 @@ fn cases(url: &str, file: &Path, order: &str) -> Vec<Case> {
         // Last, because it does change something when it is not stopped.
         case(&format!("rebuild --swap --service order --database-url {url}"), Hold::Owners("orders.orders"), 0),
     ]
-}
-
-/// A pipeline whose work is done and whose workers are gone, on servers of its own, with a dead letter.
-async fn rested() -> Outcome<Pipeline> {
-    let servers = Servers::own().await?;
-    let settings = Settings { instances: 1, ..Settings::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
-    let orders = sample(0, 20)?;
-    pipeline.receive(&stock_for(&orders)).await?;
-    pipeline.publish(&orders).await?;
-    let spoilt = Sent { value: Some(b"no command".to_vec()), ..Sent::of(Message::from(orders[0].clone()))? };
-    pipeline.broker().send(&spoilt).await?;
-    pipeline.await_terminal(&orders).await?;
-    pipeline.check_clean().await?;
-    for service in ServiceName::ALL {
-        pipeline.stop(service, 0).await?;
-    }
-    Ok(pipeline)
 }
 
 fn spawn(pipeline: &Pipeline, words: &[String]) -> Outcome<Child> {
@@ -126,8 +108,9 @@ async fn everything(pipeline: &Pipeline) -> Outcome<BTreeMap<String, String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_verb_that_is_stopped_anywhere_has_changed_nothing_and_holds_nothing() -> Outcome {
-    let pipeline = rested().await?;
-    let order = sample(0, 1)?[0].order_id.to_string();
+    // Servers of its own, because it stops the broker.
+    let (pipeline, orders) = rested(&Servers::own().await?, 20).await?;
+    let order = orders[0].order_id.to_string();
     let before = everything(&pipeline).await?;
     assert!(before.len() > 60 && before["schemas"].contains("orders"), "{before:#?}");
     for how in [Stop::CtrlC, Stop::Kill9] {

@@ -1,29 +1,18 @@
 //! Topics that were deleted and made again, under the verbs that read them: told, and never mixed with an archive of the
 //! old ones.
 
-use schemas::{Message, ServiceName, TopicName};
-use tests::{Outcome, Pipeline, Sent, Servers, Settings, sample, stock_for};
+use schemas::TopicName;
+use tests::{Outcome, Servers};
 
-use crate::DAEMON;
 use crate::archive_again::make_anew;
 use crate::program::{Run, run, run_offline};
+use crate::rested::rested;
 
 const ANOTHER: &str = "is not the topic that was archived";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn topics_that_were_made_again_are_told_by_whoever_reads_them() -> Outcome {
-    let settings = Settings { instances: 1, ..Settings::default() };
-    let mut pipeline = Pipeline::start(DAEMON, &Servers::shared().await?, settings).await?;
-    let orders = sample(0, 12)?;
-    pipeline.receive(&stock_for(&orders)).await?;
-    pipeline.publish(&orders).await?;
-    let spoilt = Sent { value: Some(b"no command".to_vec()), ..Sent::of(Message::from(orders[0].clone()))? };
-    pipeline.broker().send(&spoilt).await?;
-    pipeline.await_terminal(&orders).await?;
-    pipeline.check_clean().await?;
-    for service in ServiceName::ALL {
-        pipeline.stop(service, 0).await?;
-    }
+    let (pipeline, orders) = rested(&Servers::shared().await?, 12).await?;
     let archive = pipeline.folder().join("archive").display().to_string();
     run(&pipeline, &["archive", "run", "--to", &archive]).await?.expect(0)?;
     let (order, url) = (orders[0].order_id.to_string(), pipeline.database_url().to_owned());

@@ -11,6 +11,7 @@ mod made_again;
 mod program;
 mod rebuild;
 mod rebuild_input;
+mod rested;
 mod trace;
 mod verify;
 
