@@ -101,6 +101,23 @@ fn a_hole_in_the_outbox_is_found() {
 }
 
 #[test]
+fn rows_below_a_raised_floor_are_no_hole_and_one_above_it_is() {
+    // As after a restore and a swap: rows 1 to 3 are old, the topic is ahead up to 6, and 7 is committed after that.
+    let raised = |above: &[i64]| {
+        let mut walk = Walk::to(9, vec![]);
+        walk.lane.cut.pruned = 6;
+        walk.place(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        let rows: Vec<Print> = [1, 2, 3].iter().chain(above).copied().map(print).collect();
+        walk.compare(&rows, 9)
+    };
+    assert_eq!(raised(&[7, 8, 9]), Vec::<String>::new());
+    assert_eq!(raised(&[]).len(), 3, "rows above the floor are needed");
+    let planted = raised(&[7, 9]);
+    assert!(planted.contains(&"the outbox has no row between 8 and 9".to_owned()), "{planted:?}");
+    assert!(raised(&[8, 9]).contains(&"the outbox has no row between 7 and 8".to_owned()));
+}
+
+#[test]
 fn what_an_ended_epoch_published_does_not_count() {
     let mut walk = Walk::to(11, vec![Epoch { epoch: 2, first: 10, last_equal: 2 }]);
     assert_eq!(walk.place(&[1, 2, 3, 4]), [Place::Taken, Place::Taken, Place::Void, Place::Void]);
