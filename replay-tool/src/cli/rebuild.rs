@@ -77,17 +77,20 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
     }
     let rebuild = options.rebuild(interrupt, until)?;
     let needs_tables = options.dry_run || rebuild.target == Target::Schema;
-    let tables = options.tables.given()?;
+    let writes_tables = rebuild.target == Target::Schema && !options.dry_run;
+    let needs_flag = writes_tables && options.source.has_archive();
+    let tables = if needs_flag { options.tables.named_by_flags()? } else { options.tables.given()? };
     if options.swap && rebuild.target != Target::Schema {
         return Err(ReplayError::arguments("--swap needs --to schema"));
     }
-    if options.swap && options.source.kafka()?.is_none() {
-        return Err(ReplayError::arguments("--swap needs --brokers: only the topics tell where they end"));
+    if options.swap {
+        options.source.writable_kafka("--swap, because only the topics tell where they end,")?;
     }
     let tables_of = |service: ServiceName| match tables.iter().find(|(of, _)| *of == service) {
         Some(given) => Ok(given.clone()),
         None if needs_tables => {
-            let reason = format!("no --database-url for the {service} service; or rebuild --to memory");
+            let beside = if needs_flag { " (DATABASE_URL is only read from where an archive is named)" } else { "" };
+            let reason = format!("no --database-url for the {service} service{beside}; or rebuild --to memory");
             Err(ReplayError::arguments(reason))
         }
         None => Ok((service, ServiceTables::of(service, ""))),

@@ -11,9 +11,12 @@ use crate::error::ReplayError;
 pub(crate) struct TablesArgs {
     /// Where the services' tables are: one URL for all, or SERVICE=URL for one; may be repeated.
     ///
-    /// Services are order, inventory and payment; a service's own URL goes before that of all.
-    #[arg(long = "database-url", env = "DATABASE_URL", value_name = "[SERVICE=]URL", hide_env_values = true)]
+    /// Services are order, inventory and payment; a service's own URL goes before that of all. Otherwise DATABASE_URL.
+    #[arg(long = "database-url", value_name = "[SERVICE=]URL")]
     database_urls: Vec<String>,
+    /// The same from the environment, kept apart: beside an archive it is enough to read, and not to write.
+    #[arg(long, env = "DATABASE_URL", hide = true, hide_env_values = true, value_name = "URL")]
+    database_of_environment: Option<String>,
     /// The schema of a service's tables, where it is not orders, inventory or payments; may be repeated.
     #[arg(long = "schema", value_name = "SERVICE=NAME")]
     schemas: Vec<String>,
@@ -22,8 +25,18 @@ pub(crate) struct TablesArgs {
 impl TablesArgs {
     /// The services whose tables were named.
     pub(crate) fn given(&self) -> Result<Vec<(ServiceName, ServiceTables)>, ReplayError> {
+        let environment = self.database_of_environment.as_slice();
+        self.named_by(if self.database_urls.is_empty() { environment } else { &self.database_urls })
+    }
+
+    /// The services whose tables a verb may write to that reads from an archive: those that a flag names.
+    pub(super) fn named_by_flags(&self) -> Result<Vec<(ServiceName, ServiceTables)>, ReplayError> {
+        self.named_by(&self.database_urls)
+    }
+
+    fn named_by(&self, urls: &[String]) -> Result<Vec<(ServiceName, ServiceTables)>, ReplayError> {
         let mut all = ServiceName::ALL.map(|service| (service, ServiceTables::of(service, "")));
-        for given in &self.database_urls {
+        for given in urls {
             let own = of_service(given);
             let (service, url) = own.map_or((None, given.as_str()), |(service, url)| (Some(service), url));
             for (of, tables) in &mut all {

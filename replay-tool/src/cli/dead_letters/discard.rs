@@ -27,7 +27,7 @@ pub(crate) struct Options {
 /// Write a note behind each letter.
 pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     let source = options.source.source(interrupt)?;
-    let kafka = options.source.kafka()?.ok_or_else(|| ReplayError::arguments("discarding needs --brokers"))?;
+    let kafka = options.source.writable_kafka("discarding")?;
     let found = letters(&source, &options.action.filter(false)?, interrupt).await?;
     let desk = Desk::open(&kafka, source, options.action.signature(Some(&options.reason)))?;
     let mut outcomes = Outcomes::new(options.action.json);

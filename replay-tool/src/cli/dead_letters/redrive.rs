@@ -54,7 +54,7 @@ type KeyOf = (TopicName, i32, Option<Vec<u8>>);
 /// Publish, one letter after the other, in the order of their topics' partitions.
 pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     let source = options.source.source(interrupt)?;
-    let kafka = options.source.kafka()?.ok_or_else(|| ReplayError::arguments("a redrive needs --brokers"))?;
+    let kafka = options.source.writable_kafka("a redrive")?;
     let codec = codec(options.schema_directory.as_ref())?;
     let found = letters(&source, &options.action.filter(options.again)?, interrupt).await?;
     let edited = edited(&options, &found, &codec)?;
