@@ -93,6 +93,22 @@ fn another_order_is_found() {
 }
 
 #[test]
+fn what_came_early_and_again_in_its_order_is_none_of_another_order() {
+    // One in flight when the topic was made anew, then everything that the table holds.
+    let mut walk = Walk::to(5, vec![]);
+    walk.place(&[4, 1, 2, 3, 4, 5]);
+    let rows: Vec<Print> = (1..=5).map(print).collect();
+    assert_eq!(walk.compare(&rows, 5), Vec::<String>::new());
+    // Not repeated behind all that it came before: whoever takes only the next stands there.
+    for order in [&[4, 1, 2, 3, 5][..], &[4, 1, 4, 2, 3, 5], &[1, 4, 2, 4, 5]] {
+        let mut walk = Walk::to(5, vec![]);
+        walk.place(order);
+        let found = walk.compare(&rows, 5);
+        assert!(found[0].starts_with("sequence 4 was published before"), "{order:?}: {found:?}");
+    }
+}
+
+#[test]
 fn a_hole_in_the_outbox_is_found() {
     let mut walk = Walk::to(3, vec![]);
     walk.place(&[1, 3]);

@@ -27,6 +27,8 @@ pub(crate) struct Lane {
     epochs: Epochs,
     next: i64,
     holes: Vec<(i64, i64)>,
+    /// What comes next to a consumer that takes nothing but the next.
+    chain: i64,
     /// Epoch and sequence of the highest message that counts.
     highest: Option<(i64, i64)>,
 }
@@ -34,7 +36,7 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) fn new(epochs: Epochs) -> Self {
         let next = epochs.after(0);
-        Lane { epochs, next, holes: Vec::new(), highest: None }
+        Lane { epochs, next, holes: Vec::new(), chain: next, highest: None }
     }
 
     /// Judge the message at `position`.
@@ -42,6 +44,9 @@ impl Lane {
         let sequence = position.sequence;
         if self.is_void(position) {
             return Step::Void;
+        }
+        if sequence == self.chain {
+            self.chain = self.epochs.after(sequence);
         }
         if sequence < self.next {
             return if self.fill(sequence) { Step::Next } else { Step::Duplicate };
@@ -74,6 +79,12 @@ impl Lane {
         true
     }
 
+    /// Whether a consumer that takes nothing but the next has come past this sequence: then what was missing before it came
+    /// later, and it once more behind that.
+    pub(crate) fn is_in_order(&self, sequence: i64) -> bool {
+        sequence < self.chain
+    }
+
     /// Epoch and sequence of the highest message that counts; none where there was none.
     pub(crate) fn highest(&self) -> Option<(i64, i64)> {
         self.highest
@@ -98,6 +109,11 @@ mod tests {
             [Step::Next, Step::Next, Step::Duplicate, Step::AfterGap(3, 4), Step::Next, Step::Duplicate, Step::Next];
         assert_eq!(steps, expected);
         assert_eq!(lane.highest(), Some((1, 6)));
+        assert!(lane.is_in_order(2) && !lane.is_in_order(5), "3 never came");
+        for sequence in [3, 4, 5] {
+            lane.step(&position(1, 1, sequence));
+        }
+        assert!(lane.is_in_order(5) && !lane.is_in_order(6), "6 was not repeated behind them");
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub(crate) fn fold(
         let next = folding.take(record);
         if is_strict && !folding.problems.is_empty() { ControlFlow::Break(()) } else { next }
     })?;
+    folding.tell_early();
     if is_strict && let Some(problem) = folding.problems.listed.first() {
         return Err(ReplayError::arguments(format!("{problem} (--strict)")));
     }
@@ -65,12 +66,17 @@ fn on_cpu() -> Option<Duration> {
 
 const PROGRESS_EVERY: u64 = 1 << 10;
 
+/// How many messages that came before others are remembered of a partition.
+const MOST_EARLY: usize = 1024;
+
 /// A partition while it is read.
 struct Partition {
     lane: Lane,
     /// The last sequence that counts.
     head: i64,
     beyond: Option<i64>,
+    /// Sequences that came before others, and what that would be.
+    early: Vec<(i64, Problem)>,
     next_offset: i64,
     /// Its first record after the time to fold to has come.
     is_over: bool,
@@ -99,7 +105,7 @@ impl<'f> Folding<'f> {
             let lane = Lane::new(epochs.and_then(|epochs| epochs.get(&partition)).cloned().unwrap_or_default());
             let head = plan.heads.as_ref().map(|heads| heads.get(&(unit.topic, partition)).copied().unwrap_or(0));
             let head = head.unwrap_or(i64::MAX);
-            (partition, Partition { lane, head, beyond: None, next_offset: 0, is_over: false })
+            (partition, Partition { lane, head, beyond: None, early: Vec::new(), next_offset: 0, is_over: false })
         };
         Folding {
             topic: unit.topic,
@@ -152,7 +158,12 @@ impl<'f> Folding<'f> {
             Step::AfterGap(from, to) => {
                 if self.slice == 0 {
                     let cause = format!("messages are missing before it: sequence {from} to {to}");
-                    self.problem(record, cause);
+                    let (topic, offset) = (self.topic.as_str().to_owned(), record.offset);
+                    let problem = Problem { topic, partition: record.partition, offset, cause };
+                    match partition.early.len() < MOST_EARLY {
+                        true => partition.early.push((position.sequence, problem)),
+                        false => self.problems.add(problem),
+                    }
                 }
                 self.fold(record);
             }
@@ -173,6 +184,18 @@ impl<'f> Folding<'f> {
         match self.state.apply(&message) {
             Ok(()) => self.counts.folded += 1,
             Err(inconsistent) => self.problem(record, inconsistent.to_string()),
+        }
+    }
+
+    /// What came before others is a problem, unless it came once more in its order.
+    fn tell_early(&mut self) {
+        for partition in self.partitions.values_mut() {
+            let early = std::mem::take(&mut partition.early);
+            let lane = &partition.lane;
+            early
+                .into_iter()
+                .filter(|(sequence, _)| !lane.is_in_order(*sequence))
+                .for_each(|(_, problem)| self.problems.add(problem));
         }
     }
 
