@@ -4,6 +4,7 @@
 //! `runs/` how far all was archived. A segment appears whole or not at all, under a name that only one writer can take: the
 //! next segment begins where the last one ended, so none can overlap. What the listing says is the truth, so an object
 //! store serves as well as a folder.
+//! Beside segments lie notes of runs that could not be read (`run_note`).
 //! Deliberately absent: deletion, and any file that must be updated.
 
 mod catalog;
@@ -15,6 +16,7 @@ mod library;
 mod log;
 mod notes;
 mod row;
+mod run_note;
 mod segment;
 mod store;
 mod witness;

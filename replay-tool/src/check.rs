@@ -14,9 +14,9 @@ use crate::error::ReplayError;
 use crate::evidence::{Evidence, Expectations, Outbox};
 use crate::fold::{Scan, ScanPlan, Topics};
 use crate::interrupt::{Interrupt, RaiseOnDrop};
-use crate::log::{self, Channel, Ends, Reading, Source};
+use crate::log::{self, Channel, Ends, OpenTransaction, Reading, Source, UnreadableRun};
 use crate::progress::Progress;
-use crate::report::Report;
+use crate::report::{Note, Report};
 use crate::snapshot::{Cuts, LaneRows, Session, Snapshots};
 
 /// How many topics are read at once.
@@ -65,7 +65,7 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
     let (snapshots, cuts) = Snapshots::take(&config).await?;
     let statement = read_statements(&config)?;
     let source = config.records.source(watch.interrupt)?;
-    let ends = ends(&source).await?;
+    let (ends, open) = (ends(&source).await?, open_transactions(&source).await?);
     let scanning = scan_topics(&config, &source, &watch, &cuts, &ends);
     let ((tables, outboxes), scans) = tokio::try_join!(snapshots.read_all(), scanning)?;
     let waiting = match config.expect_quiescent {
@@ -84,14 +84,17 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
         inventory,
         payment,
         topics: Topics::of(scans),
+        unreadable: unreadable(&source).await?,
         statement,
         waiting,
         expectations: Expectations { quiescent: config.expect_quiescent, nothing_stuck: config.stuck_is_violation },
     };
-    Ok(report(evidence, begun))
+    Ok(report(evidence, open, begun))
 }
 
-fn report(evidence: Evidence, begun: Instant) -> Report {
+fn report(evidence: Evidence, open: Vec<OpenTransaction>, begun: Instant) -> Report {
+    let unreadable = evidence.unreadable.iter().map(|(_, run)| Note::Unreadable(run.clone()));
+    let notes = open.into_iter().map(Note::OpenTransaction).chain(unreadable).collect();
     let verdict = evidence.judge();
     let (violations, violations_found) = verdict.findings.into_list();
     Report {
@@ -102,6 +105,7 @@ fn report(evidence: Evidence, begun: Instant) -> Report {
         messages: verdict.messages,
         violations,
         violations_found,
+        notes,
         comparison: verdict.comparison,
         elapsed: begun.elapsed(),
     }
@@ -124,6 +128,27 @@ async fn ends(source: &Source) -> Result<Ends, ReplayError> {
     let source = source.clone();
     let found = tokio::task::spawn_blocking(move || log::find_ends(&source)).await;
     found.map_err(|_| ReplayError::Aborted { what: "the topics' ends".into() })?
+}
+
+/// What nobody is given yet. Blocks, so it goes to a blocking thread.
+async fn open_transactions(source: &Source) -> Result<Vec<OpenTransaction>, ReplayError> {
+    let source = source.clone();
+    let found = tokio::task::spawn_blocking(move || source.open_transactions(Channel::all())).await;
+    found.map_err(|_| ReplayError::Aborted { what: "the topics' open transactions".into() })?
+}
+
+/// What was met that cannot be read. Blocks, so it goes to a blocking thread.
+async fn unreadable(source: &Source) -> Result<Vec<(Channel, UnreadableRun)>, ReplayError> {
+    let source = source.clone();
+    let find = move || {
+        let mut all = Vec::new();
+        for channel in Channel::all() {
+            all.extend(source.unreadable(channel)?.into_iter().map(|run| (channel, run)));
+        }
+        Ok(all)
+    };
+    let found = tokio::task::spawn_blocking(find).await;
+    found.map_err(|_| ReplayError::Aborted { what: "what cannot be read of the topics".into() })?
 }
 
 /// Read all topics, a few at a time, and then what some of them lack.

@@ -15,15 +15,20 @@ pub enum ReplayError {
         source: rdkafka::error::KafkaError,
     },
     /// The brokers say nothing.
-    #[error("the brokers have sent nothing of {topic} for {wait_s} s{}", after(.last.as_deref()))]
+    #[error("the brokers have sent nothing of {place} for {wait_s} s{}", after(.last.as_deref()))]
     Silent {
-        /// The topic's full name.
-        topic: String,
+        /// Topics, partitions and the offsets that are due.
+        place: String,
         /// For how long, in seconds.
         wait_s: u64,
         /// The client's last complaint.
         last: Option<String>,
     },
+    /// Records on a topic that only a service writes cannot be read: whatever is made of the others lacks them.
+    #[error(
+        "{0}. Only a service writes this topic, so nothing goes on behind them; the partition's reader holds there too"
+    )]
+    Unreadable(crate::UnreadableRun),
     /// A topic of the pipeline is not there.
     #[error("there is no topic {topic}; see `order-worker topics check` and the topic prefix")]
     NoTopic {

@@ -7,6 +7,7 @@ use workers::payment::simulator::StatementLine;
 
 use crate::fold::Topics;
 use crate::invariant;
+use crate::log::{Channel, UnreadableRun};
 use crate::rebuild::{Differences, StateDigest};
 use crate::report::{Comparison, Findings, MessageCounts, OrderCounts};
 use crate::snapshot::{Cuts, LaneRows, Rows, Tables};
@@ -42,6 +43,8 @@ pub(crate) struct Evidence {
     pub(crate) inventory: Outbox,
     pub(crate) payment: Outbox,
     pub(crate) topics: Topics,
+    /// Runs of records that nobody can read, where anyone may write.
+    pub(crate) unreadable: Vec<(Channel, UnreadableRun)>,
     /// What the payment simulator says that it did.
     pub(crate) statement: Option<Vec<StatementLine>>,
     /// Where records wait that their reader has not taken, though it had time: full topic name, partition, how many.

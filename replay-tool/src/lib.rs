@@ -29,10 +29,10 @@ pub use archive::ArchiveStore;
 pub use check::check;
 pub use config::{CheckConfig, ServiceTables};
 pub use error::ReplayError;
-pub use log::MemoryLog;
+pub use log::{MemoryLog, OpenTransaction, UnreadableRun};
 pub use rebuild::{
     Differences, Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, RowDifference, ServiceReport,
     TableReport, Target, Vector, rebuild, rehearse,
 };
 pub use records::Records;
-pub use report::{Comparison, Invariant, MessageCounts, OrderCounts, Report, Violation};
+pub use report::{Comparison, Invariant, MessageCounts, Note, OrderCounts, Report, Violation};

@@ -50,7 +50,7 @@ pub use vector::Vector;
 
 use crate::config::ServiceTables;
 use crate::error::ReplayError;
-use crate::log::Source;
+use crate::log::{Channel, Source};
 use begun::Begun;
 use counted::Counted;
 use file::{FileSink, StateFile};
@@ -116,7 +116,13 @@ impl Rebuild {
             return Err(ReplayError::arguments(format!("not swapped: {problems} problems; see above")));
         }
         let source = self.source.clone();
-        let tails = blocking(move || tail::tails(&source, service)).await?;
+        let own = move |channel: &Channel| channel.writer() == Some(service);
+        let look = move || Ok((source.open_transactions(Channel::all().filter(own))?, tail::tails(&source, service)?));
+        let (open, tails) = blocking(look).await?;
+        if let Some(open) = open.first() {
+            let reason = format!("not swapped: what the service has published behind it would be missing: {open}");
+            return Err(ReplayError::Tables { service, reason });
+        }
         let rebuilt = schema_beside(&live.schema);
         let swap = Swap { service, live, rebuilt: &rebuilt, lanes: &report.lanes, tails: &tails, reads_again };
         report.swapped_out_to = Some(swap.run().await?);

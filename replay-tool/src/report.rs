@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::log::{OpenTransaction, UnreadableRun};
 use crate::rebuild::Differences;
 
 pub(crate) use findings::Findings;
@@ -160,6 +161,25 @@ pub struct Comparison {
     pub differences: Differences,
 }
 
+/// What is no violation, and yet must be known with the verdict: records that it could not look at.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Note {
+    /// Records that nobody is given before a client's transaction ends.
+    OpenTransaction(OpenTransaction),
+    /// Records that the client library cannot read, where anyone may write.
+    Unreadable(UnreadableRun),
+}
+
+impl std::fmt::Display for Note {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Note::OpenTransaction(open) => open.fmt(f),
+            Note::Unreadable(run) => run.fmt(f),
+        }
+    }
+}
+
 /// What a check found.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
@@ -177,6 +197,8 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// How many violations were found, listed or not.
     pub violations_found: u64,
+    /// What could not be looked at, and is no violation.
+    pub notes: Vec<Note>,
     /// The tables against what the topics tell, row for row; none where the topics lack messages.
     pub comparison: Option<Comparison>,
     /// How long the check took, in seconds.

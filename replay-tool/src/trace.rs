@@ -1,7 +1,7 @@
 //! Everything that happened to one order, over all topics and the outboxes: one timeline, and where the saga stands.
 //!
-//! An order's records lie in one partition of each topic, which its id tells; only those are read. Dead letters are read
-//! whole: a record under a wrong key lies elsewhere, and it is just such a record that one looks for.
+//! Records are looked for where they lie, not where their key should lie: clients have partitioners of their own. What waits
+//! behind an open transaction is looked for too.
 
 mod gather;
 mod hop;
@@ -25,7 +25,7 @@ pub(crate) use text::text;
 use timeline::Timeline;
 
 use crate::error::ReplayError;
-use crate::log::{Channel, Range, Source};
+use crate::log::{Channel, OpenTransaction, Range, Source, UnreadableRun};
 use crate::progress::Progress;
 use crate::snapshot::{OutboxRow, ServiceView};
 
@@ -35,8 +35,8 @@ pub(crate) struct Question {
     pub(crate) source: Source,
     pub(crate) order_id: OrderId,
     pub(crate) codec: Codec,
-    /// Whether to look into every partition, because somebody publishes with another partitioner.
-    pub(crate) all_partitions: bool,
+    /// Whether to look only into the partition where the id belongs.
+    pub(crate) home_only: bool,
     /// What the services' databases say; empty where they are not asked. Taken before the topics are read.
     pub(crate) views: Vec<ServiceView>,
     /// What could not be asked.
@@ -58,6 +58,10 @@ pub(crate) struct Trace {
     pub(crate) standing: Standing,
     /// Whose tables it lacks: what they have committed and not published, and what they have taken, is not in it.
     pub(crate) unread: Vec<Unread>,
+    /// The transactions that records of the order wait behind.
+    pub(crate) open_transactions: Vec<OpenTransaction>,
+    /// Records that nobody can read, which may have been the order's.
+    pub(crate) unreadable: Vec<UnreadableRun>,
 }
 
 impl Trace {
@@ -65,13 +69,18 @@ impl Trace {
     pub(crate) fn is_unknown(&self) -> bool {
         self.timeline.steps.is_empty()
     }
+
+    /// Whether there is such an order.
+    pub(crate) fn has_order(&self) -> bool {
+        matches!(self.standing, Standing::Order { .. })
+    }
 }
 
 /// Read the topics. Blocks.
 pub(crate) fn trace(question: Question) -> Result<Trace, ReplayError> {
-    let Question { source, order_id, codec, all_partitions, views, unread } = question;
+    let Question { source, order_id, codec, home_only, views, unread } = question;
     let mut gathering = Gathering::new(order_id.clone(), codec.clone());
-    let plans = plans(&source, &order_id, all_partitions)?;
+    let plans = plans(&source, &order_id, home_only)?;
     let progress = Progress::new("reading", plans.iter().flat_map(|(_, ranges)| ranges).map(length).sum());
     for (channel, ranges) in plans {
         for range in &ranges {
@@ -84,6 +93,11 @@ pub(crate) fn trace(question: Question) -> Result<Trace, ReplayError> {
         })?;
     }
     progress.finish();
+    let open_transactions = read_waiting(&source, &mut gathering)?;
+    let mut unreadable = Vec::new();
+    for channel in channels() {
+        unreadable.extend(source.unreadable(channel)?);
+    }
     for row in views.iter().flat_map(|view| &view.rows) {
         gathering.take_row(hop_of_row(row, &codec));
     }
@@ -95,11 +109,28 @@ pub(crate) fn trace(question: Question) -> Result<Trace, ReplayError> {
         hop.offset.map(|offset| offset < resume)
     };
     let standing = Standing::of(&timeline, is_taken);
-    Ok(Trace { order_id, timeline, standing, unread })
+    Ok(Trace { order_id, timeline, standing, unread, open_transactions, unreadable })
+}
+
+/// What nobody is given yet, of every partition; the transactions that records of the order wait behind.
+fn read_waiting(source: &Source, gathering: &mut Gathering) -> Result<Vec<OpenTransaction>, ReplayError> {
+    let Some(lookout) = source.lookout()? else { return Ok(Vec::new()) };
+    let mut waited_for = Vec::new();
+    for channel in channels() {
+        for open in lookout.look(channel)?.open {
+            let mut is_ours = false;
+            lookout.read(channel, &open, &mut |record| {
+                is_ours |= gathering.take_waiting(channel, record);
+                ControlFlow::Continue(())
+            })?;
+            waited_for.extend(is_ours.then_some(open));
+        }
+    }
+    Ok(waited_for)
 }
 
 /// What to read of each channel, up to its end as it is now.
-fn plans(source: &Source, order_id: &OrderId, all_partitions: bool) -> Result<Vec<(Channel, Vec<Range>)>, ReplayError> {
+fn plans(source: &Source, order_id: &OrderId, home_only: bool) -> Result<Vec<(Channel, Vec<Range>)>, ReplayError> {
     let mut plans = Vec::new();
     for channel in channels() {
         let bounds = source.bounds(channel)?;
@@ -107,7 +138,7 @@ fn plans(source: &Source, order_id: &OrderId, all_partitions: bool) -> Result<Ve
         let home = (count > 0).then(|| partitioner::partition_of(order_id.as_str().as_bytes(), count));
         let is_read = |partition: i32| match channel {
             Channel::DeadLetters(_) => true,
-            Channel::Messages(_) => all_partitions || Some(partition) == home,
+            Channel::Messages(_) => !home_only || Some(partition) == home,
         };
         plans.push((channel, Range::all(&bounds).into_iter().filter(|range| is_read(range.partition)).collect()));
     }

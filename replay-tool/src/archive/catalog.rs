@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::container::Header;
 use super::notes;
+use super::run_note;
 use super::segment::{About, HEADER_BYTES};
 use super::store::ArchiveStore;
 use crate::error::ReplayError;
+use crate::log::Span;
 
 const FORMAT: u32 = 1;
 const TOPIC_FILE: &str = "topic.json";
@@ -36,9 +38,18 @@ struct TopicFile {
 pub(super) struct Listing {
     /// By partition: where its segments begin, ascending, each with its size.
     pub(super) segments: BTreeMap<i32, Vec<(i64, u64)>>,
-    /// Objects that are neither segments nor `topic.json`.
+    /// By partition: the runs that could not be read, ascending.
+    pub(super) unreadable: BTreeMap<i32, Vec<Span>>,
+    /// Objects that are neither segments nor `topic.json` nor notes of such runs.
     pub(super) strange: Vec<String>,
     pub(super) has_topic_file: bool,
+}
+
+impl Listing {
+    /// What could not be read of a partition.
+    pub(super) fn unreadable_of(&self, partition: i32) -> &[Span] {
+        self.unreadable.get(&partition).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 impl Edition {
@@ -134,6 +145,8 @@ impl Edition {
                 listing.has_topic_file = true;
             } else if let Some((partition, first)) = segment_of(inner) {
                 listing.segments.entry(partition).or_default().push((first, size));
+            } else if let Some((partition, span)) = run_note::span_of(inner) {
+                listing.unreadable.entry(partition).or_default().push(span);
             } else {
                 listing.strange.push(name);
             }

@@ -13,11 +13,12 @@ use serde::Serialize;
 use super::catalog::{Edition, Listing};
 use super::log::{Segment, Stopped};
 use super::notes::Noted;
+use super::run_note;
 use super::segment::About;
 use super::store::ArchiveStore;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
-use crate::log::{Channel, Range, Record};
+use crate::log::{Channel, Range, Record, UnreadableRun, past_spans};
 use crate::progress::Progress;
 
 /// Findings beyond this many are only counted.
@@ -67,6 +68,8 @@ pub(crate) struct Checked {
     pub(crate) findings: Vec<Finding>,
     /// All, also those beyond the list.
     pub(crate) findings_found: u64,
+    /// Runs of records that could not be read when they were to be archived: noted, and no gap.
+    pub(crate) unreadable: Vec<UnreadableRun>,
     /// What killed runs have left half-written, or a run is writing: under no object's name, and harmless.
     pub(crate) leftovers: Vec<String>,
 }
@@ -146,27 +149,42 @@ impl Checking<'_> {
             }
         };
         let noted: BTreeMap<i32, i64> = (0..).zip(noted.iter().copied()).filter(|(_, end)| *end > 0).collect();
-        let all: BTreeSet<i32> = listing.segments.keys().chain(noted.keys()).copied().collect();
+        let all = listing.segments.keys().chain(noted.keys()).chain(listing.unreadable.keys());
+        let all: BTreeSet<i32> = all.copied().collect();
         for partition in all {
             if partitions.is_some_and(|partitions| partition >= partitions) {
                 let place = format!("{}/{partition}", edition.folder());
                 checked.add(Kind::Strange, place, "the topic has no such partition");
             }
-            let segments = listing.segments.get(&partition).map(Vec::as_slice).unwrap_or_default();
             let noted_end = noted.get(&partition).copied().unwrap_or(0);
-            self.partition(edition, partition, segments, noted_end, checked)?;
+            self.unreadable(edition, partition, listing, checked);
+            self.partition(edition, partition, listing, noted_end, checked)?;
         }
         Ok(())
+    }
+
+    /// What the notes of runs that could not be read say.
+    fn unreadable(&self, edition: &Edition, partition: i32, listing: &Listing, checked: &mut Checked) {
+        for span in listing.unreadable_of(partition) {
+            match run_note::get(edition, self.store, partition, *span) {
+                Ok(run) => checked.unreadable.push(run),
+                Err(error) => {
+                    checked.add(Kind::Damaged, format!("{}[{partition}]", edition.folder()), error.to_string())
+                }
+            }
+        }
     }
 
     fn partition(
         &self,
         edition: &Edition,
         partition: i32,
-        segments: &[(i64, u64)],
+        listing: &Listing,
         noted_end: i64,
         checked: &mut Checked,
     ) -> Result<(), ReplayError> {
+        let segments = listing.segments.get(&partition).map(Vec::as_slice).unwrap_or_default();
+        let past_unreadable = |offset| past_spans(listing.unreadable_of(partition), offset);
         let place = format!("{}[{partition}]", edition.folder());
         let begins = segments.first().map_or(0, |(first, _)| *first);
         let mut lane = Lane::new(&edition.topic, begins);
@@ -180,14 +198,14 @@ impl Checking<'_> {
             first: begins,
             end: begins,
         };
-        if begins > 0 {
+        if past_unreadable(0) < begins {
             checked.add(Kind::Gap, &place, format!("offsets 0 to {} are missing: it begins at {begins}", begins - 1));
         }
         // Where the next segment should begin; none after one that cannot be read.
         let mut due = Some(begins);
         for (first, bytes) in segments {
             self.interrupt.check()?;
-            match due {
+            match due.map(|due| if due < *first { past_unreadable(due) } else { due }) {
                 Some(due) if due < *first => {
                     lane.interrupted();
                     checked.add(
@@ -210,7 +228,7 @@ impl Checking<'_> {
             });
             self.progress.add(*bytes);
         }
-        if let Some(due) = due.filter(|due| *due < noted_end) {
+        if let Some(due) = due.map(past_unreadable).filter(|due| *due < noted_end) {
             let detail =
                 format!("offsets {due} to {} are missing: they were archived, by the newest note", noted_end - 1);
             checked.add(Kind::Gap, &place, detail);

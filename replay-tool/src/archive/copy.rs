@@ -5,24 +5,29 @@
 
 mod begin;
 mod shelf;
+mod watch;
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::Message as _;
 use serde::Serialize;
 
 use begin::Begin;
 use shelf::Shelf;
+use watch::Watch;
 
 use super::store::ArchiveStore;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
-use crate::log::{Channel, Fed, KafkaLog, Range, Record};
+use crate::log::{Channel, Fed, Feed, KafkaLog, OpenTransaction, Range, Record, UnreadableRun};
 use crate::progress::Progress;
 
 /// Progress is told so often.
 const TELL_EVERY: u64 = 1000;
+
+/// How often to look for the place where the client cannot read on.
+const PROBE_EVERY: Duration = Duration::from_secs(2);
 
 /// What to copy, and how.
 #[derive(Debug)]
@@ -64,6 +69,10 @@ pub(crate) struct Copied {
     pub(crate) new_generations: Vec<String>,
     /// Records whose headers could not be read, because a name is not UTF-8; archived without headers.
     pub(crate) without_headers: Vec<String>,
+    /// Records that the client library cannot read: not archived, but for a note of them.
+    pub(crate) unreadable: Vec<UnreadableRun>,
+    /// Records that wait behind an open transaction: left out until it ends.
+    pub(crate) open_transactions: Vec<OpenTransaction>,
 }
 
 /// Copy. Blocks. While following, an interrupt is the way to end; otherwise it is an error, and what was read until then
@@ -81,6 +90,7 @@ pub(crate) fn copy(plan: &CopyPlan) -> Result<Copied, ReplayError> {
 
 fn run(plan: &CopyPlan, copied: &mut Copied) -> Result<(), ReplayError> {
     let begun = begin::begin(plan)?;
+    copied.open_transactions = open_transactions(plan)?;
     let mut shelf = Shelf::new(plan, &begun, copied)?;
     let ended = catch_up(plan, &begun, &mut shelf).and_then(|()| match plan.is_following {
         true => follow(plan, &mut shelf),
@@ -103,45 +113,78 @@ fn run(plan: &CopyPlan, copied: &mut Copied) -> Result<(), ReplayError> {
     finished.and(noted)
 }
 
-/// Everything up to the ends that the topics had when we began.
+/// What is left out because nobody can read it yet.
+fn open_transactions(plan: &CopyPlan) -> Result<Vec<OpenTransaction>, ReplayError> {
+    let lookout = plan.kafka.lookout()?;
+    let looks: Result<Vec<_>, ReplayError> = plan.channels.iter().map(|channel| lookout.look(*channel)).collect();
+    Ok(looks?.into_iter().flat_map(|seen| seen.open).collect())
+}
+
+/// Everything up to the ends that the topics had when we began. What cannot be read where only a service writes ends its
+/// partition, and keeps us from no other.
 fn catch_up(plan: &CopyPlan, begun: &[Begin], shelf: &mut Shelf<'_>) -> Result<(), ReplayError> {
     let due = begun.iter().flat_map(|topic| &topic.ranges).map(|range| range.until - range.from).sum::<i64>();
     let progress = Progress::new("archive", u64::try_from(due).unwrap_or(0));
+    let mut unreadable = None;
     for topic in begun {
-        let ranges: Vec<Range> = topic.ranges.iter().copied().filter(|range| !range.is_empty()).collect();
-        let name = &topic.edition.topic;
-        let mut failed = None;
-        let mut untold = 0;
-        plan.kafka.read(topic.channel, &ranges, &mut |record| {
-            untold += 1;
-            if untold == TELL_EVERY {
-                progress.add(std::mem::take(&mut untold));
-            }
-            match shelf.put(name, record) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failed = Some(error);
-                    ControlFlow::Break(())
+        let mut ranges: Vec<Range> = topic.ranges.iter().copied().filter(|range| !range.is_empty()).collect();
+        loop {
+            match copy_ranges(plan, topic, &ranges, shelf, &progress) {
+                Err(ReplayError::Unreadable(run)) => {
+                    ranges.retain(|range| range.partition != run.partition);
+                    shelf.advance(topic.channel, &mut ranges);
+                    unreadable.get_or_insert(run);
                 }
+                copied => break copied?,
             }
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
         }
-        progress.add(untold);
         if !plan.is_following {
-            shelf.finish(name)?;
+            shelf.finish(&topic.edition.topic)?;
         }
     }
     progress.finish();
+    match unreadable {
+        Some(run) if plan.is_following => progress.tell(&format!("waiting: {}", ReplayError::Unreadable(run))),
+        Some(run) => return Err(ReplayError::Unreadable(run)),
+        None => {}
+    }
     Ok(())
+}
+
+fn copy_ranges(
+    plan: &CopyPlan,
+    topic: &Begin,
+    ranges: &[Range],
+    shelf: &mut Shelf<'_>,
+    progress: &Progress,
+) -> Result<(), ReplayError> {
+    let name = &topic.edition.topic;
+    let mut failed = None;
+    let mut untold = 0;
+    plan.kafka.read(topic.channel, ranges, &mut |record| {
+        untold += 1;
+        if untold == TELL_EVERY {
+            progress.add(std::mem::take(&mut untold));
+        }
+        match shelf.put(name, record) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    })?;
+    progress.add(untold);
+    failed.map_or(Ok(()), Err)
 }
 
 /// Whatever comes, until interrupted.
 fn follow(plan: &CopyPlan, shelf: &mut Shelf<'_>) -> Result<(), ReplayError> {
-    let feed = plan.kafka.feed(&shelf.follow())?;
+    shelf.follow();
+    let feed = plan.kafka.feed(&shelf.places())?;
     let progress = Progress::new("archive", 0);
-    let mut complaint = None;
+    let mut watch = Watch::new(&plan.kafka)?;
+    let (mut complaint, mut probed, mut unreadable) = (None, None, None);
     loop {
         plan.interrupt.check()?;
         let mut complained = None;
@@ -152,13 +195,24 @@ fn follow(plan: &CopyPlan, shelf: &mut Shelf<'_>) -> Result<(), ReplayError> {
                 progress.add(1);
             }
             Fed::Complaint(error) => complained = Some(error),
+            Fed::Unreadable(_) if probed.is_some_and(|at: Instant| at.elapsed() < PROBE_EVERY) => {}
+            Fed::Unreadable(error) => {
+                probed = Some(Instant::now());
+                let told = pass_over(plan, shelf, &feed, &error)?;
+                // Other partitions go on meanwhile: what stands is said once.
+                if told != unreadable {
+                    (complained, unreadable) = (told.clone(), told);
+                }
+            }
             Fed::Nothing => {}
         }
-        match shelf.finish_old(plan.segment_age) {
-            Err(error @ (ReplayError::Kafka { .. } | ReplayError::Silent { .. })) => {
-                complained = Some(error.to_string())
+        for done in [shelf.finish_old(plan.segment_age), watch.look(|| shelf.places(), &progress)] {
+            match done {
+                Err(error @ (ReplayError::Kafka { .. } | ReplayError::Silent { .. })) => {
+                    complained = Some(error.to_string());
+                }
+                done => done?,
             }
-            finished => finished?,
         }
         // Brokers come back; until then it is said once.
         if let Some(error) = complained.filter(|error| complaint.as_ref() != Some(error)) {
@@ -166,4 +220,30 @@ fn follow(plan: &CopyPlan, shelf: &mut Shelf<'_>) -> Result<(), ReplayError> {
             complaint = Some(error);
         }
     }
+}
+
+/// Go on behind the records that the client cannot read, wherever they are. What is to be complained of, where there are
+/// none, or where nothing may go on behind them.
+fn pass_over(plan: &CopyPlan, shelf: &Shelf<'_>, feed: &Feed, error: &str) -> Result<Option<String>, ReplayError> {
+    let mut complained = Some(error.to_owned());
+    for channel in &plan.channels {
+        let bounds = plan.kafka.bounds(*channel)?;
+        let places = shelf.places().into_iter().filter(|(of, _, _)| of == channel);
+        for (_, partition, next) in places {
+            let end = usize::try_from(partition).ok().and_then(|index| bounds.get(index)).map_or(0, |at| at.end);
+            if next >= end {
+                continue;
+            }
+            match plan.kafka.unreadable_run(*channel, partition, next, end) {
+                Ok(None) => {}
+                Ok(Some(run)) => {
+                    feed.seek(&run.topic, partition, run.last + 1)?;
+                    complained = None;
+                }
+                Err(error @ ReplayError::Unreadable(_)) => complained = Some(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(complained)
 }

@@ -7,12 +7,13 @@ use super::container::{Blocks, Header};
 use super::foreign::Foreign;
 use super::notes::Noted;
 use super::row::{Cursor, SCHEMA};
+use super::run_note;
 use super::segment::{About, checksum};
 use super::store::ArchiveStore;
 use super::witness::Witness;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
-use crate::log::{Bounds, Channel, Range, Record, Sink};
+use crate::log::{Bounds, Channel, Range, Record, Sink, Span, UnreadableRun, past_spans};
 
 /// Where missing records should be.
 const IN_ARCHIVE: &str = "missing in the archive";
@@ -30,17 +31,10 @@ pub(crate) struct ArchiveLog {
 /// What there is of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Archived {
+    /// Its end may lie behind the last record: behind records that could not be read.
     pub(crate) bounds: Bounds,
-    /// Tells the last record from another of the same offset.
-    pub(crate) mark: String,
-}
-
-impl Archived {
     /// Its last record, if it has any.
-    pub(super) fn witness(&self) -> Option<Witness> {
-        let Bounds { first, end } = self.bounds;
-        (end > first).then(|| Witness { offset: end - 1, mark: self.mark.clone() })
-    }
+    pub(crate) last: Option<Witness>,
 }
 
 impl ArchiveLog {
@@ -89,16 +83,30 @@ impl ArchiveLog {
     /// What there is of every partition. Blocks.
     pub(crate) fn archived(&self, channel: Channel) -> Result<Vec<Archived>, ReplayError> {
         let edition = self.edition(channel)?;
-        let segments = edition.listing(&self.store)?.segments;
+        let listing = edition.listing(&self.store)?;
         let archived = |partition| {
-            let firsts = segments.get(&partition).map(Vec::as_slice).unwrap_or_default();
+            let firsts = listing.segments.get(&partition).map(Vec::as_slice).unwrap_or_default();
+            let unreadable = listing.unreadable_of(partition);
             let (Some((first, _)), Some((last, _))) = (firsts.first(), firsts.last()) else {
-                return Ok(Archived { bounds: Bounds { first: 0, end: 0 }, mark: String::new() });
+                let first = unreadable.first().map_or(0, |(first, _)| *first);
+                let bounds = Bounds { first, end: past_spans(unreadable, first) };
+                return Ok(Archived { bounds, last: None });
             };
+            let first = unreadable.first().map_or(*first, |(run, _)| *first.min(run));
             let about = edition.about(&self.store, partition, *last)?;
-            Ok(Archived { bounds: Bounds { first: *first, end: about.last + 1 }, mark: about.mark })
+            let bounds = Bounds { first, end: past_spans(unreadable, about.last + 1) };
+            Ok(Archived { bounds, last: Some(Witness { offset: about.last, mark: about.mark }) })
         };
         (0..edition.partitions(&self.store)?).map(archived).collect()
+    }
+
+    /// The runs that could not be read when a channel was archived. Blocks.
+    pub(crate) fn unreadable(&self, channel: Channel) -> Result<Vec<UnreadableRun>, ReplayError> {
+        let edition = self.edition(channel)?;
+        let runs = edition.listing(&self.store)?.unreadable;
+        let spans =
+            runs.into_iter().flat_map(|(partition, spans)| spans.into_iter().map(move |span| (partition, span)));
+        spans.map(|(partition, span)| run_note::get(&edition, &self.store, partition, span)).collect()
     }
 
     /// See [`crate::log::Source::read`]. Whether the sink has broken off.
@@ -113,10 +121,11 @@ impl ArchiveLog {
             return Ok(ControlFlow::Continue(()));
         }
         let edition = self.edition(channel)?;
-        let segments = edition.listing(&self.store)?.segments;
+        let listing = edition.listing(&self.store)?;
         for range in ranges.iter().filter(|range| !range.is_empty()) {
-            let firsts = segments.get(&range.partition).map(Vec::as_slice).unwrap_or_default();
-            if self.read_range(&edition, firsts, range, sink)?.is_break() {
+            let firsts = listing.segments.get(&range.partition).map(Vec::as_slice).unwrap_or_default();
+            let unreadable = listing.unreadable_of(range.partition);
+            if self.read_range(&edition, firsts, unreadable, range, sink)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
         }
@@ -127,6 +136,7 @@ impl ArchiveLog {
         &self,
         edition: &Edition,
         segments: &[(i64, u64)],
+        unreadable: &[Span],
         range: &Range,
         sink: &mut Sink<'_>,
     ) -> Result<ControlFlow<()>, ReplayError> {
@@ -144,6 +154,12 @@ impl ArchiveLog {
                 break;
             }
             if *first > next {
+                next = past_spans(unreadable, next);
+            }
+            if next >= range.until {
+                break;
+            }
+            if *first > next {
                 return Err(hole(next, range.until.min(*first)));
             }
             let name = edition.segment_name(range.partition, *first);
@@ -157,6 +173,7 @@ impl ArchiveLog {
             }
             next = next.max(segment.about.last + 1);
         }
+        next = past_spans(unreadable, next);
         if next < range.until { Err(hole(next, range.until)) } else { Ok(ControlFlow::Continue(())) }
     }
 }

@@ -5,3 +5,4 @@ mod folder;
 mod notes;
 mod reading;
 mod store;
+mod unreadable;

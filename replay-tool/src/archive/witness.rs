@@ -18,8 +18,8 @@ pub(crate) fn mark(record: &Record<'_>) -> String {
 /// A record that a topic had.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Witness {
-    pub(super) offset: i64,
-    pub(super) mark: String,
+    pub(crate) offset: i64,
+    pub(crate) mark: String,
 }
 
 impl Witness {

@@ -29,8 +29,8 @@ pub(super) enum Verb {
 /// Flags of `archive run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 copied, 1 copied, but retention has deleted records before they were archived (the offsets \
-        are named), 2 it could not be carried out, 130 interrupted (what was read until then is archived). With --follow, \
+    after_help = "Exit codes: 0 copied, 1 copied, but retention has deleted records before they were archived, or the client \
+        library cannot read some (the offsets are named), 2 it could not be carried out, 130 interrupted (what was read until then is archived). With --follow, \
         Ctrl-C or SIGTERM is the way to end, and no error. After any end, also kill -9, the next run goes on where the last \
         whole segment ends."
 )]
@@ -104,7 +104,7 @@ fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, Replay
     };
     let copied = copy(&plan)?;
     print(&if options.json { json(&copied)? } else { copied_text(&copied) })?;
-    Ok(Ended::fine_if(copied.gaps.is_empty()))
+    Ok(Ended::fine_if(copied.gaps.is_empty() && copied.unreadable.is_empty()))
 }
 
 fn look(options: &LookOptions, is_thorough: bool, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
@@ -141,6 +141,12 @@ fn copied_text(copied: &Copied) -> String {
     for place in &copied.without_headers {
         put(&mut text, format_args!("{place}: a header's name is not UTF-8; archived without headers"));
     }
+    for run in &copied.unreadable {
+        put(&mut text, format_args!("{run}; noted, and gone on behind them"));
+    }
+    for open in &copied.open_transactions {
+        put(&mut text, format_args!("left out until it ends: {open}"));
+    }
     for gap in &copied.gaps {
         let (topic, partition) = (&gap.topic, gap.partition);
         put(
@@ -173,6 +179,9 @@ fn checked_text(checked: &Checked) -> String {
                 name(part)
             ),
         );
+    }
+    for run in &checked.unreadable {
+        put(&mut text, format_args!("{run}; noted when it was archived, no gap"));
     }
     for name in &checked.leftovers {
         put(&mut text, format_args!("{name}: half-written, by a run that was killed or is under way; harmless"));

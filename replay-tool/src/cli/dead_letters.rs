@@ -56,7 +56,7 @@ pub(super) struct FilterArgs {
     /// Sent to this topic; may be repeated.
     #[arg(long = "topic", value_name = "TOPIC", value_parser = topic)]
     topics: Vec<TopicName>,
-    /// Set aside for this cause: undecodable, key, unpositioned, refused; may be repeated.
+    /// Set aside for this cause: undecodable, key, unpositioned, refused, unreadable; may be repeated.
     #[arg(long = "cause", value_name = "CAUSE")]
     causes: Vec<String>,
     /// With exactly this key.

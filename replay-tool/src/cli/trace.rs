@@ -23,7 +23,8 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// Flags of `trace`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 told, 1 nobody has heard of the order, 2 it could not be carried out, or tables that were \
+    after_help = "Exit codes: 0 told, 1 there is no such order, none so far, or its history is broken (what there is about it is \
+    told all the same), 2 it could not be carried out, or tables that were \
     named could not be read (the topics' part is printed all the same), 130 interrupted."
 )]
 pub(super) struct Options {
@@ -35,8 +36,12 @@ pub(super) struct Options {
     /// Where the services' tables are, to show what is committed and not yet published, and who has read how far.
     #[command(flatten)]
     tables: TablesArgs,
-    /// Look into every partition: for commands of clients with another partitioner.
+    /// Look only into the partition where the id belongs, by murmur2: faster where topics are large. Records of clients
+    /// with another partitioner are not found then.
     #[arg(long)]
+    home_partition: bool,
+    /// As it is without being asked for; scripts have it.
+    #[arg(long, hide = true, conflicts_with = "home_partition")]
     all_partitions: bool,
     /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
     #[arg(long, value_name = "DIRECTORY")]
@@ -61,8 +66,8 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
         eprintln!("the {service} service's tables could not be read, the trace goes on without them: {reason}");
     }
     let is_whole = unread.is_empty();
-    let (order_id, all_partitions) = (options.order_id.clone(), options.all_partitions);
-    let question = Question { source, order_id, codec, all_partitions, views, unread };
+    let (order_id, home_only) = (options.order_id.clone(), options.home_partition && !options.all_partitions);
+    let question = Question { source, order_id, codec, home_only, views, unread };
     let read = tokio::task::spawn_blocking(move || trace::trace(question));
     let trace = read.await.map_err(|_| ReplayError::Aborted { what: "the topics".to_owned() })??;
     if trace.is_unknown() && !options.json {
@@ -75,7 +80,7 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
         (false, false) => trace::text(&trace, Timestamp::now()),
     };
     std::io::stdout().write_all(printed.as_bytes()).map_err(ReplayError::output("the trace"))?;
-    Ok(if is_whole { Ended::fine_if(!trace.is_unknown()) } else { Ended::Partly })
+    Ok(if is_whole { Ended::fine_if(trace.has_order()) } else { Ended::Partly })
 }
 
 /// What the services' databases say of the order, all asked at once, and which of them could not be asked.

@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use crate::log::{LetterHeaders, Record, body, headers_digest};
 
+/// In a letter that stands for a run of records: the offset of the last of them. That of the first is the original's.
+const LAST_OFFSET_HEADER: &str = "kafka_dlt-original-last-offset";
+
 /// A record that had to go to the dead letters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
@@ -30,6 +33,8 @@ pub(crate) struct Letter {
     pub(crate) offset: i64,
     /// Which record it was, as its headers say: topic (full name), partition, offset.
     pub(crate) original: Option<(String, i32, i64)>,
+    /// Of a run of records that cannot be read: the offset of the last of them.
+    pub(crate) last: Option<i64>,
     /// What kind of mistake.
     pub(crate) cause: String,
     pub(crate) id: Option<Uuid>,
@@ -74,6 +79,7 @@ impl Letter {
             partition: record.partition,
             offset: record.offset,
             original: original.map(|(topic, (partition, offset))| (topic, partition, offset)),
+            last: record.header(LAST_OFFSET_HEADER).and_then(|last| Some(i64::from_be_bytes(last.try_into().ok()?))),
             cause: parts.text("kafka_dlt-exception-fqcn").unwrap_or_default(),
             id: record.text(ID_HEADER).and_then(|text| Uuid::try_parse(text).ok()),
             body: body(record.key, record.payload),

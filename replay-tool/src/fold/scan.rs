@@ -71,6 +71,8 @@ pub(crate) struct Partition {
     awaits_resume: bool,
     end: i64,
     is_at_end: bool,
+    /// What was read up to: what lies behind the last record is no record, or none that can be read.
+    pub(crate) read_to: i64,
 }
 
 impl Partition {
@@ -82,7 +84,12 @@ impl Partition {
 
     /// Whether everything was read that the reader has taken.
     pub(crate) fn has_all_taken(&self) -> bool {
-        self.next_offset >= self.resume
+        self.end() >= self.resume
+    }
+
+    /// Where the log ended.
+    pub(crate) fn end(&self) -> i64 {
+        self.next_offset.max(self.read_to)
     }
 }
 
@@ -98,6 +105,7 @@ impl Scan {
             awaits_resume: plan.awaits_resume,
             end: plan.end,
             is_at_end: false,
+            read_to: 0,
         };
         Scan {
             channel,
@@ -117,10 +125,11 @@ impl Scan {
         self.partitions.iter().all(Partition::is_complete)
     }
 
-    /// The log of a partition has nothing more for now.
-    pub(crate) fn reached_end(&mut self, partition: i32) {
+    /// The log of a partition has nothing more for now: it ends at this offset.
+    pub(crate) fn reached_end(&mut self, partition: i32, end: i64) {
         if let Some(partition) = usize::try_from(partition).ok().and_then(|index| self.partitions.get_mut(index)) {
             partition.is_at_end = true;
+            partition.read_to = end;
         }
     }
 

@@ -7,6 +7,7 @@ mod commands;
 mod letters;
 mod replies;
 mod requests;
+mod unreadable;
 
 use crate::evidence::Evidence;
 use crate::report::Findings;
@@ -18,6 +19,7 @@ pub(crate) fn check(evidence: &Evidence, findings: &mut Findings) {
     commands::check(evidence, &letters, findings);
     requests::check(evidence, findings);
     replies::check(evidence, findings);
+    unreadable::check(evidence, &letters, findings);
 }
 
 /// Where a record stands, in words.

@@ -34,7 +34,7 @@ fn check_reader(evidence: &Evidence, partition: &ReadPartition, findings: &mut F
     let mut add = |detail: String| findings.add(Invariant::Delivery, format!("{topic}[{}]", partition.number), detail);
     let read = &partition.read;
     if !read.has_all_taken() {
-        let (resume, place, end) = (read.resume, evidence.place, read.next_offset);
+        let (resume, place, end) = (read.resume, evidence.place, read.end());
         add(format!("{reader} has taken what is below offset {resume}, but the {place} ends at {end}"));
         // Up to where, the records cannot tell then.
         return;

@@ -5,4 +5,5 @@ mod mistakes;
 mod planted;
 mod shelf;
 mod tampering;
+mod unreadable;
 mod world;

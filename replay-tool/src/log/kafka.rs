@@ -7,19 +7,26 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use super::channel::Channel;
+use super::client::{self, is_final, is_unsettled};
+use super::open_transaction::Lookout;
 use super::record::Record;
 use super::source::{Bounds, Range, Sink};
+use super::unreadable::{Probe, Runs, UnreadableRun};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 
 /// How long one question to the brokers may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// The same for a look beside other work.
+const BRIEF_WAIT: Duration = Duration::from_secs(2);
+/// How long setting a consumer to another offset may take.
+const SEEK_WAIT: Duration = Duration::from_secs(10);
 /// How long one poll may wait.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -30,9 +37,13 @@ pub(crate) struct KafkaLog {
     prefix: String,
     /// How long the brokers may send nothing while something is due.
     patience: Duration,
+    /// How long one question to them may take.
+    answer_wait: Duration,
     interrupt: Interrupt,
     /// For questions about offsets; never assigned anything.
     asking: Arc<BaseConsumer>,
+    /// What was met that cannot be read.
+    unreadable: Runs,
 }
 
 impl fmt::Debug for KafkaLog {
@@ -56,13 +67,47 @@ impl KafkaLog {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("enable.partition.eof", "true")
+            // Whatever the user's configuration says: what is not committed is no part of any state.
+            .set("isolation.level", "read_committed")
             .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "20")
             .set("queued.max.messages.kbytes", "8192")
             // Whether a queue that was full has room is looked at so soon again, and not after a second.
             .set("fetch.queue.backoff.ms", "2");
         let asking = Arc::new(config.create().map_err(ReplayError::kafka("the configuration"))?);
-        Ok(KafkaLog { config, prefix: prefix.to_owned(), patience, interrupt: interrupt.clone(), asking })
+        Ok(KafkaLog {
+            config,
+            prefix: prefix.to_owned(),
+            patience,
+            answer_wait: ANSWER_WAIT,
+            interrupt: interrupt.clone(),
+            asking,
+            unreadable: Runs::default(),
+        })
+    }
+
+    /// The same, with another bound for each question.
+    pub(super) fn answering_within(&self, answer_wait: Duration) -> Self {
+        KafkaLog { answer_wait, ..self.clone() }
+    }
+
+    /// The same log with what is not committed.
+    pub(super) fn uncommitted(&self, answer_wait: Duration) -> Result<Self, ReplayError> {
+        let mut config = self.config.clone();
+        config.set("isolation.level", "read_uncommitted");
+        let asking = Arc::new(config.create().map_err(ReplayError::kafka("the configuration"))?);
+        // What was met in there is no finding about the log.
+        Ok(KafkaLog { config, asking, answer_wait, unreadable: Runs::default(), ..self.clone() })
+    }
+
+    /// To look behind the last stable offsets.
+    pub(crate) fn lookout(&self) -> Result<Lookout, ReplayError> {
+        Lookout::new(self, self.answer_wait)
+    }
+
+    /// The same for a look beside other work, which must not wait long for brokers that are away.
+    pub(crate) fn brief_lookout(&self) -> Result<Lookout, ReplayError> {
+        Lookout::new(self, BRIEF_WAIT)
     }
 
     /// The same, to look at single records: what comes after them is not fetched, and no interrupt ends it.
@@ -87,7 +132,9 @@ impl KafkaLog {
         loop {
             match self.bounds_now(channel) {
                 // A broker that has just come back knows its topics before it knows who leads their partitions.
-                Err(ReplayError::Kafka { source, .. }) if is_unsettled(&source) && begun.elapsed() < ANSWER_WAIT => {
+                Err(ReplayError::Kafka { source, .. })
+                    if is_unsettled(&source) && begun.elapsed() < self.answer_wait =>
+                {
                     self.interrupt.check()?;
                     thread::sleep(POLL);
                 }
@@ -99,13 +146,13 @@ impl KafkaLog {
     fn bounds_now(&self, channel: Channel) -> Result<Vec<Bounds>, ReplayError> {
         let topic = self.topic(channel);
         let brokers = self.config.get("bootstrap.servers").unwrap_or_default();
-        let partitions = partitions_of(&self.asking, brokers, &topic)?;
+        let partitions = self.partitions_of(brokers, &topic)?;
         let mut wanted = TopicPartitionList::new();
         (0..partitions).for_each(|partition| {
             wanted.add_partition(&topic, partition);
         });
-        let firsts = offsets(&self.asking, &wanted, Offset::Beginning)?;
-        let ends = offsets(&self.asking, &wanted, Offset::End)?;
+        let firsts = self.offsets(&topic, &wanted, Offset::Beginning)?;
+        let ends = self.offsets(&topic, &wanted, Offset::End)?;
         let bounds = |partition| Bounds {
             first: firsts.get(&partition).copied().unwrap_or(0),
             end: ends.get(&partition).copied().unwrap_or(0),
@@ -115,8 +162,10 @@ impl KafkaLog {
 
     /// See [`super::Source::read`].
     pub(crate) fn read(&self, channel: Channel, ranges: &[Range], sink: &mut Sink<'_>) -> Result<(), ReplayError> {
-        let mut open: BTreeMap<i32, Open> =
-            ranges.iter().filter(|range| !range.is_empty()).map(|range| (range.partition, Open::of(range))).collect();
+        let mut open: BTreeMap<i32, Open> = ranges.iter().map(|range| (range.partition, Open::of(range))).collect();
+        open.iter_mut()
+            .for_each(|(partition, range)| range.next = self.past_unreadable(channel, *partition, range.next));
+        open.retain(|_, range| range.next < range.until);
         if open.is_empty() {
             return self.interrupt.check();
         }
@@ -127,9 +176,8 @@ impl KafkaLog {
         let mut last = None;
         while !open.is_empty() {
             self.interrupt.check()?;
-            match consumer.poll(POLL) {
+            let goes_on = match client::poll(&consumer, POLL) {
                 Some(Ok(message)) => {
-                    silence.end();
                     let (partition, offset) = (message.partition(), message.offset());
                     let Some(range) = open.get_mut(&partition) else { continue };
                     if offset < range.until && sink(&Record::of(&message)).is_break() {
@@ -140,25 +188,106 @@ impl KafkaLog {
                         open.remove(&partition);
                         pause(&consumer, &topic, partition)?;
                     }
+                    true
                 }
                 // What is between the last record and here are marks of transactions, which no client is shown.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     if let Some(range) = open.remove(&partition) {
                         self.check_end(&topic, partition, &range)?;
                     }
+                    true
+                }
+                Some(Err(error)) if client::is_about_content(&error) => {
+                    last = Some(error.to_string());
+                    self.pass_over(channel, &consumer, &mut open)?
                 }
                 Some(Err(error)) if is_final(&error) => {
-                    return Err(ReplayError::Kafka { doing: format!("reading {topic}"), source: error });
+                    return Err(ReplayError::Kafka {
+                        doing: format!("reading {}", places_of(&topic, &open)),
+                        source: error,
+                    });
                 }
                 // The client reconnects by itself.
-                Some(Err(error)) => last = Some(error.to_string()),
-                None if silence.is_too_long() => {
-                    return Err(ReplayError::Silent { topic, wait_s: self.patience.as_secs(), last });
+                Some(Err(error)) => {
+                    last = Some(error.to_string());
+                    false
                 }
-                None => {}
+                None => false,
+            };
+            if goes_on {
+                silence.end();
+            } else if silence.is_too_long() {
+                return Err(ReplayError::Silent {
+                    place: places_of(&topic, &open),
+                    wait_s: self.patience.as_secs(),
+                    last,
+                });
             }
         }
         Ok(())
+    }
+
+    /// Where reading stands before records that cannot be read, set it behind them. Whether there was such a place.
+    fn pass_over(
+        &self,
+        channel: Channel,
+        consumer: &BaseConsumer,
+        open: &mut BTreeMap<i32, Open>,
+    ) -> Result<bool, ReplayError> {
+        let topic = self.topic(channel);
+        for (partition, range) in open.iter_mut() {
+            let Some(run) = self.unreadable_run(channel, *partition, range.next, range.until)? else { continue };
+            range.next = run.last + 1;
+            let (partition, next, is_read) = (*partition, range.next, range.next >= range.until);
+            if is_read {
+                open.remove(&partition);
+                pause(consumer, &topic, partition)?;
+            } else {
+                seek(consumer, &topic, partition, next)?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// The run of records from this offset on that the client cannot read; none where it can. On a topic that anyone
+    /// writes it is remembered; what a service writes must be readable, so there it is an error. Blocks.
+    pub(crate) fn unreadable_run(
+        &self,
+        channel: Channel,
+        partition: i32,
+        from: i64,
+        until: i64,
+    ) -> Result<Option<UnreadableRun>, ReplayError> {
+        if let Some(known) = self.unreadable.at(channel, partition, from) {
+            return Ok(Some(known));
+        }
+        let mut config = self.for_single_records().config;
+        config.set("fetch.error.backoff.ms", "10");
+        let consumer = config.create().map_err(ReplayError::kafka("the configuration"))?;
+        let (topic, patience) = (self.topic(channel), self.patience);
+        let probe = Probe { consumer, topic: &topic, partition, patience, interrupt: &self.interrupt };
+        let Some(run) = probe.run(from, until)? else { return Ok(None) };
+        if channel.writer().is_some() {
+            return Err(ReplayError::Unreadable(run));
+        }
+        self.unreadable.insert(channel, run.clone());
+        Ok(Some(run))
+    }
+
+    /// The runs that were met on a channel.
+    pub(crate) fn unreadable(&self, channel: Channel) -> Vec<UnreadableRun> {
+        self.unreadable.of(channel)
+    }
+
+    /// What was met there was of another topic of the same name.
+    pub(crate) fn forget_unreadable(&self, channel: Channel) {
+        self.unreadable.forget(channel);
+    }
+
+    /// The same offset, or the one behind a run that was met.
+    pub(crate) fn past_unreadable(&self, channel: Channel, partition: i32, offset: i64) -> i64 {
+        self.unreadable.at(channel, partition, offset).map_or(offset, |run| run.last + 1)
     }
 
     /// Partitions to be read on and on, each from an offset.
@@ -179,9 +308,39 @@ impl KafkaLog {
         Ok(consumer)
     }
 
+    fn partitions_of(&self, brokers: &str, topic: &str) -> Result<i32, ReplayError> {
+        let asked = self.asking.fetch_metadata(Some(topic), self.answer_wait);
+        let metadata = asked.map_err(ReplayError::kafka(format!("asking {brokers} for {topic}")))?;
+        let told = metadata.topics().iter().find(|told| told.name() == topic);
+        match i32::try_from(told.map_or(0, |told| told.partitions().len())) {
+            Ok(count) if count > 0 => Ok(count),
+            Ok(_) | Err(_) => Err(ReplayError::NoTopic { topic: topic.to_owned() }),
+        }
+    }
+
+    /// One question for all partitions: the protocol takes the two ends of a log in place of a time.
+    fn offsets(&self, topic: &str, wanted: &TopicPartitionList, at: Offset) -> Result<HashMap<i32, i64>, ReplayError> {
+        let failed = || ReplayError::kafka(format!("asking for offsets of {topic}"));
+        let mut asked = wanted.clone();
+        asked.set_all_offsets(at).map_err(failed())?;
+        let told = self.asking.offsets_for_times(asked, self.answer_wait).map_err(failed())?;
+        told.elements()
+            .iter()
+            .map(|element| {
+                let failed = ReplayError::kafka(format!("asking for offsets of {topic}[{}]", element.partition()));
+                element.error().map_err(failed)?;
+                let offset = match element.offset() {
+                    Offset::Offset(offset) => offset,
+                    Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => 0,
+                };
+                Ok((element.partition(), offset))
+            })
+            .collect()
+    }
+
     /// The log ends here: it must not end before what was asked for.
     fn check_end(&self, topic: &str, partition: i32, range: &Open) -> Result<(), ReplayError> {
-        let marks = self.asking.fetch_watermarks(topic, partition, ANSWER_WAIT);
+        let marks = self.asking.fetch_watermarks(topic, partition, self.answer_wait);
         let (_, end) = marks.map_err(ReplayError::kafka(format!("asking for the end of {topic}[{partition}]")))?;
         if end >= range.until {
             return Ok(());
@@ -200,20 +359,28 @@ pub(crate) enum Fed<'f> {
     Message(BorrowedMessage<'f>),
     /// What the client complains of; it tries on by itself.
     Complaint(String),
+    /// The client stands before records that it cannot read; it does not say where.
+    Unreadable(String),
     Nothing,
 }
 
 impl Feed {
     /// What comes next, if it comes soon.
     pub(crate) fn poll(&self) -> Result<Fed<'_>, ReplayError> {
-        match self.consumer.poll(POLL) {
+        match client::poll(&self.consumer, POLL) {
             Some(Ok(message)) => Ok(Fed::Message(message)),
+            Some(Err(error)) if client::is_about_content(&error) => Ok(Fed::Unreadable(error.to_string())),
             Some(Err(error)) if is_final(&error) => {
                 Err(ReplayError::Kafka { doing: "following the topics".into(), source: error })
             }
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(Fed::Nothing),
             Some(Err(error)) => Ok(Fed::Complaint(error.to_string())),
         }
+    }
+
+    /// Go on at another offset.
+    pub(crate) fn seek(&self, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
+        seek(&self.consumer, topic, partition, offset)
     }
 }
 
@@ -250,34 +417,6 @@ impl Open {
     }
 }
 
-fn partitions_of(consumer: &BaseConsumer, brokers: &str, topic: &str) -> Result<i32, ReplayError> {
-    let asked = consumer.fetch_metadata(Some(topic), ANSWER_WAIT);
-    let metadata = asked.map_err(ReplayError::kafka(format!("asking {brokers} for {topic}")))?;
-    let count = metadata.topics().iter().find(|told| told.name() == topic).map_or(0, |told| told.partitions().len());
-    match i32::try_from(count) {
-        Ok(count) if count > 0 => Ok(count),
-        Ok(_) | Err(_) => Err(ReplayError::NoTopic { topic: topic.to_owned() }),
-    }
-}
-
-/// One question for all partitions: the protocol takes the two ends of a log in place of a time.
-fn offsets(consumer: &BaseConsumer, wanted: &TopicPartitionList, at: Offset) -> Result<HashMap<i32, i64>, ReplayError> {
-    let mut asked = wanted.clone();
-    asked.set_all_offsets(at).map_err(ReplayError::kafka("asking for offsets"))?;
-    let told = consumer.offsets_for_times(asked, ANSWER_WAIT).map_err(ReplayError::kafka("asking for offsets"))?;
-    told.elements()
-        .iter()
-        .map(|element| {
-            element.error().map_err(ReplayError::kafka(format!("asking for offsets of {}", element.topic())))?;
-            let offset = match element.offset() {
-                Offset::Offset(offset) => offset,
-                Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => 0,
-            };
-            Ok((element.partition(), offset))
-        })
-        .collect()
-}
-
 /// Fetch no more of a partition that is read.
 fn pause(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(), ReplayError> {
     let mut list = TopicPartitionList::new();
@@ -285,30 +424,18 @@ fn pause(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(), Rep
     consumer.pause(&list).map_err(ReplayError::kafka(format!("pausing {topic}[{partition}]")))
 }
 
-/// Whether the brokers do not know yet who leads a partition.
-fn is_unsettled(error: &KafkaError) -> bool {
-    error.rdkafka_error_code().is_some_and(|code| {
-        [
-            RDKafkaErrorCode::UnknownPartition,
-            RDKafkaErrorCode::LeaderNotAvailable,
-            RDKafkaErrorCode::NotLeaderForPartition,
-        ]
-        .contains(&code)
-    })
+fn seek(consumer: &BaseConsumer, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
+    let sought = consumer.seek(topic, partition, Offset::Offset(offset), SEEK_WAIT);
+    sought.map_err(ReplayError::kafka(format!("going on at {topic}[{partition}]@{offset}")))
 }
 
-/// Whether waiting cannot help.
-fn is_final(error: &KafkaError) -> bool {
-    error.rdkafka_error_code().is_some_and(|code| {
-        [
-            RDKafkaErrorCode::UnknownTopicOrPartition,
-            RDKafkaErrorCode::UnknownTopic,
-            RDKafkaErrorCode::UnknownPartition,
-            RDKafkaErrorCode::OffsetOutOfRange,
-            RDKafkaErrorCode::AutoOffsetReset,
-            RDKafkaErrorCode::TopicAuthorizationFailed,
-            RDKafkaErrorCode::Fatal,
-        ]
-        .contains(&code)
-    })
+/// What is not read yet, in words: where nothing comes from, or what could not be read.
+fn places_of(topic: &str, open: &BTreeMap<i32, Open>) -> String {
+    const MOST: usize = 6;
+    let place = |(partition, range): (&i32, &Open)| {
+        format!("{topic}[{partition}] from offset {} on, of {}", range.next, range.until)
+    };
+    let named = open.iter().take(MOST).map(place).collect::<Vec<_>>().join(", ");
+    let more = open.len().saturating_sub(MOST);
+    if more > 0 { format!("{named}, and of {more} more partitions") } else { named }
 }

@@ -61,7 +61,7 @@ impl Reading {
         })?;
         progress.add(untold);
         if !scan.is_complete() {
-            ranges.iter().for_each(|range| scan.reached_end(range.partition));
+            ranges.iter().for_each(|range| scan.reached_end(range.partition, range.until));
             *next = next.iter().zip(&ranges).map(|(next, range)| range.until.max(*next)).collect();
         }
         Ok(was_needed)

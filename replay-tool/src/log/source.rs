@@ -8,8 +8,10 @@ use std::ops::ControlFlow;
 use super::channel::Channel;
 use super::kafka::KafkaLog;
 use super::memory::MemoryLog;
+use super::open_transaction::{Lookout, OpenTransaction};
 use super::record::Record;
 use super::tail;
+use super::unreadable::UnreadableRun;
 use crate::archive::ArchiveLog;
 use crate::error::ReplayError;
 
@@ -71,6 +73,44 @@ impl Source {
                 Ok(())
             }
         }
+    }
+
+    /// Looks behind the last stable offsets; none where there are no brokers that have any.
+    pub(crate) fn lookout(&self) -> Result<Option<Lookout>, ReplayError> {
+        match self {
+            Source::Kafka(log) | Source::ArchiveThenKafka(_, log) => log.lookout().map(Some),
+            Source::Archive(_) | Source::Memory(_) => Ok(None),
+        }
+    }
+
+    /// The transactions that are open on these channels. Blocks.
+    pub(crate) fn open_transactions(
+        &self,
+        channels: impl Iterator<Item = Channel>,
+    ) -> Result<Vec<OpenTransaction>, ReplayError> {
+        let Some(lookout) = self.lookout()? else { return Ok(Vec::new()) };
+        let mut open = Vec::new();
+        for channel in channels {
+            open.extend(lookout.look(channel)?.open);
+        }
+        Ok(open)
+    }
+
+    /// The runs of records that cannot be read and were met on a channel, or that its archive tells of. Blocks.
+    pub(crate) fn unreadable(&self, channel: Channel) -> Result<Vec<UnreadableRun>, ReplayError> {
+        let (archived, met) = match self {
+            Source::Kafka(log) => (Vec::new(), log.unreadable(channel)),
+            Source::Archive(log) => (log.unreadable(channel)?, Vec::new()),
+            Source::ArchiveThenKafka(archive, log) => (archive.unreadable(channel)?, log.unreadable(channel)),
+            Source::Memory(_) => return Ok(Vec::new()),
+        };
+        let is_told = |run: &UnreadableRun| {
+            archived
+                .iter()
+                .any(|told| told.partition == run.partition && told.first <= run.first && run.last <= told.last)
+        };
+        let more: Vec<UnreadableRun> = met.into_iter().filter(|run| !is_told(run)).collect();
+        Ok(archived.into_iter().chain(more).collect())
     }
 
     /// Whether a reader may have taken records that are not here yet: an archive is copied from the topics.

@@ -45,11 +45,12 @@ pub(super) fn read(
             late.push(*range);
             continue;
         }
-        let meets = range.from <= archived.end && archived.end > archived.first && there.first < archived.end;
-        if meets {
-            seams.insert(range.partition, (archived.end - 1, had.mark.as_str()));
+        // Where both have the archive's last record, the topic is read from there on.
+        let seam = had.last.as_ref().filter(|last| range.from <= archived.end && there.first <= last.offset);
+        if let Some(last) = seam {
+            seams.insert(range.partition, (last.offset, last.mark.as_str()));
         }
-        let from = if meets { archived.end - 1 } else { range.from.max(archived.end) };
+        let from = seam.map_or(range.from.max(archived.end), |last| last.offset);
         late.push(Range { from, ..*range });
     }
     if archive.read(channel, &early, sink)?.is_break() {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Comparison, Invariant, Report};
+use super::{Comparison, Invariant, Note, Report};
 
 impl Display for Report {
     /// Several lines, the last one with its end.
@@ -10,8 +10,10 @@ impl Display for Report {
         self.write_counts(f)?;
         self.write_invariants(f)?;
         self.write_comparison(f)?;
+        self.write_notes(f)?;
         if self.violations.is_empty() {
-            return writeln!(f, "\nEverything holds ({:.1} s).", self.elapsed.as_secs_f64());
+            let what = if self.notes.is_empty() { "Everything" } else { "Everything that can be read" };
+            return writeln!(f, "\n{what} holds ({:.1} s).", self.elapsed.as_secs_f64());
         }
         writeln!(f, "\n{} violations ({:.1} s):", self.violations_found, self.elapsed.as_secs_f64())?;
         let width = self.violations.iter().map(|one| one.subject.chars().count()).max().unwrap_or(0).min(48);
@@ -53,10 +55,23 @@ impl Report {
         writeln!(f, "records   {:>9}   {}", messages.read, listed(&kinds))?;
         let letters: Vec<_> = self.dead_letters.iter().map(|(topic, count)| (topic.as_str(), *count)).collect();
         writeln!(f, "dead      {:>9}   {}", self.dead_lettered(), listed(&letters))?;
+        let open = self.notes.iter().filter(|note| matches!(note, Note::OpenTransaction(_))).count();
+        let notes = [("open transactions", open), ("unreadable runs", self.notes.len() - open)];
+        let notes = notes.map(|(name, count)| (name, u64::try_from(count).unwrap_or(u64::MAX)));
+        if !self.notes.is_empty() {
+            writeln!(f, "notes     {:>9}   {}", self.notes.len(), listed(&notes))?;
+        }
         for order in self.stuck.iter().take(Report::LISTED_PER_INVARIANT) {
             writeln!(f, "stuck               {order}")?;
         }
         Ok(())
+    }
+
+    fn write_notes(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if !self.notes.is_empty() {
+            writeln!(f, "\nNot looked at, and no violation:")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
     }
 
     fn write_comparison(&self, f: &mut Formatter<'_>) -> fmt::Result {

@@ -67,6 +67,16 @@ impl Gathering {
         }
     }
 
+    /// A record that waits behind an open transaction: nobody was given it. Whether it is the order's.
+    pub(crate) fn take_waiting(&mut self, channel: Channel, record: &Record<'_>) -> bool {
+        let known = self.hops.len();
+        self.take(channel, record);
+        // It may never count: whatever else it is, that comes first.
+        let own = self.hops.get_mut(known..).unwrap_or_default();
+        own.iter_mut().for_each(|hop| hop.mark = Mark::Waiting);
+        !own.is_empty()
+    }
+
     /// A row that is committed; it is shown unless its sequence was read from the topic.
     pub(crate) fn take_row(&mut self, mut hop: Hop) {
         let walk = self.walks.get(&(hop.channel, hop.partition));
@@ -86,6 +96,7 @@ impl Gathering {
         for hop in &mut hops {
             let lane = epochs.get(&(hop.channel, hop.partition));
             if let (Some(lane), Some(position)) = (lane, &hop.position)
+                && hop.mark != Mark::Waiting
                 && !lane.counts(position)
             {
                 hop.mark = Mark::Void;

@@ -23,6 +23,8 @@ pub(crate) enum Mark {
     Unreadable,
     /// Committed by its service, not yet published.
     Unpublished,
+    /// In the topic, behind an open transaction: nobody is given it before that ends, if it counts then.
+    Waiting,
     /// Set aside by the service that reads the topic.
     DeadLetter,
     /// What an operator did about a dead letter.
@@ -40,6 +42,7 @@ impl Mark {
             Mark::Stranger => Some("stranger"),
             Mark::Unreadable => Some("unreadable"),
             Mark::Unpublished => Some("unpublished"),
+            Mark::Waiting => Some("waiting"),
             Mark::DeadLetter => Some("dead letter"),
             Mark::Operator => Some("operator"),
         }

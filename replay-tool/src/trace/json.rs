@@ -17,6 +17,8 @@ pub(crate) fn json(trace: &Trace) -> Value {
         "order_id": trace.order_id.as_str(),
         "hops": steps.iter().enumerate().map(hop).collect::<Vec<_>>(),
         "standing": standing(trace),
+        "open_transactions": trace.open_transactions,
+        "unreadable": trace.unreadable,
         "unread_tables": trace.unread.iter().map(unread).collect::<Vec<_>>(),
     })
 }

@@ -123,8 +123,15 @@ fn without_order(timeline: &Timeline) -> String {
     if let Some(refused) = refused.and_then(|index| timeline.steps.get(index)) {
         return format!("there is no such order: {}", refused.hop.detail);
     }
-    if has(&|hop| hop.mark == Mark::DeadLetter) {
-        return "there is no such order: what was sent for it is among the dead letters".to_owned();
+    if has(&|hop| hop.mark == Mark::Waiting) {
+        return "there is no such order so far: what was sent for it waits behind an open transaction".to_owned();
+    }
+    let letter = timeline.steps.iter().rfind(|step| step.hop.mark == Mark::DeadLetter);
+    if let Some(letter) = letter {
+        return format!(
+            "there is no such order: what was sent for it is among the dead letters; replay-tool dead-letters show '{}'",
+            letter.hop.place()
+        );
     }
     if has(&|hop| hop.channel == Channel::Messages(TopicName::OrderCommands)) {
         return "there is no such order so far: the order service has not answered its command".to_owned();

@@ -26,6 +26,12 @@ pub(crate) fn text(trace: &Trace, now: Timestamp) -> String {
     }
     text.push_str(&written(&mut rows));
     text.push_str(&format!("\n{}", standing(trace, now)));
+    for open in &trace.open_transactions {
+        text.push_str(&format!("waiting: {open}\n"));
+    }
+    for run in &trace.unreadable {
+        text.push_str(&format!("not looked at: {run}\n"));
+    }
     for unread in &trace.unread {
         let service = unread.service;
         text.push_str(&format!("without the {service} service's tables: what it has not published yet is not shown\n"));

@@ -1,8 +1,8 @@
 //! Where a run goes on in each partition, and whether the topic is still the one that was archived.
 
+use super::super::ArchiveLog;
 use super::super::catalog::Edition;
 use super::super::witness::{Witness, check_topic};
-use super::super::{ArchiveLog, Archived};
 use super::{CopyPlan, Gap};
 use crate::error::ReplayError;
 use crate::log::{Bounds, Channel, Range};
@@ -33,6 +33,7 @@ fn begin_topic(plan: &CopyPlan, channel: Channel) -> Result<Begin, ReplayError> 
     };
     match continue_edition(plan, channel, &edition, &there) {
         Err(ReplayError::OtherTopic { .. }) if plan.may_begin_generation => {
+            plan.kafka.forget_unreadable(channel);
             begin_edition(plan, channel, edition.next_generation(), &there, true)
         }
         other => other,
@@ -48,7 +49,7 @@ fn begin_edition(
 ) -> Result<Begin, ReplayError> {
     edition.begin(&plan.store, i32::try_from(there.len()).unwrap_or(i32::MAX))?;
     let had = vec![None; there.len()];
-    let (ranges, gaps) = ranges(&edition.topic, &had, there);
+    let (ranges, gaps) = ranges(&edition.topic, &vec![0; there.len()], there);
     Ok(Begin { channel, edition, had, ranges, gaps, is_new_generation })
 }
 
@@ -61,18 +62,18 @@ fn continue_edition(
     edition.begin(&plan.store, i32::try_from(there.len()).unwrap_or(i32::MAX))?;
     let archive = ArchiveLog::of_edition(plan.store.clone(), edition.clone(), &plan.interrupt);
     let archived = archive.archived(channel)?;
-    let had: Vec<Option<Witness>> = archived.iter().map(Archived::witness).collect();
+    let due: Vec<i64> = archived.iter().map(|archived| archived.bounds.end).collect();
+    let had: Vec<Option<Witness>> = archived.into_iter().map(|archived| archived.last).collect();
     check_topic(&plan.kafka, channel, there, &had)?;
-    let (ranges, gaps) = ranges(&edition.topic, &had, there);
+    let (ranges, gaps) = ranges(&edition.topic, &due, there);
     Ok(Begin { channel, edition: edition.clone(), had, ranges, gaps, is_new_generation: false })
 }
 
 /// From where the archive ends to where the log ends; and what retention has deleted in between.
-fn ranges(topic: &str, had: &[Option<Witness>], there: &[Bounds]) -> (Vec<Range>, Vec<Gap>) {
+fn ranges(topic: &str, due: &[i64], there: &[Bounds]) -> (Vec<Range>, Vec<Gap>) {
     let mut gaps = Vec::new();
     let mut ranges = Vec::new();
-    for (partition, (had, there)) in (0..).zip(had.iter().zip(there)) {
-        let due = had.as_ref().map_or(0, |last| last.offset + 1);
+    for (partition, (due, there)) in (0..).zip(due.iter().copied().zip(there)) {
         if due < there.first {
             gaps.push(Gap { topic: topic.to_owned(), partition, from: due, last: there.first - 1 });
         }
@@ -88,10 +89,8 @@ mod tests {
     #[test]
     fn a_run_goes_on_where_the_archive_ends_and_names_what_is_gone() {
         let at = |first, end| Bounds { first, end };
-        let last = || Some(Witness { offset: 4, mark: String::new() });
-        let had = [None, last(), last(), None];
         let there = [at(0, 9), at(2, 9), at(7, 9), at(3, 3)];
-        let (ranges, gaps) = ranges("t", &had, &there);
+        let (ranges, gaps) = ranges("t", &[0, 5, 5, 0], &there);
         let from: Vec<_> = ranges.iter().map(|range| (range.from, range.until)).collect();
         assert_eq!(from, [(0, 9), (5, 9), (7, 9), (3, 3)]);
         let gaps: Vec<_> = gaps.iter().map(|gap| (gap.partition, gap.from, gap.last)).collect();

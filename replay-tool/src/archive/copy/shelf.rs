@@ -9,6 +9,7 @@ use zstd::bulk::Compressor;
 use super::super::catalog::Edition;
 use super::super::container;
 use super::super::notes::{self, Ends};
+use super::super::run_note;
 use super::super::segment::Filling;
 use super::super::witness::{Witness, check_topic};
 use super::begin::Begin;
@@ -45,6 +46,8 @@ struct Topic {
     partitions: Vec<Filling>,
     /// Where each partition ends in the archive.
     ends: Vec<i64>,
+    /// How many of the runs that could not be read have their notes.
+    noted_runs: usize,
 }
 
 impl<'p> Shelf<'p> {
@@ -65,6 +68,7 @@ impl<'p> Shelf<'p> {
                 edition: begin.edition.clone(),
                 partitions: begin.ranges.iter().zip(&begin.had).map(filling).collect(),
                 ends: begin.had.iter().map(|had| had.as_ref().map_or(0, |last| last.offset + 1)).collect(),
+                noted_runs: 0,
             };
             topics.insert(name.clone(), topic);
         }
@@ -106,8 +110,9 @@ impl<'p> Shelf<'p> {
         for (name, mut topic) in mem::take(&mut self.topics) {
             let is_chosen = |filling: &Filling| !filling.is_empty() && chosen(&name, filling);
             // A topic that is another one does not keep us from the others.
+            let has_work = topic.partitions.iter().any(is_chosen) || self.has_new_runs(&topic);
             if matches!(finished, Ok(()) | Err(ReplayError::OtherTopic { .. }))
-                && topic.partitions.iter().any(is_chosen)
+                && has_work
                 && let Err(error) = self.finish_topic(&mut topic, is_chosen)
             {
                 finished = Err(error);
@@ -121,6 +126,7 @@ impl<'p> Shelf<'p> {
         if self.is_following {
             self.check(topic)?;
         }
+        self.note_runs(topic)?;
         for (filling, end) in topic.partitions.iter_mut().zip(&mut topic.ends).filter(|(filling, _)| is_chosen(filling))
         {
             let held = filling.held_bytes();
@@ -132,6 +138,22 @@ impl<'p> Shelf<'p> {
             self.copied.segments += 1;
             self.copied.records += about.records;
             self.copied.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+        }
+        Ok(())
+    }
+
+    fn has_new_runs(&self, topic: &Topic) -> bool {
+        self.plan.kafka.unreadable(topic.channel).len() > topic.noted_runs
+    }
+
+    /// Keep notes of the runs that could not be read.
+    fn note_runs(&mut self, topic: &mut Topic) -> Result<(), ReplayError> {
+        let runs = self.plan.kafka.unreadable(topic.channel);
+        topic.noted_runs = runs.len();
+        for run in runs {
+            if run_note::put(&topic.edition, &self.plan.store, &run)? && !self.copied.unreadable.contains(&run) {
+                self.copied.unreadable.push(run);
+            }
         }
         Ok(())
     }
@@ -156,6 +178,16 @@ impl<'p> Shelf<'p> {
         let fillings = self.topics.values().flat_map(|topic| &topic.partitions);
         let largest = fillings.map(Filling::held_bytes).max().unwrap_or(0);
         self.finish_those(|_, filling| filling.held_bytes() == largest)
+    }
+
+    /// Ranges of a channel, without what was taken of them.
+    pub(super) fn advance(&self, channel: Channel, ranges: &mut Vec<Range>) {
+        let places = self.places();
+        for range in ranges.iter_mut() {
+            let place = places.iter().find(|(of, partition, _)| *of == channel && *partition == range.partition);
+            range.from = place.map_or(range.from, |(_, _, next)| range.from.max(*next));
+        }
+        ranges.retain(|range| !range.is_empty());
     }
 
     /// End those of this topic.
@@ -186,13 +218,20 @@ impl<'p> Shelf<'p> {
         Ok(())
     }
 
-    /// Go on behind what was read: channel, partition, offset.
-    pub(super) fn follow(&mut self) -> Vec<(Channel, i32, i64)> {
+    /// From now on topics are followed.
+    pub(super) fn follow(&mut self) {
         self.is_following = true;
+    }
+
+    /// What comes next in each partition: channel, partition, offset.
+    pub(super) fn places(&self) -> Vec<(Channel, i32, i64)> {
         let places = |topic: &Topic| {
             let channel = topic.channel;
-            let next: Vec<i64> = topic.partitions.iter().map(Filling::next).collect();
-            (0..).zip(next).map(move |(partition, next)| (channel, partition, next))
+            let kafka = &self.plan.kafka;
+            let next = topic.partitions.iter().map(Filling::next);
+            let next =
+                (0..).zip(next).map(|(partition, next)| (partition, kafka.past_unreadable(channel, partition, next)));
+            next.map(move |(partition, next)| (channel, partition, next)).collect::<Vec<_>>()
         };
         self.topics.values().flat_map(places).collect()
     }

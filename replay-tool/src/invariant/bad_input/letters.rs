@@ -7,8 +7,11 @@ use schemas::{TopicName, message_id};
 use super::place;
 use crate::evidence::Evidence;
 use crate::fold::{Broken, Letter};
-use crate::log::reader_of;
+use crate::log::{Channel, Span, reader_of};
 use crate::report::{Findings, Invariant};
+
+/// The cause under which a service passes over a run of records that its client library cannot read.
+const UNREADABLE: &str = "unreadable";
 
 /// A record's place.
 type Place = (TopicName, i32, i64);
@@ -50,6 +53,18 @@ impl<'e> LetterIndex<'e> {
         self.letters.get(&(topic, partition, offset)).copied()
     }
 
+    /// The runs of a partition that letters stand for, ascending.
+    pub(super) fn unreadable(&self, topic: TopicName, partition: i32) -> Vec<Span> {
+        let here = self
+            .letters
+            .iter()
+            .filter(|((of, number, _), letter)| *of == topic && *number == partition && letter.cause == UNREADABLE);
+        let mut spans: Vec<Span> =
+            here.map(|((_, _, first), letter)| (*first, letter.last.unwrap_or(*first))).collect();
+        spans.sort_unstable();
+        spans
+    }
+
     pub(super) fn check(&self, evidence: &Evidence, findings: &mut Findings) {
         let mut answered: HashSet<Place> = HashSet::new();
         let topics = &evidence.topics;
@@ -62,7 +77,14 @@ impl<'e> LetterIndex<'e> {
         }
         let readable = &topics.commands;
         answered.extend(readable.iter().map(|taken| (taken.topic, taken.partition, taken.offset)));
-        let is_strange = |at: &&Place| !answered.contains(*at) && topics.has_all_taken(at.0);
+        let is_unreadable = |(topic, partition, offset): Place| {
+            evidence.unreadable.iter().any(|(channel, run)| {
+                *channel == Channel::Messages(topic)
+                    && run.partition == partition
+                    && (run.first..=run.last).contains(&offset)
+            })
+        };
+        let is_strange = |at: &&Place| !answered.contains(*at) && topics.has_all_taken(at.0) && !is_unreadable(**at);
         for (topic, partition, offset) in self.letters.keys().filter(is_strange) {
             let detail = "there is a dead letter of it, but no such record was taken";
             findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);

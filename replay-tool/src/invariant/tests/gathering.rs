@@ -44,6 +44,7 @@ impl World {
             inventory: outboxes.remove(&ServiceName::Inventory).unwrap_or_default(),
             payment: outboxes.remove(&ServiceName::Payment).unwrap_or_default(),
             topics,
+            unreadable: Vec::new(),
             statement: Some(self.statement.clone()),
             waiting: Vec::new(),
             expectations: Expectations { quiescent: true, nothing_stuck: true },

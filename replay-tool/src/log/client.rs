@@ -1,0 +1,80 @@
+//! The one place where what the client library brings is taken from it, and what its errors mean is known.
+//!
+//! With the feature `planted-bugs` a record whose key begins with `unreadable-` is one that the library cannot read: it
+//! reports so and stands before it, as it does with such a record. No test needs to write one to a broker.
+
+use std::time::Duration;
+
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+
+/// What comes next within `limit`.
+pub(super) fn poll(consumer: &BaseConsumer, limit: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+    consumer.poll(limit).map(|came| screened(came, consumer))
+}
+
+#[cfg(not(feature = "planted-bugs"))]
+fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, _: &BaseConsumer) -> KafkaResult<BorrowedMessage<'m>> {
+    came
+}
+
+/// The library's error in place of a record that a test has chosen.
+#[cfg(feature = "planted-bugs")]
+fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &BaseConsumer) -> KafkaResult<BorrowedMessage<'m>> {
+    use rdkafka::consumer::Consumer as _;
+    use rdkafka::{Message as _, Offset};
+    match came {
+        Ok(message) if message.key().is_some_and(|key| key.starts_with(b"unreadable-")) => {
+            let here = Offset::Offset(message.offset());
+            consumer.seek(message.topic(), message.partition(), here, Duration::from_secs(5))?;
+            Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage))
+        }
+        came => came,
+    }
+}
+
+/// Whether the client got records that it cannot read. It does not say which, and stands before them.
+pub(super) fn is_about_content(error: &KafkaError) -> bool {
+    matches!(
+        error,
+        KafkaError::MessageConsumption(
+            RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::BadCompression
+                | RDKafkaErrorCode::NotImplemented
+                | RDKafkaErrorCode::Underflow
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::InvalidMessageSize
+                | RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidRecord
+        )
+    )
+}
+
+/// Whether the brokers do not know yet who leads a partition.
+pub(super) fn is_unsettled(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        [
+            RDKafkaErrorCode::UnknownPartition,
+            RDKafkaErrorCode::LeaderNotAvailable,
+            RDKafkaErrorCode::NotLeaderForPartition,
+        ]
+        .contains(&code)
+    })
+}
+
+/// Whether waiting cannot help.
+pub(super) fn is_final(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        [
+            RDKafkaErrorCode::UnknownTopicOrPartition,
+            RDKafkaErrorCode::UnknownTopic,
+            RDKafkaErrorCode::UnknownPartition,
+            RDKafkaErrorCode::OffsetOutOfRange,
+            RDKafkaErrorCode::AutoOffsetReset,
+            RDKafkaErrorCode::TopicAuthorizationFailed,
+            RDKafkaErrorCode::Fatal,
+        ]
+        .contains(&code)
+    })
+}
