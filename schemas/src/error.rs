@@ -20,7 +20,7 @@ pub enum EncodeError {
         /// What it would have, framing included.
         bytes: usize,
     },
-    /// The schema has no place for a value that the type can hold (a time that is out of range).
+    /// The type can hold a value that may not travel (a text with U+0000).
     #[error("a {message_type} cannot be written: {detail}")]
     Unrepresentable {
         /// What was to be encoded.

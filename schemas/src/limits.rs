@@ -3,6 +3,8 @@
 //! Together with the bound on identifiers they make every message that a service derives fit into one record: the
 //! largest, an `OrderPlaced` of `MAX_LINES` lines, stays below 50 kB.
 
+use crate::text;
+
 /// The most lines of an order that is accepted.
 pub const MAX_LINES: usize = 500;
 /// The most reasons or shortages that a refusal lists.
@@ -15,9 +17,13 @@ pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 /// datum of `MAX_PAYLOAD_BYTES`: its decoder's values take up to 60 bytes for an item of two.
 pub(crate) const MAX_ALLOCATION_BYTES: usize = 32 * 1024 * 1024;
 
-/// The text, cut at a character boundary so that it has at most `MAX_DETAIL_BYTES` bytes.
+/// Anybody's words as a message may carry them: U+0000 shown as U+FFFD (see `text`), and cut at a character boundary so
+/// that there are at most `MAX_DETAIL_BYTES` bytes.
 pub fn detail(text: impl Into<String>) -> String {
     let mut text = text.into();
+    if !text::is_storable(&text) {
+        text = text.replace('\0', "\u{fffd}");
+    }
     let mut end = text.len().min(MAX_DETAIL_BYTES);
     while !text.is_char_boundary(end) {
         end -= 1; // ends at the latest at 0, which is a boundary
@@ -34,6 +40,12 @@ mod tests {
     fn short_texts_stay_as_they_are() {
         assert_eq!(detail("quantity 0"), "quantity 0");
         assert_eq!(detail("x".repeat(256)).len(), 256);
+    }
+
+    #[test]
+    fn what_no_column_holds_is_shown_as_a_replacement() {
+        assert_eq!(detail("card\0declined"), "card\u{fffd}declined");
+        assert_eq!(detail("\0".repeat(256)).len(), 255);
     }
 
     #[test]

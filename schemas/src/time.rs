@@ -1,9 +1,18 @@
-//! Points in time as they travel and are stored: UTC, whole microseconds.
+//! Points in time as they travel and are stored: UTC, whole microseconds, from the first to the last of the years 1 to 9999.
 //!
+//! The bounds are the calendar's, as other languages and the database have them, and not those of the library that does
+//! the reckoning: `jiff::Timestamp` ends 26 hours before the last year does.
 //! There is no clock here: the present is always an input.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer, ser};
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize, Serializer};
+
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 
 /// Microseconds since 1970-01-01T00:00:00Z; Avro `timestamp-micros`, Postgres `timestamptz`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -11,18 +20,15 @@ use serde::{Deserialize, Serialize, Serializer, ser};
 pub struct Time(i64);
 
 impl Time {
-    /// The earliest time that a `jiff::Timestamp` holds; also a lower bound in queries.
-    pub const MIN: Time = Time(-377_705_023_201_000_000);
-    /// The latest time that a `jiff::Timestamp` holds.
-    pub const MAX: Time = Time(253_402_207_200_999_999);
-
-    /// The earliest time that may travel, 0001-01-01T00:00:00Z: earlier ones do not fit into what other languages and
-    /// the database read a timestamp into.
+    /// The earliest time, 0001-01-01T00:00:00Z: earlier ones do not fit into what other languages and the database read
+    /// a timestamp into. Also a lower bound in queries.
     pub const EARLIEST: Time = Time(-62_135_596_800_000_000);
+    /// The latest time, 9999-12-31T23:59:59.999999Z.
+    pub const MAX: Time = Time(253_402_300_799_999_999);
 
-    /// From microseconds since the epoch, clamped into the range of `jiff::Timestamp`.
+    /// From microseconds since the epoch, clamped to `EARLIEST` and `MAX`; `try_from` refuses instead.
     pub fn from_micros(micros: i64) -> Self {
-        Time(micros.clamp(Self::MIN.0, Self::MAX.0))
+        Time(micros.clamp(Self::EARLIEST.0, Self::MAX.0))
     }
 
     /// Microseconds since the epoch.
@@ -35,43 +41,71 @@ impl Time {
         Self::from_micros(self.0.saturating_add(ms.saturating_mul(1000)))
     }
 
-    /// The same instant for a library that speaks jiff.
+    /// The instant of a clock for a library that speaks jiff; clamped to its last one, 26 hours before `MAX`. What is
+    /// stored or shown does not go this way.
     pub fn to_timestamp(self) -> Timestamp {
-        Timestamp::from_microsecond(self.0.clamp(Self::MIN.0, Self::MAX.0)).unwrap_or(Timestamp::UNIX_EPOCH)
+        Timestamp::from_microsecond(self.0).unwrap_or(Timestamp::MAX)
     }
 }
 
-/// Why a number of microseconds is no time that may travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} microseconds since 1970 are not between the years 1 and 9999")]
-pub struct TimeError(i64);
+/// Why something is no time.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TimeError {
+    /// Microseconds before the year 1 or after the year 9999.
+    #[error("{0} microseconds since 1970 are not between the years 1 and 9999")]
+    Micros(i128),
+    /// A text that is no RFC 3339 time, and why.
+    #[error("{0}")]
+    Text(String),
+    /// Without an offset from UTC a text names no instant.
+    #[error("it has no offset from UTC, such as Z or +01:00")]
+    Offset,
+}
 
 impl TryFrom<i64> for Time {
     type Error = TimeError;
 
-    /// The time of these microseconds since the epoch, if it may travel: from `Time::EARLIEST` to `Time::MAX`.
+    /// The time of these microseconds since the epoch, from `Time::EARLIEST` to `Time::MAX`.
     fn try_from(micros: i64) -> Result<Self, TimeError> {
-        if (Time::EARLIEST.0..=Time::MAX.0).contains(&micros) { Ok(Time(micros)) } else { Err(TimeError(micros)) }
+        let allowed = Time::EARLIEST.0..=Time::MAX.0;
+        if allowed.contains(&micros) { Ok(Time(micros)) } else { Err(TimeError::Micros(micros.into())) }
+    }
+}
+
+impl FromStr for Time {
+    type Err = TimeError;
+
+    /// From RFC 3339 with any offset; what is finer than a microsecond is cut off.
+    fn from_str(text: &str) -> Result<Self, TimeError> {
+        let pieces = Pieces::parse(text).map_err(|error| TimeError::Text(error.to_string()))?;
+        let (Some(time), Some(offset)) = (pieces.time(), pieces.to_numeric_offset()) else {
+            return Err(TimeError::Offset);
+        };
+        let since = DateTime::from_parts(pieces.date(), time).duration_since(EPOCH);
+        let micros = since.as_micros() - i128::from(offset.seconds()) * 1_000_000;
+        i64::try_from(micros).map_err(|_| TimeError::Micros(micros)).and_then(Time::try_from)
     }
 }
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Time(micros) = Time::try_from(self.0).map_err(ser::Error::custom)?;
-        serializer.serialize_i64(micros)
+        serializer.serialize_i64(self.0)
     }
 }
 
 impl From<Timestamp> for Time {
+    /// The instant of a clock, in whole microseconds.
     fn from(timestamp: Timestamp) -> Self {
-        Time(timestamp.as_microsecond())
+        Time::from_micros(timestamp.as_microsecond())
     }
 }
 
-impl std::fmt::Display for Time {
-    /// RFC 3339 with microseconds, as in the `ce_time` header.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.6}", self.to_timestamp())
+impl fmt::Display for Time {
+    /// RFC 3339 with microseconds, as in the `ce_time` header; always 27 bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Every value is within the years 1 to 9999, where the sum is defined.
+        let civil = EPOCH.saturating_add(SignedDuration::from_micros(self.0));
+        write!(f, "{civil:.6}Z")
     }
 }
 
@@ -79,29 +113,61 @@ impl std::fmt::Display for Time {
 mod tests {
     use super::*;
 
+    const LAST: &str = "9999-12-31T23:59:59.999999Z";
+
     #[test]
     fn the_ends_are_those_of_the_calendar() {
-        assert_eq!(Time::MIN.to_timestamp(), Timestamp::MIN);
-        assert_eq!(Time::MAX, Time::from(Timestamp::MAX));
-        assert_eq!(Time::EARLIEST.to_string(), "0001-01-01T00:00:00.000000Z");
+        for (end, text) in [(Time::EARLIEST, "0001-01-01T00:00:00.000000Z"), (Time::MAX, LAST)] {
+            assert_eq!((end.to_string().as_str(), text.parse()), (text, Ok(end)));
+        }
+        assert_eq!("9999-12-31T23:59:59Z".parse(), Time::try_from(253_402_300_799_000_000));
+        assert_eq!("9999-12-31T22:59:59.999999999-01:00".parse(), Ok(Time::MAX));
     }
 
     #[test]
-    fn only_times_between_the_ends_may_travel() {
+    fn only_times_between_the_ends_are_times() {
         for ok in [Time::EARLIEST, Time::MAX, Time::from_micros(0)] {
             assert_eq!(Time::try_from(ok.as_micros()), Ok(ok));
         }
         for micros in [Time::EARLIEST.as_micros() - 1, Time::MAX.as_micros() + 1, i64::MIN, i64::MAX] {
-            assert_eq!(Time::try_from(micros), Err(TimeError(micros)));
+            assert_eq!(Time::try_from(micros), Err(TimeError::Micros(micros.into())));
         }
+        for text in ["9999-12-31T23:59:59.999999-00:01", "0000-12-31T23:59:59Z", "0001-01-01T00:00:00+00:01"] {
+            assert!(matches!(text.parse::<Time>(), Err(TimeError::Micros(_))), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_time_is_refused_with_the_reason() {
+        assert_eq!("2017-01-01T11:53:26".parse::<Time>(), Err(TimeError::Offset));
+        assert_eq!("2017-01-01".parse::<Time>(), Err(TimeError::Offset));
+        for text in ["", "yesterday", "2017-02-29T00:00:00Z", "2017-01-01T24:00:00Z", "10000-01-01T00:00:00Z"] {
+            let Err(TimeError::Text(reason)) = text.parse::<Time>() else { panic!("{text}") };
+            assert!(!reason.is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn offsets_are_taken_off_and_what_is_too_fine_is_cut_off() {
+        let time = |text: &str| text.parse::<Time>().unwrap().to_string();
+        assert_eq!(time("2017-01-01T00:00:00+02:00"), "2016-12-31T22:00:00.000000Z");
+        assert_eq!(time("2017-01-01t00:00:00.1234567z"), "2017-01-01T00:00:00.123456Z");
     }
 
     #[test]
     fn sums_stop_at_the_ends() {
         assert_eq!(Time::from_micros(5).plus_ms(2), Time::from_micros(2_005));
         assert_eq!(Time::from_micros(5).plus_ms(i64::MAX), Time::MAX);
-        assert_eq!(Time::from_micros(5).plus_ms(i64::MIN), Time::MIN);
+        assert_eq!(Time::from_micros(5).plus_ms(i64::MIN), Time::EARLIEST);
         assert_eq!(Time::from_micros(i64::MAX), Time::MAX);
+    }
+
+    #[test]
+    fn the_instants_of_clocks_are_the_same_for_jiff() {
+        let time = Time::from_micros(1_790_000_000_000_100);
+        assert_eq!(Time::from(time.to_timestamp()), time);
+        assert_eq!(Time::MAX.to_timestamp(), Timestamp::MAX);
+        assert_eq!(Time::from(Timestamp::MIN), Time::EARLIEST);
     }
 
     #[test]

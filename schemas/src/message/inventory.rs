@@ -103,5 +103,6 @@ pub struct StockCommitRefused {
     /// When the service decided.
     pub at: Time,
     /// Why, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
     pub detail: String,
 }

@@ -62,6 +62,7 @@ pub struct OrderPlaced {
     /// When the customer placed it, by the sender's clock.
     pub placed_at: Time,
     /// ISO 4217 alphabetic code.
+    #[serde(with = "crate::text")]
     pub currency: String,
     /// What is ordered.
     pub lines: Vec<OrderLine>,
@@ -143,6 +144,7 @@ pub struct OrderStuck {
     /// The reply that the order had been waiting for.
     pub awaiting: Awaiting,
     /// What the failing service said, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
     pub detail: String,
 }
 
@@ -167,6 +169,7 @@ pub struct Rejection {
     /// What kind of mistake.
     pub code: RejectionCode,
     /// The same in words, with the offending value; at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
     pub detail: String,
 }
 

@@ -12,6 +12,7 @@ pub struct AuthorizePayment {
     /// Who pays.
     pub customer_id: CustomerId,
     /// ISO 4217 alphabetic code.
+    #[serde(with = "crate::text")]
     pub currency: String,
     /// How much, in minor units; 0 needs no provider.
     pub amount_minor: i64,
@@ -43,10 +44,12 @@ pub struct PaymentAuthorized {
     /// Who pays.
     pub customer_id: CustomerId,
     /// ISO 4217 alphabetic code.
+    #[serde(with = "crate::text")]
     pub currency: String,
     /// How much, in minor units.
     pub amount_minor: i64,
     /// The provider's name for it; none when the amount is 0.
+    #[serde(with = "crate::text::optional")]
     pub provider_reference: Option<String>,
 }
 
@@ -62,10 +65,12 @@ pub struct PaymentDeclined {
     /// Who pays.
     pub customer_id: CustomerId,
     /// ISO 4217 alphabetic code.
+    #[serde(with = "crate::text")]
     pub currency: String,
     /// How much was asked for, in minor units.
     pub amount_minor: i64,
     /// The provider's words, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
     pub detail: String,
 }
 
@@ -79,6 +84,7 @@ pub struct PaymentCaptured {
     /// When the service recorded it.
     pub at: Time,
     /// The provider's name for it; none when the amount is 0.
+    #[serde(with = "crate::text::optional")]
     pub provider_reference: Option<String>,
 }
 
@@ -92,6 +98,7 @@ pub struct PaymentCaptureFailed {
     /// When the service recorded it.
     pub at: Time,
     /// The provider's words, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
     pub detail: String,
 }
 
@@ -118,6 +125,7 @@ pub struct PaymentStuck {
     /// What was asked of the provider.
     pub operation: PaymentOperation,
     /// What happened, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
     pub detail: String,
 }
 

@@ -68,6 +68,7 @@ pub struct StockCommandRejected {
     /// What kind of mistake.
     pub code: StockRejectionCode,
     /// The same in words; at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
     pub detail: String,
 }
 

@@ -66,11 +66,24 @@ fn a_payload_beyond_the_limit_is_not_written() {
 }
 
 #[test]
-fn a_time_that_may_not_travel_is_not_written_and_the_field_is_named() {
-    let confirmed = OrderConfirmed { order_id: order_id(), version: 1, at: Time::MIN };
-    let error = Codec::embedded().encode(&confirmed.into()).unwrap_err();
-    let EncodeError::Unrepresentable { message_type: MessageType::OrderConfirmed, detail } = error else {
+fn the_first_and_the_last_of_the_years_1_to_9999_travel() {
+    let confirmed = |at| OrderConfirmed { order_id: order_id(), version: 1, at };
+    let codec = Codec::embedded();
+    for at in [Time::EARLIEST, Time::MAX, "9999-12-31T23:59:59Z".parse().unwrap()] {
+        let message = Message::from(confirmed(at));
+        let payload = codec.encode(&message).unwrap();
+        assert_eq!(codec.decode(TopicName::OrderEvents, &payload), Ok(message), "{at}");
+    }
+}
+
+#[test]
+fn a_text_that_may_not_travel_is_not_written_and_the_field_is_named() {
+    let at = Time::EARLIEST;
+    let stuck =
+        OrderStuck { order_id: order_id(), version: 1, at, awaiting: Awaiting::StockCommit, detail: "a\0b".into() };
+    let error = Codec::embedded().encode(&stuck.into()).unwrap_err();
+    let EncodeError::Unrepresentable { message_type: MessageType::OrderStuck, detail } = error else {
         panic!("{error}")
     };
-    assert!(detail.contains("field at") && detail.contains("years"), "{detail}");
+    assert!(detail.contains("field detail") && detail.contains("U+0000"), "{detail}");
 }

@@ -16,3 +16,4 @@ mod record_shapes;
 mod released;
 mod round_trip;
 mod samples;
+mod texts;
