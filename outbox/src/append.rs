@@ -76,7 +76,7 @@ impl<'a> Batch<'a> {
                     return Err(OutboxError::Header { name: ce_type.chars().take(64).collect() });
                 }
                 let trace = trace_parent.as_deref().and_then(message::pack_trace);
-                (Some(&**ce_type), causation.as_ref(), trace, limit)
+                (Some(&**ce_type), message::stored_causation(causation.as_ref()), trace, limit)
             }
             Kind::Raw => (None, None, None, limit.saturating_add(RAW_EXTRA_BYTES)),
         };
@@ -154,6 +154,18 @@ mod tests {
         assert_eq!(batch.lanes, [1 << 16, 1 << 16 | 1, 1 << 16 | 4]);
         assert_eq!(batch.slots, [3, 2, 3, 1]);
         assert_eq!(batch.ordinals, [1, 1, 2, 1]);
+    }
+
+    #[test]
+    fn a_causation_that_no_column_holds_is_dropped_and_the_message_stays() {
+        let caused = |text: &str| OutboxMessage {
+            kind: Kind::Event { ce_type: "t.V1".into(), causation: Some(text.into()), trace_parent: None },
+            ..raw(0, 1)
+        };
+        let messages = [caused("ab\0cd"), caused("abcd")];
+        let lanes = lanes();
+        let batch = Batch::new(&messages, &lanes, 1000, 0).unwrap();
+        assert_eq!(batch.causation_texts, [None, Some("abcd")]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ pub enum Kind {
     Event {
         /// `ce_type`, for instance `shop.order.OrderPlaced.v1`; never empty.
         ce_type: Cow<'static, str>,
-        /// `ce_causationid`: id of the message that caused this one.
+        /// `ce_causationid`: id of the message that caused this one; a text with U+0000, which no column holds, is dropped.
         causation: Option<Causation>,
         /// W3C `traceparent`; one that is not of version 00 is dropped, as the standard asks of receivers.
         trace_parent: Option<String>,
@@ -63,6 +63,15 @@ pub enum Causation {
     Id(Uuid),
     /// Any other text.
     Text(String),
+}
+
+/// The causation as it is stored and published: none where it is a text that no column can hold. A stranger's id may be
+/// one, and that is no fault of the message that it caused.
+pub(crate) fn stored_causation(given: Option<&Causation>) -> Option<&Causation> {
+    given.filter(|causation| match causation {
+        Causation::Id(_) => true,
+        Causation::Text(text) => !text.contains('\0'),
+    })
 }
 
 impl From<Uuid> for Causation {

@@ -22,3 +22,5 @@ mod relay;
 pub mod runtime;
 mod telemetry;
 pub mod topics;
+
+pub use columns::Timestamptz;

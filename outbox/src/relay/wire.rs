@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
 use crate::headers;
-use crate::message::{Causation, CompactTrace, Kind, OutboxMessage, pack_trace, unpack_trace};
+use crate::message::{Causation, CompactTrace, Kind, OutboxMessage, pack_trace, stored_causation, unpack_trace};
 use crate::position::{ID_HEADER, LAST_EQUAL_HEADER, POSITION_HEADER};
 
 /// One message on its way out.
@@ -65,7 +65,7 @@ impl<'a> Record<'a> {
     pub(crate) fn from_message(sequence: i64, message: &'a OutboxMessage) -> Self {
         let (ce_type, causation, trace) = match &message.kind {
             Kind::Event { ce_type, causation, trace_parent } => {
-                (Some(&**ce_type), causation.as_ref(), trace_parent.as_deref().and_then(pack_trace))
+                (Some(&**ce_type), stored_causation(causation.as_ref()), trace_parent.as_deref().and_then(pack_trace))
             }
             Kind::Raw => (None, None, None),
         };

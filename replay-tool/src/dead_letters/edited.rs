@@ -1,6 +1,5 @@
 //! An edited copy of a letter: what `show --json` prints, with another body.
 
-use jiff::Timestamp;
 use schemas::{
     AdjustStock, CancelOrder, Codec, EncodeError, Message, PlaceOrder, ReceiveStock, RefundOrder, Time, TopicName,
 };
@@ -88,9 +87,9 @@ fn read_times(body: &mut Value) -> Result<(), EditedError> {
         if let Some(value) = fields.get_mut(field)
             && let Value::String(text) = value
         {
-            let time = text.parse::<Timestamp>();
+            let time = text.parse::<Time>();
             let time = time.map_err(|_| EditedError::Time { field, text: std::mem::take(text) })?;
-            *value = Value::from(Time::from(time).as_micros());
+            *value = Value::from(time.as_micros());
         }
     }
     Ok(())

@@ -17,7 +17,7 @@ pub(crate) fn check(evidence: &Evidence, findings: &mut Findings) {
     for order in evidence.tables.rows.orders.values() {
         if !matches!(order.stage.as_str(), "completed" | "cancelled" | "stuck") {
             let awaiting = order.awaiting.as_deref().map_or_else(String::new, |name| format!(", waiting for {name}"));
-            let (since, deadline) = (order.changed_at, order.confirm_by);
+            let (since, deadline) = (order.changed_at.0, order.confirm_by.0);
             let detail =
                 format!("not finished: {}{awaiting} since {since}; to be confirmed by {deadline}", order.stage);
             findings.add(Invariant::Termination, order.order_id.as_str(), detail);

@@ -9,11 +9,11 @@
 use std::error::Error;
 
 use bytes::{BufMut as _, BytesMut};
-use jiff::Timestamp;
 use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_postgres::types::{IsNull, ToSql, Type};
+use workers::Timestamptz;
 
 /// A value of a column.
 pub(crate) trait Cell: ToSql + Sync + Sized {
@@ -150,15 +150,15 @@ impl Cell for i64 {
     }
 }
 
-impl Cell for Timestamp {
+impl Cell for Timestamptz {
     const SQLITE_TYPE: &'static str = "text";
 
     fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        ToSqlOutput::from(format!("{self:.6}"))
+        ToSqlOutput::from(self.0.to_string())
     }
 
     fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map_err(FromSqlError::other)
+        value.as_str()?.parse().map(Timestamptz).map_err(FromSqlError::other)
     }
 
     fn sql_type() -> Type {
@@ -166,11 +166,14 @@ impl Cell for Timestamp {
     }
 
     fn encode(&self, to: &mut Vec<u8>) {
-        self.as_microsecond().encode(to);
+        self.0.as_micros().encode(to);
     }
 
+    /// Without zeros behind the last digit of the fraction.
     fn json(&self) -> Value {
-        Value::from(self.to_string())
+        let text = self.0.to_string();
+        let short = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+        Value::from(format!("{short}Z"))
     }
 }
 
@@ -269,13 +272,25 @@ mod tests {
         bytes
     }
 
+    fn time(text: &str) -> Timestamptz {
+        Timestamptz(text.parse().unwrap())
+    }
+
+    #[test]
+    fn times_are_shown_as_short_as_they_are() {
+        let shown = |text: &str| Cell::json(&time(text));
+        for text in ["2026-11-21T10:00:00Z", "2026-11-21T15:01:55.1Z", "9999-12-31T23:59:59.999999Z"] {
+            assert_eq!(shown(text), text);
+        }
+    }
+
     #[test]
     fn the_bytes_are_those_that_digests_were_made_of_before() {
         assert_eq!(encoded(&"ab".to_owned()), [1, 0, 0, 0, 0, 0, 0, 0, 2, b'a', b'b']);
         assert_eq!(encoded(&-1_i32), [1, 0xff, 0xff, 0xff, 0xff]);
         assert_eq!(encoded(&None::<i64>), [0]);
         assert_eq!(encoded(&vec![2_i64]), [1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
-        assert_eq!(encoded(&Timestamp::UNIX_EPOCH), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(encoded(&time("1970-01-01T00:00:00Z")), [1, 0, 0, 0, 0, 0, 0, 0, 0]);
     }
 
     #[test]
@@ -287,8 +302,9 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-        let late: Timestamp = "2026-11-21T15:01:55.1Z".parse().unwrap();
-        assert_eq!(back(&late), late);
+        for late in [time("2026-11-21T15:01:55.1Z"), time("9999-12-31T23:59:59.999999Z")] {
+            assert_eq!(back(&late), late);
+        }
         assert_eq!(back(&"a\0é\"".to_owned()), "a\0é\"");
         assert_eq!(back(&vec!["a\"".to_owned(), String::new()]), ["a\"", ""]);
         assert_eq!(back(&vec![i64::MIN, 7]), [i64::MIN, 7]);
@@ -299,9 +315,9 @@ mod tests {
 
     #[test]
     fn times_sort_as_their_text_does() {
-        let text = |time: &str| {
-            let time: Timestamp = time.parse().unwrap();
-            let ToSqlOutput::Owned(rusqlite::types::Value::Text(text)) = time.to_sqlite() else { panic!("{time}") };
+        let text = |text: &str| {
+            let time = time(text);
+            let ToSqlOutput::Owned(rusqlite::types::Value::Text(text)) = time.to_sqlite() else { panic!("{time:?}") };
             text
         };
         assert!(text("2026-11-21T15:01:55Z") < text("2026-11-21T15:01:55.1Z"));

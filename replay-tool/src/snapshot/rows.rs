@@ -3,8 +3,8 @@
 //! Written down here a second time on purpose: what the services store is compared with what their events say, and their
 //! own reading code may not take part in that. Runtime tables are not here; they are never compared.
 
-use jiff::Timestamp;
 use schemas::ServiceName;
+use workers::Timestamptz;
 
 use super::table::{TableRow, table_row};
 
@@ -20,13 +20,13 @@ table_row!(
         cancel_reason: Option<String>,
         cancel_command_id: Option<String>,
         customer_id: String,
-        placed_at: Timestamp,
+        placed_at: Timestamptz,
         currency: String,
         total_minor: i64,
         content: Vec<u8>,
-        confirm_by: Timestamp,
-        accepted_at: Timestamp,
-        changed_at: Timestamp,
+        confirm_by: Timestamptz,
+        accepted_at: Timestamptz,
+        changed_at: Timestamptz,
     }
 );
 
@@ -51,8 +51,8 @@ table_row!(
         short_skus: Vec<String>,
         short_requested: Vec<i64>,
         short_available: Vec<i64>,
-        decided_at: Timestamp,
-        changed_at: Timestamp,
+        decided_at: Timestamptz,
+        changed_at: Timestamptz,
     }
 );
 
@@ -75,7 +75,7 @@ table_row!(
         version: i64,
         kind: String,
         pieces: i64,
-        at: Timestamp,
+        at: Timestamptz,
     }
 );
 
@@ -89,17 +89,17 @@ table_row!(
         currency: Option<String>,
         amount_minor: Option<i64>,
         authorization_version: Option<i64>,
-        authorization_at: Option<Timestamp>,
+        authorization_at: Option<Timestamptz>,
         authorization_reference: Option<String>,
         decline_detail: Option<String>,
         capture_version: Option<i64>,
-        capture_at: Option<Timestamp>,
+        capture_at: Option<Timestamptz>,
         capture_reference: Option<String>,
         capture_failure: Option<String>,
         void_version: Option<i64>,
-        void_at: Option<Timestamp>,
+        void_at: Option<Timestamptz>,
         stuck_version: Option<i64>,
-        stuck_at: Option<Timestamp>,
+        stuck_at: Option<Timestamptz>,
         stuck_operation: Option<String>,
         stuck_detail: Option<String>,
     }

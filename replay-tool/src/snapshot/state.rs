@@ -1,6 +1,7 @@
 //! State as rows: what a service has to store for an aggregate that its events tell of.
 
 use schemas::{Awaiting, CancelReason, PaymentOperation, Sku, partitioner};
+use workers::Timestamptz;
 use workers::inventory::stock::{Level, Receipt, Reservation};
 use workers::order::saga::{Order, Stage};
 use workers::payment::charge::{AuthorizationOutcome, CaptureOutcome, Payment, Posting};
@@ -32,13 +33,13 @@ impl OrderRow {
             cancel_reason: cancellation.map(|had| reason_name(had.reason).to_owned()),
             cancel_command_id: command_id.map(|id| id.as_str().to_owned()),
             customer_id: order.customer_id.as_str().to_owned(),
-            placed_at: order.placed_at.to_timestamp(),
+            placed_at: Timestamptz(order.placed_at),
             currency: order.currency.clone(),
             total_minor: order.total_minor,
             content: order.content.as_bytes().to_vec(),
-            confirm_by: order.confirm_by.to_timestamp(),
-            accepted_at: order.accepted_at.to_timestamp(),
-            changed_at: order.changed_at.to_timestamp(),
+            confirm_by: Timestamptz(order.confirm_by),
+            accepted_at: Timestamptz(order.accepted_at),
+            changed_at: Timestamptz(order.changed_at),
         }
     }
 }
@@ -68,8 +69,8 @@ impl ReservationRow {
             short_skus: shortages.iter().map(|one| one.sku.as_str().to_owned()).collect(),
             short_requested: shortages.iter().map(|one| one.requested).collect(),
             short_available: shortages.iter().map(|one| one.available).collect(),
-            decided_at: decided_at.to_timestamp(),
-            changed_at: changed_at.to_timestamp(),
+            decided_at: Timestamptz(*decided_at),
+            changed_at: Timestamptz(*changed_at),
         }
     }
 }
@@ -91,7 +92,7 @@ impl ReceiptRow {
             version: receipt.version,
             kind: receipt.kind.as_str().to_owned(),
             pieces: receipt.pieces,
-            at: receipt.at.to_timestamp(),
+            at: Timestamptz(receipt.at),
         }
     }
 }
@@ -120,17 +121,17 @@ impl PaymentRow {
             currency: authorization.map(|had| had.currency.clone()),
             amount_minor: authorization.map(|had| had.amount_minor),
             authorization_version: authorization.map(|had| had.version),
-            authorization_at: authorization.map(|had| had.at.to_timestamp()),
+            authorization_at: authorization.map(|had| Timestamptz(had.at)),
             authorization_reference: reference,
             decline_detail: decline,
             capture_version: capture.map(|had| had.version),
-            capture_at: capture.map(|had| had.at.to_timestamp()),
+            capture_at: capture.map(|had| Timestamptz(had.at)),
             capture_reference,
             capture_failure,
             void_version: payment.void.map(|had| had.version),
-            void_at: payment.void.map(|had| had.at.to_timestamp()),
+            void_at: payment.void.map(|had| Timestamptz(had.at)),
             stuck_version: stuck.map(|had| had.version),
-            stuck_at: stuck.map(|had| had.at.to_timestamp()),
+            stuck_at: stuck.map(|had| Timestamptz(had.at)),
             stuck_operation: stuck.map(|had| operation_name(had.operation).to_owned()),
             stuck_detail: stuck.map(|had| had.detail.clone()),
         }

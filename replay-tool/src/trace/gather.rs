@@ -201,7 +201,7 @@ impl Gathering {
 
 fn hop_of(channel: Channel, record: &Record<'_>, position: Option<Position>) -> Hop {
     let text = |name: &str| record.text(name).map(str::to_owned);
-    let time = record.text("ce_time").and_then(|text| text.parse::<Timestamp>().ok()).map(Time::from);
+    let time = record.text("ce_time").and_then(|text| text.parse::<Time>().ok());
     let redriven = record.text(REDRIVE_OF_HEADER).and_then(|text| text.parse().ok());
     Hop {
         channel,

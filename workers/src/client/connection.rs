@@ -1,26 +1,27 @@
 //! Where Kafka is and how to talk to it: the one place that turns settings into librdkafka configurations.
 //!
 //! Every librdkafka property can be given, so that TLS and SASL clusters work, but those that the contract on the wire
-//! fixes (partitioner, idempotence, acks) and those that reading without a group needs.
+//! fixes (partitioner, acks) and those that reading without a group needs.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
 use schemas::TopicName;
+use schemas::limits::MAX_PAYLOAD_BYTES;
 
 use super::ClientError;
 
 /// Properties that no setting may change.
-const FIXED: [&str; 9] = [
+const FIXED: [&str; 8] = [
     "acks",
     "request.required.acks",
-    "enable.idempotence",
     "partitioner",
     "group.id",
     "enable.auto.commit",
@@ -31,6 +32,9 @@ const FIXED: [&str; 9] = [
 
 /// How long a question to the brokers may take.
 pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
+/// What a record has beside its payload, at most, in bytes: the topic decides what is too large, not the library's default.
+const RECORD_EXTRA_BYTES: usize = 64 * 1024;
 
 /// Log lines that are read after a failure to find its reason.
 const LOG_LINES_HEARD: u32 = 32;
@@ -100,22 +104,32 @@ impl Connection {
         format!("{}{}", self.topic_prefix, name.dead_letter())
     }
 
-    /// For a producer that keeps the contract: murmur2 as all other clients, no duplicates by retries, all replicas.
+    /// For a producer that keeps the contract: murmur2 as all other clients, all replicas, in the order in which it was
+    /// asked. Not idempotent: the services know a command that was written twice, and a first message does not wait until
+    /// the broker has given the producer an id (0.1 to 1 s). One request at a time keeps the order through retries.
     pub(super) fn producer_config(&self, in_flight_max: u32) -> ClientConfig {
         let mut config = self.with_defaults(&[
             ("linger.ms", "5"),
             ("compression.type", "lz4"),
             ("message.timeout.ms", "60000"),
             ("queue.buffering.max.kbytes", "131072"),
+            ("max.in.flight.requests.per.connection", "1"),
         ]);
         config.set("queue.buffering.max.messages", in_flight_max.to_string());
-        config.set("enable.idempotence", "true").set("acks", "all").set("partitioner", "murmur2_random");
+        config.set("message.max.bytes", (MAX_PAYLOAD_BYTES + RECORD_EXTRA_BYTES).to_string());
+        config.set("acks", "all").set("partitioner", "murmur2_random");
         config
     }
 
     /// A consumer that reads assigned partitions. Inside a runtime only.
     pub(super) fn consumer(&self) -> Result<TopicConsumer, ClientError> {
-        let created = self.consumer_config().create_with_context(Listener::default());
+        self.consumer_that("read_committed")
+    }
+
+    /// A consumer of this isolation level: its ends are behind the last record, or before the first open transaction.
+    pub(super) fn consumer_that(&self, isolation_level: &str) -> Result<TopicConsumer, ClientError> {
+        let created =
+            self.consumer_config().set("isolation.level", isolation_level).create_with_context(Listener::default());
         created.map_err(|source| ClientError::Configuration { source })
     }
 
@@ -134,7 +148,8 @@ impl Connection {
 
     fn with_defaults(&self, defaults: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("client.id", "orders");
+        // A first address that nobody listens on (`localhost` as ::1) costs as long as the pause after it.
+        config.set("client.id", "orders").set("reconnect.backoff.ms", "10").set("reconnect.backoff.max.ms", "1000");
         for (name, value) in defaults {
             config.set(*name, *value);
         }
@@ -151,7 +166,7 @@ impl Connection {
         let topic = topic.to_owned();
         blocking(move || {
             let consumer = connection.consumer()?;
-            partition_count(&consumer, &connection, &topic)
+            partition_count_of(&consumer, &connection, &topic)
         })
         .await
     }
@@ -171,6 +186,18 @@ pub(super) struct Listener {
     last_failure: Mutex<Option<String>>,
 }
 
+impl Listener {
+    /// Why no answer came: what was heard last, or else what the library says.
+    pub(super) fn unreachable(&self, connection: &Connection, source: &KafkaError) -> ClientError {
+        let heard = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ClientError::Unreachable {
+            brokers: connection.brokers.clone(),
+            wait_s: ANSWER_WAIT.as_secs(),
+            detail: heard.unwrap_or_else(|| source.to_string()),
+        }
+    }
+}
+
 impl ClientContext for Listener {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         if facility == "FAIL" || facility == "ERROR" {
@@ -182,14 +209,22 @@ impl ClientContext for Listener {
 impl ConsumerContext for Listener {}
 
 /// Asks through a consumer that exists already. Blocks.
-pub(super) fn partition_count(
+pub(super) fn partition_count_of(
     consumer: &TopicConsumer,
     connection: &Connection,
     topic: &str,
 ) -> Result<i32, ClientError> {
-    let metadata = consumer
-        .fetch_metadata(Some(topic), ANSWER_WAIT)
-        .map_err(|source| unreachable(connection, consumer, &source))?;
+    partition_count(consumer.client(), connection, topic, |source| unreachable(connection, consumer, source))
+}
+
+/// Asks through a client that exists already; `unreachable` tells why no answer came. Blocks.
+pub(super) fn partition_count<C: ClientContext>(
+    client: &Client<C>,
+    connection: &Connection,
+    topic: &str,
+    unreachable: impl FnOnce(&KafkaError) -> ClientError,
+) -> Result<i32, ClientError> {
+    let metadata = client.fetch_metadata(Some(topic), ANSWER_WAIT).map_err(|source| unreachable(&source))?;
     let missing = || ClientError::NoTopic { brokers: connection.brokers.clone(), topic: topic.to_owned() };
     let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
     if let Some(code) = found.error() {
@@ -207,12 +242,7 @@ pub(super) fn unreachable(connection: &Connection, consumer: &TopicConsumer, sou
     for _ in 0..LOG_LINES_HEARD {
         drop(consumer.recv().now_or_never());
     }
-    let heard = consumer.context().last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    ClientError::Unreachable {
-        brokers: connection.brokers.clone(),
-        wait_s: ANSWER_WAIT.as_secs(),
-        detail: heard.unwrap_or_else(|| source.to_string()),
-    }
+    consumer.context().unreachable(connection, source)
 }
 
 /// Runs what blocks beside the runtime.

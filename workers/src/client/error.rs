@@ -2,7 +2,9 @@
 //!
 //! A command that the services refuse is not here: that is an `OrderRejected` event, a business answer.
 
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::file_format::FileFormat;
 
 /// A failure of the client library.
 #[derive(Debug, thiserror::Error)]
@@ -45,13 +47,21 @@ pub enum ClientError {
         /// Why.
         source: schemas::EncodeError,
     },
-    /// The message is larger than Kafka takes.
+    /// The message is larger than the client library takes.
     #[error("{what} has {bytes} bytes encoded, more than Kafka takes in one message")]
     TooLarge {
         /// Which message, by type and key.
         what: String,
         /// Its encoded size.
         bytes: usize,
+    },
+    /// The broker does not take the message, now or later.
+    #[error("{what} is refused by Kafka: {source}; publishing it again changes nothing")]
+    Refused {
+        /// Which message, by type and key.
+        what: String,
+        /// What librdkafka said.
+        source: KafkaError,
     },
     /// The broker did not confirm the message: it may or may not be in the topic.
     #[error("{what} was not confirmed by Kafka: {source}; publishing it again is safe")]
@@ -95,10 +105,40 @@ pub enum ClientError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file as a whole is something else than lines of JSON.
+    #[error("{file} is {}", format.in_words(file))]
+    Format {
+        /// The file's name, `-` for standard input.
+        file: String,
+        /// What it is.
+        format: FileFormat,
+    },
     /// The runtime stopped a task in the middle.
     #[error("a background task of the client ended early: {detail}")]
     Task {
         /// What the runtime said.
         detail: String,
     },
+}
+
+impl ClientError {
+    /// What it means that this message was not delivered: refused for good, or nobody knows.
+    pub(super) fn not_delivered(what: String, source: KafkaError) -> Self {
+        let is_final = matches!(
+            source.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::MessageSizeTooLarge
+                    | RDKafkaErrorCode::InvalidRecord
+                    | RDKafkaErrorCode::InvalidTimestamp
+                    | RDKafkaErrorCode::PolicyViolation
+                    | RDKafkaErrorCode::TopicAuthorizationFailed
+                    | RDKafkaErrorCode::ClusterAuthorizationFailed
+                    | RDKafkaErrorCode::InvalidTopic
+                    | RDKafkaErrorCode::UnknownTopic
+                    | RDKafkaErrorCode::UnknownPartition
+                    | RDKafkaErrorCode::UnknownTopicOrPartition
+            )
+        );
+        if is_final { ClientError::Refused { what, source } } else { ClientError::NotConfirmed { what, source } }
+    }
 }

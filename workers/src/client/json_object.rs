@@ -2,8 +2,10 @@
 //!
 //! Serde's own errors name a column, not a field; a person who mends a file of orders needs the field.
 
-use jiff::Timestamp;
+use schemas::{Time, TimeError};
 use serde_json::{Map, Value};
+
+use super::unique_keys;
 
 /// The longest piece of a found value that is repeated in an error.
 const SHOWN_CHARS: usize = 40;
@@ -26,11 +28,12 @@ pub(super) struct JsonObject {
 impl JsonObject {
     /// The object that a text consists of.
     pub(super) fn parse(text: &[u8]) -> Result<Self, FieldError> {
-        let whole = |problem: String| FieldError { field: None, problem };
-        match serde_json::from_slice::<Value>(text) {
-            Ok(Value::Object(fields)) => Ok(Self { path: String::new(), fields }),
-            Ok(other) => Err(whole(format!("expected a JSON object, found {}", shown(&other)))),
-            Err(error) => Err(whole(format!("not JSON: {error}"))),
+        match unique_keys::parse(text)? {
+            Value::Object(fields) => Ok(Self { path: String::new(), fields }),
+            other => {
+                let problem = format!("expected a JSON object, found {}", shown(&other));
+                Err(FieldError { field: None, problem })
+            }
         }
     }
 
@@ -83,11 +86,11 @@ impl JsonObject {
     }
 
     /// A point in time in RFC 3339.
-    pub(super) fn timestamp(&mut self, name: &str) -> Result<Timestamp, FieldError> {
+    pub(super) fn time(&mut self, name: &str) -> Result<Time, FieldError> {
         let text = self.text(name)?;
-        text.parse().map_err(|_| {
+        text.parse().map_err(|reason: TimeError| {
             let found = shown(&Value::String(text.clone()));
-            self.error(name, format!("expected a time such as 2017-01-01T11:53:26Z, found {found}"))
+            self.error(name, format!("expected a time such as 2017-01-01T11:53:26Z, found {found}: {reason}"))
         })
     }
 

@@ -1,19 +1,29 @@
-//! Lines of a file, plain or zstd-compressed, or of standard input: one at a time, in bounded memory.
+//! Lines of a file, plain or compressed with zstd or gzip, or of standard input: one at a time, in bounded memory.
 //!
-//! Compression is recognised by the content, not by the name, so that it works through a pipe too.
+//! Compression and line ends are recognised by the content, not by the name, so that both work through a pipe too.
 //! What a line means is for `order_file` and `stock_file` to say.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
+use flate2::bufread::MultiGzDecoder;
+
 use super::ClientError;
+use super::file_format::recognise;
 
 /// The longest line that is read, in bytes. An order of the most lines that the services take is well below.
 pub const MAX_LINE_BYTES: usize = 4 << 20;
 
-const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b, 0x08];
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// What is read at once.
+const BUFFER_BYTES: usize = 1 << 17;
+
+/// With fewer bytes a file's beginning says nothing.
+const SAMPLE_MIN_BYTES: usize = 4;
 
 /// One line that is not blank.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,41 +38,40 @@ pub enum Line {
 pub struct LineFile {
     name: String,
     input: Box<dyn BufRead + Send>,
+    /// What ends a line, once the first end was seen.
+    line_end: Option<u8>,
     number: u64,
 }
 
 impl LineFile {
-    /// Opens a file; `-` is standard input.
+    /// Opens a file; `-` is standard input. Fails where the file as a whole is something else than lines of JSON.
     pub fn open(path: &Path) -> Result<Self, ClientError> {
         let name = path.display().to_string();
-        let opened = if name == "-" {
-            Self::from_reader(name.clone(), io::stdin())
-        } else {
-            File::open(path).and_then(|file| Self::from_reader(name.clone(), file))
-        };
-        opened.map_err(|source| ClientError::File { file: name, source })
+        if name == "-" {
+            return Self::from_reader(name, io::stdin());
+        }
+        match File::open(path) {
+            Ok(file) => Self::from_reader(name, file),
+            Err(source) => Err(ClientError::File { file: name, source }),
+        }
     }
 
     /// Reads from anything; `name` is for messages.
-    pub fn from_reader(name: String, input: impl Read + Send + 'static) -> io::Result<Self> {
-        let mut head = Vec::new();
-        let mut input = input;
-        (&mut input).take(4).read_to_end(&mut head)?;
-        let compressed = head == ZSTD_MAGIC;
-        let whole = io::Cursor::new(head).chain(input);
-        let input: Box<dyn BufRead + Send> = if compressed {
-            Box::new(BufReader::with_capacity(1 << 17, zstd::Decoder::new(whole)?))
-        } else {
-            Box::new(BufReader::with_capacity(1 << 17, whole))
-        };
-        Ok(Self { name, input, number: 0 })
+    pub fn from_reader(name: String, input: impl Read + Send + 'static) -> Result<Self, ClientError> {
+        match unpacked(input) {
+            Ok((sample, input)) => match recognise(&sample) {
+                None => Ok(Self { name, input, line_end: None, number: 0 }),
+                Some(format) => Err(ClientError::Format { file: name, format }),
+            },
+            Err(source) => Err(ClientError::File { file: name, source }),
+        }
     }
 
     /// The next line that is not blank, with its number from 1. None at the end.
     pub fn next_line(&mut self) -> Result<Option<(u64, Line)>, ClientError> {
         loop {
             let mut bytes = Vec::new();
-            let found = read_line(self.input.as_mut(), &mut bytes)
+            let found = read_line(self.input.as_mut(), &mut self.line_end, &mut bytes)
                 .map_err(|source| ClientError::File { file: self.name.clone(), source })?;
             let Some(fits) = found else { return Ok(None) };
             self.number += 1;
@@ -79,8 +88,39 @@ impl LineFile {
     }
 }
 
+/// The content and, from its beginning, what came with the first read.
+fn unpacked(input: impl Read + Send + 'static) -> io::Result<(Vec<u8>, Box<dyn BufRead + Send>)> {
+    let (sample, whole) = sampled(input)?;
+    let whole = BufReader::with_capacity(BUFFER_BYTES, whole);
+    if sample.starts_with(ZSTD_MAGIC) {
+        let (sample, content) = sampled(zstd::Decoder::with_buffer(whole)?)?;
+        Ok((sample, Box::new(BufReader::with_capacity(BUFFER_BYTES, content))))
+    } else if sample.starts_with(GZIP_MAGIC) {
+        let (sample, content) = sampled(MultiGzDecoder::new(whole))?;
+        Ok((sample, Box::new(BufReader::with_capacity(BUFFER_BYTES, content))))
+    } else {
+        Ok((sample, Box::new(whole)))
+    }
+}
+
+/// What one read gives, and the input with it in front again. Never waits for more: a pipe may bring lines one by one.
+fn sampled<R: Read>(mut input: R) -> io::Result<(Vec<u8>, impl Read + use<R>)> {
+    let mut sample = vec![0; BUFFER_BYTES];
+    let mut length = 0;
+    while length < SAMPLE_MIN_BYTES {
+        match input.read(&mut sample[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    sample.truncate(length);
+    Ok((sample.clone(), Cursor::new(sample).chain(input)))
+}
+
 /// Appends one line without its line feed. `None` at the end of the input, `false` when the line was too long.
-fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
+fn read_line(input: &mut dyn BufRead, line_end: &mut Option<u8>, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     let mut any = false;
     let mut fits = true;
     loop {
@@ -93,7 +133,8 @@ fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Option<b
             return Ok(any.then_some(fits));
         }
         any = true;
-        let end = buffer.iter().position(|byte| *byte == b'\n');
+        *line_end = line_end.or_else(|| first_end(buffer));
+        let end = line_end.and_then(|line_end| buffer.iter().position(|byte| *byte == line_end));
         let part = &buffer[..end.unwrap_or(buffer.len())];
         fits = fits && line.len() + part.len() <= MAX_LINE_BYTES;
         if fits {
@@ -105,6 +146,15 @@ fn read_line(input: &mut dyn BufRead, line: &mut Vec<u8>) -> io::Result<Option<b
             return Ok(Some(fits));
         }
     }
+}
+
+/// What ends lines here: a line feed, with a carriage return before it or without; in a file that has none, the return.
+fn first_end(buffer: &[u8]) -> Option<u8> {
+    if buffer.contains(&b'\n') {
+        return Some(b'\n');
+    }
+    // Behind a return at the very end a line feed may yet come.
+    buffer[..buffer.len() - 1].contains(&b'\r').then_some(b'\r')
 }
 
 #[cfg(test)]
@@ -139,19 +189,75 @@ mod tests {
         assert_eq!(lines(&bytes), [text(1, "a"), text(2, "bc"), text(3, "d")]);
     }
 
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
     #[test]
-    fn a_truncated_zstd_file_is_an_error_not_an_end() {
-        let bytes = zstd::encode_all("line\n".repeat(100_000).as_bytes(), 1).unwrap();
-        let half = bytes[..bytes.len() - 3].to_vec();
-        let mut file = LineFile::from_reader("half.zst".to_owned(), io::Cursor::new(half)).unwrap();
-        let error = loop {
-            match file.next_line() {
-                Ok(Some(_)) => {}
-                Ok(None) => panic!("the missing end went unnoticed"),
-                Err(error) => break error,
+    fn gzip_is_recognised_by_its_content_also_in_several_members() {
+        let bytes = [gzip(b"\xef\xbb\xbfa\r\nb"), gzip(b"c\r\nd\r\n")].concat();
+        assert_eq!(lines(&bytes), [text(1, "a\r"), text(2, "bc\r"), text(3, "d\r")]);
+    }
+
+    #[test]
+    fn a_truncated_compressed_file_is_an_error_not_an_end() {
+        let content = (0..100_000).map(|number| format!("line {number}\n")).collect::<String>().into_bytes();
+        for bytes in [zstd::encode_all(&content[..], 1).unwrap(), gzip(&content)] {
+            let half = bytes[..bytes.len() - 3].to_vec();
+            let mut file = LineFile::from_reader("half".to_owned(), io::Cursor::new(half)).unwrap();
+            let error = loop {
+                match file.next_line() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => panic!("the missing end went unnoticed"),
+                    Err(error) => break error,
+                }
+            };
+            assert!(error.to_string().contains("half"), "{error}");
+        }
+    }
+
+    #[test]
+    fn returns_end_lines_where_there_is_no_line_feed() {
+        assert_eq!(lines(b"a\r\rb\rc"), [text(1, "a"), text(3, "b"), text(4, "c")]);
+        assert_eq!(
+            lines(b"a\r\nb \r c\r\n"),
+            [text(1, "a\r"), text(2, "b \r c\r")],
+            "a return within a line is its own"
+        );
+        assert_eq!(lines(b"a\r"), [text(1, "a\r")]);
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_one_error_that_says_what_to_do_also_compressed() {
+        let array = b"[\n  {\"order_id\": \"1\"}\n]".to_vec();
+        for bytes in [zstd::encode_all(&array[..], 1).unwrap(), gzip(&array), array] {
+            let Err(error) = LineFile::from_reader("orders.json".to_owned(), io::Cursor::new(bytes)) else {
+                panic!("it was opened")
+            };
+            let error = error.to_string();
+            assert!(
+                error.starts_with("orders.json is a JSON array") && error.contains("jq -c '.[]' orders.json"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_brings_bytes_one_by_one_is_read_as_they_come() {
+        struct Slow(io::Cursor<Vec<u8>>);
+        impl Read for Slow {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                self.0.read(&mut to[..1])
             }
-        };
-        assert!(error.to_string().contains("half.zst"), "{error}");
+        }
+        for bytes in [b"abc\r\nd\r\n".to_vec(), gzip(b"abc\r\nd\r\n")] {
+            let slow = Slow(io::Cursor::new(bytes));
+            let mut file = LineFile::from_reader("slow".to_owned(), slow).unwrap();
+            let found: Vec<_> = std::iter::from_fn(|| file.next_line().unwrap()).collect();
+            assert_eq!(found, [text(1, "abc\r"), text(2, "d\r")]);
+        }
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! One order's story: every message about it, in time order, and the state that its events lead to.
 //!
-//! Read from the topics alone, in the partitions where the order's key belongs. A command that a foreign partitioner put
-//! elsewhere is therefore not shown; what the services made of it is.
+//! Read from the topics alone, in the partitions where murmur2 puts the order's id: there is what the services say. A
+//! program with another partitioner may have put commands elsewhere: the other partitions of the commands are read too
+//! where something is missing. Beside the messages stands what is not among them: what was set aside, and what waits.
 
 use std::time::Duration;
 
-use schemas::{Message, OrderEvent, OrderId, TopicName};
+use schemas::{CommandId, Message, OrderCommand, OrderEvent, OrderId, TopicName};
 
+use super::open_transaction::{OpenTransaction, open_transactions};
+use super::order_place::{Partitions, commands, is_placing};
+use super::set_aside::AllSetAside;
 use super::{ClientError, Connection, Record, Selection, TopicReader};
 use crate::decision::Inconsistent;
 use crate::order::saga::{Order, evolve};
@@ -30,6 +34,12 @@ pub struct OrderHistory {
     pub records: Vec<Record>,
     /// Records under its key that do not count: undecodable, from strangers, or repeated.
     pub left_out: u64,
+    /// How many records were read on other partitions of the commands, because a command was missing; none: not needed.
+    pub read_elsewhere: Option<u64>,
+    /// Records about it that were set aside.
+    pub set_aside: AllSetAside,
+    /// Transactions that the reading had to stop at: what lies behind them is not known.
+    pub open_transactions: Vec<OpenTransaction>,
 }
 
 impl OrderHistory {
@@ -40,19 +50,22 @@ impl OrderHistory {
         patience: Duration,
         mut progress: impl FnMut(u64),
     ) -> Result<Self, ClientError> {
-        let mut records = Vec::new();
-        let mut left_out = 0;
+        let mut reading = Reading { connection, patience, records: Vec::new(), left_out: 0, partitions: Vec::new() };
         for topic in TOPICS {
             let selection = Selection { topic, key: Some(order_id.as_str().to_owned()), from_end: false };
-            let mut reader = TopicReader::open(connection, selection).await?;
-            progress(reader.remaining());
-            while let Some(record) = reader.next_to_end(patience, &mut progress).await? {
-                records.push(record);
-            }
-            left_out += reader.left_out();
+            reading.read(topic, TopicReader::open(connection, selection).await?, &mut progress).await?;
         }
+        let mut read_elsewhere = None;
+        if is_command_missing(&reading.records) {
+            let reader = commands(connection, order_id, Partitions::Others).await?;
+            read_elsewhere = Some(reader.remaining());
+            reading.read(TopicName::OrderCommands, reader, &mut progress).await?;
+        }
+        let Reading { mut records, left_out, partitions, .. } = reading;
         records.sort_by_key(|record| record.time);
-        Ok(Self { order_id: order_id.clone(), records, left_out })
+        let set_aside = AllSetAside::read(connection, &TOPICS, order_id, patience).await?;
+        let open_transactions = open_transactions(connection, partitions).await?;
+        Ok(Self { order_id: order_id.clone(), records, left_out, read_elsewhere, set_aside, open_transactions })
     }
 
     /// The order as its events tell it; none where none was placed, or an error where a piece of its history is missing.
@@ -65,6 +78,73 @@ impl OrderHistory {
         }
         events.sort_by_key(|(version, _)| *version);
         events.into_iter().try_fold(None, |state, (_, event)| evolve(state, event))
+    }
+}
+
+/// What was read so far.
+struct Reading<'c> {
+    connection: &'c Connection,
+    patience: Duration,
+    records: Vec<Record>,
+    left_out: u64,
+    /// Full names of topics, and partitions.
+    partitions: Vec<(String, i32)>,
+}
+
+impl Reading<'_> {
+    async fn read(
+        &mut self,
+        topic: TopicName,
+        mut reader: TopicReader,
+        progress: &mut impl FnMut(u64),
+    ) -> Result<(), ClientError> {
+        progress(reader.remaining());
+        while let Some(record) = reader.next_to_end(self.patience, progress).await? {
+            self.records.push(record);
+        }
+        self.left_out += reader.left_out();
+        let name = self.connection.topic(topic);
+        self.partitions.extend(reader.partitions().map(|partition| (name.clone(), partition)));
+        Ok(())
+    }
+}
+
+/// Whether there is no `PlaceOrder`, or an event that answers a command which is not there.
+fn is_command_missing(records: &[Record]) -> bool {
+    let is_sent = |id: &CommandId| records.iter().any(|record| command_id(&record.message) == Some(id));
+    !records.iter().any(is_placing)
+        || records.iter().filter_map(|record| answered(&record.message)).any(|id| !is_sent(id))
+}
+
+/// The id of a command on an order.
+fn command_id(message: &Message) -> Option<&CommandId> {
+    match message {
+        Message::OrderCommand(OrderCommand::CancelOrder(m)) => Some(&m.command_id),
+        Message::OrderCommand(OrderCommand::RefundOrder(m)) => Some(&m.command_id),
+        Message::OrderCommand(OrderCommand::PlaceOrder(_))
+        | Message::OrderEvent(_)
+        | Message::InventoryCommand(_)
+        | Message::InventoryEvent(_)
+        | Message::StockCommand(_)
+        | Message::StockEvent(_)
+        | Message::PaymentCommand(_)
+        | Message::PaymentEvent(_) => None,
+    }
+}
+
+/// The command that an event answers.
+fn answered(message: &Message) -> Option<&CommandId> {
+    let Message::OrderEvent(event) = message else { return None };
+    match event {
+        OrderEvent::OrderCancelling(m) => m.command_id.as_ref(),
+        OrderEvent::OrderCancelled(m) => m.command_id.as_ref(),
+        OrderEvent::OrderRejected(m) => m.command_id.as_ref(),
+        OrderEvent::OrderPlaced(_)
+        | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderConfirmed(_)
+        | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderCompleted(_)
+        | OrderEvent::OrderStuck(_) => None,
     }
 }
 
@@ -124,7 +204,14 @@ mod tests {
             trace_parent: None,
             message: event.into(),
         };
-        OrderHistory { order_id: id(), records: (0..).zip(events).map(record).collect(), left_out: 0 }
+        OrderHistory {
+            order_id: id(),
+            records: (0..).zip(events).map(record).collect(),
+            left_out: 0,
+            read_elsewhere: None,
+            set_aside: AllSetAside::default(),
+            open_transactions: Vec::new(),
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub struct Entries {
 }
 
 impl Entries {
-    /// Orders from `.jsonl`, `.jsonl.zst` or `-`. Fails when the file cannot be opened.
+    /// Orders from `.jsonl`, `.jsonl.zst`, `.jsonl.gz` or `-`. Fails when the file cannot be opened.
     pub fn orders(path: PathBuf) -> Result<Self, ClientError> {
         let mut file = OrderFile::open(&path)?;
         Self::start(path, move |sender| {
@@ -83,7 +83,7 @@ impl Entries {
         })
     }
 
-    /// Receipts of goods from `.jsonl`, `.jsonl.zst` or `-`; `batch` as in [`StockFile::open`].
+    /// Receipts of goods from `.jsonl`, `.jsonl.zst`, `.jsonl.gz` or `-`; `batch` as in [`StockFile::open`].
     pub fn stock(path: PathBuf, batch: &str) -> Result<Self, ClientError> {
         let file = StockFile::open(&path, batch)?;
         Self::start(path, move |sender| {

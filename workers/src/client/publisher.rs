@@ -1,8 +1,8 @@
 //! Publishes commands to the pipeline's topics: encoded, with headers, confirmed by all replicas, bounded in flight.
 //!
-//! Librdkafka may write a message again on a lost answer without doubling it (idempotent producer); a client that publishes
-//! a command a second time does no harm either, because the services know commands by order id or command id.
-//! No retry beyond librdkafka's own, and no business validation: what can be encoded is sent.
+//! Librdkafka may write a message again when an answer is lost, in its place before those that follow; it may then be in the
+//! topic twice. A command twice, by librdkafka or by the client, does no harm: the services know commands by order id or
+//! command id. No retry beyond librdkafka's own, and no business validation: what can be encoded is sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
-use schemas::{CancelOrder, Codec, CommandId, Message, OrderId, PlaceOrder, ReceiveStock, Sku};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use schemas::{CancelOrder, Codec, CommandId, Message, OrderId, PlaceOrder, ReceiveStock, Sku, TopicName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
+use super::connection::{Listener, blocking, partition_count};
 use super::{ClientError, Connection, headers};
 
 /// Messages that may wait for their confirmation at any time.
@@ -78,9 +80,14 @@ struct Ticket {
 
 struct Context {
     counters: Arc<Counters>,
+    listener: Listener,
 }
 
-impl ClientContext for Context {}
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.listener.log(level, facility, message);
+    }
+}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = Box<Ticket>;
@@ -94,7 +101,7 @@ impl ProducerContext for Context {
                 Ok(Delivered { id, topic, partition, offset })
             }
             Err((source, _)) => {
-                let error = ClientError::NotConfirmed { what, source: source.clone() };
+                let error = ClientError::not_delivered(what, source.clone());
                 self.counters.failed.fetch_add(1, Ordering::Relaxed);
                 let mut failures = self.counters.failures.lock().unwrap_or_else(PoisonError::into_inner);
                 if failures.len() < FAILURES_KEPT {
@@ -114,7 +121,7 @@ impl ProducerContext for Context {
 ///
 /// Dropping it discards what is not confirmed yet: call [`Publisher::flush`] after [`Publisher::send`].
 pub struct Publisher {
-    producer: ThreadedProducer<Context>,
+    producer: Arc<ThreadedProducer<Context>>,
     counters: Arc<Counters>,
     room: Arc<Semaphore>,
     codec: Codec,
@@ -124,21 +131,32 @@ pub struct Publisher {
 
 impl Publisher {
     /// A publisher whose messages name `source` (a URI reference, such as `/web-shop`) as their origin.
-    /// Does not wait for the brokers; see [`Connection::check_topic`].
+    /// Does not wait for the brokers; see [`Publisher::check_topic`].
     pub fn open(connection: &Connection, source: impl Into<String>) -> Result<Self, ClientError> {
         let counters = Arc::new(Counters::default());
-        let producer = connection
-            .producer_config(IN_FLIGHT_MAX)
-            .create_with_context(Context { counters: Arc::clone(&counters) })
-            .map_err(|source| ClientError::Configuration { source })?;
+        let context = Context { counters: Arc::clone(&counters), listener: Listener::default() };
+        let producer = connection.producer_config(IN_FLIGHT_MAX).create_with_context(context);
         Ok(Self {
-            producer,
+            producer: Arc::new(producer.map_err(|source| ClientError::Configuration { source })?),
             counters,
             room: Arc::new(Semaphore::new(IN_FLIGHT_PERMITS)),
             codec: Codec::embedded(),
             connection: connection.clone(),
             source: source.into(),
         })
+    }
+
+    /// Fails early, and in words, unless the brokers answer and have this topic; how many partitions it has. The connection
+    /// is the one that messages go over: a first message after this has nothing to wait for but its own answer.
+    pub async fn check_topic(&self, name: TopicName) -> Result<i32, ClientError> {
+        let (producer, connection) = (Arc::clone(&self.producer), self.connection.clone());
+        let topic = connection.topic(name);
+        blocking(move || {
+            let listener = &producer.context().listener;
+            let why = |source: &KafkaError| listener.unreachable(&connection, source);
+            partition_count(producer.client(), &connection, &topic, why)
+        })
+        .await
     }
 
     /// Places an order and waits until Kafka has confirmed the command.
@@ -150,6 +168,18 @@ impl Publisher {
     /// The same `command_id` again is the same cancel.
     pub async fn cancel(&self, order_id: OrderId, command_id: CommandId) -> Result<Delivered, ClientError> {
         self.publish(&CancelOrder { order_id, command_id }.into()).await
+    }
+
+    /// The same for an order whose commands lie on this partition, as [`OrderPlace`](super::OrderPlace) finds it: not on
+    /// the one of its key, where a program with another partitioner has placed it.
+    pub async fn cancel_on(
+        &self,
+        partition: i32,
+        order_id: OrderId,
+        command_id: CommandId,
+    ) -> Result<Delivered, ClientError> {
+        let cancel = CancelOrder { order_id, command_id }.into();
+        self.deliver(&cancel, &headers::new_trace_parent(), Some(partition)).await
     }
 
     /// Reports that goods have arrived and waits until Kafka has confirmed the command.
@@ -170,8 +200,17 @@ impl Publisher {
 
     /// Publishes any message within the trace of this W3C `traceparent` and waits until Kafka has confirmed it.
     pub async fn publish_in(&self, message: &Message, trace_parent: &str) -> Result<Delivered, ClientError> {
+        self.deliver(message, trace_parent, None).await
+    }
+
+    async fn deliver(
+        &self,
+        message: &Message,
+        trace_parent: &str,
+        partition: Option<i32>,
+    ) -> Result<Delivered, ClientError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(message, trace_parent, Some(reply)).await?;
+        self.enqueue(message, trace_parent, partition, Some(reply)).await?;
         match answer.await {
             Ok(outcome) => outcome,
             Err(_) => Err(ClientError::Task { detail: "the producer was closed".to_owned() }),
@@ -181,7 +220,7 @@ impl Publisher {
     /// Hands a message over without waiting for its confirmation; waits only while `IN_FLIGHT_MAX` are unconfirmed.
     /// Gives the message's `ce_id`. What becomes of it is in [`Publisher::deliveries`] after [`Publisher::flush`].
     pub async fn send(&self, message: &Message) -> Result<Uuid, ClientError> {
-        self.enqueue(message, &headers::new_trace_parent(), None).await
+        self.enqueue(message, &headers::new_trace_parent(), None, None).await
     }
 
     /// Waits until every message that was handed over is confirmed or given up, at most this long.
@@ -211,6 +250,7 @@ impl Publisher {
         &self,
         message: &Message,
         trace_parent: &str,
+        partition: Option<i32>,
         reply: Option<oneshot::Sender<Result<Delivered, ClientError>>>,
     ) -> Result<Uuid, ClientError> {
         let what = format!("{} {}", message.name(), message.key());
@@ -226,7 +266,9 @@ impl Publisher {
         let id = Uuid::now_v7();
         let headers = headers::outgoing(message, id, &self.source, Timestamp::now(), trace_parent);
         let ticket = Box::new(Ticket { id, what, reply, _room: room });
-        let record = BaseRecord::with_opaque_to(&topic, ticket).key(message.key()).payload(&payload).headers(headers);
+        let mut record =
+            BaseRecord::with_opaque_to(&topic, ticket).key(message.key()).payload(&payload).headers(headers);
+        record.partition = partition;
         self.hand_over(record).await?;
         self.counters.queued.fetch_add(1, Ordering::Relaxed);
         Ok(id)
@@ -246,7 +288,7 @@ impl Publisher {
                     return Err(ClientError::TooLarge { what: back.delivery_opaque.what, bytes });
                 }
                 Err((source, back)) => {
-                    return Err(ClientError::NotConfirmed { what: back.delivery_opaque.what, source });
+                    return Err(ClientError::not_delivered(back.delivery_opaque.what, source));
                 }
             }
         }

@@ -175,14 +175,15 @@ fn money(minor: i64, currency: &str) -> String {
 }
 
 fn order_lines(lines: &[OrderLine]) -> String {
-    counted(lines.len(), "line")
+    counted(lines.len() as u64, "line")
 }
 
 fn stock_lines(lines: &[StockLine]) -> String {
-    counted(lines.len(), "SKU")
+    counted(lines.len() as u64, "SKU")
 }
 
-fn counted(count: usize, what: &str) -> String {
+/// A number with its noun.
+pub(super) fn counted(count: u64, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 

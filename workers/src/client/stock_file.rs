@@ -19,7 +19,7 @@ pub struct StockFile {
 }
 
 impl StockFile {
-    /// Opens `.jsonl`, `.jsonl.zst` or `-` (standard input). `batch` begins the command ids of lines that have none.
+    /// Opens `.jsonl`, `.jsonl.zst`, `.jsonl.gz` or `-` (standard input). `batch` begins the command ids of lines that have none.
     pub fn open(path: &Path, batch: &str) -> Result<Self, ClientError> {
         Ok(Self::from_lines(LineFile::open(path)?, batch))
     }

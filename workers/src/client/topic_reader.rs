@@ -12,9 +12,9 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
-use schemas::{Codec, Message, Time, TopicName};
+use schemas::{Codec, Message, Time, TopicName, partitioner};
 
-use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, partition_count, unreachable};
+use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, partition_count_of, unreachable};
 use super::{ClientError, Connection, headers};
 
 /// How often a reader that passes over other keys' records says how far it is.
@@ -25,7 +25,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 pub struct Selection {
     /// Which topic.
     pub topic: TopicName,
-    /// Only this key, in the partition where it belongs; none: everything.
+    /// Only this key, in the partition where murmur2 puts it; none: everything.
     pub key: Option<String>,
     /// Only what comes after now, instead of everything from the beginning.
     pub from_end: bool,
@@ -85,11 +85,24 @@ pub struct TopicReader {
 impl TopicReader {
     /// Finds the partitions and their ends; reading begins with the first `next`.
     pub async fn open(connection: &Connection, selection: Selection) -> Result<Self, ClientError> {
+        let key = selection.key.clone();
+        let is_wanted = move |partition, count| {
+            key.as_ref().is_none_or(|key| partition == partitioner::partition_of(key.as_bytes(), count))
+        };
+        Self::open_where(connection, selection, is_wanted).await
+    }
+
+    /// The same in the partitions that are wanted, by their number and the number of all.
+    pub(super) async fn open_where(
+        connection: &Connection,
+        selection: Selection,
+        is_wanted: impl Fn(i32, i32) -> bool + Send + 'static,
+    ) -> Result<Self, ClientError> {
         let consumer = connection.consumer()?;
         let topic = connection.topic(selection.topic);
         let (connection, wanted, name) = (connection.clone(), selection.clone(), topic.clone());
         let (consumer, partitions) = blocking(move || {
-            let partitions = assign(&consumer, &connection, &wanted, &name)?;
+            let partitions = assign(&consumer, &connection, &wanted, &name, is_wanted)?;
             Ok((consumer, partitions))
         })
         .await?;
@@ -155,6 +168,11 @@ impl TopicReader {
         self.partitions.values().map(left).sum()
     }
 
+    /// The partitions that are read.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = i32> {
+        self.partitions.keys().copied()
+    }
+
     /// Records that did not count: undecodable, from strangers, or repeated by a relay.
     pub fn left_out(&self) -> u64 {
         self.left_out
@@ -181,18 +199,12 @@ fn assign(
     connection: &Connection,
     selection: &Selection,
     topic: &str,
+    is_wanted: impl Fn(i32, i32) -> bool,
 ) -> Result<HashMap<i32, Progress>, ClientError> {
-    let count = partition_count(consumer, connection, topic)?;
-    let wanted = match &selection.key {
-        Some(key) => {
-            let partition = schemas::partitioner::partition_of(key.as_bytes(), count);
-            partition..partition + 1
-        }
-        None => 0..count,
-    };
+    let count = partition_count_of(consumer, connection, topic)?;
     let mut list = TopicPartitionList::new();
     let mut partitions = HashMap::new();
-    for partition in wanted {
+    for partition in (0..count).filter(|partition| is_wanted(*partition, count)) {
         let (low, high) = consumer
             .fetch_watermarks(topic, partition, ANSWER_WAIT)
             .map_err(|source| unreachable(connection, consumer, &source))?;
@@ -251,9 +263,8 @@ fn take(
 }
 
 fn time_of(message: &BorrowedMessage<'_>) -> Time {
-    let said = headers::text(message, "ce_time").and_then(|text| text.parse::<jiff::Timestamp>().ok());
-    match said {
-        Some(time) => time.into(),
+    match headers::text(message, "ce_time").and_then(|text| text.parse().ok()) {
+        Some(time) => time,
         None => Time::from_micros(message.timestamp().to_millis().unwrap_or(0).saturating_mul(1000)),
     }
 }

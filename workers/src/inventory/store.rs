@@ -13,7 +13,7 @@ use schemas::{CommandId, OrderId, Shortage, Sku, StockLine};
 use tokio_postgres::{Client, Row, Statement};
 
 use super::stock::{Level, Receipt, ReceiptKind, Reservation, ReservationStatus};
-use crate::columns::{array_literal, column, get, get_time, number_array_literal, parsed};
+use crate::columns::{Timestamptz, array_literal, column, get, get_time, number_array_literal, parsed};
 use crate::runtime::{Failure, Working};
 
 /// The statements of a lane transaction.
@@ -179,8 +179,8 @@ impl Statements {
                 column(rows, |row| array_literal(row.shortages.iter().map(|one| one.sku.as_str()))),
                 column(rows, |row| number_array_literal(row.shortages.iter().map(|one| one.requested))),
                 column(rows, |row| number_array_literal(row.shortages.iter().map(|one| one.available))),
-                column(rows, |row| row.decided_at.to_timestamp()),
-                column(rows, |row| row.changed_at.to_timestamp()),
+                column(rows, |row| Timestamptz(row.decided_at)),
+                column(rows, |row| Timestamptz(row.changed_at)),
             ],
             Expect::Rows(rows.len() as u64),
         );
@@ -197,7 +197,7 @@ impl Statements {
                 column(rows, |(expected, _)| *expected),
                 column(rows, |(_, row)| row.version),
                 column(rows, |(_, row)| row.status.as_str()),
-                column(rows, |(_, row)| row.changed_at.to_timestamp()),
+                column(rows, |(_, row)| Timestamptz(row.changed_at)),
                 Box::new(i64::try_from(rows.len()).unwrap_or(i64::MAX)),
             ],
             Expect::Rows(1),
@@ -239,7 +239,7 @@ impl Statements {
                 column(rows, |row| row.version),
                 column(rows, |row| row.kind.as_str()),
                 column(rows, |row| row.pieces),
-                column(rows, |row| row.at.to_timestamp()),
+                column(rows, |row| Timestamptz(row.at)),
             ],
             Expect::Rows(rows.len() as u64),
         );

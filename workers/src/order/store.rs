@@ -11,8 +11,8 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::saga::{Cancellation, ContentDigest, Order, Stage};
 use crate::columns::{
-    array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed, reason_name,
-    reason_named,
+    Timestamptz, array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed,
+    reason_name, reason_named,
 };
 use crate::runtime::{Failure, Lanes, Working};
 
@@ -104,13 +104,13 @@ impl Statements {
                 column(orders, reason_of),
                 column(orders, command_of),
                 column(orders, |order| order.customer_id.as_str().to_owned()),
-                column(orders, |order| order.placed_at.to_timestamp()),
+                column(orders, |order| Timestamptz(order.placed_at)),
                 column(orders, |order| order.currency.clone()),
                 column(orders, |order| order.total_minor),
                 column(orders, |order| order.content.as_bytes().to_vec()),
-                column(orders, |order| order.confirm_by.to_timestamp()),
-                column(orders, |order| order.accepted_at.to_timestamp()),
-                column(orders, |order| order.changed_at.to_timestamp()),
+                column(orders, |order| Timestamptz(order.confirm_by)),
+                column(orders, |order| Timestamptz(order.accepted_at)),
+                column(orders, |order| Timestamptz(order.changed_at)),
             ],
             Expect::Rows(orders.len() as u64),
         );
@@ -142,7 +142,7 @@ impl Statements {
                 column(orders, |(_, order)| detail_of(&order.stage)),
                 column(orders, |(_, order)| reason_of(order)),
                 column(orders, |(_, order)| command_of(order)),
-                column(orders, |(_, order)| order.changed_at.to_timestamp()),
+                column(orders, |(_, order)| Timestamptz(order.changed_at)),
                 Box::new(count),
             ],
             Expect::Rows(1),

@@ -2,7 +2,6 @@
 //!
 //! `payments` and `ledger` are state; `payment_calls` is runtime and lives only until an outcome is recorded.
 
-use jiff::Timestamp;
 use outbox::{Expect, Transaction};
 use schemas::{CustomerId, OrderId, PaymentOperation, Time, partitioner};
 use tokio_postgres::{Client, Row, Statement};
@@ -12,7 +11,7 @@ use super::charge::{
     Authorization, AuthorizationOutcome, Call, Capture, CaptureOutcome, Payment, Posting, Stuck, Void,
 };
 use super::provider::{operation_name, parse_operation};
-use crate::columns::{column, get, get_time, parsed};
+use crate::columns::{Timestamptz, column, get, get_time, parsed};
 use crate::runtime::{Cause, Failure, Lanes, Working};
 
 /// The most due calls that are read at once.
@@ -169,7 +168,7 @@ impl Statements {
             column(rows, |row| authorized(row).map(|had| had.currency)),
             column(rows, |row| authorized(row).map(|had| had.amount_minor)),
             column(rows, |row| authorized(row).map(|had| had.version)),
-            column(rows, |row| authorized(row).map(|had| had.at.to_timestamp())),
+            column(rows, |row| authorized(row).map(|had| Timestamptz(had.at))),
             column(rows, |row| authorized(row).and_then(|had| reference_of(&had.outcome))),
             column(rows, |row| authorized(row).and_then(|had| decline_of(&had.outcome))),
         ];
@@ -226,12 +225,12 @@ impl Statements {
                 column(rows, |open| open.call.amount_minor),
                 column(rows, |open| open.call.authorization.clone()),
                 column(rows, |open| open.call.queued.map(operation_name)),
-                column(rows, |open| open.call.opened_at.to_timestamp()),
+                column(rows, |open| Timestamptz(open.call.opened_at)),
                 column(rows, |open| timestamp(open.call.unknown_since)),
                 column(rows, |open| timestamp(open.call.not_found_at)),
                 column(rows, |open| open.call.sends),
                 column(rows, |open| open.call.look_ups),
-                column(rows, |open| open.call.due_at.to_timestamp()),
+                column(rows, |open| Timestamptz(open.call.due_at)),
                 column(rows, |open| open.cause.id.clone()),
                 column(rows, |open| open.cause.trace_parent.clone()),
             ],
@@ -251,12 +250,12 @@ impl Statements {
                 column(rows, |open| open.call.attempt),
                 column(rows, |open| open.call.authorization.clone()),
                 column(rows, |open| open.call.queued.map(operation_name)),
-                column(rows, |open| open.call.opened_at.to_timestamp()),
+                column(rows, |open| Timestamptz(open.call.opened_at)),
                 column(rows, |open| timestamp(open.call.unknown_since)),
                 column(rows, |open| timestamp(open.call.not_found_at)),
                 column(rows, |open| open.call.sends),
                 column(rows, |open| open.call.look_ups),
-                column(rows, |open| open.call.due_at.to_timestamp()),
+                column(rows, |open| Timestamptz(open.call.due_at)),
                 column(rows, |open| open.cause.id.clone()),
                 column(rows, |open| open.cause.trace_parent.clone()),
                 Box::new(i64::try_from(rows.len()).unwrap_or(i64::MAX)),
@@ -291,7 +290,7 @@ fn outcome_columns<R>(rows: &[R], payment: impl Fn(&R) -> &Payment) -> Vec<crate
     let stuck = |row: &R| payment(row).stuck.clone();
     vec![
         column(rows, |row| captured(row).map(|had| had.version)),
-        column(rows, |row| captured(row).map(|had| had.at.to_timestamp())),
+        column(rows, |row| captured(row).map(|had| Timestamptz(had.at))),
         column(rows, |row| {
             captured(row).and_then(|had| match had.outcome {
                 CaptureOutcome::Captured { provider_reference } => provider_reference,
@@ -305,16 +304,16 @@ fn outcome_columns<R>(rows: &[R], payment: impl Fn(&R) -> &Payment) -> Vec<crate
             })
         }),
         column(rows, |row| payment(row).void.map(|had| had.version)),
-        column(rows, |row| payment(row).void.map(|had| had.at.to_timestamp())),
+        column(rows, |row| payment(row).void.map(|had| Timestamptz(had.at))),
         column(rows, |row| stuck(row).map(|had| had.version)),
-        column(rows, |row| stuck(row).map(|had| had.at.to_timestamp())),
+        column(rows, |row| stuck(row).map(|had| Timestamptz(had.at))),
         column(rows, |row| stuck(row).map(|had| operation_name(had.operation))),
         column(rows, |row| stuck(row).map(|had| had.detail)),
     ]
 }
 
-fn timestamp(time: Option<Time>) -> Option<Timestamp> {
-    time.map(Time::to_timestamp)
+fn timestamp(time: Option<Time>) -> Option<Timestamptz> {
+    time.map(Timestamptz)
 }
 
 fn reference_of(outcome: &AuthorizationOutcome) -> Option<String> {
@@ -332,7 +331,7 @@ fn decline_of(outcome: &AuthorizationOutcome) -> Option<String> {
 }
 
 fn optional_time(row: &Row, name: &str) -> Result<Option<Time>, Failure> {
-    Ok(get::<Option<Timestamp>>(row, name)?.map(Time::from))
+    Ok(get::<Option<Timestamptz>>(row, name)?.map(|Timestamptz(time)| time))
 }
 
 fn read_operation(name: &str, text: &str) -> Result<PaymentOperation, Failure> {

@@ -20,7 +20,7 @@ pub(crate) struct DeadLetter {
     pub(crate) topic: TopicName,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
-    pub(crate) timestamp_ms: i64,
+    pub(crate) timestamp: rdkafka::Timestamp,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) payload: Option<Vec<u8>>,
     pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
@@ -107,12 +107,13 @@ impl DeadLetter {
 
     fn cause_headers(&self, prefix: &str, group: &str) -> Vec<(String, Option<Vec<u8>>)> {
         let topic = format!("{prefix}{}", self.topic.as_str());
+        let (timestamp_ms, timestamp_type) = named(self.timestamp);
         [
             ("kafka_dlt-original-topic", topic.into_bytes()),
             ("kafka_dlt-original-partition", self.partition.to_be_bytes().to_vec()),
             ("kafka_dlt-original-offset", self.offset.to_be_bytes().to_vec()),
-            ("kafka_dlt-original-timestamp", self.timestamp_ms.to_be_bytes().to_vec()),
-            ("kafka_dlt-original-timestamp-type", b"CreateTime".to_vec()),
+            ("kafka_dlt-original-timestamp", timestamp_ms.to_be_bytes().to_vec()),
+            ("kafka_dlt-original-timestamp-type", timestamp_type.as_bytes().to_vec()),
             ("kafka_dlt-original-consumer-group", group.as_bytes().to_vec()),
             ("kafka_dlt-exception-fqcn", self.cause.as_str().as_bytes().to_vec()),
             ("kafka_dlt-exception-message", self.detail.clone().into_bytes()),
@@ -120,6 +121,16 @@ impl DeadLetter {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), Some(value)))
         .collect()
+    }
+}
+
+/// The timestamp in milliseconds, and its type by the name that Kafka's Java client gives it. Which it is, is the topic's
+/// setting `message.timestamp.type`.
+fn named(timestamp: rdkafka::Timestamp) -> (i64, &'static str) {
+    match timestamp {
+        rdkafka::Timestamp::CreateTime(ms) => (ms, "CreateTime"),
+        rdkafka::Timestamp::LogAppendTime(ms) => (ms, "LogAppendTime"),
+        rdkafka::Timestamp::NotAvailable => (-1, "NoTimestampType"),
     }
 }
 
@@ -142,7 +153,7 @@ mod tests {
             topic: TopicName::OrderCommands,
             partition: 3,
             offset: 258,
-            timestamp_ms: 1,
+            timestamp: rdkafka::Timestamp::CreateTime(1),
             key: Some(b"o-1".to_vec()),
             payload: Some(payload),
             headers: vec![("outbox-position".into(), Some(b"forged".to_vec())), ("empty".into(), None)],
@@ -174,6 +185,22 @@ mod tests {
         assert_eq!(header(&message, "kafka_dlt-original-offset"), 258_i64.to_be_bytes());
         assert_eq!(header(&message, "kafka_dlt-original-partition"), 3_i32.to_be_bytes());
         assert_eq!(header(&message, "kafka_dlt-exception-message"), b"no framing");
+    }
+
+    #[test]
+    fn the_timestamp_is_of_the_type_that_the_topic_gave_it() {
+        use rdkafka::Timestamp as Given;
+        let cases = [
+            (Given::CreateTime(7), 7_i64, "CreateTime"),
+            (Given::LogAppendTime(8), 8, "LogAppendTime"),
+            (Given::NotAvailable, -1, "NoTimestampType"),
+        ];
+        for (timestamp, ms, name) in cases {
+            let given = DeadLetter { timestamp, ..letter(Vec::new()) };
+            let message = given.into_message(ServiceName::Order, "", "g", Timestamp::UNIX_EPOCH, 10_000_000);
+            assert_eq!(header(&message, "kafka_dlt-original-timestamp"), ms.to_be_bytes());
+            assert_eq!(header(&message, "kafka_dlt-original-timestamp-type"), name.as_bytes());
+        }
     }
 
     #[test]

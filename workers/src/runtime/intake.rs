@@ -7,6 +7,7 @@ use outbox::inbox::{Cursor, Delivery, judge};
 use outbox::position::{POSITION_HEADER as HEADER, Position};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use schemas::Codec;
+use schemas::text::is_storable;
 
 use super::dead_letter::{DeadCause, DeadLetter};
 use super::emitter::is_trace_parent;
@@ -14,6 +15,9 @@ use super::feed::{Feed, FeedId, Reread};
 use super::item::{Body, Cause, Item, Progress, Skip, Work};
 use super::record_headers;
 use super::service::Service;
+
+/// The longest `ce_id` that is taken over as a cause, in bytes.
+const CAUSE_MAX_BYTES: usize = 256;
 
 /// What becomes of a record.
 #[derive(Debug)]
@@ -52,10 +56,14 @@ impl<'m> Envelope<'m> {
         envelope
     }
 
+    /// What is stored beside what follows; a header that cannot be is not taken over, and the message counts all the same.
     fn cause(&self) -> Cause {
-        let text = |bytes: Option<&[u8]>| bytes.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(str::to_owned);
+        let text = |bytes: Option<&[u8]>| {
+            let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+            text.filter(|text| is_storable(text)).map(str::to_owned)
+        };
         Cause {
-            id: text(self.ce_id).filter(|id| id.len() <= 256),
+            id: text(self.ce_id).filter(|id| id.len() <= CAUSE_MAX_BYTES),
             trace_parent: text(self.trace_parent).filter(|trace| is_trace_parent(trace)),
         }
     }
@@ -214,7 +222,7 @@ fn raw(id: FeedId, message: &BorrowedMessage<'_>, cause: DeadCause, detail: Stri
         topic: id.topic,
         partition: id.partition,
         offset: message.offset(),
-        timestamp_ms: message.timestamp().to_millis().unwrap_or(-1),
+        timestamp: message.timestamp(),
         key: message.key().map(<[u8]>::to_vec),
         payload: message.payload().map(<[u8]>::to_vec),
         headers,
@@ -222,5 +230,19 @@ fn raw(id: FeedId, message: &BorrowedMessage<'_>, cause: DeadCause, detail: Stri
         is_reduced: false,
         cause,
         detail: schemas::limits::detail(&detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_text_that_can_be_stored_is_a_cause() {
+        let cause = |ce_id: &[u8]| Envelope { ce_id: Some(ce_id), ..Envelope::default() }.cause().id;
+        assert_eq!(cause(b"order 7").as_deref(), Some("order 7"));
+        for bad in [&b"ab\0cd"[..], b"\0", b"\xff", &[b'x'; CAUSE_MAX_BYTES + 1]] {
+            assert_eq!(cause(bad), None, "{bad:?}");
+        }
     }
 }

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::options::CancelOptions;
-use super::output::Failure;
+use super::output::{Failure, reading_bar};
 use super::publish::SOURCE;
 use super::{End, Session};
-use crate::client::{Publisher, Record, Selection, Step, TopicReader, detail, record_json};
+use crate::client::{OrderPlace, Publisher, Record, Selection, Step, TopicReader, detail, record_json};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -23,8 +23,11 @@ pub(super) async fn run(session: &Session, options: CancelOptions) -> Result<End
         Selection { topic: TopicName::OrderEvents, key: Some(order_id.as_str().to_owned()), from_end: false };
     // Opened first and from the beginning: the answer may be there already, when this cancel is a repetition.
     let mut reader = TopicReader::open(&session.connection, selection).await?;
+    let bar = reading_bar();
+    let place = OrderPlace::find(&session.connection, &order_id, session.patience, |left| bar.set_position(left)).await;
+    bar.finish_and_clear();
     let publisher = Publisher::open(&session.connection, SOURCE)?;
-    publisher.cancel(order_id.clone(), id.clone()).await?;
+    publisher.cancel_on(place?.partition, order_id.clone(), id.clone()).await?;
     if no_wait {
         let json = || json!({ "order_id": order_id.as_str(), "command_id": id.as_str(), "answer": Value::Null });
         session.output.say(json, || format!("the cancel {id} of order {order_id} is on its way"))?;

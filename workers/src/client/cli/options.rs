@@ -73,7 +73,7 @@ pub(super) enum Verb {
 /// Of `publish`.
 #[derive(Debug, Args)]
 pub(super) struct PublishOptions {
-    /// .jsonl, .jsonl.zst, or - for standard input. A line:
+    /// .jsonl, .jsonl.zst, .jsonl.gz, or - for standard input. A line:
     /// {"order_id":"1","customer_id":"900","placed_at":"2017-01-01T11:53:26Z","currency":"USD",
     /// "lines":[{"sku":"1095275","quantity":1,"unit_price_minor":50}]}
     #[arg(verbatim_doc_comment)]
@@ -108,7 +108,7 @@ pub(super) struct ReceiveOptions {
     #[arg(allow_negative_numbers = true)]
     pub(super) quantity: Option<i64>,
 
-    /// Many receipts: .jsonl, .jsonl.zst or -, lines such as {"sku":"1095275","quantity":12}.
+    /// Many receipts: .jsonl, .jsonl.zst, .jsonl.gz or -, lines such as {"sku":"1095275","quantity":12}.
     #[arg(long, value_name = "FILE", conflicts_with = "sku")]
     pub(super) file: Option<PathBuf>,
 

@@ -4,11 +4,13 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
+use schemas::TopicName;
 use serde_json::{Value, json};
 
 use super::options::PublishOptions;
 use super::output::{Failure, spinner};
 use super::{End, Session};
+use crate::client::rendering::counted;
 use crate::client::{Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, publish_entries};
 
 /// Refused lines that the JSON summary repeats; the count is complete.
@@ -18,24 +20,25 @@ const REFUSALS_KEPT: usize = 1000;
 pub(super) const SOURCE: &str = "/orders";
 
 pub(super) async fn run(session: &Session, options: PublishOptions) -> Result<End, Failure> {
-    session.connection.check_topic(schemas::TopicName::OrderCommands).await?;
     let name = options.file.display().to_string();
     let entries = Entries::orders(options.file)?;
     let pace = Pace { per_second: options.rate, strict: options.strict };
-    publish_file(session, &name, "orders", entries, pace).await
+    publish_file(session, TopicName::OrderCommands, &name, "order", entries, pace).await
 }
 
-/// Publishes all entries, flushes, and says what happened.
+/// Publishes all entries, flushes, and says what happened. `what` is one of them.
 pub(super) async fn publish_file(
     session: &Session,
+    topic: TopicName,
     file: &str,
     what: &str,
     entries: Entries,
     pace: Pace,
 ) -> Result<End, Failure> {
     let publisher = Publisher::open(&session.connection, SOURCE)?;
+    publisher.check_topic(topic).await?;
     let begin = Instant::now();
-    let bar = spinner(&format!("{{spinner}} {{pos}} {what} published  {{per_sec}}  {{elapsed}}  {{msg}}"));
+    let bar = spinner(&format!("{{spinner}} {{pos}} {what}s published  {{per_sec}}  {{elapsed}}  {{msg}}"));
     let mut refusals = Vec::new();
     let mut counts = Published::default();
     let observe = |observation: Observation<'_>| {
@@ -103,6 +106,7 @@ impl Summary<'_> {
             "published": self.report.published,
             "delivered": self.deliveries.delivered,
             "failed": self.deliveries.failed,
+            "failures": self.deliveries.failures,
             "refused": self.report.refused,
             "refusals": self.refusals.iter().map(refusal).collect::<Vec<_>>(),
             "unknown_fields": unknown,
@@ -114,17 +118,18 @@ impl Summary<'_> {
     fn text(&self) -> String {
         let (report, what) = (self.report, self.what);
         let elapsed = self.begin.elapsed();
-        let mut text = format!("{} {what} published and confirmed in {elapsed:.1?}", self.deliveries.delivered);
+        let mut text = format!("{} written to Kafka in {elapsed:.1?}", counted(self.deliveries.delivered, what));
         let per_second = u128::from(self.deliveries.delivered) * 1000 / elapsed.as_millis().max(1);
         text.push_str(&format!(" ({per_second}/s)"));
         if report.refused > 0 {
-            text.push_str(&format!("\n{} of {} lines could not be encoded", report.refused, report.lines));
+            text.push_str(&format!("\n{} of {} could not be encoded", report.refused, counted(report.lines, "line")));
         }
         for (name, count) in &report.unknown_fields {
-            text.push_str(&format!("\nthe field {name} ({count} times) has no place in the schema and was not sent"));
+            let times = counted(*count, "time");
+            text.push_str(&format!("\nthe field {name} ({times}) has no place in the schema and was not sent"));
         }
         if self.deliveries.failed > 0 {
-            text.push_str(&format!("\n{} {what} were not confirmed by Kafka, for example:", self.deliveries.failed));
+            text.push_str(&format!("\n{} not written to Kafka, for example:", counted(self.deliveries.failed, what)));
             self.deliveries.failures.iter().for_each(|failure| text.push_str(&format!("\n  {failure}")));
         }
         if report.stopped {

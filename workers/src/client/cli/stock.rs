@@ -16,14 +16,13 @@ use crate::client::{Entries, Level, Pace, Publisher, Record, Selection, Step, St
 const TICK: Duration = Duration::from_millis(200);
 
 pub(super) async fn receive(session: &Session, options: ReceiveOptions) -> Result<End, Failure> {
-    session.connection.check_topic(TopicName::StockCommands).await?;
     match (options.file, options.sku, options.quantity) {
         (Some(file), _, _) => {
             let batch = options.id.map_or_else(|| Uuid::now_v7().to_string(), String::from);
             let name = file.display().to_string();
             let entries = Entries::stock(file, &batch)?;
             eprintln!("receipts have the ids {batch}/LINE; --id {batch} repeats them without a second effect");
-            publish_file(session, &name, "receipts", entries, Pace::default()).await
+            publish_file(session, TopicName::StockCommands, &name, "receipt", entries, Pace::default()).await
         }
         (None, Some(sku), Some(quantity)) => {
             let id = options.id.map_or_else(|| CommandId::new(Uuid::now_v7().to_string()), Ok);
@@ -38,6 +37,7 @@ async fn receive_one(session: &Session, sku: Sku, quantity: i64, id: CommandId, 
     let selection = Selection { topic: TopicName::StockEvents, key: Some(sku.as_str().to_owned()), from_end: false };
     let mut reader = TopicReader::open(&session.connection, selection).await?;
     let publisher = Publisher::open(&session.connection, SOURCE)?;
+    publisher.check_topic(TopicName::StockCommands).await?;
     publisher.receive_stock(sku.clone(), quantity, id.clone()).await?;
     if no_wait {
         let json = || json!({ "sku": sku.as_str(), "command_id": id.as_str(), "answer": Value::Null });
