@@ -58,11 +58,11 @@ pub(super) fn recognise(sample: &[u8]) -> Option<FileFormat> {
 /// By the mark, or by the zeros around a first character that is ASCII.
 fn encoding(sample: &[u8]) -> Option<FileFormat> {
     match *sample {
-        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1.., ..] | [1.., 0, 0, 0, ..] => {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [0, 0, 0, 1..=255, ..] | [1..=255, 0, 0, 0, ..] => {
             Some(FileFormat::Utf32)
         }
-        [0xff, 0xfe, ..] | [1.., 0, ..] => Some(FileFormat::Utf16Le),
-        [0xfe, 0xff, ..] | [0, 1.., ..] => Some(FileFormat::Utf16Be),
+        [0xff, 0xfe, ..] | [1..=255, 0, ..] => Some(FileFormat::Utf16Le),
+        [0xfe, 0xff, ..] | [0, 1..=255, ..] => Some(FileFormat::Utf16Be),
         _ => None,
     }
 }

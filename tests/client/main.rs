@@ -1,0 +1,13 @@
+//! The client's side against real servers: the program `orders` as people run it, and what its library promises.
+
+mod latency;
+mod program;
+mod publish;
+mod show;
+mod texts;
+
+/// The daemons' program.
+const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");
+
+/// The program `orders`.
+const ORDERS: &str = env!("CARGO_BIN_EXE_orders-program");

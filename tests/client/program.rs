@@ -1,0 +1,47 @@
+//! Runs `orders` on a pipeline.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tests::{Outcome, Pipeline, trouble};
+use workers::client::Connection;
+
+use crate::ORDERS;
+
+/// What a run printed, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// The one JSON object that it printed.
+    pub(crate) fn json(&self) -> Outcome<Value> {
+        serde_json::from_str(&self.stdout).map_err(|error| trouble(format!("no JSON ({error}): {self:?}")))
+    }
+
+    /// Fails unless it ended with this code.
+    pub(crate) fn expect(self, code: i32) -> Outcome<Self> {
+        if self.code == Some(code) { Ok(self) } else { Err(trouble(format!("it should end with {code}: {self:#?}"))) }
+    }
+}
+
+/// Runs it to its end.
+pub(crate) async fn run(pipeline: &Pipeline, arguments: &[&str]) -> Outcome<Run> {
+    let mut command = Command::new(ORDERS);
+    command.args(arguments).args(["--brokers", &pipeline.servers().stack().brokers()]);
+    command.args(["--topic-prefix", pipeline.prefix()]).env_remove("PIPELINE_CONFIG").current_dir(pipeline.folder());
+    let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
+    Ok(Run {
+        code: output.status.code(),
+        stdout: String::from_utf8(output.stdout)?,
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// The pipeline's topics, for the client's library.
+pub(crate) fn connection(pipeline: &Pipeline) -> Connection {
+    Connection::new(pipeline.servers().stack().brokers()).with_topic_prefix(pipeline.prefix())
+}

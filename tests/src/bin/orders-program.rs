@@ -1,0 +1,7 @@
+//! The program `orders`, as a program that tests can start.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    workers::client::cli::main(std::env::args_os())
+}
