@@ -144,6 +144,7 @@ pub use message::{Causation, Kind, OutboxMessage, Target};
 pub use migrate::{migrate, prepare_connection};
 pub use position::Position;
 pub use relay::{Announcer, HeldLane, Relay, RelayConfig, RelayError, RelayReport, RelayStatus, Role};
+pub use sql::check_schema_name;
 pub use store::{Outbox, OutboxConfig};
 #[cfg(feature = "tls")]
 pub use tls::{DatabaseUrlError, parse_url};

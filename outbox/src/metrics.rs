@@ -1,4 +1,4 @@
-//! Names of the metrics that a relay keeps, and their descriptions.
+//! The metrics that a relay keeps: names, meaning, owner, end, in one table from which descriptions and document come.
 //!
 //! Recorded through the `metrics` facade, labelled with the schema of the outbox; without an installed recorder they
 //! cost nothing. Deliberately absent: labels per topic or key.
@@ -41,25 +41,136 @@ pub const TRUNCATIONS: &str = "outbox_truncations_total";
 /// Gauge: 1 while a table is past retention and something is in the way of truncating it, else 0. An alarm if it stays.
 pub const TRUNCATION_OVERDUE: &str = "outbox_truncation_overdue";
 
+/// What kind of series a metric has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only rises while the process lives.
+    Counter,
+    /// The present state.
+    Gauge,
+    /// Counts of values below bounds, with their sum.
+    Histogram,
+}
+
+impl Kind {
+    /// As Prometheus calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Counter => "counter",
+            Kind::Gauge => "gauge",
+            Kind::Histogram => "histogram",
+        }
+    }
+}
+
+/// When a metric has series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// In every process that it concerns, from the first minute of work on.
+    Always,
+    /// Only once, or only while, what it tells of happens.
+    WhenItHappens,
+}
+
+/// One metric, for the recorder and for the document that people read.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: Kind,
+    /// The names of its labels.
+    pub labels: &'static [&'static str],
+    /// The unit of its values.
+    pub unit: Option<Unit>,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Who sets it, and when its series end or are 0 again.
+    pub ends: &'static str,
+    /// When somebody should be told; empty: never.
+    pub alarm: &'static str,
+    /// When it has series.
+    pub shown: Shown,
+}
+
+/// Tell the recorder what these metrics mean.
+pub fn describe_all(metrics: &[Metric]) {
+    for Metric { name, kind, unit, meaning, .. } in metrics.iter().copied() {
+        let unit = unit.unwrap_or(Unit::Count);
+        match kind {
+            Kind::Counter => metrics::describe_counter!(name, unit, meaning),
+            Kind::Gauge => metrics::describe_gauge!(name, unit, meaning),
+            Kind::Histogram => metrics::describe_histogram!(name, unit, meaning),
+        }
+    }
+}
+
 /// Describes all metrics to the installed recorder; call it once, after installing one.
 pub fn describe() {
-    metrics::describe_counter!(MESSAGES_PUBLISHED, "Messages acknowledged by the broker");
-    metrics::describe_gauge!(BACKLOG_MESSAGES, "Messages in the outbox not acknowledged yet");
-    metrics::describe_gauge!(OLDEST_PENDING_AGE, Unit::Seconds, "Age of the oldest message not acknowledged yet");
-    metrics::describe_histogram!(PUBLISH_DURATION, Unit::Seconds, "Time from producer to acknowledgement, sampled");
-    metrics::describe_counter!(EPOCH_CHANGES, "Epochs begun because the database was restored");
-    metrics::describe_gauge!(LEADING, "1 while this relay leads");
-    metrics::describe_gauge!(HELD_LANES, "Lanes held because something about them is wrong");
-    metrics::describe_counter!(TAKEOVERS, "Take-overs and rescans");
-    metrics::describe_gauge!(
-        TABLE_KIBIBYTES,
-        Unit::Kibibytes,
-        "Size of the outbox' tables of messages with their indexes"
-    );
-    metrics::describe_counter!(TRUNCATIONS, "Tables of published messages truncated");
-    metrics::describe_gauge!(TRUNCATION_OVERDUE, "1 while something is in the way of truncating a table");
-    metrics::describe_counter!(STATEMENTS, "Statements of committed transactions");
+    describe_all(&ALL);
 }
+
+/// A gauge of the process that leads.
+const fn of_the_leader(name: &'static str, unit: Option<Unit>, meaning: &'static str, alarm: &'static str) -> Metric {
+    const ENDS: &str = "the leading relay; 0 in every other process, and once the lead is lost";
+    Metric { name, kind: Kind::Gauge, labels: &["schema"], unit, meaning, ends: ENDS, alarm, shown: Shown::Always }
+}
+
+/// A counter of one process.
+const fn counted(name: &'static str, meaning: &'static str, ends: &'static str, alarm: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels: &["schema"], unit: None, meaning, ends, alarm, shown: Shown::Always }
+}
+
+const BY_LEADING: &str = "the relay of this process, while it leads; with the process";
+
+/// Every metric of this crate.
+pub const ALL: [Metric; 12] = [
+    counted(MESSAGES_PUBLISHED, "Messages acknowledged by the broker", BY_LEADING, ""),
+    of_the_leader(BACKLOG_MESSAGES, None, "Messages in the outbox that the broker has not acknowledged", ""),
+    of_the_leader(
+        OLDEST_PENDING_AGE,
+        Some(Unit::Seconds),
+        "Age of the oldest message not acknowledged; 0 without one",
+        "> 30 s for a minute",
+    ),
+    Metric {
+        name: PUBLISH_DURATION,
+        kind: Kind::Histogram,
+        labels: &["schema"],
+        unit: Some(Unit::Seconds),
+        meaning: "From the hand-over to the producer to the broker's acknowledgement, sampled",
+        ends: BY_LEADING,
+        alarm: "",
+        shown: Shown::WhenItHappens,
+    },
+    counted(EPOCH_CHANGES, "Epochs begun because the database is not the one published from", BY_LEADING, "any rise"),
+    Metric {
+        name: LEADING,
+        kind: Kind::Gauge,
+        labels: &["schema"],
+        unit: None,
+        meaning: "1 while the relay of this process leads, else 0",
+        ends: "the relay of this process; 0 once the lead is lost",
+        alarm: "sum over a schema's processes is not 1 for 30 s",
+        shown: Shown::Always,
+    },
+    of_the_leader(HELD_LANES, None, "Lanes that the relay holds because something about them is wrong", "> 0"),
+    counted(TAKEOVERS, "Take-overs of the lead by this process, and scans after a producer's error", BY_LEADING, ""),
+    counted(
+        STATEMENTS,
+        "Statements of committed transactions, BEGIN and COMMIT included",
+        "every process that commits; with the process",
+        "",
+    ),
+    of_the_leader(TABLE_KIBIBYTES, Some(Unit::Kibibytes), "Size of the tables of messages with their indexes", ""),
+    counted(TRUNCATIONS, "Tables of published messages truncated", BY_LEADING, ""),
+    of_the_leader(
+        TRUNCATION_OVERDUE,
+        None,
+        "1 while something is in the way of truncating a table that is past retention, else 0",
+        "1 for an hour",
+    ),
+];
 
 /// Counts the statements of a committed transaction.
 pub(crate) fn add_statements(schema: &str, statements: u64) {
@@ -96,6 +207,13 @@ impl Meters {
             table_kibibytes: metrics::gauge!(TABLE_KIBIBYTES, "schema" => schema.clone()),
             truncations: metrics::counter!(TRUNCATIONS, "schema" => schema.clone()),
             overdue: metrics::gauge!(TRUNCATION_OVERDUE, "schema" => schema),
+        }
+    }
+
+    /// What only a leader knows is not told by a process that has lost the lead.
+    pub(crate) fn end_lead(&self) {
+        for gauge in [&self.backlog, &self.oldest, &self.held, &self.table_kibibytes, &self.overdue] {
+            gauge.set(0);
         }
     }
 }

@@ -7,9 +7,12 @@ use crate::error::OutboxError;
 /// Longest accepted schema name: `outbox_` in front of it must still be a channel name (63 bytes).
 const MAX_SCHEMA_BYTES: usize = 56;
 
-/// Checks a schema's name and puts it in quotes. Only lower-case letters, digits and `_` are accepted, so that nobody
-/// ever needs to quote it by hand.
-pub(crate) fn quoted_schema(schema: &str) -> Result<String, OutboxError> {
+/// Checks a schema's name: 1 to 56 lower-case letters, digits and `_`, no digit first, so that nobody ever needs to quote
+/// it by hand. The one rule for all programs that name a schema of an outbox.
+///
+/// # Errors
+/// [`OutboxError::Configuration`] with the name and the rule.
+pub fn check_schema_name(schema: &str) -> Result<(), OutboxError> {
     let fit = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     let starts = schema.bytes().next().is_some_and(|b| !b.is_ascii_digit());
     if !starts || schema.len() > MAX_SCHEMA_BYTES || !schema.bytes().all(fit) {
@@ -17,7 +20,12 @@ pub(crate) fn quoted_schema(schema: &str) -> Result<String, OutboxError> {
             reason: format!("schema `{schema}` must be 1 to {MAX_SCHEMA_BYTES} lower-case letters, digits or `_`"),
         });
     }
-    Ok(format!("\"{schema}\""))
+    Ok(())
+}
+
+/// A schema's name, checked and in quotes.
+pub(crate) fn quoted_schema(schema: &str) -> Result<String, OutboxError> {
+    check_schema_name(schema).map(|()| format!("\"{schema}\""))
 }
 
 /// First key of all advisory locks of the outbox in this schema: the oid of its lane table, moved into the range of

@@ -93,6 +93,9 @@ impl RelayStatus {
 
     pub(crate) fn set_role(&self, role: Role) {
         self.meters().leading.set(if role == Role::Leading { 1 } else { 0 });
+        if role != Role::Leading && role != Role::TakingOver {
+            self.meters().end_lead();
+        }
         self.change(|report| {
             if role != Role::Leading && role != Role::TakingOver {
                 report.backlog = None;
