@@ -80,6 +80,7 @@ impl Drop for Rotation {
 #[derive(Debug)]
 struct Statements {
     look: String,
+    begin_anew: String,
     holders: String,
     truncate: String,
     switch: String,
@@ -98,6 +99,9 @@ impl Statements {
                     + pg_total_relation_size('{quoted}.outbox_messages_1'))::int8, \
                    pg_total_relation_size('{quoted}.outbox_sends') \
                  from {quoted}.outbox_rotation r"
+            ),
+            begin_anew: format!(
+                "update {quoted}.outbox_rotation set since = clock_timestamp() where since > clock_timestamp()"
             ),
             holders: "select l.pid, l.virtualtransaction from pg_locks l where l.granted and l.locktype = 'relation' \
                  and l.relation = $1::text::regclass \
@@ -200,7 +204,17 @@ impl Work {
         let row = client.query_one(&statement, &[]).await.map_err(failed())?;
         let (current, filled): (i32, [bool; 2]) = (row.get(0), [row.get(2), row.get(3)]);
         let [current_filled, other_filled] = if current == 0 { filled } else { [filled[1], filled[0]] };
-        let age = Duration::try_from_secs_f64(row.get(1)).unwrap_or_default();
+        let age_s: f64 = row.get(1);
+        if age_s < 0.0 {
+            // The server's clock was ahead then; retention would not pass before that time has come.
+            client.batch_execute(&self.statements.begin_anew).await.map_err(failed())?;
+            tracing::warn!(
+                schema = self.schema,
+                ahead_s = -age_s,
+                "the tables changed places at a time still to come: the clock of Postgres was ahead; retention counts from now"
+            );
+        }
+        let age = Duration::try_from_secs_f64(age_s).unwrap_or_default();
         let look = Look { current, age, current_filled, other_filled, bytes: row.get(4), sends_bytes: row.get(5) };
         self.status.set_table_bytes(u64::try_from(look.bytes).unwrap_or_default());
         Ok(look)

@@ -158,6 +158,20 @@ async fn an_old_snapshot_does_not_stop_truncation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_tables_at_a_time_still_to_come_does_not_stop_rotation() {
+    let rig = Rig::new("ahead").await;
+    topic::create(&rig.topic).await;
+    let mut client = rig.client().await;
+    let ahead = "update shop.outbox_rotation set since = clock_timestamp() + interval '1 day'";
+    client.batch_execute(ahead).await.unwrap();
+    let relay = rig.relay_with(&rig.outbox, quick);
+    relay.until_leading().await;
+    rig.append(&mut client, bodies(&rig, 0, 1, 3, "m")).await;
+    until_empty(&relay, &client).await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_never_blocks_writers_and_truncation_comes_after_it() {
     let rig = Rig::new("reader").await;
     topic::create(&rig.topic).await;
