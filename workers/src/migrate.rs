@@ -12,14 +12,32 @@ const LOCK: i32 = 0x7368_6f70;
 /// The steps of a service, from version 0 upwards.
 fn steps(service: ServiceName) -> &'static [&'static str] {
     match service {
-        ServiceName::Order => &[include_str!("../migrations/order.sql")],
+        ServiceName::Order => &[include_str!("../migrations/order.sql"), include_str!("../migrations/order-2.sql")],
         ServiceName::Inventory => &[include_str!("../migrations/inventory.sql")],
         ServiceName::Payment => &[include_str!("../migrations/payment.sql")],
     }
 }
 
+/// This program's version of a service's schema.
+fn latest(service: ServiceName) -> i32 {
+    i32::try_from(steps(service).len()).unwrap_or(i32::MAX)
+}
+
+/// What `migrate` has done: the version that the schema had (0: none), and the one that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Migrated {
+    /// Before.
+    pub from: i32,
+    /// After: this program's.
+    pub to: i32,
+}
+
 /// Bring the schema to this program's version.
-pub async fn migrate(client: &mut tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), Failure> {
+pub async fn migrate(
+    client: &mut tokio_postgres::Client,
+    service: ServiceName,
+    schema: &str,
+) -> Result<Migrated, Failure> {
     outbox::migrate(client, schema).await.map_err(Failure::of_outbox)?;
     let quoted = quote(schema);
     let tx = client.transaction().await?;
@@ -44,7 +62,7 @@ pub async fn migrate(client: &mut tokio_postgres::Client, service: ServiceName, 
             .await?;
     }
     tx.commit().await?;
-    Ok(())
+    Ok(Migrated { from: version, to: version.max(latest(service)) })
 }
 
 /// Create the service's own tables, as every step up to this program's version leaves them, where the search path of
@@ -61,7 +79,7 @@ pub async fn create_tables(
 
 /// Fails with words for a person when the schema is not at this program's version.
 pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), Failure> {
-    let wanted = i32::try_from(steps(service).len()).unwrap_or(i32::MAX);
+    let wanted = latest(service);
     let table = format!("{}.service_version", quote(schema));
     let present: bool = client.query_one("select to_regclass ($1) is not null", &[&table]).await?.get(0);
     let found = match present {

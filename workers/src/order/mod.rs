@@ -2,6 +2,7 @@
 //!
 //! Wiring only: which topics it reads, and how a batch goes through `saga` (pure) and `store` (SQL).
 
+mod deadlines;
 pub mod saga;
 mod store;
 
@@ -22,25 +23,8 @@ use store::Statements;
 pub struct OrderService {
     policy: Policy,
     partitions: i32,
-    clocks: BTreeMap<i32, Clock>,
+    lanes: BTreeMap<i32, deadlines::Lane>,
 }
-
-/// How far a lane's deadlines were looked after.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    /// Nothing at or before this can turn up any more; stored.
-    swept: Time,
-    /// When that was found out.
-    swept_at: Time,
-    /// What was committed by then was looked at up to this.
-    looked: Time,
-}
-
-/// How often deadlines are swept from the stored time on.
-const SWEEP_PERIOD_MS: i64 = 20_000;
-
-/// An order may become visible so long after its transaction took the time; longer than any transaction lives.
-const VISIBLE_WITHIN_MS: i64 = 60_000;
 
 /// A passed deadline.
 #[derive(Debug, Clone)]
@@ -59,7 +43,7 @@ pub struct Batch {
 impl OrderService {
     /// A service for topics of so many partitions.
     pub fn new(policy: Policy, partitions: i32) -> Self {
-        OrderService { policy, partitions, clocks: BTreeMap::new() }
+        OrderService { policy, partitions, lanes: BTreeMap::new() }
     }
 }
 
@@ -158,17 +142,12 @@ impl Service for OrderService {
     }
 
     async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
-        let stored = store::load_watermarks(client, lanes).await?;
-        let clock = |lane: &i32| {
-            let swept = stored.get(lane).copied().unwrap_or(Time::EARLIEST);
-            (*lane, Clock { swept, swept_at: Time::EARLIEST, looked: swept })
-        };
-        self.clocks = lanes.iter().map(clock).collect();
-        Ok(())
+        self.lanes = lanes.iter().map(|lane| (*lane, deadlines::Lane::default())).collect();
+        // Lanes that moved away are not counted here any more, from now on and not from the next look on.
+        self.observe(client, lanes, Time::from(crate::clock::now())).await
     }
 
-    /// Looks at what became due since the last look; and now and then from further back, for orders that a slow transaction
-    /// made visible later than their time.
+    /// Looks at what became due since the last look; and now and then at everything unfinished.
     async fn due(
         &mut self,
         client: &Client,
@@ -176,19 +155,17 @@ impl Service for OrderService {
         now: Time,
         limit: i64,
     ) -> Result<Vec<DeadlinePassed>, Failure> {
+        let within_ms = self.policy.confirm_within_ms;
         let mut due = Vec::new();
         for lane in lanes {
-            let Some(clock) = self.clocks.get_mut(lane) else { continue };
-            let is_sweep = now >= clock.swept_at.plus_ms(SWEEP_PERIOD_MS);
-            let from = if is_sweep { clock.swept } else { clock.looked };
-            let found = store::load_due(client, *lane, from, now, limit).await?;
+            let Some(state) = self.lanes.get_mut(lane) else { continue };
+            let look = state.look(now);
+            let mut found = store::load_due(client, *lane, look.from, now, limit).await?;
             if found.is_empty() {
-                clock.looked = now;
-                if is_sweep {
-                    let swept = now.plus_ms(-VISIBLE_WITHIN_MS).max(clock.swept);
-                    store::save_watermark(client, *lane, swept).await?;
-                    (clock.swept, clock.swept_at) = (swept, now);
-                }
+                state.looked(look, now);
+            }
+            if look.is_sweep {
+                found.extend(due_by_a_wrong_clock(client, *lane, state, now, within_ms, limit).await?);
             }
             due.extend(found.into_iter().map(|order_id| DeadlinePassed { order_id, lane: *lane }));
         }
@@ -201,4 +178,28 @@ impl Service for OrderService {
         }
         Ok(())
     }
+}
+
+/// Orders that were accepted while a clock was ahead wait for a time that may be far off: they get the time to confirm from
+/// when they are seen, and are undone then.
+async fn due_by_a_wrong_clock(
+    client: &Client,
+    lane: i32,
+    state: &mut deadlines::Lane,
+    now: Time,
+    within_ms: i64,
+    limit: i64,
+) -> Result<Vec<OrderId>, Failure> {
+    let found = store::load_ahead(client, lane, deadlines::ahead_of(now), now.plus_ms(within_ms), limit).await?;
+    if let (Some(first), false) = (found.first(), state.knows_of_ahead()) {
+        tracing::error!(
+            lane,
+            orders = found.len(),
+            %first,
+            within_ms,
+            "orders were accepted at a time that is still to come: a clock was ahead; their deadlines count from now"
+        );
+    }
+    let is_over = state.is_ahead_over(!found.is_empty(), now, within_ms);
+    Ok(if is_over { found } else { Vec::new() })
 }

@@ -145,10 +145,12 @@ fn refund(state: Option<&Order>, command: &RefundOrder, now: Time) -> Decision<O
     })
 }
 
-/// Undo what was requested: the step that has not been answered may have been taken.
+/// Undo what was requested: the step that has not been answered may have been taken. An order that was accepted at a time
+/// still to come got its deadline from a clock that was ahead; whoever says that it passed has waited long enough.
 fn deadline_passed(transition: Transition<'_>) -> Decision<OrderEvent> {
     let order = transition.order;
-    let is_due = order.deadline().is_some_and(|deadline| transition.now >= deadline);
+    let has_passed = |deadline| transition.now >= deadline || order.accepted_at > transition.now;
+    let is_due = order.deadline().is_some_and(has_passed);
     if !is_due || transition.policy.planted.has(Bug::DeadlineIgnored) {
         return Decision::silent(Outcome::NoEffect);
     }

@@ -150,27 +150,9 @@ impl Statements {
     }
 }
 
-/// The lanes' deadlines at or before these times were looked after.
-pub(super) async fn load_watermarks(client: &Client, lanes: &Lanes) -> Result<BTreeMap<i32, Time>, Failure> {
-    let lanes: Vec<i32> = lanes.iter().copied().collect();
-    let rows = client
-        .query("select partition, confirm_by from timer_watermarks where partition = any ($1)", &[&lanes])
-        .await?;
-    rows.iter().map(|row| Ok((get(row, "partition")?, get_time(row, "confirm_by")?))).collect()
-}
-
-/// Remember that all deadlines of a lane up to this time were looked after. Never goes back.
-pub(super) async fn save_watermark(client: &Client, lane: i32, confirm_by: Time) -> Result<(), Failure> {
-    client
-        .execute(
-            "insert into timer_watermarks (partition, confirm_by) values ($1, $2) \
-             on conflict (partition) do update \
-             set confirm_by = greatest (timer_watermarks.confirm_by, excluded.confirm_by)",
-            &[&lane, &confirm_by.to_timestamp()],
-        )
-        .await?;
-    Ok(())
-}
+/// Which orders still wait for a reply that their deadline covers.
+const AWAITS_DEADLINE: &str = "(stage in ('placed', 'stock_reserved') \
+    or awaiting in ('StockReservation', 'PaymentAuthorization') and stage = 'cancelling')";
 
 /// Orders of a lane whose deadline passed after `from` and up to `now`, and which still wait for a reply that it covers.
 pub(super) async fn load_due(
@@ -180,48 +162,60 @@ pub(super) async fn load_due(
     now: Time,
     limit: i64,
 ) -> Result<Vec<OrderId>, Failure> {
-    let rows = client
-        .query(
-            "select order_id from orders \
-             where partition = $1 and confirm_by > $2 and confirm_by <= $3 \
-               and (stage in ('placed', 'stock_reserved') \
-                    or awaiting in ('StockReservation', 'PaymentAuthorization') and stage = 'cancelling') \
-             order by confirm_by limit $4",
-            &[&lane, &from.to_timestamp(), &now.to_timestamp(), &limit],
-        )
-        .await?;
+    let rows = client.query(&due_sql(), &[&lane, &from.to_timestamp(), &now.to_timestamp(), &limit]).await?;
     rows.iter().map(read_id).collect()
 }
 
-/// Orders of these lanes that are not finished and were accepted within the last hours, by stage, with the oldest one's age.
-/// Stuck orders are counted whatever their age.
+/// Orders of a lane that wait in the same way, were accepted after `now`, and are to be confirmed after `from`: by a clock
+/// that was ahead.
+pub(super) async fn load_ahead(
+    client: &Client,
+    lane: i32,
+    now: Time,
+    from: Time,
+    limit: i64,
+) -> Result<Vec<OrderId>, Failure> {
+    let rows = client.query(&ahead_sql(), &[&lane, &from.to_timestamp(), &now.to_timestamp(), &limit]).await?;
+    rows.iter().map(read_id).collect()
+}
+
+/// All orders of these lanes that are not finished, stuck ones included, by stage, with the oldest one's age in seconds.
+/// Every stage has an entry, so that its gauge falls to 0.
 pub(super) async fn count_unfinished(
     client: &Client,
     lanes: &Lanes,
     now: Time,
 ) -> Result<Vec<(&'static str, i64, i64)>, Failure> {
     let lanes: Vec<i32> = lanes.iter().copied().collect();
-    let since = now.plus_ms(-OBSERVED_MS);
-    let rows = client
-        .query(
-            "select stage, count(*) as orders, min(accepted_at) as oldest from orders \
-             where partition = any ($1) and confirm_by > $2 and stage not in ('completed', 'cancelled') group by stage",
-            &[&lanes, &since.to_timestamp()],
-        )
-        .await?;
+    let rows = client.query(COUNT_UNFINISHED, &[&lanes]).await?;
     let mut counts: BTreeMap<&'static str, (i64, i64)> = UNFINISHED.map(|stage| (stage, (0, 0))).into();
     for row in &rows {
         let stage: &str = get(row, "stage")?;
         let age_s = (now.as_micros() - get_time(row, "oldest")?.as_micros()) / 1_000_000;
-        if let Some(count) = counts.iter_mut().find(|(name, _)| **name == stage).map(|(_, count)| count) {
-            *count = (get(row, "orders")?, age_s);
-        }
+        let known = counts.iter_mut().find(|(name, _)| **name == stage).map(|(_, count)| count);
+        *parsed("stage", stage, known)? = (get(row, "orders")?, age_s);
     }
     Ok(counts.into_iter().map(|(stage, (count, age_s))| (stage, count, age_s)).collect())
 }
 
-/// How far back unfinished orders are counted: the count must not grow with the table.
-const OBSERVED_MS: i64 = 15 * 60 * 1000;
+fn due_sql() -> String {
+    format!(
+        "select order_id from orders \
+         where unfinished_partition = $1 and confirm_by > $2 and confirm_by <= $3 and {AWAITS_DEADLINE} \
+         order by confirm_by limit $4"
+    )
+}
+
+fn ahead_sql() -> String {
+    format!(
+        "select order_id from orders \
+         where unfinished_partition = $1 and confirm_by > $2 and accepted_at > $3 and {AWAITS_DEADLINE} \
+         order by confirm_by limit $4"
+    )
+}
+
+const COUNT_UNFINISHED: &str = "select stage, count(*) as orders, min(accepted_at) as oldest from orders \
+    where unfinished_partition = any ($1) group by stage";
 
 const UNFINISHED: [&str; 6] = ["placed", "stock_reserved", "confirmed", "payment_captured", "cancelling", "stuck"];
 
@@ -314,3 +308,6 @@ fn reason_of(order: &Order) -> Option<&'static str> {
 fn command_of(order: &Order) -> Option<String> {
     order.cancellation.as_ref().and_then(|had| had.command_id.as_ref()).map(|id| id.as_str().to_owned())
 }
+
+#[cfg(test)]
+mod plan_tests;

@@ -45,7 +45,7 @@ impl Calls {
     /// Make this call, unless it is not due yet, the very same try is under way, or there is no room: then `due` finds it.
     pub(super) fn start(&mut self, open: OpenCall, lane: i32, now: Time) {
         let call = &open.call;
-        if call.due_at > now || self.is_full() {
+        if !call.is_due(now, &self.policy) || self.is_full() {
             return;
         }
         let same = |running: &Running| running.key == call.key() && running.tries == call.tries();

@@ -217,7 +217,8 @@ impl Service for PaymentService {
 
     /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before.
     async fn due(&mut self, client: &Client, lanes: &Lanes, now: Time, _limit: i64) -> Result<Vec<Answered>, Failure> {
-        for (open, lane) in store::load_due_calls(client, lanes, now).await? {
+        let latest = Call::latest_due(now, &self.policy);
+        for (open, lane) in store::load_due_calls(client, lanes, now, latest).await? {
             self.calls.start(open, lane, now);
         }
         Ok(Vec::new())

@@ -274,13 +274,20 @@ impl Statements {
     }
 }
 
-/// Calls of these lanes that are due, with their lanes; the longest due first.
-pub(super) async fn load_due_calls(client: &Client, lanes: &Lanes, now: Time) -> Result<Vec<(OpenCall, i32)>, Failure> {
+/// Calls of these lanes that are due, or due later than any call can be (`Call::is_due`), with their lanes; the longest due
+/// first.
+pub(super) async fn load_due_calls(
+    client: &Client,
+    lanes: &Lanes,
+    now: Time,
+    latest: Time,
+) -> Result<Vec<(OpenCall, i32)>, Failure> {
     let lanes: Vec<i32> = lanes.iter().copied().collect();
     let sql = format!(
-        "select {CALL_COLUMNS} from payment_calls where partition = any ($1) and due_at <= $2 order by due_at limit $3"
+        "select {CALL_COLUMNS} from payment_calls where partition = any ($1) and (due_at <= $2 or due_at > $3) \
+         order by due_at limit $4"
     );
-    let rows = client.query(&sql, &[&lanes, &now.to_timestamp(), &DUE_LIMIT]).await?;
+    let rows = client.query(&sql, &[&lanes, &now.to_timestamp(), &latest.to_timestamp(), &DUE_LIMIT]).await?;
     rows.iter().map(|row| Ok((read_call(row)?, get(row, "partition")?))).collect()
 }
 

@@ -156,6 +156,13 @@ fn a_deadline_fires_when_it_is_due_and_not_before() {
 }
 
 #[test]
+fn a_deadline_of_an_order_accepted_by_a_clock_that_was_ahead_fires_when_it_is_said_to() {
+    let order = placed();
+    let said = when(Some(&order), &Given::Deadline, order.accepted_at.plus_ms(-1));
+    assert_eq!(said.outcome, Outcome::Applied);
+}
+
+#[test]
 fn a_repeated_cancel_has_no_effect_even_when_the_order_is_stuck() {
     let history = [
         Given::Command(ask::place()),

@@ -64,6 +64,23 @@ fn outside_the_providers_memory_it_is_asked_first() {
 }
 
 #[test]
+fn times_taken_by_a_clock_that_was_ahead_are_not_waited_for_and_prove_nothing() {
+    const DAY_MS: i64 = 86_400_000;
+    let policy = charge_policy();
+    let mut call = authorizing().call.unwrap();
+    assert!(call.is_due(noon(), &policy) && !call.is_due(noon().plus_ms(-1), &policy));
+    call.due_at = noon().plus_ms(DAY_MS);
+    assert!(call.is_due(noon(), &policy), "no pause is that long");
+    // How long the provider has remembered the key is not known: it is asked.
+    call.opened_at = noon().plus_ms(DAY_MS);
+    assert_eq!(call.step(noon(), &policy), CallStep::LookUp);
+    call.not_found_at = Some(noon().plus_ms(DAY_MS));
+    assert_eq!(call.step(noon(), &policy), CallStep::LookUp);
+    call.not_found_at = Some(noon());
+    assert_eq!(call.step(noon(), &policy), CallStep::Execute);
+}
+
+#[test]
 fn what_was_not_found_is_sent_again_at_once_under_the_same_key() {
     let policy = charge_policy();
     let late = noon().plus_ms(policy.idempotency_window_ms);

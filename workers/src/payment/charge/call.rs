@@ -52,6 +52,9 @@ pub enum CallStep {
     LookUp,
 }
 
+/// Two instances' clocks differ by less while both are right.
+const CLOCKS_AGREE_MS: i64 = 60_000;
+
 /// The first attempt; no operation has a second one so far.
 const FIRST_ATTEMPT: i32 = 1;
 
@@ -102,12 +105,25 @@ impl Call {
     /// What to do with it at this time. Within the provider's memory the same key is sent again; after it, the provider is
     /// asked first, and only if it has nothing is the key sent again (and remembered again from then on).
     pub fn step(&self, now: Time, policy: &Policy) -> CallStep {
-        let remembered = |since: Time| now < since.plus_ms(policy.idempotency_window_ms);
+        // A time that is still to come was taken with a clock that was ahead: it does not say what the provider remembers.
+        let remembered =
+            |since: Time| since <= now.plus_ms(CLOCKS_AGREE_MS) && now < since.plus_ms(policy.idempotency_window_ms);
         if remembered(self.opened_at) || self.not_found_at.is_some_and(remembered) {
             CallStep::Execute
         } else {
             CallStep::LookUp
         }
+    }
+
+    /// Whether it is to be made now. No pause is longer than the policy's longest: a time beyond that was taken with a clock
+    /// that was ahead, and is not waited for.
+    pub fn is_due(&self, now: Time, policy: &Policy) -> bool {
+        self.due_at <= now || self.due_at > Self::latest_due(now, policy)
+    }
+
+    /// The latest time that a call can be due at.
+    pub fn latest_due(now: Time, policy: &Policy) -> Time {
+        now.plus_ms(policy.retry_max_ms.max(0).saturating_add(CLOCKS_AGREE_MS))
     }
 
     /// What to send, or to look up.

@@ -1,0 +1,99 @@
+//! What looks at unfinished orders costs nothing for finished ones: plans on a real server with 100,000 of them, and
+//! updates that stay within their page.
+
+use dev_stack::{Stack, StackConfig};
+use schemas::ServiceName;
+use tokio_postgres::types::ToSql;
+
+use super::*;
+use crate::migrate;
+use crate::runtime::Database;
+
+const FINISHED: i64 = 100_000;
+
+/// So many orders of partition 0; each hour of the past has one.
+fn insert_sql(stage: &str, awaiting: &str) -> String {
+    format!(
+        "insert into orders (order_id, partition, version, stage, awaiting, cancel_reason, customer_id, placed_at, currency, \
+             total_minor, content, confirm_by, accepted_at, changed_at) \
+         select '{stage}-' || n, 0, 1, '{stage}', {awaiting}, 'Requested', '1', at, 'USD', 1, decode (repeat ('00', 32), 'hex'), \
+             at, at, at \
+         from generate_series (1, $1::bigint) as n, \
+             lateral (select clock_timestamp () - n * interval '1 hour' as at) as t"
+    )
+}
+
+async fn plan(client: &Client, sql: &str, values: &[&(dyn ToSql + Sync)]) -> String {
+    let lines = client.query(&format!("explain (analyze, timing off) {sql}"), values).await.unwrap();
+    lines.iter().map(|line| line.get::<_, String>(0) + "\n").collect()
+}
+
+#[tokio::test]
+async fn finished_orders_cost_neither_the_sweep_nor_the_gauges_anything() {
+    let stack = tokio::task::spawn_blocking(|| Stack::start(StackConfig::in_project()).unwrap()).await.unwrap();
+    let database = Database::open(&stack.database_url(), None, "orders", "plans").unwrap();
+    let mut client = database.client().await.unwrap();
+    migrate::migrate(&mut client, ServiceName::Order, "orders").await.unwrap();
+    let lanes: Vec<i32> = vec![0];
+    let (now, limit) = (Time::from(crate::clock::now()), 500_i64);
+    let (early, late) = (Time::EARLIEST.to_timestamp(), now.plus_ms(60_000).to_timestamp());
+    let now = now.to_timestamp();
+    for (stage, awaiting, count) in [
+        ("completed", "null", FINISHED),
+        ("cancelled", "null", 1_000),
+        ("placed", "null", 20),
+        ("stuck", "'PaymentVoid'", 20),
+        ("confirmed", "null", 20),
+    ] {
+        assert_eq!(client.execute(&insert_sql(stage, awaiting), &[&count]).await.unwrap(), count.unsigned_abs());
+    }
+    let (due, ahead) = (due_sql(), ahead_sql());
+    for is_analyzed in [false, true] {
+        if is_analyzed {
+            client.batch_execute("analyze orders").await.unwrap();
+        }
+        let looks: [(&str, Vec<&(dyn ToSql + Sync)>); 3] = [
+            (due.as_str(), vec![&0_i32, &early, &now, &limit]),
+            (ahead.as_str(), vec![&0_i32, &late, &late, &limit]),
+            (COUNT_UNFINISHED, vec![&lanes]),
+        ];
+        for (sql, values) in looks {
+            let plan = plan(&client, sql, &values).await;
+            assert!(plan.contains("orders_unfinished"), "{sql}:\n{plan}");
+            assert!(!plan.contains("Seq Scan") && !plan.contains("orders_confirm_by"), "{sql}:\n{plan}");
+        }
+    }
+    let due = load_due(&client, 0, Time::EARLIEST, Time::from(now), limit).await.unwrap();
+    assert_eq!(due.len(), 20, "only those that wait for a reply");
+    let counts = count_unfinished(&client, &Lanes::from([0]), Time::from(now)).await.unwrap();
+    let counts: BTreeMap<&str, (i64, i64)> =
+        counts.into_iter().map(|(stage, count, age)| (stage, (count, age))).collect();
+    assert_eq!(counts["stuck"].0, 20);
+    assert!(counts["stuck"].1 > 19 * 3_600, "{counts:?}");
+    assert_eq!(counts["cancelling"], (0, 0), "an empty stage has its 0");
+}
+
+#[tokio::test]
+async fn only_the_last_update_of_an_order_leaves_its_page() {
+    let stack = tokio::task::spawn_blocking(|| Stack::start(StackConfig::in_project()).unwrap()).await.unwrap();
+    let database = Database::open(&stack.database_url(), None, "orders", "plans").unwrap();
+    let mut client = database.client().await.unwrap();
+    migrate::migrate(&mut client, ServiceName::Order, "orders").await.unwrap();
+    client.execute(&insert_sql("placed", "null"), &[&1_i64]).await.unwrap();
+    let stages = [("stock_reserved", 1), ("confirmed", 2), ("payment_captured", 3), ("completed", 3)];
+    let mut script = "begin;".to_owned();
+    for (stage, _) in stages {
+        script.push_str(&format!(
+            "update orders set stage = '{stage}'; select pg_stat_get_xact_tuples_hot_updated ('orders'::regclass) as hot;"
+        ));
+    }
+    let answers = client.simple_query(&(script + "commit")).await.unwrap();
+    let hot: Vec<i64> = answers
+        .iter()
+        .filter_map(|answer| match answer {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get("hot")?.parse().ok(),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(hot, stages.map(|(_, hot)| hot));
+}
