@@ -1,12 +1,14 @@
 //! The pipeline end to end: real orders, real servers, the daemons as processes, and faults.
 
 mod cancel;
+mod clocks;
 mod crash;
 mod dead_letters;
 mod deadlines;
 mod duplicates;
 mod gaps;
 mod happy;
+mod metrics;
 mod mistakes;
 mod pause;
 mod planted;
@@ -14,6 +16,7 @@ mod provider;
 mod refusals;
 mod servers_die;
 mod shutdown;
+mod start;
 
 /// The daemons' program.
 const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");

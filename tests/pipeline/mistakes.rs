@@ -27,7 +27,7 @@ async fn a_setting_that_cannot_be_is_named_before_anything_starts() -> Outcome {
     let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
     let order = ServiceName::Order;
     let missing = pipeline.folder().join("no-such.toml").display().to_string();
-    let cases: [(&[&str], &[&str]); 10] = [
+    let cases: [(&[&str], &[&str]); 11] = [
         (&["run", "--brokers", ""], &["KAFKA_BROKERS", "--brokers"]),
         (&["run", "--database-url", ""], &["DATABASE_URL", "--database-url"]),
         (
@@ -36,6 +36,7 @@ async fn a_setting_that_cannot_be_is_named_before_anything_starts() -> Outcome {
         ),
         (&["run", "--topic-prefix", "a b"], &["topic prefix", "a b"]),
         (&["run", "--schema", ""], &["schema"]),
+        (&["run", "--schema", "My-Orders"], &["My-Orders", "lower-case", "--schema"]),
         (&["run", "--confirm-within-ms", "0"], &["confirm_within_ms"]),
         (&["run", "--log", "workers=loud"], &["log filter", "loud"]),
         (&["run", "-X", "no.such.property=1"], &["no.such.property"]),
@@ -81,7 +82,8 @@ async fn a_place_that_is_not_prepared_is_named_with_what_to_do() -> Outcome {
     let address = taken.local_addr()?.to_string();
     assert_named(&pipeline, order, &["run", "--listen", &address], &[&address, "--listen"]).await?;
     let nobody = "postgres://postgres@127.0.0.1:1/nothing";
-    assert_named(&pipeline, order, &["run", "--database-url", nobody], &["database", "refused"]).await?;
+    let late = ["run", "--start-timeout-s", "1", "--database-url", nobody];
+    assert_named(&pipeline, order, &late, &["database", "refused", "--start-timeout-s"]).await?;
     let (url, _) = pipeline.database_url().rsplit_once('/').unwrap_or_default();
     let missing = format!("{url}/never_made");
     assert_named(&pipeline, order, &["migrate", "--database-url", &missing], &["never_made", "does not exist"]).await?;
@@ -101,9 +103,15 @@ async fn subcommands_prepare_a_place_twice_and_config_shows_no_secret() -> Outco
     let servers = Servers::shared().await?;
     let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
     for service in ServiceName::ALL {
-        for arguments in [&["migrate"][..], &["topics", "create"], &["topics", "check"]] {
+        let done = [
+            (&["migrate"][..], "is at version"),
+            (&["topics", "create"], "0 made, 16 were there; 3 partitions"),
+            (&["topics", "check"], "all 16 are there; 3 partitions"),
+        ];
+        for (arguments, said) in done {
             let finished = pipeline.run(service, arguments).await?;
             assert_eq!(finished.code, Some(0), "{service} {arguments:?}: {}", finished.output);
+            assert!(finished.output.contains(said), "{service} {arguments:?}: {}", finished.output);
         }
         let shown = pipeline.run(service, &["config", "-X", "sasl.password=hush-1"]).await?;
         assert_eq!(shown.code, Some(0), "{}", shown.output);

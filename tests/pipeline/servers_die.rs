@@ -73,6 +73,11 @@ async fn a_second_signal_ends_at_once_what_cannot_drain() -> Outcome {
     let draining = pipeline.take(ServiceName::Order, 0)?;
     draining.terminate()?;
     draining.await_log("draining").await?;
+    // What comes within a second is an echo of the first one.
+    draining.terminate()?;
+    let insisting = tokio::time::Instant::now() + Duration::from_millis(1_100);
+    tokio::time::sleep_until(insisting).await;
+    assert!(draining.is_running(), "{}", draining.tail());
     draining.terminate()?;
     let finished = draining.finish(Duration::from_secs(15)).await?;
     assert_eq!(finished.code, Some(1), "{}", finished.output);

@@ -1,5 +1,7 @@
 //! SIGTERM: an instance drains and ends with 0, and the others take over.
 
+use std::time::Duration;
+
 use schemas::ServiceName;
 use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for};
 use workers::payment::simulator::SimulatorConfig;
@@ -21,6 +23,7 @@ async fn an_instance_that_is_asked_to_end_drains_and_another_takes_over() -> Out
         let finished = pipeline.stop(service, 0).await?;
         assert_eq!(finished.code, Some(0), "{}", finished.output);
         assert!(finished.output.contains("draining"), "{}", finished.output);
+        assert!(finished.output.contains("drained"), "{}", finished.output);
     }
     publishing.await??;
     pipeline.await_terminal(&orders).await?;
@@ -28,9 +31,13 @@ async fn an_instance_that_is_asked_to_end_drains_and_another_takes_over() -> Out
         assert_eq!(pipeline.daemon(service, 1)?.lanes().await?, [0, 1, 2], "{service}");
     }
     pipeline.check_clean().await?;
-    // The last ones, with nobody to take over.
+    // The last ones, with nobody to take over, and asked twice as `timeout` does: the process, then its group.
     for service in ServiceName::ALL {
-        let finished = pipeline.stop(service, 1).await?;
+        let asked = pipeline.take(service, 1)?;
+        asked.terminate()?;
+        asked.terminate()?;
+        let finished = asked.finish(Duration::from_secs(60)).await?;
+        assert!(!finished.output.contains("second signal"), "{}", finished.output);
         assert_eq!(finished.code, Some(0), "{}", finished.output);
     }
     Ok(())

@@ -43,7 +43,7 @@ impl Program {
         let log = self.folder.join(format!("{name}.log"));
         let child = Child::spawn(self.command(service, arguments), name, &log)?;
         let started = tokio::task::spawn_blocking(move || {
-            let line = child.wait_for_line("started service=", LONG)?;
+            let line = child.wait_for_line("listening service=", LONG)?;
             Outcome::Ok((child, line))
         });
         let (child, line) = started.await??;

@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use schemas::ServiceName;
 use serde::{Deserialize, Serialize};
 
+use crate::listen::Listen;
 use crate::payment::simulator::SimulatorConfig;
 
 /// Why the configuration cannot be used.
@@ -58,7 +59,7 @@ pub struct Flags {
     pub instance_id: Option<String>,
     /// Address of /livez, /readyz and /metrics.
     #[arg(long, env = "LISTEN", global = true)]
-    pub listen: Option<SocketAddr>,
+    pub listen: Option<Listen>,
     /// text or json.
     #[arg(long, env = "LOG_FORMAT", global = true)]
     pub log_format: Option<LogFormat>,
@@ -80,6 +81,9 @@ pub struct Flags {
     /// How long the relay's producer waits for more messages before it sends, in microseconds.
     #[arg(long, env = "RELAY_LINGER_US", global = true)]
     pub relay_linger_us: Option<u64>,
+    /// How long Kafka and Postgres may be late at the start, together, in seconds.
+    #[arg(long, env = "START_TIMEOUT_S", global = true)]
+    pub start_timeout_s: Option<u64>,
     /// How long draining may take after SIGTERM, in seconds.
     #[arg(long, env = "SHUTDOWN_TIMEOUT_S", global = true)]
     pub shutdown_timeout_s: Option<u64>,
@@ -109,7 +113,7 @@ struct File {
     schema: Option<String>,
     topic_prefix: Option<String>,
     instance_id: Option<String>,
-    listen: Option<SocketAddr>,
+    listen: Option<Listen>,
     log_format: Option<LogFormat>,
     log: Option<String>,
     partitions: Option<i32>,
@@ -117,6 +121,7 @@ struct File {
     max_batch_items: Option<usize>,
     max_pace_us: Option<u64>,
     relay_linger_us: Option<u64>,
+    start_timeout_s: Option<u64>,
     shutdown_timeout_s: Option<u64>,
     schema_directory: Option<PathBuf>,
     confirm_within_ms: Option<i64>,
@@ -168,6 +173,8 @@ pub struct Config {
     pub max_pace_us: u64,
     /// How long the relay's producer waits for more, in microseconds.
     pub relay_linger_us: u64,
+    /// How long servers are waited for at the start, in seconds.
+    pub start_timeout_s: u64,
     /// Deadline of draining, in seconds.
     pub shutdown_timeout_s: u64,
     /// Directory with further schema versions.
@@ -206,7 +213,7 @@ impl Config {
             schema: flags.schema.or(file.schema).unwrap_or_else(|| default_schema(service).to_owned()),
             topic_prefix: flags.topic_prefix.or(file.topic_prefix).unwrap_or_default(),
             instance_id: flags.instance_id.or(file.instance_id),
-            listen: flags.listen.or(file.listen).unwrap_or_else(|| default_listen(service)),
+            listen: flags.listen.or(file.listen).map_or_else(|| default_listen(service), |listen| listen.0),
             log_format: flags.log_format.or(file.log_format).unwrap_or_default(),
             log: flags.log.or(file.log).unwrap_or_else(|| "info".to_owned()),
             partitions: flags.partitions.or(file.partitions).unwrap_or(6),
@@ -214,6 +221,7 @@ impl Config {
             max_batch_items: flags.max_batch_items.or(file.max_batch_items).unwrap_or(1000),
             max_pace_us: flags.max_pace_us.or(file.max_pace_us).unwrap_or(10_000),
             relay_linger_us: flags.relay_linger_us.or(file.relay_linger_us).unwrap_or(0),
+            start_timeout_s: flags.start_timeout_s.or(file.start_timeout_s).unwrap_or(60),
             shutdown_timeout_s: flags.shutdown_timeout_s.or(file.shutdown_timeout_s).unwrap_or(20),
             schema_directory: flags.schema_directory.or(file.schema_directory),
             confirm_within_ms: flags.confirm_within_ms.or(file.confirm_within_ms).unwrap_or(60_000),
@@ -236,9 +244,8 @@ impl Config {
                     .into(),
             );
         }
-        if self.schema.is_empty() || self.schema.len() > 63 || self.schema.contains('\0') {
-            return wrong(format!("schema {:?}: give 1 to 63 bytes", self.schema));
-        }
+        outbox::check_schema_name(&self.schema)
+            .map_err(|error| ConfigError::Setting(format!("{error}; set DATABASE_SCHEMA or --schema")))?;
         if !self.topic_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
             return wrong(format!("topic prefix {:?}: letters, digits, '.', '_' and '-' only", self.topic_prefix));
         }
@@ -396,6 +403,18 @@ mod tests {
     fn what_is_missing_is_named() {
         let error = Config::resolve(ServiceName::Order, &Flags { brokers: None, ..flags() }).unwrap_err();
         assert!(error.to_string().contains("KAFKA_BROKERS"), "{error}");
+    }
+
+    #[test]
+    fn a_schema_that_the_outbox_would_not_take_is_refused_here() {
+        let long = "s".repeat(57);
+        for name in ["", "Orders", "my-orders", "1orders", "orders\0", &long] {
+            let error =
+                Config::resolve(ServiceName::Order, &Flags { schema: Some(name.into()), ..flags() }).unwrap_err();
+            assert!(error.to_string().contains("schema") && error.to_string().contains("56"), "{name}: {error}");
+        }
+        let longest = "s".repeat(56);
+        assert!(Config::resolve(ServiceName::Order, &Flags { schema: Some(longest), ..flags() }).is_ok());
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! The entry of the three daemons: read the configuration, then do what the subcommand says.
 //!
 //! All that can fail for a person's mistake fails before anything is joined or consumed, in words that say what to do.
-//! SIGTERM and SIGINT drain; a second one ends the process at once.
+//! SIGTERM and SIGINT end a start, and drain what works; a second one, later than a second after, ends it at once.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -22,7 +22,12 @@ use crate::order::{OrderService, saga};
 use crate::payment::{PaymentService, charge, simulator::Simulator};
 use crate::planted::Planted;
 use crate::runtime::{Database, Engine, EngineConfig, Failure, Service};
-use crate::{http, migrate, relay, telemetry, topics};
+use crate::signals::Signals;
+use crate::start::{Obstacle, Progress, Start};
+use crate::{clock, http, migrate, postgres, relay, telemetry, topics};
+
+/// How long the brokers may take for one of the start's questions.
+const START_QUESTION: Duration = Duration::from_secs(3);
 
 /// A worker of the order pipeline.
 #[derive(Debug, Parser)]
@@ -107,24 +112,9 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
         match command {
             Command::Run => run(service, config, planted).await,
             Command::Migrate => migrate_schema(service, &config).await,
-            Command::Topics { action: TopicsAction::Create } => {
-                let kafka = config.client_config();
-                topics::create(&kafka, &config.topic_prefix, config.partitions, config.replicas)
-                    .await
-                    .map_err(DaemonError::of)
-            }
-            Command::Topics { action: TopicsAction::Check } => {
-                topics::check(&config.client_config(), &config.topic_prefix, None)
-                    .await
-                    .map(|_| ())
-                    .map_err(DaemonError::of)
-            }
-            Command::AcceptGap(gap) => {
-                accept_gap::accept(&database(service, &config)?, &config.topic_prefix, service, &gap)
-                    .await
-                    .map(|done| println!("{done}"))
-                    .map_err(DaemonError::of)
-            }
+            Command::Topics { action: TopicsAction::Create } => create_topics(&config).await,
+            Command::Topics { action: TopicsAction::Check } => check_topics(&config).await,
+            Command::AcceptGap(gap) => accept_a_gap(service, &config, &gap).await,
             Command::Config => Ok(()),
         }
     });
@@ -139,24 +129,148 @@ fn database(service: ServiceName, config: &Config) -> Result<Database, DaemonErr
 }
 
 async fn migrate_schema(service: ServiceName, config: &Config) -> Result<(), DaemonError> {
-    let mut client = database(service, config)?.client().await.map_err(DaemonError::of)?;
-    migrate::migrate(&mut client, service, &config.schema).await.map_err(DaemonError::of)
+    let schema = &config.schema;
+    let mut client = database(service, config)?.first_client().await.map_err(DaemonError::of)?;
+    let done = migrate::migrate(&mut client, service, schema).await.map_err(DaemonError::of)?;
+    match (done.from, done.to) {
+        (0, to) => println!("schema {schema} of the {service} service: made, version {to}"),
+        (from, to) if from == to => println!("schema {schema} of the {service} service: is at version {to} already"),
+        (from, to) => println!("schema {schema} of the {service} service: from version {from} to {to}"),
+    }
+    Ok(())
 }
 
-async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(), DaemonError> {
+async fn create_topics(config: &Config) -> Result<(), DaemonError> {
+    let (kafka, prefix) = (config.client_config(), &config.topic_prefix);
+    let created = topics::create(&kafka, prefix, config.partitions, config.replicas).await.map_err(DaemonError::of)?;
+    let topics::Created { made, found, partitions } = created;
+    println!("topics: {made} made, {found} were there; {partitions} partitions each, as they have to be");
+    Ok(())
+}
+
+async fn check_topics(config: &Config) -> Result<(), DaemonError> {
     let partitions =
         topics::check(&config.client_config(), &config.topic_prefix, None).await.map_err(DaemonError::of)?;
-    match service {
-        ServiceName::Order => {
-            let policy = saga::Policy { confirm_within_ms: config.confirm_within_ms, planted };
-            work(OrderService::new(policy, partitions), config, partitions).await
+    let count = 2 * TopicName::ALL.len();
+    println!("topics: all {count} are there; {partitions} partitions each, as they have to be");
+    Ok(())
+}
+
+async fn accept_a_gap(service: ServiceName, config: &Config, gap: &Gap) -> Result<(), DaemonError> {
+    let database = database(service, config)?;
+    let client = database.first_client().await.map_err(DaemonError::of)?;
+    migrate::check(&client, service, &config.schema).await.map_err(DaemonError::of)?;
+    drop(client);
+    let done = accept_gap::accept(&database, &config.topic_prefix, service, gap).await.map_err(DaemonError::of)?;
+    println!("{done}");
+    Ok(())
+}
+
+/// How long the relay may take when somebody insists on the end.
+const INSISTED_LIMIT: Duration = Duration::from_secs(1);
+
+/// What the parts of a process share from its first moment on.
+struct Frame {
+    config: Config,
+    planted: Planted,
+    shown: http::Shown,
+    stop: watch::Sender<bool>,
+}
+
+/// Listen, start, work, drain; everything joined before this returns.
+async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(), DaemonError> {
+    let mut signals = Signals::listen().map_err(|error| DaemonError(format!("signals cannot be received: {error}")))?;
+    let metrics = telemetry::start_metrics().map_err(DaemonError::of)?;
+    clock::plant(planted);
+    let (listener, bound) = http::bind(config.listen)
+        .await
+        .map_err(|error| DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen)))?;
+    tracing::info!(service = service.as_str(), address = %bound, "listening");
+    let (stop, stopping) = watch::channel(false);
+    let shown = http::Shown {
+        start: Progress::default(),
+        health: Health::default(),
+        relay: Arc::new(OnceLock::new()),
+        metrics: metrics.clone(),
+    };
+    let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
+    let served = tokio::spawn(http::serve(listener, shown.clone(), ended(stopping)));
+    let frame = Frame { config, planted, shown, stop };
+    let worked = match service {
+        ServiceName::Order => start_and_work(&frame, &mut signals, order_service).await,
+        ServiceName::Inventory => start_and_work(&frame, &mut signals, inventory_service).await,
+        ServiceName::Payment => start_and_work(&frame, &mut signals, payment_service).await,
+    };
+    frame.stop.send_replace(true);
+    upkeep.await.map_err(DaemonError::of)?;
+    served.await.map_err(DaemonError::of)?.map_err(DaemonError::of)?;
+    worked
+}
+
+fn order_service(config: &Config, planted: Planted, partitions: i32) -> Result<OrderService, DaemonError> {
+    let policy = saga::Policy { confirm_within_ms: config.confirm_within_ms, planted };
+    Ok(OrderService::new(policy, partitions))
+}
+
+fn inventory_service(_: &Config, planted: Planted, _: i32) -> Result<InventoryService, DaemonError> {
+    Ok(InventoryService::new(stock::Policy { planted }))
+}
+
+fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result<PaymentService, DaemonError> {
+    let provider = Simulator::open(config.simulator.clone()).map_err(DaemonError::of)?;
+    let policy = charge::Policy { planted, ..charge::Policy::default() };
+    Ok(PaymentService::new(policy, partitions, Arc::new(provider)))
+}
+
+/// A signal during the start ends it, with nothing to drain.
+async fn start_and_work<S: Service>(
+    frame: &Frame,
+    signals: &mut Signals,
+    service: impl FnOnce(&Config, Planted, i32) -> Result<S, DaemonError>,
+) -> Result<(), DaemonError> {
+    let started = tokio::select! {
+        started = Started::begin::<S>(frame) => started?,
+        () = signals.request() => {
+            let waited = frame.shown.start.waits_for().unwrap_or_default();
+            tracing::info!(during = waited, "asked to end before the work began; ended");
+            return Ok(());
         }
-        ServiceName::Inventory => work(InventoryService::new(stock::Policy { planted }), config, partitions).await,
-        ServiceName::Payment => {
-            let provider = Simulator::open(config.simulator.clone()).map_err(DaemonError::of)?;
-            let policy = charge::Policy { planted, ..charge::Policy::default() };
-            work(PaymentService::new(policy, partitions, Arc::new(provider)), config, partitions).await
-        }
+    };
+    let service = service(&frame.config, frame.planted, started.partitions)?;
+    work(service, frame, signals, started).await
+}
+
+/// What a start has found.
+struct Started {
+    partitions: i32,
+    database: Database,
+    outbox: Outbox,
+}
+
+impl Started {
+    /// Wait for the servers, then look whether everything is as it has to be.
+    async fn begin<S: Service>(frame: &Frame) -> Result<Self, DaemonError> {
+        let config = &frame.config;
+        let start = Start::new(Duration::from_secs(config.start_timeout_s), frame.shown.start.clone());
+        let (kafka, prefix) = (config.client_config(), config.topic_prefix.as_str());
+        let brokers = format!("Kafka at {}", config.brokers);
+        let asked = start.await_server(&brokers, async || {
+            topics::check_within(&kafka, prefix, None, START_QUESTION).await.map_err(Obstacle::from)
+        });
+        let partitions = asked.await.map_err(DaemonError)?;
+        let database = database(S::NAME, config)?;
+        let topics = outbox_topics::<S>(prefix, partitions);
+        let asked = start.await_server("Postgres", async || {
+            let client = database.first_client().await?;
+            migrate::check(&client, S::NAME, &config.schema).await?;
+            postgres::check_sessions(&database).await?;
+            clock::look(S::NAME, &database).await?;
+            let outbox = OutboxConfig::new(&config.schema, S::NAME.source(), topics.clone());
+            Outbox::open(&client, outbox).await.map_err(|error| Obstacle::from(Failure::of_outbox(error)))
+        });
+        let outbox = asked.await.map_err(DaemonError)?;
+        frame.shown.start.is_done();
+        Ok(Started { partitions, database, outbox })
     }
 }
 
@@ -171,69 +285,96 @@ fn outbox_topics<S: Service>(prefix: &str, partitions: i32) -> Vec<TopicSpec> {
 }
 
 /// Everything of one instance, joined before this returns.
-async fn work<S: Service>(service: S, config: Config, partitions: i32) -> Result<(), DaemonError> {
-    let metrics = telemetry::start_metrics().map_err(DaemonError::of)?;
-    let database = database(S::NAME, &config)?;
-    let outbox = open_outbox::<S>(&database, &config, partitions).await?;
+async fn work<S: Service>(
+    service: S,
+    frame: &Frame,
+    signals: &mut Signals,
+    started: Started,
+) -> Result<(), DaemonError> {
+    let Frame { config, shown, stop, .. } = frame;
+    let Started { partitions, database, outbox } = started;
     let codec = match &config.schema_directory {
         Some(directory) => Codec::with_directory(directory).map_err(DaemonError::of)?,
         None => Codec::embedded(),
     };
-    let (listener, bound) = http::bind(config.listen)
-        .await
-        .map_err(|error| DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen)))?;
-    let (stop, stopping) = watch::channel(false);
-    let health = Health::default();
-    let linger = Duration::from_micros(config.relay_linger_us);
-    let relay = relay::Running::start(&outbox, &database, &config.client_config(), linger);
     let mut kafka = config.client_config();
     if let Some(instance) = &config.instance_id {
         kafka.set("group.instance.id", instance);
     }
-    let engine = Engine::new(
-        service,
-        EngineConfig {
-            kafka,
-            group: config.group(),
-            topic_prefix: config.topic_prefix.clone(),
-            max_batch_items: config.max_batch_items,
-            max_pace_us: config.max_pace_us,
-            dead_letter_limit_bytes: topics::MAX_DEAD_LETTER_BYTES,
-            inbox: Inbox::new(&config.schema).map_err(DaemonError::of)?,
-            database,
-            outbox,
-            codec: Arc::new(codec),
-            health: health.clone(),
-            shutdown: stopping.clone(),
-        },
-    )
-    .map_err(DaemonError::of)?;
-    tracing::info!(service = S::NAME.as_str(), address = %bound, partitions, "started");
-    let served = tokio::spawn(http::serve(listener, health, relay.status(), metrics, ended(stopping)));
-    let worked = drain(engine, stop, Duration::from_secs(config.shutdown_timeout_s)).await;
-    // The relay goes last: it publishes what the last batches have appended.
-    let relayed = relay.stop().await;
-    served.await.map_err(DaemonError::of)?.map_err(DaemonError::of)?;
-    worked.and(relayed.map_err(DaemonError::of))
+    let stopping = stop.subscribe();
+    let engine = EngineConfig {
+        kafka,
+        group: config.group(),
+        topic_prefix: config.topic_prefix.clone(),
+        max_batch_items: config.max_batch_items,
+        max_pace_us: config.max_pace_us,
+        dead_letter_limit_bytes: topics::MAX_DEAD_LETTER_BYTES,
+        inbox: Inbox::new(&config.schema).map_err(DaemonError::of)?,
+        database: database.clone(),
+        outbox: outbox.clone(),
+        codec: Arc::new(codec),
+        health: shown.health.clone(),
+        shutdown: stopping.clone(),
+    };
+    let linger = Duration::from_micros(config.relay_linger_us);
+    let relay = relay::Running::start(&outbox, &database, &config.client_config(), linger);
+    let status = shown.relay.get_or_init(|| relay.status()).clone();
+    let clocks = tokio::spawn(clock::watch(S::NAME, database, stopping));
+    shown.health.alive();
+    tracing::info!(service = S::NAME.as_str(), partitions, "started");
+    let engine = Engine::new(service, engine);
+    let deadline = Duration::from_secs(config.shutdown_timeout_s);
+    let worked = match engine {
+        Ok(engine) => drain(engine, stop, signals, deadline).await,
+        Err(error) => Err(DaemonError::of(error)),
+    };
+    stop.send_replace(true);
+    clocks.await.map_err(DaemonError::of)?;
+    let waiting = status.report().backlog.filter(|messages| *messages > 0);
+    let outcome = worked.and(end_relay(relay, signals).await);
+    farewell(waiting, outcome.is_ok());
+    outcome
 }
 
-async fn open_outbox<S: Service>(database: &Database, config: &Config, partitions: i32) -> Result<Outbox, DaemonError> {
-    let client = database.client().await.map_err(DaemonError::of)?;
-    migrate::check(&client, S::NAME, &config.schema).await.map_err(|failure: Failure| DaemonError::of(failure))?;
-    let topics = outbox_topics::<S>(&config.topic_prefix, partitions);
-    Outbox::open(&client, OutboxConfig::new(&config.schema, S::NAME.source(), topics)).await.map_err(DaemonError::of)
+/// The relay goes last: it publishes what the last batches have appended, unless somebody insists on the end.
+async fn end_relay(relay: relay::Running, signals: &mut Signals) -> Result<(), DaemonError> {
+    if signals.has_insisted() {
+        let stopped = tokio::time::timeout(INSISTED_LIMIT, relay.stop()).await;
+        return stopped.unwrap_or_else(|_| Err("the relay has not stopped yet".into())).map_err(DaemonError);
+    }
+    tokio::select! {
+        relayed = relay.stop() => relayed.map_err(DaemonError),
+        () = signals.request() => Err(DaemonError(INSISTED.into())),
+    }
 }
+
+/// Say what is done, and what is left to whoever works next. `waiting`: messages that the relay, if it led, had still to
+/// publish when the engine had ended.
+fn farewell(waiting: Option<i64>, is_drained: bool) {
+    let messages = waiting.unwrap_or_default();
+    if is_drained {
+        tracing::info!(messages, "drained; the messages that waited then are published, now or by the next relay");
+    } else {
+        tracing::warn!(
+            messages,
+            "not drained: what is committed is published by the next relay, the rest is taken again"
+        );
+    }
+}
+
+const INSISTED: &str = "ended by a second signal";
 
 /// Work until a signal comes; then let the engine finish within the deadline. A second signal does not wait.
 async fn drain<S: Service>(
     engine: Engine<S>,
-    stop: watch::Sender<bool>,
+    stop: &watch::Sender<bool>,
+    signals: &mut Signals,
     deadline: Duration,
 ) -> Result<(), DaemonError> {
     let mut worker = tokio::spawn(engine.run());
     let result = tokio::select! {
         ended = &mut worker => ended,
-        () = signal() => {
+        () = signals.request() => {
             tracing::info!("draining");
             stop.send_replace(true);
             tokio::select! {
@@ -241,28 +382,13 @@ async fn drain<S: Service>(
                     Ok(ended) => ended,
                     Err(_) => return Err(DaemonError(format!("draining took longer than {deadline:?}"))),
                 },
-                () = signal() => return Err(DaemonError("ended by a second signal".into())),
+                () = signals.request() => return Err(DaemonError(INSISTED.into())),
             }
         }
     };
-    stop.send_replace(true);
     match result {
         Ok(result) => result.map_err(DaemonError::of),
         Err(error) => Err(DaemonError::of(error)),
-    }
-}
-
-/// SIGTERM or SIGINT.
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be received; end this process by force");
-            std::future::pending().await
-        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! `/livez`, `/readyz`, `/metrics` on one port.
 //!
-//! `/livez` is about this process only; `/readyz` lists every obstacle, one a line.
+//! `/livez` is about this process only; `/readyz` lists every obstacle, one a line. All three answer from the start on:
+//! while servers are waited for, the process is live, and not ready because of them.
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
-use crate::relay;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -15,12 +16,20 @@ use outbox::RelayStatus;
 use tokio::net::TcpListener;
 
 use crate::health::Health;
+use crate::start::Progress;
+use crate::{clock, relay};
 
+/// What the endpoints tell; cheap to clone.
 #[derive(Clone)]
-struct Shown {
-    health: Health,
-    relay: RelayStatus,
-    metrics: PrometheusHandle,
+pub(crate) struct Shown {
+    /// The start; once it is done, the rest counts.
+    pub(crate) start: Progress,
+    /// The engine.
+    pub(crate) health: Health,
+    /// The relay, once there is one.
+    pub(crate) relay: Arc<OnceLock<RelayStatus>>,
+    /// All series.
+    pub(crate) metrics: PrometheusHandle,
 }
 
 /// Listen; port 0 takes any free one.
@@ -33,34 +42,39 @@ pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, S
 /// Answer until asked to stop.
 pub(crate) async fn serve(
     listener: TcpListener,
-    health: Health,
-    relay: RelayStatus,
-    metrics: PrometheusHandle,
+    shown: Shown,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let router = Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
-        .with_state(Shown { health, relay, metrics });
+        .with_state(shown);
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 
 async fn live(State(shown): State<Shown>) -> (StatusCode, String) {
-    match shown.health.live() {
+    let live = if shown.start.waits_for().is_some() { Ok(()) } else { shown.health.live() };
+    match live {
         Ok(()) => (StatusCode::OK, "live\n".into()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n"),
     }
 }
 
 async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
+    if let Some(waits) = shown.start.waits_for() {
+        return (StatusCode::SERVICE_UNAVAILABLE, waits + "\n");
+    }
     let mut obstacles = shown.health.obstacles();
-    if let Some(reason) = relay::obstacle(&shown.relay) {
+    if let Some(reason) = shown.relay.get().and_then(relay::obstacle) {
         obstacles.push(format!("relay: {reason}"));
     }
     if obstacles.is_empty() {
-        (StatusCode::OK, format!("ready, lanes {:?}\n", shown.health.lanes()))
+        // Told, although work gets done all the same.
+        let notes: String = clock::note().map(|note| note + "\n").unwrap_or_default();
+        (StatusCode::OK, format!("{notes}ready, lanes {:?}\n", shown.health.lanes()))
     } else {
+        obstacles.extend(clock::note());
         (StatusCode::SERVICE_UNAVAILABLE, obstacles.join("\n") + "\n")
     }
 }

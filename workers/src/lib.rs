@@ -13,13 +13,17 @@ pub mod decision;
 mod health;
 mod http;
 pub mod inventory;
-mod metrics;
+mod listen;
+pub mod metrics;
 pub mod migrate;
 pub mod order;
 pub mod payment;
 pub mod planted;
+mod postgres;
 mod relay;
 pub mod runtime;
+mod signals;
+mod start;
 mod telemetry;
 pub mod topics;
 

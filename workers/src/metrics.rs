@@ -1,10 +1,12 @@
-//! Every metric of the workers: name, labels, meaning, in one place. The outbox describes its own.
+//! Every metric of the workers in one table: name, labels, meaning, who sets it and when it ends, when to alarm. The
+//! outbox has its own table of the same kind; `docs/metrics.md` shows both, and a test compares it with a real scrape.
 //!
 //! Labels are bounded: services, message types, outcomes, topics, partitions, states. Never an order id.
 
 use std::time::Duration;
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{Unit, counter, gauge, histogram};
+use outbox::metrics::{Kind, Metric, Shown};
 
 const MESSAGES: &str = "worker_messages_total";
 const BATCH_ITEMS: &str = "worker_batch_items";
@@ -20,6 +22,7 @@ const SAGAS: &str = "saga_orders";
 const SAGA_AGE: &str = "saga_oldest_age_seconds";
 const PROVIDER_CALLS: &str = "payment_provider_calls_total";
 const PROVIDER_OPEN: &str = "payment_provider_calls_open";
+const CLOCK_SKEW: &str = "worker_clock_skew_seconds";
 
 /// Histogram buckets by metric; without them the exporter would render summaries.
 pub(crate) const BUCKETS: [(&str, &[f64]); 4] = [
@@ -31,26 +34,98 @@ pub(crate) const BUCKETS: [(&str, &[f64]); 4] = [
 
 const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// With the process that counts.
+const WITH_THE_PROCESS: &str = "the instance that did it; with the process";
+
+const fn counted(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    Metric {
+        name,
+        kind: Kind::Counter,
+        labels,
+        unit: None,
+        meaning,
+        ends: WITH_THE_PROCESS,
+        alarm: "",
+        shown: Shown::Always,
+    }
+}
+
+const fn timed(name: &'static str, unit: Option<Unit>, meaning: &'static str) -> Metric {
+    let labels = &["service"];
+    let (kind, ends) = (Kind::Histogram, WITH_THE_PROCESS);
+    Metric { name, kind, labels, unit, meaning, ends, alarm: "", shown: Shown::Always }
+}
+
+const fn gauged(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    let ends = "every instance; with the process";
+    Metric { name, kind: Kind::Gauge, labels, unit: None, meaning, ends, alarm: "", shown: Shown::Always }
+}
+
+/// Every metric of this crate.
+pub const ALL: [Metric; 15] = [
+    counted(MESSAGES, &["service", "type", "outcome"], "Messages taken, by type and outcome"),
+    timed(BATCH_ITEMS, None, "Items of a lane transaction"),
+    timed(
+        PROCESS_SECONDS,
+        Some(Unit::Seconds),
+        "From the first statement of a lane transaction to its commit's answer",
+    ),
+    timed(COMMIT_SECONDS, Some(Unit::Seconds), "Writes, append and commit of a lane transaction"),
+    Metric {
+        ends: "the instance that owns the partition",
+        alarm: "> 0 and not falling for 5 min",
+        ..gauged(LAG, &["topic", "partition"], "Messages in a partition that are not processed yet")
+    },
+    Metric {
+        alarm: "any rise",
+        shown: Shown::WhenItHappens,
+        ..counted(DEAD_LETTERS, &["service", "topic", "cause"], "Records sent to a dead-letter topic, by cause")
+    },
+    Metric { alarm: "> 0", ..gauged(HELD, &["service"], "Partitions that wait for a person") },
+    Metric {
+        alarm: "sum over a service's instances is not the number of partitions for a minute",
+        ..gauged(LANES, &["service"], "Partition numbers that this instance owns")
+    },
+    Metric {
+        alarm: "rises for 5 min",
+        shown: Shown::WhenItHappens,
+        ..counted(RETRIES, &["service", "kind"], "Lane transactions that were rolled back, by kind of failure")
+    },
+    counted(TRANSITIONS, &["event"], "Saga transitions, by the event that records them"),
+    Metric {
+        ends: OF_OWNED_LANES,
+        alarm: "stuck > 0",
+        ..gauged(SAGAS, &["status"], "All unfinished orders of this instance's lanes, however old, stuck ones included")
+    },
+    Metric {
+        unit: Some(Unit::Seconds),
+        ends: OF_OWNED_LANES,
+        alarm: "> twice the time to confirm for a minute",
+        ..gauged(SAGA_AGE, &["status"], "Age of the oldest unfinished order of this instance's lanes; 0 without one")
+    },
+    counted(PROVIDER_CALLS, &["operation", "answer"], "Answers of the payment provider, by operation and kind"),
+    Metric {
+        ends: "the payment instance that makes the calls, every 10 s; 0 without one",
+        ..gauged(PROVIDER_OPEN, &[], "Calls to the payment provider that this process has under way")
+    },
+    Metric {
+        unit: Some(Unit::Seconds),
+        ends: "every instance, every 5 s while its database answers; with the process",
+        alarm: "above 1 or below -1",
+        ..gauged(
+            CLOCK_SKEW,
+            &["service"],
+            "How far the clock of this host is ahead of the database's (below 0: behind)",
+        )
+    },
+];
+
+const OF_OWNED_LANES: &str =
+    "the order instance that owns the lanes, every 10 s and on every assignment; 0 without one";
+
 /// Tell the recorder what each metric means.
 pub(crate) fn describe() {
-    describe_counter!(MESSAGES, "Messages taken, by type and outcome");
-    describe_histogram!(BATCH_ITEMS, Unit::Count, "Items in a lane transaction");
-    describe_histogram!(
-        PROCESS_SECONDS,
-        Unit::Seconds,
-        "From the first statement of a lane transaction to its commit's answer"
-    );
-    describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "Writes, append and commit of a lane transaction");
-    describe_gauge!(LAG, Unit::Count, "Messages in a partition that are not processed yet");
-    describe_counter!(DEAD_LETTERS, "Records sent to a dead-letter topic, by cause");
-    describe_gauge!(HELD, Unit::Count, "Partitions that wait for a person");
-    describe_gauge!(LANES, Unit::Count, "Partition numbers that this instance owns");
-    describe_counter!(RETRIES, "Lane transactions that were rolled back, by kind of failure");
-    describe_counter!(TRANSITIONS, "Saga transitions, by the event that records them");
-    describe_gauge!(SAGAS, Unit::Count, "Unfinished orders of this instance's lanes, by status");
-    describe_gauge!(SAGA_AGE, Unit::Seconds, "Age of the oldest unfinished order of this instance's lanes, by status");
-    describe_counter!(PROVIDER_CALLS, "Answers of the payment provider, by operation and kind");
-    describe_gauge!(PROVIDER_OPEN, Unit::Count, "Calls to the payment provider without an answer yet");
+    outbox::metrics::describe_all(&ALL);
 }
 
 pub(crate) fn messages(service: &'static str, kind: &'static str, outcome: &'static str, count: u64) {
@@ -98,6 +173,10 @@ pub(crate) fn provider_call(operation: &'static str, answer: &'static str) {
 
 pub(crate) fn provider_open(count: usize) {
     gauge!(PROVIDER_OPEN).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn clock_skew(service: &'static str, skew_s: f64) {
+    gauge!(CLOCK_SKEW, "service" => service).set(skew_s);
 }
 
 /// A gauge is a float; counts beyond 2^32 are shown as that.

@@ -22,11 +22,13 @@ pub enum Bug {
     DeadlineIgnored,
     /// Order forgets to ask for the commit of the stock, and never completes.
     CommitForgotten,
+    /// The clock of the worker's host is half an hour ahead.
+    ClockAhead,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 8] = [
+    pub const ALL: [Bug; 9] = [
         Bug::Oversell,
         Bug::ReleaseForgotten,
         Bug::CompensateInWrongOrder,
@@ -35,6 +37,7 @@ impl Bug {
         Bug::IgnoreLateReply,
         Bug::DeadlineIgnored,
         Bug::CommitForgotten,
+        Bug::ClockAhead,
     ];
 
     /// The name to select it by.
@@ -48,6 +51,7 @@ impl Bug {
             Bug::IgnoreLateReply => "ignore-late-reply",
             Bug::DeadlineIgnored => "deadline-ignored",
             Bug::CommitForgotten => "commit-forgotten",
+            Bug::ClockAhead => "clock-ahead",
         }
     }
 }

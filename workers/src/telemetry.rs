@@ -1,10 +1,18 @@
 //! Logs and metrics of a daemon: set up once, before anything else.
+//!
+//! The recorder keeps every value of a histogram until somebody renders it; upkeep folds them in where nobody does.
+
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{ConfigError, LogFormat};
 use crate::metrics;
+
+/// How often values are folded in.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// Send logs to standard error in this format.
 pub(crate) fn start_logs(format: LogFormat, filter: &str) -> Result<(), ConfigError> {
@@ -31,4 +39,15 @@ pub(crate) fn start_metrics() -> Result<PrometheusHandle, ConfigError> {
     metrics::describe();
     outbox::metrics::describe();
     Ok(handle)
+}
+
+/// Keep the recorder small until asked to stop, whether or not anybody scrapes it.
+pub(crate) async fn keep_up(metrics: PrometheusHandle, mut stopping: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            // An error means that the sender is gone, which is an end as well.
+            _ = stopping.wait_for(|stopped| *stopped) => return,
+            () = tokio::time::sleep(UPKEEP_PERIOD) => metrics.run_upkeep(),
+        }
+    }
 }

@@ -9,12 +9,16 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use schemas::TopicName;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the brokers may take to tell their topics.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
+/// Complaints of the client that are read after a failure to find its reason.
+const COMPLAINTS_HEARD: usize = 64;
 /// How often to look whether new topics are visible.
 const VISIBLE_PERIOD: Duration = Duration::from_millis(50);
 
@@ -27,13 +31,26 @@ pub const MAX_DEAD_LETTER_BYTES: usize = MAX_MESSAGE_BYTES + 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
     /// No broker answered.
-    #[error("no answer from the brokers {brokers} within {} s: {source}; check KAFKA_BROKERS or --brokers", ANSWER_WAIT.as_secs())]
+    #[error("no answer from the brokers {brokers} within {wait_s} s: {source}; check KAFKA_BROKERS or --brokers")]
     Unreachable {
         /// Who was asked.
         brokers: String,
+        /// How long was waited.
+        wait_s: u64,
         /// What the client says.
         source: KafkaError,
     },
+    /// The brokers know the client's credentials, and do not accept them.
+    #[error("the brokers {brokers} refuse the credentials: {reason}; check sasl.* and ssl.*")]
+    Refused {
+        /// Who was asked.
+        brokers: String,
+        /// What the client says.
+        reason: String,
+    },
+    /// The client does not take its configuration.
+    #[error("the Kafka client does not accept this configuration: {0}")]
+    Configuration(KafkaError),
     /// The brokers did not answer or refused.
     #[error("the brokers do not {doing}: {source}")]
     Kafka {
@@ -47,11 +64,27 @@ pub enum TopicsError {
     Mistakes(Vec<String>),
 }
 
+/// What `create` has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Created {
+    /// Topics that were missing.
+    pub made: usize,
+    /// Topics that were there.
+    pub found: usize,
+    /// Partitions of every topic.
+    pub partitions: i32,
+}
+
 /// Create what is missing, then check everything.
-pub async fn create(kafka: &ClientConfig, prefix: &str, partitions: i32, replicas: i32) -> Result<(), TopicsError> {
+pub async fn create(
+    kafka: &ClientConfig,
+    prefix: &str,
+    partitions: i32,
+    replicas: i32,
+) -> Result<Created, TopicsError> {
     let admin = admin(kafka)?;
     // Asked first, because it tells in words when nobody is there.
-    partition_counts(kafka, &admin, prefix)?;
+    partition_counts(kafka, prefix, ANSWER_WAIT).await?;
     let names: Vec<(String, usize)> = TopicName::ALL
         .iter()
         .flat_map(|topic| {
@@ -75,6 +108,8 @@ pub async fn create(kafka: &ClientConfig, prefix: &str, partitions: i32, replica
         .create_topics(&wanted, &options)
         .await
         .map_err(|source| TopicsError::Kafka { doing: "create topics", source })?;
+    let made = results.iter().filter(|result| result.is_ok()).count();
+    let found = results.len() - made;
     let mistakes: Vec<String> = results
         .into_iter()
         .filter_map(Result::err)
@@ -84,20 +119,15 @@ pub async fn create(kafka: &ClientConfig, prefix: &str, partitions: i32, replica
     if !mistakes.is_empty() {
         return Err(TopicsError::Mistakes(mistakes));
     }
-    await_visible(kafka, &admin, prefix, &wanted).await?;
-    check(kafka, prefix, Some(partitions)).await.map(|_| ())
+    await_visible(kafka, prefix, &wanted).await?;
+    check(kafka, prefix, Some(partitions)).await.map(|partitions| Created { made, found, partitions })
 }
 
 /// The controller answers before every broker knows of a new topic; what is still unknown in the end, `check` names.
-async fn await_visible(
-    kafka: &ClientConfig,
-    admin: &AdminClient<DefaultClientContext>,
-    prefix: &str,
-    wanted: &[NewTopic<'_>],
-) -> Result<(), TopicsError> {
+async fn await_visible(kafka: &ClientConfig, prefix: &str, wanted: &[NewTopic<'_>]) -> Result<(), TopicsError> {
     let deadline = tokio::time::Instant::now() + TIMEOUT;
     while tokio::time::Instant::now() < deadline {
-        let known = partition_counts(kafka, admin, prefix)?;
+        let known = partition_counts(kafka, prefix, ANSWER_WAIT).await?;
         if wanted.iter().all(|topic| known.contains_key(topic.name)) {
             break;
         }
@@ -108,8 +138,18 @@ async fn await_visible(
 
 /// Check that every topic is there, with the same partitions and large enough; the partition count.
 pub async fn check(kafka: &ClientConfig, prefix: &str, partitions: Option<i32>) -> Result<i32, TopicsError> {
+    check_within(kafka, prefix, partitions, ANSWER_WAIT).await
+}
+
+/// The same, when the brokers are to tell their topics within `wait`.
+pub(crate) async fn check_within(
+    kafka: &ClientConfig,
+    prefix: &str,
+    partitions: Option<i32>,
+    wait: Duration,
+) -> Result<i32, TopicsError> {
     let admin = admin(kafka)?;
-    let counts = partition_counts(kafka, &admin, prefix)?;
+    let counts = partition_counts(kafka, prefix, wait).await?;
     let expected = partitions
         .or_else(|| counts.get(&format!("{prefix}{}", TopicName::OrderCommands.as_str())).copied())
         .unwrap_or_default();
@@ -165,27 +205,38 @@ async fn setting_mistakes(
     Ok(mistakes)
 }
 
-fn partition_counts(
+/// Partitions by topic. Asked by a client that also hears why it is not answered, on a thread that may wait.
+async fn partition_counts(
     kafka: &ClientConfig,
-    admin: &AdminClient<DefaultClientContext>,
     prefix: &str,
+    wait: Duration,
 ) -> Result<BTreeMap<String, i32>, TopicsError> {
-    let metadata = admin
-        .inner()
-        .fetch_metadata(None, ANSWER_WAIT)
-        .map_err(|source| TopicsError::Unreachable { brokers: brokers_of(kafka), source })?;
-    Ok(metadata
-        .topics()
-        .iter()
-        .filter(|topic| topic.name().starts_with(prefix))
-        .map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
-        .collect())
+    let (kafka, prefix) = (kafka.clone(), prefix.to_owned());
+    let asked = tokio::task::spawn_blocking(move || {
+        let client: BaseConsumer = kafka.create().map_err(TopicsError::Configuration)?;
+        let metadata =
+            client.fetch_metadata(None, wait).map_err(|source| unanswered(&kafka, &client, wait.as_secs(), source))?;
+        let count = |topic: &MetadataTopic| i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
+        let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(&prefix));
+        Ok(ours.map(|topic| (topic.name().to_owned(), count(topic))).collect())
+    });
+    asked.await.unwrap_or_else(|error| {
+        let source = KafkaError::ClientCreation(error.to_string());
+        Err(TopicsError::Kafka { doing: "tell their topics", source })
+    })
 }
 
-fn brokers_of(kafka: &ClientConfig) -> String {
-    kafka.get("bootstrap.servers").unwrap_or_default().to_owned()
+/// Why there was no answer, as far as the client has heard.
+fn unanswered(kafka: &ClientConfig, client: &BaseConsumer, wait_s: u64, source: KafkaError) -> TopicsError {
+    let brokers = kafka.get("bootstrap.servers").unwrap_or_default().to_owned();
+    let heard = (0..COMPLAINTS_HEARD).map_while(|_| client.poll(Duration::ZERO)).filter_map(Result::err);
+    let refused = |error: &KafkaError| error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication);
+    match heard.into_iter().find(refused) {
+        Some(error) => TopicsError::Refused { brokers, reason: error.to_string() },
+        None => TopicsError::Unreachable { brokers, wait_s, source },
+    }
 }
 
 fn admin(kafka: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, TopicsError> {
-    kafka.create().map_err(|source| TopicsError::Kafka { doing: "accept this configuration", source })
+    kafka.create().map_err(TopicsError::Configuration)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use postgres_native_tls::MakeTlsConnector;
+use tokio_postgres::error::SqlState;
 
 use super::failure::{Failure, describe};
 
@@ -66,9 +67,19 @@ impl Database {
 
     /// A pooled connection with the session settings of a lane transaction.
     pub async fn client(&self) -> Result<Object, Failure> {
-        self.pool.get().await.map_err(|error| {
-            let reason = if let PoolError::Backend(error) = &error { describe(error) } else { error.to_string() };
-            Failure::Retry(format!("no database connection: {reason}"))
+        self.pool.get().await.map_err(|error| no_connection(&error))
+    }
+
+    /// The first connection of a program: what waiting does not mend is told from a server that is not there yet.
+    ///
+    /// # Errors
+    /// [`Failure::Halt`] when the server refuses the role, its password or the database; [`Failure::Retry`] otherwise.
+    pub async fn first_client(&self) -> Result<Object, Failure> {
+        self.pool.get().await.map_err(|error| match &error {
+            PoolError::Backend(backend) if is_refusal(backend) => {
+                Failure::Halt(format!("the database refuses: {}; check DATABASE_URL", describe(backend)))
+            }
+            _ => no_connection(&error),
         })
     }
 
@@ -80,6 +91,20 @@ impl Database {
     /// The service's schema.
     pub fn schema(&self) -> &str {
         &self.schema
+    }
+}
+
+fn no_connection(error: &PoolError) -> Failure {
+    let reason = if let PoolError::Backend(error) = error { describe(error) } else { error.to_string() };
+    Failure::Retry(format!("no database connection: {reason}"))
+}
+
+/// Whether the server is there and does not want this role, this password or this database.
+fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(state) => state.code().starts_with("28") || *state == SqlState::INVALID_CATALOG_NAME,
+        // What the client finds out by itself: no password to give, no TLS where it is demanded.
+        None => ["invalid configuration", "error performing TLS handshake"].contains(&error.to_string().as_str()),
     }
 }
 

@@ -29,13 +29,19 @@ impl Failure {
         let Some(state) = error.code() else {
             return Failure::Retry(text);
         };
+        // The schema's version was right when the program began (`migrate::check`): `migrate` would not help.
         if *state == SqlState::UNDEFINED_TABLE
             || *state == SqlState::UNDEFINED_COLUMN
             || *state == SqlState::UNDEFINED_FUNCTION
             || *state == SqlState::INVALID_SCHEMA_NAME
-            || *state == SqlState::INSUFFICIENT_PRIVILEGE
         {
-            return Failure::Halt(format!("{text}; run the subcommand `migrate`, and check the role's grants"));
+            return Failure::Halt(format!(
+                "{text}; it was there at the start: somebody changed the schema since, or the connection is no longer one \
+                 session (a transaction pooler)"
+            ));
+        }
+        if *state == SqlState::INSUFFICIENT_PRIVILEGE {
+            return Failure::Halt(format!("{text}; give the role of DATABASE_URL the missing grant"));
         }
         // A unique violation is another lane's insert of the same aggregate: the rerun will find its row.
         if *state == SqlState::UNIQUE_VIOLATION {

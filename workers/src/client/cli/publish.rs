@@ -60,7 +60,15 @@ pub(super) async fn publish_file(
         _ = tokio::signal::ctrl_c() => None,
     };
     let interrupted = outcome.is_none();
-    let deliveries = publisher.flush(session.patience).await;
+    // Waiting for the brokers' answers can take long as well: Ctrl-C ends that too.
+    let deliveries = tokio::select! {
+        deliveries = publisher.flush(session.patience) => deliveries,
+        _ = tokio::signal::ctrl_c() => {
+            bar.finish_and_clear();
+            eprintln!("not all {what} were confirmed yet; publishing the file again is safe");
+            return Ok(End::Interrupted);
+        }
+    };
     bar.finish_and_clear();
     let report = match outcome {
         Some(outcome) => outcome?,
