@@ -143,7 +143,10 @@ pub use lanes::{Lane, TopicSpec};
 pub use message::{Causation, Kind, OutboxMessage, Target};
 pub use migrate::{migrate, prepare_connection};
 pub use position::Position;
-pub use relay::{Announcer, HeldLane, Relay, RelayConfig, RelayError, RelayReport, RelayStatus, Role};
+pub use relay::{
+    Announcer, Comparison, HeldLane, NamedMessage, OnRestore, Relay, RelayConfig, RelayError, RelayReport, RelayStatus,
+    Restored, Role, Stalled,
+};
 pub use sql::check_schema_name;
 pub use store::{Outbox, OutboxConfig};
 #[cfg(feature = "tls")]

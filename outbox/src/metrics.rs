@@ -41,6 +41,12 @@ pub const TRUNCATIONS: &str = "outbox_truncations_total";
 /// Gauge: 1 while a table is past retention and something is in the way of truncating it, else 0. An alarm if it stays.
 pub const TRUNCATION_OVERDUE: &str = "outbox_truncation_overdue";
 
+/// Counter: producers made anew because nothing was acknowledged although messages were in flight.
+pub const RENEWED_PRODUCERS: &str = "outbox_renewed_producers_total";
+
+/// Gauge: 1 while the relay of this process publishes nothing because the database was set back, else 0. An alarm.
+pub const RESTORED: &str = "outbox_restored";
+
 /// What kind of series a metric has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -124,7 +130,7 @@ const fn counted(name: &'static str, meaning: &'static str, ends: &'static str, 
 const BY_LEADING: &str = "the relay of this process, while it leads; with the process";
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 12] = [
+pub const ALL: [Metric; 14] = [
     counted(MESSAGES_PUBLISHED, "Messages acknowledged by the broker", BY_LEADING, ""),
     of_the_leader(BACKLOG_MESSAGES, None, "Messages in the outbox that the broker has not acknowledged", ""),
     of_the_leader(
@@ -170,6 +176,22 @@ pub const ALL: [Metric; 12] = [
         "1 while something is in the way of truncating a table that is past retention, else 0",
         "1 for an hour",
     ),
+    counted(
+        RENEWED_PRODUCERS,
+        "Producers made anew because nothing was acknowledged although messages were in flight",
+        BY_LEADING,
+        "any rise",
+    ),
+    Metric {
+        name: RESTORED,
+        kind: Kind::Gauge,
+        labels: &["schema"],
+        unit: None,
+        meaning: "1 while the relay publishes nothing because the database was set back, else 0",
+        ends: "the relay of this process; 0 once a person has chosen a road",
+        alarm: "1",
+        shown: Shown::Always,
+    },
 ];
 
 /// Counts the statements of a committed transaction.
@@ -190,6 +212,8 @@ pub(crate) struct Meters {
     pub(crate) table_kibibytes: Gauge,
     pub(crate) truncations: Counter,
     pub(crate) overdue: Gauge,
+    pub(crate) renewed_producers: Counter,
+    pub(crate) restored: Gauge,
 }
 
 impl Meters {
@@ -206,7 +230,9 @@ impl Meters {
             takeovers: metrics::counter!(TAKEOVERS, "schema" => schema.clone()),
             table_kibibytes: metrics::gauge!(TABLE_KIBIBYTES, "schema" => schema.clone()),
             truncations: metrics::counter!(TRUNCATIONS, "schema" => schema.clone()),
-            overdue: metrics::gauge!(TRUNCATION_OVERDUE, "schema" => schema),
+            overdue: metrics::gauge!(TRUNCATION_OVERDUE, "schema" => schema.clone()),
+            renewed_producers: metrics::counter!(RENEWED_PRODUCERS, "schema" => schema.clone()),
+            restored: metrics::gauge!(RESTORED, "schema" => schema),
         }
     }
 

@@ -16,7 +16,7 @@ use crate::relay::RelayConfig;
 use crate::relay::restore::{NewEpoch, begin_epoch};
 use crate::relay::resume::Decision;
 use crate::relay::session::Session;
-use crate::relay::takeover::{Survey, survey};
+use crate::relay::takeover::{Depth, Survey, survey};
 use crate::sql;
 use crate::store::Outbox;
 
@@ -33,6 +33,8 @@ pub struct RebaseConfig {
     /// Take this sequence for the last equal one, if it is lower than what is found: everything after it is published
     /// again. For one lane only. Default: what is found.
     pub after: Option<i64>,
+    /// Only lanes whose topic holds what the table does not. Default: all that are chosen.
+    pub only_where_different: bool,
     /// What to do about a relay that leads. Default: refuse.
     pub lead: Lead,
     /// Only tell what would be done.
@@ -43,7 +45,15 @@ impl RebaseConfig {
     /// All lanes, if no relay leads.
     pub fn new(schema: impl Into<String>, kafka: ClientConfig) -> Self {
         let selection = Selection::default();
-        Self { schema: schema.into(), kafka, selection, after: None, lead: Lead::OnlyIfFree, dry_run: false }
+        Self {
+            schema: schema.into(),
+            kafka,
+            selection,
+            after: None,
+            only_where_different: false,
+            lead: Lead::OnlyIfFree,
+            dry_run: false,
+        }
     }
 }
 
@@ -60,6 +70,8 @@ pub struct RebasedLane {
     pub to_epoch: i64,
     /// The last message that topic and table have in common; what lies after it, before the new epoch, is void.
     pub last_equal: i64,
+    /// Highest sequence that the topic holds: what lies after the last equal message up to here is void.
+    pub void_up_to: i64,
     /// First sequence of the new epoch; none in a dry run.
     pub first: Option<i64>,
     /// Messages that are appended again: those that the table holds after the last equal one.
@@ -89,11 +101,11 @@ pub async fn rebase(database: &Database, config: RebaseConfig) -> Result<RebaseR
         false => lead::take(database, &config.schema, config.lead).await?,
     };
     let relay = RelayConfig::new(database.clone(), config.kafka.clone());
-    let survey = survey(&outbox, &relay, &session).await?;
+    let survey = survey(&outbox, &relay, &session, Depth::Whole).await?;
     let lanes = begin(&session, &config, &survey).await;
     survey.close().await?;
     let lanes = lanes?;
-    if lanes.is_empty() {
+    if lanes.is_empty() && !config.only_where_different {
         return Err(OperateError::NoSuchLane(config.selection.to_string()));
     }
     Ok(RebaseReport { dry_run: config.dry_run, lanes })
@@ -129,6 +141,10 @@ async fn begin(session: &Session, config: &RebaseConfig, survey: &Survey) -> Res
     for (lane, place, epochs, fold) in chosen {
         let decided = fold.decide_new_epoch();
         let Decision::NewEpoch { epoch, last_equal: found, above } = decided else { continue };
+        let differs = fold.decide() == decided;
+        if config.only_where_different && !differs {
+            continue;
+        }
         let last_equal = config.after.map_or(found, |after| after.min(found));
         check_rows(session, &quoted, lane, last_equal, found).await?;
         let rows = session.query("counting what is appended again", &count, &[&lane, &last_equal]).await?;
@@ -149,9 +165,10 @@ async fn begin(session: &Session, config: &RebaseConfig, survey: &Survey) -> Res
             from_epoch: epochs.current(),
             to_epoch: epoch,
             last_equal,
+            void_up_to: above,
             first,
             appended_again: appended_again.ok_or(OutboxError::CorruptRow { what: "no count" })?,
-            differs: fold.decide() == decided,
+            differs,
         });
     }
     Ok(lanes)

@@ -12,10 +12,17 @@ use crate::database::Database;
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
+use crate::relay::NamedMessage;
 use crate::{migrate, sql};
 
 /// Rows per lane from which the bytes of the backlog are estimated.
 const SAMPLE_ROWS: i64 = 100;
+
+/// Messages that a finding names at most.
+const NAMED_MESSAGES: usize = 3;
+
+/// Clocks that agree by less are none the worse for it.
+const CLOCKS_DIFFER_MS: i64 = 1_000;
 
 /// How an outbox stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,8 +35,10 @@ pub struct OutboxStatus {
     pub backlog_messages: i64,
     /// Bytes of keys, payloads and headers of those, estimated from the first of each lane.
     pub backlog_bytes: i64,
-    /// Milliseconds since the time of the oldest of those.
+    /// Milliseconds since the time of the oldest of those, by the database's clock; never negative.
     pub oldest_ms: Option<i64>,
+    /// By how many milliseconds the time of a message that waits lies ahead of the database's clock; none if none does.
+    pub ahead_ms: Option<i64>,
     /// The session that leads; none: nobody publishes.
     pub leader: Option<DatabaseSession>,
     /// Relays that wait for their turn.
@@ -57,6 +66,8 @@ pub struct LaneStatus {
     pub kafka_offset: Option<i64>,
     /// Messages after it that count.
     pub lag: i64,
+    /// The first of those.
+    pub next: Option<NamedMessage>,
 }
 
 /// A table of messages.
@@ -90,11 +101,27 @@ impl OutboxStatus {
         }
         if let Some(oldest) = self.oldest_ms.filter(|oldest| *oldest > 60_000 && self.leader.is_some()) {
             findings.push(format!(
-                "a message has waited for {} s although a relay leads: see its log and run outbox-relay doctor",
-                oldest / 1000
+                "a message has waited for {} s although a relay leads{}: see its log and run outbox-relay doctor",
+                oldest / 1000,
+                self.first_waiting()
+            ));
+        }
+        if let Some(ahead) = self.ahead_ms.filter(|ahead| *ahead > CLOCKS_DIFFER_MS) {
+            findings.push(format!(
+                "a message that waits is dated {} s after the database's clock: the clocks of writers and database \
+                 differ, and ages are wrong until they agree; run outbox-relay doctor",
+                ahead / 1000
             ));
         }
         findings
+    }
+
+    /// The first waiting message of each lane that has any, as far as they fit into a line.
+    fn first_waiting(&self) -> String {
+        let waiting = self.lanes.iter().filter_map(|lane| Some((lane, lane.next.as_ref()?)));
+        let named = waiting.take(NAMED_MESSAGES).map(|(lane, next)| format!("{}[{}] {next}", lane.topic, lane.partition));
+        let named: Vec<String> = named.collect();
+        if named.is_empty() { String::new() } else { format!(" ({})", named.join("; ")) }
     }
 }
 
@@ -126,17 +153,19 @@ pub async fn status(database: &Database, schema: &str) -> Result<OutboxStatus, O
             published: lane.published,
             kafka_offset: lane.kafka_offset,
             lag,
+            next: None,
         });
     }
     let source = format!("select source from {quoted}.outbox_identity");
     let source = client.query_opt(&source, &[]).await.map_err(OutboxError::database("reading the outbox's name"))?;
-    let backlog = read_backlog(&client, &quoted, &numbers, &next, &lanes).await?;
+    let backlog = read_backlog(&client, &quoted, &numbers, &next, &mut lanes).await?;
     Ok(OutboxStatus {
         schema: schema.to_owned(),
         source: source.map(|row| row.get(0)).unwrap_or_default(),
         backlog_messages: lanes.iter().map(|lane| lane.lag).sum(),
-        backlog_bytes: backlog.0,
-        oldest_ms: backlog.1,
+        backlog_bytes: backlog.bytes,
+        oldest_ms: backlog.oldest_ms.map(|oldest| oldest.max(0)),
+        ahead_ms: backlog.newest_ms.map(|newest| -newest).filter(|ahead| *ahead > 0),
         leader: sessions::leader(&client, &quoted).await?,
         standbys: sessions::standbys(&client, schema, &quoted).await?,
         lanes,
@@ -178,19 +207,31 @@ async fn read_lanes(client: &Client, quoted: &str) -> Result<Vec<LaneRow>, Outbo
     Ok(rows.iter().map(lane).collect())
 }
 
-/// Bytes and age of what is not published: a sample of each lane's first rows, scaled to its lag.
+/// What waits, over all lanes.
+#[derive(Debug, Default)]
+struct Backlog {
+    bytes: i64,
+    /// Age of the oldest first message of a lane.
+    oldest_ms: Option<i64>,
+    /// Age of the newest one; negative if it is dated after the database's clock.
+    newest_ms: Option<i64>,
+}
+
+/// Bytes and age of what is not published: a sample of each lane's first rows, scaled to its lag. Notes each lane's first.
 async fn read_backlog(
     client: &Client,
     quoted: &str,
     numbers: &[Lane],
     next: &[i64],
-    lanes: &[LaneStatus],
-) -> Result<(i64, Option<i64>), OutboxError> {
+    lanes: &mut [LaneStatus],
+) -> Result<Backlog, OutboxError> {
     let text = format!(
-        "select count(*), coalesce(sum(m.bytes), 0)::int8, \
-           (extract(epoch from clock_timestamp() - min(m.time) filter (where m.sequence = g.next)) * 1000)::int8 \
+        "select g.place, count(*), coalesce(sum(m.bytes), 0)::int8, \
+           (array_agg((extract(epoch from clock_timestamp() - m.time) * 1000)::int8) filter (where m.sequence = g.next))[1], \
+           (array_agg(m.sequence order by m.sequence))[1], (array_agg(m.id::text order by m.sequence))[1], \
+           (array_agg(m.type order by m.sequence))[1], (array_agg(m.key order by m.sequence))[1] \
          from unnest($1::int4[], $2::int8[]) with ordinality as g (lane, next, place) \
-         cross join lateral (select r.sequence, r.time, coalesce(octet_length(r.key), 0) \
+         cross join lateral (select r.sequence, r.time, r.id, r.type, r.key, coalesce(octet_length(r.key), 0) \
              + coalesce(octet_length(r.payload), 0) + coalesce(octet_length(r.headers), 0) as bytes \
            from {quoted}.outbox_messages r where r.lane = g.lane and r.sequence >= g.next \
            order by r.lane, r.sequence limit $3) m group by g.place order by g.place"
@@ -199,12 +240,25 @@ async fn read_backlog(
         .query(&text, &[&numbers, &next, &SAMPLE_ROWS])
         .await
         .map_err(OutboxError::database("measuring the backlog"))?;
-    let mut total = 0;
-    for (row, lane) in rows.iter().zip(lanes.iter().filter(|lane| lane.lag > 0)) {
-        let (count, bytes): (i64, i64) = (row.get(0), row.get(1));
-        total += bytes.saturating_mul(lane.lag) / count.max(1);
+    let mut waiting: Vec<&mut LaneStatus> = lanes.iter_mut().filter(|lane| lane.lag > 0).collect();
+    let mut backlog = Backlog::default();
+    for row in &rows {
+        let place = usize::try_from(row.get::<_, i64>(0) - 1).ok();
+        let Some(lane) = place.and_then(|place| waiting.get_mut(place)) else { continue };
+        let (count, bytes): (i64, i64) = (row.get(1), row.get(2));
+        backlog.bytes += bytes.saturating_mul(lane.lag) / count.max(1);
+        let age_ms: Option<i64> = row.get(3);
+        backlog.oldest_ms = backlog.oldest_ms.max(age_ms);
+        backlog.newest_ms = backlog.newest_ms.into_iter().chain(age_ms).min();
+        let key: Option<Vec<u8>> = row.get(7);
+        lane.next = Some(NamedMessage {
+            sequence: row.get(4),
+            key: key.map(|key| String::from_utf8_lossy(&key).into_owned()),
+            id: row.get(5),
+            ce_type: row.get(6),
+        });
     }
-    Ok((total, rows.iter().filter_map(|row| row.get::<_, Option<i64>>(2)).max()))
+    Ok(backlog)
 }
 
 async fn read_tables(client: &Client, schema: &str, quoted: &str) -> Result<Vec<TableSize>, OutboxError> {

@@ -9,7 +9,7 @@ use crate::lanes::Lane;
 use crate::relay::acked::Acked;
 use crate::relay::course::{Course, Offer};
 use crate::relay::cursor::Wanted;
-use crate::relay::status::HeldLane;
+use crate::relay::status::{HeldLane, NamedMessage};
 use crate::relay::takeover::Ready;
 
 /// Lanes with a backlog that are read at a time: few, so that each gives a batch that is worth a request.
@@ -34,11 +34,13 @@ pub(crate) struct LaneState {
 pub(crate) struct Held {
     until: Instant,
     reason: String,
+    message: Option<NamedMessage>,
 }
 
 impl Held {
-    pub(crate) fn now(reason: String, hold: Duration) -> Self {
-        Self { until: Instant::now() + hold, reason }
+    /// `message`: the one that is in the way, if it is known.
+    pub(crate) fn now(reason: String, message: Option<NamedMessage>, hold: Duration) -> Self {
+        Self { until: Instant::now() + hold, reason, message }
     }
 }
 
@@ -171,7 +173,7 @@ impl Board {
     /// Holds a lane for a while.
     pub(crate) fn hold(&mut self, slot: usize, reason: String, hold: Duration) {
         if let Some(lane) = self.lanes.get_mut(slot) {
-            lane.held = Some(Held::now(reason, hold));
+            lane.held = Some(Held::now(reason, None, hold));
         }
         self.rewind(slot);
     }
@@ -194,9 +196,9 @@ impl Board {
     /// The held lanes, for people.
     pub(crate) fn held(&self) -> Vec<HeldLane> {
         let held = self.lanes.iter().filter_map(|lane| {
-            let reason = lane.held.as_ref()?.reason.clone();
+            let Held { reason, message, .. } = lane.held.clone()?;
             let place = &lane.ready.place;
-            Some(HeldLane { topic: place.topic.to_string(), partition: place.partition, reason })
+            Some(HeldLane { topic: place.topic.to_string(), partition: place.partition, reason, message })
         });
         held.collect()
     }

@@ -19,10 +19,12 @@ use crate::relay::course::Offer;
 use crate::relay::cursor::{Batch, Cursor, Pending};
 use crate::relay::fence::{FENCE_EVERY, Fence};
 use crate::relay::listener::Listener;
+use crate::relay::memory::Memory;
 use crate::relay::pace::Pace;
 use crate::relay::publisher::{Cause, Failure, Publisher, concerns_one_lane};
 use crate::relay::session::Session;
-use crate::relay::status::RelayStatus;
+use crate::relay::stall::Stall;
+use crate::relay::status::{RelayStatus, Stalled};
 use crate::relay::stop::Stop;
 use crate::relay::takeover::Ready;
 use crate::relay::wire::{Record, Wire};
@@ -30,6 +32,8 @@ use crate::relay::{RelayConfig, RelayError};
 use crate::store::Outbox;
 
 const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// Acknowledgements take that long only when something is wrong.
+const TELL_STALL_AFTER: Duration = Duration::from_secs(3);
 /// How long a stopping leader waits for acknowledgements.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// What a background task of the term brings.
@@ -58,6 +62,8 @@ pub(crate) struct Term<'t> {
     fence: Fence,
     pace: Pace,
     sent: u64,
+    stall: &'t mut Stall,
+    held: &'t mut HeldLanes,
 }
 
 impl<'t> Term<'t> {
@@ -67,13 +73,16 @@ impl<'t> Term<'t> {
         session: Arc<Session>,
         status: &'t RelayStatus,
         ready: Vec<Ready>,
-        held: &HeldLanes,
+        memory: &'t mut Memory,
     ) -> Result<Self, RelayError> {
         let done: Vec<Acked> = ready.iter().map(|lane| lane.done).collect();
-        let publisher = Publisher::new(config, outbox.config().max_message_bytes, done.clone())
+        let is_lost = memory.producers < config.lost_producers;
+        memory.producers = memory.producers.saturating_add(1);
+        memory.stall.begin();
+        let publisher = Publisher::new(config, outbox.config().max_message_bytes, done.clone(), is_lost)
             .map_err(RelayError::kafka("creating the producer"))?;
         Ok(Self {
-            board: Board::new(ready, held),
+            board: Board::new(ready, &memory.held),
             cursor: Arc::new(Cursor::new(&outbox.config().schema, config.batch_bytes)?),
             publisher,
             wire: Wire::new(&outbox.config().source, &outbox.config().content_type),
@@ -86,6 +95,8 @@ impl<'t> Term<'t> {
             fence: Fence::new(FENCE_EVERY),
             pace: Pace::new(config.longest_pace, Instant::now()),
             sent: 0,
+            stall: &mut memory.stall,
+            held: &mut memory.held,
             outbox,
             config,
             session,
@@ -93,21 +104,17 @@ impl<'t> Term<'t> {
         })
     }
 
-    /// Publishes until asked to stop (`Ok`) or until something breaks. A failed delivery is noted in `held` if it
-    /// concerns one lane alone.
-    pub(crate) async fn publish(
-        &mut self,
-        listener: &Listener,
-        stop: &mut Stop,
-        held: &mut HeldLanes,
-    ) -> Result<(), RelayError> {
+    /// Publishes until asked to stop (`Ok`) or until something breaks. A failed delivery is remembered for the next term
+    /// if it concerns one lane alone.
+    pub(crate) async fn publish(&mut self, listener: &Listener, stop: &mut Stop) -> Result<(), RelayError> {
         let result = self.serve(listener, stop).await;
         if let Some(failure) = self.publisher.failure() {
-            if let Cause::NotTaken(error) = &failure.cause
+            if let Cause::NotTaken { error, message } = &failure.cause
                 && concerns_one_lane(error)
             {
-                let reason = format!("the broker refuses a message: {error}");
-                held.insert(failure.slot, Held::now(reason, self.config.hold));
+                let reason = format!("the broker refuses a message ({message}): {error}");
+                let held = Held::now(reason, Some(message.as_ref().clone()), self.config.hold);
+                self.held.insert(failure.slot, held);
             }
             return Err(self.error_of(failure));
         }
@@ -119,7 +126,7 @@ impl<'t> Term<'t> {
         let place = self.board.get(failure.slot).map(|lane| &lane.ready.place);
         let (topic, partition) = place.map_or_else(Default::default, |at| (at.topic.to_string(), at.partition));
         match failure.cause {
-            Cause::NotTaken(source) => RelayError::Delivery { topic, partition, source },
+            Cause::NotTaken { error: source, message } => RelayError::Delivery { topic, partition, message, source },
             Cause::LogBeganAnew => RelayError::LogBeganAnew { topic, partition },
         }
     }
@@ -154,7 +161,10 @@ impl<'t> Term<'t> {
                 () = self.publisher.failed() => {}
                 Some(done) = self.tasks.join_next() => self.take_done(done.map_err(|_| RelayError::Panicked)??).await?,
                 _ = polls.tick() => self.board.mark_all(),
-                _ = saves.tick() => self.save(),
+                _ = saves.tick() => {
+                    self.look_for_stall()?;
+                    self.save();
+                }
                 _ = counts.tick() => self.count(),
             }
         }
@@ -188,6 +198,9 @@ impl<'t> Term<'t> {
                 Ok(())
             }
             Done::Counted(pending) => {
+                if pending.messages == 0 {
+                    self.stall.clear();
+                }
                 self.status.set_pending(pending.messages, pending.oldest);
                 self.counting = false;
                 let (lanes, epochs) = self.board.shape();
@@ -272,11 +285,27 @@ impl<'t> Term<'t> {
                 () = self.publisher.progress() => {}
                 () = tokio::time::sleep(self.config.fence_age / 3) => self.session.beat().await?,
             }
+            self.look_for_stall()?;
         }
         if self.fence.looks(waited) && !self.session.is_fresh(self.config.fence_age) {
             self.session.beat().await?;
         }
         Ok(())
+    }
+
+    /// Tells of messages in flight that are not acknowledged, and ends the term when that lasts.
+    fn look_for_stall(&mut self) -> Result<(), RelayError> {
+        let now = Instant::now();
+        self.stall.look(self.publisher.acknowledged(), self.publisher.is_idle(), now);
+        let lasts = self.stall.lasts(now);
+        if lasts < TELL_STALL_AFTER {
+            self.status.set_stalled(None);
+            return Ok(());
+        }
+        let reason = self.publisher.said();
+        self.status.set_stalled(Some(Stalled { lasts, reason: reason.clone() }));
+        let is_over = self.stall.of_producer(now) >= self.config.renew_producer_after;
+        if is_over { Err(RelayError::NothingAcknowledged { lasts, reason }) } else { Ok(()) }
     }
 
     fn mark_heard(&mut self, listener: &Listener) {

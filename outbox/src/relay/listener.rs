@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::database::Database;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
+use crate::relay::repeats::Repeats;
 use crate::sql;
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -75,9 +76,12 @@ impl Drop for Listener {
 }
 
 async fn listen(database: Database, channel: String, shared: Arc<Shared>) {
+    let mut repeats = Repeats::default();
     loop {
-        if let Err(error) = listen_once(&database, &channel, &shared).await {
-            tracing::warn!(%error, "not listening for commits of other processes; polling meanwhile");
+        if let Err(error) = listen_once(&database, &channel, &shared).await
+            && let Some(untold) = repeats.tell(&error.to_string(), Instant::now())
+        {
+            tracing::warn!(%error, untold, "not listening for commits of other processes; polling meanwhile");
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -87,7 +91,9 @@ async fn listen_once(database: &Database, channel: &str, shared: &Shared) -> Res
     let (sender, mut receiver) = mpsc::channel(CAPACITY);
     let client = database.open(Some(sender)).await?;
     let listening = || OutboxError::database("listening");
-    client.batch_execute(&format!("listen \"{channel}\"")).await.map_err(listening())?;
+    let listen = format!("listen \"{channel}\"");
+    let listens = tokio::time::timeout(CHECK, client.batch_execute(&listen)).await;
+    listens.map_err(|_| OutboxError::TimedOut { doing: "listening" })?.map_err(listening())?;
     hear(shared, "");
     loop {
         match tokio::time::timeout(CHECK, receiver.recv()).await {

@@ -6,19 +6,24 @@
 
 pub(crate) mod acked;
 mod board;
+mod client_settings;
 pub(crate) mod course;
 pub(crate) mod cursor;
 pub(crate) mod fence;
 mod leader;
 mod listener;
 pub(crate) mod matching;
+mod memory;
 mod pace;
 mod publisher;
+mod repeats;
 pub(crate) mod restore;
+mod restored;
 pub(crate) mod resume;
 mod rotation;
 pub(crate) mod session;
 pub(crate) mod setback;
+mod stall;
 mod standby;
 mod status;
 mod stop;
@@ -32,22 +37,22 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 
+pub use restored::{Comparison, OnRestore, Restored};
 pub use standby::Announcer;
-pub use status::{HeldLane, RelayReport, RelayStatus, Role};
+pub use status::{HeldLane, NamedMessage, RelayReport, RelayStatus, Role, Stalled};
 
 use crate::database::Database;
 use crate::error::OutboxError;
-use crate::relay::board::HeldLanes;
 use crate::relay::leader::Term;
 use crate::relay::listener::Listener;
+use crate::relay::memory::Memory;
 use crate::relay::rotation::Rotation;
 use crate::relay::session::Session;
+use crate::relay::standby::Turn;
 use crate::relay::stop::Stop;
 use crate::relay::takeover::take_over;
 use crate::store::Outbox;
 
-const FIRST_BACKOFF: Duration = Duration::from_millis(100);
-const LAST_BACKOFF: Duration = Duration::from_secs(1);
 /// How long a relay that was asked to stop may take.
 const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -93,6 +98,15 @@ pub struct RelayConfig {
     pub retention: Duration,
     /// How often the leader looks whether a table can be truncated. Default 1 s.
     pub rotation_interval: Duration,
+    /// A producer that has had messages in flight for so long without any acknowledgement is replaced: a client can lose
+    /// its brokers and not come back. Default 10 s, longer than a healthy broker's pauses.
+    pub renew_producer_after: Duration,
+    /// After so long without any acknowledgement, whichever producer was tried, the lead is given up: another instance may
+    /// reach the brokers. Default 30 s.
+    pub give_up_lead_after: Duration,
+    /// What to do when the topics hold messages that the database does not. Default: begin a new epoch.
+    pub on_restore: OnRestore,
+    pub(crate) lost_producers: u32,
 }
 
 impl RelayConfig {
@@ -115,7 +129,20 @@ impl RelayConfig {
             hold: Duration::from_secs(10),
             retention: Duration::from_secs(3_600),
             rotation_interval: Duration::from_secs(1),
+            renew_producer_after: Duration::from_secs(10),
+            give_up_lead_after: Duration::from_secs(30),
+            on_restore: OnRestore::default(),
+            lost_producers: 0,
         }
+    }
+
+    /// Lets the first producers of this relay find no broker, as a client that has lost them for good. Exists only with the
+    /// feature `planted-bugs`.
+    #[cfg(feature = "planted-bugs")]
+    #[must_use]
+    pub fn with_lost_producers(mut self, producers: u32) -> Self {
+        self.lost_producers = producers;
+        self
     }
 }
 
@@ -134,15 +161,29 @@ pub enum RelayError {
         source: KafkaError,
     },
     /// The broker did not take a message.
-    #[error("a message for `{topic}` partition {partition} was not taken: {source}")]
+    #[error("a message for `{topic}` partition {partition} was not taken ({message}): {source}")]
     Delivery {
         /// The topic's name.
         topic: String,
         /// The partition.
         partition: i32,
+        /// The message.
+        message: Box<NamedMessage>,
         /// The client's error.
         source: KafkaError,
     },
+    /// Messages are in flight and none is acknowledged. The relay makes a new producer, and gives up its lead when that
+    /// does not help.
+    #[error("nothing was acknowledged for {} s although messages are in flight: {reason}", lasts.as_secs())]
+    NothingAcknowledged {
+        /// For how long.
+        lasts: Duration,
+        /// What the client says.
+        reason: String,
+    },
+    /// The topics hold a message that the database does not, and the relay is to hold then.
+    #[error("the database was set back: {0}; nothing is published until a person chooses whose state counts")]
+    Restored(Restored),
     /// The broker acknowledged a message at an offset that the topic partition had passed: the topic was deleted and made
     /// anew while this relay led. It looks at the topics again, and publishes again what the table still holds.
     #[error("topic `{topic}` was made anew (partition {partition} begins again)")]
@@ -253,49 +294,71 @@ impl Relay {
     }
 
     async fn keep_going(&self, mut stop: Stop) -> Result<(), RelayError> {
-        let mut backoff = FIRST_BACKOFF;
-        let mut held = HeldLanes::new();
+        let mut memory = Memory::default();
         while !stop.is_asked() {
             let began = Instant::now();
-            let led = self.lead_once(&mut stop, &mut held, &mut backoff).await;
-            calm(&mut backoff, began);
+            let led = self.lead_once(&mut stop, &mut memory).await;
+            memory.calm(began);
             self.outbox.shared.hints.lead(false);
             self.status.set_role(Role::Disconnected);
             if let Err(error) = led {
                 if error.is_final() {
                     return Err(error);
                 }
-                tracing::warn!(%error, retry_in = ?backoff, "the relay begins anew");
-                self.status.set_error(error.to_string());
+                let pause = memory.pause_after(&error);
+                self.tell(&error, pause, &mut memory);
                 tokio::select! {
                     () = stop.asked() => {}
-                    () = tokio::time::sleep(backoff) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
-                backoff = (backoff * 2).min(LAST_BACKOFF);
             }
         }
         Ok(())
     }
 
+    /// Logs why the relay begins anew; a database that was set back once, everything else again and again.
+    fn tell(&self, error: &RelayError, pause: Duration, memory: &mut Memory) {
+        self.status.set_error(error.to_string());
+        if let RelayError::Restored(_) = error {
+            if !memory.is_restored {
+                tracing::error!(%error, look_again_in = ?pause, "the relay holds");
+            }
+            memory.is_restored = true;
+            self.status.set_restored(true);
+        } else if let Some(untold) = memory.repeats.tell(&error.to_string(), Instant::now()) {
+            tracing::warn!(%error, retry_in = ?pause, untold, "the relay begins anew");
+        }
+    }
+
     /// Connects, waits for the lead, and publishes term by term: a failed delivery ends a term but not the leadership.
-    async fn lead_once(&self, stop: &mut Stop, held: &mut HeldLanes, backoff: &mut Duration) -> Result<(), RelayError> {
+    async fn lead_once(&self, stop: &mut Stop, memory: &mut Memory) -> Result<(), RelayError> {
         let session = Arc::new(Session::open(&self.config.database, &self.outbox.config().schema).await?);
-        self.status.set_role(Role::Standby);
-        if !standby::wait_for_turn(&self.outbox, &self.config, &session, stop).await? {
-            return Ok(());
+        match standby::wait_for_turn(&self.outbox, &self.config, &session, &self.status, stop).await? {
+            Turn::AtOnce => {}
+            Turn::AfterAnother => memory.stall.clear(),
+            Turn::Stopped => return Ok(()),
         }
         let listener = Listener::start(self.config.database.clone(), &self.outbox.config().schema);
         let led = loop {
-            let term = self.term(&session, &listener, stop, held, backoff).await;
+            let term = self.term(&session, &listener, stop, memory).await;
             match term {
-                Err(RelayError::Delivery { topic, partition, source }) => {
-                    tracing::warn!(topic, partition, error = %source, "a message was not taken; scanning again");
-                    self.status.set_error(source.to_string());
+                Err(error @ RelayError::Delivery { .. }) => {
+                    if let Some(untold) = memory.repeats.tell(&error.to_string(), Instant::now()) {
+                        tracing::warn!(%error, untold, "scanning again");
+                    }
+                    self.status.set_error(error.to_string());
                     self.outbox.shared.hints.lead(false);
-                    if let Err(error) = session.alive(tokio::time::sleep(*backoff)).await {
+                    if let Err(error) = session.alive(tokio::time::sleep(memory.next_backoff())).await {
                         break Err(error.into());
                     }
-                    *backoff = (*backoff * 2).min(LAST_BACKOFF);
+                }
+                Err(error @ RelayError::NothingAcknowledged { .. })
+                    if memory.stall.lasts(Instant::now()) < self.config.give_up_lead_after =>
+                {
+                    tracing::warn!(%error, "making a new producer");
+                    self.status.add_renewed_producer();
+                    self.status.set_error(error.to_string());
+                    self.outbox.shared.hints.lead(false);
                 }
                 Err(error @ RelayError::LogBeganAnew { .. }) => {
                     tracing::error!(%error, "publishing again what the table holds");
@@ -315,13 +378,16 @@ impl Relay {
         session: &Arc<Session>,
         listener: &Listener,
         stop: &mut Stop,
-        held: &mut HeldLanes,
-        backoff: &mut Duration,
+        memory: &mut Memory,
     ) -> Result<(), RelayError> {
         self.status.set_role(Role::TakingOver);
         self.status.meters().takeovers.increment(1);
         let taken = take_over(&self.outbox, &self.config, session, &self.status).await?;
-        let mut term = Term::new(&self.outbox, &self.config, Arc::clone(session), &self.status, taken.lanes, held)?;
+        if std::mem::take(&mut memory.is_restored) {
+            tracing::info!("the database holds what the topics do, or an epoch says what is void: the relay goes on");
+        }
+        self.status.set_restored(false);
+        let mut term = Term::new(&self.outbox, &self.config, Arc::clone(session), &self.status, taken.lanes, memory)?;
         // Not before: what the topics have lost must be published again, and a saved position may not know of it.
         let schema = &self.outbox.config().schema;
         let rotation = Rotation::start(&self.config, schema, session.pid(), self.status.clone())?;
@@ -329,25 +395,21 @@ impl Relay {
         self.status.set_role(Role::Leading);
         tracing::info!(schema, "the relay leads");
         let began = Instant::now();
-        let published = term.publish(listener, stop, held).await;
-        calm(backoff, began);
+        let published = term.publish(listener, stop).await;
         let publisher = term.end().await;
+        memory.calm(began);
         // Ending a producer purges what it still holds, and blocks.
-        let ending = tokio::task::spawn_blocking(move || drop(publisher));
-        let all = futures_util::future::join3(ending, taken.closing, rotation.stop());
+        let ending = takeover::close(tokio::task::spawn_blocking(move || drop(publisher)));
+        let all = futures_util::future::join3(ending, takeover::close(taken.closing), rotation.stop());
         let (ended, closed, ()) = match &published {
-            Err(RelayError::Delivery { .. } | RelayError::LogBeganAnew { .. } | RelayError::ShapeChanged) => {
-                session.alive(all).await?
-            }
+            Err(
+                RelayError::Delivery { .. }
+                | RelayError::NothingAcknowledged { .. }
+                | RelayError::LogBeganAnew { .. }
+                | RelayError::ShapeChanged,
+            ) => session.alive(all).await?,
             _ => all.await,
         };
-        published.and(ended.and(closed).map_err(|_| RelayError::Panicked))
-    }
-}
-
-/// Leading or standing by for long enough was worth it: the next failure is another one, and does not wait for this one.
-fn calm(backoff: &mut Duration, since: Instant) {
-    if since.elapsed() > *backoff * 4 {
-        *backoff = FIRST_BACKOFF;
+        published.and(ended).and(closed)
     }
 }

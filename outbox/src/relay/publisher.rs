@@ -9,16 +9,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
-use rdkafka::config::ClientConfig;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer};
 use tokio::sync::Notify;
 
 use crate::append::RAW_EXTRA_BYTES;
-use crate::relay::RelayConfig;
+use crate::position::ID_HEADER;
 use crate::relay::acked::Acked;
+use crate::relay::repeats::Repeats;
+use crate::relay::status::NamedMessage;
 use crate::relay::wire::Record;
+use crate::relay::{RelayConfig, client_settings};
 
 /// Bits of the delivery tag that hold the sequence; the rest hold the slot.
 const SEQUENCE_BITS: u32 = 48;
@@ -34,7 +37,7 @@ pub(crate) struct Failure {
 #[derive(Debug, Clone)]
 pub(crate) enum Cause {
     /// The client library gave a message up.
-    NotTaken(KafkaError),
+    NotTaken { error: KafkaError, message: Box<NamedMessage> },
     /// A message was acknowledged at an offset that its topic partition had already passed: the log is another one.
     LogBeganAnew,
 }
@@ -52,6 +55,8 @@ pub(crate) struct Acks {
     wake: Notify,
     /// A message whose acknowledgement is timed, and the times measured.
     probe: Mutex<Probe>,
+    /// What the client last said of its brokers, and what of that is not worth a line.
+    said: Mutex<(Option<String>, Repeats)>,
 }
 
 #[derive(Debug, Default)]
@@ -60,11 +65,25 @@ struct Probe {
     measured: Vec<Duration>,
 }
 
-impl ClientContext for Context {}
-
 /// The producer's context.
 #[derive(Debug, Clone)]
 pub(crate) struct Context(Arc<Acks>);
+
+impl ClientContext for Context {
+    /// Each broker's lost connection is told by [`ClientContext::error`] too, in fewer lines.
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "the producer's client");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        let text = format!("{error}: {reason}");
+        let mut said = lock(&self.0.said);
+        if let Some(untold) = said.1.tell(&error.to_string(), Instant::now()) {
+            tracing::warn!(error = text, untold, "the producer's client has trouble");
+        }
+        said.0 = Some(text);
+    }
+}
 
 impl ProducerContext for Context {
     type DeliveryOpaque = usize;
@@ -72,8 +91,10 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, tag: usize) {
         match result {
             Ok(message) => self.0.acknowledge(tag, message.offset(), size(message.key(), message.payload())),
-            Err((error, _)) => {
-                self.0.fail(Failure { slot: tag >> SEQUENCE_BITS, cause: Cause::NotTaken(error.clone()) })
+            Err((error, message)) => {
+                let message = Box::new(named(message, sequence_of(tag)));
+                let cause = Cause::NotTaken { error: error.clone(), message };
+                self.0.fail(Failure { slot: tag >> SEQUENCE_BITS, cause });
             }
         }
     }
@@ -81,7 +102,7 @@ impl ProducerContext for Context {
 
 impl Acks {
     fn acknowledge(&self, tag: usize, offset: i64, bytes: u64) {
-        let sequence = i64::try_from(tag & ((1 << SEQUENCE_BITS) - 1)).unwrap_or(0);
+        let sequence = sequence_of(tag);
         let failed = self.failed.load(Ordering::Acquire);
         let slot = tag >> SEQUENCE_BITS;
         let goes_on = lock(&self.lanes).get_mut(slot).is_none_or(|lane| lane.acknowledge(sequence, offset, failed));
@@ -121,8 +142,13 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// `lanes`: what each slot's topic partition holds already.
-    pub(crate) fn new(config: &RelayConfig, max_message: usize, lanes: Vec<Acked>) -> Result<Self, KafkaError> {
+    /// `lanes`: what each slot's topic partition holds already. `is_lost` plants a client that finds no broker.
+    pub(crate) fn new(
+        config: &RelayConfig,
+        max_message: usize,
+        lanes: Vec<Acked>,
+        is_lost: bool,
+    ) -> Result<Self, KafkaError> {
         let acks = Arc::new(Acks {
             lanes: Mutex::new(lanes),
             messages: AtomicU64::new(0),
@@ -132,8 +158,13 @@ impl Publisher {
             waiting: AtomicBool::new(false),
             wake: Notify::new(),
             probe: Mutex::default(),
+            said: Mutex::default(),
         });
-        let producer = client_config(config, max_message).create_with_context(Context(Arc::clone(&acks)))?;
+        let mut kafka = client_config(config, max_message);
+        if is_lost {
+            kafka.set("bootstrap.servers", "127.0.0.1:1");
+        }
+        let producer = kafka.create_with_context(Context(Arc::clone(&acks)))?;
         Ok(Self {
             producer,
             acks,
@@ -206,6 +237,11 @@ impl Publisher {
         self.acks.failed.load(Ordering::Acquire).then(|| lock(&self.acks.failure).clone()).flatten()
     }
 
+    /// What the client last said of its brokers.
+    pub(crate) fn said(&self) -> String {
+        lock(&self.acks.said).0.clone().unwrap_or_else(|| "the client names no reason".to_owned())
+    }
+
     /// What each slot's topic partition holds.
     pub(crate) fn acked(&self) -> Vec<Acked> {
         lock(&self.acks.lanes).clone()
@@ -249,9 +285,7 @@ fn client_config(config: &RelayConfig, max_message: usize) -> ClientConfig {
         .set("socket.nagle.disable", "true")
         .set("socket.keepalive.enable", "true")
         .set("client.id", "outbox-relay");
-    for (name, value) in config.kafka.config_map() {
-        kafka.set(name, value);
-    }
+    client_settings::copy(&config.kafka, &mut kafka, |_| true);
     let queue = u64::from(config.max_in_flight_messages).saturating_mul(2).clamp(1000, 1_000_000);
     kafka
         .set("enable.idempotence", "true")
@@ -263,6 +297,20 @@ fn client_config(config: &RelayConfig, max_message: usize) -> ClientConfig {
         .set("queue.buffering.max.messages", queue.to_string())
         .set("queue.buffering.max.kbytes", "1048576");
     kafka
+}
+
+fn sequence_of(tag: usize) -> i64 {
+    i64::try_from(tag & ((1 << SEQUENCE_BITS) - 1)).unwrap_or(0)
+}
+
+/// The message as a person finds it.
+fn named(message: &BorrowedMessage<'_>, sequence: i64) -> NamedMessage {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let header = |names: &[&str]| {
+        let mut headers = message.headers()?.iter();
+        headers.find(|header| names.contains(&header.key)).and_then(|header| header.value.map(text))
+    };
+    NamedMessage { sequence, key: message.key().map(text), id: header(&["ce_id", ID_HEADER]), ce_type: header(&["ce_type"]) }
 }
 
 fn size(key: Option<&[u8]>, payload: Option<&[u8]>) -> u64 {

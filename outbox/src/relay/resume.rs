@@ -168,6 +168,11 @@ impl Resume {
         }
     }
 
+    /// Whether a record was seen that counts and has no equal row: the table is not the one that was published from.
+    pub(crate) fn has_diverged(&self) -> bool {
+        self.diverged
+    }
+
     /// Decides once the end of the log was reached.
     pub(crate) fn decide(&self) -> Decision {
         let (last, offset) = match (self.chain, self.facts.origin) {

@@ -16,6 +16,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::database::Database;
 use crate::error::OutboxError;
+use crate::relay::repeats::Repeats;
 use crate::sql::{self, LEADER_KEY};
 
 /// Longest a statement may take; also the server's limit, so that a live leader is never silent for longer.
@@ -34,6 +35,7 @@ pub(crate) struct Session {
     client: ClientWrapper,
     pid: i32,
     last_answer: Mutex<Instant>,
+    repeats: Mutex<Repeats>,
     try_lead_sql: String,
     end_silent_sql: String,
 }
@@ -59,6 +61,7 @@ impl Session {
             client,
             pid,
             last_answer: Mutex::new(began),
+            repeats: Mutex::default(),
             try_lead_sql: format!("select pg_try_advisory_lock({space}, {LEADER_KEY})"),
             end_silent_sql: format!(
                 "select a.pid, pg_terminate_backend(a.pid) from pg_locks l join pg_stat_activity a on a.pid = l.pid \
@@ -88,7 +91,11 @@ impl Session {
         if let Err(OutboxError::Database { source, .. }) = &found
             && source.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
         {
-            tracing::warn!("a leader is silent, and this role may not end its session");
+            let words = "a leader is silent, and this role may not end its session";
+            let mut repeats = self.repeats.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(untold) = repeats.tell(words, Instant::now()) {
+                tracing::warn!(untold, "{words}");
+            }
             return Ok(false);
         }
         let rows = found?;

@@ -13,9 +13,10 @@ use crate::database::Database;
 use crate::error::OutboxError;
 use crate::hint::Hints;
 use crate::lanes::Lane;
+use crate::relay::repeats::Repeats;
 use crate::relay::session::Session;
 use crate::relay::stop::Stop;
-use crate::relay::{RelayConfig, RelayError};
+use crate::relay::{RelayConfig, RelayError, RelayStatus, Role};
 use crate::sql;
 use crate::store::Outbox;
 
@@ -24,26 +25,43 @@ const MAX_PAYLOAD_BYTES: usize = 7_000;
 /// How often a standby looks for a silent leader, unless silence is short.
 const LOOK_FOR_SILENCE: Duration = Duration::from_secs(1);
 
-/// Waits until this session leads; announces commits of this process meanwhile. Returns false when asked to stop.
+/// How waiting for the lead ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nobody else led.
+    AtOnce,
+    /// Another relay led meanwhile.
+    AfterAnother,
+    /// Asked to stop.
+    Stopped,
+}
+
+/// Waits until this session leads; announces commits of this process meanwhile.
 pub(crate) async fn wait_for_turn(
     outbox: &Outbox,
     config: &RelayConfig,
     session: &Session,
+    status: &RelayStatus,
     stop: &mut Stop,
-) -> Result<bool, RelayError> {
+) -> Result<Turn, RelayError> {
     let hints = &outbox.shared.hints;
     let channel = sql::channel(&outbox.config().schema);
     let mut turns = interval(config.standby_interval);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let look = LOOK_FOR_SILENCE.min(config.stale_after / 4);
     let mut looked = Instant::now();
+    let mut turn = Turn::AtOnce;
     loop {
         tokio::select! {
-            () = stop.asked() => return Ok(false),
+            () = stop.asked() => return Ok(Turn::Stopped),
             () = hints.handed() => announce(hints, session, &channel).await?,
             _ = turns.tick() => {
                 if session.try_lead().await? {
-                    return Ok(true);
+                    return Ok(turn);
+                }
+                if turn == Turn::AtOnce {
+                    turn = Turn::AfterAnother;
+                    status.set_role(Role::Standby);
                 }
                 if looked.elapsed() >= look {
                     looked = Instant::now();
@@ -90,6 +108,7 @@ impl Announcer {
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let hints = Arc::clone(&self.outbox.shared.hints);
         let channel = sql::channel(&self.outbox.config().schema);
+        let mut repeats = Repeats::default();
         let announcing = async {
             loop {
                 let result = async {
@@ -100,8 +119,10 @@ impl Announcer {
                     }
                 };
                 let result: Result<(), OutboxError> = result.await;
-                if let Err(error) = result {
-                    tracing::warn!(%error, "commits are not announced; the relay finds them by polling");
+                if let Err(error) = result
+                    && let Some(untold) = repeats.tell(&error.to_string(), std::time::Instant::now())
+                {
+                    tracing::warn!(%error, untold, "commits are not announced; the relay finds them by polling");
                 }
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }

@@ -1,7 +1,10 @@
 //! What a relay tells about itself, for `/readyz`, dashboards and tests.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use serde::Serialize;
 
 use crate::metrics::Meters;
 
@@ -36,7 +39,43 @@ pub struct HeldLane {
     pub topic: String,
     /// Partition number.
     pub partition: i32,
-    /// Why, in words for a person.
+    /// Why, in words for a person; names the message.
+    pub reason: String,
+    /// The message that is in the way, if it is one.
+    pub message: Option<NamedMessage>,
+}
+
+/// A message by what a person finds it by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NamedMessage {
+    /// Its sequence in its lane.
+    pub sequence: i64,
+    /// Its key, which is its aggregate; bytes that are no UTF-8 are replaced.
+    pub key: Option<String>,
+    /// Its `ce_id`, or the id of a raw record.
+    pub id: Option<String>,
+    /// Its `ce_type`; none for a raw record.
+    pub ce_type: Option<String>,
+}
+
+impl fmt::Display for NamedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.ce_type.as_deref().unwrap_or("raw record"))?;
+        for (what, value) in [("key", &self.key), ("id", &self.id)] {
+            if let Some(value) = value {
+                write!(f, ", {what} {}", value.escape_debug())?;
+            }
+        }
+        write!(f, ", sequence {}", self.sequence)
+    }
+}
+
+/// Messages are in flight, and none is acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stalled {
+    /// For how long, over all producers that were tried.
+    pub lasts: Duration,
+    /// What the Kafka client says.
     pub reason: String,
 }
 
@@ -55,6 +94,8 @@ pub struct RelayReport {
     pub epoch_changes: u64,
     /// Lanes that it holds.
     pub held: Vec<HeldLane>,
+    /// Nothing is acknowledged although messages are in flight; told from 3 s on.
+    pub stalled: Option<Stalled>,
     /// Bytes that the tables of messages take, with their indexes; known only while leading.
     pub table_bytes: Option<u64>,
     /// How often it has truncated a table.
@@ -74,6 +115,7 @@ impl RelayStatus {
             published: 0,
             epoch_changes: 0,
             held: Vec::new(),
+            stalled: None,
             table_bytes: None,
             truncations: 0,
             rotation_obstacle: None,
@@ -101,6 +143,7 @@ impl RelayStatus {
                 report.backlog = None;
                 report.oldest_pending = None;
                 report.held.clear();
+                report.stalled = None;
                 report.table_bytes = None;
                 report.rotation_obstacle = None;
             }
@@ -146,6 +189,18 @@ impl RelayStatus {
     pub(crate) fn set_held(&self, held: Vec<HeldLane>) {
         self.meters().held.set(u32::try_from(held.len()).unwrap_or(u32::MAX));
         self.change(|report| report.held = held);
+    }
+
+    pub(crate) fn set_stalled(&self, stalled: Option<Stalled>) {
+        self.change(|report| report.stalled = stalled);
+    }
+
+    pub(crate) fn add_renewed_producer(&self) {
+        self.meters().renewed_producers.increment(1);
+    }
+
+    pub(crate) fn set_restored(&self, is_restored: bool) {
+        self.meters().restored.set(u8::from(is_restored));
     }
 
     pub(crate) fn set_error(&self, error: String) {

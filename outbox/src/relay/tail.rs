@@ -8,8 +8,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -17,7 +18,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::position::{ID_HEADER, POSITION_HEADER, Position};
-use crate::relay::RelayError;
+use crate::relay::{RelayError, client_settings};
 use crate::relay::wire::{digest, headers_digest};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -74,9 +75,24 @@ pub(crate) struct Found {
     pub(crate) headers: Option<u64>,
 }
 
+/// Whatever goes wrong is an error of the call that met it; the client need not log it as well.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(facility, message, "the client that reads topic ends");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the client that reads topic ends has trouble");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 /// Reads topics; every call blocks.
 pub(crate) struct TailReader {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Quiet>,
     source: String,
     with_headers: bool,
 }
@@ -91,11 +107,7 @@ impl TailReader {
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.nagle.disable", "true")
             .set("client.id", "outbox-relay-tail");
-        for (name, value) in kafka.config_map() {
-            if !PRODUCER_ONLY.contains(&name) {
-                config.set(name, value);
-            }
-        }
+        client_settings::copy(kafka, &mut config, |name| !PRODUCER_ONLY.contains(&name));
         config
             .set("group.id", format!("outbox-relay-tail-{}", Uuid::now_v7().simple()))
             .set("enable.auto.commit", "false")
@@ -103,7 +115,7 @@ impl TailReader {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_uncommitted");
-        let consumer = config.create().map_err(RelayError::kafka("creating the consumer that reads topic ends"))?;
+        let consumer = config.create_with_context(Quiet).map_err(RelayError::kafka("creating the consumer that reads topic ends"))?;
         Ok(Self { consumer, source: source.to_owned(), with_headers: false })
     }
 

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -16,6 +17,7 @@ use crate::lanes::Lane;
 use crate::planted::PlantedBug;
 use crate::relay::acked::Acked;
 use crate::relay::restore::{NewEpoch, begin_epoch};
+use crate::relay::restored::{OnRestore, Restored};
 use crate::relay::resume::{Decision, FIRST_STEP_BACK, Facts, Resume, Seen, Stored};
 use crate::relay::session::Session;
 use crate::relay::setback::{Setback, set_back};
@@ -23,6 +25,9 @@ use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
 use crate::relay::{RelayConfig, RelayError, RelayStatus, matching};
 use crate::sql;
 use crate::store::Outbox;
+
+/// How long the closing of a client is waited for.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A lane that is ready to be published.
 #[derive(Debug, Clone)]
@@ -51,16 +56,31 @@ struct Known {
     stored: Option<Stored>,
 }
 
+/// How far the topics are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    /// To their ends.
+    Whole,
+    /// To the first message that the database does not hold; to their ends if there is none.
+    FirstDifference,
+}
+
 /// What was found out of all lanes; nothing is changed yet.
 pub(crate) struct Survey {
     known: Vec<Known>,
     folds: Vec<Resume>,
     bounds: Vec<Bounds>,
+    difference: Option<Restored>,
     closing: tokio::task::JoinHandle<()>,
 }
 
 /// Reads where all lanes stand.
-pub(crate) async fn survey(outbox: &Outbox, config: &RelayConfig, session: &Session) -> Result<Survey, RelayError> {
+pub(crate) async fn survey(
+    outbox: &Outbox,
+    config: &RelayConfig,
+    session: &Session,
+    depth: Depth,
+) -> Result<Survey, RelayError> {
     let schema = &outbox.config().schema;
     let topics = load_topics(session, schema).await?;
     let known = load(session, schema, &topics).await?;
@@ -75,12 +95,13 @@ pub(crate) async fn survey(outbox: &Outbox, config: &RelayConfig, session: &Sess
         Ok((reader, bounds))
     })
     .await?;
-    let mut tails = Tails { outbox, session, reader: Arc::new(reader), known: &known, bounds: &bounds };
+    let reader = Arc::new(reader);
+    let mut tails = Tails { outbox, session, reader, known: &known, bounds: &bounds, depth, difference: None };
     let folds = tails.fold_all().await?;
-    let reader = tails.reader;
+    let (reader, difference) = (tails.reader, tails.difference);
     // Closing a consumer takes a while and blocks; publishing need not wait for it.
     let closing = tokio::task::spawn_blocking(move || drop(reader));
-    Ok(Survey { known, folds, bounds, closing })
+    Ok(Survey { known, folds, bounds, difference, closing })
 }
 
 impl Survey {
@@ -89,20 +110,44 @@ impl Survey {
         self.known.iter().zip(&self.folds).map(|(lane, fold)| (lane.lane, &lane.place, &lane.epochs, fold))
     }
 
+    /// A message that the database does not hold, if there is any.
+    pub(crate) fn difference(&self) -> Option<Restored> {
+        self.difference.clone()
+    }
+
     /// Waits for what reading has left behind.
     pub(crate) async fn close(self) -> Result<(), RelayError> {
-        self.closing.await.map_err(|_| RelayError::Panicked)
+        close(self.closing).await
     }
 }
 
-/// Reads where all lanes stand and begins new epochs where the table was restored.
+/// Waits until a client is closed, but not for ever: one that hangs is left alone.
+pub(crate) async fn close(closing: tokio::task::JoinHandle<()>) -> Result<(), RelayError> {
+    match tokio::time::timeout(CLOSE_TIMEOUT, closing).await {
+        Ok(closed) => closed.map_err(|_| RelayError::Panicked),
+        Err(_) => {
+            tracing::warn!("a Kafka client does not close; it is left behind");
+            Ok(())
+        }
+    }
+}
+
+/// Reads where all lanes stand, and begins new epochs where the table was restored; or refuses to, if that is wanted.
 pub(crate) async fn take_over(
     outbox: &Outbox,
     config: &RelayConfig,
     session: &Session,
     status: &RelayStatus,
 ) -> Result<TakenOver, RelayError> {
-    let Survey { known, folds, bounds, closing } = survey(outbox, config, session).await?;
+    let depth = match config.on_restore {
+        OnRestore::BeginEpoch => Depth::Whole,
+        OnRestore::Hold => Depth::FirstDifference,
+    };
+    let Survey { known, folds, bounds, difference, closing } = survey(outbox, config, session, depth).await?;
+    if let (OnRestore::Hold, Some(restored)) = (config.on_restore, difference) {
+        session.alive(close(closing)).await??;
+        return Err(RelayError::Restored(restored));
+    }
     let decisions: Vec<Decision> = known.iter().zip(&folds).map(|(lane, fold)| decided(outbox, fold, lane)).collect();
     let setbacks: Vec<Setback> = known.iter().zip(&decisions).filter_map(|(lane, of)| setback(lane, *of)).collect();
     if !set_back(session, &outbox.config().schema, &setbacks).await? {
@@ -147,6 +192,8 @@ struct Tails<'t> {
     reader: Arc<TailReader>,
     known: &'t [Known],
     bounds: &'t [Bounds],
+    depth: Depth,
+    difference: Option<Restored>,
 }
 
 impl Tails<'_> {
@@ -164,6 +211,9 @@ impl Tails<'_> {
         loop {
             self.fold(&mut folds, stretches).await?;
             stretches = Vec::new();
+            if self.is_enough() {
+                return Ok(folds);
+            }
             for (slot, (lane, bounds)) in self.known.iter().zip(self.bounds).enumerate() {
                 if folds[slot].decide() == Decision::Unanchored {
                     tracing::warn!(topic = %lane.place.topic, partition = lane.place.partition, step_back,
@@ -187,8 +237,12 @@ impl Tails<'_> {
         (Resume::new(facts, planted), Stretch { slot, place: lane.place.clone(), from, to: bounds.high })
     }
 
+    fn is_enough(&self) -> bool {
+        self.depth == Depth::FirstDifference && self.difference.is_some()
+    }
+
     /// Reads the stretches and feeds the folds.
-    async fn fold(&self, folds: &mut [Resume], stretches: Vec<Stretch>) -> Result<(), RelayError> {
+    async fn fold(&mut self, folds: &mut [Resume], stretches: Vec<Stretch>) -> Result<(), RelayError> {
         let (sender, mut receiver) = mpsc::channel(2);
         let reader = Arc::clone(&self.reader);
         let reading = tokio::task::spawn_blocking(move || reader.read(&stretches, &sender));
@@ -199,15 +253,18 @@ impl Tails<'_> {
         folded.and(read)
     }
 
-    async fn take_all(&self, folds: &mut [Resume], from: &mut mpsc::Receiver<Vec<Found>>) -> Result<(), RelayError> {
+    async fn take_all(&mut self, folds: &mut [Resume], from: &mut mpsc::Receiver<Vec<Found>>) -> Result<(), RelayError> {
         while let Some(found) = self.session.alive(from.recv()).await? {
             self.compare(folds, &found).await?;
+            if self.is_enough() {
+                break;
+            }
         }
         Ok(())
     }
 
     /// Compares records with their rows, by primary key, and lets the folds observe them.
-    async fn compare(&self, folds: &mut [Resume], found: &[Found]) -> Result<(), RelayError> {
+    async fn compare(&mut self, folds: &mut [Resume], found: &[Found]) -> Result<(), RelayError> {
         let quoted = sql::quoted_schema(&self.outbox.config().schema)?;
         let lanes: Vec<Lane> = found.iter().filter_map(|one| self.known.get(one.slot)).map(|lane| lane.lane).collect();
         let sequences: Vec<i64> = found.iter().map(|one| one.sequence).collect();
@@ -217,10 +274,19 @@ impl Tails<'_> {
         for (one, row) in found.iter().zip(matches) {
             if let Some(fold) = folds.get_mut(one.slot) {
                 fold.observe(Seen { offset: one.offset, epoch: one.epoch, sequence: one.sequence }, row);
+                if self.difference.is_none() && fold.has_diverged() {
+                    self.difference = self.known.get(one.slot).map(|lane| restored(lane, one));
+                }
             }
         }
         Ok(())
     }
+}
+
+fn restored(lane: &Known, found: &Found) -> Restored {
+    let Place { topic, partition } = &lane.place;
+    let (offset, epoch, sequence) = (found.offset, found.epoch, found.sequence);
+    Restored { topic: topic.to_string(), partition: *partition, offset, epoch, sequence }
 }
 
 /// Begins the epochs that were decided; the rest is only copied. With each decision comes the end of its log.

@@ -55,6 +55,10 @@ async fn until_more(relay: &crate::rig::Running, after: &str) {
     relay.until(&format!("publishing after {after}"), |report| report.published > before + 20).await;
 }
 
+async fn leader_pid(rig: &Rig) -> Option<i32> {
+    outbox::operate::status(&rig.way(), "shop").await.unwrap().leader.map(|leader| leader.pid)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_server_dies_nothing_is_lost() {
     let rig = Rig::new("dying").await;
@@ -78,10 +82,13 @@ async fn whatever_server_dies_nothing_is_lost() {
     blocking(|| stack().postgres()?.restart()).await;
     until_more(&relay, "the database's death").await;
 
+    let leader = leader_pid(&rig).await;
     blocking(|| stack().kafka()?.pause()).await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // As long as a slow broker may take without being given up.
+    tokio::time::sleep(Duration::from_secs(8)).await;
     blocking(|| stack().kafka()?.resume()).await;
     until_more(&relay, "the broker's pause").await;
+    assert!(leader.is_some() && leader_pid(&rig).await == leader, "the lead was kept");
 
     stop.store(true, Ordering::Release);
     let mut confirmed = BTreeSet::new();

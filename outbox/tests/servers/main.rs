@@ -27,9 +27,13 @@ mod relay;
 #[cfg(test)]
 mod repair;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod rig;
 #[cfg(test)]
 mod rotation;
+#[cfg(test)]
+mod stall;
 #[cfg(test)]
 mod status;
 #[cfg(test)]

@@ -92,3 +92,55 @@ async fn a_paused_relay_is_replaced_and_does_no_harm_when_it_wakes() {
     wait_for(&rig, written + more).await;
     first.kill9().unwrap();
 }
+
+/// Starts the program with a database at this address.
+fn relay_at(rig: &Rig, name: &str, address: std::net::SocketAddr) -> Child {
+    let mut url = rig.url.clone();
+    let host = url.split_once('@').map(|(_, rest)| rest.split(['/', '?']).next().unwrap_or_default().to_owned());
+    url = url.replace(&host.unwrap(), &address.to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_outbox-relay"));
+    command
+        .env("DATABASE_URL", url)
+        .env("KAFKA_BROKERS", stack().brokers())
+        .env("OUTBOX_SCHEMA", "shop")
+        .env_remove("PLANTED_BUG");
+    let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{name}.log", rig.topic));
+    Child::spawn(command, name, &log).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_away_is_waited_for_and_two_signals_at_once_are_one() {
+    let rig = Rig::new("waited").await;
+    topic::create(&rig.topic).await;
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let stopped = relay_at(&rig, "relay-stopped", address);
+    let words = "waiting for the database";
+    assert!(stopped.wait_for_line(words, Duration::from_secs(20)).unwrap().is_some(), "{}", stopped.tail());
+    stopped.terminate().unwrap();
+    let status = stopped.wait_timeout(Duration::from_secs(10)).unwrap().expect("ends while it waits");
+    assert!(status.success(), "{}", stopped.tail());
+
+    let relay = relay_at(&rig, "relay-waiting", address);
+    assert!(relay.wait_for_line(words, Duration::from_secs(20)).unwrap().is_some(), "{}", relay.tail());
+    // The database comes.
+    let server = match (rig.database.get_hosts().first(), rig.database.get_ports().first()) {
+        (Some(tokio_postgres::config::Host::Tcp(host)), Some(port)) => format!("{host}:{port}"),
+        other => panic!("no address: {other:?}"),
+    };
+    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+    let forwarding = tokio::spawn(async move {
+        loop {
+            let (mut near, _) = listener.accept().await.unwrap();
+            let mut far = tokio::net::TcpStream::connect(&server).await.unwrap();
+            tokio::spawn(async move { tokio::io::copy_bidirectional(&mut near, &mut far).await });
+        }
+    });
+    assert!(relay.wait_for_line("the relay leads", Duration::from_secs(20)).unwrap().is_some(), "{}", relay.tail());
+    relay.terminate().unwrap();
+    relay.terminate().unwrap();
+    let status = relay.wait_timeout(Duration::from_secs(20)).unwrap().expect("ends when asked to");
+    assert!(status.success(), "{}", relay.tail());
+    forwarding.abort();
+}

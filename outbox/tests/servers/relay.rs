@@ -228,3 +228,23 @@ async fn a_relay_that_crashes_in_midstream_goes_on_where_it_was() {
     assert_eq!(follow(&seen).gaps, 0);
     relay.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_the_broker_refuses_is_named() {
+    let rig = Rig::new("refused").await;
+    topic::create_with(&rig.topic, PARTITIONS, &[("max.message.bytes", "4000")]).await;
+    let mut client = rig.client().await;
+    // What compresses badly.
+    let large: String = (0..400).map(|_| Uuid::new_v4().simple().to_string()).collect();
+    let refused = OutboxMessage { key: Some("order-17".into()), ..rig.event_at(2, &large) };
+    let id = refused.id.to_string();
+    rig.append(&mut client, vec![refused, rig.event_at(3, "fine")]).await;
+    let relay = rig.relay(&rig.outbox);
+    relay.until("holding", |report| report.held.len() == 1 && report.published >= 1).await;
+    let held = relay.status.report().held.remove(0);
+    let message = held.message.unwrap();
+    let named = (message.sequence, message.key.as_deref(), message.id.as_deref(), message.ce_type.as_deref());
+    assert_eq!(named, (1, Some("order-17"), Some(id.as_str()), Some("test.Event.v1")));
+    assert!(held.partition == 2 && held.reason.contains("key order-17") && held.reason.contains(&id), "{}", held.reason);
+    relay.stop().await;
+}

@@ -54,3 +54,23 @@ async fn a_verb_that_cannot_be_carried_out_says_why() {
     let (code, _, error) = rig.run_verb(&["audit"]).await;
     assert!(code == 2 && error.contains("does not exist"), "{code}: {error}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_waits_is_named_and_clocks_that_differ_are() {
+    let rig = Rig::new("waiting").await;
+    topic::create(&rig.topic).await;
+    let mut client = rig.client().await;
+    let time = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2);
+    let ahead = outbox::OutboxMessage { time, ..rig.event_at(1, "ahead") };
+    let id = ahead.id.to_string();
+    rig.append(&mut client, vec![ahead]).await;
+
+    let status = look(&rig).await;
+    assert_eq!(status.oldest_ms, Some(0), "no age is negative");
+    assert!(status.ahead_ms.is_some_and(|ahead| (7_100_000..=7_200_000).contains(&ahead)), "{:?}", status.ahead_ms);
+    assert!(status.findings().iter().any(|finding| finding.contains("clocks of writers and database differ")));
+    let next = status.lanes.iter().find_map(|lane| lane.next.as_ref()).unwrap();
+    assert_eq!((next.sequence, next.key.as_deref(), next.id.as_deref()), (1, Some("k"), Some(id.as_str())));
+    let (_, text, _) = rig.run_verb(&["status"]).await;
+    assert!(text.contains(&format!("[1]: test.Event.v1, key k, id {id}, sequence 1")), "{text}");
+}

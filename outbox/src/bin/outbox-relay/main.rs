@@ -5,6 +5,7 @@
 
 mod arguments;
 mod relay;
+mod signals;
 mod text;
 mod verbs;
 

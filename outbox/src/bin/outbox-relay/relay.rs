@@ -1,29 +1,34 @@
 //! The daemon: a relay that runs until it is asked to stop, in good order at the first signal, at once at the second.
+//!
+//! A database or a broker that is away is waited for without end, as the relay does later on; what no waiting mends (a
+//! wrong password, missing tables) ends it with the reason.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use outbox::{Outbox, Relay, RelayConfig};
-use tokio::signal::unix::{SignalKind, signal};
+use outbox::{Class, Outbox, Relay, RelayConfig};
 
 use crate::Failure;
 use crate::arguments::Arguments;
+use crate::signals::Signals;
+
+/// How often the database is tried.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+/// How often it is said that it is away.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (database, schema) = (arguments.at.database()?, arguments.at.schema()?);
-    let client = database.connect().await?;
-    let outbox = open(&client, schema).await?;
-    drop(client);
-    let mut config = RelayConfig::new(database, arguments.at.kafka()?);
-    config.linger = Duration::from_micros(arguments.linger_us);
-    config.retention = Duration::from_secs(arguments.retention_s);
-    let mut terminate = signal(SignalKind::terminate()).map_err(Failure::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::Signals)?;
-    let mut asked = async || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    let mut signals = Signals::hear()?;
+    let (database, schema, kafka) = (arguments.at.database()?, arguments.at.schema()?, arguments.at.kafka()?);
+    let outbox = tokio::select! {
+        outbox = opened(&database, schema) => outbox?,
+        () = signals.asked() => {
+            tracing::info!("stopped before the database answered");
+            return Ok(());
         }
     };
+    let mut config = RelayConfig::new(database, kafka);
+    config.linger = Duration::from_micros(arguments.linger_us);
+    config.retention = Duration::from_secs(arguments.retention_s);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     tracing::info!(schema, brokers = arguments.at.brokers, "the relay starts");
     let relay = Relay::new(&outbox, config).run(async {
@@ -33,12 +38,30 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut relay = std::pin::pin!(relay);
     tokio::select! {
         ended = &mut relay => return Ok(ended?),
-        () = asked() => tracing::info!("stopping"),
+        () = signals.asked() => tracing::info!("stopping"),
     }
     drop(stop);
     tokio::select! {
         ended = &mut relay => Ok(ended?),
-        () = asked() => Err(Failure::Usage("stopped at once by a second signal".to_owned())),
+        () = signals.asked() => Err(Failure::Usage("stopped at once by a second signal".to_owned())),
+    }
+}
+
+/// Opens the outbox as soon as the database answers.
+async fn opened(database: &outbox::Database, schema: &str) -> Result<Outbox, Failure> {
+    let mut told: Option<Instant> = None;
+    loop {
+        let attempt = async { open(&database.connect().await?, schema).await };
+        match attempt.await {
+            Err(Failure::Outbox(error)) if matches!(error.class(), Class::Retry | Class::Unknown) => {
+                if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+                    told = Some(Instant::now());
+                    tracing::warn!(%error, retry_in = ?TRY_EVERY, "waiting for the database");
+                }
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+            done => return done,
+        }
     }
 }
 

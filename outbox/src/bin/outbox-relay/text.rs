@@ -78,6 +78,10 @@ pub(crate) fn status(status: &OutboxStatus, findings: &[String]) -> String {
     let headers = ["topic", "partition", "epoch", "head", "published", "offset", "lag"];
     text.push('\n');
     text.push_str(&table(&headers, &rows.collect::<Vec<_>>()));
+    let waiting = status.lanes.iter().filter_map(|lane| Some((lane, lane.next.as_ref()?)));
+    for (lane, next) in waiting {
+        let _ = writeln!(text, "first that waits on {}[{}]: {next}", lane.topic, lane.partition);
+    }
     for finding in findings {
         let _ = writeln!(text, "\n! {finding}");
     }
