@@ -12,6 +12,7 @@ mod program;
 mod rebuild;
 mod rebuild_input;
 mod rested;
+mod restored;
 mod trace;
 mod verify;
 

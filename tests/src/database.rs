@@ -84,6 +84,11 @@ impl Tables {
         Ok(self.database.client().await?.execute(sql, parameters).await?)
     }
 
+    /// Runs statements without parameters, one after another in one session.
+    pub async fn script(&self, sql: &str) -> Outcome {
+        Ok(self.database.client().await?.batch_execute(sql).await?)
+    }
+
     /// All orders by id.
     pub async fn orders(&self) -> Outcome<BTreeMap<String, OrderRow>> {
         let rows =

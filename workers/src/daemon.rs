@@ -15,12 +15,14 @@ use schemas::{Codec, ServiceName, TopicName};
 use tokio::sync::watch;
 
 use crate::accept_gap::{self, Gap};
+use crate::accept_restore::{self, Restore};
 use crate::config::{Config, Flags};
 use crate::health::Health;
 use crate::inventory::{InventoryService, stock};
 use crate::order::{OrderService, saga};
 use crate::payment::{PaymentService, charge, simulator::Simulator};
 use crate::planted::Planted;
+use crate::restored::Gate;
 use crate::runtime::{Database, Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
@@ -52,6 +54,8 @@ enum Command {
     },
     /// Print the effective configuration, secrets redacted.
     Config,
+    /// Go on from the older state that the database was set back to: what was published after it is void.
+    AcceptRestore(Restore),
     /// Let a held partition go on after its missing messages: they are given up for this service.
     AcceptGap(Gap),
 }
@@ -115,6 +119,11 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
             Command::Topics { action: TopicsAction::Create } => create_topics(&config).await,
             Command::Topics { action: TopicsAction::Check } => check_topics(&config).await,
             Command::AcceptGap(gap) => accept_a_gap(service, &config, &gap).await,
+            Command::AcceptRestore(restore) => {
+                let database = database(service, &config)?;
+                let done = accept_restore::accept(&database, config.client_config(), service, &restore).await;
+                done.map(|done| println!("{done}")).map_err(DaemonError::of)
+            }
             Command::Config => Ok(()),
         }
     });
@@ -297,6 +306,7 @@ async fn work<S: Service>(
         Some(directory) => Codec::with_directory(directory).map_err(DaemonError::of)?,
         None => Codec::embedded(),
     };
+    let gate = gate::<S>(config, &outbox, &database, &shown.health);
     let mut kafka = config.client_config();
     if let Some(instance) = &config.instance_id {
         kafka.set("group.instance.id", instance);
@@ -314,6 +324,7 @@ async fn work<S: Service>(
         outbox: outbox.clone(),
         codec: Arc::new(codec),
         health: shown.health.clone(),
+        gate,
         shutdown: stopping.clone(),
     };
     let linger = Duration::from_micros(config.relay_linger_us);
@@ -346,6 +357,21 @@ async fn end_relay(relay: relay::Running, signals: &mut Signals) -> Result<(), D
         relayed = relay.stop() => relayed.map_err(DaemonError),
         () = signals.request() => Err(DaemonError(INSISTED.into())),
     }
+}
+
+/// Every connection from here on is compared with the topics first.
+fn gate<S: Service>(config: &Config, outbox: &Outbox, database: &Database, health: &Health) -> Arc<Gate> {
+    let rest_ms = if S::NAME == ServiceName::Order { config.confirm_within_ms } else { 0 };
+    let rest = Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0));
+    let (connector, tls) = database.connector();
+    let own = outbox::Database::new(connector, tls);
+    let gate = Gate::new(S::NAME, outbox, own, config.client_config(), rest, health);
+    let guard = gate.clone();
+    database.guard_with(Box::new(move || {
+        let gate = guard.clone();
+        Box::pin(async move { gate.look().await })
+    }));
+    gate
 }
 
 /// Say what is done, and what is left to whoever works next. `waiting`: messages that the relay, if it led, had still to

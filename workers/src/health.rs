@@ -20,6 +20,7 @@ struct State {
     assigned: Option<Vec<i32>>,
     database: Result<(), String>,
     held: Vec<String>,
+    restored: Option<String>,
 }
 
 impl Default for Health {
@@ -29,6 +30,7 @@ impl Default for Health {
             assigned: None,
             database: Err("not connected yet".into()),
             held: Vec::new(),
+            restored: None,
         })))
     }
 }
@@ -57,6 +59,11 @@ impl Health {
         self.state().held = held;
     }
 
+    /// Why the database may not be worked on, if it may not.
+    pub(crate) fn restored(&self, obstacle: Option<String>) {
+        self.state().restored = obstacle;
+    }
+
     /// Whether the loop turns; otherwise since when it does not.
     pub fn live(&self) -> Result<(), String> {
         let stalled = self.state().turned.elapsed();
@@ -73,6 +80,7 @@ impl Health {
         if let Err(reason) = &state.database {
             reasons.push(format!("database: {reason}"));
         }
+        reasons.extend(state.restored.clone());
         reasons.extend(state.held.iter().map(|held| format!("held: {held}")));
         reasons
     }

@@ -4,6 +4,7 @@
 //! `daemon` is their entry; `client` is for whoever publishes and looks.
 
 mod accept_gap;
+mod accept_restore;
 pub mod client;
 mod clock;
 mod columns;
@@ -21,6 +22,7 @@ pub mod payment;
 pub mod planted;
 mod postgres;
 mod relay;
+mod restored;
 pub mod runtime;
 mod signals;
 mod start;

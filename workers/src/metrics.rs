@@ -23,6 +23,7 @@ const SAGA_AGE: &str = "saga_oldest_age_seconds";
 const PROVIDER_CALLS: &str = "payment_provider_calls_total";
 const PROVIDER_OPEN: &str = "payment_provider_calls_open";
 const CLOCK_SKEW: &str = "worker_clock_skew_seconds";
+const RESTORED: &str = "worker_restored";
 
 /// Histogram buckets by metric; without them the exporter would render summaries.
 pub(crate) const BUCKETS: [(&str, &[f64]); 4] = [
@@ -62,7 +63,7 @@ const fn gauged(name: &'static str, labels: &'static [&'static str], meaning: &'
 }
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 15] = [
+pub const ALL: [Metric; 16] = [
     counted(MESSAGES, &["service", "type", "outcome"], "Messages taken, by type and outcome"),
     timed(BATCH_ITEMS, None, "Items of a lane transaction"),
     timed(
@@ -117,6 +118,11 @@ pub const ALL: [Metric; 15] = [
             &["service"],
             "How far the clock of this host is ahead of the database's (below 0: behind)",
         )
+    },
+    Metric {
+        ends: "every instance; 0 once a road was taken",
+        alarm: "1",
+        ..gauged(RESTORED, &["service"], "1 while this instance holds because its database was set back, else 0")
     },
 ];
 
@@ -177,6 +183,10 @@ pub(crate) fn provider_open(count: usize) {
 
 pub(crate) fn clock_skew(service: &'static str, skew_s: f64) {
     gauge!(CLOCK_SKEW, "service" => service).set(skew_s);
+}
+
+pub(crate) fn restored(service: &'static str, is_restored: bool) {
+    gauge!(RESTORED, "service" => service).set(f64::from(u8::from(is_restored)));
 }
 
 /// A gauge is a float; counts beyond 2^32 are shown as that.

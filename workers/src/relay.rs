@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use outbox::{Outbox, Relay, RelayConfig, RelayError, RelayStatus, Role};
+use outbox::{OnRestore, Outbox, Relay, RelayConfig, RelayError, RelayStatus, Role};
 use rdkafka::ClientConfig;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -24,6 +24,7 @@ impl Running {
         let (config, tls) = database.connector();
         let mut relay = RelayConfig::new(outbox::Database::new(config, tls), producer_config(kafka));
         relay.linger = linger;
+        relay.on_restore = OnRestore::Hold;
         let relay = Relay::new(outbox, relay);
         let status = relay.status();
         let (stop, stopped) = oneshot::channel();
@@ -54,8 +55,12 @@ impl Running {
 pub(crate) fn obstacle(status: &RelayStatus) -> Option<String> {
     let report = status.report();
     let held = report.held.first().map(|lane| format!("{}[{}] is held: {}", lane.topic, lane.partition, lane.reason));
+    let stalled = report.stalled.map(|stalled| {
+        let (lasts, reason) = (stalled.lasts.as_secs(), stalled.reason);
+        format!("nothing was acknowledged for {lasts} s although messages are in flight: {reason}")
+    });
     match report.role {
-        Role::Leading | Role::Standby => held,
+        Role::Leading | Role::Standby => stalled.or(held),
         Role::Disconnected | Role::TakingOver => Some(report.last_error.unwrap_or_else(|| "not connected yet".into())),
     }
 }

@@ -3,9 +3,11 @@
 //! Statements are prepared once per connection and their plans pinned to primary keys: a plan made while a table was empty
 //! must not scan it when it is large. URLs are read by the outbox crate, so that relay and pool mean the same by `sslmode`.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
+use futures_util::future::BoxFuture;
 use postgres_native_tls::MakeTlsConnector;
 use tokio_postgres::error::SqlState;
 
@@ -21,7 +23,11 @@ pub struct Database {
     config: tokio_postgres::Config,
     tls: MakeTlsConnector,
     schema: String,
+    guard: Arc<OnceLock<Guard>>,
 }
+
+/// What has to agree, once it is set, before a new connection is used; an error says why it may not be.
+pub(crate) type Guard = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// Why a database URL cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,17 +58,31 @@ impl Database {
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let search_path = schema.to_owned();
+        let guard: Arc<OnceLock<Guard>> = Arc::default();
+        let guarding = guard.clone();
         let pool = Pool::builder(manager)
             .max_size(4)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(CONNECT_TIMEOUT))
             .create_timeout(Some(CONNECT_TIMEOUT))
             .post_create(Hook::async_fn(move |client, _| {
-                let settings = session_settings(&search_path);
-                Box::pin(async move { client.batch_execute(&settings).await.map_err(HookError::Backend) })
+                let (settings, guarding) = (session_settings(&search_path), guarding.clone());
+                Box::pin(async move {
+                    client.batch_execute(&settings).await.map_err(HookError::Backend)?;
+                    match guarding.get() {
+                        Some(guard) => guard().await.map_err(HookError::message),
+                        None => Ok(()),
+                    }
+                })
             }))
             .build()?;
-        Ok(Database { pool, config, tls, schema: schema.to_owned() })
+        Ok(Database { pool, config, tls, schema: schema.to_owned(), guard })
+    }
+
+    /// From now on every new connection is given out only if `guard` agrees. The first guard stays.
+    pub(crate) fn guard_with(&self, guard: Guard) {
+        // A second guard would be a mistake of the program, not of its user; the first one goes on guarding.
+        let _ = self.guard.set(guard);
     }
 
     /// A pooled connection with the session settings of a lane transaction.
@@ -95,7 +115,16 @@ impl Database {
 }
 
 fn no_connection(error: &PoolError) -> Failure {
-    let reason = if let PoolError::Backend(error) = error { describe(error) } else { error.to_string() };
+    let reason = match error {
+        PoolError::Backend(error) => describe(error),
+        PoolError::PostCreateHook(HookError::Message(reason)) => return Failure::Retry(reason.to_string()),
+        PoolError::PostCreateHook(_)
+        | PoolError::PreRecycleHook(_)
+        | PoolError::PostRecycleHook(_)
+        | PoolError::Timeout(_)
+        | PoolError::Closed
+        | PoolError::NoRuntimeSpecified => error.to_string(),
+    };
     Failure::Retry(format!("no database connection: {reason}"))
 }
 

@@ -29,6 +29,7 @@ use super::service::Service;
 use super::timers::{Due, Periods};
 use crate::health::Health;
 use crate::metrics;
+use crate::restored::Gate;
 
 /// How long to wait for something to do before looking after rebalances and timers.
 const IDLE: Duration = Duration::from_millis(50);
@@ -64,6 +65,8 @@ pub struct EngineConfig {
     pub codec: Arc<Codec>,
     /// What the health endpoints tell.
     pub health: Health,
+    /// Holds the engine while its database is set back.
+    pub(crate) gate: Arc<Gate>,
     /// Turns true when the process is to end.
     pub shutdown: watch::Receiver<bool>,
 }
@@ -82,6 +85,7 @@ pub struct Engine<S: Service> {
     pub(super) pace: Pace,
     pub(super) max_batch_items: usize,
     pub(super) health: Health,
+    pub(super) gate: Arc<Gate>,
     shutdown: watch::Receiver<bool>,
     pub(super) due: Option<Due<S::Signal>>,
     pub(super) last: Periods,
@@ -122,6 +126,7 @@ impl<S: Service> Engine<S> {
             pace: Pace::new(Duration::from_micros(config.max_pace_us), now),
             max_batch_items: config.max_batch_items,
             health: config.health,
+            gate: config.gate,
             shutdown: config.shutdown,
             due: None,
             last: Periods { timers: now, holds: now, observe: now, ranges: now },
@@ -130,6 +135,7 @@ impl<S: Service> Engine<S> {
 
     /// Work until asked to stop; then commit the group's offsets and leave.
     pub async fn run(mut self) -> Result<(), Halted> {
+        self.gate.pass(self.shutdown.clone()).await;
         let result = loop {
             if self.is_stopping() {
                 break Ok(());
@@ -220,6 +226,7 @@ impl<S: Service> Engine<S> {
                         Failure::Retry(reason) => {
                             tracing::warn!(%reason, items = part.len(), "a batch was rolled back and is tried again");
                             self.health.database(Err(&reason));
+                            self.health.alive();
                             tokio::time::sleep(backoff).await;
                             backoff = (backoff * 2).min(RETRY_LONGEST);
                             parts.push(part);

@@ -43,7 +43,8 @@ impl<S: Service> Engine<S> {
             self.last.holds = now;
             self.retry_holds().await?;
         }
-        if now.duration_since(self.last.timers) >= TIMER_PERIOD && self.due.is_none() && !self.feeds.is_empty() {
+        let is_time = now.duration_since(self.last.timers) >= TIMER_PERIOD && !self.gate.deadlines_rest();
+        if is_time && self.due.is_none() && !self.feeds.is_empty() {
             self.last.timers = now;
             if let Err(failure) = self.look_for_due().await {
                 self.tolerate(failure, "timers")?;
