@@ -1,4 +1,4 @@
-//! The one place where processes are created, and the only `unsafe` of the workspace.
+//! The one place where processes are created, and the only `unsafe` here.
 //!
 //! Every process gets a group of its own and a signal for the day its parent dies. Linux sends that signal when the
 //! *thread* that forked ends, so all forking happens on one thread that lives as long as this process; a thread of a

@@ -2,10 +2,13 @@
 //!
 //! [`judge`] is pure and needs only the last position taken, so any consumer can use it, with any store. [`Inbox`] keeps
 //! positions and resume offsets in the tables of this crate, inside the consumer's own transaction. Duplicates are
-//! decided by sequence, never by offset: a relay that was killed publishes again at new offsets.
+//! decided by sequence, never by offset: a relay that was killed publishes again at new offsets. Where to resume is an
+//! offset all the same, and [`judge_log`] says whether the log is still the one that the offset belongs to.
 
+mod log;
 mod store;
 
+pub use log::{LogMark, LogRange, LogSight, LogVerdict, OtherLog, Witness, judge_log};
 pub use store::{Advance, Inbox, PartitionState, SourceCursor, TopicPartition};
 
 #[cfg(feature = "planted-bugs")]

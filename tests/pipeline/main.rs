@@ -8,6 +8,7 @@ mod deadlines;
 mod duplicates;
 mod gaps;
 mod happy;
+mod made_anew;
 mod metrics;
 mod mistakes;
 mod pause;

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
@@ -15,7 +15,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use schemas::{Codec, Message, TopicName};
 
-use crate::{LONG, Outcome, RawRecord, raw_produce, trouble};
+use crate::{LONG, Outcome, RawRecord, raw_produce, trouble, until};
 
 const ANSWER: Duration = Duration::from_secs(30);
 const DELETION: Duration = Duration::from_secs(5);
@@ -152,6 +152,26 @@ impl Broker {
                 runtime.block_on(admin.delete_topics(&names, &options)).ok()
             });
         });
+    }
+
+    /// Deletes a topic and makes it anew under its name, with as many partitions and empty.
+    pub async fn make_anew(&self, topic: &str, partitions: i32) -> Outcome {
+        let name = format!("{}{topic}", self.prefix);
+        let admin: AdminClient<DefaultClientContext> = self.config.create()?;
+        let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));
+        for deleted in admin.delete_topics(&[&name], &options).await? {
+            deleted.map_err(|(name, code)| trouble(format!("{name} was not deleted: {code}")))?;
+        }
+        let new = NewTopic::new(&name, partitions, TopicReplication::Fixed(1));
+        let new = new.set("cleanup.policy", "delete").set("retention.ms", "-1").set("max.message.bytes", "1048588");
+        // The broker still has the old one for a moment.
+        until("the topic is made anew", LONG, async || {
+            for made in admin.create_topics([&new], &options).await? {
+                made.map_err(|(name, code)| trouble(format!("{name} was not made: {code}")))?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Deletes the records of a partition before this offset, as retention would.

@@ -36,7 +36,7 @@ kept! {
     one_file_opens_the_transaction
     one_file_reads_the_clock
     metrics_are_named_in_one_file
-    unsafe_is_only_in_dev
+    unsafe_is_only_where_it_must_be
     nothing_is_allowed_nothing_is_left_to_do
     no_test_is_ignored_or_sleeps
     no_path_of_a_machine
@@ -63,7 +63,7 @@ fn every_rule_sees_its_breach() {
         (rules::one_file_opens_the_transaction, "workers/src/order/mod.rs", "outbox.begin(client)\n"),
         (rules::one_file_reads_the_clock, "workers/src/order/mod.rs", "Timestamp::now()\n"),
         (rules::metrics_are_named_in_one_file, "workers/src/order/mod.rs", "counter!(\"x\")\n"),
-        (rules::unsafe_is_only_in_dev, "outbox/src/x.rs", "unsafe { f() }\n"),
+        (rules::unsafe_is_only_where_it_must_be, "outbox/src/x.rs", "unsafe { f() }\n"),
         (rules::nothing_is_allowed_nothing_is_left_to_do, "a/src/x.rs", concat!("#[", "allow(dead_code)]\n")),
         (rules::nothing_is_allowed_nothing_is_left_to_do, "a/src/x.rs", concat!("// TO", "DO: more\n")),
         (rules::no_test_is_ignored_or_sleeps, "tests/pipeline/x.rs", concat!("std::thread::", "sleep(d);\n")),

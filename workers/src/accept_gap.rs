@@ -1,7 +1,8 @@
-//! `accept-gap`: an operator gives up messages that never came, so that a held partition goes on.
+//! `accept-gap`: an operator says where a held partition goes on: behind messages that never came, or in another log.
 //!
-//! It only moves the position that the held record is compared with, and, where the log no longer begins before it, the
-//! offset to resume at; the daemon finds both within seconds. What was given up is logged, and shows in `verify` for ever.
+//! It only moves the position that the held record is compared with, and the offset to resume at, forward or back; with the
+//! offset the log that is there now is accepted, whichever it is. The daemon finds both within seconds. What was given up
+//! is logged, and shows in `verify` for ever.
 
 use clap::Args;
 use schemas::{ServiceName, TopicName};
@@ -27,8 +28,9 @@ pub(crate) struct Gap {
     /// Sequence of the record that may come next.
     #[arg(long, requires = "epoch")]
     sequence: Option<i64>,
-    /// Offset to resume at: where the log no longer holds the records before it.
-    #[arg(long)]
+    /// Offset to resume at, before or behind the present one: where the log has lost records, or is another log (a topic
+    /// that was made anew: 0). What lies between is passed over, or taken again.
+    #[arg(long, allow_negative_numbers = true)]
     offset: Option<i64>,
 }
 
@@ -94,23 +96,51 @@ async fn move_position(
     Ok(format!("position of {} moved from {from}; the record {epoch}:{sequence} may come next", writer.source()))
 }
 
-/// A worker that runs notices that the row has moved, and resumes there.
+/// The row is to go on at this offset of whatever log there is: what it knew of the log it read before is forgotten. A
+/// worker that holds the partition notices within seconds; one that does not, with the next record.
 async fn move_offset(client: &Client, full: &str, partition: i32, offset: i64) -> Result<String, Failure> {
+    if offset < 0 {
+        return Err(Failure::Halt(format!("offset {offset} is none: a log begins at 0 or later")));
+    }
     let moved = client
         .query_opt(
             "with old as (select next_offset from inbox_offsets where topic = $1 and partition = $2) \
-             update inbox_offsets set next_offset = $3 \
-             where topic = $1 and partition = $2 and coalesce (next_offset, 0) < $3 \
+             update inbox_offsets \
+             set next_offset = $3, witness_offset = null, witness_digest = null, topic_id = null \
+             where topic = $1 and partition = $2 \
              returning (select next_offset from old)",
             &[&full, &partition, &offset],
         )
         .await?;
     let Some(row) = moved else {
-        return Err(Failure::Halt(format!(
-            "offset {offset} was reached already, or partition {partition} of {full} was never read"
-        )));
+        return Err(Failure::Halt(format!("partition {partition} of {full} was never read: there is nothing to move")));
     };
-    let from: Option<i64> = row.get(0);
-    let from = from.map_or("the log's beginning".to_owned(), |from| from.to_string());
-    Ok(format!("resumes at offset {offset}, not at {from}"))
+    Ok(told(row.get(0), offset))
+}
+
+/// What the move means, for the operator and the log.
+fn told(from: Option<i64>, offset: i64) -> String {
+    let what = match from {
+        None => "not at the log's beginning: what lies before it is passed over".to_owned(),
+        Some(from) if from < offset => format!("not at {from}: passes over {from} to {}", offset - 1),
+        Some(from) if from > offset => {
+            format!("not at {from}: takes {offset} to {} again, if the log has them", from - 1)
+        }
+        Some(_) => "as before".to_owned(),
+    };
+    format!("resumes at offset {offset} of the log that is there now, {what}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn it_says_what_is_passed_over_or_taken_again() {
+        let at = "resumes at offset 7 of the log that is there now, ";
+        assert_eq!(told(Some(4), 7), format!("{at}not at 4: passes over 4 to 6"));
+        assert_eq!(told(Some(9), 7), format!("{at}not at 9: takes 7 to 8 again, if the log has them"));
+        assert_eq!(told(Some(7), 7), format!("{at}as before"));
+        assert_eq!(told(None, 7), format!("{at}not at the log's beginning: what lies before it is passed over"));
+    }
 }

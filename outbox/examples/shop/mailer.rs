@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outbox::inbox::{Advance, Cursor, Delivery, Inbox, LogStart, PartitionState, SourceCursor, TopicPartition, judge};
+use outbox::inbox::{
+    Advance, Cursor, Delivery, Inbox, LogMark, LogStart, PartitionState, SourceCursor, TopicPartition, judge,
+};
 use outbox::position::POSITION_HEADER;
 use outbox::{Client, Database, Outbox, OutboxConfig, Position};
 use rdkafka::ClientConfig;
@@ -102,6 +104,7 @@ impl Mailer {
             at: at.clone(),
             from: state.next_offset,
             to: message.offset() + 1,
+            log: LogMark::default(),
             cursors: vec![SourceCursor { source: position.source.clone(), cursor }],
         };
         // Refused if another instance has taken this partition meanwhile.

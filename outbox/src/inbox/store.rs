@@ -7,10 +7,11 @@
 use std::collections::HashMap;
 
 use deadpool_postgres::ClientWrapper;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
+use uuid::Uuid;
 
 use crate::error::OutboxError;
-use crate::inbox::Cursor;
+use crate::inbox::{Cursor, LogMark, Witness};
 use crate::sql;
 use crate::transaction::{Expect, Transaction};
 
@@ -37,6 +38,8 @@ pub struct SourceCursor {
 pub struct PartitionState {
     /// Offset of the next record to take; none until the first was taken: begin at the log's start.
     pub next_offset: Option<i64>,
+    /// What tells the log that the offset belongs to; see [`crate::inbox::judge_log`].
+    pub log: LogMark,
     /// Last position taken per source.
     pub cursors: HashMap<String, Cursor>,
 }
@@ -50,6 +53,9 @@ pub struct Advance {
     pub from: Option<i64>,
     /// The offset that it shall hold; at least `from`.
     pub to: i64,
+    /// What tells the log: the record before `to`, if it is known (one before another offset is not believed), and the
+    /// topic's id, if the row shall hold another one than it does. A consumer that does not compare logs leaves it blank.
+    pub log: LogMark,
     /// Sources whose cursor moved, each once.
     pub cursors: Vec<SourceCursor>,
 }
@@ -61,6 +67,7 @@ pub struct Inbox {
     lock_sql: String,
     offsets_sql: String,
     cursors_sql: String,
+    adopt_sql: String,
     move_sql: String,
     cursor_sql: String,
 }
@@ -74,6 +81,7 @@ impl Inbox {
             lock_sql: text(LOCK)?,
             offsets_sql: text(OFFSETS)?,
             cursors_sql: text(CURSORS)?,
+            adopt_sql: text(ADOPT)?,
             move_sql: text(MOVE)?,
             cursor_sql: text(CURSOR)?,
         })
@@ -103,6 +111,7 @@ impl Inbox {
         for row in offsets {
             if let Some(state) = state_at(&mut states, row.get(0)) {
                 state.next_offset = row.get(1);
+                state.log = mark_of(&row);
             }
         }
         for row in cursors {
@@ -111,6 +120,16 @@ impl Inbox {
             }
         }
         Ok(states)
+    }
+
+    /// Remembers the topic's id in rows that remember nothing of their log, as long as they hold these offsets. A row that
+    /// has moved meanwhile is left alone: whoever moved it has written what it knows.
+    pub async fn adopt(&self, client: &Client, logs: &[(TopicPartition, i64, Uuid)]) -> Result<(), OutboxError> {
+        let (topics, numbers): (Vec<&str>, Vec<i32>) =
+            logs.iter().map(|(at, _, _)| (at.topic.as_str(), at.partition)).unzip();
+        let (offsets, ids): (Vec<i64>, Vec<Uuid>) = logs.iter().map(|(_, offset, id)| (*offset, *id)).unzip();
+        let failed = OutboxError::database("remembering the topics' ids");
+        client.execute(&self.adopt_sql, &[&topics, &numbers, &offsets, &ids]).await.map(|_| ()).map_err(failed)
     }
 
     /// Prepares this inbox's statements on a connection, so that [`Inbox::lock`] and [`Inbox::advance`] cost no round
@@ -158,7 +177,20 @@ impl Inbox {
         let numbers: Vec<i32> = steps.iter().map(|step| step.at.partition).collect();
         let from: Vec<Option<i64>> = steps.iter().map(|step| step.from).collect();
         let to: Vec<i64> = steps.iter().map(|step| step.to).collect();
-        let params = vec![Box::new(topics) as _, Box::new(numbers) as _, Box::new(from) as _, Box::new(to) as _];
+        let witness = |step: &Advance| step.log.witness;
+        let witness_offsets: Vec<Option<i64>> = steps.iter().map(|step| witness(step).map(|one| one.offset)).collect();
+        let digests: Vec<Option<Vec<u8>>> =
+            steps.iter().map(|step| witness(step).map(|one| one.digest.to_vec())).collect();
+        let ids: Vec<Option<Uuid>> = steps.iter().map(|step| step.log.topic_id).collect();
+        let params = vec![
+            Box::new(topics) as _,
+            Box::new(numbers) as _,
+            Box::new(from) as _,
+            Box::new(to) as _,
+            Box::new(witness_offsets) as _,
+            Box::new(digests) as _,
+            Box::new(ids) as _,
+        ];
         transaction.defer(&moving, params, Expect::Any);
         let moved: Vec<(&TopicPartition, &SourceCursor)> =
             steps.iter().flat_map(|step| step.cursors.iter().map(|cursor| (&step.at, cursor))).collect();
@@ -188,7 +220,7 @@ const LOCK: &str = "select o.topic, o.partition, o.next_offset from {schema}.inb
     where (o.topic, o.partition) in (select * from unnest($1::text[], $2::int4[])) \
     order by o.topic, o.partition for update of o";
 
-const OFFSETS: &str = "select given.place - 1, o.next_offset \
+const OFFSETS: &str = "select given.place - 1, o.next_offset, o.witness_offset, o.witness_digest, o.topic_id \
     from unnest($1::text[], $2::int4[]) with ordinality as given (topic, partition, place) \
     join {schema}.inbox_offsets o using (topic, partition)";
 
@@ -196,9 +228,16 @@ const CURSORS: &str = "select given.place - 1, p.source, p.epoch, p.sequence \
     from unnest($1::text[], $2::int4[]) with ordinality as given (topic, partition, place) \
     join {schema}.inbox_positions p using (topic, partition)";
 
+const ADOPT: &str = "update {schema}.inbox_offsets o set topic_id = given.topic_id \
+    from unnest($1::text[], $2::int4[], $3::int8[], $4::uuid[]) as given (topic, partition, next_offset, topic_id) \
+    where o.topic = given.topic and o.partition = given.partition and o.next_offset = given.next_offset \
+        and o.topic_id is null";
+
 const MOVE: &str = "with moved as ( \
-        update {schema}.inbox_offsets o set next_offset = given.new \
-        from unnest($1::text[], $2::int4[], $3::int8[], $4::int8[]) as given (topic, partition, old, new) \
+        update {schema}.inbox_offsets o set next_offset = given.new, witness_offset = given.witness_offset, \
+            witness_digest = given.witness_digest, topic_id = coalesce(given.topic_id, o.topic_id) \
+        from unnest($1::text[], $2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::bytea[], $7::uuid[]) \
+            as given (topic, partition, old, new, witness_offset, witness_digest, topic_id) \
         where o.topic = given.topic and o.partition = given.partition \
             and o.next_offset is not distinct from given.old and given.new >= coalesce(given.old, 0) \
         returning 1 \
@@ -216,6 +255,15 @@ const CURSOR: &str = "with moved as ( \
 
 fn columns(partitions: &[TopicPartition]) -> (Vec<&str>, Vec<i32>) {
     partitions.iter().map(|at| (at.topic.as_str(), at.partition)).unzip()
+}
+
+/// A witness counts only right before the row's offset: a program that knows nothing of witnesses moves the offset alone.
+fn mark_of(row: &Row) -> LogMark {
+    let (next_offset, offset, topic_id): (Option<i64>, Option<i64>, Option<Uuid>) =
+        (row.get(1), row.get(2), row.get(4));
+    let digest = row.get::<_, Option<&[u8]>>(3).and_then(|digest| digest.try_into().ok());
+    let witness = offset.zip(digest).map(|(offset, digest)| Witness { offset, digest });
+    LogMark { witness: witness.filter(|witness| Some(witness.offset + 1) == next_offset), topic_id }
 }
 
 fn state_at(states: &mut [PartitionState], place: i64) -> Option<&mut PartitionState> {

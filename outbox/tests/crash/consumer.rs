@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use outbox::inbox::{Advance, Cursor, Delivery, Inbox, LogStart, PartitionState, SourceCursor, TopicPartition};
+use outbox::inbox::{
+    Advance, Cursor, Delivery, Inbox, LogMark, LogStart, PartitionState, SourceCursor, TopicPartition,
+};
 use outbox::planted::PlantedBug;
 use outbox::{Client, Expect, Outbox, Position};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -193,7 +195,9 @@ impl<'s> Session<'s> {
         // Whoever takes offsets for the truth keeps nothing else.
         let moved = moved.filter(|_| bug != Some(PlantedBug::DedupeByOffset));
         let cursors = moved.map(|cursor| SourceCursor { source: SOURCE.to_owned(), cursor }).into_iter().collect();
-        self.inbox.advance(&mut transaction, &[Advance { at: place, from, to, cursors }]).await?;
+        self.inbox
+            .advance(&mut transaction, &[Advance { at: place, from, to, log: LogMark::default(), cursors }])
+            .await?;
         transaction.commit(Vec::new()).await?;
         state.next_offset = Some(to);
         if let Some(cursor) = cursor {

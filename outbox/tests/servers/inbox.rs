@@ -1,7 +1,8 @@
 //! The inbox's tables: compare-and-set in the consumer's own transaction.
 
-use outbox::inbox::{Advance, Cursor, Inbox, SourceCursor, TopicPartition};
+use outbox::inbox::{Advance, Cursor, Inbox, LogMark, SourceCursor, TopicPartition, Witness};
 use outbox::{Class, Client, OutboxError};
+use uuid::Uuid;
 
 use crate::rig::Rig;
 
@@ -17,7 +18,7 @@ fn advance(partition: i32, from: Option<i64>, to: i64, sequences: &[(&str, i64)]
             cursor: Cursor { epoch: 1, sequence: *sequence },
         })
         .collect();
-    Advance { at: at(partition), from, to, cursors }
+    Advance { at: at(partition), from, to, log: LogMark::default(), cursors }
 }
 
 async fn step(rig: &Rig, inbox: &Inbox, client: &mut Client, steps: &[Advance]) -> Result<(), OutboxError> {
@@ -83,4 +84,47 @@ async fn of_two_consumers_that_take_the_same_step_one_is_refused() {
     let refused = [first, second].into_iter().filter_map(Result::err).collect::<Vec<_>>();
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert_eq!(refused[0].class(), Class::Conflict);
+}
+
+#[tokio::test]
+async fn what_tells_the_log_moves_with_the_offset_and_is_not_believed_without_it() {
+    let rig = Rig::new("inbox_log").await;
+    let inbox = Inbox::new("shop").unwrap();
+    let mut client = rig.client().await;
+    inbox.ensure(&client, &[at(0)]).await.unwrap();
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let witness = |offset| Some(Witness { offset, digest: [7; 16] });
+    let marked =
+        |from, to, witness, topic_id| Advance { log: LogMark { witness, topic_id }, ..advance(0, from, to, &[]) };
+    let log = async |client: &Client| inbox.load(client, &[at(0)]).await.unwrap()[0].log;
+
+    step(&rig, &inbox, &mut client, &[marked(None, 5, witness(4), Some(one))]).await.unwrap();
+    assert_eq!(log(&client).await, LogMark { witness: witness(4), topic_id: Some(one) });
+    // A step that is refused leaves it, and so does one that leaves the id out; a witness is not kept for another offset.
+    step(&rig, &inbox, &mut client, &[marked(None, 9, witness(8), Some(other))]).await.unwrap_err();
+    assert_eq!(log(&client).await, LogMark { witness: witness(4), topic_id: Some(one) });
+    step(&rig, &inbox, &mut client, &[marked(Some(5), 6, None, None)]).await.unwrap();
+    assert_eq!(log(&client).await, LogMark { witness: None, topic_id: Some(one) });
+    // A program from before moves the offset alone.
+    step(&rig, &inbox, &mut client, &[marked(Some(6), 7, witness(6), None)]).await.unwrap();
+    client.execute("update shop.inbox_offsets set next_offset = 12", &[]).await.unwrap();
+    assert_eq!(log(&client).await, LogMark { witness: None, topic_id: Some(one) });
+}
+
+#[tokio::test]
+async fn an_id_is_adopted_only_where_none_is_known_and_nothing_has_moved() {
+    let rig = Rig::new("inbox_adopt").await;
+    let inbox = Inbox::new("shop").unwrap();
+    let mut client = rig.client().await;
+    let all = [at(0), at(1), at(2)];
+    inbox.ensure(&client, &all).await.unwrap();
+    let known = Some(Uuid::from_u128(1));
+    let with_id = Advance { log: LogMark { witness: None, topic_id: known }, ..advance(2, None, 5, &[]) };
+    let steps = [advance(0, None, 5, &[]), advance(1, None, 6, &[]), with_id];
+    step(&rig, &inbox, &mut client, &steps).await.unwrap();
+    let new = Uuid::from_u128(2);
+    inbox.adopt(&client, &[(at(0), 5, new), (at(1), 5, new), (at(2), 5, new)]).await.unwrap();
+    let ids: Vec<Option<Uuid>> =
+        inbox.load(&client, &all).await.unwrap().iter().map(|state| state.log.topic_id).collect();
+    assert_eq!(ids, [Some(new), None, known]);
 }

@@ -177,7 +177,10 @@ impl Swap<'_> {
             tx.batch_execute("delete from payment_calls").await?;
         }
         if calls_are_void || self.reads_again {
-            tx.batch_execute("update inbox_offsets set next_offset = null; delete from inbox_positions").await?;
+            let sql = "update inbox_offsets \
+                       set next_offset = null, witness_offset = null, witness_digest = null, topic_id = null; \
+                       delete from inbox_positions";
+            tx.batch_execute(sql).await?;
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What becomes of the errors that the Kafka client reports. Most mend themselves and are only told.
 //!
-//! Two do not: an offset outside the log (the feed is held), and an error that is fatal for the client. A broker that was
+//! Two do not: an offset outside the log (every feed is compared with its log again, and held where it is another), and an error that is fatal for the client. A broker that was
 //! killed can fence a static member that did nothing wrong, so a fatal error means a new client that joins again; only an
 //! instance that is fenced again and again has a rival with its id.
 
@@ -32,7 +32,7 @@ impl<S: Service> Engine<S> {
             return self.rejoin(&error.to_string()).await;
         }
         if errors.iter().any(is_about_offsets) {
-            self.check_ranges().await?;
+            self.verify_logs().await?;
         }
         Ok(())
     }

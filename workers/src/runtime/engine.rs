@@ -23,8 +23,9 @@ use super::failure::Failure;
 use super::feed::{Feed, FeedId};
 use super::gather::{Gatherer, Stop};
 use super::item::{Item, Work};
+use super::log_watch::LogWatch;
 use super::pace::Pace;
-use super::process::{Done, Processor};
+use super::process::{Done, Moved, Processor};
 use super::service::Service;
 use super::timers::{Due, Periods};
 use crate::health::Health;
@@ -81,6 +82,7 @@ pub struct Engine<S: Service> {
     pub(super) fatal_errors: Vec<Instant>,
     pub(super) feeds: HashMap<FeedId, Feed>,
     pub(super) low: HashMap<FeedId, Watermarks>,
+    pub(super) logs: LogWatch,
     pub(super) processor: Processor<S>,
     pub(super) pace: Pace,
     pub(super) max_batch_items: usize,
@@ -110,6 +112,7 @@ impl<S: Service> Engine<S> {
             service,
             consumer: Arc::new(consumer),
             notes,
+            logs: LogWatch::new(&config.kafka),
             group: Group { kafka: config.kafka, name: config.group.clone(), topics: names },
             fatal_errors: Vec::new(),
             feeds: HashMap::new(),
@@ -146,6 +149,7 @@ impl<S: Service> Engine<S> {
                 break Err(Halted(failure.to_string()));
             }
         };
+        self.logs.join().await;
         let consumer = self.consumer;
         // Closing blocks until the group has heard of it.
         let closed = tokio::task::spawn_blocking(move || {
@@ -199,7 +203,9 @@ impl<S: Service> Engine<S> {
         let mut backoff = RETRY_FIRST;
         while let Some(mut part) = parts.pop() {
             // A signal survives a hold of its lane's feed; a record does not: it will be fetched again.
-            part.retain(|item| self.feeds.get(&item.feed).is_some_and(|feed| feed.fetching || item.progress.is_none()));
+            part.retain(|item| {
+                self.feeds.get(&item.feed).is_some_and(|feed| feed.takes_records() || item.progress.is_none())
+            });
             if part.is_empty() {
                 continue;
             }
@@ -280,10 +286,10 @@ impl<S: Service> Engine<S> {
 
     fn committed(&mut self, done: Done<S::FollowUp>, items: usize) {
         let mut released = false;
-        for (id, next_offset, cursor) in done.feeds {
+        for Moved { id, next_offset, cursor, log } in done.feeds {
             if let Some(feed) = self.feeds.get_mut(&id) {
                 let was_held = feed.hold.is_some();
-                feed.committed(next_offset, cursor);
+                feed.committed(next_offset, cursor, log);
                 released |= was_held && feed.hold.is_none();
                 let topic = self.processor.topics.full(id.topic);
                 // Only for people's lag tools: the row decides where to resume.

@@ -5,8 +5,9 @@
 
 use std::time::Instant;
 
-use outbox::inbox::{Cursor, LogStart};
+use outbox::inbox::{Cursor, LogMark, LogStart, OtherLog, Witness};
 use schemas::TopicName;
+use uuid::Uuid;
 
 /// A topic partition that a service reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,12 +31,18 @@ pub(crate) struct Feed {
     pub(crate) row: Option<i64>,
     /// Where to resume: the row's next offset, or the log's beginning.
     pub(crate) next_offset: i64,
+    /// What tells the log that the row belongs to.
+    pub(crate) log: LogMark,
+    /// The record that has to come first, before anything is taken.
+    pub(crate) proof: Option<Proof>,
     /// The row's position of the believed source, where the topic has one.
     pub(crate) cursor: Option<Cursor>,
     /// The same as `cursor`, ahead by what the batch being gathered holds.
     pub(crate) gathered: Option<Cursor>,
     /// Offsets below this were gathered already.
     pub(crate) gathered_offset: i64,
+    /// The last record that was gathered.
+    pub(crate) gathered_witness: Option<Witness>,
     /// Whether the log began at offset 0 when the feed was assigned.
     pub(crate) log_start: LogStart,
     /// Re-reading the log in search of a missing sequence, up to the record that showed the gap.
@@ -55,11 +62,32 @@ pub(crate) struct Reread {
     pub(crate) until: i64,
 }
 
+/// A log that has yet to show that it is the one that the offset belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    /// The record before the row's offset.
+    pub(crate) witness: Witness,
+    /// The topic's id, to be remembered once the log is believed.
+    pub(crate) topic_id: Option<Uuid>,
+    /// Since when it is waited for.
+    pub(crate) since: Instant,
+}
+
+/// What makes a feed wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HoldCause {
+    /// A record: the hold ends when it is taken.
+    Record,
+    /// The log is another one: the hold ends when the log is believed.
+    Log,
+}
+
 /// A feed that waits.
 #[derive(Debug)]
 pub(crate) struct Hold {
     /// The record that cannot be taken.
     pub(crate) offset: i64,
+    pub(crate) cause: HoldCause,
     /// Why, for people.
     pub(crate) reason: String,
     /// Since when.
@@ -73,9 +101,12 @@ impl Feed {
         Feed {
             row,
             next_offset,
+            log: LogMark::default(),
+            proof: None,
             cursor,
             gathered: cursor,
             gathered_offset: next_offset,
+            gathered_witness: None,
             log_start,
             rereading: None,
             hold: None,
@@ -92,13 +123,32 @@ impl Feed {
 
     /// Where to fetch from.
     pub(crate) fn fetch_offset(&self, low_watermark: i64) -> i64 {
-        if self.rereading.is_some() { low_watermark } else { self.next_offset }
+        match (&self.proof, &self.rereading) {
+            (Some(proof), _) => proof.witness.offset,
+            (None, Some(_)) => low_watermark,
+            (None, None) => self.next_offset,
+        }
+    }
+
+    /// Whether its records may become part of a batch.
+    pub(crate) fn takes_records(&self) -> bool {
+        self.fetching && self.proof.is_none()
+    }
+
+    /// Judges the record that has come: the first from the witness' offset on must be the witness.
+    pub(crate) fn prove(&mut self, proof: Proof, offset: i64, digest: [u8; 16]) -> Result<(), OtherLog> {
+        proof.witness.compare(offset, digest)?;
+        self.proof = None;
+        self.log.topic_id = proof.topic_id;
+        self.hold.take_if(|hold| hold.cause == HoldCause::Log);
+        Ok(())
     }
 
     /// The row now says this.
-    pub(crate) fn committed(&mut self, next_offset: i64, cursor: Option<Cursor>) {
+    pub(crate) fn committed(&mut self, next_offset: i64, cursor: Option<Cursor>, log: LogMark) {
         self.row = Some(next_offset);
         self.next_offset = next_offset;
+        self.log = log;
         if cursor.is_some() {
             self.cursor = cursor;
         }
@@ -106,9 +156,7 @@ impl Feed {
         if self.gathered_offset < next_offset {
             self.rewind();
         }
-        if self.hold.as_ref().is_some_and(|hold| next_offset > hold.offset) {
-            self.hold = None;
-        }
+        self.hold.take_if(|hold| hold.cause == HoldCause::Record && next_offset > hold.offset);
     }
 }
 
@@ -126,17 +174,49 @@ mod tests {
         (feed.gathered, feed.gathered_offset) = (cursor(15), 15);
         feed.rewind();
         assert_eq!((feed.gathered, feed.gathered_offset), (cursor(10), 10));
-        feed.committed(15, cursor(15));
+        feed.committed(15, cursor(15), LogMark::default());
         assert_eq!((feed.gathered, feed.gathered_offset), (cursor(15), 15));
     }
 
     #[test]
     fn a_hold_ends_when_its_record_is_taken() {
         let mut feed = Feed::new(None, 0, None, LogStart::AtZero);
-        feed.hold = Some(Hold { offset: 5, reason: "a gap".into(), since: Instant::now() });
-        feed.committed(5, cursor(5));
+        let (cause, since) = (HoldCause::Record, Instant::now());
+        feed.hold = Some(Hold { offset: 5, cause, reason: "a gap".into(), since });
+        feed.committed(5, cursor(5), LogMark::default());
         assert!(feed.hold.is_some());
-        feed.committed(6, cursor(6));
+        feed.committed(6, cursor(6), LogMark::default());
+        assert!(feed.hold.is_none());
+    }
+
+    #[test]
+    fn a_feed_is_fetched_from_its_witness_and_takes_nothing_before_it_has_come() {
+        let mut feed = Feed::new(Some(10), 0, cursor(10), LogStart::AtZero);
+        let proof = Proof {
+            witness: Witness { offset: 9, digest: [1; 16] },
+            topic_id: Some(Uuid::max()),
+            since: Instant::now(),
+        };
+        (feed.proof, feed.rereading) = (Some(proof), Some(Reread { until: 20 }));
+        assert_eq!(feed.fetch_offset(3), 9);
+        assert!(feed.fetching && !feed.takes_records());
+        assert_eq!(feed.prove(proof, 9, [2; 16]), Err(OtherLog::Record { offset: 9 }));
+        assert_eq!(feed.prove(proof, 12, [1; 16]), Err(OtherLog::NoRecord { offset: 9, next: 12 }));
+        assert!(feed.proof.is_some() && feed.log.topic_id.is_none());
+        assert_eq!(feed.prove(proof, 9, [1; 16]), Ok(()));
+        assert!(feed.takes_records());
+        assert_eq!((feed.fetch_offset(3), feed.log.topic_id), (3, Some(Uuid::max())));
+    }
+
+    #[test]
+    fn another_log_is_held_until_it_is_believed_whatever_is_committed_for_its_lane() {
+        let mut feed = Feed::new(Some(10), 0, cursor(10), LogStart::AtZero);
+        let (cause, since) = (HoldCause::Log, Instant::now());
+        feed.hold = Some(Hold { offset: 9, cause, reason: "another log".into(), since });
+        feed.committed(10, None, LogMark::default());
+        assert!(feed.hold.is_some());
+        let proof = Proof { witness: Witness { offset: 9, digest: [1; 16] }, topic_id: None, since };
+        assert_eq!(feed.prove(proof, 9, [1; 16]), Ok(()));
         assert!(feed.hold.is_none());
     }
 }

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use outbox::inbox::Witness;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use schemas::Codec;
@@ -17,6 +18,7 @@ use super::intake::{Verdict, judge_record};
 use super::item::{Body, Item, Work};
 use super::pace::Pace;
 use super::service::Service;
+use super::witness;
 
 /// What was taken.
 pub(crate) struct Gathered<S> {
@@ -48,39 +50,51 @@ pub(crate) struct Gatherer<'e, S: Service> {
     pub(crate) idle: Duration,
 }
 
-impl<S: Service> Gatherer<'_, S> {
+/// What was seen of the feeds while a batch was gathered.
+#[derive(Default)]
+struct Seen<'e> {
+    stopped: HashSet<FeedId>,
+    /// The last record of each that is in the batch.
+    last: HashMap<FeedId, BorrowedMessage<'e>>,
+}
+
+impl<'e, S: Service> Gatherer<'e, S> {
     /// Wait for something, then take what is there. Empty after `idle`, or when a rebalance was noted.
     pub(crate) async fn gather(mut self, pace: &Pace) -> Gathered<S::Signal> {
         let mut gathered = Gathered { items: Vec::new(), stops: Vec::new(), errors: Vec::new() };
-        let mut stopped = HashSet::new();
-        if !self.first(&mut gathered, &mut stopped).await {
+        let mut seen = Seen::default();
+        if !self.first(&mut gathered, &mut seen).await {
             return gathered;
         }
-        self.drain(&mut gathered, &mut stopped);
+        self.drain(&mut gathered, &mut seen);
         let start = pace.next_start();
         while gathered.items.len() < self.max_items && gathered.stops.is_empty() && Instant::now() < start {
             let left = start.saturating_duration_since(Instant::now());
             // One sleep for the rest of the interval, not a wake-up per record: the queue collects meanwhile.
             tokio::time::sleep(left).await;
-            self.drain(&mut gathered, &mut stopped);
+            self.drain(&mut gathered, &mut seen);
+        }
+        for (id, message) in seen.last {
+            let witness = Witness { offset: message.offset(), digest: witness::digest(&message) };
+            self.feeds.entry(id).and_modify(|feed| feed.gathered_witness = Some(witness));
         }
         gathered
     }
 
-    async fn first(&mut self, gathered: &mut Gathered<S::Signal>, stopped: &mut HashSet<FeedId>) -> bool {
+    async fn first(&mut self, gathered: &mut Gathered<S::Signal>, seen: &mut Seen<'e>) -> bool {
         let saturated = self.service.is_saturated();
         let consumer = self.consumer;
         let deadline = tokio::time::sleep(self.idle);
         tokio::select! {
             signal = self.service.signal() => gathered.items.push(signal_item::<S>(signal)),
-            received = consumer.recv(), if !saturated => self.take(received, gathered, stopped),
+            received = consumer.recv(), if !saturated => self.take(received, gathered, seen),
             () = deadline => return false,
         }
         true
     }
 
     /// Take everything that needs no waiting.
-    fn drain(&mut self, gathered: &mut Gathered<S::Signal>, stopped: &mut HashSet<FeedId>) {
+    fn drain(&mut self, gathered: &mut Gathered<S::Signal>, seen: &mut Seen<'e>) {
         while gathered.items.len() < self.max_items {
             match self.service.signal().now_or_never() {
                 Some(signal) => gathered.items.push(signal_item::<S>(signal)),
@@ -91,7 +105,7 @@ impl<S: Service> Gatherer<'_, S> {
         let mut taken = gathered.items.len();
         while taken < self.max_items && !self.service.is_saturated() {
             match consumer.recv().now_or_never() {
-                Some(received) => self.take(received, gathered, stopped),
+                Some(received) => self.take(received, gathered, seen),
                 None => break,
             }
             taken += 1;
@@ -100,9 +114,9 @@ impl<S: Service> Gatherer<'_, S> {
 
     fn take(
         &mut self,
-        received: Result<BorrowedMessage<'_>, KafkaError>,
+        received: Result<BorrowedMessage<'e>, KafkaError>,
         gathered: &mut Gathered<S::Signal>,
-        stopped: &mut HashSet<FeedId>,
+        seen: &mut Seen<'e>,
     ) {
         let message = match received {
             Ok(message) => message,
@@ -111,14 +125,19 @@ impl<S: Service> Gatherer<'_, S> {
         let Some(topic) = self.topics.find(message.topic()) else { return };
         let id = FeedId { topic, partition: message.partition() };
         // A record of a feed that was taken away, or that stopped in this very batch.
-        let Some(feed) = self.feeds.get_mut(&id).filter(|feed| feed.fetching && !stopped.contains(&id)) else { return };
+        let Some(feed) = self.feeds.get_mut(&id).filter(|feed| feed.fetching && !seen.stopped.contains(&id)) else {
+            return;
+        };
         let hold = match judge_record::<S>(self.codec, id, feed, &message) {
-            Verdict::Take(item) => return gathered.items.push(item),
+            Verdict::Take(item) => {
+                seen.last.insert(id, message);
+                return gathered.items.push(item);
+            }
             Verdict::Ignore => return,
             Verdict::Reread => None,
             Verdict::Hold(reason) => Some(reason),
         };
-        stopped.insert(id);
+        seen.stopped.insert(id);
         gathered.stops.push(Stop { feed: id, offset: message.offset(), hold });
     }
 }

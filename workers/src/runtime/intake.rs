@@ -11,10 +11,10 @@ use schemas::text::is_storable;
 
 use super::dead_letter::{DeadCause, DeadLetter};
 use super::emitter::is_trace_parent;
-use super::feed::{Feed, FeedId, Reread};
+use super::feed::{Feed, FeedId, Proof, Reread};
 use super::item::{Body, Cause, Item, Progress, Skip, Work};
-use super::record_headers;
 use super::service::Service;
+use super::{lanes, record_headers, witness};
 
 /// The longest `ce_id` that is taken over as a cause, in bytes.
 const CAUSE_MAX_BYTES: usize = 256;
@@ -77,6 +77,9 @@ pub(crate) fn judge_record<S: Service>(
     message: &BorrowedMessage<'_>,
 ) -> Verdict<S::Signal> {
     let offset = message.offset();
+    if let Some(proof) = feed.proof {
+        return prove(id, feed, proof, message);
+    }
     if feed.rereading.is_none() && offset < feed.gathered_offset {
         return Verdict::Ignore;
     }
@@ -111,6 +114,14 @@ pub(crate) fn judge_record<S: Service>(
         }
     }
     verdict
+}
+
+/// The first record of a feed that has to show that its log is the one that was read before. It was taken then.
+fn prove<S>(id: FeedId, feed: &mut Feed, proof: Proof, message: &BorrowedMessage<'_>) -> Verdict<S> {
+    match feed.prove(proof, message.offset(), witness::digest(message)) {
+        Ok(()) => Verdict::Ignore,
+        Err(other) => Verdict::Hold(lanes::words_of(id, &other)),
+    }
 }
 
 /// A record on a topic that anyone writes.

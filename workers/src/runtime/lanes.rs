@@ -2,16 +2,31 @@
 //!
 //! Each change ends in setting the consumer to absolute offsets; records that it fetched before come again.
 
-use std::time::Instant;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use super::assignment::{self, lanes_of};
+use outbox::inbox::OtherLog;
+
+use super::assignment::{self, Closeness, Loaded, lanes_of};
 use super::consumer::Ownership;
 use super::engine::{Engine, RETRY_FIRST, RETRY_LONGEST};
 use super::failure::Failure;
-use super::feed::{FeedId, Hold, Reread};
+use super::feed::{Feed, FeedId, Hold, HoldCause, Reread};
 use super::gather::Stop;
 use super::service::{Lanes, Service};
 use crate::metrics;
+
+/// How long a witness is waited for before its log's ends are looked at.
+const PROOF_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a person is told of a log that is not believed.
+pub(super) fn words_of(id: FeedId, other: &OtherLog) -> String {
+    let FeedId { topic, partition } = id;
+    format!(
+        "{other}; nothing of it is taken before a person says from where: \
+         accept-gap --topic {topic} --partition {partition} --offset OFFSET"
+    )
+}
 
 impl<S: Service> Engine<S> {
     /// Lanes come and go.
@@ -54,10 +69,11 @@ impl<S: Service> Engine<S> {
 
     async fn load(&mut self, ids: &[FeedId], lanes: &Lanes) -> Result<(), Failure> {
         let processor = &self.processor;
-        self.feeds =
-            assignment::load(&processor.database, &processor.inbox, &self.consumer, &processor.topics, ids).await?;
+        let loaded = assignment::load(processor, &self.logs.look, ids, Closeness::AsNeeded).await?;
         let client = processor.database.client().await?;
         self.service.assigned(&client, lanes).await?;
+        self.feeds = loaded.feeds;
+        self.hold_others(&loaded.others);
         if !ids.is_empty() {
             self.fetch()?;
         }
@@ -73,23 +89,38 @@ impl<S: Service> Engine<S> {
     /// Another instance moved these feeds on: take their rows' values and fetch from there.
     pub(super) async fn reload(&mut self, moved: &[FeedId]) -> Result<(), Failure> {
         tracing::info!(?moved, "another instance has moved these feeds on");
-        let processor = &self.processor;
-        match assignment::load(&processor.database, &processor.inbox, &self.consumer, &processor.topics, moved).await {
+        match assignment::load(&self.processor, &self.logs.look, moved, Closeness::AsNeeded).await {
             Ok(fresh) => {
-                for (id, feed) in fresh {
-                    self.feeds.insert(id, feed);
+                for id in moved {
+                    self.feeds.remove(id);
                 }
-                self.refetch()
+                self.renew(fresh)
             }
             Err(Failure::Retry(reason)) => {
                 // Without their rows these feeds may not go on; the next hold check tries again.
                 for id in moved {
-                    self.hold(*id, 0, reason.clone());
+                    self.hold_because(*id, 0, HoldCause::Log, reason.clone());
                 }
                 self.refetch()
             }
             Err(failure) => Err(failure),
         }
+    }
+
+    /// Put feeds that were loaded again in the places of the old ones, and fetch from there.
+    pub(super) fn renew(&mut self, loaded: Loaded) -> Result<(), Failure> {
+        let is_fetched = |id, fresh: &Feed| fresh.fetching || self.feeds.get(id).is_some_and(|old| old.fetching);
+        let is_news = loaded.feeds.iter().any(|(id, fresh)| is_fetched(id, fresh));
+        for (id, mut feed) in loaded.feeds {
+            feed.hold = self.feeds.remove(&id).and_then(|old| old.hold);
+            if feed.takes_records() && feed.hold.take_if(|hold| hold.cause == HoldCause::Log).is_some() {
+                tracing::info!(feed = %id, next_offset = feed.next_offset, "the log is believed; the feed goes on");
+            }
+            self.feeds.insert(id, feed);
+        }
+        self.hold_others(&loaded.others);
+        self.report_holds();
+        if is_news { self.refetch() } else { Ok(()) }
     }
 
     /// Set the consumer anew. Feeds not in this batch lose nothing: records fetched ahead come again.
@@ -122,15 +153,30 @@ impl<S: Service> Engine<S> {
         self.refetch()
     }
 
+    /// A record of this feed cannot be taken, or it is not the one by which its log is known.
     pub(super) fn hold(&mut self, id: FeedId, offset: i64, reason: String) {
+        let is_unproven = self.feeds.get(&id).is_some_and(|feed| feed.proof.is_some());
+        let cause = if is_unproven { HoldCause::Log } else { HoldCause::Record };
+        self.hold_because(id, offset, cause, reason);
+    }
+
+    /// These feeds' logs are not the ones that their offsets belong to.
+    fn hold_others(&mut self, others: &HashMap<FeedId, OtherLog>) {
+        for (id, other) in others {
+            let offset = self.feeds.get(id).map_or(0, |feed| feed.next_offset);
+            self.hold_because(*id, offset, HoldCause::Log, words_of(*id, other));
+        }
+    }
+
+    fn hold_because(&mut self, id: FeedId, offset: i64, cause: HoldCause, reason: String) {
         let Some(feed) = self.feeds.get_mut(&id) else { return };
         feed.fetching = false;
         feed.rereading = None;
         match &mut feed.hold {
-            Some(hold) if hold.offset == offset => hold.reason = reason,
+            Some(hold) if (hold.offset, hold.cause) == (offset, cause) => hold.reason = reason,
             _ => {
                 tracing::error!(feed = %id, offset, %reason, "this partition is held until a person acts");
-                feed.hold = Some(Hold { offset, reason, since: Instant::now() });
+                feed.hold = Some(Hold { offset, cause, reason, since: Instant::now() });
             }
         }
     }
@@ -154,32 +200,33 @@ impl<S: Service> Engine<S> {
     }
 
     /// A held feed is tried again from its row's values: `accept-gap` may have moved it, or a newer binary reads the record.
+    /// And a feed whose witness does not come is compared with what its log holds: the log may end before it.
     pub(super) async fn retry_holds(&mut self) -> Result<(), Failure> {
-        let held: Vec<FeedId> = self.feeds.iter().filter(|(_, feed)| feed.hold.is_some()).map(|(id, _)| *id).collect();
-        if held.is_empty() {
+        if self.logs.is_overdue {
+            return self.verify_logs().await;
+        }
+        let waits = |feed: &Feed| feed.proof.is_some_and(|proof| proof.since.elapsed() >= PROOF_PATIENCE);
+        let standing: Vec<FeedId> =
+            self.feeds.iter().filter(|(_, feed)| feed.hold.is_some() || waits(feed)).map(|(id, _)| *id).collect();
+        if standing.is_empty() {
             return Ok(());
         }
-        let processor = &self.processor;
-        match assignment::load(&processor.database, &processor.inbox, &self.consumer, &processor.topics, &held).await {
-            Ok(fresh) => {
-                for (id, mut feed) in fresh {
-                    feed.hold = self.feeds.remove(&id).and_then(|old| old.hold);
-                    self.feeds.insert(id, feed);
-                }
-                self.report_holds();
-                self.refetch()
+        match assignment::load(&self.processor, &self.logs.look, &standing, Closeness::WithRanges).await {
+            Ok(mut fresh) => {
+                // A witness that has not come yet, or another record in its place: only another row or log is news.
+                fresh.feeds.retain(|id, feed| {
+                    let expected = |feed: &Feed| feed.proof.map(|proof| proof.witness);
+                    let before = self.feeds.get(id).and_then(expected);
+                    before.is_none() || before != expected(feed)
+                });
+                self.renew(fresh)
             }
             Err(failure) => self.tolerate(failure, "held partitions"),
         }
     }
 
-    /// After a client error: feeds whose offset is outside the log are held (the topic was truncated or made anew).
-    pub(super) async fn check_ranges(&mut self) -> Result<(), Failure> {
-        let ids = self.feeds.iter().filter(|(_, feed)| feed.fetching).map(|(id, _)| *id).collect();
-        self.check_ranges_of(ids).await
-    }
-
-    /// The same for feeds that have not moved since the last look: the client tells of such an offset once, or not at all.
+    /// Feeds that have not moved since the last look and whose offset is outside the log (the topic was truncated or made
+    /// anew) are held: the client tells of such an offset once, or not at all.
     pub(super) async fn check_idle_ranges(&mut self) -> Result<(), Failure> {
         let mut idle = Vec::new();
         for (id, feed) in self.feeds.iter_mut().filter(|(_, feed)| feed.fetching) {

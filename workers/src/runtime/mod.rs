@@ -1,7 +1,8 @@
 //! What the three services share: lanes, the transaction, dead letters, holds, timers.
 //!
 //! `engine` drives a service; `gather` takes what Kafka has; `intake` judges each record; `process` runs the one transaction
-//! (the only place in this crate that opens one); `feed` remembers how far each topic partition is.
+//! (the only place in this crate that opens one); `feed` remembers how far each topic partition is;
+//! `log_look` and `log_watch` see to it that an offset is only believed in its own log.
 //! A service is a `Service`: what it loads, decides and saves. Nothing here knows what an order is.
 
 mod assignment;
@@ -17,11 +18,15 @@ mod gather;
 mod intake;
 mod item;
 mod lanes;
+mod log_look;
+mod log_watch;
 mod pace;
 mod process;
 pub(crate) mod record_headers;
 mod service;
 mod timers;
+mod topic_id;
+mod witness;
 mod working;
 
 pub use connection::Database;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
-use outbox::inbox::{Advance, Cursor, Inbox, SourceCursor, TopicPartition};
+use outbox::inbox::{Advance, Cursor, Inbox, LogMark, SourceCursor, TopicPartition};
 use outbox::{Outbox, OutboxMessage};
 use schemas::{Codec, Message, Time};
 
@@ -29,10 +29,18 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 pub(crate) struct Done<F> {
     pub(crate) follow_up: F,
     /// Where each feed's row is now.
-    pub(crate) feeds: Vec<(FeedId, i64, Option<Cursor>)>,
+    pub(crate) feeds: Vec<Moved>,
     pub(crate) counts: BTreeMap<(&'static str, &'static str), u64>,
     pub(crate) process: Duration,
     pub(crate) commit: Duration,
+}
+
+/// Where a feed's row is now.
+pub(crate) struct Moved {
+    pub(crate) id: FeedId,
+    pub(crate) next_offset: i64,
+    pub(crate) cursor: Option<Cursor>,
+    pub(crate) log: LogMark,
 }
 
 /// Runs batches of one service.
@@ -60,6 +68,7 @@ struct Step {
     /// What the row has to hold.
     row: Option<i64>,
     next_offset: i64,
+    log: LogMark,
     cursor: Option<Cursor>,
     /// The cursor, where it moves.
     moved_cursor: Option<Cursor>,
@@ -141,7 +150,8 @@ impl<S: Service> Processor<S> {
         self.inbox.advance(&mut tx, &advances(&steps)).await.map_err(Failure::of_outbox)?;
         let committing = Instant::now();
         tx.commit(messages).await.map_err(Failure::of_outbox)?;
-        let feeds = steps.into_iter().map(|step| (step.id, step.next_offset, step.cursor)).collect();
+        let moved = |Step { id, next_offset, cursor, log, .. }| Moved { id, next_offset, cursor, log };
+        let feeds = steps.into_iter().map(moved).collect();
         Ok(Done { follow_up, feeds, counts, process: begun.elapsed(), commit: committing.elapsed() })
     }
 
@@ -158,12 +168,17 @@ impl<S: Service> Processor<S> {
                 },
                 row: feed.row,
                 next_offset: feed.next_offset,
+                log: feed.log,
                 cursor: feed.cursor,
                 moved_cursor: None,
             });
             if let Some(progress) = item.progress {
                 // While a log is read again for a missing sequence, the resume offset stays ahead.
-                step.next_offset = step.next_offset.max(progress.offset + 1);
+                if progress.offset >= step.next_offset {
+                    step.next_offset = progress.offset + 1;
+                    // Known of the last record of a gathering; where a part of it ends earlier, the topic's id must do.
+                    step.log.witness = feed.gathered_witness.filter(|witness| witness.offset == progress.offset);
+                }
                 step.moved_cursor = progress.cursor.or(step.moved_cursor);
                 step.cursor = progress.cursor.or(step.cursor);
             }
@@ -246,6 +261,7 @@ fn advances(steps: &[Step]) -> Vec<Advance> {
             at: step.at.clone(),
             from: step.row,
             to: step.next_offset,
+            log: step.log,
             cursors: moved(step).into_iter().collect(),
         })
         .collect()

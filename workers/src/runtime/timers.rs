@@ -39,6 +39,7 @@ impl<S: Service> Engine<S> {
     /// Timers, held feeds, gauges: each in its own period.
     pub(super) async fn periodic(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
+        self.watch_logs().await?;
         if now.duration_since(self.last.holds) >= HOLD_PERIOD {
             self.last.holds = now;
             self.retry_holds().await?;
