@@ -74,3 +74,65 @@ async fn a_reply_that_waits_in_its_topic_while_nobody_reads_is_not_timed_out() -
     assert!(rows.values().all(|row| row.stage == "completed"), "{rows:?}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deadlines_fire_also_behind_the_markers_of_a_strangers_transactions() -> Outcome {
+    let servers = Servers::shared().await?;
+    let settings = Settings { instances: 1, confirm_within_ms: 1_000, ..Settings::default() };
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, settings).await?;
+    pipeline.start_services(&[ServiceName::Order]).await?;
+    // A marker is the last thing in every partition of both reply topics: of a commit in one, of an abort in the other.
+    let (committed, aborted) = (pipeline.broker().begin().await?, pipeline.broker().begin().await?);
+    for partition in [0, 1, 2] {
+        let stranger =
+            |topic: TopicName| Sent { topic: topic.as_str().into(), partition: Some(partition), ..Sent::default() };
+        committed.send(&stranger(TopicName::InventoryEvents)).await?;
+        aborted.send(&stranger(TopicName::PaymentEvents)).await?;
+    }
+    committed.commit().await?;
+    aborted.abort().await?;
+    let orders = sample(3_600, 30)?;
+    let count = orders.iter().filter(|order| is_sound(order)).count();
+    pipeline.publish(&orders).await?;
+    pipeline.await_stage("cancelling", count).await?;
+    pipeline.start_services(&[ServiceName::Inventory, ServiceName::Payment]).await?;
+    pipeline.await_terminal(&orders).await?;
+    pipeline.accept();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_reply_partition_keeps_only_its_own_lane_from_its_deadlines() -> Outcome {
+    const HELD: i32 = 1;
+    let servers = Servers::shared().await?;
+    let settings = Settings { instances: 1, confirm_within_ms: 1_000, ..Settings::default() };
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, settings).await?;
+    pipeline.start_services(&[ServiceName::Order]).await?;
+    // As if the messages before it were lost.
+    let position = (outbox::position::POSITION_HEADER.to_owned(), Some(b"/inventory:1:1:5".to_vec()));
+    let topic = TopicName::InventoryEvents.as_str();
+    let fifth = Sent { topic: topic.into(), partition: Some(HELD), headers: vec![position], ..Sent::default() };
+    pipeline.broker().send(&fifth).await?;
+    pipeline
+        .until("the partition is held", async || {
+            let (_, body) = pipeline.daemon(ServiceName::Order, 0)?.readiness().await?;
+            if body.contains(&format!("held: {topic}[{HELD}]")) { Ok(()) } else { Err(trouble(body)) }
+        })
+        .await?;
+    let orders = sample(3_700, 60)?;
+    pipeline.publish(&orders).await?;
+    let open = "select count(*) from orders.orders where stage = 'placed' and partition";
+    pipeline
+        .until("the other lanes' deadlines fire", async || {
+            let undone =
+                pipeline.tables().number("select count(*) from orders.orders where stage = 'cancelling'").await?;
+            match pipeline.tables().number(&format!("{open} <> {HELD}")).await? {
+                0 if undone > 0 => Ok(()),
+                left => Err(trouble(format!("{left} orders still wait, {undone} do not"))),
+            }
+        })
+        .await?;
+    assert!(pipeline.tables().number(&format!("{open} = {HELD}")).await? > 0, "a reply may lie behind the hold");
+    pipeline.accept();
+    Ok(())
+}

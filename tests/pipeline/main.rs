@@ -1,6 +1,7 @@
 //! The pipeline end to end: real orders, real servers, the daemons as processes, and faults.
 
 mod cancel;
+mod client_lost;
 mod clocks;
 mod crash;
 mod dead_letters;
@@ -11,12 +12,14 @@ mod happy;
 mod made_anew;
 mod metrics;
 mod mistakes;
+mod partitions_raised;
 mod pause;
 mod planted;
 mod provider;
 mod refusals;
 mod servers_die;
 mod shutdown;
+mod standing;
 mod start;
 
 /// The daemons' program.

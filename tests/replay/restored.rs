@@ -54,7 +54,8 @@ async fn backed_up(name: &str) -> Outcome<(Pipeline, Vec<PlaceOrder>)> {
     pipeline.await_terminal(&orders[..90]).await?;
     pipeline.check_clean().await?;
     // What is late in the backup has its deadline behind it; what is placed again has time enough.
-    let late = "select count(*) from backup.orders where stage not in ('completed', 'cancelled') and confirm_by > now()";
+    let late =
+        "select count(*) from backup.orders where stage not in ('completed', 'cancelled') and confirm_by > now()";
     pipeline
         .until("all deadlines have passed", async || match pipeline.tables().number(late).await? {
             0 => Ok(()),

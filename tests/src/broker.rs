@@ -82,8 +82,8 @@ impl Found {
 
 /// The broker, as seen by one pipeline.
 pub struct Broker {
-    config: ClientConfig,
-    prefix: String,
+    pub(crate) config: ClientConfig,
+    pub(crate) prefix: String,
     producer: FutureProducer,
 }
 

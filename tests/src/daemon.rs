@@ -10,7 +10,7 @@ use std::time::Duration;
 use dev_stack::Child;
 use schemas::ServiceName;
 
-use crate::{LONG, Outcome, probe, trouble, until};
+use crate::{LONG, Outcome, probe, reading, trouble, until};
 
 /// How long a subcommand may take that ends by itself.
 const SUBCOMMAND_LIMIT: Duration = Duration::from_secs(90);
@@ -128,12 +128,19 @@ impl Daemon {
     pub async fn lanes(&self) -> Outcome<Vec<i32>> {
         match self.readiness().await? {
             (200, body) => {
-                let list = body.trim().rsplit_once('[').and_then(|(_, list)| list.strip_suffix(']'));
+                let first = body.lines().next().unwrap_or_default();
+                let list = first.rsplit_once('[').and_then(|(_, list)| list.strip_suffix(']'));
                 let list = list.ok_or_else(|| trouble(format!("no lanes in {body:?}")))?;
                 Ok(list.split(", ").filter_map(|number| number.parse().ok()).collect())
             }
             (_, obstacles) => Err(trouble(obstacles)),
         }
+    }
+
+    /// The sum of a metric's series that have these labels, as it is scraped now.
+    pub async fn metric(&self, name: &str, labels: &[&str]) -> Outcome<f64> {
+        let (_, body) = self.get("/metrics").await?;
+        Ok(reading(&body, name, labels))
     }
 
     /// SIGKILL; it is gone when this returns.

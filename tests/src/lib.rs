@@ -16,6 +16,7 @@ mod raw_produce;
 mod scrape;
 mod servers;
 mod settings;
+mod transaction;
 mod trouble;
 mod verdict;
 
@@ -27,7 +28,8 @@ pub use patience::{LONG, until};
 pub use pipeline::Pipeline;
 pub use pooler::Pooler;
 pub use raw_produce::RawRecord;
-pub use scrape::Series;
+pub use scrape::{Series, reading};
 pub use servers::Servers;
 pub use settings::Settings;
+pub use transaction::Transaction;
 pub use trouble::{Outcome, Trouble, trouble};

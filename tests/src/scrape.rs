@@ -57,3 +57,26 @@ fn read(line: &str, histograms: &BTreeSet<&str>) -> Outcome<Series> {
     }
     Ok(Series { metric, labels, value: value.parse().map_err(|_| unreadable())? })
 }
+
+/// The sum of the series of this name that have all these labels, each as `name="value"`.
+pub fn reading(body: &str, name: &str, labels: &[&str]) -> f64 {
+    let is_series = |line: &&str| {
+        line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']))
+            && labels.iter().all(|label| line.contains(label))
+    };
+    let value = |line: &str| line.rsplit_once(' ').and_then(|(_, value)| value.parse::<f64>().ok());
+    body.lines().filter(is_series).filter_map(value).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_chosen_by_name_and_labels() {
+        let body = "# TYPE a gauge\na{t=\"x\",p=\"0\"} 2\na{t=\"x\",p=\"1\"} 3\na{t=\"y\",p=\"0\"} 10\nab 7\nc 1\n";
+        assert!((reading(body, "a", &["t=\"x\""]) - 5.0).abs() < 1e-9);
+        assert!((reading(body, "a", &["p=\"0\""]) - 12.0).abs() < 1e-9);
+        assert!((reading(body, "ab", &[]) - 7.0).abs() < 1e-9);
+    }
+}

@@ -78,7 +78,9 @@ mod tests {
             differs: true,
         };
         let told = told(ServiceName::Order, &RebaseReport { dry_run: false, lanes: vec![lane] });
-        assert!(told.starts_with("order.events.v1[2]: epoch 2 begins; messages 41 to 55 are void, 3 are published again"));
+        assert!(
+            told.starts_with("order.events.v1[2]: epoch 2 begins; messages 41 to 55 are void, 3 are published again")
+        );
         assert!(told.contains("are not recalled"), "{told}");
     }
 }

@@ -300,7 +300,7 @@ async fn work<S: Service>(
     signals: &mut Signals,
     started: Started,
 ) -> Result<(), DaemonError> {
-    let Frame { config, shown, stop, .. } = frame;
+    let Frame { config, planted, shown, stop } = frame;
     let Started { partitions, database, outbox } = started;
     let codec = match &config.schema_directory {
         Some(directory) => Codec::with_directory(directory).map_err(DaemonError::of)?,
@@ -323,6 +323,9 @@ async fn work<S: Service>(
         database: database.clone(),
         outbox: outbox.clone(),
         codec: Arc::new(codec),
+        partitions,
+        outputs: outbox_topics::<S>(&config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect(),
+        planted: *planted,
         health: shown.health.clone(),
         gate,
         shutdown: stopping.clone(),

@@ -1,7 +1,8 @@
 //! `/livez`, `/readyz`, `/metrics` on one port.
 //!
-//! `/livez` is about this process only; `/readyz` lists every obstacle, one a line. All three answer from the start on:
-//! while servers are waited for, the process is live, and not ready because of them.
+//! `/livez` is about this process only; `/readyz` lists every obstacle, one a line, and below them what a person should know
+//! although it is no obstacle yet. All three answer from the start on: while servers are waited for, the process is live, and
+//! not ready because of them.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -69,14 +70,11 @@ async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
     if let Some(reason) = shown.relay.get().and_then(relay::obstacle) {
         obstacles.push(format!("relay: {reason}"));
     }
-    if obstacles.is_empty() {
-        // Told, although work gets done all the same.
-        let notes: String = clock::note().map(|note| note + "\n").unwrap_or_default();
-        (StatusCode::OK, format!("{notes}ready, lanes {:?}\n", shown.health.lanes()))
-    } else {
-        obstacles.extend(clock::note());
-        (StatusCode::SERVICE_UNAVAILABLE, obstacles.join("\n") + "\n")
-    }
+    let status = if obstacles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let ready = obstacles.is_empty().then(|| format!("ready, lanes {:?}", shown.health.lanes()));
+    let notes = shown.health.notes().into_iter().chain(clock::note()).map(|note| format!("note: {note}"));
+    let lines: Vec<String> = ready.into_iter().chain(obstacles).chain(notes).collect();
+    (status, lines.join("\n") + "\n")
 }
 
 async fn render(State(shown): State<Shown>) -> String {

@@ -24,6 +24,10 @@ const PROVIDER_CALLS: &str = "payment_provider_calls_total";
 const PROVIDER_OPEN: &str = "payment_provider_calls_open";
 const CLOCK_SKEW: &str = "worker_clock_skew_seconds";
 const RESTORED: &str = "worker_restored";
+const STANDING: &str = "worker_feed_standing_seconds";
+const UNOWNED: &str = "worker_unowned_lanes";
+const CHANGED_TOPICS: &str = "worker_changed_topics";
+const RENEWED: &str = "worker_client_renewals_total";
 
 /// Histogram buckets by metric; without them the exporter would render summaries.
 pub(crate) const BUCKETS: [(&str, &[f64]); 4] = [
@@ -63,7 +67,7 @@ const fn gauged(name: &'static str, labels: &'static [&'static str], meaning: &'
 }
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 16] = [
+pub const ALL: [Metric; 20] = [
     counted(MESSAGES, &["service", "type", "outcome"], "Messages taken, by type and outcome"),
     timed(BATCH_ITEMS, None, "Items of a lane transaction"),
     timed(
@@ -123,6 +127,30 @@ pub const ALL: [Metric; 16] = [
         ends: "every instance; 0 once a road was taken",
         alarm: "1",
         ..gauged(RESTORED, &["service"], "1 while this instance holds because its database was set back, else 0")
+    },
+    Metric {
+        unit: Some(Unit::Seconds),
+        ends: "the instance that owns the partition; 0 once it moves or is another's",
+        alarm: "> 30",
+        shown: Shown::WhenItHappens,
+        ..gauged(
+            STANDING,
+            &["topic", "partition", "cause"],
+            "How long a partition has not moved although its log goes on, by cause; 0: it moves",
+        )
+    },
+    Metric {
+        alarm: "> 0 for a minute",
+        ..gauged(UNOWNED, &["service"], "Lanes of the service that no instance has, as the group's coordinator tells")
+    },
+    Metric {
+        alarm: "> 0",
+        ..gauged(CHANGED_TOPICS, &["service"], "Topics with another partition count than when this instance started")
+    },
+    Metric {
+        alarm: "any rise",
+        shown: Shown::WhenItHappens,
+        ..counted(RENEWED, &["service"], "Kafka clients that were of no more use and were replaced")
     },
 ];
 
@@ -187,6 +215,23 @@ pub(crate) fn clock_skew(service: &'static str, skew_s: f64) {
 
 pub(crate) fn restored(service: &'static str, is_restored: bool) {
     gauge!(RESTORED, "service" => service).set(f64::from(u8::from(is_restored)));
+}
+
+pub(crate) fn standing(topic: &'static str, partition: i32, cause: &'static str, seconds: i64) {
+    let partition = partition.to_string();
+    gauge!(STANDING, "topic" => topic, "partition" => partition, "cause" => cause).set(approximate(seconds));
+}
+
+pub(crate) fn unowned_lanes(service: &'static str, count: usize) {
+    gauge!(UNOWNED, "service" => service).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn changed_topics(service: &'static str, count: usize) {
+    gauge!(CHANGED_TOPICS, "service" => service).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn client_renewed(service: &'static str) {
+    counter!(RENEWED, "service" => service).increment(1);
 }
 
 /// A gauge is a float; counts beyond 2^32 are shown as that.

@@ -1,7 +1,8 @@
 //! Bugs planted on purpose, so that the checker and the simulation can show that they would see them.
 //!
-//! Which bug is on is part of a core's policy, never a global. Without the feature `planted-bugs` the choice is a type of
-//! size 0 that always says no, so that a release has neither the branch nor a way to ask for it.
+//! Which bug is on is part of a core's policy, never a global; a mishap befalls the engine's Kafka client. Without the
+//! feature `planted-bugs` the choice is a type of size 0 that always says no, so that a release has neither the branch nor
+//! a way to ask for it.
 
 /// A mistake that a core makes when asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +57,36 @@ impl Bug {
     }
 }
 
+/// What the Kafka client suffers when asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mishap {
+    /// It cannot read a record whose key begins with `unreadable-`, and stands before it.
+    RecordUnreadable,
+    /// The process's first client is lost once it has seen a record whose key begins with `client-lost-`.
+    ClientLost,
+}
+
+impl Mishap {
+    /// Both of them.
+    pub const ALL: [Mishap; 2] = [Mishap::RecordUnreadable, Mishap::ClientLost];
+
+    /// The name to select it by.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Mishap::RecordUnreadable => "record-unreadable",
+            Mishap::ClientLost => "client-lost",
+        }
+    }
+
+    /// How the key of a record begins that it befalls.
+    pub const fn key_prefix(self) -> &'static [u8] {
+        match self {
+            Mishap::RecordUnreadable => b"unreadable-",
+            Mishap::ClientLost => b"client-lost-",
+        }
+    }
+}
+
 /// Why no bug of this name can be planted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlantError {
@@ -63,32 +94,53 @@ pub enum PlantError {
     #[error("this program was built without planted bugs and refuses {0:?}")]
     NotBuiltIn(String),
     /// No bug has this name.
-    #[error("no planted bug is called {0:?}; there are: {known}", known = Bug::ALL.map(Bug::as_str).join(", "))]
+    #[error("no planted bug is called {0:?}; there are: {known}", known = names().join(", "))]
     NoSuchBug(String),
 }
 
-/// Which bug is on: at most one.
+fn names() -> Vec<&'static str> {
+    Bug::ALL.map(Bug::as_str).into_iter().chain(Mishap::ALL.map(Mishap::as_str)).collect()
+}
+
+/// Which bug or mishap is on: at most one.
 #[cfg(feature = "planted-bugs")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Planted(Option<Bug>);
+pub struct Planted {
+    bug: Option<Bug>,
+    mishap: Option<Mishap>,
+}
 
 #[cfg(feature = "planted-bugs")]
 impl Planted {
     /// No bug.
-    pub const NONE: Planted = Planted(None);
+    pub const NONE: Planted = Planted { bug: None, mishap: None };
 
-    /// The bug of this name.
+    /// The bug or mishap of this name.
     pub fn by_name(name: &str) -> Result<Planted, PlantError> {
-        match Bug::ALL.into_iter().find(|bug| bug.as_str() == name) {
-            Some(bug) => Ok(Planted(Some(bug))),
-            None => Err(PlantError::NoSuchBug(name.to_owned())),
+        let bug = Bug::ALL.into_iter().find(|bug| bug.as_str() == name);
+        let mishap = Mishap::ALL.into_iter().find(|mishap| mishap.as_str() == name);
+        if bug.is_none() && mishap.is_none() {
+            return Err(PlantError::NoSuchBug(name.to_owned()));
         }
+        Ok(Planted { bug, mishap })
     }
 
     /// Whether this bug is on.
     #[inline]
     pub fn has(self, bug: Bug) -> bool {
-        self.0 == Some(bug)
+        self.bug == Some(bug)
+    }
+
+    /// Whether this mishap is on.
+    #[inline]
+    pub fn suffers(self, mishap: Mishap) -> bool {
+        self.mishap == Some(mishap)
+    }
+
+    /// Whether a record with this key brings the mishap about.
+    #[inline]
+    pub fn befalls(self, mishap: Mishap, key: Option<&[u8]>) -> bool {
+        self.suffers(mishap) && key.is_some_and(|key| key.starts_with(mishap.key_prefix()))
     }
 }
 
@@ -112,6 +164,18 @@ impl Planted {
     pub const fn has(self, _bug: Bug) -> bool {
         false
     }
+
+    /// No.
+    #[inline]
+    pub const fn suffers(self, _mishap: Mishap) -> bool {
+        false
+    }
+
+    /// No.
+    #[inline]
+    pub const fn befalls(self, _mishap: Mishap, _key: Option<&[u8]>) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]
@@ -120,8 +184,8 @@ mod tests {
 
     #[test]
     fn names_are_unique() {
-        let names: std::collections::BTreeSet<_> = Bug::ALL.into_iter().map(Bug::as_str).collect();
-        assert_eq!(names.len(), Bug::ALL.len());
+        let distinct: std::collections::BTreeSet<_> = names().into_iter().collect();
+        assert_eq!(distinct.len(), Bug::ALL.len() + Mishap::ALL.len());
     }
 
     #[cfg(not(feature = "planted-bugs"))]
@@ -130,6 +194,7 @@ mod tests {
         assert_eq!(size_of::<Planted>(), 0);
         assert_eq!(Planted::by_name("oversell"), Err(PlantError::NotBuiltIn("oversell".into())));
         assert!(Bug::ALL.into_iter().all(|bug| !Planted::NONE.has(bug)));
+        assert!(Mishap::ALL.into_iter().all(|mishap| !Planted::NONE.befalls(mishap, Some(mishap.key_prefix()))));
     }
 
     #[cfg(feature = "planted-bugs")]
@@ -138,6 +203,10 @@ mod tests {
         for bug in Bug::ALL {
             let planted = Planted::by_name(bug.as_str()).unwrap();
             assert!(Bug::ALL.into_iter().all(|other| planted.has(other) == (other == bug)));
+        }
+        for mishap in Mishap::ALL {
+            let planted = Planted::by_name(mishap.as_str()).unwrap();
+            assert!(planted.befalls(mishap, Some(mishap.key_prefix())) && !planted.befalls(mishap, Some(b"order")));
         }
         assert!(Planted::by_name("none of these").is_err());
     }

@@ -57,7 +57,16 @@ impl Gate {
         health: &Health,
     ) -> Arc<Self> {
         let (state, looking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Gate { service, outbox: outbox.clone(), database, kafka, rest, health: health.clone(), state, looking })
+        Arc::new(Gate {
+            service,
+            outbox: outbox.clone(),
+            database,
+            kafka,
+            rest,
+            health: health.clone(),
+            state,
+            looking,
+        })
     }
 
     /// Waits until the database holds what was published; false if asked to stop before.
@@ -110,7 +119,10 @@ impl Gate {
         let rest = last_epoch_age.and_then(|age| self.rest.checked_sub(age)).filter(|rest| !rest.is_zero());
         let mut state = self.state();
         if state.is_told {
-            tracing::info!(service = self.service.as_str(), "the database holds what was published; the service goes on");
+            tracing::info!(
+                service = self.service.as_str(),
+                "the database holds what was published; the service goes on"
+            );
         }
         if let Some(rest) = rest {
             tracing::warn!(service = self.service.as_str(), ?rest, "an older state was accepted; deadlines rest");

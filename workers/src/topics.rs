@@ -150,9 +150,9 @@ pub(crate) async fn check_within(
 ) -> Result<i32, TopicsError> {
     let admin = admin(kafka)?;
     let counts = partition_counts(kafka, prefix, wait).await?;
-    let expected = partitions
-        .or_else(|| counts.get(&format!("{prefix}{}", TopicName::OrderCommands.as_str())).copied())
-        .unwrap_or_default();
+    let names = TopicName::ALL.iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]);
+    let found: Vec<i32> = names.filter_map(|name| counts.get(&format!("{prefix}{name}")).copied()).collect();
+    let expected = partitions.or_else(|| majority(&found)).unwrap_or_default();
     let mut mistakes = Vec::new();
     for topic in TopicName::ALL {
         for (name, limit) in
@@ -161,15 +161,31 @@ pub(crate) async fn check_within(
             let name = format!("{prefix}{name}");
             match counts.get(&name) {
                 None => mistakes.push(format!("topic {name} is missing; run the subcommand `topics create`")),
-                Some(count) if *count != expected => mistakes.push(format!(
-                    "topic {name} has {count} partitions, not {expected}; all topics of the pipeline need the same number, \
-                     from their creation on"
-                )),
+                Some(count) if *count != expected => mistakes.push(count_mistake(&name, *count, expected, &found)),
                 Some(_) => mistakes.extend(setting_mistakes(&admin, &name, limit).await?),
             }
         }
     }
     if mistakes.is_empty() { Ok(expected) } else { Err(TopicsError::Mistakes(mistakes)) }
+}
+
+/// The count that most of these topics have; of two that are as frequent, the lower: counts can only be raised.
+fn majority(counts: &[i32]) -> Option<i32> {
+    let frequency = |count: i32| counts.iter().filter(|other| **other == count).count();
+    counts.iter().copied().max_by_key(|count| (frequency(*count), std::cmp::Reverse(*count)))
+}
+
+fn count_mistake(name: &str, count: i32, expected: i32, found: &[i32]) -> String {
+    let others = found.iter().filter(|other| **other == expected).count();
+    let changed = match others {
+        0 => String::new(),
+        _ if count > expected => format!(" as the other {others}: was its count raised?"),
+        _ => format!(" as the other {others}: was it made anew?"),
+    };
+    format!(
+        "topic {name} has {count} partitions, not {expected}{changed}; all topics of the pipeline need the same number, \
+         from their creation on"
+    )
 }
 
 /// What is wrong with a topic's settings.
@@ -239,4 +255,20 @@ fn unanswered(kafka: &ClientConfig, client: &BaseConsumer, wait_s: u64, source: 
 
 fn admin(kafka: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, TopicsError> {
     kafka.create().map_err(TopicsError::Configuration)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_topic_that_changed_is_blamed_and_not_the_others() {
+        let found = [[8].as_slice(), &[6; 15]].concat();
+        assert_eq!(majority(&found), Some(6));
+        assert_eq!(majority(&[8, 6, 6, 8]), Some(6), "counts can only be raised");
+        assert_eq!(majority(&[]), None);
+        let words = count_mistake("order.commands.v1", 8, 6, &found);
+        let begin = "topic order.commands.v1 has 8 partitions, not 6 as the other 15: was its count raised?";
+        assert!(words.starts_with(begin), "{words}");
+    }
 }

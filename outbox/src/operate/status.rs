@@ -119,7 +119,8 @@ impl OutboxStatus {
     /// The first waiting message of each lane that has any, as far as they fit into a line.
     fn first_waiting(&self) -> String {
         let waiting = self.lanes.iter().filter_map(|lane| Some((lane, lane.next.as_ref()?)));
-        let named = waiting.take(NAMED_MESSAGES).map(|(lane, next)| format!("{}[{}] {next}", lane.topic, lane.partition));
+        let named =
+            waiting.take(NAMED_MESSAGES).map(|(lane, next)| format!("{}[{}] {next}", lane.topic, lane.partition));
         let named: Vec<String> = named.collect();
         if named.is_empty() { String::new() } else { format!(" ({})", named.join("; ")) }
     }

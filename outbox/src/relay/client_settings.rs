@@ -28,12 +28,15 @@ mod tests {
         }
         let mut to = ClientConfig::new();
         copy(&from, &mut to, |name| name != "acks");
-        assert_eq!(secrets.map(|name| to.get(name)), [
-            Some("the sasl.password"),
-            Some("the ssl.key.password"),
-            Some("the ssl.keystore.password"),
-            Some("the sasl.oauthbearer.client.secret"),
-            None,
-        ]);
+        assert_eq!(
+            secrets.map(|name| to.get(name)),
+            [
+                Some("the sasl.password"),
+                Some("the ssl.key.password"),
+                Some("the ssl.keystore.password"),
+                Some("the sasl.oauthbearer.client.secret"),
+                None,
+            ]
+        );
     }
 }

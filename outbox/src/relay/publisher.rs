@@ -310,7 +310,12 @@ fn named(message: &BorrowedMessage<'_>, sequence: i64) -> NamedMessage {
         let mut headers = message.headers()?.iter();
         headers.find(|header| names.contains(&header.key)).and_then(|header| header.value.map(text))
     };
-    NamedMessage { sequence, key: message.key().map(text), id: header(&["ce_id", ID_HEADER]), ce_type: header(&["ce_type"]) }
+    NamedMessage {
+        sequence,
+        key: message.key().map(text),
+        id: header(&["ce_id", ID_HEADER]),
+        ce_type: header(&["ce_type"]),
+    }
 }
 
 fn size(key: Option<&[u8]>, payload: Option<&[u8]>) -> u64 {

@@ -46,7 +46,10 @@ pub struct Restored {
 impl fmt::Display for Restored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { topic, partition, offset, epoch, sequence } = self;
-        write!(f, "{topic}[{partition}] holds message {epoch}:{sequence} at offset {offset}, which the database does not")
+        write!(
+            f,
+            "{topic}[{partition}] holds message {epoch}:{sequence} at offset {offset}, which the database does not"
+        )
     }
 }
 
@@ -80,6 +83,9 @@ impl Outbox {
         let rows = session.query("looking for the last epoch", &text, &[]).await?;
         let age_s: Option<f64> = rows.first().ok_or(OutboxError::CorruptRow { what: "no age of an epoch" })?.get(0);
         survey.close().await?;
-        Ok(Comparison { restored, last_epoch_age: age_s.map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()) })
+        Ok(Comparison {
+            restored,
+            last_epoch_age: age_s.map(|age| Duration::try_from_secs_f64(age).unwrap_or_default()),
+        })
     }
 }

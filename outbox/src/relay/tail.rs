@@ -18,8 +18,8 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::position::{ID_HEADER, POSITION_HEADER, Position};
-use crate::relay::{RelayError, client_settings};
 use crate::relay::wire::{digest, headers_digest};
+use crate::relay::{RelayError, client_settings};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest without any record before reading is given up.
@@ -115,7 +115,9 @@ impl TailReader {
             .set("enable.partition.eof", "true")
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_uncommitted");
-        let consumer = config.create_with_context(Quiet).map_err(RelayError::kafka("creating the consumer that reads topic ends"))?;
+        let consumer = config
+            .create_with_context(Quiet)
+            .map_err(RelayError::kafka("creating the consumer that reads topic ends"))?;
         Ok(Self { consumer, source: source.to_owned(), with_headers: false })
     }
 

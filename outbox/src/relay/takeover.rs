@@ -253,7 +253,11 @@ impl Tails<'_> {
         folded.and(read)
     }
 
-    async fn take_all(&mut self, folds: &mut [Resume], from: &mut mpsc::Receiver<Vec<Found>>) -> Result<(), RelayError> {
+    async fn take_all(
+        &mut self,
+        folds: &mut [Resume],
+        from: &mut mpsc::Receiver<Vec<Found>>,
+    ) -> Result<(), RelayError> {
         while let Some(found) = self.session.alive(from.recv()).await? {
             self.compare(folds, &found).await?;
             if self.is_enough() {

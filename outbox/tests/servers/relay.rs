@@ -245,6 +245,10 @@ async fn a_message_that_the_broker_refuses_is_named() {
     let message = held.message.unwrap();
     let named = (message.sequence, message.key.as_deref(), message.id.as_deref(), message.ce_type.as_deref());
     assert_eq!(named, (1, Some("order-17"), Some(id.as_str()), Some("test.Event.v1")));
-    assert!(held.partition == 2 && held.reason.contains("key order-17") && held.reason.contains(&id), "{}", held.reason);
+    assert!(
+        held.partition == 2 && held.reason.contains("key order-17") && held.reason.contains(&id),
+        "{}",
+        held.reason
+    );
     relay.stop().await;
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use outbox::operate;
 use outbox::Role;
+use outbox::operate;
 
 use crate::rig::Rig;
 use crate::topic::{self, follow, read_until};

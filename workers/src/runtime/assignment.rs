@@ -2,11 +2,10 @@
 //!
 //! Always the row's offset, never the group's; without a row the log's beginning. The offset is believed only in its own
 //! log: it is fetched from the record before it, which must be the one that was taken, or else the topic's id must be the
-//! one it was. Watermark look-ups block, so they run on a blocking thread with a time-out of their own.
+//! one it was.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use outbox::inbox::{
     Cursor, LogMark, LogSight, LogStart, LogVerdict, OtherLog, PartitionState, TopicPartition, judge_log,
@@ -23,40 +22,6 @@ use super::feed::{Feed, FeedId, Proof};
 use super::log_look::LogLook;
 use super::process::Processor;
 use super::service::{Lanes, Service};
-
-/// How long one watermark look-up may take.
-const WATERMARK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// First and next offset of a topic partition.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Watermarks {
-    pub(crate) low: i64,
-    pub(crate) high: i64,
-}
-
-/// Ask the brokers for the watermarks of these feeds.
-pub(crate) async fn watermarks(
-    consumer: &Arc<Consumer>,
-    topics: &TopicNames,
-    feeds: Vec<FeedId>,
-) -> Result<HashMap<FeedId, Watermarks>, Failure> {
-    let consumer = consumer.clone();
-    let named: Vec<_> = feeds.into_iter().map(|id| (id, topics.full(id.topic))).collect();
-    let asked = tokio::task::spawn_blocking(move || {
-        named
-            .into_iter()
-            .map(|(id, topic)| {
-                let (low, high) = consumer.fetch_watermarks(&topic, id.partition, WATERMARK_TIMEOUT)?;
-                Ok((id, Watermarks { low, high }))
-            })
-            .collect::<Result<HashMap<_, _>, KafkaError>>()
-    });
-    match asked.await {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(error)) => Err(Failure::Retry(format!("the brokers do not tell the watermarks: {error}"))),
-        Err(error) => Err(Failure::Retry(format!("the watermark look-up ended early: {error}"))),
-    }
-}
 
 /// How closely the logs are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,11 +130,11 @@ pub(crate) fn fetch(
     consumer: &Consumer,
     topics: &TopicNames,
     feeds: &HashMap<FeedId, Feed>,
-    low: &HashMap<FeedId, Watermarks>,
+    lows: &HashMap<FeedId, i64>,
 ) -> Result<(), KafkaError> {
     let mut list = TopicPartitionList::new();
     for (id, feed) in feeds.iter().filter(|(_, feed)| feed.fetching) {
-        let offset = feed.fetch_offset(low.get(id).map_or(0, |mark| mark.low));
+        let offset = feed.fetch_offset(lows.get(id).copied().unwrap_or_default());
         list.add_partition_offset(&topics.full(id.topic), id.partition, Offset::Offset(offset))?;
     }
     consumer.assign(&list)

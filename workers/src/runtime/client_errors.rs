@@ -1,8 +1,10 @@
 //! What becomes of the errors that the Kafka client reports. Most mend themselves and are only told.
 //!
-//! Two do not: an offset outside the log (every feed is compared with its log again, and held where it is another), and an error that is fatal for the client. A broker that was
-//! killed can fence a static member that did nothing wrong, so a fatal error means a new client that joins again; only an
-//! instance that is fenced again and again has a rival with its id.
+//! Some do not: after an offset error every feed is compared with its log again (`log_watch`) and with its range (`ranges`); a
+//! record that cannot be read is looked into (`standstill`); an error
+//! that is fatal for the client means a new client that joins again, because a broker that was killed can fence a static
+//! member that did nothing wrong; only an instance that is fenced again and again has a rival with its id. A client that is
+//! lost without a word is replaced in the same way (`watchdog`), as often as it takes.
 
 use std::time::{Duration, Instant};
 
@@ -11,6 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::consumer;
 use super::engine::Engine;
 use super::failure::Failure;
+use super::reception::{self, Loss};
 use super::service::Service;
 
 /// How long closing the old client may take.
@@ -24,20 +27,27 @@ const RIVALRY_WINDOW: Duration = Duration::from_secs(60);
 impl<S: Service> Engine<S> {
     /// React to what the client has reported.
     pub(super) async fn heed(&mut self, errors: &[KafkaError]) -> Result<(), Failure> {
+        let now = Instant::now();
         for error in errors {
-            tracing::warn!(%error, "the Kafka client reports an error");
+            if let Some(untold) = self.watch.complaints.hear(&error.to_string(), now) {
+                tracing::warn!(%error, untold, "the Kafka client reports an error");
+            }
+        }
+        if errors.iter().any(reception::is_about_content) {
+            self.watch.unreadable = Some(now);
         }
         let fatal = errors.iter().find(|error| matches!(error, KafkaError::MessageConsumptionFatal(_)));
         if let Some(error) = fatal {
             return self.rejoin(&error.to_string()).await;
         }
         if errors.iter().any(is_about_offsets) {
+            self.check_ranges();
             self.verify_logs().await?;
         }
         Ok(())
     }
 
-    /// The client is dead: its lanes are let go, and a new one joins the group.
+    /// The client is dead by its own word.
     async fn rejoin(&mut self, reason: &str) -> Result<(), Failure> {
         let now = Instant::now();
         self.fatal_errors.retain(|earlier| now.duration_since(*earlier) < RIVALRY_WINDOW);
@@ -49,15 +59,20 @@ impl<S: Service> Engine<S> {
                 RIVALRY_WINDOW.as_secs()
             )));
         }
+        self.renew(reason).await
+    }
+
+    /// The client's lanes are let go, and a new one joins the group.
+    pub(super) async fn renew(&mut self, reason: &str) -> Result<(), Failure> {
         tracing::warn!(reason, "the Kafka client is of no more use; a new one joins the group");
-        self.due = None;
-        self.feeds.clear();
-        self.health.left();
+        self.leave();
         tokio::time::sleep(PAUSE).await;
-        let (fresh, notes) = consumer::subscribe(&self.group.kafka, &self.group.name, &self.group.topics)
-            .map_err(|error| Failure::Halt(format!("cannot join the group {} again: {error}", self.group.name)))?;
+        let (fresh, notes) =
+            consumer::subscribe(&self.group.kafka, &self.group.name, &self.group.topics, Loss::default())
+                .map_err(|error| Failure::Halt(format!("cannot join the group {} again: {error}", self.group.name)))?;
         let old = std::mem::replace(&mut self.consumer, fresh.into());
         self.notes = notes;
+        self.watch.renewed(Instant::now());
         // Closing blocks; nothing of the old client is needed any more.
         let closed = tokio::task::spawn_blocking(move || drop(old));
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {

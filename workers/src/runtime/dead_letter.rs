@@ -43,6 +43,8 @@ pub(crate) enum DeadCause {
     Unpositioned,
     /// Decodable, but the database refuses what follows from it.
     Refused,
+    /// The client library cannot read it: one letter stands for a run of offsets, and has no key, value or headers of theirs.
+    Unreadable,
 }
 
 impl DeadCause {
@@ -53,6 +55,7 @@ impl DeadCause {
             DeadCause::Key => "key",
             DeadCause::Unpositioned => "unpositioned",
             DeadCause::Refused => "refused",
+            DeadCause::Unreadable => "unreadable",
         }
     }
 }

@@ -14,7 +14,6 @@ use rdkafka::consumer::Consumer as _;
 use schemas::Codec;
 use tokio::sync::watch;
 
-use super::assignment::Watermarks;
 use super::connection::Database;
 use super::consumer::{self, Consumer, Notes};
 use super::dead_letter::DeadCause;
@@ -26,14 +25,20 @@ use super::item::{Item, Work};
 use super::log_watch::LogWatch;
 use super::pace::Pace;
 use super::process::{Done, Moved, Processor};
+use super::reception::Loss;
 use super::service::Service;
+use super::survey::{Surveyor, Terrain};
 use super::timers::{Due, Periods};
+use super::watch::Watch;
 use crate::health::Health;
 use crate::metrics;
+use crate::planted::Planted;
 use crate::restored::Gate;
 
 /// How long to wait for something to do before looking after rebalances and timers.
 const IDLE: Duration = Duration::from_millis(50);
+/// How long closing the Kafka clients may take at the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
 pub(super) const RETRY_FIRST: Duration = Duration::from_millis(50);
 pub(super) const RETRY_LONGEST: Duration = Duration::from_secs(2);
 
@@ -64,6 +69,12 @@ pub struct EngineConfig {
     pub inbox: Inbox,
     /// Encodes and decodes.
     pub codec: Arc<Codec>,
+    /// The topics' partition count.
+    pub partitions: i32,
+    /// The topics that the outbox writes to, in full.
+    pub outputs: Vec<String>,
+    /// What befalls the Kafka client in a test.
+    pub planted: Planted,
     /// What the health endpoints tell.
     pub health: Health,
     /// Holds the engine while its database is set back.
@@ -81,7 +92,6 @@ pub struct Engine<S: Service> {
     /// When the client had errors that were fatal for it, lately.
     pub(super) fatal_errors: Vec<Instant>,
     pub(super) feeds: HashMap<FeedId, Feed>,
-    pub(super) low: HashMap<FeedId, Watermarks>,
     pub(super) logs: LogWatch,
     pub(super) processor: Processor<S>,
     pub(super) pace: Pace,
@@ -89,7 +99,14 @@ pub struct Engine<S: Service> {
     pub(super) health: Health,
     pub(super) gate: Arc<Gate>,
     shutdown: watch::Receiver<bool>,
-    pub(super) due: Option<Due<S::Signal>>,
+    /// Passed deadlines, by lane.
+    pub(super) due: HashMap<i32, Due<S::Signal>>,
+    /// Whether the group has decided what is ours.
+    pub(super) is_assigned: bool,
+    /// The topics' partition count at the start.
+    pub(super) partitions: i32,
+    pub(super) watch: Watch,
+    pub(super) planted: Planted,
     pub(super) last: Periods,
 }
 
@@ -105,9 +122,19 @@ impl<S: Service> Engine<S> {
     pub fn new(service: S, config: EngineConfig) -> Result<Self, Halted> {
         let topics = TopicNames::new(&config.topic_prefix);
         let names: Vec<_> = S::INPUTS.iter().map(|topic| topics.full(*topic)).collect();
-        let (consumer, notes) = consumer::subscribe(&config.kafka, &config.group, &names)
+        let loss = Loss::of_first(config.planted);
+        let (consumer, notes) = consumer::subscribe(&config.kafka, &config.group, &names, loss)
             .map_err(|error| Halted(format!("cannot join the group {}: {error}", config.group)))?;
         let now = Instant::now();
+        let surveyor = Surveyor::start(Terrain {
+            kafka: config.kafka.clone(),
+            group: config.group.clone(),
+            names: topics.clone(),
+            inputs: names.clone(),
+            topics: names.iter().cloned().chain(config.outputs.into_iter().map(Arc::from)).collect(),
+            lanes: config.partitions,
+        })
+        .map_err(|error| Halted(format!("cannot start the surveyor's thread: {error}")))?;
         Ok(Engine {
             service,
             consumer: Arc::new(consumer),
@@ -116,7 +143,6 @@ impl<S: Service> Engine<S> {
             group: Group { kafka: config.kafka, name: config.group.clone(), topics: names },
             fatal_errors: Vec::new(),
             feeds: HashMap::new(),
-            low: HashMap::new(),
             processor: Processor::new(
                 config.database,
                 config.outbox,
@@ -131,8 +157,12 @@ impl<S: Service> Engine<S> {
             health: config.health,
             gate: config.gate,
             shutdown: config.shutdown,
-            due: None,
-            last: Periods { timers: now, holds: now, observe: now, ranges: now },
+            due: HashMap::new(),
+            is_assigned: false,
+            partitions: config.partitions,
+            watch: Watch::new(surveyor, config.partitions, now),
+            planted: config.planted,
+            last: Periods { timers: now, holds: now, observe: now },
         })
     }
 
@@ -151,15 +181,22 @@ impl<S: Service> Engine<S> {
         };
         self.logs.join().await;
         let consumer = self.consumer;
+        let surveyor = self.watch.surveyor;
+        surveyor.stop();
+        if let Some(inquiry) = self.watch.inquiry {
+            inquiry.give_up();
+            inquiry.answer().await;
+        }
         // Closing blocks until the group has heard of it.
         let closed = tokio::task::spawn_blocking(move || {
             if let Err(error) = consumer.commit_consumer_state(rdkafka::consumer::CommitMode::Sync) {
                 tracing::debug!(%error, "the group's offsets were not committed; positions are in the database");
             }
             drop(consumer);
+            surveyor.join();
         });
-        if tokio::time::timeout(Duration::from_secs(5), closed).await.is_err() {
-            tracing::warn!("the consumer did not close within 5 s");
+        if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
+            tracing::warn!("the Kafka clients did not close within {CLOSE_TIMEOUT:?}");
         }
         result
     }
@@ -174,6 +211,8 @@ impl<S: Service> Engine<S> {
             self.own(note).await?;
         }
         self.periodic().await?;
+        // Everything gathered before is committed or held by now, so the client's own positions count.
+        let mut due = self.due_items();
         let gatherer = Gatherer {
             consumer: &self.consumer,
             codec: &self.processor.codec,
@@ -181,24 +220,28 @@ impl<S: Service> Engine<S> {
             service: &mut self.service,
             feeds: &mut self.feeds,
             max_items: self.max_batch_items,
-            idle: IDLE,
+            idle: if due.is_empty() { IDLE } else { Duration::ZERO },
+            planted: self.planted,
         };
         let mut gathered = gatherer.gather(&self.pace).await;
+        if gathered.is_drained {
+            self.watch.drained = Instant::now();
+        }
         self.heed(&gathered.errors).await?;
-        gathered.items.append(&mut self.due_items());
+        gathered.items.append(&mut due);
         if !gathered.items.is_empty() {
             let (items, started) = (gathered.items.len(), Instant::now());
             self.process(gathered.items).await?;
             self.pace.worked(items, started, Instant::now());
         }
         if !gathered.stops.is_empty() {
-            self.stop_feeds(gathered.stops).await?;
+            self.stop_feeds(gathered.stops)?;
         }
         Ok(())
     }
 
     /// Commit these items, in parts where they cannot be committed together.
-    async fn process(&mut self, items: Vec<Item<S::Signal>>) -> Result<(), Failure> {
+    pub(super) async fn process(&mut self, items: Vec<Item<S::Signal>>) -> Result<(), Failure> {
         let mut parts = vec![items];
         let mut backoff = RETRY_FIRST;
         while let Some(mut part) = parts.pop() {
@@ -237,7 +280,7 @@ impl<S: Service> Engine<S> {
                             backoff = (backoff * 2).min(RETRY_LONGEST);
                             parts.push(part);
                         }
-                        Failure::Poison(reason) => self.bisect(part, reason, &mut parts).await?,
+                        Failure::Poison(reason) => self.bisect(part, reason, &mut parts)?,
                     }
                 }
             }
@@ -246,7 +289,7 @@ impl<S: Service> Engine<S> {
     }
 
     /// Halve what cannot be committed; the single culprit is held, or goes to the dead letters when a stranger sent it.
-    async fn bisect(
+    fn bisect(
         &mut self,
         mut part: Vec<Item<S::Signal>>,
         reason: String,
@@ -277,11 +320,19 @@ impl<S: Service> Engine<S> {
                 parts.push(vec![item]);
             }
             (None, Some(progress)) => {
-                self.stop_feeds(vec![Stop { feed: item.feed, offset: progress.offset, hold: Some(reason) }]).await?;
+                self.stop_feeds(vec![Stop { feed: item.feed, offset: progress.offset, hold: Some(reason) }])?;
             }
             (None, None) => tracing::error!(feed = %item.feed, %reason, "a signal cannot be saved; it will come again"),
         }
         Ok(())
+    }
+
+    /// The group's offset, for people's lag tools and autoscalers only: the row decides where to resume.
+    pub(super) fn store_for_tools(&self, id: FeedId, next_offset: i64) {
+        let topic = self.processor.topics.full(id.topic);
+        if let Err(error) = self.consumer.store_offset(&topic, id.partition, next_offset - 1) {
+            tracing::debug!(%error, feed = %id, "the group's offset was not stored");
+        }
     }
 
     fn committed(&mut self, done: Done<S::FollowUp>, items: usize) {
@@ -291,11 +342,7 @@ impl<S: Service> Engine<S> {
                 let was_held = feed.hold.is_some();
                 feed.committed(next_offset, cursor, log);
                 released |= was_held && feed.hold.is_none();
-                let topic = self.processor.topics.full(id.topic);
-                // Only for people's lag tools: the row decides where to resume.
-                if let Err(error) = self.consumer.store_offset(&topic, id.partition, next_offset - 1) {
-                    tracing::debug!(%error, feed = %id, "the group's offset was not stored");
-                }
+                self.store_for_tools(id, next_offset);
             }
         }
         if released {

@@ -49,8 +49,6 @@ pub(crate) struct Feed {
     pub(crate) rereading: Option<Reread>,
     /// Why the feed waits.
     pub(crate) hold: Option<Hold>,
-    /// The next offset when its range was last looked at.
-    pub(crate) looked_at: Option<i64>,
     /// Whether it is fetched now; a held feed is, only while it is tried again.
     pub(crate) fetching: bool,
 }
@@ -110,7 +108,6 @@ impl Feed {
             log_start,
             rereading: None,
             hold: None,
-            looked_at: None,
             fetching: true,
         }
     }

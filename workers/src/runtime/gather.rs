@@ -17,16 +17,20 @@ use super::feed::{Feed, FeedId};
 use super::intake::{Verdict, judge_record};
 use super::item::{Body, Item, Work};
 use super::pace::Pace;
+use super::reception;
 use super::service::Service;
 use super::witness;
+use crate::planted::Planted;
 
 /// What was taken.
 pub(crate) struct Gathered<S> {
     pub(crate) items: Vec<Item<S>>,
     /// Feeds that cannot go on, in the order found.
     pub(crate) stops: Vec<Stop>,
-    /// Records of feeds that are not ours any more were seen, or the client reported an error.
+    /// What the client reported.
     pub(crate) errors: Vec<KafkaError>,
+    /// Whether the client had nothing more to hand over.
+    pub(crate) is_drained: bool,
 }
 
 /// A feed that cannot go on.
@@ -48,6 +52,7 @@ pub(crate) struct Gatherer<'e, S: Service> {
     pub(crate) max_items: usize,
     /// How long to wait for the first item.
     pub(crate) idle: Duration,
+    pub(crate) planted: Planted,
 }
 
 /// What was seen of the feeds while a batch was gathered.
@@ -61,9 +66,10 @@ struct Seen<'e> {
 impl<'e, S: Service> Gatherer<'e, S> {
     /// Wait for something, then take what is there. Empty after `idle`, or when a rebalance was noted.
     pub(crate) async fn gather(mut self, pace: &Pace) -> Gathered<S::Signal> {
-        let mut gathered = Gathered { items: Vec::new(), stops: Vec::new(), errors: Vec::new() };
+        let mut gathered = Gathered { items: Vec::new(), stops: Vec::new(), errors: Vec::new(), is_drained: false };
         let mut seen = Seen::default();
         if !self.first(&mut gathered, &mut seen).await {
+            gathered.is_drained = true;
             return gathered;
         }
         self.drain(&mut gathered, &mut seen);
@@ -83,11 +89,11 @@ impl<'e, S: Service> Gatherer<'e, S> {
 
     async fn first(&mut self, gathered: &mut Gathered<S::Signal>, seen: &mut Seen<'e>) -> bool {
         let saturated = self.service.is_saturated();
-        let consumer = self.consumer;
+        let (consumer, planted) = (self.consumer, self.planted);
         let deadline = tokio::time::sleep(self.idle);
         tokio::select! {
             signal = self.service.signal() => gathered.items.push(signal_item::<S>(signal)),
-            received = consumer.recv(), if !saturated => self.take(received, gathered, seen),
+            received = reception::next(consumer, planted), if !saturated => self.take(received, gathered, seen),
             () = deadline => return false,
         }
         true
@@ -104,9 +110,12 @@ impl<'e, S: Service> Gatherer<'e, S> {
         let consumer = self.consumer;
         let mut taken = gathered.items.len();
         while taken < self.max_items && !self.service.is_saturated() {
-            match consumer.recv().now_or_never() {
+            match reception::next(consumer, self.planted).now_or_never() {
                 Some(received) => self.take(received, gathered, seen),
-                None => break,
+                None => {
+                    gathered.is_drained = true;
+                    break;
+                }
             }
             taken += 1;
         }

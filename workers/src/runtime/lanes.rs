@@ -31,17 +31,16 @@ pub(super) fn words_of(id: FeedId, other: &OtherLog) -> String {
 impl<S: Service> Engine<S> {
     /// Lanes come and go.
     pub(super) async fn own(&mut self, note: Ownership) -> Result<(), Failure> {
-        self.due = None;
-        let ids: Vec<FeedId> = match note {
-            Ownership::Revoked => Vec::new(),
-            Ownership::Assigned(list) => list
-                .iter()
-                .filter_map(|(topic, partition)| {
-                    Some(FeedId { topic: self.processor.topics.find(topic)?, partition: *partition })
-                })
-                .collect(),
-        };
-        self.feeds.clear();
+        self.leave();
+        let Ownership::Assigned(list) = note else { return Ok(()) };
+        let ids: Vec<FeedId> = list
+            .iter()
+            // Partitions that the topics did not have at the start are held: see `layout`.
+            .filter(|(_, partition)| *partition < self.partitions)
+            .filter_map(|(topic, partition)| {
+                Some(FeedId { topic: self.processor.topics.find(topic)?, partition: *partition })
+            })
+            .collect();
         let lanes = lanes_of(&ids);
         let mut backoff = RETRY_FIRST;
         loop {
@@ -62,9 +61,21 @@ impl<S: Service> Engine<S> {
         }
         tracing::info!(service = S::NAME.as_str(), lanes = ?lanes, "lanes assigned");
         metrics::lanes(S::NAME.as_str(), lanes.len());
+        self.is_assigned = true;
         self.health.assigned(&lanes);
+        self.feeds_changed(Instant::now());
         self.report_holds();
         Ok(())
+    }
+
+    /// No lane is ours until the group says so again.
+    pub(super) fn leave(&mut self) {
+        self.due.clear();
+        self.feeds.clear();
+        self.is_assigned = false;
+        metrics::lanes(S::NAME.as_str(), 0);
+        self.health.left();
+        self.feeds_changed(Instant::now());
     }
 
     async fn load(&mut self, ids: &[FeedId], lanes: &Lanes) -> Result<(), Failure> {
@@ -82,7 +93,8 @@ impl<S: Service> Engine<S> {
     }
 
     fn fetch(&mut self) -> Result<(), Failure> {
-        assignment::fetch(&self.consumer, &self.processor.topics, &self.feeds, &self.low)
+        self.watch.fetched = Instant::now();
+        assignment::fetch(&self.consumer, &self.processor.topics, &self.feeds, &self.watch.survey.lows)
             .map_err(|error| Failure::Retry(format!("the consumer cannot be set to its offsets: {error}")))
     }
 
@@ -94,7 +106,7 @@ impl<S: Service> Engine<S> {
                 for id in moved {
                     self.feeds.remove(id);
                 }
-                self.renew(fresh)
+                self.replace_feeds(fresh)
             }
             Err(Failure::Retry(reason)) => {
                 // Without their rows these feeds may not go on; the next hold check tries again.
@@ -108,7 +120,7 @@ impl<S: Service> Engine<S> {
     }
 
     /// Put feeds that were loaded again in the places of the old ones, and fetch from there.
-    pub(super) fn renew(&mut self, loaded: Loaded) -> Result<(), Failure> {
+    pub(super) fn replace_feeds(&mut self, loaded: Loaded) -> Result<(), Failure> {
         let is_fetched = |id, fresh: &Feed| fresh.fetching || self.feeds.get(id).is_some_and(|old| old.fetching);
         let is_news = loaded.feeds.iter().any(|(id, fresh)| is_fetched(id, fresh));
         for (id, mut feed) in loaded.feeds {
@@ -124,7 +136,7 @@ impl<S: Service> Engine<S> {
     }
 
     /// Set the consumer anew. Feeds not in this batch lose nothing: records fetched ahead come again.
-    fn refetch(&mut self) -> Result<(), Failure> {
+    pub(super) fn refetch(&mut self) -> Result<(), Failure> {
         for feed in self.feeds.values_mut() {
             feed.rewind();
         }
@@ -132,12 +144,7 @@ impl<S: Service> Engine<S> {
     }
 
     /// Gaps and holds found in a batch.
-    pub(super) async fn stop_feeds(&mut self, stops: Vec<Stop>) -> Result<(), Failure> {
-        let gaps: Vec<FeedId> = stops.iter().filter(|stop| stop.hold.is_none()).map(|stop| stop.feed).collect();
-        if !gaps.is_empty() {
-            let marks = assignment::watermarks(&self.consumer, &self.processor.topics, gaps).await;
-            self.low.extend(marks.unwrap_or_default());
-        }
+    pub(super) fn stop_feeds(&mut self, stops: Vec<Stop>) -> Result<(), Failure> {
         for Stop { feed, offset, hold } in stops {
             match hold {
                 Some(reason) => self.hold(feed, offset, reason),
@@ -219,43 +226,9 @@ impl<S: Service> Engine<S> {
                     let before = self.feeds.get(id).and_then(expected);
                     before.is_none() || before != expected(feed)
                 });
-                self.renew(fresh)
+                self.replace_feeds(fresh)
             }
             Err(failure) => self.tolerate(failure, "held partitions"),
         }
-    }
-
-    /// Feeds that have not moved since the last look and whose offset is outside the log (the topic was truncated or made
-    /// anew) are held: the client tells of such an offset once, or not at all.
-    pub(super) async fn check_idle_ranges(&mut self) -> Result<(), Failure> {
-        let mut idle = Vec::new();
-        for (id, feed) in self.feeds.iter_mut().filter(|(_, feed)| feed.fetching) {
-            if feed.looked_at == Some(feed.next_offset) {
-                idle.push(*id);
-            }
-            feed.looked_at = Some(feed.next_offset);
-        }
-        self.check_ranges_of(idle).await
-    }
-
-    async fn check_ranges_of(&mut self, ids: Vec<FeedId>) -> Result<(), Failure> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let Ok(marks) = assignment::watermarks(&self.consumer, &self.processor.topics, ids).await else {
-            return Ok(());
-        };
-        let outside: Vec<Stop> = marks
-            .into_iter()
-            .filter_map(|(id, mark)| {
-                let next = self.feeds.get(&id)?.next_offset;
-                (next < mark.low || next > mark.high).then(|| Stop {
-                    feed: id,
-                    offset: next,
-                    hold: Some(format!("offset {next} is outside the log, which holds {} to {}", mark.low, mark.high)),
-                })
-            })
-            .collect();
-        if outside.is_empty() { Ok(()) } else { self.stop_feeds(outside).await }
     }
 }

@@ -52,7 +52,7 @@ impl<S: Service> Engine<S> {
         match assignment::load(&self.processor, &self.logs.look, ids, Closeness::WithRanges).await {
             Ok(loaded) => {
                 self.logs.is_overdue = false;
-                self.renew(loaded)
+                self.replace_feeds(loaded)
             }
             Err(failure) => {
                 self.logs.is_overdue = true;

@@ -2,11 +2,13 @@
 //!
 //! `engine` drives a service; `gather` takes what Kafka has; `intake` judges each record; `process` runs the one transaction
 //! (the only place in this crate that opens one); `feed` remembers how far each topic partition is;
-//! `log_look` and `log_watch` see to it that an offset is only believed in its own log.
+//! `log_look` and `log_watch` see to it that an offset is only believed in its own log. `survey` asks the brokers
+//! on a thread of its own, so that the loop never waits for them; `watch` judges by it whether the feeds and the client get on.
 //! A service is a `Service`: what it loads, decides and saves. Nothing here knows what an order is.
 
 mod assignment;
 mod client_errors;
+mod complaints;
 mod connection;
 mod consumer;
 mod dead_letter;
@@ -15,17 +17,27 @@ mod engine;
 mod failure;
 mod feed;
 mod gather;
+mod inquiry;
 mod intake;
 mod item;
 mod lanes;
+mod layout;
 mod log_look;
 mod log_watch;
+mod membership;
 mod pace;
 mod process;
+mod progress;
+mod ranges;
+mod reception;
 pub(crate) mod record_headers;
 mod service;
+mod standstill;
+mod survey;
 mod timers;
 mod topic_id;
+mod watch;
+mod watchdog;
 mod witness;
 mod working;
 

@@ -1,30 +1,34 @@
 //! What happens by the clock: deadlines, held feeds, gauges.
 //!
 //! A deadline fires only after its lane has read what was in the reply topics when it had passed: a service that was down must
-//! not time out replies that already wait there.
+//! not time out replies that already wait there. Each lane waits for itself: one that is held, or behind, keeps no other from
+//! its deadlines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use schemas::Time;
 
-use super::assignment::{self, lanes_of};
+use super::assignment::lanes_of;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::feed::FeedId;
 use super::gather::signal_item;
 use super::item::Item;
-use super::service::Service;
+use super::service::{Lanes, Service};
+use super::survey::{Demand, Survey};
 
 const TIMER_PERIOD: Duration = Duration::from_millis(500);
 const HOLD_PERIOD: Duration = Duration::from_secs(5);
 const OBSERVE_PERIOD: Duration = Duration::from_secs(10);
-const RANGE_PERIOD: Duration = Duration::from_secs(20);
 const DUE_LIMIT: i64 = 500;
 
-/// Passed deadlines that wait until their lanes have read what was in the topics.
+/// Passed deadlines of a lane, which wait until it has read what was in the topics.
 pub(super) struct Due<T> {
     pub(super) signals: Vec<T>,
+    /// When they had passed.
+    pub(super) passed: Instant,
+    /// Up to where the lane must have read; empty until the ends were asked for after `passed`.
     pub(super) targets: HashMap<FeedId, i64>,
 }
 
@@ -32,7 +36,6 @@ pub(super) struct Periods {
     pub(super) timers: Instant,
     pub(super) holds: Instant,
     pub(super) observe: Instant,
-    pub(super) ranges: Instant,
 }
 
 impl<S: Service> Engine<S> {
@@ -45,15 +48,11 @@ impl<S: Service> Engine<S> {
             self.retry_holds().await?;
         }
         let is_time = now.duration_since(self.last.timers) >= TIMER_PERIOD && !self.gate.deadlines_rest();
-        if is_time && self.due.is_none() && !self.feeds.is_empty() {
+        if is_time && !self.feeds.is_empty() {
             self.last.timers = now;
             if let Err(failure) = self.look_for_due().await {
                 self.tolerate(failure, "timers")?;
             }
-        }
-        if now.duration_since(self.last.ranges) >= RANGE_PERIOD {
-            self.last.ranges = now;
-            self.check_idle_ranges().await?;
         }
         if now.duration_since(self.last.observe) >= OBSERVE_PERIOD {
             self.last.observe = now;
@@ -61,7 +60,7 @@ impl<S: Service> Engine<S> {
                 self.tolerate(failure, "gauges")?;
             }
         }
-        Ok(())
+        self.watch().await
     }
 
     pub(super) fn tolerate(&self, failure: Failure, what: &str) -> Result<(), Failure> {
@@ -82,35 +81,60 @@ impl<S: Service> Engine<S> {
     }
 
     async fn look_for_due(&mut self) -> Result<(), Failure> {
+        let lanes: Lanes =
+            lanes_of(self.feeds.keys()).into_iter().filter(|lane| !self.due.contains_key(lane)).collect();
+        if lanes.is_empty() {
+            return Ok(());
+        }
         let client = self.processor.database.client().await?;
-        let lanes = lanes_of(self.feeds.keys());
         let now = Time::from(crate::clock::now());
         let signals = self.service.due(&client, &lanes, now, DUE_LIMIT).await?;
         if signals.is_empty() {
             return Ok(());
         }
-        let due: Vec<i32> = signals.iter().map(S::lane_of).collect();
-        // Strangers' topics hold no replies, and their ends may be transaction markers that are never delivered.
-        let replies: Vec<FeedId> = self
-            .feeds
-            .keys()
-            .filter(|id| due.contains(&id.partition) && id.topic.written_by().is_some())
-            .copied()
-            .collect();
-        let marks = assignment::watermarks(&self.consumer, &self.processor.topics, replies).await?;
-        self.due = Some(Due { signals, targets: marks.into_iter().map(|(id, mark)| (id, mark.high)).collect() });
+        let passed = Instant::now();
+        let mut by_lane: BTreeMap<i32, Vec<S::Signal>> = BTreeMap::new();
+        for signal in signals {
+            by_lane.entry(S::lane_of(&signal)).or_default().push(signal);
+        }
+        let due = |(lane, signals)| (lane, Due { signals, passed, targets: HashMap::new() });
+        self.due.extend(by_lane.into_iter().map(due));
+        self.look_soon(Demand::Ends);
         Ok(())
     }
 
-    /// The signals whose lanes have read up to their targets; all of them or none.
+    /// The signals of lanes that have read up to their targets.
     pub(super) fn due_items(&mut self) -> Vec<Item<S::Signal>> {
-        let reached = |(id, target): (&FeedId, &i64)| self.feeds.get(id).is_none_or(|feed| feed.next_offset >= *target);
-        match self.due.take() {
-            Some(due) if due.targets.iter().all(reached) => due.signals.into_iter().map(signal_item::<S>).collect(),
-            waiting => {
-                self.due = waiting;
-                Vec::new()
+        if self.due.is_empty() {
+            return Vec::new();
+        }
+        let survey = self.watch.surveyor.survey();
+        // Strangers' topics hold no replies.
+        let replies: Vec<FeedId> = self.feeds.keys().filter(|id| id.topic.written_by().is_some()).copied().collect();
+        for (lane, due) in &mut self.due {
+            if due.targets.is_empty() && survey.ends_asked.is_some_and(|asked| asked > due.passed) {
+                due.targets = targets(&survey, replies.iter().filter(|id| id.partition == *lane));
             }
         }
+        let positions = self.positions();
+        // Behind the last record there may be transactions' markers, which only the client's position steps over.
+        let read_up_to = |id: &FeedId| {
+            let feed = self.feeds.get(id)?;
+            // A held feed is fetched again now and then, and what it is given then is not taken.
+            let handed_over = positions.get(id).filter(|_| feed.hold.is_none()).copied();
+            Some(handed_over.unwrap_or_default().max(feed.next_offset))
+        };
+        let has_read = |due: &Due<S::Signal>| {
+            !due.targets.is_empty()
+                && due.targets.iter().all(|(id, target)| read_up_to(id).is_some_and(|at| at >= *target))
+        };
+        let ready: Vec<i32> = self.due.iter().filter(|(_, due)| has_read(due)).map(|(lane, _)| *lane).collect();
+        let fired = ready.iter().filter_map(|lane| self.due.remove(lane));
+        fired.flat_map(|due| due.signals).map(signal_item::<S>).collect()
     }
+}
+
+/// The ends of these feeds; none where one of them is not known.
+fn targets<'f>(survey: &Survey, feeds: impl Iterator<Item = &'f FeedId>) -> HashMap<FeedId, i64> {
+    feeds.map(|id| Some((*id, *survey.ends.get(id)?))).collect::<Option<HashMap<_, _>>>().unwrap_or_default()
 }

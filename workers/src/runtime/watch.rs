@@ -1,0 +1,200 @@
+//! The engine's look at itself, once a second and whenever the surveyor has news: the client, the feeds, the topics, the
+//! group. Everything is judged from what lies there; nothing here waits for a broker.
+//!
+//! What the judgements are is in `watchdog` and `progress`; what becomes of feeds that stand is in `standstill`.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::complaints::Complaints;
+use super::consumer::{self, VITALS_WITHIN};
+use super::engine::Engine;
+use super::failure::Failure;
+use super::feed::FeedId;
+use super::inquiry::{Answer, Inquiry};
+use super::layout::Layout;
+use super::progress::Progress;
+use super::service::Service;
+use super::standstill::Named;
+use super::survey::{Demand, Survey, Surveyor};
+use super::watchdog::{Signs, Watchdog};
+use crate::metrics;
+
+/// Between two looks when the surveyor has nothing new.
+const PERIOD: Duration = Duration::from_secs(1);
+/// After the consumer was set to its offsets, its positions may be those of before for a moment.
+const POSITIONS_AFTER: Duration = Duration::from_secs(1);
+/// Lanes that nobody has for so long are an error; the group needs some seconds to hand them over.
+const UNOWNED_PATIENCE: Duration = Duration::from_secs(30);
+/// Between two words about them.
+const UNOWNED_PERIOD: Duration = Duration::from_secs(60);
+
+/// What the engine remembers of its looks.
+pub(super) struct Watch {
+    pub(super) surveyor: Surveyor,
+    pub(super) survey: Arc<Survey>,
+    looked: Instant,
+    pub(super) layout: Layout,
+    pub(super) complaints: Complaints,
+    watchdog: Watchdog,
+    /// Since when this client is ours.
+    client_since: Instant,
+    pub(super) progress: HashMap<FeedId, Progress>,
+    pub(super) named: HashMap<FeedId, Named>,
+    pub(super) inquiry: Option<Inquiry>,
+    /// What was found out about a feed that stands at this offset.
+    pub(super) answers: HashMap<FeedId, (i64, Answer)>,
+    /// When the client complained of records that it cannot read.
+    pub(super) unreadable: Option<Instant>,
+    /// When it complained of an offset.
+    pub(super) suspicion: Option<Instant>,
+    /// Since when an offset seems to be outside of its log.
+    pub(super) outside: HashMap<FeedId, Instant>,
+    /// When the client had nothing more to hand over.
+    pub(super) drained: Instant,
+    /// When the consumer was set to its offsets.
+    pub(super) fetched: Instant,
+    unowned_since: Option<Instant>,
+    unowned_told: Option<Instant>,
+}
+
+impl Watch {
+    pub(super) fn new(surveyor: Surveyor, lanes: i32, now: Instant) -> Self {
+        Watch {
+            surveyor,
+            survey: Arc::default(),
+            looked: now,
+            layout: Layout::new(lanes),
+            complaints: Complaints::default(),
+            watchdog: Watchdog::new(),
+            client_since: now,
+            progress: HashMap::new(),
+            named: HashMap::new(),
+            inquiry: None,
+            answers: HashMap::new(),
+            unreadable: None,
+            suspicion: None,
+            outside: HashMap::new(),
+            drained: now,
+            fetched: now,
+            unowned_since: None,
+            unowned_told: None,
+        }
+    }
+
+    /// A new client has taken the old one's place.
+    pub(super) fn renewed(&mut self, now: Instant) {
+        self.client_since = now;
+        self.suspicion = None;
+        self.unreadable = None;
+    }
+}
+
+impl<S: Service> Engine<S> {
+    /// Look, if it is time.
+    pub(super) async fn watch(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        let survey = self.watch.surveyor.survey();
+        let is_news = survey.number != self.watch.survey.number;
+        if !is_news && now.duration_since(self.watch.looked) < PERIOD {
+            return Ok(());
+        }
+        self.watch.survey = survey;
+        self.watch.looked = now;
+        self.watch_owners(now);
+        let words = self.watch.layout.look(&self.watch.survey.partitions, now);
+        metrics::changed_topics(S::NAME.as_str(), words.len());
+        self.health.layout(words);
+        self.judge_ranges(now)?;
+        self.watch_feeds(now).await?;
+        self.watch_client(now).await
+    }
+
+    /// Up to where the feeds were handed over; none right after they were set to their offsets.
+    pub(super) fn positions(&self) -> HashMap<FeedId, i64> {
+        if self.watch.fetched.elapsed() < POSITIONS_AFTER {
+            return HashMap::new();
+        }
+        consumer::positions(&self.consumer, &self.processor.topics)
+    }
+
+    /// The feeds are others now, or none.
+    pub(super) fn feeds_changed(&mut self, now: Instant) {
+        let feeds: Vec<FeedId> = self.feeds.keys().copied().collect();
+        self.watch.surveyor.watch(feeds);
+        let gone: Vec<FeedId> = self.watch.progress.keys().filter(|id| !self.feeds.contains_key(id)).copied().collect();
+        for id in gone {
+            self.watch.progress.remove(&id);
+            self.watch.answers.remove(&id);
+            self.watch.outside.remove(&id);
+            metrics::consumer_lag(&self.processor.topics.full(id.topic), id.partition, 0);
+            if let Some(named) = self.watch.named.remove(&id) {
+                metrics::standing(id.topic.as_str(), id.partition, named.standing.obstacle.as_str(), 0);
+            }
+        }
+        for (id, feed) in &self.feeds {
+            self.watch.progress.entry(*id).or_insert_with(|| Progress::new(feed.next_offset, now));
+        }
+        self.watch.fetched = now;
+    }
+
+    /// Whether the client is alive; a new one where it is not.
+    async fn watch_client(&mut self, now: Instant) -> Result<(), Failure> {
+        let is_connected = match self.notes.vitals() {
+            Some(vitals) => vitals.is_connected && now.saturating_duration_since(vitals.at) < VITALS_WITHIN,
+            None => now.saturating_duration_since(self.watch.client_since) < VITALS_WITHIN,
+        };
+        let finding = self.watch.watchdog.look(&Signs {
+            now,
+            is_assigned: self.is_assigned,
+            is_connected,
+            is_starved: self.is_starved(now),
+            reachable_since: self.watch.survey.answering_since,
+        });
+        let words = finding.obstacle.map(|(trouble, lasts)| {
+            let brokers = match &self.watch.survey.trouble {
+                Some(error) => format!("the brokers do not answer another client either: {error}"),
+                None => "the brokers do answer another client".to_owned(),
+            };
+            format!("{} for {} s; {brokers}", trouble.as_str(), lasts.as_secs())
+        });
+        self.health.client(words, finding.is_hopeless);
+        match finding.renew {
+            Some(trouble) => {
+                metrics::client_renewed(S::NAME.as_str());
+                self.renew(trouble.as_str()).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Lanes of the service that no instance has.
+    fn watch_owners(&mut self, now: Instant) {
+        let Some(unowned) = self.watch.survey.unowned.as_ref() else { return };
+        metrics::unowned_lanes(S::NAME.as_str(), unowned.len());
+        if unowned.is_empty() {
+            if self.watch.unowned_told.take().is_some() {
+                tracing::info!(service = S::NAME.as_str(), "every lane has an owner again");
+            }
+            self.watch.unowned_since = None;
+            return;
+        }
+        let since = *self.watch.unowned_since.get_or_insert(now);
+        let is_told = self.watch.unowned_told.is_some_and(|told| now.duration_since(told) < UNOWNED_PERIOD);
+        if now.duration_since(since) >= UNOWNED_PATIENCE && !is_told {
+            self.watch.unowned_told = Some(now);
+            tracing::error!(
+                service = S::NAME.as_str(),
+                lanes = ?unowned,
+                for_s = now.duration_since(since).as_secs(),
+                "these lanes of the service have no owner: nobody reads their messages"
+            );
+        }
+    }
+
+    /// Ask for fresh ends while there is something to measure.
+    pub(super) fn look_soon(&self, demand: Demand) {
+        self.watch.surveyor.demand(demand);
+    }
+}
