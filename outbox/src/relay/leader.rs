@@ -109,6 +109,8 @@ impl<'t> Term<'t> {
     pub(crate) async fn publish(&mut self, listener: &Listener, stop: &mut Stop) -> Result<(), RelayError> {
         let result = self.serve(listener, stop).await;
         if let Some(failure) = self.publisher.failure() {
+            // A refusal is an answer: the brokers are there.
+            self.stall.clear();
             if let Cause::NotTaken { error, message } = &failure.cause
                 && concerns_one_lane(error)
             {
@@ -133,6 +135,7 @@ impl<'t> Term<'t> {
 
     /// Ends what still runs in the background and gives the producer back, which takes a while to end.
     pub(crate) async fn end(mut self) -> Publisher {
+        self.report();
         self.tasks.shutdown().await;
         self.publisher
     }

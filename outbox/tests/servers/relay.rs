@@ -235,12 +235,14 @@ async fn a_message_that_the_broker_refuses_is_named() {
     topic::create_with(&rig.topic, PARTITIONS, &[("max.message.bytes", "4000")]).await;
     let mut client = rig.client().await;
     // What compresses badly.
-    let large: String = (0..400).map(|_| Uuid::new_v4().simple().to_string()).collect();
+    let mixed = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let large: String = (1..1000).map(|n| format!("{:016x}", mixed(n))).collect();
     let refused = OutboxMessage { key: Some("order-17".into()), ..rig.event_at(2, &large) };
     let id = refused.id.to_string();
     rig.append(&mut client, vec![refused, rig.event_at(3, "fine")]).await;
     let relay = rig.relay(&rig.outbox);
-    relay.until("holding", |report| report.held.len() == 1 && report.published >= 1).await;
+    relay.until("holding", |report| report.held.len() == 1).await;
+    assert_eq!(follow(&read_until(&rig.topic, 1).await).taken[&3], ["fine"]);
     let held = relay.status.report().held.remove(0);
     let message = held.message.unwrap();
     let named = (message.sequence, message.key.as_deref(), message.id.as_deref(), message.ce_type.as_deref());
@@ -250,5 +252,9 @@ async fn a_message_that_the_broker_refuses_is_named() {
         "{}",
         held.reason
     );
+    // A refusal is an answer: nothing stalls while the lane is held.
+    let is_old = |age: Duration| age > Duration::from_secs(5);
+    relay.until("waiting for longer than a stall", |report| report.oldest_pending.is_some_and(is_old)).await;
+    assert_eq!(relay.status.report().stalled, None);
     relay.stop().await;
 }
