@@ -35,11 +35,11 @@ const RESTORE: &str = "begin; set local session_replication_role = replica; do $
 async fn backed_up(name: &str) -> Outcome<(Pipeline, Vec<PlaceOrder>)> {
     let servers = Servers::shared().await?;
     let simulator = SimulatorConfig { latency_min_ms: 200, latency_max_ms: 900, ..SimulatorConfig::default() };
-    let settings = Settings { confirm_within_ms: SHORT_MS, simulator, ..Settings::default() };
+    let settings = Settings { confirm_within_ms: SHORT_MS, partitions: 2, simulator, ..Settings::default() };
     let mut pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
-    let orders = sample(4_000, 120)?;
+    let orders = sample(4_000, 60)?;
     pipeline.receive(&stock_for(&orders)).await?;
-    pipeline.publish(&orders[..60]).await?;
+    pipeline.publish(&orders[..30]).await?;
     let placed = "select count(*) from orders.orders where stage not in ('completed', 'cancelled')";
     pipeline
         .until("orders are under way", async || match pipeline.tables().number(placed).await? {
@@ -50,9 +50,9 @@ async fn backed_up(name: &str) -> Outcome<(Pipeline, Vec<PlaceOrder>)> {
     pipeline.tables().script(BACK_UP).await?;
     let under_way = "select count(*) from backup.orders where stage not in ('completed', 'cancelled')";
     assert!(pipeline.tables().number(under_way).await? > 0, "{name}: the backup is of the midst");
-    pipeline.publish(&orders[60..90]).await?;
-    pipeline.await_terminal(&orders[..90]).await?;
-    pipeline.check_clean().await?;
+    pipeline.publish(&orders[30..45]).await?;
+    pipeline.await_terminal(&orders[..45]).await?;
+    pipeline.await_quiet().await?;
     // What is late in the backup has its deadline behind it; what is placed again has time enough.
     let late =
         "select count(*) from backup.orders where stage not in ('completed', 'cancelled') and confirm_by > now()";
@@ -102,7 +102,7 @@ async fn stands_still(pipeline: &Pipeline, before: &HashMap<(String, i32), (i64,
 
 /// Everything ends, and nothing is stuck.
 async fn everything_ends(pipeline: &Pipeline, orders: &[PlaceOrder]) -> Outcome {
-    pipeline.publish(&orders[90..]).await?;
+    pipeline.publish(&orders[45..]).await?;
     pipeline.await_terminal(orders).await?;
     let stages = pipeline.tables().stages().await?;
     assert!(!stages.contains_key("stuck"), "{stages:?}");

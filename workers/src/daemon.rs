@@ -362,7 +362,7 @@ async fn end_relay(relay: relay::Running, signals: &mut Signals) -> Result<(), D
     }
 }
 
-/// Every connection from here on is compared with the topics first.
+/// Compares the database with the topics, at the start and whenever a connection to it has failed.
 fn gate<S: Service>(config: &Config, outbox: &Outbox, database: &Database, health: &Health) -> Arc<Gate> {
     let rest_ms = if S::NAME == ServiceName::Order { config.confirm_within_ms } else { 0 };
     let rest = Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0));

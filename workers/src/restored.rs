@@ -2,8 +2,8 @@
 //!
 //! After a restore of one database the service's own topics hold messages that its tables do not. Working on from there
 //! fires deadlines and answers inputs from a state that is older than what others have acted on: money was captured for
-//! orders that the restored state then cancels. So every connection is compared with the topics before it is used, the
-//! first ones at the start and each new one after the database was away; while they differ nothing is taken, no deadline
+//! orders that the restored state then cancels. So the database is compared with the topics at the start, and again before a
+//! new connection is used once another one has failed; while they differ nothing is taken, no deadline
 //! fires and nothing is published. Each instance looks by itself, whoever leads the relay.
 //!
 //! Once the older state was accepted, the orders under way get their time once more: their deadlines rest for as long as a
@@ -35,8 +35,6 @@ pub(crate) struct Gate {
     rest: Duration,
     health: Health,
     state: Mutex<State>,
-    /// One look at a time; the others take its result.
-    looking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -56,17 +54,8 @@ impl Gate {
         rest: Duration,
         health: &Health,
     ) -> Arc<Self> {
-        let (state, looking) = (Mutex::default(), tokio::sync::Mutex::default());
-        Arc::new(Gate {
-            service,
-            outbox: outbox.clone(),
-            database,
-            kafka,
-            rest,
-            health: health.clone(),
-            state,
-            looking,
-        })
+        let (outbox, health) = (outbox.clone(), health.clone());
+        Arc::new(Gate { service, outbox, database, kafka, rest, health, state: Mutex::default() })
     }
 
     /// Waits until the database holds what was published; false if asked to stop before.
@@ -93,7 +82,6 @@ impl Gate {
     /// # Errors
     /// In words for a person, why nothing may be done.
     pub(crate) async fn look(&self) -> Result<(), String> {
-        let _one_at_a_time = self.looking.lock().await;
         if let Some((words, at)) = &self.state().closed
             && at.elapsed() < LOOK_AGAIN
         {

@@ -3,12 +3,14 @@
 //! Statements are prepared once per connection and their plans pinned to primary keys: a plan made while a table was empty
 //! must not scan it when it is large. URLs are read by the outbox crate, so that relay and pool mean the same by `sslmode`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::future::BoxFuture;
 use postgres_native_tls::MakeTlsConnector;
+use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 
 use super::failure::{Failure, describe};
@@ -23,11 +25,35 @@ pub struct Database {
     config: tokio_postgres::Config,
     tls: MakeTlsConnector,
     schema: String,
-    guard: Arc<OnceLock<Guard>>,
+    guarded: Arc<Guarded>,
 }
 
-/// What has to agree, once it is set, before a new connection is used; an error says why it may not be.
+/// What has to agree before a new connection is used, once another one has failed; an error says why it may not be.
 pub(crate) type Guard = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Whether the database may be another one than it was: it was away, or a connection to it broke.
+#[derive(Default)]
+struct Guarded {
+    guard: OnceLock<Guard>,
+    is_suspect: AtomicBool,
+    /// Who connects meanwhile waits for the answer.
+    asking: Mutex<()>,
+}
+
+impl Guarded {
+    async fn admit(&self) -> Result<(), String> {
+        let Some(guard) = self.guard.get() else { return Ok(()) };
+        let _one_at_a_time = self.asking.lock().await;
+        if !self.is_suspect.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let agreed = guard().await;
+        if agreed.is_err() {
+            self.is_suspect.store(true, Ordering::Release);
+        }
+        agreed
+    }
+}
 
 /// Why a database URL cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -58,36 +84,48 @@ impl Database {
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         let search_path = schema.to_owned();
-        let guard: Arc<OnceLock<Guard>> = Arc::default();
-        let guarding = guard.clone();
+        let guarded: Arc<Guarded> = Arc::default();
+        let (admitting, reusing) = (guarded.clone(), guarded.clone());
         let pool = Pool::builder(manager)
             .max_size(4)
             .runtime(Runtime::Tokio1)
             .wait_timeout(Some(CONNECT_TIMEOUT))
             .create_timeout(Some(CONNECT_TIMEOUT))
             .post_create(Hook::async_fn(move |client, _| {
-                let (settings, guarding) = (session_settings(&search_path), guarding.clone());
+                let (settings, admitting) = (session_settings(&search_path), admitting.clone());
                 Box::pin(async move {
                     client.batch_execute(&settings).await.map_err(HookError::Backend)?;
-                    match guarding.get() {
-                        Some(guard) => guard().await.map_err(HookError::message),
-                        None => Ok(()),
-                    }
+                    admitting.admit().await.map_err(HookError::message)
                 })
             }))
+            .pre_recycle(Hook::sync_fn(move |client, _| {
+                reusing.is_suspect.fetch_or(client.is_closed(), Ordering::AcqRel);
+                Ok(())
+            }))
             .build()?;
-        Ok(Database { pool, config, tls, schema: schema.to_owned(), guard })
+        Ok(Database { pool, config, tls, schema: schema.to_owned(), guarded })
     }
 
-    /// From now on every new connection is given out only if `guard` agrees. The first guard stays.
+    /// From now on, once a connection has failed, new ones are given out only if `guard` agrees. The first guard stays.
     pub(crate) fn guard_with(&self, guard: Guard) {
         // A second guard would be a mistake of the program, not of its user; the first one goes on guarding.
-        let _ = self.guard.set(guard);
+        let _ = self.guarded.guard.set(guard);
+    }
+
+    /// A connection has failed: the database that answers next may be another one.
+    pub(crate) fn suspect(&self) {
+        self.guarded.is_suspect.store(true, Ordering::Release);
     }
 
     /// A pooled connection with the session settings of a lane transaction.
     pub async fn client(&self) -> Result<Object, Failure> {
-        self.pool.get().await.map_err(|error| no_connection(&error))
+        self.pool.get().await.map_err(|error| self.no_connection(&error))
+    }
+
+    fn no_connection(&self, error: &PoolError) -> Failure {
+        self.suspect();
+        let reason = if let PoolError::Backend(error) = error { describe(error) } else { error.to_string() };
+        Failure::Retry(format!("no database connection: {reason}"))
     }
 
     /// The first connection of a program: what waiting does not mend is told from a server that is not there yet.
@@ -99,7 +137,7 @@ impl Database {
             PoolError::Backend(backend) if is_refusal(backend) => {
                 Failure::Halt(format!("the database refuses: {}; check DATABASE_URL", describe(backend)))
             }
-            _ => no_connection(&error),
+            _ => self.no_connection(&error),
         })
     }
 
@@ -114,19 +152,6 @@ impl Database {
     }
 }
 
-fn no_connection(error: &PoolError) -> Failure {
-    let reason = match error {
-        PoolError::Backend(error) => describe(error),
-        PoolError::PostCreateHook(HookError::Message(reason)) => return Failure::Retry(reason.to_string()),
-        PoolError::PostCreateHook(_)
-        | PoolError::PreRecycleHook(_)
-        | PoolError::PostRecycleHook(_)
-        | PoolError::Timeout(_)
-        | PoolError::Closed
-        | PoolError::NoRuntimeSpecified => error.to_string(),
-    };
-    Failure::Retry(format!("no database connection: {reason}"))
-}
 
 /// Whether the server is there and does not want this role, this password or this database.
 fn is_refusal(error: &tokio_postgres::Error) -> bool {

@@ -98,13 +98,20 @@ impl<S: Service> Processor<S> {
     ) -> Result<Done<S::FollowUp>, Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) if !connection.client.is_closed() => connection,
-            _ => self.connect(service).await?,
+            Some(_) => {
+                self.database.suspect();
+                self.connect(service).await?
+            }
+            None => self.connect(service).await?,
         };
         let run = self.run(&mut connection, service, feeds, items, now);
         let result = match tokio::time::timeout(ATTEMPT_TIMEOUT, run).await {
             Ok(result) => result,
             Err(_) => Err(Failure::Retry(format!("the database did not answer within {ATTEMPT_TIMEOUT:?}"))),
         };
+        if matches!(result, Err(Failure::Retry(_))) {
+            self.database.suspect();
+        }
         if matches!(result, Ok(_) | Err(Failure::Moved(_))) {
             self.connection = Some(connection);
         } else {

@@ -273,7 +273,7 @@ fn passed_over<S: Service>(id: FeedId, first: i64, last: i64, detail: String) ->
         topic: id.topic,
         partition: id.partition,
         offset: first,
-        timestamp_ms: -1,
+        timestamp: rdkafka::Timestamp::NotAvailable,
         key: None,
         payload: None,
         headers: vec![(LAST_OFFSET_HEADER.to_owned(), offset(last))],
