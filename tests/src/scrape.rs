@@ -75,8 +75,9 @@ mod tests {
     #[test]
     fn series_are_chosen_by_name_and_labels() {
         let body = "# TYPE a gauge\na{t=\"x\",p=\"0\"} 2\na{t=\"x\",p=\"1\"} 3\na{t=\"y\",p=\"0\"} 10\nab 7\nc 1\n";
-        assert!((reading(body, "a", &["t=\"x\""]) - 5.0).abs() < 1e-9);
-        assert!((reading(body, "a", &["p=\"0\""]) - 12.0).abs() < 1e-9);
-        assert!((reading(body, "ab", &[]) - 7.0).abs() < 1e-9);
+        let is = |expected: f64, found: f64| expected.total_cmp(&found).is_eq();
+        assert!(is(5.0, reading(body, "a", &["t=\"x\""])));
+        assert!(is(12.0, reading(body, "a", &["p=\"0\""])));
+        assert!(is(7.0, reading(body, "ab", &[])));
     }
 }

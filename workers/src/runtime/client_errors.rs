@@ -67,17 +67,18 @@ impl<S: Service> Engine<S> {
         tracing::warn!(reason, "the Kafka client is of no more use; a new one joins the group");
         self.leave();
         tokio::time::sleep(PAUSE).await;
-        let (fresh, notes) =
-            consumer::subscribe(&self.group.kafka, &self.group.name, &self.group.topics, Loss::default())
-                .map_err(|error| Failure::Halt(format!("cannot join the group {} again: {error}", self.group.name)))?;
+        let failed = |error| Failure::Halt(format!("cannot join the group {} again: {error}", self.group.name));
+        let (fresh, notes) = consumer::create(&self.group.kafka, &self.group.name, Loss::default()).map_err(failed)?;
         let old = std::mem::replace(&mut self.consumer, fresh.into());
         self.notes = notes;
-        self.watch.renewed(Instant::now());
-        // Closing blocks; nothing of the old client is needed any more.
+        // Closing blocks; nothing of the old client is needed any more. It comes first: two clients of one static member
+        // would fence each other.
         let closed = tokio::task::spawn_blocking(move || drop(old));
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
             tracing::warn!("the old Kafka client did not close within {CLOSE_TIMEOUT:?}");
         }
+        consumer::subscribe(&self.consumer, &self.group.topics).map_err(failed)?;
+        self.watch.renewed(Instant::now());
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, StreamConsumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, Statistics, TopicPartitionList};
 
@@ -100,19 +101,18 @@ impl ConsumerContext for Hooks {
     }
 }
 
-/// A consumer in its group, subscribed to these topics.
-pub(crate) fn subscribe(
-    base: &ClientConfig,
-    group: &str,
-    topics: &[impl AsRef<str>],
-    loss: Loss,
-) -> Result<(Consumer, Notes), rdkafka::error::KafkaError> {
+/// A consumer for this group, which joins it by `subscribe`.
+pub(crate) fn create(base: &ClientConfig, group: &str, loss: Loss) -> KafkaResult<(Consumer, Notes)> {
     let notes = Notes::default();
     let hooks = Hooks { notes: notes.clone(), loss };
     let consumer: Consumer = group_config(base, group).create_with_context(hooks)?;
-    let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
-    consumer.subscribe(&topics)?;
     Ok((consumer, notes))
+}
+
+/// Join the group for these topics.
+pub(crate) fn subscribe(consumer: &Consumer, topics: &[impl AsRef<str>]) -> KafkaResult<()> {
+    let topics: Vec<&str> = topics.iter().map(AsRef::as_ref).collect();
+    consumer.subscribe(&topics)
 }
 
 /// Up to where the client has handed over each partition that it fetches; a local look, no broker is asked. Unlike the last

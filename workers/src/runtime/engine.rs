@@ -123,7 +123,8 @@ impl<S: Service> Engine<S> {
         let topics = TopicNames::new(&config.topic_prefix);
         let names: Vec<_> = S::INPUTS.iter().map(|topic| topics.full(*topic)).collect();
         let loss = Loss::of_first(config.planted);
-        let (consumer, notes) = consumer::subscribe(&config.kafka, &config.group, &names, loss)
+        let (consumer, notes) = consumer::create(&config.kafka, &config.group, loss)
+            .and_then(|made| consumer::subscribe(&made.0, &names).map(|()| made))
             .map_err(|error| Halted(format!("cannot join the group {}: {error}", config.group)))?;
         let now = Instant::now();
         let surveyor = Surveyor::start(Terrain {

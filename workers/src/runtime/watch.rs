@@ -86,6 +86,7 @@ impl Watch {
     /// A new client has taken the old one's place.
     pub(super) fn renewed(&mut self, now: Instant) {
         self.client_since = now;
+        self.watchdog.renewed(now);
         self.suspicion = None;
         self.unreadable = None;
     }

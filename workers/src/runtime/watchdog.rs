@@ -80,6 +80,12 @@ impl Watchdog {
         Watchdog { since: None, renewed: None, pause: FIRST_PAUSE }
     }
 
+    /// A new client was made, by this or another's finding: it gets its time before the next one.
+    pub(crate) fn renewed(&mut self, now: Instant) {
+        self.pause = self.renewed.map_or(FIRST_PAUSE, |_| (self.pause * 2).min(LONGEST_PAUSE));
+        self.renewed = Some(now);
+    }
+
     /// Take a look.
     pub(crate) fn look(&mut self, signs: &Signs) -> Finding {
         let Some(trouble) = trouble_of(signs) else {
@@ -91,10 +97,6 @@ impl Watchdog {
         let reachable = signs.reachable_since.map_or(Duration::ZERO, |since| signs.now.duration_since(since));
         let is_time = self.renewed.is_none_or(|renewed| signs.now.duration_since(renewed) >= self.pause);
         let renew = (lasts >= PATIENCE && reachable >= REACHABLE_FOR && is_time).then_some(trouble);
-        if renew.is_some() {
-            self.pause = self.renewed.map_or(FIRST_PAUSE, |_| (self.pause * 2).min(LONGEST_PAUSE));
-            self.renewed = Some(signs.now);
-        }
         Finding {
             obstacle: (lasts >= READY_PATIENCE).then_some((trouble, lasts)),
             renew,
@@ -130,8 +132,12 @@ mod tests {
                 is_starved: false,
                 reachable_since: Some(start),
             };
-            last = watchdog.look(&signs(second, fine));
-            at.extend(last.renew.map(|_| second));
+            let signs = signs(second, fine);
+            last = watchdog.look(&signs);
+            if last.renew.is_some() {
+                watchdog.renewed(signs.now);
+                at.push(second);
+            }
         }
         (at, last)
     }
@@ -155,7 +161,7 @@ mod tests {
     fn while_no_broker_answers_anybody_the_instance_is_not_ready_but_live() {
         let away = |_, signs| Signs { is_connected: false, reachable_since: None, ..signs };
         let (at, last) = renewals(600, away);
-        assert_eq!(at, [], "a new client would find nobody either");
+        assert!(at.is_empty(), "a new client would find nobody either");
         assert_eq!(last.obstacle, Some((Trouble::Unconnected, Duration::from_secs(600))));
         assert!(!last.is_hopeless, "a restart does not mend a broker");
         assert_eq!(renewals(4, away).1.obstacle, None, "not ready only after some seconds");
@@ -173,8 +179,25 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_was_made_for_another_reason_gets_its_time_too() {
+        let start = Instant::now();
+        let mut watchdog = Watchdog::new();
+        let signs = |second: u64| Signs {
+            now: start + Duration::from_secs(second),
+            is_assigned: false,
+            is_connected: true,
+            is_starved: false,
+            reachable_since: Some(start),
+        };
+        watchdog.look(&signs(0));
+        watchdog.renewed(start + Duration::from_secs(25));
+        assert_eq!(watchdog.look(&signs(44)).renew, None);
+        assert_eq!(watchdog.look(&signs(45)).renew, Some(Trouble::Unassigned));
+    }
+
+    #[test]
     fn a_trouble_that_passed_is_forgotten() {
         let (at, _) = renewals(300, |second, signs| Signs { is_starved: second % 25 != 0, ..signs });
-        assert_eq!(at, []);
+        assert!(at.is_empty(), "{at:?}");
     }
 }
