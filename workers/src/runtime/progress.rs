@@ -183,11 +183,12 @@ mod tests {
         assert_eq!(course.look(3, behind), None);
         assert_eq!(course.look(4, behind), Some((Obstacle::NotFetched, 3)));
         assert_eq!(course.look(5, |sight| (sight.end, sight.position) = (Some(12), 11)), None, "it moved");
+        assert_eq!(course.look(6, |sight| (sight.end, sight.position) = (Some(12), 11)), None);
         assert_eq!(
-            course.look(8, |sight| (sight.end, sight.position) = (Some(12), 11)),
+            course.look(9, |sight| (sight.end, sight.position) = (Some(12), 11)),
             Some((Obstacle::NotFetched, 3))
         );
-        assert_eq!(course.look(9, |sight| (sight.end, sight.position) = (Some(12), 12)), None);
+        assert_eq!(course.look(10, |sight| (sight.end, sight.position) = (Some(12), 12)), None);
     }
 
     #[test]
