@@ -126,7 +126,7 @@ async fn where_the_record_before_the_offset_was_deleted_the_topics_id_decides() 
     };
     pipeline.kill9_all(ServiceName::Order)?;
     delete_all(&pipeline).await?;
-    restart(&mut pipeline).await?;
+    pipeline.spawn(ServiceName::Order, 0).await?;
     pipeline.publish(with_id).await?;
     pipeline.await_terminal(with_id).await?;
     pipeline.await_quiet().await?;
@@ -134,7 +134,7 @@ async fn where_the_record_before_the_offset_was_deleted_the_topics_id_decides() 
     pipeline.kill9_all(ServiceName::Order)?;
     forget_id(&pipeline).await?;
     delete_all(&pipeline).await?;
-    restart(&mut pipeline).await?;
+    pipeline.spawn(ServiceName::Order, 0).await?;
     pipeline.publish(without_id).await?;
     let told = held(&pipeline, 6).await?;
     assert!(told.contains("neither the record before offset 40 nor the topic's id can be compared"), "{told}");
