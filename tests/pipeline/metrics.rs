@@ -33,7 +33,7 @@ fn line_of(metric: &Metric) -> String {
         shown,
         metric.alarm,
     ];
-    format!("| {} |", columns.join(" | ").replace("  ", " "))
+    format!("| {} |", columns.join(" | ")).replace("  ", " ")
 }
 
 #[test]

@@ -152,7 +152,6 @@ impl Database {
     }
 }
 
-
 /// Whether the server is there and does not want this role, this password or this database.
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
     match error.code() {
