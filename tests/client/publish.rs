@@ -67,16 +67,17 @@ async fn an_order_that_the_broker_refuses_is_named_and_the_others_are_written() 
         altered.map_err(|(_, code)| tests::trouble(code.to_string()))?;
     }
     // Each line has another SKU, so that no compression makes the record small.
-    let large: Vec<String> =
-        (0..200_u32).map(|n| format!("{:x}", n.wrapping_mul(2_654_435_761).rotate_left(n))).collect();
-    let mut order: serde_json::Value = serde_json::from_str(&line("too-large", "s", large.len()))?;
-    for (index, sku) in large.iter().enumerate() {
-        order["lines"][index]["sku"] = json!(sku);
+    let mut large: serde_json::Value = serde_json::from_str(&line("too-large", "s", 500))?;
+    for index in 0..500 {
+        large["lines"][index]["sku"] = json!(uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &index.to_be_bytes()));
     }
-    let file = [line("before", "s", 1), order.to_string(), line("after", "s", 1)].join("\n");
+    let file = [line("before", "s", 1), large.to_string(), line("after", "s", 1)].join("\n");
     std::fs::write(pipeline.folder().join("orders.jsonl"), file)?;
-    let ran = run(&pipeline, &["publish", "orders.jsonl", "--json", "--rate", "20"]).await?.expect(1)?;
-    let said = ran.json()?;
+    // The limit is in force a moment after it is acknowledged.
+    let said = pipeline.until("the broker refuses the large order", async || {
+        run(&pipeline, &["publish", "orders.jsonl", "--json", "--rate", "20"]).await?.expect(1)?.json()
+    });
+    let said = said.await?;
     assert_eq!((&said["delivered"], &said["failed"]), (&json!(2), &json!(1)), "{said}");
     let failure = said["failures"][0].as_str().unwrap_or_default();
     assert!(failure.starts_with("PlaceOrder too-large is refused by Kafka: "), "{said}");

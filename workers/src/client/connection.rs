@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use rdkafka::client::Client;
@@ -35,6 +35,9 @@ pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(10);
 
 /// What a record has beside its payload, at most, in bytes: the topic decides what is too large, not the library's default.
 const RECORD_EXTRA_BYTES: usize = 64 * 1024;
+
+/// The pause before a partition without a leader is asked again.
+const LEADER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Log lines that are read after a failure to find its reason.
 const LOG_LINES_HEARD: u32 = 32;
@@ -235,6 +238,37 @@ pub(super) fn partition_count<C: ClientContext>(
         return Err(ClientError::Read { topic: topic.to_owned(), source: KafkaError::MetadataFetch(code) });
     }
     i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0).ok_or_else(missing)
+}
+
+/// First and next offset of a partition. A partition that is between two leaders is asked again, as long as any question
+/// may take. Blocks.
+pub(super) fn watermarks(
+    consumer: &TopicConsumer,
+    connection: &Connection,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), ClientError> {
+    let begin = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, ANSWER_WAIT) {
+            Err(source) if has_no_leader(&source) && begin.elapsed() < ANSWER_WAIT => std::thread::sleep(LEADER_PAUSE),
+            asked => return asked.map_err(|source| unreachable(connection, consumer, &source)),
+        }
+    }
+}
+
+fn has_no_leader(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopicOrPartition
+                | RDKafkaErrorCode::LeaderNotAvailable
+                | RDKafkaErrorCode::NotLeaderForPartition
+                | RDKafkaErrorCode::FencedLeaderEpoch
+                | RDKafkaErrorCode::UnknownLeaderEpoch
+        )
+    )
 }
 
 pub(super) fn unreachable(connection: &Connection, consumer: &TopicConsumer, source: &KafkaError) -> ClientError {

@@ -11,7 +11,7 @@ use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::Time;
 
-use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, unreachable};
+use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, watermarks};
 use super::{ClientError, Connection};
 
 /// A transaction that is open, and what waits for its end.
@@ -64,8 +64,8 @@ pub async fn open_transactions(
         let mut found = Vec::new();
         for (topic, partition) in partitions {
             // In this order: a record that is written in between is never taken for one that waits.
-            let end = end_of(&all, &asking, &topic, partition)?;
-            let stable = end_of(&committed, &asking, &topic, partition)?;
+            let (_, end) = watermarks(&all, &asking, &topic, partition)?;
+            let (_, stable) = watermarks(&committed, &asking, &topic, partition)?;
             if stable < end {
                 found.push(OpenTransaction { topic, partition, from_offset: stable, end, since: None });
             }
@@ -77,11 +77,6 @@ pub async fn open_transactions(
         transaction.since = time_of_record(&all, transaction).await;
     }
     Ok(found)
-}
-
-fn end_of(consumer: &TopicConsumer, connection: &Connection, topic: &str, partition: i32) -> Result<i64, ClientError> {
-    let marks = consumer.fetch_watermarks(topic, partition, ANSWER_WAIT);
-    marks.map(|(_, end)| end).map_err(|source| unreachable(connection, consumer, &source))
 }
 
 /// When the transaction's first record was written; none where it does not come.

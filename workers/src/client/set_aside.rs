@@ -13,7 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use schemas::{Codec, OrderId, TopicName};
 use serde::Deserialize;
 
-use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, partition_count_of, unreachable};
+use super::connection::{TopicConsumer, blocking, partition_count_of, watermarks};
 use super::{ClientError, Connection, headers};
 
 /// The most records of a dead-letter partition that are looked at, the newest.
@@ -110,8 +110,7 @@ fn assign(
         counted => counted?,
     };
     for partition in 0..count {
-        let marks = consumer.fetch_watermarks(topic, partition, ANSWER_WAIT);
-        let (low, high) = marks.map_err(|source| unreachable(connection, consumer, &source))?;
+        let (low, high) = watermarks(consumer, connection, topic, partition)?;
         let from = low.max(high - LOOKED_AT_MAX);
         skipped += u64::try_from(from - low).unwrap_or(0);
         if from < high {

@@ -14,7 +14,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::{Codec, Message, Time, TopicName, partitioner};
 
-use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, partition_count_of, unreachable};
+use super::connection::{TopicConsumer, blocking, partition_count_of, watermarks};
 use super::{ClientError, Connection, headers};
 
 /// How often a reader that passes over other keys' records says how far it is.
@@ -205,9 +205,7 @@ fn assign(
     let mut list = TopicPartitionList::new();
     let mut partitions = HashMap::new();
     for partition in (0..count).filter(|partition| is_wanted(*partition, count)) {
-        let (low, high) = consumer
-            .fetch_watermarks(topic, partition, ANSWER_WAIT)
-            .map_err(|source| unreachable(connection, consumer, &source))?;
+        let (low, high) = watermarks(consumer, connection, topic, partition)?;
         let next = if selection.from_end { high } else { low };
         list.add_partition_offset(topic, partition, Offset::Offset(next))
             .map_err(|source| ClientError::Read { topic: topic.to_owned(), source })?;
