@@ -15,7 +15,7 @@ mod stock;
 mod topics;
 mod versions;
 
-pub(crate) use commands::{Command, TakenCommand};
+pub(crate) use commands::{Command, SentCommand};
 pub(crate) use letters::{Broken, Letter};
 pub(crate) use payments::TakenPaymentReplies;
 pub(crate) use requests::{Request, RequestKind, Requests};

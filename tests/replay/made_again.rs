@@ -31,7 +31,7 @@ async fn topics_that_were_made_again_are_told_by_whoever_reads_them() -> Outcome
     let verify = ["verify", "--patience-s", "0", "--database-url", &url];
     let told = run(&pipeline, &verify).await?.expect(1)?.stdout;
     assert!(told.contains("committed, but not in the topic"), "{told}");
-    let traced = run(&pipeline, &trace).await?.expect(0)?.json()?;
+    let traced = run(&pipeline, &trace).await?.expect(1)?.json()?;
     assert!(traced["standing"]["stage"].is_null() && traced["standing"]["problem"].is_string(), "{traced:#}");
     let empty = run(&pipeline, &["dead-letters", "list"]).await?.expect(0)?.stdout;
     assert_eq!(empty, "no dead letters\n");

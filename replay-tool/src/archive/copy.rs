@@ -206,7 +206,7 @@ fn follow(plan: &CopyPlan, shelf: &mut Shelf<'_>) -> Result<(), ReplayError> {
             }
             Fed::Nothing => {}
         }
-        for done in [shelf.finish_old(plan.segment_age), watch.look(|| shelf.places(), &progress)] {
+        for done in [shelf.finish_old(plan.segment_age), watch.look(|| places(plan, shelf, &feed), &progress)] {
             match done {
                 Err(error @ (ReplayError::Kafka { .. } | ReplayError::Silent { .. })) => {
                     complained = Some(error.to_string());
@@ -222,13 +222,22 @@ fn follow(plan: &CopyPlan, shelf: &mut Shelf<'_>) -> Result<(), ReplayError> {
     }
 }
 
+/// Where following is in each partition.
+fn places(plan: &CopyPlan, shelf: &Shelf<'_>, feed: &Feed) -> Vec<(Channel, i32, i64)> {
+    let place = |(channel, partition, next): (Channel, i32, i64)| {
+        let position = feed.position(&plan.kafka.topic(channel), partition);
+        (channel, partition, position.map_or(next, |position| position.max(next)))
+    };
+    shelf.places().into_iter().map(place).collect()
+}
+
 /// Go on behind the records that the client cannot read, wherever they are. What is to be complained of, where there are
 /// none, or where nothing may go on behind them.
 fn pass_over(plan: &CopyPlan, shelf: &Shelf<'_>, feed: &Feed, error: &str) -> Result<Option<String>, ReplayError> {
     let mut complained = Some(error.to_owned());
     for channel in &plan.channels {
         let bounds = plan.kafka.bounds(*channel)?;
-        let places = shelf.places().into_iter().filter(|(of, _, _)| of == channel);
+        let places = places(plan, shelf, feed).into_iter().filter(|(of, _, _)| of == channel);
         for (_, partition, next) in places {
             let end = usize::try_from(partition).ok().and_then(|index| bounds.get(index)).map_or(0, |at| at.end);
             if next >= end {

@@ -1,15 +1,18 @@
-//! `order.commands.v1` and `stock.commands.v1`: what clients and operators have asked for and a service has taken.
+//! `order.commands.v1` and `stock.commands.v1`: what clients and operators have asked for, and what of it a service has
+//! taken. What is not taken must have no trace yet, but may have one: a restored service takes it once more.
 
 use schemas::{CommandId, Message, OrderCommand, OrderId, Sku, StockCommand, TopicName};
 use workers::inventory::stock::ReceiptKind;
 use workers::order::saga::ContentDigest;
 
-/// A command that a service has taken.
+/// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TakenCommand {
+pub(crate) struct SentCommand {
     pub(crate) topic: TopicName,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// Whether its service has taken it.
+    pub(crate) is_taken: bool,
     pub(crate) command: Command,
 }
 

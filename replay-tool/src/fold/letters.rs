@@ -10,7 +10,7 @@ use crate::log::{LetterHeaders, Record, body, headers_digest};
 /// In a letter that stands for a run of records: the offset of the last of them. That of the first is the original's.
 const LAST_OFFSET_HEADER: &str = "kafka_dlt-original-last-offset";
 
-/// A record that had to go to the dead letters.
+/// A record that has to go to the dead letters once it is taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) topic: TopicName,
@@ -18,6 +18,8 @@ pub(crate) struct Broken {
     pub(crate) offset: i64,
     /// What is wrong with it.
     pub(crate) reason: String,
+    /// Whether its service has taken it.
+    pub(crate) is_taken: bool,
     body: u128,
     /// None where the client cannot read them.
     headers: Option<u128>,
@@ -45,12 +47,13 @@ pub(crate) struct Letter {
 }
 
 impl Broken {
-    pub(crate) fn of(topic: TopicName, record: &Record<'_>, reason: impl Into<String>) -> Self {
+    pub(crate) fn of(topic: TopicName, record: &Record<'_>, reason: impl Into<String>, is_taken: bool) -> Self {
         Broken {
             topic,
             partition: record.partition,
             offset: record.offset,
             reason: reason.into(),
+            is_taken,
             body: body(record.key, record.payload),
             headers: record.headers.as_deref().map(headers_digest),
             payload_digest: sha256_hex(record.payload.unwrap_or_default()),

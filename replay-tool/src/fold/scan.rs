@@ -5,7 +5,7 @@ use outbox::inbox::{Cursor, Delivery, LogStart, judge};
 use schemas::{Codec, Message, ServiceName, TopicName, partitioner};
 
 use super::Told;
-use super::commands::{Command, TakenCommand};
+use super::commands::{Command, SentCommand};
 use super::letters::{Broken, Letter};
 use super::orders::OrderFold;
 use super::payments::PaymentFold;
@@ -33,7 +33,7 @@ pub(crate) struct ScanPlan {
 /// What a topic's messages are folded into.
 #[derive(Debug)]
 pub(crate) enum Folding {
-    Commands(Vec<TakenCommand>),
+    Commands(Vec<SentCommand>),
     Orders(Box<OrderFold>),
     Requests(Requests),
     Reservations(Box<ReservationFold>),
@@ -149,15 +149,13 @@ impl Scan {
         match (self.channel, self.writer.and_then(|writer| record.position(writer))) {
             (Channel::Messages(topic), Some(position)) => self.own(index, topic, record, &position, is_taken),
             (Channel::Messages(topic), None) if self.writer.is_none() => {
-                if is_taken {
-                    self.foreign(topic, record);
-                }
+                self.foreign(topic, record, is_taken);
             }
             (Channel::Messages(topic), None) => {
                 self.counts.strangers += 1;
-                if is_taken {
+                if self.reader.is_some() {
                     let reason = "it has no position of the topic's only writer";
-                    self.broken.push(Broken::of(topic, record, reason));
+                    self.broken.push(Broken::of(topic, record, reason, is_taken));
                 }
             }
             (Channel::DeadLetters(_), Some(position)) => self.letter(index, record, &position),
@@ -216,9 +214,9 @@ impl Scan {
         self.findings.add(Invariant::BadInput, subject, format!("one of our own messages cannot be read: {reason}"));
     }
 
-    /// A command of a client or an operator that the service has taken.
-    fn foreign(&mut self, topic: TopicName, record: &Record<'_>) {
-        self.counts.commands += 1;
+    /// A command of a client or an operator.
+    fn foreign(&mut self, topic: TopicName, record: &Record<'_>, is_taken: bool) {
+        self.counts.commands += u64::from(is_taken);
         let broken = match (record.key.filter(|key| !key.is_empty()), record.payload) {
             (None, _) => "it has no key".to_owned(),
             (Some(_), None) => "it has no value".to_owned(),
@@ -228,13 +226,13 @@ impl Scan {
                 Ok(message) => {
                     if let (Folding::Commands(taken), Some(command)) = (&mut self.folding, Command::of(&message)) {
                         let (partition, offset) = (record.partition, record.offset);
-                        taken.push(TakenCommand { topic, partition, offset, command });
+                        taken.push(SentCommand { topic, partition, offset, is_taken, command });
                     }
                     return;
                 }
             },
         };
-        self.broken.push(Broken::of(topic, record, broken));
+        self.broken.push(Broken::of(topic, record, broken, is_taken));
     }
 
     fn letter(&mut self, index: usize, record: &Record<'_>, position: &Position) {

@@ -3,7 +3,7 @@
 use schemas::{Sku, TopicName};
 use workers::inventory::stock::Level;
 
-use super::commands::TakenCommand;
+use super::commands::SentCommand;
 use super::letters::{Broken, Letter};
 use super::orders::OrderFold;
 use super::payments::PaymentFold;
@@ -20,7 +20,7 @@ use crate::snapshot::{
 /// All topics, read and folded.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    pub(crate) commands: Vec<TakenCommand>,
+    pub(crate) commands: Vec<SentCommand>,
     pub(crate) orders: OrderFold,
     pub(crate) inventory_requests: Requests,
     pub(crate) reservations: ReservationFold,

@@ -378,6 +378,15 @@ impl Feed {
         }
     }
 
+    /// Where the client is in a partition. It steps over marks of transactions, which nobody is shown: behind the last
+    /// record there may be one, and then no record ever comes to the log's end.
+    pub(crate) fn position(&self, topic: &str, partition: i32) -> Option<i64> {
+        match self.consumer.position().ok()?.find_partition(topic, partition)?.offset() {
+            Offset::Offset(offset) => Some(offset),
+            Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
+        }
+    }
+
     /// Go on at another offset.
     pub(crate) fn seek(&self, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
         seek(&self.consumer, topic, partition, offset)

@@ -9,7 +9,7 @@ use workers::order::saga::ContentDigest;
 use super::letters::LetterIndex;
 use super::place;
 use crate::evidence::Evidence;
-use crate::fold::{Command, TakenCommand};
+use crate::fold::{Command, SentCommand};
 use crate::log::reader_of;
 use crate::report::{Findings, Invariant};
 
@@ -35,7 +35,8 @@ pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &m
         let refusal = message_id::of_input(reader, taken.topic.as_str(), taken.partition, taken.offset, 0);
         let is_refused = is_refused(evidence, reader, &refusal);
         answered.insert(refusal);
-        if !are_answers_whole(evidence, taken.topic, reader) {
+        // Not taken, or once more after its service was restored: what came of it the first time counts.
+        if !taken.is_taken || !are_answers_whole(evidence, taken.topic, reader) {
             continue;
         }
         check_one(evidence, taken, is_refused, letters, findings);
@@ -70,12 +71,12 @@ fn is_refused(evidence: &Evidence, reader: ServiceName, refusal: &Uuid) -> bool 
 
 fn check_one(
     evidence: &Evidence,
-    taken: &TakenCommand,
+    taken: &SentCommand,
     is_refused: bool,
     letters: &LetterIndex<'_>,
     findings: &mut Findings,
 ) {
-    let TakenCommand { topic, partition, offset, command } = taken;
+    let SentCommand { topic, partition, offset, command, .. } = taken;
     let mut add = |detail: String| {
         findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
     };

@@ -70,8 +70,11 @@ impl<'e> LetterIndex<'e> {
         let topics = &evidence.topics;
         for broken in &topics.broken {
             let at = (broken.topic, broken.partition, broken.offset);
+            // A service that was restored may have set it aside before, and take it once more.
             answered.insert(at);
-            if let Some(detail) = self.mistake(broken, at, topics.are_letters_whole(broken.topic)) {
+            if broken.is_taken
+                && let Some(detail) = self.mistake(broken, at, topics.are_letters_whole(broken.topic))
+            {
                 findings.add(Invariant::BadInput, place(broken.topic, broken.partition, broken.offset), detail);
             }
         }
