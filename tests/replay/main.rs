@@ -8,12 +8,16 @@ mod dead_letters_stopped;
 mod held;
 mod interrupt;
 mod made_again;
+mod open_transaction;
 mod program;
 mod rebuild;
 mod rebuild_input;
 mod rested;
 mod restored;
+mod swapped;
 mod trace;
+mod trace_answers;
+mod unreadable;
 mod verify;
 
 /// The daemons' program.
