@@ -106,6 +106,14 @@ impl Stack {
         Self::start_missing(config, None, None)
     }
 
+    /// Starts the database server alone: for what needs no broker.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn start_postgres(config: StackConfig) -> Result<Self> {
+        Self::start_missing(config, Some(String::new()), None)
+    }
+
     /// Uses `KAFKA_BROKERS` and `DATABASE_URL` where they are set and not empty; starts what they do not give.
     ///
     /// # Errors

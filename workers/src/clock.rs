@@ -215,7 +215,7 @@ mod tests {
             let judgement = look(100 + wrong_s, 100).judge(Some(at(100))).unwrap();
             assert_eq!(judgement.time.as_second(), at(100).as_second(), "{wrong_s}");
             assert_eq!(judgement.jump, SignedDuration::ZERO, "the clock that counts did not move");
-            assert_eq!(judgement.skew.as_secs() / 10, wrong_s / 10);
+            assert!((judgement.skew.as_secs() - wrong_s).abs() <= 1, "{:?}", judgement.skew);
         }
         let back = look(105, 105).judge(Some(at(105))).unwrap();
         assert_eq!((back.time, back.jump), (at(105), SignedDuration::ZERO));
