@@ -18,7 +18,7 @@ use crate::programs;
 use crate::project;
 use crate::server::{Kind, Launch, Server};
 use crate::spawner::RunAs;
-use crate::stack::{Profile, StackConfig};
+use crate::stack::{Profile, SecondListener, StackConfig};
 
 const CLASHES: usize = 5;
 const FORMAT_LIMIT: Duration = Duration::from_secs(120);
@@ -29,7 +29,7 @@ const PROPERTIES: &str = "server.properties";
 const SETTINGS: [(&str, &str); 32] = [
     ("process.roles", "broker,controller"),
     ("node.id", "1"),
-    ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+    ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT,CONTROLLER:PLAINTEXT"),
     ("inter.broker.listener.name", "PLAINTEXT"),
     ("controller.listener.names", "CONTROLLER"),
     ("log.dirs", DATA),
@@ -78,7 +78,7 @@ fn start_on(config: &StackConfig, next_port: &mut dyn FnMut() -> Result<u16>) ->
         let (port, controller) = (next_port()?, next_port()?);
         let mut properties: BTreeMap<String, String> =
             SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        properties.extend(listeners(port, controller));
+        properties.extend(listeners(port, controller, config.kafka_second_listener));
         if config.profile == Profile::Bench {
             // Nobody kills it there, and a machine at its limit must not make it look dead.
             properties.insert("broker.session.timeout.ms".to_owned(), "9000".to_owned());
@@ -149,10 +149,16 @@ fn prepare(folder: &Path) -> Result<Vec<String>> {
     Ok(paths)
 }
 
-fn listeners(port: u16, controller: u16) -> [(String, String); 3] {
+fn listeners(port: u16, controller: u16, second: Option<SecondListener>) -> [(String, String); 3] {
+    let mut bound = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}");
+    let mut advertised = format!("PLAINTEXT://127.0.0.1:{port}");
+    if let Some(second) = second {
+        bound = format!("{bound},SECOND://127.0.0.1:{}", second.port);
+        advertised = format!("{advertised},SECOND://{}", second.advertised);
+    }
     [
-        ("listeners".to_owned(), format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}")),
-        ("advertised.listeners".to_owned(), format!("PLAINTEXT://127.0.0.1:{port}")),
+        ("listeners".to_owned(), bound),
+        ("advertised.listeners".to_owned(), advertised),
         ("controller.quorum.voters".to_owned(), format!("1@127.0.0.1:{controller}")),
     ]
 }

@@ -31,4 +31,4 @@ pub use kafka::start_broker_with;
 pub use ports::free_port;
 pub use project::dev_folder;
 pub use server::Server;
-pub use stack::{Profile, Stack, StackConfig};
+pub use stack::{Profile, SecondListener, Stack, StackConfig};

@@ -143,6 +143,14 @@ impl Server {
         self.stop_with(self.launch.kind.stop_signal())
     }
 
+    /// Ends it at once and leaves its data to be recovered: Postgres' immediate shutdown, for Kafka the same as a kill.
+    ///
+    /// # Errors
+    /// When it cannot be signalled.
+    pub fn stop_at_once(&self) -> Result<()> {
+        self.stop_with(self.launch.kind.discard_signal())
+    }
+
     /// Ends it and leaves nothing of it outside its folder; its data need not be clean.
     pub(crate) fn discard(&self) -> Result<()> {
         self.stop_with(self.launch.kind.discard_signal())?;

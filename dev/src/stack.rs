@@ -5,6 +5,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -41,6 +42,15 @@ impl Profile {
     }
 }
 
+/// A second door to the broker, for clients that come through a proxy: whoever asks there is told to go on to `advertised`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SecondListener {
+    /// The loopback port that the broker listens on besides its own.
+    pub port: u16,
+    /// Where the broker sends the clients of this listener: the proxy.
+    pub advertised: SocketAddr,
+}
+
 /// How a stack is started.
 #[derive(Debug, Clone)]
 pub struct StackConfig {
@@ -52,6 +62,8 @@ pub struct StackConfig {
     pub durable: bool,
     /// Keep the folder with its data, and stop the servers cleanly. False by default: everything goes with the stack.
     pub keep_data: bool,
+    /// A second listener of the broker. None by default.
+    pub kafka_second_listener: Option<SecondListener>,
     /// Broker properties on top of the stack's own.
     pub kafka_settings: Vec<(String, String)>,
     /// Postgres settings on top of the stack's own.
@@ -73,6 +85,7 @@ impl StackConfig {
             profile: Profile::Test,
             durable: true,
             keep_data: false,
+            kafka_second_listener: None,
             kafka_settings: Vec::new(),
             postgres_settings: Vec::new(),
         }

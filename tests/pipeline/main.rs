@@ -12,6 +12,7 @@ mod happy;
 mod made_anew;
 mod metrics;
 mod mistakes;
+mod outage;
 mod partitions_raised;
 mod pause;
 mod planted;

@@ -80,7 +80,7 @@ impl Pipeline {
     }
 
     fn write_settings(&self, service: ServiceName) -> Outcome {
-        let brokers = self.servers.stack().brokers();
+        let brokers = self.settings.brokers.clone().unwrap_or_else(|| self.servers.stack().brokers());
         let statement = Some(self.statement_file());
         let timeout = toml::Value::Integer(i64::from(self.settings.session_timeout_ms));
         let file = SettingsFile {
@@ -200,6 +200,12 @@ impl Pipeline {
         if before.failed > 0 {
             return Err(trouble(format!("not published: {:?}", before.failures)));
         }
+        Ok(())
+    }
+
+    /// From here on commands are published by a client that knows nothing of the outage that the one before went through.
+    pub fn renew_publisher(&mut self) -> Outcome {
+        self.publisher = Arc::new(Publisher::open(&self.connection, "/tests")?);
         Ok(())
     }
 

@@ -2,12 +2,13 @@
 //!
 //! The shared stack lives as long as any test uses it and ends with the last one, so that a run leaves nothing behind.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use dev_stack::{Server, Stack, StackConfig};
+use dev_stack::{SecondListener, Server, Stack, StackConfig};
 
-use crate::Outcome;
+use crate::{Outcome, Proxy};
 
 const TAIL_LINES: usize = 20;
 
@@ -40,6 +41,16 @@ impl Servers {
     pub async fn own() -> Outcome<Self> {
         let stack = tokio::task::spawn_blocking(|| Stack::start(StackConfig::in_project())).await??;
         Ok(Servers { stack: Arc::new(stack) })
+    }
+
+    /// The same with a proxy in front of the broker: who comes through it is sent through it again.
+    pub async fn own_behind_proxy() -> Outcome<(Self, Proxy)> {
+        let port = tokio::task::spawn_blocking(dev_stack::free_port).await??;
+        let proxy = Proxy::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
+        let mut config = StackConfig::in_project();
+        config.kafka_second_listener = Some(SecondListener { port, advertised: proxy.address() });
+        let stack = tokio::task::spawn_blocking(|| Stack::start(config)).await??;
+        Ok((Servers { stack: Arc::new(stack) }, proxy))
     }
 
     /// The stack itself.

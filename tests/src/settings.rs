@@ -12,6 +12,8 @@ use workers::payment::simulator::SimulatorConfig;
 /// What a pipeline is started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Where the daemons find the broker, if not where the test does: a proxy.
+    pub brokers: Option<String>,
     /// Instances of each service.
     pub instances: usize,
     /// Partitions of every topic.
@@ -31,6 +33,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            brokers: None,
             instances: 2,
             partitions: 3,
             confirm_within_ms: 1_200_000,
