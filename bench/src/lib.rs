@@ -5,6 +5,7 @@
 
 mod alone;
 mod ceiling;
+mod chaos;
 mod error;
 mod goals;
 mod judgement;
@@ -19,5 +20,6 @@ mod run;
 mod servers;
 
 pub use alone::main as outbox_main;
+pub use chaos::main as chaos_main;
 pub use program::main as pipeline_main;
 pub use replay::main as replay_main;

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use database::{Counters, connect};
 pub(crate) use latency::{Latencies, Quantiles};
-pub(crate) use process::Target;
 use process::{Snapshot, forget_peak, peak_bytes};
+pub(crate) use process::{Target, memory_of};
 use tokio_postgres::Client;
 
 use crate::error::{BenchError, Result};

@@ -16,17 +16,18 @@ use std::time::{Duration, Instant};
 use schemas::{CommandId, MessageType, ReceiveStock, TopicName};
 use tokio_postgres::Client;
 
-pub(crate) use orders::Orders;
-pub(crate) use publisher::Pace;
+use board::Board;
+use observer::TopicReader;
+pub(crate) use orders::{Orders, number_of, order_id};
+pub(crate) use publisher::{Pace, headers};
 
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::{Meter, Target, connect};
 use crate::run::Run;
 use crate::servers::Servers;
-use board::Board;
 use daemons::{Daemons, Place};
-use observer::{Observer, TopicReader};
 use publisher::Publisher;
+use observer::Observer;
 
 /// Pieces of every SKU: more than any load takes.
 const PIECES: i64 = 1_000_000_000_000;
@@ -153,7 +154,7 @@ impl<'s> Pipeline<'s> {
             publisher.publish(&ReceiveStock { sku: sku.clone(), command_id, quantity: PIECES }.into())?;
         }
         publisher.flush()?;
-        let reader = TopicReader::open(self.place.servers.brokers(), &self.topic(TopicName::StockEvents), false)?;
+        let reader = TopicReader::open(self.place.servers.brokers(), &[self.topic(TopicName::StockEvents)], false)?;
         let mut received = HashSet::new();
         let mut moved = Instant::now();
         while received.len() < skus.len() {

@@ -47,8 +47,9 @@ struct Arguments {
     command: Option<Command>,
 }
 
+/// What a benchmark's program is besides: a service, so that one build is enough.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub(crate) enum Command {
     /// Be one of the services (used by the benchmark itself)
     #[command(hide = true)]
     Daemon {
@@ -60,14 +61,22 @@ enum Command {
     },
 }
 
+impl Command {
+    /// From here on this process is a service.
+    pub(crate) fn run(&self) -> ExitCode {
+        match self {
+            Command::Daemon { service, arguments } => daemon(service, arguments),
+        }
+    }
+}
+
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.command {
-        Some(Command::Daemon { service, arguments }) => return daemon(service, arguments),
-        None => bench(&arguments),
-    };
-    match outcome {
+    if let Some(command) = &arguments.command {
+        return command.run();
+    }
+    match bench(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -118,6 +127,6 @@ fn cores() -> u32 {
 }
 
 /// The orders that come with the sources.
-fn sample_data() -> PathBuf {
+pub(crate) fn sample_data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/orders-2017-01.jsonl.zst")
 }

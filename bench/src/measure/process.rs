@@ -110,7 +110,8 @@ pub(crate) fn forget_peak(pid: u32) {
     }
 }
 
-fn memory_of(pid: u32) -> u64 {
+/// Memory of one process now: proportional set size in bytes, or resident size where the kernel refuses it; 0 if it is gone.
+pub(crate) fn memory_of(pid: u32) -> u64 {
     let kib = field_kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
         .or_else(|| field_kib(&format!("/proc/{pid}/status"), "VmRSS:"));
     kib.unwrap_or(0) * 1024

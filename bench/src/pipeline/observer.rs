@@ -19,7 +19,7 @@ use super::orders::number_of;
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::Latencies;
 
-/// Reads one topic to whatever end it has.
+/// Reads topics to whatever ends they have.
 pub(crate) struct TopicReader {
     consumer: BaseConsumer,
     codec: Codec,
@@ -31,11 +31,13 @@ pub(crate) struct Seen<'m> {
     pub(crate) key: &'m [u8],
     /// Its type; none for what is no message of the pipeline.
     pub(crate) kind: Option<MessageType>,
+    /// Its time in the log, in milliseconds since 1970.
+    pub(crate) time_ms: Option<i64>,
 }
 
 impl TopicReader {
     /// Assigns all partitions, from their ends (true) or beginnings (false).
-    pub(crate) fn open(brokers: &str, topic: &str, from_end: bool) -> Result<Self> {
+    pub(crate) fn open(brokers: &str, topics: &[String], from_end: bool) -> Result<Self> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
             .set("group.id", "bench-observer")
@@ -43,13 +45,16 @@ impl TopicReader {
             .create()
             .doing("making an observer")?;
         let wait = Duration::from_secs(10);
-        let metadata = consumer.fetch_metadata(Some(topic), wait).doing("looking up an observed topic")?;
         let mut list = TopicPartitionList::new();
-        for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-            let (low, high) =
-                consumer.fetch_watermarks(topic, partition.id(), wait).doing("looking up an observed topic's ends")?;
-            let offset = Offset::Offset(if from_end { high } else { low });
-            list.add_partition_offset(topic, partition.id(), offset).doing("naming an observed partition")?;
+        for topic in topics {
+            let metadata = consumer.fetch_metadata(Some(topic), wait).doing("looking up an observed topic")?;
+            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                let (low, high) = consumer
+                    .fetch_watermarks(topic, partition.id(), wait)
+                    .doing("looking up an observed topic's ends")?;
+                let offset = Offset::Offset(if from_end { high } else { low });
+                list.add_partition_offset(topic, partition.id(), offset).doing("naming an observed partition")?;
+            }
         }
         consumer.assign(&list).doing("assigning an observed topic")?;
         Ok(TopicReader { consumer, codec: Codec::embedded() })
@@ -60,7 +65,7 @@ impl TopicReader {
         let Some(message) = self.consumer.poll(wait) else { return Ok(false) };
         let message = message.doing("observing events")?;
         let kind = message.payload().and_then(|payload| self.codec.type_of(payload)).and_then(MessageType::of_ce_type);
-        see(Seen { key: message.key().unwrap_or_default(), kind });
+        see(Seen { key: message.key().unwrap_or_default(), kind, time_ms: message.timestamp().to_millis() });
         Ok(true)
     }
 }
@@ -74,7 +79,7 @@ pub(crate) struct Observer {
 impl Observer {
     /// Starts following, from the topic's end.
     pub(crate) fn start(brokers: &str, topic: &str, board: Arc<Board>) -> Result<Self> {
-        let reader = TopicReader::open(brokers, topic, true)?;
+        let reader = TopicReader::open(brokers, &[topic.to_owned()], true)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let thread = std::thread::Builder::new()

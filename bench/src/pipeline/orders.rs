@@ -42,9 +42,20 @@ impl Orders {
         Ok(Orders::Sample { orders })
     }
 
+    /// The same without those that the order service rejects: lines with a quantity of 0.
+    pub(crate) fn sound(self) -> Self {
+        match self {
+            Orders::Synthetic { lines } => Orders::Synthetic { lines },
+            Orders::Sample { mut orders } => {
+                orders.retain(|order| order.lines.iter().all(|line| line.quantity > 0));
+                Orders::Sample { orders }
+            }
+        }
+    }
+
     /// The order with this number, under the id `<tag>-<number>`.
     pub(crate) fn order(&self, tag: &str, number: u64, now: Time) -> Result<PlaceOrder> {
-        let order_id = OrderId::new(format!("{tag}-{number:010}")).map_err(BenchError::other)?;
+        let order_id = order_id(tag, number)?;
         match self {
             Orders::Synthetic { lines } => made_up(order_id, number, *lines, now).map_err(BenchError::other),
             Orders::Sample { orders } => {
@@ -78,6 +89,11 @@ impl Orders {
             }
         }
     }
+}
+
+/// The id of the order with this number.
+pub(crate) fn order_id(tag: &str, number: u64) -> Result<OrderId> {
+    OrderId::new(format!("{tag}-{number:010}")).map_err(BenchError::other)
 }
 
 /// The number in an order's id, if it has this tag.

@@ -19,6 +19,8 @@ use super::board::Board;
 use super::orders::Orders;
 use crate::error::{BenchError, Doing, Result};
 
+/// What the benchmark's messages name as their origin.
+const SOURCE: &str = "/bench";
 /// How long the thread rests when nothing is to be published.
 const REST: Duration = Duration::from_micros(250);
 /// Above this rate messages are gathered for a moment, as any client under load does.
@@ -87,7 +89,7 @@ impl Publisher {
     pub(crate) fn publish(&self, message: &Message) -> Result<()> {
         let payload = self.codec.encode(message).map_err(BenchError::other)?;
         let topic = format!("{}{}", self.prefix, message.topic().as_str());
-        let headers = headers(message);
+        let headers = headers(message, SOURCE);
         let mut record = BaseRecord::to(&topic).key(message.key()).payload(&payload).headers(headers);
         for _ in 0..10_000 {
             match self.producer.send(record) {
@@ -137,14 +139,15 @@ fn due_after_us(sent: u64, rate: f64) -> u64 {
     u64::try_from(seconds.as_micros()).unwrap_or(u64::MAX / 2)
 }
 
-fn headers(message: &Message) -> OwnedHeaders {
+/// What the contract asks of a message that comes from `source`.
+pub(crate) fn headers(message: &Message, source: &str) -> OwnedHeaders {
     let id = Uuid::now_v7().to_string();
     let time = Time::from(Timestamp::now()).to_string();
     let text = |key, value| Header { key, value: Some(value) };
     OwnedHeaders::new_with_capacity(7)
         .insert(text("ce_specversion", "1.0"))
         .insert(text("ce_id", id.as_str()))
-        .insert(text("ce_source", "/bench"))
+        .insert(text("ce_source", source))
         .insert(text("ce_type", message.type_name()))
         .insert(text("ce_time", time.as_str()))
         .insert(text("ce_subject", message.key()))

@@ -1,0 +1,222 @@
+//! The program `chaos`: everything is killed, paused and restarted under load, by a seeded course; then all is counted.
+//!
+//! It starts its own servers and two processes of each worker, publishes real orders with cancels, and lets a provider with
+//! faults answer. After each fault it waits until everything works again and notes how long that took. At the end the
+//! load stops, the pipeline comes to rest, and acknowledgements, topics, tables and the provider's statement are held against
+//! each other. Deliberately absent: garbage, restores, changed topics; those have tests of their own.
+
+mod audit;
+mod course;
+mod fleet;
+mod load;
+mod outcome;
+mod place;
+mod probe;
+mod recovery;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use schemas::{CommandId, ReceiveStock};
+use tokio::runtime::Runtime;
+use workers::client::{Connection, Publisher};
+
+use crate::error::{BenchError, Doing, Result};
+use crate::pipeline::Orders;
+use crate::program::{Command, sample_data};
+use audit::{Audit, audit};
+use course::{Course, Fault, Step};
+use fleet::Fleet;
+use load::Load;
+use outcome::{End, Notes, Outcome};
+use place::Place;
+use recovery::{Observer, Recovery};
+
+/// Pieces of every SKU: more than any load takes.
+const PIECES: i64 = 1_000_000_000_000;
+/// How long everything may take to work for the first time.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// How long the receipts may take to be published.
+const RECEIPT_LIMIT: Duration = Duration::from_secs(60);
+
+/// Kill, pause and restart everything under load, and say what was lost, doubled, held, stuck or did not come back.
+#[derive(Debug, Parser)]
+#[command(name = "chaos", version)]
+struct Arguments {
+    /// Length of the course in minutes
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    minutes: u64,
+    /// The same seed gives the same course
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Orders per second
+    #[arg(long, default_value_t = 150, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    rate: u32,
+    /// Partitions of every topic
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=100))]
+    partitions: u16,
+    /// How long after healing something counts as not back, in seconds
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=600))]
+    back_within: u64,
+    /// The orders: a .jsonl or .jsonl.zst file
+    #[arg(long, value_name = "FILE")]
+    orders: Option<PathBuf>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(command) = &arguments.command {
+        return command.run();
+    }
+    match chaos(&arguments) {
+        Ok(outcome) => {
+            print(&outcome, arguments.json);
+            if outcome.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("chaos: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print(outcome: &Outcome, json: bool) {
+    match serde_json::to_string(outcome) {
+        Ok(text) if json => println!("{text}"),
+        Ok(_) => print!("{}", outcome.text()),
+        Err(error) => eprintln!("chaos: the outcome cannot be printed: {error}"),
+    }
+}
+
+fn chaos(arguments: &Arguments) -> Result<Outcome> {
+    // Read before anything starts, so that a missing file costs no minutes.
+    let file = arguments.orders.clone().unwrap_or_else(sample_data);
+    let orders = Orders::sample(&file)?.sound();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
+    announce("starting Kafka and Postgres");
+    let place = Place::start(arguments.seed, arguments.partitions)?;
+    let outcome = run(arguments, &place, orders, &runtime);
+    let keep_logs = !outcome.as_ref().is_ok_and(Outcome::is_clean);
+    if keep_logs {
+        announce(&format!("logs are in {}", place.folder().display()));
+    }
+    place.stop(keep_logs)?;
+    outcome
+}
+
+fn run(arguments: &Arguments, place: &Place, orders: Orders, runtime: &Runtime) -> Result<Outcome> {
+    announce("starting two processes of each worker");
+    let fleet = Fleet::start(place)?;
+    runtime.block_on(receive_stock(place, &orders))?;
+    let began = Instant::now();
+    let load = Load::start(place.brokers(), orders, arguments.rate)?;
+    let mut notes = Notes::default();
+    let mut observer = Observer { place, fleet: &fleet, load: &load, runtime, held: BTreeSet::new() };
+    match observer.wait(START_LIMIT)? {
+        Recovery::Complete(after) => announce(&format!("everything works after {after:.1?}")),
+        Recovery::Missing(missing) => return Err(BenchError::other(format!("no start: {}", missing.join("; ")))),
+    }
+    let at_begin = fleet.memory();
+    let limit = Duration::from_secs(arguments.back_within);
+    let over = Instant::now() + Duration::from_secs(arguments.minutes * 60);
+    for step in Course::new(arguments.seed).take_while(|_| Instant::now() < over) {
+        take(&step, &mut observer, limit, &mut notes)?;
+    }
+    announce("the course is over; the load stops, and everything comes to rest");
+    let held = std::mem::take(&mut observer.held);
+    let acknowledged = load.stop()?;
+    let Audit { findings, report } = runtime.block_on(audit(place, &acknowledged))?;
+    let held =
+        held.into_iter().chain(recovery::holds(&fleet.obstacles())).collect::<BTreeSet<_>>().into_iter().collect();
+    let memory = [at_begin, fleet.memory()];
+    let surprises = fleet.stop()?;
+    let (seed, took) = (arguments.seed, began.elapsed());
+    Ok(Outcome::new(notes, End { seed, took, acknowledged, findings, report, held, surprises, memory }))
+}
+
+/// One step: rest, fault, healing, recovery. What is not back by itself is restarted, as an operator would.
+fn take(step: &Step, observer: &mut Observer<'_>, limit: Duration, notes: &mut Notes) -> Result<()> {
+    sleep(step.rest);
+    let victim = victim(step, observer).to_owned();
+    let what = format!("step {}: {} of {victim}", step.number, step.fault.as_str());
+    suffer(step, observer.place, observer.fleet)?;
+    match observer.wait(limit)? {
+        Recovery::Complete(after) => {
+            announce(&format!("{what}, lasting {:.1?}; everything works {after:.1?} after healing", step.length));
+            notes.recovered(step.fault, after);
+            Ok(())
+        }
+        Recovery::Missing(missing) => {
+            announce(&format!("{what}: NOT BACK after {limit:?}: {}", missing.join("; ")));
+            notes.not_back(step, &victim, &missing);
+            observer.fleet.restart_all()?;
+            match observer.wait(START_LIMIT)? {
+                Recovery::Complete(after) => {
+                    announce(&format!("restarted by hand; everything works after {after:.1?}"))
+                }
+                Recovery::Missing(missing) => {
+                    notes.not_back(step, "all workers, restarted by hand", &missing);
+                    announce(&format!("NOT BACK although restarted by hand: {}", missing.join("; ")));
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// To whom it happens.
+fn victim<'f>(step: &Step, observer: &Observer<'f>) -> &'f str {
+    match step.fault {
+        Fault::WorkerKill | Fault::WorkerAway | Fault::WorkerPause | Fault::WorkerTerminate => {
+            observer.fleet.name(step.pick)
+        }
+        Fault::KafkaKill | Fault::KafkaPause | Fault::KafkaTerminate => "the broker",
+        Fault::PostgresImmediate | Fault::PostgresKill | Fault::PostgresPause => "the database",
+    }
+}
+
+/// The fault and its healing: returns when the server answers again, or the worker may run again.
+fn suffer(step: &Step, place: &Place, fleet: &Fleet) -> Result<()> {
+    let length = step.length;
+    match step.fault {
+        Fault::WorkerKill | Fault::WorkerAway => fleet.kill(step.pick, length),
+        Fault::WorkerPause => fleet.pause(step.pick, length),
+        Fault::WorkerTerminate => fleet.terminate(step.pick),
+        Fault::KafkaKill => place::kill(place.kafka()?, length),
+        Fault::KafkaPause => place::pause(place.kafka()?, length),
+        Fault::KafkaTerminate => place::stop(place.kafka()?, length),
+        Fault::PostgresImmediate => place::stop_at_once(place.postgres()?, length),
+        Fault::PostgresKill => place::kill(place.postgres()?, length),
+        Fault::PostgresPause => place::pause(place.postgres()?, length),
+    }
+}
+
+/// Receipts come before orders in time only; the first orders may still be refused, which is an end like any other.
+async fn receive_stock(place: &Place, orders: &Orders) -> Result<()> {
+    let publisher = Publisher::open(&Connection::new(&place.brokers()), "/chaos").map_err(BenchError::other)?;
+    for sku in orders.skus()? {
+        let command_id = CommandId::new(format!("chaos-{sku}")).map_err(BenchError::other)?;
+        let receipt = ReceiveStock { sku, command_id, quantity: PIECES };
+        publisher.send(&receipt.into()).await.map_err(BenchError::other)?;
+    }
+    let deliveries = publisher.flush(RECEIPT_LIMIT).await.map_err(BenchError::other)?;
+    if deliveries.failed > 0 {
+        return Err(BenchError::other(format!("{} receipts of stock were not published", deliveries.failed)));
+    }
+    Ok(())
+}
+
+/// Progress goes to standard error; standard output is for the outcome.
+fn announce(what: &str) {
+    eprintln!("chaos: {}: {what}", jiff::Timestamp::now().strftime("%H:%M:%S"));
+}

@@ -1,0 +1,165 @@
+//! Where a chaos run takes place: servers and a database of its own, a folder for logs, and what happens to the servers.
+//!
+//! Blocking, as starting and stopping processes is. The servers' data go with the run; the folder stays when it failed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
+
+use dev_stack::{Server, Stack, StackConfig};
+use schemas::ServiceName;
+
+use crate::error::{BenchError, Doing, Result};
+
+/// How often a server that is slow to come back is waited for, a minute each time.
+const PATIENCE: u32 = 5;
+/// Faults of the simulated provider; none of them, or of their combinations, leaves an order that needs a person.
+const SIMULATOR: &str = "\
+decline_per_million = 30000
+capture_failure_per_million = 5000
+timeout_before_effect_per_million = 10000
+timeout_after_effect_per_million = 10000
+server_error_per_million = 20000
+conflict_per_million = 10000
+latency_min_ms = 5
+latency_max_ms = 80
+timeout_ms = 500
+";
+
+/// The servers and the folder.
+pub(crate) struct Place {
+    stack: Stack,
+    folder: PathBuf,
+    database_url: String,
+    partitions: u16,
+}
+
+impl Place {
+    /// Starts both servers and writes the services' settings.
+    pub(crate) fn start(seed: u64, partitions: u16) -> Result<Self> {
+        let folder = dev_stack::dev_folder().join(format!("chaos-{seed}-{}", std::process::id()));
+        fs::create_dir_all(&folder).doing("making the folder of the run")?;
+        let stack = Stack::start(StackConfig::in_project()).map_err(BenchError::other)?;
+        let database_url = stack.new_database("chaos").map_err(BenchError::other)?;
+        let place = Place { stack, folder, database_url, partitions };
+        fs::write(place.settings_file(), place.settings(seed)).doing("writing the services' settings")?;
+        Ok(place)
+    }
+
+    fn settings(&self, seed: u64) -> String {
+        format!(
+            "brokers = {:?}\ndatabase_url = {:?}\npartitions = {}\n[simulator]\nseed = {seed}\nstatement = {:?}\n{SIMULATOR}",
+            self.brokers(),
+            self.database_url,
+            self.partitions,
+            self.statement(),
+        )
+    }
+
+    /// The configuration of every service.
+    pub(crate) fn settings_file(&self) -> PathBuf {
+        self.folder.join("settings.toml")
+    }
+
+    /// What the provider says that it did.
+    pub(crate) fn statement(&self) -> PathBuf {
+        self.folder.join("statement.jsonl")
+    }
+
+    /// The folder of the run.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Kafka's address.
+    pub(crate) fn brokers(&self) -> String {
+        self.stack.brokers()
+    }
+
+    /// The database of the three services.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// Partitions of every topic.
+    pub(crate) fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    /// The broker.
+    pub(crate) fn kafka(&self) -> Result<&Server> {
+        self.stack.kafka().map_err(BenchError::other)
+    }
+
+    /// The database server.
+    pub(crate) fn postgres(&self) -> Result<&Server> {
+        self.stack.postgres().map_err(BenchError::other)
+    }
+
+    /// Ends the servers; the folder stays, with their logs in it, if anybody is to look at it.
+    pub(crate) fn stop(self, keep_folder: bool) -> Result<()> {
+        if keep_folder {
+            for server in [self.kafka()?, self.postgres()?] {
+                let log = server.log_file();
+                let name = log.file_name().unwrap_or_default();
+                fs::copy(&log, self.folder.join(name)).doing("keeping a server's log")?;
+            }
+        } else {
+            fs::remove_dir_all(&self.folder).doing("removing the folder of the run")?;
+        }
+        self.stack.stop().map_err(BenchError::other)
+    }
+}
+
+/// SIGKILL, and a restart after a while. Returns when it answers again, as the others here do.
+pub(crate) fn kill(server: &Server, down: Duration) -> Result<()> {
+    server.kill().map_err(BenchError::other)?;
+    sleep(down);
+    start_again(server)
+}
+
+/// The stop that the server's manual asks for (for Kafka SIGTERM), and a restart after a while.
+pub(crate) fn stop(server: &Server, down: Duration) -> Result<()> {
+    server.stop().map_err(BenchError::other)?;
+    sleep(down);
+    start_again(server)
+}
+
+/// Postgres' immediate shutdown, and a restart after a while.
+pub(crate) fn stop_at_once(server: &Server, down: Duration) -> Result<()> {
+    server.stop_at_once().map_err(BenchError::other)?;
+    sleep(down);
+    start_again(server)
+}
+
+/// SIGSTOP, and SIGCONT after a while.
+pub(crate) fn pause(server: &Server, length: Duration) -> Result<()> {
+    server.pause().map_err(BenchError::other)?;
+    sleep(length);
+    server.resume().map_err(BenchError::other)?;
+    wait_ready(server)
+}
+
+fn start_again(server: &Server) -> Result<()> {
+    match server.restart() {
+        Err(dev_stack::Error::NotReady { .. }) => wait_ready(server),
+        outcome => outcome.map_err(BenchError::other),
+    }
+}
+
+/// Recovery takes a server as long as it takes; the clock of the workers runs from its end.
+fn wait_ready(server: &Server) -> Result<()> {
+    let mut waited = 1;
+    loop {
+        match server.wait_ready() {
+            Err(dev_stack::Error::NotReady { .. }) if waited < PATIENCE => waited += 1,
+            outcome => return outcome.map_err(BenchError::other),
+        }
+    }
+}
+
+/// A service's name in the names of its instances and logs.
+pub(crate) fn instance_name(service: ServiceName, number: usize) -> String {
+    format!("{}-{number}", service.as_str())
+}
