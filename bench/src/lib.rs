@@ -18,8 +18,10 @@ mod replay;
 mod report;
 mod run;
 mod servers;
+mod single;
 
 pub use alone::main as outbox_main;
 pub use chaos::main as chaos_main;
 pub use program::main as pipeline_main;
 pub use replay::main as replay_main;
+pub use single::main as single_main;

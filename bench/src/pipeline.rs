@@ -16,17 +16,16 @@ use std::time::{Duration, Instant};
 use schemas::{CommandId, MessageType, ReceiveStock, TopicName};
 use tokio_postgres::Client;
 
-use board::Board;
-use observer::TopicReader;
+pub(crate) use board::Board;
+pub(crate) use observer::TopicReader;
 pub(crate) use orders::{Orders, number_of, order_id};
-pub(crate) use publisher::{Pace, headers};
+pub(crate) use publisher::{Pace, Publisher, headers};
 
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::{Meter, Target, connect};
 use crate::run::Run;
 use crate::servers::Servers;
 use daemons::{Daemons, Place};
-use publisher::Publisher;
 use observer::Observer;
 
 /// Pieces of every SKU: more than any load takes.

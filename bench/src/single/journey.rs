@@ -1,0 +1,187 @@
+//! An order's way through the topics by its records' times, and what many of them say together. Pure.
+//!
+//! A record's time is when its producer took it, in whole milliseconds: a hop is the wait for the record, the transaction that
+//! it causes, and the way of what that committed to the relay's producer.
+
+use std::fmt::Write;
+
+use schemas::MessageType;
+use serde::Serialize;
+
+use crate::error::Result;
+use crate::goals::{Goal, at_most, quotient};
+use crate::measure::{Latencies, Quantiles};
+use crate::report::{Machine, goal_table, table};
+
+/// The messages of a completed order that follow one from another; events beside a command of the same transaction left out.
+pub(crate) const CHAIN: [MessageType; 10] = [
+    MessageType::PlaceOrder,
+    MessageType::ReserveStock,
+    MessageType::StockReserved,
+    MessageType::AuthorizePayment,
+    MessageType::PaymentAuthorized,
+    MessageType::CapturePayment,
+    MessageType::PaymentCaptured,
+    MessageType::CommitStock,
+    MessageType::StockCommitted,
+    MessageType::OrderCompleted,
+];
+
+/// No hop of a single order may take longer.
+const LONGEST_HOP_MS: u64 = 300;
+/// Of the longest of a hundred orders to the middle one.
+const SPREAD: f64 = 3.0;
+
+/// One order's times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Journey {
+    number: u64,
+    times_ms: [Option<i64>; CHAIN.len()],
+}
+
+/// A hop that took too long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct LongHop {
+    order: u64,
+    from: &'static str,
+    to: &'static str,
+    ms: u64,
+}
+
+/// One hop over all orders.
+#[derive(Debug, Clone, Serialize)]
+struct HopQuantiles {
+    from: &'static str,
+    to: &'static str,
+    ms: Quantiles,
+}
+
+/// What all journeys say.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    began: String,
+    machine: Machine,
+    /// From the command's time in the log to `OrderCompleted`.
+    whole_ms: Quantiles,
+    hops: Vec<HopQuantiles>,
+    long_hops: Vec<LongHop>,
+    goals: Vec<Goal>,
+}
+
+impl Journey {
+    /// The order with this number, nowhere yet.
+    pub(crate) fn new(number: u64) -> Self {
+        Journey { number, times_ms: [None; CHAIN.len()] }
+    }
+
+    /// A message of this order was written then; of repetitions the first one counts.
+    pub(crate) fn pass(&mut self, kind: MessageType, time_ms: i64) {
+        if let Some(place) = CHAIN.iter().position(|known| *known == kind) {
+            self.times_ms[place].get_or_insert(time_ms);
+        }
+    }
+
+    /// Whether all messages are there.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.times_ms.iter().all(Option::is_some)
+    }
+
+    /// From each message to the next, in milliseconds; none where one of them is missing. Clocks are those of one machine;
+    /// a step back counts as no time.
+    fn hops_ms(&self) -> [Option<u64>; CHAIN.len() - 1] {
+        std::array::from_fn(|place| between_ms(self.times_ms[place], self.times_ms[place + 1]))
+    }
+
+    fn whole_ms(&self) -> Option<u64> {
+        between_ms(self.times_ms[0], self.times_ms[CHAIN.len() - 1])
+    }
+}
+
+fn between_ms(from: Option<i64>, to: Option<i64>) -> Option<u64> {
+    Some(u64::try_from(to? - from?).unwrap_or(0))
+}
+
+impl Report {
+    /// Of these journeys, all complete.
+    pub(crate) fn new(began: String, machine: Machine, journeys: &[Journey]) -> Result<Self> {
+        let whole_ms = quantiles(journeys.iter().filter_map(Journey::whole_ms))?;
+        let (mut hops, mut long_hops) = (Vec::new(), Vec::new());
+        for place in 0..CHAIN.len() - 1 {
+            let (from, to) = (CHAIN[place].name(), CHAIN[place + 1].name());
+            let of = |journey: &Journey| journey.hops_ms()[place].map(|ms| (journey.number, ms));
+            let times: Vec<(u64, u64)> = journeys.iter().filter_map(of).collect();
+            hops.push(HopQuantiles { from, to, ms: quantiles(times.iter().map(|(_, ms)| *ms))? });
+            let long = times.into_iter().filter(|(_, ms)| *ms > LONGEST_HOP_MS);
+            long_hops.extend(long.map(|(order, ms)| LongHop { order, from, to, ms }));
+        }
+        let longest = hops.iter().map(|hop| hop.ms.max).fold(0.0, f64::max);
+        let goals = vec![
+            at_most("longest hop", "ms", LONGEST_HOP_MS as f64, longest),
+            at_most("p99 of an order to its p50", "", SPREAD, quotient(whole_ms.p99, whole_ms.p50)),
+        ];
+        Ok(Report { began, machine, whole_ms, hops, long_hops, goals })
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{}, {}\n\n", self.began, self.machine.text());
+        let row = |name: String, ms: &Quantiles| {
+            let figures = [ms.p50, ms.p99, ms.max].map(|figure| format!("{figure:.0}"));
+            std::iter::once(name).chain(figures).collect::<Vec<_>>()
+        };
+        let whole = row(
+            format!("{} to {}, {} orders", CHAIN[0].name(), CHAIN[CHAIN.len() - 1].name(), self.whole_ms.count),
+            &self.whole_ms,
+        );
+        let hops = self.hops.iter().map(|hop| row(format!("{} to {}", hop.from, hop.to), &hop.ms));
+        let rows = std::iter::once(whole).chain(hops).collect();
+        text += &table("Single orders on an idle pipeline", &["ms", "p50", "p99", "max"], rows);
+        for hop in &self.long_hops {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "order {}: {} to {} took {} ms", hop.order, hop.from, hop.to, hop.ms);
+        }
+        text += &goal_table(&self.goals);
+        text
+    }
+}
+
+/// Of no times the quantiles are those of one time of nothing.
+fn quantiles(times_ms: impl Iterator<Item = u64>) -> Result<Quantiles> {
+    let mut latencies = Latencies::new()?;
+    times_ms.for_each(|ms| latencies.record_us(ms.saturating_mul(1_000)));
+    Ok(latencies.quantiles().unwrap_or(Quantiles { count: 0, p50: 0.0, p90: 0.0, p99: 0.0, max: 0.0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journey(number: u64, hops_ms: [i64; CHAIN.len() - 1]) -> Journey {
+        let mut journey = Journey::new(number);
+        let mut time_ms = 1_000;
+        for (kind, hop_ms) in CHAIN.into_iter().zip(hops_ms.into_iter().chain([0])) {
+            journey.pass(kind, time_ms);
+            time_ms += hop_ms;
+        }
+        journey
+    }
+
+    #[test]
+    fn a_long_hop_is_named_with_its_order_and_misses_the_goal() {
+        let journeys = [journey(0, [4; 9]), journey(1, [4, 4, 301, 4, 4, 4, 4, 4, 4])];
+        let report = Report::new(String::new(), Machine::here(), &journeys).unwrap();
+        let long = LongHop { order: 1, from: "StockReserved", to: "AuthorizePayment", ms: 301 };
+        assert_eq!(report.long_hops, [long]);
+        assert_eq!(report.goals.iter().map(|goal| goal.met).collect::<Vec<_>>(), [false, false]);
+        assert!(report.text().contains("order 1: StockReserved to AuthorizePayment took 301 ms"));
+    }
+
+    #[test]
+    fn a_journey_is_complete_with_its_last_message_and_repetitions_change_nothing() {
+        let mut journey = journey(0, [5; 9]);
+        assert!(journey.is_complete() && !Journey::new(1).is_complete());
+        journey.pass(MessageType::StockReserved, 9_999);
+        journey.pass(MessageType::OrderPlaced, 9_999);
+        assert_eq!((journey.whole_ms(), journey.hops_ms()[2]), (Some(45), Some(5)));
+    }
+}
