@@ -17,6 +17,10 @@ const SETTLE: Duration = Duration::from_secs(180);
 /// How long nothing may come of what the outboxes hold.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often the check is tried, if it cannot be carried out.
+const CHECK_TRIES: u32 = 5;
+const BEFORE_NEXT_CHECK: Duration = Duration::from_secs(5);
+
 /// What is wrong at the end, by kind; each entry in words.
 #[derive(Debug, Default, Clone, serde::Serialize)]
 pub(crate) struct Findings {
@@ -46,7 +50,7 @@ pub(crate) async fn audit(place: &Place, acknowledged: &Acknowledged) -> Result<
     config.expect_quiescent = true;
     config.settle = SETTLE;
     config.patience = PATIENCE;
-    let report = replay_tool::check(config).await.map_err(BenchError::other)?;
+    let report = checked(config).await?;
     let mut findings = Findings::default();
     for violation in &report.violations {
         findings.of(violation.invariant).push(violation.to_string());
@@ -61,6 +65,21 @@ pub(crate) async fn audit(place: &Place, acknowledged: &Acknowledged) -> Result<
     findings.stuck.extend(report.stuck.iter().map(|order| format!("order {order} is stuck")));
     findings.lost.extend(untaken(place, acknowledged).await?);
     Ok(Audit { findings, report })
+}
+
+/// A broker that has just come back may still refuse a question that it answers a moment later.
+async fn checked(config: CheckConfig) -> Result<Report> {
+    let mut tries = 1;
+    loop {
+        match replay_tool::check(config.clone()).await {
+            Err(error) if tries < CHECK_TRIES => {
+                super::announce(&format!("the check could not be carried out, and is tried again: {error}"));
+                tokio::time::sleep(BEFORE_NEXT_CHECK).await;
+                tries += 1;
+            }
+            outcome => return outcome.map_err(BenchError::other),
+        }
+    }
 }
 
 impl Findings {

@@ -1,7 +1,9 @@
 //! Whether everything works again: every worker is ready, and an order of every partition, placed afterwards, has ended.
 //!
 //! Readiness alone is a claim. An order goes through the same partition number of all three services, so one ended order
-//! per partition proves every lane, every relay and every worker that owns something. What is missing is named.
+//! per partition proves every lane, every relay and every worker that owns something. What is missing is named: a worker
+//! that is not ready, a feed that has not moved since healing. A busy machine may take longer than the limit over what gathered
+//! meanwhile; as long as every feed moves, that is slow and not away.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
@@ -14,10 +16,12 @@ use super::load::{Load, TAG};
 use super::place::Place;
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::connect;
-use crate::pipeline::order_id;
+use crate::pipeline::{number_of, order_id};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// Where everything moves, so many limits are waited for the end.
+const SLOW_LIMITS: u32 = 10;
 /// How long the database may take for one answer.
 const QUERY_LIMIT: Duration = Duration::from_secs(5);
 /// A publisher without any acknowledgement for so long, though Kafka answers, has lost its broker for good.
@@ -46,17 +50,29 @@ pub(crate) enum Recovery {
 }
 
 impl Observer<'_> {
-    /// Waits until everything works, at most `limit` from now, which is the moment of healing.
+    /// Waits until everything works. What is away `limit` after now, which is the moment of healing, is not back.
     pub(crate) fn wait(&mut self, limit: Duration) -> Result<Recovery> {
         let healed = Instant::now();
         let mut deaf_since = healed;
+        let mut at_healing = None;
         self.load.book().begin_probes();
         loop {
-            let mut missing = self.fleet.obstacles();
-            self.held.extend(holds(&missing));
+            let mut away = self.fleet.obstacles();
+            self.held.extend(holds(&away));
             let probes = self.load.book().probes();
-            missing.extend(self.unfinished(&probes));
-            if missing.is_empty() {
+            let unfinished = match self.runtime.block_on(look(self.place.database_url(), &probes)) {
+                Ok(seen) => {
+                    let before = at_healing.get_or_insert_with(|| seen.feeds.clone());
+                    let open = self.unfinished(&probes, &seen.stages);
+                    away.extend(standing(before, &seen.feeds, &open));
+                    open
+                }
+                Err(error) => {
+                    away.push(error.to_string());
+                    BTreeMap::new()
+                }
+            };
+            if away.is_empty() && unfinished.is_empty() {
                 return Ok(Recovery::Complete(healed.elapsed()));
             }
             self.load.check()?;
@@ -65,19 +81,16 @@ impl Observer<'_> {
                 self.load.book().renew_publisher();
                 deaf_since = Instant::now();
             }
-            if healed.elapsed() > limit {
-                return Ok(Recovery::Missing(missing));
+            if healed.elapsed() > limit && !away.is_empty() || healed.elapsed() > limit * SLOW_LIMITS {
+                away.extend(unfinished.into_values());
+                return Ok(Recovery::Missing(away));
             }
             sleep(LOOK);
         }
     }
 
-    /// Every partition without an ended probe.
-    fn unfinished(&self, probes: &BTreeMap<i32, u64>) -> Vec<String> {
-        let stages = match self.runtime.block_on(stages(self.place.database_url(), probes)) {
-            Ok(stages) => stages,
-            Err(error) => return vec![error.to_string()],
-        };
+    /// Every partition without an ended probe, in words.
+    fn unfinished(&self, probes: &BTreeMap<i32, u64>, stages: &BTreeMap<u64, String>) -> BTreeMap<i32, String> {
         let missing = |partition: i32| {
             let Some(number) = probes.get(&partition) else {
                 return Some(format!("partition {partition}: Kafka has acknowledged no new order"));
@@ -88,8 +101,17 @@ impl Observer<'_> {
                 None => Some(format!("partition {partition}: order {TAG}-{number:010} was not taken")),
             }
         };
-        (0..i32::from(self.place.partitions())).filter_map(missing).collect()
+        (0..i32::from(self.place.partitions())).filter_map(|at| Some((at, missing(at)?))).collect()
     }
+}
+
+/// The feeds of these partitions that are where they were at healing.
+fn standing(before: &Feeds, now: &Feeds, open: &BTreeMap<i32, String>) -> Vec<String> {
+    let stands = |((topic, partition), next): &(&(String, i32), &i64)| {
+        open.contains_key(partition) && before.get(&(topic.clone(), *partition)) == Some(*next)
+    };
+    let feeds = now.iter().filter(stands);
+    feeds.map(|((topic, partition), next)| format!("{topic}[{partition}] stands at {next} since healing")).collect()
 }
 
 /// What of this is a held partition. Its duration grows with every look; the hold is the same.
@@ -98,17 +120,61 @@ pub(crate) fn holds(obstacles: &[String]) -> impl Iterator<Item = String> {
     held.map(|held| held.split(" for ").next().unwrap_or(held).to_owned())
 }
 
-/// The stage of every probe that the order service knows.
-async fn stages(url: &str, probes: &BTreeMap<i32, u64>) -> Result<BTreeMap<u64, String>> {
+/// The next offset of every feed, by topic and partition.
+type Feeds = BTreeMap<(String, i32), i64>;
+
+/// What the database tells.
+struct Seen {
+    /// Of every probe that the order service knows.
+    stages: BTreeMap<u64, String>,
+    feeds: Feeds,
+}
+
+async fn look(url: &str, probes: &BTreeMap<i32, u64>) -> Result<Seen> {
     let ids: Vec<String> =
         probes.values().map(|number| order_id(TAG, *number).map(|id| id.to_string())).collect::<Result<_>>()?;
     let ask = async {
         let client = connect(url).await?;
-        let query = "select order_id, stage from orders.orders where order_id = any ($1)";
-        client.query(query, &[&ids]).await.doing("asking for the stages of orders")
+        let stages = "select order_id, stage from orders.orders where order_id = any ($1)";
+        let stages = client.query(stages, &[&ids]).await.doing("asking for the stages of orders")?;
+        let feeds = client.query(FEEDS, &[]).await.doing("asking where the feeds are")?;
+        Ok((stages, feeds))
     };
     let asked = tokio::time::timeout(QUERY_LIMIT, ask).await;
-    let rows = asked.map_err(|_| BenchError::other(format!("Postgres gives no answer within {QUERY_LIMIT:?}")))??;
-    let number = |id: String| crate::pipeline::number_of(TAG, id.as_bytes());
-    Ok(rows.into_iter().filter_map(|row| Some((number(row.get(0))?, row.get(1)))).collect())
+    let (stages, feeds) =
+        asked.map_err(|_| BenchError::other(format!("Postgres gives no answer within {QUERY_LIMIT:?}")))??;
+    let number = |id: String| number_of(TAG, id.as_bytes());
+    Ok(Seen {
+        stages: stages.into_iter().filter_map(|row| Some((number(row.get(0))?, row.get(1)))).collect(),
+        feeds: feeds.into_iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect(),
+    })
+}
+
+/// Only what orders go through: nobody receives stock meanwhile.
+const FEEDS: &str = "\
+    select topic, partition, coalesce(next_offset, 0) from orders.inbox_offsets
+    union all select topic, partition, coalesce(next_offset, 0) from inventory.inbox_offsets
+        where topic not like '%stock.commands%'
+    union all select topic, partition, coalesce(next_offset, 0) from payments.inbox_offsets";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feed_that_does_not_move_is_away_only_while_its_partition_has_an_unfinished_probe() {
+        let feeds = |offsets: [i64; 3]| -> Feeds {
+            (0..3).zip(offsets).map(|(partition, next)| (("payment.commands.v1".to_owned(), partition), next)).collect()
+        };
+        let open = BTreeMap::from([(0, String::new()), (1, String::new())]);
+        let standing = standing(&feeds([5, 6, 7]), &feeds([5, 9, 7]), &open);
+        assert_eq!(standing, ["payment.commands.v1[0] stands at 5 since healing"]);
+    }
+
+    #[test]
+    fn a_hold_is_the_same_however_long_it_lasts() {
+        let at = |seconds: u32| vec![format!("order-1: held: order.commands.v1[2] at offset 7 for {seconds} s: x")];
+        assert_eq!(holds(&at(1)).collect::<Vec<_>>(), holds(&at(9)).collect::<Vec<_>>());
+        assert_eq!(holds(&["order-1: database: away".to_owned()]).count(), 0);
+    }
 }

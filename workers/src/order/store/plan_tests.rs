@@ -30,7 +30,8 @@ async fn plan(client: &Client, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Str
 
 #[tokio::test]
 async fn finished_orders_cost_neither_the_sweep_nor_the_gauges_anything() {
-    let stack = tokio::task::spawn_blocking(|| Stack::start_postgres(StackConfig::in_project()).unwrap()).await.unwrap();
+    let stack =
+        tokio::task::spawn_blocking(|| Stack::start_postgres(StackConfig::in_project()).unwrap()).await.unwrap();
     let database = Database::open(&stack.database_url(), None, "orders", "plans").unwrap();
     let mut client = database.client().await.unwrap();
     migrate::migrate(&mut client, ServiceName::Order, "orders").await.unwrap();
@@ -75,7 +76,8 @@ async fn finished_orders_cost_neither_the_sweep_nor_the_gauges_anything() {
 
 #[tokio::test]
 async fn only_the_last_update_of_an_order_leaves_its_page() {
-    let stack = tokio::task::spawn_blocking(|| Stack::start_postgres(StackConfig::in_project()).unwrap()).await.unwrap();
+    let stack =
+        tokio::task::spawn_blocking(|| Stack::start_postgres(StackConfig::in_project()).unwrap()).await.unwrap();
     let database = Database::open(&stack.database_url(), None, "orders", "plans").unwrap();
     let mut client = database.client().await.unwrap();
     migrate::migrate(&mut client, ServiceName::Order, "orders").await.unwrap();
