@@ -203,7 +203,7 @@ fn suffer(step: &Step, place: &Place, fleet: &Fleet) -> Result<()> {
 
 /// Receipts come before orders in time only; the first orders may still be refused, which is an end like any other.
 async fn receive_stock(place: &Place, orders: &Orders) -> Result<()> {
-    let publisher = Publisher::open(&Connection::new(&place.brokers()), "/chaos").map_err(BenchError::other)?;
+    let publisher = Publisher::open(&Connection::new(place.brokers()), "/chaos").map_err(BenchError::other)?;
     for sku in orders.skus()? {
         let command_id = CommandId::new(format!("chaos-{sku}")).map_err(BenchError::other)?;
         let receipt = ReceiveStock { sku, command_id, quantity: PIECES };

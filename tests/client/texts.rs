@@ -66,9 +66,9 @@ async fn no_header_and_no_text_makes_a_good_order_a_dead_letter() -> Outcome {
     pipeline.check_clean().await?;
     assert_eq!(pipeline.broker().read(&[TopicName::OrderCommands.dead_letter()]).await?, []);
     let events = pipeline.messages(TopicName::OrderEvents).await?;
-    let refused = events.iter().find_map(|record| match &record.message {
-        Message::OrderEvent(OrderEvent::OrderRejected(event)) => Some(event),
-        _ => None,
+    let refused = events.iter().find_map(|record| {
+        let Message::OrderEvent(OrderEvent::OrderRejected(event)) = &record.message else { return None };
+        Some(event)
     });
     let refused = refused.ok_or_else(|| trouble("the odd currency is refused"))?;
     assert_eq!(refused.reasons.first().map(|reason| reason.code), Some(RejectionCode::CurrencyUnknown));

@@ -72,16 +72,16 @@ async fn serve(mut client: TcpStream, server: SocketAddr, backends: &[Mutex<Opti
         }
         client.write_all(b"N").await?;
     };
-    for slot in backends {
-        let mut slot = slot.lock().await;
-        if slot.is_none() {
-            *slot = Some(log_in(server, &startup).await?);
-        }
-        let greeting = slot.as_ref().map(|backend| backend.greeting.clone()).unwrap_or_default();
-        drop(slot);
-        client.write_all(&greeting).await?;
-        break;
-    }
+    let first = backends.first().ok_or_else(|| trouble("a pooler without backends"))?;
+    let greeting = {
+        let mut slot = first.lock().await;
+        let backend = match slot.take() {
+            Some(backend) => backend,
+            None => log_in(server, &startup).await?,
+        };
+        slot.insert(backend).greeting.clone()
+    };
+    client.write_all(&greeting).await?;
     loop {
         let first = request(&mut client).await?;
         transaction(&mut client, server, &startup, backends, first).await?;

@@ -210,7 +210,7 @@ impl Work {
             client.batch_execute(&self.statements.begin_anew).await.map_err(failed())?;
             tracing::warn!(
                 schema = self.schema,
-                ahead_s = -age_s,
+                ahead_s = age_s.abs(),
                 "the tables changed places at a time still to come: the clock of Postgres was ahead; retention counts from now"
             );
         }

@@ -213,7 +213,7 @@ async fn settings_under_which_appending_is_refused_are_named() {
         assert!(found.len() == 1 && found[0].level == Level::Problem, "{name}: {checks:?}");
         client.batch_execute(&format!("alter database {database} reset {setting}")).await.unwrap();
     }
-    client.batch_execute("update shop.outbox_version set version = 99").await.unwrap();
+    client.batch_execute("insert into shop.outbox_version (version) values (99)").await.unwrap();
     let (code, text, _) = rig.run_verb(&["doctor", "--json"]).await;
     assert!(code == 1 && text.contains("newer than this program"), "{code}: {text}");
 }

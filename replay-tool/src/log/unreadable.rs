@@ -55,9 +55,12 @@ pub(crate) fn past_spans(spans: &[Span], offset: i64) -> i64 {
     })
 }
 
+/// Where a run begins: topic, partition, first offset.
+type Place = (Channel, i32, i64);
+
 /// The runs that were met, by channel and partition, by their first offsets.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Runs(Arc<Mutex<BTreeMap<(Channel, i32, i64), UnreadableRun>>>);
+pub(super) struct Runs(Arc<Mutex<BTreeMap<Place, UnreadableRun>>>);
 
 impl Runs {
     /// The run that holds this offset.

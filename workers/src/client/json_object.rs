@@ -30,7 +30,7 @@ impl JsonObject {
     pub(super) fn parse(text: &[u8]) -> Result<Self, FieldError> {
         match unique_keys::parse(text)? {
             Value::Object(fields) => Ok(Self { path: String::new(), fields }),
-            other => {
+            other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
                 let problem = format!("expected a JSON object, found {}", shown(&other));
                 Err(FieldError { field: None, problem })
             }

@@ -133,11 +133,13 @@ impl Database {
     /// # Errors
     /// [`Failure::Halt`] when the server refuses the role, its password or the database; [`Failure::Retry`] otherwise.
     pub async fn first_client(&self) -> Result<Object, Failure> {
-        self.pool.get().await.map_err(|error| match &error {
-            PoolError::Backend(backend) if is_refusal(backend) => {
-                Failure::Halt(format!("the database refuses: {}; check DATABASE_URL", describe(backend)))
+        self.pool.get().await.map_err(|error| {
+            if let PoolError::Backend(backend) = &error
+                && is_refusal(backend)
+            {
+                return Failure::Halt(format!("the database refuses: {}; check DATABASE_URL", describe(backend)));
             }
-            _ => self.no_connection(&error),
+            self.no_connection(&error)
         })
     }
 

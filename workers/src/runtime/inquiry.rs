@@ -169,7 +169,7 @@ fn described(message: &BorrowedMessage<'_>) -> Answer {
     let since = message.timestamp().to_millis().and_then(|ms| Timestamp::from_millisecond(ms).ok());
     Answer::Transaction {
         since,
-        key: schemas::limits::detail(&text(message.key())),
+        key: schemas::limits::detail(text(message.key())),
         source: schemas::limits::detail(&source),
     }
 }

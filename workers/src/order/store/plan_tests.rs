@@ -92,9 +92,9 @@ async fn only_the_last_update_of_an_order_leaves_its_page() {
     let answers = client.simple_query(&(script + "commit")).await.unwrap();
     let hot: Vec<i64> = answers
         .iter()
-        .filter_map(|answer| match answer {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get("hot")?.parse().ok(),
-            _ => None,
+        .filter_map(|answer| {
+            let tokio_postgres::SimpleQueryMessage::Row(row) = answer else { return None };
+            row.get("hot")?.parse().ok()
         })
         .collect();
     assert_eq!(hot, stages.map(|(_, hot)| hot));
