@@ -1,6 +1,5 @@
 //! The client's side against real servers: the program `orders` as people run it, and what its library promises.
 
-mod latency;
 mod program;
 mod publish;
 mod show;

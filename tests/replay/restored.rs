@@ -25,8 +25,11 @@ const BACK_UP: &str = "begin isolation level repeatable read; do $$ declare one 
 /// Puts it back, and ends every session that knew what was there, as a restore does.
 const RESTORE: &str = "begin; set local session_replication_role = replica; do $$ declare one record; begin \
     execute (select 'truncate ' || string_agg(format('orders.%I', tablename), ', ') from pg_tables where schemaname = 'orders'); \
-    for one in select tablename from pg_tables where schemaname = 'orders' loop \
-      execute format('insert into orders.%I select * from backup.%I', one.tablename, one.tablename); \
+    for one in select table_name, string_agg(quote_ident(column_name), ', ') as columns \
+        from information_schema.columns join pg_tables on schemaname = table_schema and tablename = table_name \
+        where table_schema = 'orders' and is_generated = 'NEVER' group by 1 loop \
+      execute format('insert into orders.%I (%s) select %s from backup.%I', \
+        one.table_name, one.columns, one.columns, one.table_name); \
     end loop; end $$; \
     select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
       and application_name in ('order-worker', 'outbox-relay orders', 'outbox-relay-operator orders'); commit";

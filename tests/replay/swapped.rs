@@ -16,9 +16,12 @@ const SAVE: &str = "do $$ declare one record; begin \
 /// And put back. Triggers would take the rows for new ones.
 const RESTORE: &str = "do $$ declare one record; begin \
     perform set_config('session_replication_role', 'replica', true); \
-    for one in select schemaname, tablename from pg_tables where schemaname in ('orders', 'inventory', 'payments') loop \
-      execute format('delete from %I.%I', one.schemaname, one.tablename); \
-      execute format('insert into %I.%I select * from saved.%I', one.schemaname, one.tablename, one.schemaname || '.' || one.tablename); \
+    for one in select table_schema, table_name, string_agg(quote_ident(column_name), ', ') as columns \
+        from information_schema.columns join pg_tables on schemaname = table_schema and tablename = table_name \
+        where table_schema in ('orders', 'inventory', 'payments') and is_generated = 'NEVER' group by 1, 2 loop \
+      execute format('delete from %I.%I', one.table_schema, one.table_name); \
+      execute format('insert into %I.%I (%s) select %s from saved.%I', \
+        one.table_schema, one.table_name, one.columns, one.columns, one.table_schema || '.' || one.table_name); \
     end loop; end $$";
 
 async fn stop(pipeline: &mut Pipeline) -> Outcome {

@@ -58,6 +58,9 @@ pub(super) fn is_unsettled(error: &KafkaError) -> bool {
             RDKafkaErrorCode::UnknownPartition,
             RDKafkaErrorCode::LeaderNotAvailable,
             RDKafkaErrorCode::NotLeaderForPartition,
+            // The client has heard of a new leader before that leader has.
+            RDKafkaErrorCode::UnknownLeaderEpoch,
+            RDKafkaErrorCode::FencedLeaderEpoch,
         ]
         .contains(&code)
     })

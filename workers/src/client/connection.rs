@@ -319,6 +319,14 @@ mod tests {
         assert_eq!(connection.producer_config(10).get("acks"), Some("all"));
     }
 
+    /// An idempotent producer waits up to half a second for its id before it sends its first message.
+    #[test]
+    fn a_first_order_waits_for_no_producer_id_and_order_is_kept_without_one() {
+        let config = Connection::new("b").producer_config(10);
+        assert_eq!(config.get("enable.idempotence"), None);
+        assert_eq!(config.get("max.in.flight.requests.per.connection"), Some("1"));
+    }
+
     #[test]
     fn debug_shows_no_secret() {
         let connection = Connection::new("b").with_property("sasl.password", "hunter2").unwrap();
