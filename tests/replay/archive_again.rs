@@ -1,8 +1,5 @@
 //! A topic that is deleted and made again: what it holds then is never mixed with what it held before.
 
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 use tests::{LONG, Outcome, Pipeline, Sent, trouble, until};
 
 use crate::archive::{archive, digest, follow, look, records, segments, topics};
@@ -23,19 +20,7 @@ async fn archived(folder: &str, generation: i64) -> Outcome<i64> {
 
 /// As retention or a restart never would: the same name, and nothing in it.
 pub(crate) async fn make_anew(pipeline: &Pipeline, topic: &str) -> Outcome {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", pipeline.servers().stack().brokers());
-    let admin: AdminClient<DefaultClientContext> = config.create()?;
-    let (name, options) = (format!("{}{topic}", pipeline.prefix()), AdminOptions::new());
-    for deleted in admin.delete_topics(&[&name], &options).await? {
-        deleted.map_err(|(_, code)| trouble(code.to_string()))?;
-    }
-    until("the topic is made again", LONG, async || {
-        let topic = NewTopic::new(&name, 3, TopicReplication::Fixed(1));
-        let made = admin.create_topics(&[topic], &options).await?;
-        made.into_iter().try_for_each(|made| made.map(drop).map_err(|(_, code)| trouble(code.to_string())))
-    })
-    .await
+    pipeline.broker().make_anew(topic, 3).await
 }
 
 /// The same, and other records at the same offsets.

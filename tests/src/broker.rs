@@ -171,6 +171,15 @@ impl Broker {
             }
             Ok(())
         })
+        .await?;
+        // A busy broker goes on with the old log until it has heard of the new one, and takes records into it.
+        until("the new topic is there, and empty", LONG, async || {
+            let ends = self.ends(&[topic.to_owned()]).await?;
+            match ends.values().find(|bounds| **bounds != (0, 0)) {
+                Some(bounds) => Err(trouble(format!("a partition of {name} still holds {bounds:?}"))),
+                None => Ok(()),
+            }
+        })
         .await
     }
 
