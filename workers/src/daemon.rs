@@ -327,12 +327,13 @@ async fn work<S: Service>(
         outputs: outbox_topics::<S>(&config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect(),
         planted: *planted,
         health: shown.health.clone(),
-        gate,
+        gate: gate.clone(),
         shutdown: stopping.clone(),
     };
     let linger = Duration::from_micros(config.relay_linger_us);
     let relay = relay::Running::start(&outbox, &database, &config.client_config(), linger);
     let status = shown.relay.get_or_init(|| relay.status()).clone();
+    let guarding = tokio::spawn(gate.keep_looking(stopping.clone()));
     let clocks = tokio::spawn(clock::watch(S::NAME, database, stopping));
     shown.health.alive();
     tracing::info!(service = S::NAME.as_str(), partitions, "started");
@@ -344,6 +345,7 @@ async fn work<S: Service>(
     };
     stop.send_replace(true);
     clocks.await.map_err(DaemonError::of)?;
+    guarding.await.map_err(DaemonError::of)?;
     let waiting = status.report().backlog.filter(|messages| *messages > 0);
     let outcome = worked.and(end_relay(relay, signals).await);
     farewell(waiting, outcome.is_ok());

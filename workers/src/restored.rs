@@ -77,6 +77,23 @@ impl Gate {
         }
     }
 
+    /// Looks again while something is in the way, until asked to stop. A connection that was refused for it may not be
+    /// needed again, and then nobody else would find out that the way is free.
+    pub(crate) async fn keep_looking(self: Arc<Self>, mut shutdown: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                // An error means that the daemon is gone, which is an end as well.
+                _ = shutdown.wait_for(|stopped| *stopped) => return,
+            }
+            let is_closed = self.state().closed.is_some();
+            if is_closed {
+                // What it finds is told by itself.
+                let _ = self.look().await;
+            }
+        }
+    }
+
     /// Compares the database with the topics.
     ///
     /// # Errors
