@@ -87,9 +87,11 @@ impl Gate {
                 _ = shutdown.wait_for(|stopped| *stopped) => return,
             }
             let is_closed = self.state().closed.is_some();
-            if is_closed {
+            tokio::select! {
                 // What it finds is told by itself.
-                let _ = self.look().await;
+                _ = self.look(), if is_closed => {}
+                _ = shutdown.wait_for(|stopped| *stopped), if is_closed => return,
+                else => {}
             }
         }
     }
