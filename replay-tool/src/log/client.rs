@@ -8,6 +8,7 @@ use std::time::Duration;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
+pub(super) use workers::runtime::is_about_content;
 
 /// What comes next within `limit`.
 pub(super) fn poll(consumer: &BaseConsumer, limit: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
@@ -25,30 +26,17 @@ fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &BaseConsumer)
     use rdkafka::consumer::Consumer as _;
     use rdkafka::{Message as _, Offset};
     match came {
-        Ok(message) if message.key().is_some_and(|key| key.starts_with(b"unreadable-")) => {
+        Ok(message)
+            if message
+                .key()
+                .is_some_and(|key| key.starts_with(workers::planted::Mishap::RecordUnreadable.key_prefix())) =>
+        {
             let here = Offset::Offset(message.offset());
             consumer.seek(message.topic(), message.partition(), here, Duration::from_secs(5))?;
             Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage))
         }
         came => came,
     }
-}
-
-/// Whether the client got records that it cannot read. It does not say which, and stands before them.
-pub(super) fn is_about_content(error: &KafkaError) -> bool {
-    matches!(
-        error,
-        KafkaError::MessageConsumption(
-            RDKafkaErrorCode::BadMessage
-                | RDKafkaErrorCode::BadCompression
-                | RDKafkaErrorCode::NotImplemented
-                | RDKafkaErrorCode::Underflow
-                | RDKafkaErrorCode::InvalidMessage
-                | RDKafkaErrorCode::InvalidMessageSize
-                | RDKafkaErrorCode::MessageSizeTooLarge
-                | RDKafkaErrorCode::InvalidRecord
-        )
-    )
 }
 
 /// Whether the brokers do not know yet who leads a partition.

@@ -48,5 +48,6 @@ pub use engine::{Engine, EngineConfig, Halted};
 pub use failure::Failure;
 pub use feed::FeedId;
 pub use item::{Body, Cause};
+pub use reception::is_about_content;
 pub use service::{Lanes, Service};
 pub use working::Working;

@@ -37,7 +37,7 @@ pub(crate) fn next_within(
 }
 
 /// Whether the client says that it got records that it cannot read. It does not say which, and stands before them.
-pub(crate) fn is_about_content(error: &KafkaError) -> bool {
+pub fn is_about_content(error: &KafkaError) -> bool {
     matches!(
         error,
         KafkaError::MessageConsumption(
