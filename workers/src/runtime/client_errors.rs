@@ -1,10 +1,10 @@
 //! What becomes of the errors that the Kafka client reports. Most mend themselves and are only told.
 //!
-//! Some do not: after an offset error every feed is compared with its log again (`log_watch`) and with its range (`ranges`); a
-//! record that cannot be read is looked into (`standstill`); an error
-//! that is fatal for the client means a new client that joins again, because a broker that was killed can fence a static
-//! member that did nothing wrong; only an instance that is fenced again and again has a rival with its id. A client that is
-//! lost without a word is replaced in the same way (`watchdog`), as often as it takes.
+//! Some do not: after an offset error every feed is compared with its log again (`log_watch`) and with its range (`ranges`);
+//! a record that cannot be read is looked into (`standstill`); an error that is fatal for the client means a new client that
+//! joins again, because a broker that was restarted can fence a static member that did nothing wrong; what tells a rival with
+//! the same id from that is in `rivalry`. A client that is lost without a word is replaced in the same way (`watchdog`), as
+//! often as it takes.
 
 use std::time::{Duration, Instant};
 
@@ -20,9 +20,6 @@ use super::service::Service;
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Between a fatal error and the new client.
 const PAUSE: Duration = Duration::from_millis(500);
-/// So many fatal errors within `RIVALRY_WINDOW` are not the broker's doing.
-const RIVALRY_COUNT: usize = 5;
-const RIVALRY_WINDOW: Duration = Duration::from_secs(60);
 
 impl<S: Service> Engine<S> {
     /// React to what the client has reported.
@@ -35,6 +32,9 @@ impl<S: Service> Engine<S> {
         }
         if errors.iter().any(reception::is_about_content) {
             self.watch.unreadable = Some(now);
+        }
+        if errors.iter().any(is_lost_broker) {
+            self.rivalry.broker_lost();
         }
         let fatal = errors.iter().find(|error| matches!(error, KafkaError::MessageConsumptionFatal(_)));
         if let Some(error) = fatal {
@@ -49,15 +49,8 @@ impl<S: Service> Engine<S> {
 
     /// The client is dead by its own word.
     async fn rejoin(&mut self, reason: &str) -> Result<(), Failure> {
-        let now = Instant::now();
-        self.fatal_errors.retain(|earlier| now.duration_since(*earlier) < RIVALRY_WINDOW);
-        self.fatal_errors.push(now);
-        if self.fatal_errors.len() >= RIVALRY_COUNT {
-            let times = self.fatal_errors.len();
-            return Err(Failure::Halt(format!(
-                "{reason}, {times} times within {} s: is there another process with this INSTANCE_ID? Each needs its own",
-                RIVALRY_WINDOW.as_secs()
-            )));
+        if let Some(rival) = self.rivalry.fatal(Instant::now()) {
+            return Err(Failure::Halt(format!("{reason}, {rival}")));
         }
         self.renew(reason).await
     }
@@ -88,5 +81,13 @@ fn is_about_offsets(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange | RDKafkaErrorCode::NoOffset)
+    )
+}
+
+/// A connection that held no more. It is looked at before the fatal errors that came with it.
+fn is_lost_broker(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure)
     )
 }

@@ -26,6 +26,7 @@ use super::log_watch::LogWatch;
 use super::pace::Pace;
 use super::process::{Done, Moved, Processor};
 use super::reception::Loss;
+use super::rivalry::Rivalry;
 use super::service::Service;
 use super::survey::{Surveyor, Terrain};
 use super::timers::{Due, Periods};
@@ -89,8 +90,8 @@ pub struct Engine<S: Service> {
     pub(super) consumer: Arc<Consumer>,
     pub(super) notes: Notes,
     pub(super) group: Group,
-    /// When the client had errors that were fatal for it, lately.
-    pub(super) fatal_errors: Vec<Instant>,
+    /// Whether another process has this instance's id.
+    pub(super) rivalry: Rivalry,
     pub(super) feeds: HashMap<FeedId, Feed>,
     pub(super) logs: LogWatch,
     pub(super) processor: Processor<S>,
@@ -142,7 +143,7 @@ impl<S: Service> Engine<S> {
             notes,
             logs: LogWatch::new(&config.kafka),
             group: Group { kafka: config.kafka, name: config.group.clone(), topics: names },
-            fatal_errors: Vec::new(),
+            rivalry: Rivalry::default(),
             feeds: HashMap::new(),
             processor: Processor::new(
                 config.database,

@@ -31,6 +31,7 @@ mod progress;
 mod ranges;
 mod reception;
 pub(crate) mod record_headers;
+mod rivalry;
 mod service;
 mod standstill;
 mod survey;
