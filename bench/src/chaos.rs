@@ -149,29 +149,33 @@ fn take(step: &Step, observer: &mut Observer<'_>, limit: Duration, notes: &mut N
     sleep(step.rest);
     let victim = victim(step, observer).to_owned();
     let what = format!("step {}: {} of {victim}", step.number, step.fault.as_str());
+    let log_bytes = observer.place.kafka_log_bytes()?;
     suffer(step, observer.place, observer.fleet)?;
-    match observer.wait(limit)? {
+    let missing = match observer.wait(limit)? {
         Recovery::Complete(after) => {
             announce(&format!("{what}, lasting {:.1?}; everything works {after:.1?} after healing", step.length));
             notes.recovered(step.fault, after);
-            Ok(())
+            return Ok(());
         }
+        Recovery::Missing(missing) => missing,
+    };
+    if let Some(fault) = observer.place.coordinator_fault(log_bytes)? {
+        announce(&format!("{what}: Kafka's own coordinator is out of order, its broker is started again: {fault}"));
+        notes.broker_fault(step, &victim, &fault);
+        place::stop(observer.place.kafka()?, Duration::ZERO)?;
+    } else {
+        announce(&format!("{what}: NOT BACK after {limit:?}: {}", missing.join("; ")));
+        notes.not_back(step, &victim, &missing);
+        observer.fleet.restart_all()?;
+    }
+    match observer.wait(START_LIMIT)? {
+        Recovery::Complete(after) => announce(&format!("restarted by hand; everything works after {after:.1?}")),
         Recovery::Missing(missing) => {
-            announce(&format!("{what}: NOT BACK after {limit:?}: {}", missing.join("; ")));
-            notes.not_back(step, &victim, &missing);
-            observer.fleet.restart_all()?;
-            match observer.wait(START_LIMIT)? {
-                Recovery::Complete(after) => {
-                    announce(&format!("restarted by hand; everything works after {after:.1?}"))
-                }
-                Recovery::Missing(missing) => {
-                    notes.not_back(step, "all workers, restarted by hand", &missing);
-                    announce(&format!("NOT BACK although restarted by hand: {}", missing.join("; ")));
-                }
-            }
-            Ok(())
+            notes.not_back(step, "all, restarted by hand", &missing);
+            announce(&format!("NOT BACK although restarted by hand: {}", missing.join("; ")));
         }
     }
+    Ok(())
 }
 
 /// To whom it happens.

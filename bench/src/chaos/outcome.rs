@@ -34,6 +34,8 @@ pub(crate) struct Outcome {
     stuck: Vec<String>,
     /// What did not work within the limit after healing, with the step of the course.
     not_back: Vec<String>,
+    /// Where the broker itself was out of order until it was started again, by its own log; the workers came back after that.
+    broker_faults: Vec<String>,
     /// What ended or drained other than it should; the supervisor has started it again.
     surprises: Vec<String>,
     memory_at_begin: Vec<Memory>,
@@ -69,6 +71,7 @@ struct Orders {
 pub(crate) struct Notes {
     recoveries: BTreeMap<Fault, Vec<Option<Duration>>>,
     not_back: Vec<String>,
+    broker_faults: Vec<String>,
 }
 
 /// What is known at the end.
@@ -87,6 +90,12 @@ impl Notes {
     /// After this step everything worked again, so long after healing.
     pub(crate) fn recovered(&mut self, fault: Fault, after: Duration) {
         self.recoveries.entry(fault).or_default().push(Some(after));
+    }
+
+    /// After this step the broker itself served no group; neither a recovery nor a worker that is not back.
+    pub(crate) fn broker_fault(&mut self, step: &Step, victim: &str, fault: &str) {
+        let (number, kind) = (step.number, step.fault.as_str());
+        self.broker_faults.push(format!("step {number}, {kind} of {victim}: {fault}"));
     }
 
     /// After this step something did not.
@@ -129,6 +138,7 @@ impl Outcome {
             held: end.held,
             stuck: end.findings.stuck,
             not_back: notes.not_back,
+            broker_faults: notes.broker_faults,
             surprises: end.surprises,
             memory_at_begin,
             memory_at_end,
@@ -159,7 +169,11 @@ impl Outcome {
         text += &table("Memory, MiB", &["worker", "at the begin", "at the end"], self.memory_rows());
         let rows = self.verdicts().into_iter().map(|(what, found)| vec![what.to_owned(), found.len().to_string()]);
         text += &table("Verdict", &["what", "count"], rows.collect());
-        for (what, found) in self.verdicts().into_iter().chain([("ended in an unexpected way", &self.surprises[..])]) {
+        let others = [
+            ("the broker itself was out of order", &self.broker_faults[..]),
+            ("ended in an unexpected way", &self.surprises[..]),
+        ];
+        for (what, found) in self.verdicts().into_iter().chain(others) {
             for one in found.iter().take(PRINTED) {
                 // Writing to a String cannot fail.
                 let _ = writeln!(text, "{what}: {one}");
@@ -244,6 +258,7 @@ mod tests {
             held: Vec::new(),
             stuck: Vec::new(),
             not_back: notes.not_back,
+            broker_faults: notes.broker_faults,
             surprises: Vec::new(),
             memory_at_begin: Vec::new(),
             memory_at_end: Vec::new(),
@@ -259,6 +274,15 @@ mod tests {
         assert!(!outcome.is_clean());
         let named = format!("step 1, {} of order-1: partition 3: nothing moves", step.fault.as_str());
         assert!(outcome.text().contains(&named), "{}", outcome.text());
+    }
+
+    #[test]
+    fn a_broker_that_is_out_of_order_is_told_and_is_no_fault_of_the_workers() {
+        let mut notes = Notes::default();
+        notes.broker_fault(&Course::new(1).next().unwrap(), "the broker", "no snapshot");
+        let outcome = outcome(notes);
+        assert!(outcome.is_clean());
+        assert!(outcome.text().contains("the broker itself was out of order: step 1"), "{}", outcome.text());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Blocking, as starting and stopping processes is. The servers' data go with the run; the folder stays when it failed.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use crate::error::{BenchError, Doing, Result};
 
 /// How often a server that is slow to come back is waited for, a minute each time.
 const PATIENCE: u32 = 5;
+/// What Kafka logs when its group coordinator cannot write any more.
+const COORDINATOR_FAULT: &str = "No in-memory snapshot for epoch";
 /// Faults of the simulated provider; none of them, or of their combinations, leaves an order that needs a person.
 const SIMULATOR: &str = "\
 decline_per_million = 30000
@@ -97,6 +100,23 @@ impl Place {
         self.stack.postgres().map_err(BenchError::other)
     }
 
+    /// How long Kafka's log is.
+    pub(crate) fn kafka_log_bytes(&self) -> Result<u64> {
+        Ok(fs::metadata(self.kafka()?.log_file()).doing("looking at Kafka's log")?.len())
+    }
+
+    /// What Kafka has logged since its log was so long, if it is that its own group coordinator is out of order.
+    ///
+    /// Kafka 4.3.0, killed by SIGKILL, can start with a coordinator that takes no group's writes until the broker is started
+    /// again: no client of any kind gets partitions meanwhile.
+    pub(crate) fn coordinator_fault(&self, since_bytes: u64) -> Result<Option<String>> {
+        let mut log = File::open(self.kafka()?.log_file()).doing("opening Kafka's log")?;
+        log.seek(SeekFrom::Start(since_bytes)).doing("reading Kafka's log")?;
+        let mut text = Vec::new();
+        log.read_to_end(&mut text).doing("reading Kafka's log")?;
+        Ok(coordinator_fault(&String::from_utf8_lossy(&text)))
+    }
+
     /// Ends the servers; the folder stays, with their logs in it, if anybody is to look at it.
     pub(crate) fn stop(self, keep_folder: bool) -> Result<()> {
         if keep_folder {
@@ -110,6 +130,11 @@ impl Place {
         }
         self.stack.stop().map_err(BenchError::other)
     }
+}
+
+/// The line that tells of it.
+fn coordinator_fault(log: &str) -> Option<String> {
+    log.lines().find(|line| line.contains("CoordinatorRuntime") && line.contains(COORDINATOR_FAULT)).map(str::to_owned)
 }
 
 /// SIGKILL, and a restart after a while. Returns when it answers again, as the others here do.
@@ -162,4 +187,19 @@ fn wait_ready(server: &Server) -> Result<()> {
 /// A service's name in the names of its instances and logs.
 pub(crate) fn instance_name(service: ServiceName, number: usize) -> String {
     format!("{}-{number}", service.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coordinator_that_cannot_write_is_told_from_one_that_loads_again() {
+        let log = "[12] INFO CoordinatorRuntime - Finished loading of metadata from __consumer_offsets-0\n\
+                   [13] ERROR CoordinatorRuntime - is out of sync with the underlying log. It will be reloaded\n";
+        assert_eq!(coordinator_fault(log), None);
+        let broken =
+            "[14] ERROR CoordinatorRuntime - Writing records failed due to: No in-memory snapshot for epoch 7.";
+        assert_eq!(coordinator_fault(&format!("{log}{broken}\nat java")), Some(broken.to_owned()));
+    }
 }

@@ -13,7 +13,7 @@ use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand
 use tokio_postgres::Client;
 
 use crate::decision::Outcome;
-use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Working};
+use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Wanted, Working};
 use stock::{Level, Policy, Receipt, Reservation};
 use store::Statements;
 
@@ -159,6 +159,8 @@ impl Service for InventoryService {
     type Statements = Statements;
     type Batch = Batch;
     type FollowUp = ();
+    type Query = ();
+    type Found = ();
 
     fn lane_of(signal: &Infallible) -> i32 {
         match *signal {}
@@ -240,17 +242,13 @@ impl Service for InventoryService {
         Ok(())
     }
 
-    async fn due(
-        &mut self,
-        _client: &Client,
-        _lanes: &Lanes,
-        _now: Time,
-        _limit: i64,
-    ) -> Result<Vec<Infallible>, Failure> {
-        Ok(Vec::new())
+    fn query(&self, _lanes: &Lanes, _now: Time, _wanted: Wanted) {}
+
+    async fn look_up(_client: &Client, (): ()) -> Result<(), Failure> {
+        Ok(())
     }
 
-    async fn observe(&self, _client: &Client, _lanes: &Lanes, _now: Time) -> Result<(), Failure> {
-        Ok(())
+    fn found(&mut self, (): ()) -> Vec<Infallible> {
+        Vec::new()
     }
 }

@@ -14,7 +14,7 @@ use tokio_postgres::Client;
 
 use crate::decision::Outcome;
 use crate::metrics;
-use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Working};
+use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Wanted, Working};
 use saga::{Input, Order, Policy};
 use store::Statements;
 
@@ -38,6 +38,38 @@ pub struct DeadlinePassed {
 pub struct Batch {
     orders: Working<OrderId, Order>,
     transitions: BTreeMap<&'static str, u64>,
+}
+
+/// What is looked up by the clock.
+pub struct Query {
+    now: Time,
+    looks: Option<Looks>,
+    /// The lanes whose unfinished orders are counted.
+    counted: Option<Lanes>,
+}
+
+/// Where deadlines are looked for.
+struct Looks {
+    lanes: Vec<(i32, deadlines::Look)>,
+    /// At most so many orders of a lane.
+    limit: i64,
+    within_ms: i64,
+}
+
+/// What comes of it.
+pub struct Found {
+    now: Time,
+    lanes: Vec<FoundInLane>,
+    /// By stage: how many, and the oldest one's age in seconds.
+    unfinished: Vec<(&'static str, i64, i64)>,
+}
+
+struct FoundInLane {
+    lane: i32,
+    look: deadlines::Look,
+    due: Vec<OrderId>,
+    /// Orders that were accepted while a clock was ahead; none where they were not looked for.
+    ahead: Option<Vec<OrderId>>,
 }
 
 impl OrderService {
@@ -72,6 +104,8 @@ impl Service for OrderService {
     type Statements = Statements;
     type Batch = Batch;
     type FollowUp = BTreeMap<&'static str, u64>;
+    type Query = Query;
+    type Found = Found;
 
     fn lane_of(signal: &DeadlinePassed) -> i32 {
         signal.lane
@@ -137,60 +171,82 @@ impl Service for OrderService {
     }
 
     async fn signal(&mut self) -> DeadlinePassed {
-        // Deadlines come from `due`.
+        // Deadlines come from `found`.
         std::future::pending().await
     }
 
     async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
         self.lanes = lanes.iter().map(|lane| (*lane, deadlines::Lane::default())).collect();
         // Lanes that moved away are not counted here any more, from now on and not from the next look on.
-        self.observe(client, lanes, Time::from(crate::clock::now())).await
+        let wanted = Wanted { due: None, gauges: true };
+        let query = self.query(lanes, Time::from(crate::clock::now()), wanted);
+        let found = Self::look_up(client, query).await?;
+        self.found(found);
+        Ok(())
     }
 
-    /// Looks at what became due since the last look; and now and then at everything unfinished.
-    async fn due(
-        &mut self,
-        client: &Client,
-        lanes: &Lanes,
-        now: Time,
-        limit: i64,
-    ) -> Result<Vec<DeadlinePassed>, Failure> {
-        let within_ms = self.policy.confirm_within_ms;
-        let mut due = Vec::new();
-        for lane in lanes {
-            let Some(state) = self.lanes.get_mut(lane) else { continue };
-            let look = state.look(now);
-            let mut found = store::load_due(client, *lane, look.from, now, limit).await?;
-            if found.is_empty() {
-                state.looked(look, now);
+    /// What became due since the last look; and now and then everything unfinished.
+    fn query(&self, lanes: &Lanes, now: Time, wanted: Wanted) -> Query {
+        let looks = wanted.due.map(|limit| {
+            let looks = lanes.iter().filter_map(|lane| Some((*lane, self.lanes.get(lane)?.look(now)))).collect();
+            Looks { lanes: looks, limit, within_ms: self.policy.confirm_within_ms }
+        });
+        Query { now, looks, counted: wanted.gauges.then(|| lanes.clone()) }
+    }
+
+    async fn look_up(client: &Client, query: Query) -> Result<Found, Failure> {
+        let Query { now, looks, counted } = query;
+        let unfinished = match counted {
+            Some(lanes) => store::count_unfinished(client, &lanes, now).await?,
+            None => Vec::new(),
+        };
+        let mut lanes = Vec::new();
+        if let Some(Looks { lanes: looks, limit, within_ms }) = looks {
+            for (lane, look) in looks {
+                let due = store::load_due(client, lane, look.from, now, limit).await?;
+                let ahead = match look.is_sweep {
+                    true => {
+                        let (from, to) = (deadlines::ahead_of(now), now.plus_ms(within_ms));
+                        Some(store::load_ahead(client, lane, from, to, limit).await?)
+                    }
+                    false => None,
+                };
+                lanes.push(FoundInLane { lane, look, due, ahead });
             }
-            if look.is_sweep {
-                found.extend(due_by_a_wrong_clock(client, *lane, state, now, within_ms, limit).await?);
-            }
-            due.extend(found.into_iter().map(|order_id| DeadlinePassed { order_id, lane: *lane }));
         }
-        Ok(due)
+        Ok(Found { now, lanes, unfinished })
     }
 
-    async fn observe(&self, client: &Client, lanes: &Lanes, now: Time) -> Result<(), Failure> {
-        for (stage, count, oldest_age_s) in store::count_unfinished(client, lanes, now).await? {
+    fn found(&mut self, found: Found) -> Vec<DeadlinePassed> {
+        let Found { now, lanes, unfinished } = found;
+        for (stage, count, oldest_age_s) in unfinished {
             metrics::sagas(stage, count, oldest_age_s);
         }
-        Ok(())
+        let within_ms = self.policy.confirm_within_ms;
+        let mut due = Vec::new();
+        for FoundInLane { lane, look, due: mut ids, ahead } in lanes {
+            let Some(state) = self.lanes.get_mut(&lane) else { continue };
+            if ids.is_empty() {
+                state.looked(look, now);
+            }
+            if let Some(ahead) = ahead {
+                ids.extend(due_by_a_wrong_clock(ahead, lane, state, now, within_ms));
+            }
+            due.extend(ids.into_iter().map(|order_id| DeadlinePassed { order_id, lane }));
+        }
+        due
     }
 }
 
 /// Orders that were accepted while a clock was ahead wait for a time that may be far off: they get the time to confirm from
 /// when they are seen, and are undone then.
-async fn due_by_a_wrong_clock(
-    client: &Client,
+fn due_by_a_wrong_clock(
+    found: Vec<OrderId>,
     lane: i32,
     state: &mut deadlines::Lane,
     now: Time,
     within_ms: i64,
-    limit: i64,
-) -> Result<Vec<OrderId>, Failure> {
-    let found = store::load_ahead(client, lane, deadlines::ahead_of(now), now.plus_ms(within_ms), limit).await?;
+) -> Vec<OrderId> {
     if let (Some(first), false) = (found.first(), state.knows_of_ahead()) {
         tracing::error!(
             lane,
@@ -201,5 +257,5 @@ async fn due_by_a_wrong_clock(
         );
     }
     let is_over = state.is_ahead_over(!found.is_empty(), now, within_ms);
-    Ok(if is_over { found } else { Vec::new() })
+    if is_over { found } else { Vec::new() }
 }

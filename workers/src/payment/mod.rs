@@ -17,7 +17,7 @@ use schemas::{Message, OrderId, ServiceName, Time, TopicName, partitioner};
 use tokio_postgres::Client;
 
 use crate::decision::Outcome;
-use crate::runtime::{Body, Cause, Emitter, Failure, Lanes, Service, Working};
+use crate::runtime::{Body, Cause, Emitter, Failure, Lanes, Service, Wanted, Working};
 use calls::Calls;
 use charge::{Answer, Call, CallChange, Input, Payment, Policy, Posting};
 use provider::Provider;
@@ -59,6 +59,21 @@ struct CallEntry {
     was_stored: bool,
     is_changed: bool,
     now: Option<OpenCall>,
+}
+
+/// What is looked up by the clock.
+pub struct Query {
+    now: Time,
+    /// The lanes whose due calls are wanted.
+    lanes: Option<Lanes>,
+    /// Calls that are due after this are due by a wrong clock.
+    latest: Time,
+}
+
+/// What comes of it: calls with their lanes.
+pub struct Found {
+    now: Time,
+    calls: Vec<(OpenCall, i32)>,
 }
 
 impl PaymentService {
@@ -115,6 +130,8 @@ impl Service for PaymentService {
     type Statements = Statements;
     type Batch = Batch;
     type FollowUp = Vec<OpenCall>;
+    type Query = Query;
+    type Found = Found;
 
     fn lane_of(signal: &Answered) -> i32 {
         signal.lane
@@ -212,20 +229,34 @@ impl Service for PaymentService {
 
     async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
         self.calls.keep(lanes);
-        self.due(client, lanes, Time::from(crate::clock::now()), store::DUE_LIMIT).await.map(|_| ())
-    }
-
-    /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before.
-    async fn due(&mut self, client: &Client, lanes: &Lanes, now: Time, _limit: i64) -> Result<Vec<Answered>, Failure> {
-        let latest = Call::latest_due(now, &self.policy);
-        for (open, lane) in store::load_due_calls(client, lanes, now, latest).await? {
-            self.calls.start(open, lane, now);
-        }
-        Ok(Vec::new())
-    }
-
-    async fn observe(&self, _client: &Client, _lanes: &Lanes, _now: Time) -> Result<(), Failure> {
-        self.calls.observe();
+        let wanted = Wanted { due: Some(store::DUE_LIMIT), gauges: true };
+        let query = self.query(lanes, Time::from(crate::clock::now()), wanted);
+        let found = Self::look_up(client, query).await?;
+        self.found(found);
         Ok(())
+    }
+
+    fn query(&self, lanes: &Lanes, now: Time, wanted: Wanted) -> Query {
+        let lanes = wanted.due.map(|_| lanes.clone());
+        Query { now, lanes, latest: Call::latest_due(now, &self.policy) }
+    }
+
+    async fn look_up(client: &Client, query: Query) -> Result<Found, Failure> {
+        let Query { now, lanes, latest } = query;
+        let calls = match lanes {
+            Some(lanes) => store::load_due_calls(client, &lanes, now, latest).await?,
+            None => Vec::new(),
+        };
+        Ok(Found { now, calls })
+    }
+
+    /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before. One that
+    /// was answered since the look is asked again under the same key, and its answer is no news.
+    fn found(&mut self, found: Found) -> Vec<Answered> {
+        for (open, lane) in found.calls {
+            self.calls.start(open, lane, found.now);
+        }
+        self.calls.observe();
+        Vec::new()
     }
 }

@@ -8,15 +8,17 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use outbox::inbox::{
-    Cursor, LogMark, LogSight, LogStart, LogVerdict, OtherLog, PartitionState, TopicPartition, judge_log,
+    Cursor, Inbox, LogMark, LogSight, LogStart, LogVerdict, OtherLog, PartitionState, TopicPartition, judge_log,
 };
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use uuid::Uuid;
 
+use super::connection::Database;
 use super::consumer::Consumer;
 use super::emitter::TopicNames;
+use super::engine::Engine;
 use super::failure::Failure;
 use super::feed::{Feed, FeedId, Proof};
 use super::log_look::LogLook;
@@ -40,14 +42,31 @@ pub(crate) struct Loaded {
     pub(crate) others: HashMap<FeedId, OtherLog>,
 }
 
+/// Where a feed's row and its log are looked up.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    database: Database,
+    inbox: Inbox,
+    topics: TopicNames,
+    look: LogLook,
+}
+
+impl<S: Service> Engine<S> {
+    /// Where this instance looks.
+    pub(super) fn sources(&self) -> Sources {
+        let Processor { database, inbox, topics, .. } = &self.processor;
+        Sources {
+            database: database.clone(),
+            inbox: inbox.clone(),
+            topics: topics.clone(),
+            look: self.logs.look.clone(),
+        }
+    }
+}
+
 /// These feeds at their rows' values, each compared with its log; rows are created where there are none.
-pub(crate) async fn load<S: Service>(
-    processor: &Processor<S>,
-    look: &LogLook,
-    ids: &[FeedId],
-    closeness: Closeness,
-) -> Result<Loaded, Failure> {
-    let Processor { database, inbox, topics, .. } = processor;
+pub(crate) async fn load(from: &Sources, ids: &[FeedId], closeness: Closeness) -> Result<Loaded, Failure> {
+    let Sources { database, inbox, topics, look } = from;
     let client = database.client().await?;
     let keys: Vec<TopicPartition> = ids
         .iter()

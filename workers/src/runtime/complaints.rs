@@ -1,5 +1,5 @@
-//! What the Kafka client complains of, told once and then now and then: during an outage it says the same many times a
-//! second. Pure: time is an input.
+//! What the Kafka client complains of, and what is put off, told once and then now and then: during an outage the same comes
+//! many times a second. Pure: time is an input.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -14,6 +14,8 @@ use rdkafka::consumer::Consumer as _;
 use schemas::Codec;
 use tokio::sync::watch;
 
+use super::assignment::Loaded;
+use super::background::Background;
 use super::connection::Database;
 use super::consumer::{self, Consumer, Notes};
 use super::dead_letter::DeadCause;
@@ -108,6 +110,10 @@ pub struct Engine<S: Service> {
     pub(super) partitions: i32,
     pub(super) watch: Watch,
     pub(super) planted: Planted,
+    /// What the service looks up by the clock.
+    pub(super) lookup: Background<S::Found>,
+    /// Held feeds, looked at again: those that were asked for, and what came of it.
+    pub(super) held_again: Background<Loaded>,
     pub(super) last: Periods,
 }
 
@@ -164,7 +170,9 @@ impl<S: Service> Engine<S> {
             partitions: config.partitions,
             watch: Watch::new(surveyor, config.partitions, now),
             planted: config.planted,
-            last: Periods { timers: now, holds: now, observe: now },
+            lookup: Background::new(),
+            held_again: Background::new(),
+            last: Periods { timers: now, holds: now, gauges: now },
         })
     }
 
@@ -182,6 +190,8 @@ impl<S: Service> Engine<S> {
             }
         };
         self.logs.join().await;
+        self.lookup.join().await;
+        self.held_again.join().await;
         let consumer = self.consumer;
         let surveyor = self.watch.surveyor;
         surveyor.stop();

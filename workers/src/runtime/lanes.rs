@@ -71,6 +71,8 @@ impl<S: Service> Engine<S> {
     /// No lane is ours until the group says so again.
     pub(super) fn leave(&mut self) {
         self.due.clear();
+        self.lookup.give_up();
+        self.held_again.give_up();
         self.feeds.clear();
         self.is_assigned = false;
         metrics::lanes(S::NAME.as_str(), 0);
@@ -79,9 +81,8 @@ impl<S: Service> Engine<S> {
     }
 
     async fn load(&mut self, ids: &[FeedId], lanes: &Lanes) -> Result<(), Failure> {
-        let processor = &self.processor;
-        let loaded = assignment::load(processor, &self.logs.look, ids, Closeness::AsNeeded).await?;
-        let client = processor.database.client().await?;
+        let loaded = assignment::load(&self.sources(), ids, Closeness::AsNeeded).await?;
+        let client = self.processor.database.client().await?;
         self.service.assigned(&client, lanes).await?;
         self.feeds = loaded.feeds;
         self.hold_others(&loaded.others);
@@ -101,7 +102,7 @@ impl<S: Service> Engine<S> {
     /// Another instance moved these feeds on: take their rows' values and fetch from there.
     pub(super) async fn reload(&mut self, moved: &[FeedId]) -> Result<(), Failure> {
         tracing::info!(?moved, "another instance has moved these feeds on");
-        match assignment::load(&self.processor, &self.logs.look, moved, Closeness::AsNeeded).await {
+        match assignment::load(&self.sources(), moved, Closeness::AsNeeded).await {
             Ok(fresh) => {
                 for id in moved {
                     self.feeds.remove(id);
@@ -207,28 +208,39 @@ impl<S: Service> Engine<S> {
     }
 
     /// A held feed is tried again from its row's values: `accept-gap` may have moved it, or a newer binary reads the record.
-    /// And a feed whose witness does not come is compared with what its log holds: the log may end before it.
-    pub(super) async fn retry_holds(&mut self) -> Result<(), Failure> {
-        if self.logs.is_overdue {
-            return self.verify_logs().await;
-        }
-        let waits = |feed: &Feed| feed.proof.is_some_and(|proof| proof.since.elapsed() >= PROOF_PATIENCE);
+    /// And a feed whose witness does not come is compared with what its log holds: the log may end before it. Both are
+    /// looked at in the background: the other lanes have nothing to do with it.
+    pub(super) fn look_at_holds(&mut self) {
         let standing: Vec<FeedId> =
-            self.feeds.iter().filter(|(_, feed)| feed.hold.is_some() || waits(feed)).map(|(id, _)| *id).collect();
-        if standing.is_empty() {
-            return Ok(());
+            self.feeds.iter().filter(|(_, feed)| is_standing(feed)).map(|(id, _)| *id).collect();
+        if standing.is_empty() || !self.held_again.is_free() {
+            return;
         }
-        match assignment::load(&self.processor, &self.logs.look, &standing, Closeness::WithRanges).await {
-            Ok(mut fresh) => {
-                // A witness that has not come yet, or another record in its place: only another row or log is news.
+        let sources = self.sources();
+        self.held_again.ask(async move { assignment::load(&sources, &standing, Closeness::WithRanges).await });
+    }
+
+    /// What came of it.
+    pub(super) fn take_holds(&mut self) -> Result<(), Failure> {
+        match self.held_again.answer() {
+            None => Ok(()),
+            Some(Ok(mut fresh)) => {
+                // A witness that has not come yet, or another record in its place: only another row or log is news. And what
+                // has gone on meanwhile is further than what was found.
                 fresh.feeds.retain(|id, feed| {
                     let expected = |feed: &Feed| feed.proof.map(|proof| proof.witness);
-                    let before = self.feeds.get(id).and_then(expected);
-                    before.is_none() || before != expected(feed)
+                    let before = self.feeds.get(id).filter(|before| is_standing(before));
+                    before.is_some_and(|before| expected(before).is_none() || expected(before) != expected(feed))
                 });
+                fresh.others.retain(|id, _| fresh.feeds.contains_key(id));
                 self.replace_feeds(fresh)
             }
-            Err(failure) => self.tolerate(failure, "held partitions"),
+            Some(Err(failure)) => self.tolerate(failure, "held partitions"),
         }
     }
+}
+
+/// Whether nothing of this feed is taken, or its log does not show the record by which it is known.
+fn is_standing(feed: &Feed) -> bool {
+    feed.hold.is_some() || feed.proof.is_some_and(|proof| proof.since.elapsed() >= PROOF_PATIENCE)
 }

@@ -49,7 +49,7 @@ impl<S: Service> Engine<S> {
         if ids.is_empty() {
             return Ok(());
         }
-        match assignment::load(&self.processor, &self.logs.look, ids, Closeness::WithRanges).await {
+        match assignment::load(&self.sources(), ids, Closeness::WithRanges).await {
             Ok(loaded) => {
                 self.logs.is_overdue = false;
                 self.replace_feeds(loaded)

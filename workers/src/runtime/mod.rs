@@ -7,6 +7,7 @@
 //! A service is a `Service`: what it loads, decides and saves. Nothing here knows what an order is.
 
 mod assignment;
+mod background;
 mod client_errors;
 mod complaints;
 mod connection;
@@ -50,5 +51,5 @@ pub use failure::Failure;
 pub use feed::FeedId;
 pub use item::{Body, Cause};
 pub use reception::is_about_content;
-pub use service::{Lanes, Service};
+pub use service::{Lanes, Service, Wanted};
 pub use working::Working;

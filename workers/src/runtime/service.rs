@@ -31,6 +31,10 @@ pub trait Service: Send + Sync + 'static {
     type Batch: Send;
     /// What is to be done once a batch is committed.
     type FollowUp: Send;
+    /// What is looked up by the clock.
+    type Query: Send + 'static;
+    /// What comes of it.
+    type Found: Send + 'static;
 
     /// Whether it handles messages of this `ce_type`.
     fn handles(ce_type: &str) -> bool {
@@ -90,16 +94,22 @@ pub trait Service: Send + Sync + 'static {
     /// These lanes are ours now, and no others: resume what is open in them.
     fn assigned(&mut self, client: &Client, lanes: &Lanes) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// What is due by the clock in these lanes, at most `limit` signals. Fired only after the lanes have read what was in
-    /// their topics at `now`.
-    fn due(
-        &mut self,
-        client: &Client,
-        lanes: &Lanes,
-        now: Time,
-        limit: i64,
-    ) -> impl Future<Output = Result<Vec<Self::Signal>, Failure>> + Send;
+    /// What to look up in these lanes by the clock. Called every half second, and only while no look-up is under way.
+    fn query(&self, lanes: &Lanes, now: Time, wanted: Wanted) -> Self::Query;
 
-    /// Gauges that need the database, called every few seconds.
-    fn observe(&self, client: &Client, lanes: &Lanes, now: Time) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Look it up, beside the loop: transactions of these lanes are committed meanwhile, so what is found may be history.
+    fn look_up(client: &Client, query: Self::Query) -> impl Future<Output = Result<Self::Found, Failure>> + Send;
+
+    /// What was found, while the lanes are still the same: the signals that are due. They are fired only after their lanes
+    /// have read what is in their topics now, and have to hold whatever happened since the look.
+    fn found(&mut self, found: Self::Found) -> Vec<Self::Signal>;
+}
+
+/// What a look-up is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// What is due by the clock, at most so many of a lane.
+    pub due: Option<i64>,
+    /// What the gauges show.
+    pub gauges: bool,
 }

@@ -15,12 +15,12 @@ use super::failure::Failure;
 use super::feed::FeedId;
 use super::gather::signal_item;
 use super::item::Item;
-use super::service::{Lanes, Service};
+use super::service::{Service, Wanted};
 use super::survey::{Demand, Survey};
 
 const TIMER_PERIOD: Duration = Duration::from_millis(500);
 const HOLD_PERIOD: Duration = Duration::from_secs(5);
-const OBSERVE_PERIOD: Duration = Duration::from_secs(10);
+const GAUGE_PERIOD: Duration = Duration::from_secs(10);
 const DUE_LIMIT: i64 = 500;
 
 /// Passed deadlines of a lane, which wait until it has read what was in the topics.
@@ -35,7 +35,7 @@ pub(super) struct Due<T> {
 pub(super) struct Periods {
     pub(super) timers: Instant,
     pub(super) holds: Instant,
-    pub(super) observe: Instant,
+    pub(super) gauges: Instant,
 }
 
 impl<S: Service> Engine<S> {
@@ -45,62 +45,76 @@ impl<S: Service> Engine<S> {
         self.watch_logs().await?;
         if now.duration_since(self.last.holds) >= HOLD_PERIOD {
             self.last.holds = now;
-            self.retry_holds().await?;
-        }
-        let is_time = now.duration_since(self.last.timers) >= TIMER_PERIOD && !self.gate.deadlines_rest();
-        if is_time && !self.feeds.is_empty() {
-            self.last.timers = now;
-            if let Err(failure) = self.look_for_due().await {
-                self.tolerate(failure, "timers")?;
+            if self.logs.is_overdue {
+                self.verify_logs().await?;
+            } else {
+                self.look_at_holds();
             }
         }
-        if now.duration_since(self.last.observe) >= OBSERVE_PERIOD {
-            self.last.observe = now;
-            if let Err(failure) = self.observe().await {
-                self.tolerate(failure, "gauges")?;
+        self.take_holds()?;
+        if let Some(answer) = self.lookup.answer() {
+            match answer {
+                Ok(found) => self.take_found(found),
+                Err(failure) => self.tolerate(failure, "timers and gauges")?,
             }
         }
+        self.look_up(now);
         self.watch().await
     }
 
-    pub(super) fn tolerate(&self, failure: Failure, what: &str) -> Result<(), Failure> {
+    /// What failed comes again by itself; during an outage it is not told each time.
+    pub(super) fn tolerate(&mut self, failure: Failure, what: &str) -> Result<(), Failure> {
         match failure {
             Failure::Halt(reason) => Err(Failure::Halt(reason)),
             Failure::Retry(reason) | Failure::Poison(reason) => {
-                tracing::warn!(%reason, what, "put off");
+                if let Some(untold) = self.watch.complaints.hear(&format!("{what}: {reason}"), Instant::now()) {
+                    tracing::warn!(%reason, what, untold, "put off");
+                }
                 Ok(())
             }
             Failure::Moved(_) => Ok(()),
         }
     }
 
-    async fn observe(&mut self) -> Result<(), Failure> {
-        let client = self.processor.database.client().await?;
+    /// Ask the database for what is due and what the gauges show, each in its own period.
+    fn look_up(&mut self, now: Instant) {
+        if !self.lookup.is_free() {
+            return;
+        }
+        let is_gauge_time = now.duration_since(self.last.gauges) >= GAUGE_PERIOD;
+        let is_timer_time = now.duration_since(self.last.timers) >= TIMER_PERIOD;
         let lanes = lanes_of(self.feeds.keys());
-        self.service.observe(&client, &lanes, Time::from(crate::clock::now())).await
+        // What is due in a lane is looked for again when the last of it has fired.
+        let are_due_wanted =
+            is_timer_time && !self.gate.deadlines_rest() && lanes.iter().any(|lane| !self.due.contains_key(lane));
+        if !is_gauge_time && !are_due_wanted {
+            return;
+        }
+        if is_gauge_time {
+            self.last.gauges = now;
+        }
+        if is_timer_time {
+            self.last.timers = now;
+        }
+        let wanted = Wanted { due: are_due_wanted.then_some(DUE_LIMIT), gauges: is_gauge_time };
+        let query = self.service.query(&lanes, Time::from(crate::clock::now()), wanted);
+        let database = self.processor.database.clone();
+        self.lookup.ask(async move { S::look_up(&*database.client().await?, query).await });
     }
 
-    async fn look_for_due(&mut self) -> Result<(), Failure> {
-        let lanes: Lanes =
-            lanes_of(self.feeds.keys()).into_iter().filter(|lane| !self.due.contains_key(lane)).collect();
-        if lanes.is_empty() {
-            return Ok(());
-        }
-        let client = self.processor.database.client().await?;
-        let now = Time::from(crate::clock::now());
-        let signals = self.service.due(&client, &lanes, now, DUE_LIMIT).await?;
-        if signals.is_empty() {
-            return Ok(());
-        }
+    fn take_found(&mut self, found: S::Found) {
         let passed = Instant::now();
         let mut by_lane: BTreeMap<i32, Vec<S::Signal>> = BTreeMap::new();
-        for signal in signals {
+        for signal in self.service.found(found) {
             by_lane.entry(S::lane_of(&signal)).or_default().push(signal);
+        }
+        by_lane.retain(|lane, _| !self.due.contains_key(lane));
+        if by_lane.is_empty() {
+            return;
         }
         let due = |(lane, signals)| (lane, Due { signals, passed, targets: HashMap::new() });
         self.due.extend(by_lane.into_iter().map(due));
         self.look_soon(Demand::Ends);
-        Ok(())
     }
 
     /// The signals of lanes that have read up to their targets.
