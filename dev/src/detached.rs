@@ -78,7 +78,7 @@ impl Detached {
                 return Ok(report);
             }
             if let Some(status) = ended {
-                let tail = fs::read_to_string(self.log()).unwrap_or_default().trim().to_owned();
+                let tail = self.complaints();
                 return Err(Error::Detached(format!("the stack did not start ({status}): {tail}")));
             }
             if Instant::now() >= deadline {
@@ -105,6 +105,8 @@ impl Detached {
             kill(supervisor, Signal::SIGTERM).map_err(failed)?;
             if !report.wait_for_end(DOWN_LIMIT) {
                 // Its servers end with it.
+                let (pid, limit) = (report.supervisor_pid, DOWN_LIMIT.as_secs());
+                eprintln!("the supervisor (process {pid}) did not end within {limit} s and is killed");
                 kill(supervisor, Signal::SIGKILL).map_err(failed)?;
                 if !report.wait_for_end(DOWN_LIMIT) {
                     return Err(failed(nix::errno::Errno::EBUSY));
@@ -116,6 +118,11 @@ impl Detached {
             project::remove_folder(&self.folder)?;
         }
         Ok(report.is_some())
+    }
+
+    /// What the supervisor wrote since the last `up`: complaints, and which server had to be killed.
+    pub fn complaints(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default().trim().to_owned()
     }
 
     /// What the supervisor reported, if it lives.

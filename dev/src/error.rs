@@ -31,7 +31,7 @@ pub enum Error {
         package: &'static str,
     },
     /// The Java runtime is too old for the broker.
-    #[error("Kafka needs Java 17 or newer, and {} is older: install the Debian package `openjdk-17-jre-headless`", java.display())]
+    #[error("Kafka needs Java 17 or newer, and {} is older: install the Debian package `default-jre-headless`", java.display())]
     OldJava {
         /// The runtime that was used.
         java: PathBuf,
@@ -45,6 +45,22 @@ pub enum Error {
         outcome: String,
         /// The end of what it wrote.
         tail: String,
+    },
+    /// A package registry did not give what was asked for.
+    #[error("{what} could not be fetched from {registry}: {cause}\n{}", hint(registry))]
+    Fetch {
+        /// What was wanted.
+        what: String,
+        /// From where.
+        registry: &'static str,
+        /// The client's own words.
+        cause: String,
+    },
+    /// `KAFKA_HOME` is no Kafka.
+    #[error("KAFKA_HOME is {}, and there is no Kafka in it (libs/kafka-server-*.jar)", home.display())]
+    KafkaHome {
+        /// What it names.
+        home: PathBuf,
     },
     /// A process could not be created.
     #[error("cannot start {name}: {source}")]
@@ -153,6 +169,17 @@ impl Error {
         move |source| Error::File { action, path, source }
     }
 
+    /// The same, unless a registry's client failed: then what it was to fetch, and the line in which it says why.
+    pub(crate) fn fetching(self, what: &str, registry: &'static str) -> Error {
+        let Error::Program { tail, .. } = &self else { return self };
+        // Maven puts invisible letters before its mark.
+        let cause = |line: &'_ str| line.split_once("ERROR").map(|(_, words)| words.to_owned());
+        let line = tail.lines().find_map(cause).or_else(|| tail.lines().last().map(str::to_owned)).unwrap_or_default();
+        let words = line.split(" -> [Help").next().unwrap_or_default();
+        let cause = words.trim_start_matches([']', ':', ' ']).trim_end().to_owned();
+        Error::Fetch { what: what.to_owned(), registry, cause }
+    }
+
     /// The same, unless a log shows that the Java runtime could not read the broker's classes.
     pub(crate) fn or_old_java(self, java: &Path) -> Error {
         let (Error::Ended { tail, .. } | Error::Program { tail, .. }) = &self else { return self };
@@ -164,5 +191,16 @@ impl Error {
         let Error::Ended { tail, .. } = self else { return false };
         let clash = ["Address already in use", "Socket server failed to bind", "could not bind"];
         clash.iter().any(|words| tail.contains(words))
+    }
+}
+
+/// What to do where a registry cannot be reached.
+fn hint(registry: &str) -> &'static str {
+    match registry {
+        "Maven Central" => {
+            "Behind a proxy, or with a mirror, Maven has to be told in ~/.m2/settings.xml; or set KAFKA_HOME to an unpacked Kafka, \
+             and install `postgresql`."
+        }
+        _ => "Behind a proxy, or with a mirror, set it in the client's own configuration; or install the package.",
     }
 }

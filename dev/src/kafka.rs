@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ fn start_with(
     }
     let mut arguments = java_options(folder, jars, profile);
     arguments.extend(["kafka.Kafka".to_owned(), PROPERTIES.to_owned()]);
-    let program = programs::find_java()?;
+    let program = java()?;
     let started = Server::start(Launch {
         kind: Kind::Kafka,
         program: program.clone(),
@@ -130,10 +130,14 @@ fn start_with(
     started.map_err(|error| error.or_old_java(&program))
 }
 
+fn java() -> Result<PathBuf> {
+    artefacts::java_runtime(&project::dev_folder(), &mut |_| ())
+}
+
 /// The broker's own folder, with a link to the jars; returns their paths relative to it.
 fn prepare(folder: &Path) -> Result<Vec<String>> {
-    programs::find_java()?;
-    let jars = artefacts::kafka_jars(&project::dev_folder())?;
+    java()?;
+    let jars = artefacts::kafka_jars(&project::dev_folder())?.folder;
     let temporary = folder.join("tmp");
     fs::create_dir_all(&temporary).map_err(Error::file("create", &temporary))?;
     let link = folder.join("jars");
@@ -186,9 +190,10 @@ fn format(folder: &Path, jars: &[String], properties: &BTreeMap<String, String>,
         .chars()
         .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
         .collect();
-    let cache = project::dev_folder().join("template").join(format!("kafka-{}-{kind}", artefacts::fingerprint()));
+    let version = artefacts::kafka_jars(&project::dev_folder())?.version;
+    let cache = project::dev_folder().join("template").join(format!("kafka-{version}-{kind}"));
     let template = artefacts::once(&cache, |template| {
-        let java = programs::find_java()?;
+        let java = java()?;
         let mut command = Command::new(&java);
         let mut options = java_options(folder, jars, Profile::Test);
         options.extend(["kafka.tools.StorageTool", "format", "-t", &cluster_id(), "-c", PROPERTIES].map(str::to_owned));

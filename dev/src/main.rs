@@ -70,10 +70,18 @@ fn run(stack: &Detached, verb: &Verb) -> Result<ExitCode> {
         Verb::Up { profile } => {
             let report = stack.up((*profile).into())?;
             print_environment(&report);
-            eprintln!("Both servers are up. Stop them with: cargo run -p dev-stack -- down");
+            eprintln!("Both servers are up. Stop them with: cargo dev-stack down");
         }
         Verb::Down { remove_data } => {
-            let was_up = stack.down(*remove_data)?;
+            let (before, was_up) = (stack.complaints(), stack.down(false)?);
+            let after = stack.complaints();
+            let told = after.strip_prefix(&before).unwrap_or(&after).trim();
+            if !told.is_empty() {
+                eprintln!("{told}");
+            }
+            if *remove_data {
+                stack.down(true)?;
+            }
             eprintln!("{}", if was_up { "Both servers are down." } else { "No stack was up." });
         }
         Verb::Status => return Ok(status(stack)),
@@ -96,7 +104,7 @@ fn status(stack: &Detached) -> ExitCode {
 }
 
 fn not_up() -> ExitCode {
-    eprintln!("No stack is up. Start one with: cargo run -p dev-stack -- up");
+    eprintln!("No stack is up. Start one with: cargo dev-stack up");
     ExitCode::from(3)
 }
 

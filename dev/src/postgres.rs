@@ -39,6 +39,12 @@ pub(crate) fn start(config: &StackConfig) -> Result<Started> {
     start_as(config, &installation, run_as()?, &mut free_port)
 }
 
+/// Fetches the binaries that it would need, and says so before.
+pub(crate) fn fetch_missing(tell: &mut dyn FnMut(&str)) -> Result<()> {
+    let cache = project::dev_folder();
+    if Installation::of_system().is_some() { Ok(()) } else { artefacts::fetch_postgres(&cache, tell) }
+}
+
 fn start_as(
     config: &StackConfig,
     installation: &Installation,
@@ -134,15 +140,17 @@ struct Installation {
 impl Installation {
     /// The newest of this machine, or the one of the pom if that is too old.
     fn find(cache: &Path) -> Result<Self> {
+        Self::of_system().map_or_else(|| Self::embedded(cache), Ok)
+    }
+
+    fn of_system() -> Option<Self> {
         let mut folders = programs::search_path();
         if let Ok(versions) = fs::read_dir("/usr/lib/postgresql") {
             folders.extend(versions.filter_map(|entry| Some(entry.ok()?.path().join("bin"))));
         }
         let found = folders.into_iter().filter_map(|bin| Some((version_in(&bin)?, bin)));
-        match found.max_by_key(|((major, _), _)| *major) {
-            Some(((major, version), bin)) if major >= OLDEST => Ok(Self { bin, version }),
-            _ => Self::embedded(cache),
-        }
+        let ((major, version), bin) = found.max_by_key(|((major, _), _)| *major)?;
+        (major >= OLDEST).then_some(Self { bin, version })
     }
 
     fn embedded(cache: &Path) -> Result<Self> {

@@ -25,6 +25,7 @@ pub(crate) struct Program {
 pub(crate) const JAVA: Program = Program { name: "java", package: "default-jre-headless" };
 pub(crate) const MAVEN: Program = Program { name: "mvn", package: "maven" };
 pub(crate) const TAR: Program = Program { name: "tar", package: "tar" };
+pub(crate) const PYTHON: Program = Program { name: "python3", package: "python3" };
 pub(crate) const XZ: Program = Program { name: "xz", package: "xz-utils" };
 
 impl Program {

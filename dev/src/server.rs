@@ -232,6 +232,8 @@ impl Server {
             Err(error) => return Err(error),
         }
         if child.wait_timeout(STOP_LIMIT)?.is_none() {
+            let (name, pid) = (self.name(), child.pid());
+            eprintln!("{name} (process {pid}) did not end within {} s and is killed", STOP_LIMIT.as_secs());
             child.kill9()?;
         }
         Ok(())

@@ -15,7 +15,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::postgres::Started;
 use crate::server::Server;
-use crate::{kafka, postgres, project, sql};
+use crate::{artefacts, kafka, postgres, project, sql};
 
 const KAFKA_VARIABLE: &str = "KAFKA_BROKERS";
 const DATABASE_VARIABLE: &str = "DATABASE_URL";
@@ -134,6 +134,18 @@ impl Stack {
     pub fn from_env_or_start(config: StackConfig) -> Result<Self> {
         let given = |name| env::var(name).ok().filter(|value| !value.trim().is_empty());
         Self::start_missing(config, given(KAFKA_VARIABLE), given(DATABASE_VARIABLE))
+    }
+
+    /// Fetches what [`Stack::from_env_or_start`] would fetch in silence, and names each step before it begins.
+    ///
+    /// # Errors
+    /// When a program is missing, or a registry does not give what is wanted.
+    pub fn fetch_missing(tell: &mut dyn FnMut(&str)) -> Result<()> {
+        let given = |name| env::var(name).is_ok_and(|value| !value.trim().is_empty());
+        if !given(KAFKA_VARIABLE) {
+            artefacts::fetch_kafka(&project::dev_folder(), tell)?;
+        }
+        if given(DATABASE_VARIABLE) { Ok(()) } else { postgres::fetch_missing(tell) }
     }
 
     fn start_missing(mut config: StackConfig, brokers: Option<String>, database_url: Option<String>) -> Result<Self> {
