@@ -1,5 +1,8 @@
 //! `orders publish`: what it says of good files, of files of another kind, and of an order that the broker refuses.
 
+use std::collections::BTreeMap;
+
+use schemas::{ServiceName, Sku};
 use serde_json::json;
 use tests::{Outcome, Pipeline, Servers, Settings};
 
@@ -68,6 +71,39 @@ async fn an_order_that_the_broker_refuses_is_named_and_the_others_are_written() 
     assert_eq!((&said["delivered"], &said["failed"]), (&json!(2), &json!(1)), "{said}");
     let failure = said["failures"][0].as_str().unwrap_or_default();
     assert!(failure.starts_with("PlaceOrder too-large is refused by Kafka: "), "{said}");
+    pipeline.accept();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wait_tells_what_became_of_each_order_and_the_exit_code_too() -> Outcome {
+    let servers = Servers::shared().await?;
+    let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings { instances: 1, ..Settings::default() }).await?;
+    let folder = pipeline.folder().to_path_buf();
+    let file = |name: &str, content: &str| std::fs::write(folder.join(name), content);
+    let bad = line("bad", "s", 1).replace("\"quantity\":1", "\"quantity\":0");
+    file("one.jsonl", &line("one", "there", 1))?;
+    file("other-content.jsonl", &line("one", "there", 2))?;
+    file("two.jsonl", &format!("{}\n{}\n{bad}\n", line("two", "there", 1), line("three", "nowhere", 1)))?;
+    // Nobody is there: the order is written, and has not ended.
+    let ran = run(&pipeline, &["publish", "one.jsonl", "--wait", "--timeout", "2"]).await?.expect(5)?;
+    assert!(ran.stdout.starts_with("1 order written") && ran.stdout.contains("1 not ended in time"), "{ran:?}");
+
+    pipeline.start_services(&ServiceName::ALL).await?;
+    pipeline.receive(&BTreeMap::from([(Sku::new("there")?, 10)])).await?;
+    let ran = run(&pipeline, &["publish", "two.jsonl", "--wait", "--json"]).await?.expect(4)?.json()?;
+    let outcomes = &ran["outcomes"];
+    for (fate, count) in [("completed", 1), ("cancelled", 1), ("rejected", 1), ("stuck", 0), ("not_ended", 0)] {
+        assert_eq!(outcomes[fate], json!(count), "{fate}: {ran}");
+    }
+    file("good.jsonl", &line("four", "there", 1))?;
+    for _ in 0..2 {
+        let ran = run(&pipeline, &["publish", "good.jsonl", "--wait"]).await?.expect(0)?;
+        assert!(ran.stdout.contains("1 completed\n  four  completed"), "{ran:?}");
+    }
+    // What an order of the same id and other content went through is not what becomes of this one.
+    let ran = run(&pipeline, &["publish", "other-content.jsonl", "--wait"]).await?.expect(4)?;
+    assert!(ran.stdout.contains("1 rejected") && ran.stdout.contains("ContentDiffers"), "{ran:?}");
     pipeline.accept();
     Ok(())
 }

@@ -201,6 +201,7 @@ mod tests {
             offset,
             time: at(),
             id: None,
+            cause: None,
             trace_parent: None,
             message: event.into(),
         };

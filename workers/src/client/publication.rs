@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use schemas::limits::MAX_PAYLOAD_BYTES;
 use schemas::{Message, OrderCommand, PlaceOrder, ReceiveStock};
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
 use super::{ClientError, Entry, FieldError, LineError, OrderFile, Publisher, StockFile};
 
@@ -28,6 +29,8 @@ pub enum Observation<'a> {
         line: u64,
         /// What was sent.
         message: &'a Message,
+        /// Its `ce_id`, which what follows from it names as its cause.
+        id: Uuid,
     },
     /// It cannot be encoded.
     Refused(&'a LineError),
@@ -147,9 +150,9 @@ pub async fn publish_entries(
             Ok(message) => {
                 wait_for_turn(begin, report.published, pace.per_second).await;
                 match publisher.send(&message).await {
-                    Ok(_) => {
+                    Ok(id) => {
                         report.published += 1;
-                        report.stopped = observe(Observation::Published { line, message: &message }).is_break();
+                        report.stopped = observe(Observation::Published { line, message: &message, id }).is_break();
                         None
                     }
                     Err(error) => Some(refusal(line, &message, error)?),

@@ -44,6 +44,8 @@ pub struct Record {
     pub time: Time,
     /// `ce_id`.
     pub id: Option<String>,
+    /// `ce_causationid`: the `ce_id` of the message that led to this one.
+    pub cause: Option<String>,
     /// `traceparent`.
     pub trace_parent: Option<String>,
     /// What it says.
@@ -255,6 +257,7 @@ fn take(
         offset: message.offset(),
         time: time_of(message),
         id: headers::text(message, "ce_id").map(str::to_owned),
+        cause: headers::text(message, "ce_causationid").map(str::to_owned),
         trace_parent: headers::text(message, "traceparent").map(str::to_owned),
         message: decoded,
     }))

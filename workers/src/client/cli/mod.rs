@@ -1,9 +1,11 @@
 //! The `orders` program: publish orders, receive stock, and see what became of them.
 //!
 //! What was asked for goes to stdout (text, or JSON with `--json`), everything else to stderr; progress is shown on a
-//! terminal only. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for refused lines, 130 interrupted.
+//! terminal only. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for refused lines, 4 and 5 what `--wait` found,
+//! 130 interrupted.
 
 mod cancel;
+mod fates;
 mod history;
 mod options;
 mod output;
@@ -32,6 +34,10 @@ enum End {
     Negative,
     /// Done, but for lines that could not be encoded.
     LinesRefused,
+    /// All orders have ended, and not all well.
+    EndedOtherwise,
+    /// Not all orders have ended in time.
+    NotEnded,
     /// Interrupted by a signal.
     Interrupted,
 }
@@ -42,6 +48,8 @@ impl From<End> for ExitCode {
             End::Done => ExitCode::SUCCESS,
             End::Negative => ExitCode::from(1),
             End::LinesRefused => ExitCode::from(3),
+            End::EndedOtherwise => ExitCode::from(4),
+            End::NotEnded => ExitCode::from(5),
             End::Interrupted => ExitCode::from(130),
         }
     }

@@ -11,6 +11,8 @@ Exit codes:
   1    failed, or the answer was no: unknown order, refused cancel (the message says which)
   2    wrong usage
   3    published, but for lines that could not be encoded (they are named on stderr)
+  4    publish --wait: every order has ended, and not every one is completed
+  5    publish --wait: not every order has ended in time
   130  interrupted
 
 Publishing, receiving and cancelling again with the same ids has no second effect.";
@@ -86,6 +88,11 @@ pub(super) struct PublishOptions {
     /// At most so many orders per second.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rate: Option<u32>,
+
+    /// Wait until every order has ended, and say how: completed, cancelled, rejected or stuck. Given up when none has
+    /// ended for --timeout seconds.
+    #[arg(long)]
+    pub(super) wait: bool,
 }
 
 /// Of `stock`.

@@ -1,20 +1,29 @@
 //! `orders publish` and the file form of `stock receive`: a file to Kafka, with progress, complaints and a summary.
+//!
+//! Written to Kafka is not yet accepted by a service; `--wait` reads on until every order has ended.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
-use schemas::TopicName;
+use schemas::{Message, OrderCommand, TopicName};
 use serde_json::{Value, json};
 
+use super::fates::Fates;
 use super::options::PublishOptions;
 use super::output::{Failure, spinner};
 use super::{End, Session};
 use crate::client::rendering::counted;
-use crate::client::{Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, publish_entries};
+use crate::client::{
+    Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, Selection, Step, TopicReader,
+    publish_entries,
+};
 
 /// Refused lines that the JSON summary repeats; the count is complete.
 const REFUSALS_KEPT: usize = 1000;
+
+/// How often a wait looks at the clock.
+const TICK: Duration = Duration::from_millis(200);
 
 /// What these commands name as their origin.
 pub(super) const SOURCE: &str = "/orders";
@@ -23,10 +32,12 @@ pub(super) async fn run(session: &Session, options: PublishOptions) -> Result<En
     let name = options.file.display().to_string();
     let entries = Entries::orders(options.file)?;
     let pace = Pace { per_second: options.rate, strict: options.strict };
-    publish_file(session, TopicName::OrderCommands, &name, "order", entries, pace).await
+    let mut fates = options.wait.then(Fates::default);
+    publish_file(session, TopicName::OrderCommands, &name, "order", entries, pace, fates.as_mut()).await
 }
 
-/// Publishes all entries, flushes, and says what happened. `what` is one of them.
+/// Publishes all entries, flushes, waits for the end of orders if `fates` are wanted, and says what happened. `what` is
+/// one entry.
 pub(super) async fn publish_file(
     session: &Session,
     topic: TopicName,
@@ -34,6 +45,7 @@ pub(super) async fn publish_file(
     what: &str,
     entries: Entries,
     pace: Pace,
+    mut fates: Option<&mut Fates>,
 ) -> Result<End, Failure> {
     let publisher = Publisher::open(&session.connection, SOURCE)?;
     publisher.check_topic(topic).await?;
@@ -43,9 +55,12 @@ pub(super) async fn publish_file(
     let mut counts = Published::default();
     let observe = |observation: Observation<'_>| {
         match observation {
-            Observation::Published { .. } => {
+            Observation::Published { message, id, .. } => {
                 counts.published += 1;
                 bar.inc(1);
+                if let (Some(fates), Message::OrderCommand(OrderCommand::PlaceOrder(order))) = (&mut fates, message) {
+                    fates.published(order, id);
+                }
             }
             Observation::Refused(error) => {
                 counts.refused += 1;
@@ -75,15 +90,67 @@ pub(super) async fn publish_file(
         None => Published { lines: counts.published + counts.refused, stopped: true, ..counts },
     };
     let deliveries = deliveries?;
-    let summary = Summary { file, what, report: &report, deliveries: &deliveries, begin, refusals: &refusals };
-    session.output.say(|| summary.json(), || summary.text())?;
+    let mut summary = Summary {
+        file,
+        what,
+        report: &report,
+        deliveries: &deliveries,
+        elapsed: begin.elapsed(),
+        refusals: &refusals,
+        fates: None,
+    };
     let lost = deliveries.failed > 0 || (pace.strict && report.refused > 0);
-    Ok(match (interrupted, lost, report.refused > 0) {
+    let mut end = ended(interrupted, lost, report.refused > 0);
+    if let Some(fates) = fates.filter(|_| !interrupted) {
+        end = wait(session, fates, end).await?;
+        summary.fates = Some(fates);
+    }
+    session.output.say(|| summary.json(), || summary.text())?;
+    Ok(end)
+}
+
+/// How the program ends when nobody waits for the orders.
+fn ended(interrupted: bool, lost: bool, refused: bool) -> End {
+    match (interrupted, lost, refused) {
         (true, _, _) => End::Interrupted,
         (false, true, _) => End::Negative,
         (false, false, true) => End::LinesRefused,
         (false, false, false) => End::Done,
+    }
+}
+
+/// Waits for the end of all orders; gives how the program ends then. `so_far` is how it would end without.
+async fn wait(session: &Session, fates: &mut Fates, so_far: End) -> Result<End, Failure> {
+    tokio::select! {
+        waited = await_ends(session, fates) => waited?,
+        _ = tokio::signal::ctrl_c() => return Ok(End::Interrupted),
+    }
+    let is_negative = so_far == End::Negative;
+    Ok(match (is_negative, fates.open() > 0, fates.any_failed()) {
+        (true, _, _) | (false, false, false) => so_far,
+        (false, true, _) => End::NotEnded,
+        (false, false, true) => End::EndedOtherwise,
     })
+}
+
+/// Reads the order service's events from the beginning until every order has ended. Gives up when nothing was read and
+/// none has ended for as long as the session is patient.
+async fn await_ends(session: &Session, fates: &mut Fates) -> Result<(), Failure> {
+    let selection = Selection { topic: TopicName::OrderEvents, key: fates.only_order().cloned(), from_end: false };
+    let mut reader = TopicReader::open(&session.connection, selection).await?;
+    let bar = spinner("{spinner} {pos} orders have not ended  {elapsed}");
+    let (mut moved, mut left) = (Instant::now(), reader.remaining());
+    while fates.open() > 0 && moved.elapsed() < session.patience {
+        bar.set_position(u64::try_from(fates.open()).unwrap_or(u64::MAX));
+        let step = reader.next(TICK).await?;
+        let has_ended = matches!(&step, Step::Message(record) if fates.heard(record));
+        if has_ended || reader.remaining() < left {
+            moved = Instant::now();
+        }
+        left = reader.remaining();
+    }
+    bar.finish_and_clear();
+    Ok(())
 }
 
 fn refuse(bar: &ProgressBar, refusals: &mut Vec<LineError>, error: &LineError, count: u64) {
@@ -99,8 +166,9 @@ struct Summary<'a> {
     what: &'a str,
     report: &'a Published,
     deliveries: &'a Deliveries,
-    begin: Instant,
+    elapsed: Duration,
     refusals: &'a [LineError],
+    fates: Option<&'a Fates>,
 }
 
 impl Summary<'_> {
@@ -108,7 +176,7 @@ impl Summary<'_> {
         let refusal = |error: &LineError| json!({ "line": error.line, "field": error.error.field, "problem": error.error.problem });
         let unknown: serde_json::Map<String, Value> =
             self.report.unknown_fields.iter().map(|(name, count)| (name.clone(), json!(count))).collect();
-        json!({
+        let mut whole = json!({
             "file": self.file,
             "lines": self.report.lines,
             "published": self.report.published,
@@ -119,13 +187,17 @@ impl Summary<'_> {
             "refusals": self.refusals.iter().map(refusal).collect::<Vec<_>>(),
             "unknown_fields": unknown,
             "stopped_early": self.report.stopped,
-            "milliseconds": u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX),
-        })
+            "milliseconds": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+        });
+        if let Some(fates) = self.fates {
+            whole["outcomes"] = fates.json();
+        }
+        whole
     }
 
     fn text(&self) -> String {
         let (report, what) = (self.report, self.what);
-        let elapsed = self.begin.elapsed();
+        let elapsed = self.elapsed;
         let mut text = format!("{} written to Kafka in {elapsed:.1?}", counted(self.deliveries.delivered, what));
         let per_second = u128::from(self.deliveries.delivered) * 1000 / elapsed.as_millis().max(1);
         text.push_str(&format!(" ({per_second}/s)"));
@@ -142,6 +214,10 @@ impl Summary<'_> {
         }
         if report.stopped {
             text.push_str("\nstopped before the end of the file; publishing it again is safe");
+        }
+        if let Some(fates) = self.fates {
+            text.push('\n');
+            text.push_str(&fates.text());
         }
         text
     }

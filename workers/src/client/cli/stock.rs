@@ -22,7 +22,7 @@ pub(super) async fn receive(session: &Session, options: ReceiveOptions) -> Resul
             let name = file.display().to_string();
             let entries = Entries::stock(file, &batch)?;
             eprintln!("receipts have the ids {batch}/LINE; --id {batch} repeats them without a second effect");
-            publish_file(session, TopicName::StockCommands, &name, "receipt", entries, Pace::default()).await
+            publish_file(session, TopicName::StockCommands, &name, "receipt", entries, Pace::default(), None).await
         }
         (None, Some(sku), Some(quantity)) => {
             let id = options.id.map_or_else(|| CommandId::new(Uuid::now_v7().to_string()), Ok);
