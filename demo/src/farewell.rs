@@ -1,28 +1,49 @@
 //! What a person is told when `--keep` leaves everything running: where it is, what to try, how to stop it.
 
+use std::path::Path;
+
+use crate::example;
 use crate::scene::Scene;
+
+/// Lines for a shell: the addresses, and the folder of the programs in `PATH`.
+pub(crate) fn exports(scene: &Scene) -> String {
+    let program = std::env::current_exe().ok();
+    let mut lines = format!(
+        "export KAFKA_BROKERS={}\nexport DATABASE_URL={}\nexport TOPIC_PREFIX={}\n",
+        quoted(&scene.brokers),
+        quoted(&scene.database_url),
+        quoted(&scene.topic_prefix)
+    );
+    if let Some(folder) = program.as_deref().and_then(Path::parent) {
+        lines.push_str(&format!("export PATH={}:\"$PATH\"\n", quoted(&folder.display().to_string())));
+    }
+    lines
+}
+
+/// A word of a shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
 
 /// The page. `sample_order` is an order id worth looking at.
 pub(crate) fn text(scene: &Scene, sample_order: Option<&str>) -> String {
     let mut page = String::from("\nEverything keeps running.\n\n");
-    page.push_str(&format!("  export KAFKA_BROKERS='{}'\n", scene.brokers));
-    page.push_str(&format!("  export DATABASE_URL='{}'\n", scene.database_url));
-    if !scene.topic_prefix.is_empty() {
-        page.push_str(&format!("  export TOPIC_PREFIX='{}'\n", scene.topic_prefix));
+    for line in exports(scene).lines() {
+        page.push_str(&format!("  {line}\n"));
     }
     page.push_str(&format!("\n  schemas {}; logs in {}\n\n", scene.schemas.join(", "), scene.logs.display()));
     for daemon in &scene.daemons {
         let (name, address, pid) = (&daemon.name, daemon.address, daemon.pid);
         page.push_str(&format!("  {name:<13} process {pid:<8} http://{address}/metrics  (and /readyz, /livez)\n"));
     }
-    let orders = "cargo run -q --release -p workers --bin orders --";
     let order = sample_order.unwrap_or("ORDER_ID");
+    let example = example::ORDER;
     page.push_str(&format!(
-        "\nTry next, with the lines above in your shell:\n\n  \
-         {orders} show {order}\n  \
-         {orders} stock show | head\n  \
-         {orders} watch            (and in another shell:)\n  \
-         cargo run -q --release -p workers --example publish\n"
+        "\nTry next, with the lines above in your shell, or: eval \"$(cargo demo env)\"\n\n  \
+         orders show {order}\n  \
+         orders stock show | head\n  \
+         orders watch            (and in another shell:)\n  \
+         echo '{example}' | orders publish --wait -\n"
     ));
     if let Some(daemon) = scene.daemons.iter().find(|daemon| daemon.name.ends_with("-2")) {
         page.push_str(&format!(
@@ -32,4 +53,17 @@ pub(crate) fn text(scene: &Scene, sample_order: Option<&str>) -> String {
     }
     page.push_str("\nStop it:\n\n  cargo demo stop\n");
     page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        let text = "a'b \"c\" $d";
+        let script = format!("printf %s {}", quoted(text));
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), text);
+    }
 }

@@ -188,6 +188,16 @@ pub(crate) fn stop_all() -> Result<usize, DemoError> {
     Ok(stopped)
 }
 
+/// The kept demo that was started last.
+pub(crate) fn newest() -> Result<Option<Scene>, DemoError> {
+    let kept = |folder: PathBuf| {
+        let file = folder.join(SCENE_FILE);
+        let since = fs::metadata(&file).and_then(|data| data.modified()).ok()?;
+        Some((since, Scene::read(&file).filter(|scene| keeper_of(scene).is_some())?))
+    };
+    Ok(folders()?.into_iter().filter_map(kept).max_by_key(|(since, _)| *since).map(|(_, scene)| scene))
+}
+
 /// Removes folders of demos that have ended: logs of failed runs, and what a killed one left.
 pub(crate) fn remove_old_folders() -> Result<(), DemoError> {
     for folder in folders()? {

@@ -29,7 +29,7 @@ impl Narrator {
         Self { begin, bar, terminal: std::io::stderr().is_terminal(), last_line: Cell::new(begin) }
     }
 
-    /// A step that is done, or something to know.
+    /// A step that begins, or something to know.
     pub(crate) fn tell(&self, text: &str) {
         let seconds = self.begin.elapsed();
         self.last_line.set(Instant::now());

@@ -55,6 +55,8 @@ pub(crate) struct RunOptions {
 pub(crate) enum Verb {
     /// Stop what `--keep` left running.
     Stop,
+    /// Print the addresses of what `--keep` left running, as lines for a shell: eval "$(cargo demo env)".
+    Env,
     /// Hold servers and daemons; started by `--keep`.
     #[command(hide = true)]
     Keeper(KeeperOptions),
@@ -88,6 +90,7 @@ mod tests {
         assert!(options.verb.is_none());
         assert_eq!((options.run.instances, options.run.json), (3, true));
         assert!(matches!(Options::try_parse_from(["demo", "stop"]).unwrap().verb, Some(Verb::Stop)));
+        assert!(matches!(Options::try_parse_from(["demo", "env"]).unwrap().verb, Some(Verb::Env)));
         assert!(Options::try_parse_from(["demo", "--keep", "stop"]).is_err());
         assert!(Options::try_parse_from(["demo", "--instances", "0"]).is_err());
     }

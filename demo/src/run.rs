@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use schemas::{CommandId, Message, OrderCommand, ReceiveStock, TopicName};
+use schemas::{CommandId, Message, OrderCommand, ReceiveStock, Sku, TopicName};
 use tokio::task::JoinSet;
 use workers::client::{
     Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, Selection, TopicReader, publish_entries,
 };
 
 use crate::error::DemoError;
+use crate::example;
 use crate::following::{await_receipts, follow_orders};
 use crate::input::Input;
 use crate::lag::LagGauge;
@@ -99,7 +100,7 @@ pub(crate) async fn run(
     narrator: &Narrator,
 ) -> Result<Outcome, DemoError> {
     let publisher = Publisher::open(&scene.connection(), SOURCE)?;
-    receive_stock(scene, &publisher, &input.plan, narrator).await?;
+    plan_stock(scene, &publisher, &input.plan, narrator).await?;
     let mut watch = Watch::start(scene, begin)?;
     let whole = input.lines;
     narrator.tell(&format!("publishing {} orders", grouped(whole)));
@@ -116,21 +117,43 @@ pub(crate) async fn run(
     Ok(Outcome { tally, published, deliveries, working, verdict })
 }
 
-async fn receive_stock(
+/// Receives what the example order wants: a kept demo has just as much stock as its own orders needed.
+pub(crate) async fn leave_stock(scene: &Scene, narrator: &Narrator) -> Result<(), DemoError> {
+    let publisher = Publisher::open(&scene.connection(), SOURCE)?;
+    let sku = Sku::new(example::SKU).map_err(|error| DemoError::Words(error.to_string()))?;
+    receive_stock(scene, &publisher, &[(sku, example::PIECES)], "demo-example", narrator).await
+}
+
+async fn plan_stock(
     scene: &Scene,
     publisher: &Publisher,
     plan: &StockPlan,
     narrator: &Narrator,
 ) -> Result<(), DemoError> {
-    let selection = Selection { topic: TopicName::StockEvents, key: None, from_end: false };
+    let whole = grouped(u64::try_from(plan.receipts.len()).unwrap_or(u64::MAX));
+    let about = if plan.exact { "" } else { "about " };
+    let short = grouped(u64::try_from(plan.short_orders).unwrap_or(u64::MAX));
+    narrator.tell(&format!("receiving stock of {whole} SKUs; {about}{short} orders will find too little"));
+    receive_stock(scene, publisher, &plan.receipts, "demo-receipt", narrator).await
+}
+
+/// Receives pieces by SKU, and waits until the inventory service has taken all.
+async fn receive_stock(
+    scene: &Scene,
+    publisher: &Publisher,
+    receipts: &[(Sku, i64)],
+    ids: &str,
+    narrator: &Narrator,
+) -> Result<(), DemoError> {
+    let selection = Selection { topic: TopicName::StockEvents, key: None, from_end: true };
     let mut reader = TopicReader::open(&scene.connection(), selection).await?;
-    for (index, (sku, quantity)) in plan.receipts.iter().enumerate() {
+    for (index, (sku, quantity)) in receipts.iter().enumerate() {
         let command_id =
-            CommandId::new(format!("demo-receipt-{index}")).map_err(|error| DemoError::Words(error.to_string()))?;
+            CommandId::new(format!("{ids}-{index}")).map_err(|error| DemoError::Words(error.to_string()))?;
         publisher.send(&ReceiveStock { sku: sku.clone(), command_id, quantity: *quantity }.into()).await?;
     }
     publisher.flush(FLUSH_LIMIT).await?;
-    let whole = u64::try_from(plan.receipts.len()).unwrap_or(u64::MAX);
+    let whole = u64::try_from(receipts.len()).unwrap_or(u64::MAX);
     let refused = await_receipts(&mut reader, whole, |done| {
         narrator.progress(done, whole, &format!("{} of {} receipts", grouped(done), grouped(whole)));
     })
@@ -139,9 +162,6 @@ async fn receive_stock(
     if refused > 0 {
         return Err(DemoError::Words(format!("the inventory service refused {refused} of {whole} receipts")));
     }
-    let about = if plan.exact { "" } else { "about " };
-    let short = grouped(u64::try_from(plan.short_orders).unwrap_or(u64::MAX));
-    narrator.tell(&format!("stock of {} SKUs is received; {about}{short} orders will find too little", grouped(whole)));
     Ok(())
 }
 

@@ -34,6 +34,9 @@ impl Stage {
         cancelled: &AtomicBool,
     ) -> Result<Self, DemoError> {
         let go_on = || if cancelled.load(Ordering::Relaxed) { Err(DemoError::Interrupted) } else { Ok(()) };
+        Stack::fetch_missing(tell)?;
+        go_on()?;
+        tell("starting the servers that are not given: Kafka, Postgres");
         let stack = Stack::from_env_or_start(StackConfig::in_project())?;
         let servers = servers(&stack)?;
         tell(&format!("{} are up", servers_text(&servers)));
@@ -41,10 +44,11 @@ impl Stage {
         let run = run_id();
         let mut scene = Scene::new(servers, folder, instances, &run);
         let mut start = || {
-            Fleet::prepare(&scene)?;
             let partitions = scene.partitions;
-            tell(&format!("three schemas are migrated, the topics are there with {partitions} partitions each"));
+            tell(&format!("migrating three schemas, creating the topics with {partitions} partitions each"));
+            Fleet::prepare(&scene)?;
             go_on()?;
+            tell(&format!("starting {}", daemons_text(instances)));
             let fleet = Fleet::start(&mut scene, instances)?;
             tell(&format!("{} are ready", daemons_text(instances)));
             go_on()?;

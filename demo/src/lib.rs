@@ -1,0 +1,237 @@
+//! The demo: real orders through three daemons on a real Kafka and a real Postgres, with one command.
+//!
+//! It also is the daemons: `demo daemon <order|inventory|payment> …` runs their real entry, so that one build is enough.
+//! A library with one function, so that the test of the README can run it.
+
+mod cleanup;
+mod error;
+mod example;
+mod farewell;
+mod fleet;
+mod following;
+mod input;
+mod keeper;
+mod lag;
+mod narrator;
+mod options;
+mod run;
+mod scene;
+mod stage;
+mod stock_plan;
+mod summary;
+mod tally;
+mod track;
+mod verdict;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use schemas::ServiceName;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::error::DemoError;
+use crate::input::Input;
+use crate::keeper::Keeper;
+use crate::narrator::Narrator;
+use crate::options::{Options, RunOptions, Verb};
+use crate::scene::Scene;
+use crate::stage::Stage;
+use crate::summary::Summary;
+
+/// Who holds servers and daemons.
+enum Holder {
+    /// This process.
+    Here(Box<Stage>),
+    /// A process in the background.
+    Behind(Keeper),
+}
+
+impl Holder {
+    fn stop(self) -> Result<(), DemoError> {
+        match self {
+            Holder::Here(stage) => stage.stop(),
+            Holder::Behind(keeper) => keeper.stop(),
+        }
+    }
+}
+
+/// The program: its arguments are those of this process.
+pub fn main() -> ExitCode {
+    let begin = Instant::now();
+    let mut args = std::env::args_os();
+    if args.nth(1).is_some_and(|verb| verb == "daemon") {
+        return daemon(args);
+    }
+    let options = Options::parse();
+    let ended = match options.verb {
+        None => play(options.run, begin),
+        Some(Verb::Keeper(options)) => return keeper::main(&options),
+        Some(Verb::Env) => env(),
+        Some(Verb::Stop) => keeper::stop_all().map(|count| {
+            eprintln!("{count} stopped");
+            ExitCode::SUCCESS
+        }),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("demo: {error}");
+        error.exit_code()
+    })
+}
+
+/// `demo env`: the lines for a shell.
+fn env() -> Result<ExitCode, DemoError> {
+    let none = || DemoError::Words("no demo is kept running; start one with: cargo demo --keep".to_owned());
+    let lines = farewell::exports(&keeper::newest()?.ok_or_else(none)?);
+    // A reader that has gone wants nothing more.
+    let _ = write!(std::io::stdout().lock(), "{lines}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `demo daemon <service> …`: from here on this process is a daemon like any other.
+fn daemon(mut args: impl Iterator<Item = OsString>) -> ExitCode {
+    let name = args.next().unwrap_or_default();
+    let Some(service) = ServiceName::ALL.into_iter().find(|service| name == service.as_str()) else {
+        eprintln!("demo daemon: expected order, inventory or payment");
+        return ExitCode::from(2);
+    };
+    let program = OsString::from(format!("{}-worker", service.as_str()));
+    workers::daemon::main(service, std::iter::once(program).chain(args))
+}
+
+fn play(options: RunOptions, begin: Instant) -> Result<ExitCode, DemoError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| DemoError::Words(format!("cannot start the runtime: {error}")))?;
+    keeper::remove_old_folders()?;
+    let folder = keeper::own_folder()?;
+    let ended = runtime.block_on(play_in(&options, &folder, begin));
+    runtime.shutdown_timeout(Duration::from_millis(500));
+    let logs = folder.join("logs");
+    let nothing_to_see = std::fs::read_dir(&logs).map_or(true, |mut entries| entries.next().is_none());
+    match &ended {
+        Ok(_) if options.keep => {}
+        Ok(code) if *code == ExitCode::SUCCESS => keeper::remove(&folder)?,
+        Err(DemoError::Interrupted) => keeper::remove(&folder)?,
+        Ok(_) | Err(_) if nothing_to_see => keeper::remove(&folder)?,
+        Ok(_) | Err(_) => eprintln!("demo: the daemons' logs are in {}", logs.display()),
+    }
+    ended
+}
+
+async fn play_in(options: &RunOptions, folder: &Path, begin: Instant) -> Result<ExitCode, DemoError> {
+    let no_signals = |error: std::io::Error| DemoError::Words(format!("signals cannot be received: {error}"));
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
+    let narrator = Narrator::new(begin);
+    // Read before anything is started: a file that is not there should not cost anybody's time.
+    let (orders, limit, spool) = (options.orders.clone(), options.limit, folder.to_path_buf());
+    let reading = tokio::task::spawn_blocking(move || Input::prepare(orders.as_deref(), limit, &spool));
+    let input = tokio::select! {
+        input = reading => input.map_err(|error| DemoError::Words(error.to_string()))??,
+        () = either(&mut interrupt, &mut terminate) => return Err(DemoError::Interrupted),
+    };
+    narrator.tell(&format!("{} orders to publish, {} can be accepted", input.lines, input.acceptable));
+    let (holder, scene) = set_up(options, folder, begin, &mut interrupt, &mut terminate).await?;
+    let outcome = tokio::select! {
+        outcome = run::run(&scene, input, options, begin, &narrator) => outcome,
+        () = either(&mut interrupt, &mut terminate) => Err(DemoError::Interrupted),
+    };
+    narrator.clear();
+    let outcome = match outcome {
+        Ok(outcome) if options.keep => run::leave_stock(&scene, &narrator).await.map(|()| outcome),
+        outcome => outcome,
+    };
+    let summary = outcome.map(|outcome| Summary::new(outcome, begin.elapsed(), options.rate.is_some()));
+    let closing = close(holder, options.keep && summary.is_ok(), &narrator);
+    tokio::select! {
+        closed = closing => closed?,
+        // The servers and daemons end with this process.
+        () = either(&mut interrupt, &mut terminate) => std::process::exit(130),
+    }
+    let summary = summary?;
+    say(options, &summary, options.keep.then_some(&scene));
+    Ok(summary.exit_code())
+}
+
+async fn set_up(
+    options: &RunOptions,
+    folder: &Path,
+    begin: Instant,
+    interrupt: &mut Signal,
+    terminate: &mut Signal,
+) -> Result<(Holder, Scene), DemoError> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let (flag, folder, instances, keep) =
+        (Arc::clone(&cancelled), folder.to_path_buf(), options.instances, options.keep);
+    let mut building = tokio::task::spawn_blocking(move || {
+        let narrator = Narrator::new(begin);
+        let mut tell = |step: &str| narrator.tell(step);
+        if keep {
+            return Keeper::start(&folder, instances, &mut tell, &flag).map(|(k, scene)| (Holder::Behind(k), scene));
+        }
+        let stage = Stage::build(&folder, instances, &mut tell, &flag)?;
+        let scene = stage.scene().clone();
+        Ok((Holder::Here(Box::new(stage)), scene))
+    });
+    let built = tokio::select! {
+        built = &mut building => built,
+        () = either(interrupt, terminate) => {
+            cancelled.store(true, Ordering::Relaxed);
+            tokio::select! {
+                built = &mut building => built,
+                () = either(interrupt, terminate) => std::process::exit(130),
+            }
+        }
+    };
+    let built = built.map_err(|error| DemoError::Words(error.to_string()))?;
+    if cancelled.load(Ordering::Relaxed) {
+        if let Ok((holder, _)) = built {
+            holder.stop()?;
+        }
+        return Err(DemoError::Interrupted);
+    }
+    built
+}
+
+/// Ends everything, or lets it go on.
+async fn close(holder: Holder, keep: bool, narrator: &Narrator) -> Result<(), DemoError> {
+    let closing = tokio::task::spawn_blocking(move || match holder {
+        Holder::Behind(keeper) if keep => keeper.release(),
+        Holder::Behind(_) | Holder::Here(_) => holder.stop(),
+    });
+    closing.await.map_err(|error| DemoError::Words(error.to_string()))??;
+    narrator.tell(if keep {
+        "the workers and servers go on"
+    } else {
+        "the workers have drained, the servers are gone"
+    });
+    Ok(())
+}
+
+fn say(options: &RunOptions, summary: &Summary, kept: Option<&Scene>) {
+    let mut page = summary.text();
+    if let Some(scene) = kept {
+        page.push_str(&farewell::text(scene, summary.sample_order()));
+    }
+    if options.json {
+        eprintln!("{page}");
+        page = summary.json().to_string();
+    }
+    // Whoever read it may have gone; the exit code still says how it went.
+    let _ = writeln!(std::io::stdout().lock(), "{page}");
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
