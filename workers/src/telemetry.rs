@@ -1,12 +1,18 @@
 //! Logs and metrics of a daemon: set up once, before anything else.
 //!
+//! The filter is a level, or levels by target: `info,outbox=debug`. Spans and fields cannot be named; what could read
+//! those would compile a whole engine of regular expressions.
+//!
 //! The recorder keeps every value of a histogram until somebody renders it; upkeep folds them in where nobody does.
 
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{fmt, registry};
 
 use crate::config::{ConfigError, LogFormat};
 use crate::metrics;
@@ -16,13 +22,13 @@ const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// Send logs to standard error in this format.
 pub(crate) fn start_logs(format: LogFormat, filter: &str) -> Result<(), ConfigError> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| {
+    let filter: Targets = filter.parse().map_err(|error| {
         ConfigError::Setting(format!("log filter {filter:?}: {error}; for instance info,outbox=debug"))
     })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let layer = fmt::layer().with_writer(std::io::stderr);
     let started = match format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Text => registry().with(layer.with_ansi(false)).with(filter).try_init(),
+        LogFormat::Json => registry().with(layer.json().flatten_event(true)).with(filter).try_init(),
     };
     started.map_err(|error| ConfigError::Setting(format!("logs cannot be set up: {error}")))
 }
