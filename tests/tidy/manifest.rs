@@ -11,7 +11,7 @@ const FORBIDDEN: [(&str, &[&str]); 8] = [
     ("replay-tool", &["dev-stack", "demo", "bench"]),
     ("demo", &["bench"]),
     ("bench", &["demo"]),
-    ("tests", &["demo", "bench"]),
+    ("tests", &["bench"]),
 ];
 
 /// Every dependency that should not be. Development dependencies of a leaf on the servers are fine, and so is what the
