@@ -6,8 +6,10 @@
 //!
 //! What each of them does and does not do, for people: `docs/operating.md` of this crate.
 
+pub mod archiving;
 mod audit;
 mod doctor;
+mod durability;
 mod lead;
 mod rebase;
 mod repair;
@@ -16,6 +18,7 @@ mod status;
 
 pub use audit::{AuditConfig, AuditReport, Finding, FindingKind, LaneAudit, Progress, Run, audit};
 pub use doctor::{Check, Diagnosis, DoctorConfig, Level, doctor};
+pub use durability::{Copies, Weakness};
 pub use lead::Lead;
 pub use rebase::{RebaseConfig, RebaseReport, RebasedLane, rebase};
 pub use repair::{RepairConfig, RepairReport, RepairedLane, repair};

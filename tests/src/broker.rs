@@ -7,13 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Header, Headers, Message as _, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use schemas::{Codec, Message, TopicName};
+use workers::topics::{MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES};
 
 use crate::{LONG, Outcome, RawRecord, raw_produce, trouble, until};
 
@@ -137,6 +139,25 @@ impl Broker {
         tokio::task::spawn_blocking(move || ends(&consumer(config)?, &prefix, &topics)).await?
     }
 
+    /// What a group of this pipeline has committed for a topic, by partition; nothing where it has committed nothing.
+    pub async fn committed(&self, group: &str, topic: &str) -> Outcome<HashMap<i32, i64>> {
+        let mut config = self.config.clone();
+        config.set("group.id", format!("{}{group}", self.prefix)).set("enable.auto.commit", "false");
+        let name = format!("{}{topic}", self.prefix);
+        let asked = move || -> Outcome<HashMap<i32, i64>> {
+            let consumer: BaseConsumer = config.create()?;
+            let metadata = consumer.fetch_metadata(Some(&name), ANSWER)?;
+            let mut list = TopicPartitionList::new();
+            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
+                list.add_partition(&name, partition.id());
+            }
+            let committed = consumer.committed_offsets(list, ANSWER)?;
+            let offset = |elem: &TopicPartitionListElem<'_>| Some((elem.partition(), elem.offset().to_raw()?));
+            Ok(committed.elements().iter().filter_map(offset).filter(|(_, offset)| *offset >= 0).collect())
+        };
+        tokio::task::spawn_blocking(asked).await?
+    }
+
     /// Deletes all topics of this pipeline, as far as the broker answers.
     pub(crate) fn delete_topics(&self) {
         let names = TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]);
@@ -181,6 +202,33 @@ impl Broker {
             }
         })
         .await
+    }
+
+    /// Gives all of the pipeline's topics this retention; their other settings stay what `topics create` makes them.
+    pub async fn set_retention(&self, retention_ms: i64) -> Outcome {
+        let admin: AdminClient<DefaultClientContext> = self.config.create()?;
+        let (millis, ordinary, dead) =
+            (retention_ms.to_string(), MAX_MESSAGE_BYTES.to_string(), MAX_DEAD_LETTER_BYTES.to_string());
+        let named = |topic: &TopicName| [(topic.as_str().to_owned(), &ordinary), (topic.dead_letter(), &dead)];
+        let topics: Vec<(String, &String)> = TopicName::ALL
+            .iter()
+            .flat_map(named)
+            .map(|(name, limit)| (format!("{}{name}", self.prefix), limit))
+            .collect();
+        let alterations: Vec<AlterConfig<'_>> = topics
+            .iter()
+            .map(|(name, limit)| {
+                AlterConfig::new(ResourceSpecifier::Topic(name))
+                    .set("cleanup.policy", "delete")
+                    .set("retention.ms", &millis)
+                    .set("max.message.bytes", limit)
+            })
+            .collect();
+        let options = AdminOptions::new().request_timeout(Some(ANSWER)).operation_timeout(Some(ANSWER));
+        for altered in admin.alter_configs(&alterations, &options).await? {
+            altered.map_err(|(topic, code)| trouble(format!("{topic:?} was not altered: {code}")))?;
+        }
+        Ok(())
     }
 
     /// Deletes the records of a partition before this offset, as retention would.

@@ -107,6 +107,17 @@ impl Pipeline {
         self.program.folder.join("statement.jsonl")
     }
 
+    /// Goes over to other topics, which are there; those before are deleted. No daemon may run.
+    pub fn move_to(&mut self, prefix: &str) -> Outcome {
+        let brokers = self.servers.stack().brokers();
+        self.broker.delete_topics();
+        prefix.clone_into(&mut self.prefix);
+        self.connection = Connection::new(&brokers).with_topic_prefix(prefix);
+        self.publisher = Arc::new(Publisher::open(&self.connection, "/tests")?);
+        self.broker = Broker::new(&brokers, prefix)?;
+        ServiceName::ALL.into_iter().try_for_each(|service| self.write_settings(service))
+    }
+
     /// Changes what instances started from now on are told.
     pub fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) -> Outcome {
         change(&mut self.settings);

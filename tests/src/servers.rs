@@ -43,6 +43,15 @@ impl Servers {
         Ok(Servers { stack: Arc::new(stack) })
     }
 
+    /// The same with broker properties on top of the stack's own.
+    pub async fn own_with(kafka_settings: &[(&str, &str)]) -> Outcome<Self> {
+        let mut config = StackConfig::in_project();
+        config.kafka_settings =
+            kafka_settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let stack = tokio::task::spawn_blocking(|| Stack::start(config)).await??;
+        Ok(Servers { stack: Arc::new(stack) })
+    }
+
     /// The same with a proxy in front of the broker: who comes through it is sent through it again.
     pub async fn own_behind_proxy() -> Outcome<(Self, Proxy)> {
         let port = tokio::task::spawn_blocking(dev_stack::free_port).await??;

@@ -64,8 +64,13 @@ enum Command {
 enum TopicsAction {
     /// Create what is missing, then check.
     Create,
-    /// Check that all topics are there as they have to be.
-    Check,
+    /// Check that all topics are there as they have to be: layout, settings, archive, copies. Exits with 1 on a mistake, and
+    /// where an archive does not keep up with retention.
+    Check {
+        /// Let warnings count too: for production, where an acknowledged record must lie in two copies.
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 /// Why a daemon ended with an error.
@@ -117,7 +122,7 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
             Command::Run => run(service, config, planted).await,
             Command::Migrate => migrate_schema(service, &config).await,
             Command::Topics { action: TopicsAction::Create } => create_topics(&config).await,
-            Command::Topics { action: TopicsAction::Check } => check_topics(&config).await,
+            Command::Topics { action: TopicsAction::Check { strict } } => check_topics(&config, strict).await,
             Command::AcceptGap(gap) => accept_a_gap(service, &config, &gap).await,
             Command::AcceptRestore(restore) => {
                 let database = database(service, &config)?;
@@ -157,12 +162,14 @@ async fn create_topics(config: &Config) -> Result<(), DaemonError> {
     Ok(())
 }
 
-async fn check_topics(config: &Config) -> Result<(), DaemonError> {
-    let partitions =
-        topics::check(&config.client_config(), &config.topic_prefix, None).await.map_err(DaemonError::of)?;
+async fn check_topics(config: &Config, is_strict: bool) -> Result<(), DaemonError> {
+    let checked = topics::check(&config.client_config(), &config.topic_prefix, None).await.map_err(DaemonError::of)?;
+    let topics::Checked { partitions, alarms, warnings } = checked;
     let count = 2 * TopicName::ALL.len();
     println!("topics: all {count} are there; {partitions} partitions each, as they have to be");
-    Ok(())
+    let (bad, told) = if is_strict { ([alarms, warnings].concat(), Vec::new()) } else { (alarms, warnings) };
+    told.iter().for_each(|warning| println!("warning: {warning}"));
+    if bad.is_empty() { Ok(()) } else { Err(DaemonError(bad.join("\n"))) }
 }
 
 async fn accept_a_gap(service: ServiceName, config: &Config, gap: &Gap) -> Result<(), DaemonError> {
@@ -266,7 +273,9 @@ impl Started {
         let asked = start.await_server(&brokers, async || {
             topics::check_within(&kafka, prefix, None, START_QUESTION).await.map_err(Obstacle::from)
         });
-        let partitions = asked.await.map_err(DaemonError)?;
+        let topics::Checked { partitions, alarms, .. } = asked.await.map_err(DaemonError)?;
+        // No reason to stand still: what is lost does not come back by that, and what is late has time.
+        alarms.iter().for_each(|alarm| tracing::error!("{alarm}"));
         let database = database(S::NAME, config)?;
         let topics = outbox_topics::<S>(prefix, partitions);
         let asked = start.await_server("Postgres", async || {

@@ -2,12 +2,17 @@
 //!
 //! Every topic has the same number of partitions, for ever: an order's messages are found by it. Creating what exists is
 //! checking it.
+//!
+//! State is rebuilt from the topics, so they keep their records for ever, or for as long as an archive needs to copy them:
+//! retention is allowed as far as an archive says that it reaches.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use outbox::operate::Copies;
+use outbox::operate::archiving::{self, Archiving, Unarchived};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -75,6 +80,22 @@ pub struct Created {
     pub partitions: i32,
 }
 
+/// What `check` has found of topics that can be worked with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Partitions of every topic.
+    pub partitions: i32,
+    /// Topics that an archive does not copy in time, in words.
+    pub alarms: Vec<String>,
+    /// How acknowledged records can be lost, in words with what to do.
+    pub warnings: Vec<String>,
+}
+
+/// The consumer group whose offsets say how far the topics of this prefix are archived for good.
+pub fn archive_group(prefix: &str) -> String {
+    format!("{prefix}replay-archive")
+}
+
 /// Create what is missing, then check everything.
 pub async fn create(
     kafka: &ClientConfig,
@@ -84,7 +105,7 @@ pub async fn create(
 ) -> Result<Created, TopicsError> {
     let admin = admin(kafka)?;
     // Asked first, because it tells in words when nobody is there.
-    partition_counts(kafka, prefix, ANSWER_WAIT).await?;
+    layouts(kafka, prefix, ANSWER_WAIT).await?;
     let names: Vec<(String, usize)> = TopicName::ALL
         .iter()
         .flat_map(|topic| {
@@ -120,14 +141,14 @@ pub async fn create(
         return Err(TopicsError::Mistakes(mistakes));
     }
     await_visible(kafka, prefix, &wanted).await?;
-    check(kafka, prefix, Some(partitions)).await.map(|partitions| Created { made, found, partitions })
+    check(kafka, prefix, Some(partitions)).await.map(|checked| Created { made, found, partitions: checked.partitions })
 }
 
 /// The controller answers before every broker knows of a new topic; what is still unknown in the end, `check` names.
 async fn await_visible(kafka: &ClientConfig, prefix: &str, wanted: &[NewTopic<'_>]) -> Result<(), TopicsError> {
     let deadline = tokio::time::Instant::now() + TIMEOUT;
     while tokio::time::Instant::now() < deadline {
-        let known = partition_counts(kafka, prefix, ANSWER_WAIT).await?;
+        let known = layouts(kafka, prefix, ANSWER_WAIT).await?;
         if wanted.iter().all(|topic| known.contains_key(topic.name)) {
             break;
         }
@@ -136,8 +157,8 @@ async fn await_visible(kafka: &ClientConfig, prefix: &str, wanted: &[NewTopic<'_
     Ok(())
 }
 
-/// Check that every topic is there, with the same partitions and large enough; the partition count.
-pub async fn check(kafka: &ClientConfig, prefix: &str, partitions: Option<i32>) -> Result<i32, TopicsError> {
+/// Check that every topic is there, with the same partitions and large enough, and archived if it has a retention.
+pub async fn check(kafka: &ClientConfig, prefix: &str, partitions: Option<i32>) -> Result<Checked, TopicsError> {
     check_within(kafka, prefix, partitions, ANSWER_WAIT).await
 }
 
@@ -147,26 +168,72 @@ pub(crate) async fn check_within(
     prefix: &str,
     partitions: Option<i32>,
     wait: Duration,
-) -> Result<i32, TopicsError> {
+) -> Result<Checked, TopicsError> {
     let admin = admin(kafka)?;
-    let counts = partition_counts(kafka, prefix, wait).await?;
+    let layouts = layouts(kafka, prefix, wait).await?;
     let names = TopicName::ALL.iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]);
-    let found: Vec<i32> = names.filter_map(|name| counts.get(&format!("{prefix}{name}")).copied()).collect();
+    let counts = names.filter_map(|name| layouts.get(&format!("{prefix}{name}")).map(|layout| layout.partitions));
+    let found: Vec<i32> = counts.collect();
     let expected = partitions.or_else(|| majority(&found)).unwrap_or_default();
     let mut mistakes = Vec::new();
+    let mut checked = Checked { partitions: expected, ..Checked::default() };
+    let (mut aging, mut warnings) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());
     for topic in TopicName::ALL {
         for (name, limit) in
             [(topic.as_str().to_owned(), MAX_MESSAGE_BYTES), (topic.dead_letter(), MAX_DEAD_LETTER_BYTES)]
         {
             let name = format!("{prefix}{name}");
-            match counts.get(&name) {
+            match layouts.get(&name) {
                 None => mistakes.push(format!("topic {name} is missing; run the subcommand `topics create`")),
-                Some(count) if *count != expected => mistakes.push(count_mistake(&name, *count, expected, &found)),
-                Some(_) => mistakes.extend(setting_mistakes(&admin, &name, limit).await?),
+                Some(Layout { partitions, .. }) if *partitions != expected => {
+                    mistakes.push(count_mistake(&name, *partitions, expected, &found));
+                }
+                Some(Layout { replicas, .. }) => {
+                    for settings in settings(&admin, &name).await? {
+                        mistakes.extend(settings.mistakes(&name, limit));
+                        for warning in settings.warnings(*replicas) {
+                            warnings.entry(warning).or_default().push(name.clone());
+                        }
+                        aging.extend(settings.retention_ms.filter(|millis| *millis >= 0).map(|ms| (name.clone(), ms)));
+                    }
+                }
             }
         }
     }
-    if mistakes.is_empty() { Ok(expected) } else { Err(TopicsError::Mistakes(mistakes)) }
+    checked.warnings = warnings.iter().map(|(warning, topics)| of_topics(topics, warning)).collect();
+    for unarchived in unarchived(kafka, prefix, aging, wait).await? {
+        match unarchived.archiving {
+            // The same mistake as ever: something deletes what state is rebuilt from.
+            Archiving::Nowhere => mistakes.push(unarchived.to_string()),
+            Archiving::InTime | Archiving::Late { .. } | Archiving::Lost { .. } => {
+                checked.alarms.push(unarchived.to_string());
+            }
+        }
+    }
+    if mistakes.is_empty() { Ok(checked) } else { Err(TopicsError::Mistakes(mistakes)) }
+}
+
+/// What is the same for many topics is said once.
+fn of_topics(topics: &[String], warning: &str) -> String {
+    let first = topics.first().map_or("", String::as_str);
+    match topics.len() {
+        0 | 1 => format!("topic {first}: {warning}"),
+        more => format!("topic {first} and {} others: {warning}", more - 1),
+    }
+}
+
+/// Which of the topics that delete by age are not archived in time.
+async fn unarchived(
+    kafka: &ClientConfig,
+    prefix: &str,
+    aging: Vec<(String, i64)>,
+    wait: Duration,
+) -> Result<Vec<Unarchived>, TopicsError> {
+    let (kafka, group) = (kafka.clone(), archive_group(prefix));
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let looked = tokio::task::spawn_blocking(move || archiving::look(&kafka, &group, &aging, now_ms, wait)).await;
+    let looked = looked.unwrap_or_else(|error| Err(KafkaError::ClientCreation(error.to_string())));
+    looked.map_err(|source| TopicsError::Kafka { doing: "tell how far the topics are archived", source })
 }
 
 /// The count that most of these topics have; of two that are as frequent, the lower: counts can only be raised.
@@ -188,53 +255,87 @@ fn count_mistake(name: &str, count: i32, expected: i32, found: &[i32]) -> String
     )
 }
 
-/// What is wrong with a topic's settings.
-async fn setting_mistakes(
-    admin: &AdminClient<DefaultClientContext>,
-    name: &str,
-    limit_bytes: usize,
-) -> Result<Vec<String>, TopicsError> {
+/// A topic's settings, as far as anything depends on them.
+struct Settings {
+    cleanup_policy: String,
+    /// Negative: for ever. None: the broker has not told it.
+    retention_ms: Option<i64>,
+    retention_bytes: Option<i64>,
+    max_message_bytes: Option<usize>,
+    min_in_sync: Option<i64>,
+    may_elect_unclean: bool,
+}
+
+async fn settings(admin: &AdminClient<DefaultClientContext>, name: &str) -> Result<Vec<Settings>, TopicsError> {
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
     let described = admin
         .describe_configs([&ResourceSpecifier::Topic(name)], &options)
         .await
         .map_err(|source| TopicsError::Kafka { doing: "describe topics", source })?;
-    let mut mistakes = Vec::new();
-    for resource in described.into_iter().flatten() {
+    let of = |resource: ConfigResource| {
         let value = |key: &str| resource.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
-        if value("cleanup.policy") != "delete" {
-            mistakes.push(format!("topic {name} has cleanup.policy={}; it must be delete", value("cleanup.policy")));
+        Settings {
+            cleanup_policy: value("cleanup.policy"),
+            retention_ms: value("retention.ms").parse().ok(),
+            retention_bytes: value("retention.bytes").parse().ok(),
+            max_message_bytes: value("max.message.bytes").parse().ok(),
+            min_in_sync: value("min.insync.replicas").parse().ok(),
+            may_elect_unclean: value("unclean.leader.election.enable") == "true",
         }
-        if value("retention.ms") != "-1" {
-            mistakes.push(format!(
-                "topic {name} has retention.ms={}; state is rebuilt from it, so it must be -1",
-                value("retention.ms")
-            ));
-        }
-        if value("max.message.bytes").parse::<usize>().is_ok_and(|bytes| bytes < limit_bytes) {
-            mistakes.push(format!(
-                "topic {name} has max.message.bytes={}; it needs {limit_bytes}",
-                value("max.message.bytes")
-            ));
-        }
-    }
-    Ok(mistakes)
+    };
+    Ok(described.into_iter().flatten().map(of).collect())
 }
 
-/// Partitions by topic. Asked by a client that also hears why it is not answered, on a thread that may wait.
-async fn partition_counts(
-    kafka: &ClientConfig,
-    prefix: &str,
-    wait: Duration,
-) -> Result<BTreeMap<String, i32>, TopicsError> {
+impl Settings {
+    /// What nobody can work with.
+    fn mistakes(&self, name: &str, limit_bytes: usize) -> Vec<String> {
+        let mut mistakes = Vec::new();
+        if self.cleanup_policy != "delete" {
+            mistakes.push(format!("topic {name} has cleanup.policy={}; it must be delete", self.cleanup_policy));
+        }
+        if self.retention_ms.is_none() {
+            mistakes.push(format!("topic {name}: the brokers do not tell retention.ms; state is rebuilt from it"));
+        }
+        if let Some(bytes) = self.retention_bytes.filter(|bytes| *bytes >= 0) {
+            mistakes.push(format!(
+                "topic {name} has retention.bytes={bytes}; how long that lasts cannot be told: set it to -1, and use \
+                 retention.ms"
+            ));
+        }
+        if let Some(bytes) = self.max_message_bytes.filter(|bytes| *bytes < limit_bytes) {
+            mistakes.push(format!("topic {name} has max.message.bytes={bytes}; it needs {limit_bytes}"));
+        }
+        mistakes
+    }
+
+    /// What works, and can lose what was acknowledged.
+    fn warnings(&self, replicas: usize) -> Vec<String> {
+        let (min_in_sync, may_elect_unclean) = (self.min_in_sync.unwrap_or(1), self.may_elect_unclean);
+        let weaknesses = Copies { replicas, min_in_sync, may_elect_unclean }.weaknesses();
+        weaknesses.into_iter().map(|weakness| format!("{}; {}", weakness.found, weakness.advice)).collect()
+    }
+}
+
+/// How a topic is laid out.
+struct Layout {
+    partitions: i32,
+    /// The fewest that any of its partitions has.
+    replicas: usize,
+}
+
+/// The layouts of the topics. Asked by a client that also hears why it is not answered, on a thread that may wait.
+async fn layouts(kafka: &ClientConfig, prefix: &str, wait: Duration) -> Result<BTreeMap<String, Layout>, TopicsError> {
     let (kafka, prefix) = (kafka.clone(), prefix.to_owned());
     let asked = tokio::task::spawn_blocking(move || {
         let client: BaseConsumer = kafka.create().map_err(TopicsError::Configuration)?;
         let metadata =
             client.fetch_metadata(None, wait).map_err(|source| unanswered(&kafka, &client, wait.as_secs(), source))?;
-        let count = |topic: &MetadataTopic| i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX);
+        let layout = |topic: &MetadataTopic| Layout {
+            partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
+            replicas: topic.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0),
+        };
         let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(&prefix));
-        Ok(ours.map(|topic| (topic.name().to_owned(), count(topic))).collect())
+        Ok(ours.map(|topic| (topic.name().to_owned(), layout(topic))).collect())
     });
     asked.await.unwrap_or_else(|error| {
         let source = KafkaError::ClientCreation(error.to_string());

@@ -37,6 +37,9 @@ pub struct DoctorConfig {
     pub retention: std::time::Duration,
     /// From which age on a transaction is old. Default 60 s.
     pub old_transaction: std::time::Duration,
+    /// The consumer group whose offsets say how far the topics are archived: topics that delete by age are compared with it.
+    /// None: nobody archives them, and retention is the operator's own choice.
+    pub archive_group: Option<String>,
 }
 
 impl DoctorConfig {
@@ -51,6 +54,7 @@ impl DoctorConfig {
             max_message_bytes: 1_000_000,
             retention: std::time::Duration::from_secs(3600),
             old_transaction: std::time::Duration::from_secs(60),
+            archive_group: None,
         }
     }
 }

@@ -195,6 +195,13 @@ async fn topics_that_are_not_as_they_should_be_are_named() {
         format!("{}: max.message.bytes is 5000; the outbox may publish 1000000", name(".small")),
     ];
     assert_eq!(problems, expected);
+
+    // Only where somebody archives is retention held against the archive.
+    let checks = look(&rig, |config| config.archive_group = Some(name(".archive"))).await;
+    let unarchived: Vec<&Check> = checks.iter().filter(|check| check.found.contains("no archive says")).collect();
+    let topic = format!("topic {} has retention.ms=60000", name(".short"));
+    assert!(unarchived.len() == 1 && unarchived[0].found.starts_with(&topic), "{checks:?}");
+    assert_eq!(unarchived[0].level, Level::Problem);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,6 +132,9 @@ pub(crate) struct DoctorArguments {
     /// From which age on a transaction is told of, in seconds
     #[arg(long, default_value_t = 60)]
     pub(crate) old_transaction_s: u64,
+    /// Consumer group whose offsets say how far the topics are archived; topics that delete by age are compared with it
+    #[arg(long)]
+    pub(crate) archive_group: Option<String>,
     /// Let warnings count
     #[arg(long)]
     pub(crate) strict: bool,

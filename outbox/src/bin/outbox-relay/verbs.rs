@@ -109,6 +109,7 @@ pub(crate) async fn doctor(at: &At, arguments: &DoctorArguments) -> Result<Outco
     config.writer_role.clone_from(&arguments.writer_role);
     config.sender_role.clone_from(&arguments.sender_role);
     config.relay_role.clone_from(&arguments.relay_role);
+    config.archive_group.clone_from(&arguments.archive_group);
     config.max_message_bytes = arguments.max_message_bytes;
     config.retention = Duration::from_secs(arguments.retention_s);
     config.old_transaction = Duration::from_secs(arguments.old_transaction_s);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::KafkaError;
@@ -10,7 +11,8 @@ use rdkafka::error::KafkaError;
 use super::{Check, Look};
 use crate::append::RAW_EXTRA_BYTES;
 use crate::error::OutboxError;
-use crate::operate::OperateError;
+use crate::operate::archiving::{self, Unarchived};
+use crate::operate::{Copies, OperateError};
 
 const NAME: &str = "topic";
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +62,29 @@ pub(super) async fn checks(look: &Look<'_>) -> Result<Vec<Check>, OperateError> 
     }
     // Ending a client blocks.
     tokio::task::spawn_blocking(move || drop(admin)).await.map_err(|_| crate::relay::RelayError::Panicked)?;
-    Ok(topics.iter().flat_map(|topic| topic.checks(limits)).collect())
+    let mut checks: Vec<Check> = topics.iter().flat_map(|topic| topic.checks(limits)).collect();
+    if let Some(group) = &look.config.archive_group {
+        let aging = topics.iter().filter_map(|topic| Some((topic.name.clone(), topic.retention_ms()?))).collect();
+        checks.extend(unarchived(look.config.kafka.clone(), group.clone(), aging).await?.iter().map(complaint));
+    }
+    Ok(checks)
+}
+
+/// Topics that delete by age and are not archived in time.
+async fn unarchived(
+    kafka: ClientConfig,
+    group: String,
+    topics: Vec<(String, i64)>,
+) -> Result<Vec<Unarchived>, OperateError> {
+    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let looked = tokio::task::spawn_blocking(move || archiving::look(&kafka, &group, &topics, now_ms, PATIENCE)).await;
+    let looked = looked.map_err(|_| crate::relay::RelayError::Panicked)?;
+    looked.map_err(self::kafka("asking how far the archive is"))
+}
+
+fn complaint(unarchived: &Unarchived) -> Check {
+    let advice = "keep `replay-tool archive run --follow` running, and retention.ms far above what it lags";
+    Check::problem(NAME, unarchived.to_string(), advice)
 }
 
 fn kafka(doing: &'static str) -> impl FnOnce(KafkaError) -> OperateError {
@@ -130,6 +154,11 @@ impl Topic {
         self.settings.get(setting)?.parse().ok()
     }
 
+    /// None: it keeps its records for ever.
+    fn retention_ms(&self) -> Option<i64> {
+        self.number("retention.ms").filter(|millis| *millis >= 0)
+    }
+
     fn sizes(&self, limits: Limits) -> Option<Check> {
         let is_dead_letter = self.name.ends_with("-dlt");
         let needed = limits.max_message_bytes + if is_dead_letter { RAW_EXTRA_BYTES } else { 0 };
@@ -149,7 +178,7 @@ impl Topic {
             let found = format!("{}: cleanup.policy has compact, which makes gaps in the sequences", self.name);
             checks.push(Check::problem(NAME, found, "set cleanup.policy=delete"));
         }
-        let keeps_ms = self.number("retention.ms").filter(|millis| *millis >= 0);
+        let keeps_ms = self.retention_ms();
         let needed_ms = i64::try_from(limits.retention.as_millis()).unwrap_or(i64::MAX);
         if let Some(keeps_ms) = keeps_ms.filter(|keeps| *keeps < needed_ms) {
             let found = format!(
@@ -165,24 +194,15 @@ impl Topic {
 
     /// Whether the topic can lose what it has acknowledged.
     fn replication(&self) -> Vec<Check> {
-        let mut checks = Vec::new();
-        let in_sync = self.number("min.insync.replicas").unwrap_or(1);
-        if self.replicas < 2 {
-            let found = format!("{}: replication factor {}", self.name, self.replicas);
-            let advice = "with a broker's disk all of it is lost; use 3 in production (outbox-relay audit --repair \
-                          publishes again what the table still holds)";
-            checks.push(Check::warning(NAME, found, advice));
-        } else if in_sync < 2 {
-            let found = format!("{}: min.insync.replicas is {in_sync} of {} replicas", self.name, self.replicas);
-            let advice = "one broker alone may acknowledge and then be lost: set min.insync.replicas=2";
-            checks.push(Check::warning(NAME, found, advice));
-        }
-        if self.settings.get("unclean.leader.election.enable").is_some_and(|value| value == "true") {
-            let found = format!("{}: unclean.leader.election.enable is true", self.name);
-            let advice = "a broker that lags may lead and cut off what was acknowledged: set it to false";
-            checks.push(Check::warning(NAME, found, advice));
-        }
-        checks
+        let copies = Copies {
+            replicas: self.replicas,
+            min_in_sync: self.number("min.insync.replicas").unwrap_or(1),
+            may_elect_unclean: self.settings.get("unclean.leader.election.enable").is_some_and(|value| value == "true"),
+        };
+        let check = |weakness: crate::operate::Weakness| {
+            Check::warning(NAME, format!("{}: {}", self.name, weakness.found), weakness.advice)
+        };
+        copies.weaknesses().into_iter().map(check).collect()
     }
 }
 
