@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use jiff::Timestamp;
-use replay_tool::{ArchiveStore, MemoryLog, RebuildConfig, RebuildReport, Records, ServiceTables, Target, rebuild};
+use replay_tool::{
+    ArchiveStore, Codec, MemoryLog, RebuildConfig, RebuildReport, Records, ServiceTables, Target, rebuild,
+};
 use schemas::ServiceName;
 use serde::Serialize;
 
@@ -114,7 +116,7 @@ async fn run(arguments: &Arguments) -> Result<(Vec<Figure>, Vec<Goal>)> {
         figures.push(figure("decode and fold, one core", events, fold_s));
         figures.push(figure("the same with rows and their digest", events, report.elapsed_s));
         announce("folding from an archive in memory");
-        let archived = from_archive(arguments, &log).await?;
+        let archived = from_archive(arguments, &log, Codec::Deflate, "from an archive in memory, one core").await?;
         goals.push(at_least(
             "events/s folded from an archive in memory, per core",
             "",
@@ -122,6 +124,7 @@ async fn run(arguments: &Arguments) -> Result<(Vec<Figure>, Vec<Goal>)> {
             archived.per_second,
         ));
         figures.push(archived);
+        figures.push(from_archive(arguments, &log, Codec::Zstandard, "the same with --codec zstandard").await?);
     }
     if !wants(Part::Postgres) && !wants(Part::Kafka) {
         return Ok((figures, goals));
@@ -138,17 +141,17 @@ async fn run(arguments: &Arguments) -> Result<(Vec<Figure>, Vec<Goal>)> {
 }
 
 /// Decompress, decode and fold; all of it on one core.
-async fn from_archive(arguments: &Arguments, log: &MemoryLog) -> Result<Figure> {
+async fn from_archive(arguments: &Arguments, log: &MemoryLog, codec: Codec, what: &'static str) -> Result<Figure> {
     let archive = ArchiveStore::in_memory();
     let (filled, records) = (archive.clone(), log.clone());
-    let filled = tokio::task::spawn_blocking(move || filled.fill(&records)).await;
+    let filled = tokio::task::spawn_blocking(move || filled.fill(&records, codec)).await;
     filled.map_err(BenchError::other)?.map_err(BenchError::other)?;
     let mut config = config(log, arguments, Target::Memory);
     config.records = Records::Archive { archive, prefix: String::new() };
     // A partition a part, as far as that goes: a slice would decompress all of its partition once more.
     config.unit_records = arguments.unit_records.max(200_000);
     let (events, fold_s) = folded(&rebuild(config).await.map_err(BenchError::other)?);
-    Ok(figure("from an archive in memory, one core", events, fold_s))
+    Ok(figure(what, events, fold_s))
 }
 
 async fn postgres(

@@ -7,23 +7,29 @@
 //! Beside segments lie notes of runs that could not be read (`run_note`).
 //! Deliberately absent: deletion, and any file that must be updated.
 
+mod adopt;
 mod catalog;
 mod check;
+mod codec;
 mod container;
 mod copy;
 mod foreign;
 mod library;
 mod log;
 mod notes;
+mod restore;
 mod row;
 mod run_note;
 mod segment;
 mod store;
 mod witness;
 
+pub(crate) use adopt::{Adopted, Moved, adopt};
 pub(crate) use check::{Checked, CheckedPartition, check};
+pub use codec::Codec;
 pub(crate) use copy::{Copied, CopyPlan, copy};
 pub(crate) use log::{ArchiveLog, Archived};
+pub(crate) use restore::{RestorePlan, Restored, partitions, restore};
 pub(crate) use segment::SEGMENT_BYTES;
 pub use store::ArchiveStore;
 pub(crate) use witness::{Witness, check_topic, mark};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use schemas::ServiceName;
 use tokio::task::JoinHandle;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
 use workers::runtime::Database;
 
 use crate::error::ReplayError;
@@ -43,6 +43,24 @@ pub(crate) async fn connect(
             Err(ReplayError::Tables { service, reason })
         }
     }
+}
+
+/// Who of the service is connected, in words that say what to do; a worker or a relay holds connections under its name for
+/// as long as it lives.
+pub(crate) async fn company(
+    tx: &Transaction<'_>,
+    service: ServiceName,
+    schema: &str,
+) -> Result<Option<String>, ReplayError> {
+    let names = [format!("{service}-worker"), format!("outbox-relay {schema}")];
+    let sql = "select application_name, pid, coalesce(host(client_addr), 'a local socket') \
+               from pg_stat_activity where datname = current_database() and application_name = any ($1) limit 1";
+    let rows = tx.query(sql, &[&names.as_slice()]).await;
+    let rows = rows.map_err(ReplayError::database(service, "looking for workers"))?;
+    Ok(rows.first().map(|row| {
+        let (name, pid, host): (String, i32, String) = (row.get(0), row.get(1), row.get(2));
+        format!("{name} is connected from {host} (backend {pid}); stop it first")
+    }))
 }
 
 /// A connection to a service's database, with a schema as its search path.

@@ -112,6 +112,11 @@ async fn an_archive_that_is_killed_again_and_again_while_topics_grow_is_whole() 
         })
         .await?;
         archiver.kill9()?;
+        // What is told to be archived lies on the disk, whatever was in memory.
+        let on_disk = archived_ends(&folder, COMMANDS).await?;
+        let told = pipeline.broker().committed("replay-archive", COMMANDS).await?;
+        let is_beyond = |(partition, told): (&i32, &i64)| *told > on_disk.get(partition).copied().unwrap_or(0);
+        assert!(!told.iter().any(is_beyond), "{told:?} is told of {on_disk:?}");
     }
     // Ended in good order, while there is still more to come.
     pipeline.broker().send_all(&records(6000, 100, 60)).await?;
@@ -127,6 +132,7 @@ async fn an_archive_that_is_killed_again_and_again_while_topics_grow_is_whole() 
     assert_eq!(ended.and_then(|ended| ended.code()), Some(0));
     archive(&pipeline, &folder, &[]).await?.expect(0)?;
     let ends = ends(&pipeline, COMMANDS).await?;
+    assert_eq!(pipeline.broker().committed("replay-archive", COMMANDS).await?, ends, "all of it is told");
     assert_eq!(ends.values().sum::<i64>(), 6100);
     assert_eq!(archived_ends(&folder, COMMANDS).await?, ends);
     let again = archive(&pipeline, &folder, &[]).await?.expect(0)?.json()?;

@@ -6,15 +6,11 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::{CParameter, get_frame_content_size};
-
+use super::codec::{Codec, Compressor, Decompressor};
 use super::row::{Cursor, Malformed, put_bytes, put_long};
 
 const MAGIC: &[u8] = b"Obj\x01";
 const SYNC_BYTES: usize = 16;
-/// A block that would need more memory than this is damaged, or not ours: ours hold a quarter of a mebibyte and one record.
-const MOST_OF_A_BLOCK: u64 = 256 * 1024 * 1024;
 
 /// A file's metadata by key.
 pub(super) type Metadata = BTreeMap<String, Vec<u8>>;
@@ -37,18 +33,10 @@ pub(super) enum Unreadable {
     },
 }
 
-/// The compressor of a segment's blocks; one serves many.
-pub(super) fn compressor() -> io::Result<Compressor<'static>> {
-    let mut compressor = Compressor::new(zstd::DEFAULT_COMPRESSION_LEVEL)?;
-    // So that a reader sees damage without reading the file twice.
-    compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-    Ok(compressor)
-}
-
 /// Append a block of so many records.
 pub(super) fn put_block(
     out: &mut Vec<u8>,
-    compressor: &mut Compressor<'_>,
+    compressor: &mut Compressor,
     records: i64,
     data: &[u8],
     sync: &Sync,
@@ -105,17 +93,15 @@ impl Header {
         Ok(Header { metadata, sync, length: file.len() - cursor.rest().len() })
     }
 
+    /// How the blocks are compressed.
+    pub(super) fn codec(&self) -> Result<Codec, String> {
+        Codec::of_header(self.text("avro.codec"))
+    }
+
     /// The value of a key as text.
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         std::str::from_utf8(self.metadata.get(key)?).ok()
     }
-}
-
-/// How a file's blocks are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Codec {
-    Null,
-    Zstandard,
 }
 
 /// Reads a file's blocks one after the other, into memory that is used again.
@@ -123,20 +109,15 @@ pub(super) struct Blocks<'f> {
     file: &'f [u8],
     at: usize,
     sync: Sync,
-    codec: Codec,
-    decompressor: Decompressor<'static>,
+    decompressor: Decompressor,
 }
 
 impl<'f> Blocks<'f> {
     pub(super) fn new(file: &'f [u8], header: &Header) -> Result<Self, Unreadable> {
         let unreadable = |reason: String| Unreadable::Block { at: 0, reason };
-        let codec = match header.text("avro.codec") {
-            Some("zstandard") => Codec::Zstandard,
-            None | Some("null") => Codec::Null,
-            Some(other) => return Err(unreadable(format!("codec {other}, neither zstandard nor null"))),
-        };
-        let decompressor = Decompressor::new().map_err(|error| unreadable(error.to_string()))?;
-        Ok(Blocks { file, at: header.length, sync: header.sync, codec, decompressor })
+        let decompressor =
+            Decompressor::new(header.codec().map_err(unreadable)?).map_err(|error| unreadable(error.to_string()))?;
+        Ok(Blocks { file, at: header.length, sync: header.sync, decompressor })
     }
 
     /// Where the next block begins.
@@ -165,30 +146,8 @@ impl<'f> Blocks<'f> {
             return Err(unreadable("the mark at the block's end is not the file's".into()));
         }
         data.clear();
-        match self.codec {
-            Codec::Null => data.extend_from_slice(stored),
-            Codec::Zstandard => self.decompress(stored, data).map_err(unreadable)?,
-        }
+        self.decompressor.decompress(stored, data).map_err(unreadable)?;
         self.at = self.file.len() - cursor.rest().len();
         Ok(Some(records))
-    }
-
-    fn decompress(&mut self, stored: &[u8], data: &mut Vec<u8>) -> Result<(), String> {
-        match get_frame_content_size(stored) {
-            Ok(Some(size)) if size > MOST_OF_A_BLOCK => Err(format!("a block of {size} bytes")),
-            Ok(Some(size)) => {
-                data.reserve(usize::try_from(size).map_err(|error| error.to_string())?);
-                self.decompressor.decompress_to_buffer(stored, data).map_err(|error| error.to_string())?;
-                Ok(())
-            }
-            // Other writers stream, and do not know the size beforehand.
-            Ok(None) => {
-                let decoder = zstd::Decoder::new(stored).map_err(|error| error.to_string())?;
-                let mut limited = io::Read::take(decoder, MOST_OF_A_BLOCK + 1);
-                io::Read::read_to_end(&mut limited, data).map_err(|error| error.to_string())?;
-                if limited.limit() == 0 { Err("a block without end".into()) } else { Ok(()) }
-            }
-            Err(_) => Err("it is not compressed with zstandard".into()),
-        }
     }
 }

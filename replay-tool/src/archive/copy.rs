@@ -4,19 +4,21 @@
 //! before. What a run holds in memory and has not written is read again.
 
 mod begin;
+mod committed;
 mod shelf;
 mod watch;
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use rdkafka::Message as _;
+use rdkafka::{ClientConfig, Message as _};
 use serde::Serialize;
 
 use begin::Begin;
 use shelf::Shelf;
 use watch::Watch;
 
+use super::codec::Codec;
 use super::store::ArchiveStore;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
@@ -35,12 +37,16 @@ pub(crate) struct CopyPlan {
     pub(crate) kafka: KafkaLog,
     pub(crate) store: ArchiveStore,
     pub(crate) channels: Vec<Channel>,
+    /// How new segments are compressed.
+    pub(crate) codec: Codec,
     /// A segment ends when its file would be so large.
     pub(crate) segment_bytes: usize,
     /// A segment ends when it was begun so long ago; only while following.
     pub(crate) segment_age: Duration,
     /// Go on until interrupted.
     pub(crate) is_following: bool,
+    /// The group whose offsets say how far the archive is on disk, and how to reach its brokers; none: nobody is told.
+    pub(crate) commit_to: Option<(ClientConfig, String)>,
     /// Where a topic is not the one that was archived, begin a new generation of it.
     pub(crate) may_begin_generation: bool,
     pub(crate) interrupt: Interrupt,
@@ -98,7 +104,7 @@ fn run(plan: &CopyPlan, copied: &mut Copied) -> Result<(), ReplayError> {
     });
     // Also after an error of the brokers: what came before it is good.
     let finished = shelf.finish_all();
-    let noted = shelf.note();
+    let noted = shelf.note().and_then(|()| shelf.commit());
     match ended {
         Ok(()) => {}
         Err(ReplayError::Interrupted) if plan.is_following => {}

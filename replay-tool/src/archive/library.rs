@@ -2,10 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use zstd::bulk::Compressor;
-
 use super::catalog::Edition;
-use super::container;
+use super::codec::{Codec, Compressor};
 use super::segment::{Filling, SEGMENT_BYTES};
 use super::store::ArchiveStore;
 use crate::error::ReplayError;
@@ -17,14 +15,14 @@ impl ArchiveStore {
     ///
     /// # Errors
     /// A segment cannot be made, or is there already.
-    pub fn fill(&self, log: &MemoryLog) -> Result<(), ReplayError> {
-        let mut compressor = container::compressor().map_err(ReplayError::output("a segment"))?;
+    pub fn fill(&self, log: &MemoryLog, codec: Codec) -> Result<(), ReplayError> {
+        let mut compressor = Compressor::new(codec).map_err(ReplayError::output("a segment"))?;
         for channel in Channel::all() {
             let edition = Edition { topic: channel.name(), generation: 1 };
             let ranges = Range::all(&log.bounds(channel));
             edition.begin(self, i32::try_from(ranges.len()).unwrap_or(i32::MAX))?;
             for range in ranges {
-                let mut filling = Filling::new(&edition.topic, range.partition, range.from, None);
+                let mut filling = Filling::new(&edition.topic, range.partition, range.from, None, codec);
                 let mut taken = Ok(());
                 log.read(channel, &[range], &mut |record| {
                     taken = take(&mut filling, record, &mut compressor, &edition, self);
@@ -43,7 +41,7 @@ impl ArchiveStore {
 fn take(
     filling: &mut Filling,
     record: &Record<'_>,
-    compressor: &mut Compressor<'_>,
+    compressor: &mut Compressor,
     edition: &Edition,
     store: &ArchiveStore,
 ) -> Result<(), ReplayError> {

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::catalog::Edition;
+use super::codec::Codec;
 use super::container::{Blocks, Header};
 use super::foreign::Foreign;
 use super::notes::Noted;
@@ -100,6 +101,19 @@ impl ArchiveLog {
         (0..edition.partitions(&self.store)?).map(archived).collect()
     }
 
+    /// The first segment of a channel with offsets that have no record: partition and first offset. Blocks.
+    pub(crate) fn first_with_absent(&self, channel: Channel) -> Result<Option<(i32, i64)>, ReplayError> {
+        let edition = self.edition(channel)?;
+        for (partition, segments) in edition.listing(&self.store)?.segments {
+            for (first, _) in segments {
+                if edition.about(&self.store, partition, first)?.absent > 0 {
+                    return Ok(Some((partition, first)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// The runs that could not be read when a channel was archived. Blocks.
     pub(crate) fn unreadable(&self, channel: Channel) -> Result<Vec<UnreadableRun>, ReplayError> {
         let edition = self.edition(channel)?;
@@ -167,7 +181,7 @@ impl ArchiveLog {
             let segment = Segment::open(edition, range.partition, *first, &file);
             let mut segment = segment.map_err(|reason| ReplayError::archive(&name, reason))?;
             let part = Range { from: next, ..*range };
-            let ended = segment.read(&part, &self.interrupt, sink);
+            let ended = segment.check_bytes(&self.interrupt).and_then(|()| segment.read(&part, &self.interrupt, sink));
             if ended.map_err(|error| error.in_object(&name))?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -218,6 +232,19 @@ impl<'f> Segment<'f> {
     pub(super) fn is_unchanged(&self) -> bool {
         let blocks = self.file.get(self.header.length..).unwrap_or_default();
         checksum(&self.header.metadata, &self.header.sync, blocks) == self.about.sha256
+    }
+
+    /// Whether damage would be seen while reading; if not, whether there is any.
+    fn check_bytes(&mut self, interrupt: &Interrupt) -> Result<(), Stopped> {
+        // What another program has written again has that program's bytes.
+        let is_seen = self.foreign.is_some() || self.header.codec().is_ok_and(Codec::shows_damage);
+        if is_seen || self.is_unchanged() {
+            return Ok(());
+        }
+        // Where it is, if it shows.
+        let all = Range { partition: self.about.partition, from: i64::MIN, until: i64::MAX };
+        self.read(&all, interrupt, &mut |_| ControlFlow::Continue(())).map(drop)?;
+        Err(Stopped::Damaged("its bytes are not those of its checksum".into()))
     }
 
     /// Every record of the range, and whether what there is agrees with the header. Whether the sink has broken off.

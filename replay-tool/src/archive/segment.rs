@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
-use zstd::bulk::Compressor;
 
 use super::catalog::Edition;
+use super::codec::{Codec, Compressor};
 use super::container::{self, Header, Metadata, Sync};
 use super::row;
 use super::store::ArchiveStore;
@@ -73,9 +73,9 @@ impl About {
         Ok(about)
     }
 
-    fn metadata(&self) -> Metadata {
+    fn metadata(&self, codec: Codec) -> Metadata {
         [
-            ("avro.codec", "zstandard".to_owned()),
+            ("avro.codec", codec.as_str().to_owned()),
             ("avro.schema", row::SCHEMA.to_owned()),
             ("archive.topic", self.topic.clone()),
             ("archive.partition", self.partition.to_string()),
@@ -106,6 +106,7 @@ pub(super) fn checksum(metadata: &Metadata, sync: &Sync, blocks: &[u8]) -> Strin
 #[derive(Debug)]
 pub(super) struct Filling {
     about: About,
+    codec: Codec,
     sync: Sync,
     /// Whole blocks.
     blocks: Vec<u8>,
@@ -123,7 +124,7 @@ pub(super) struct Filling {
 
 impl Filling {
     /// An empty one from this offset on, behind this record.
-    pub(super) fn new(topic: &str, partition: i32, first: i64, before: Option<Witness>) -> Self {
+    pub(super) fn new(topic: &str, partition: i32, first: i64, before: Option<Witness>, codec: Codec) -> Self {
         let about = About {
             topic: topic.to_owned(),
             partition,
@@ -139,6 +140,7 @@ impl Filling {
         sync.iter_mut().zip(digest.iter()).for_each(|(to, from)| *to = *from);
         Filling {
             about,
+            codec,
             sync,
             blocks: Vec::new(),
             data: Vec::new(),
@@ -184,7 +186,7 @@ impl Filling {
     }
 
     /// Take the next record of the partition. Offsets ascend.
-    pub(super) fn push(&mut self, record: &Record<'_>, compressor: &mut Compressor<'_>) -> io::Result<()> {
+    pub(super) fn push(&mut self, record: &Record<'_>, compressor: &mut Compressor) -> io::Result<()> {
         if self.is_empty() {
             self.since = Instant::now();
             self.begun = self.before.is_none().then(|| Witness::of(record));
@@ -198,7 +200,7 @@ impl Filling {
         if self.data.len() >= BLOCK_BYTES { self.end_block(compressor) } else { Ok(()) }
     }
 
-    fn end_block(&mut self, compressor: &mut Compressor<'_>) -> io::Result<()> {
+    fn end_block(&mut self, compressor: &mut Compressor) -> io::Result<()> {
         container::put_block(&mut self.blocks, compressor, self.records_in_data, &self.data, &self.sync)?;
         // Any record may be the segment's last; only now it is known which is the block's.
         let mut headers = Vec::new();
@@ -210,12 +212,12 @@ impl Filling {
     }
 
     /// All of it; what is left is empty and goes on behind it.
-    pub(super) fn take_full(&mut self, compressor: &mut Compressor<'_>) -> Result<Filling, ReplayError> {
+    pub(super) fn take_full(&mut self, compressor: &mut Compressor) -> Result<Filling, ReplayError> {
         if self.records_in_data > 0 {
             self.end_block(compressor).map_err(ReplayError::output("a segment"))?;
         }
         let last = Witness { offset: self.about.last, mark: self.about.mark.clone() };
-        let next = Filling::new(&self.about.topic, self.about.partition, self.next(), Some(last));
+        let next = Filling::new(&self.about.topic, self.about.partition, self.next(), Some(last), self.codec);
         Ok(std::mem::replace(self, next))
     }
 
@@ -232,8 +234,8 @@ impl Filling {
 
     /// The file, whole, and what it says of itself.
     fn finish(mut self) -> (About, Bytes) {
-        self.about.sha256 = checksum(&self.about.metadata(), &self.sync, &self.blocks);
-        let mut file = container::header(&self.about.metadata(), &self.sync);
+        self.about.sha256 = checksum(&self.about.metadata(self.codec), &self.sync, &self.blocks);
+        let mut file = container::header(&self.about.metadata(self.codec), &self.sync);
         file.extend_from_slice(&self.blocks);
         (self.about, Bytes::from(file))
     }
@@ -247,8 +249,9 @@ mod tests {
     #[test]
     fn the_witness_is_the_record_before_a_segment_or_else_its_own_first_one() {
         let written = |offset| Written { offset, ..Written::default() }.with("number", offset.to_string());
-        let mut compressor = container::compressor().unwrap();
-        let mut filling = Filling::new("t", 0, 5, None);
+        let codec = Codec::default();
+        let mut compressor = Compressor::new(codec).unwrap();
+        let mut filling = Filling::new("t", 0, 5, None, codec);
         assert_eq!(filling.witness(), None);
         for offset in [5, 6, 7] {
             filling.push(&written(offset).record(), &mut compressor).unwrap();

@@ -1,4 +1,4 @@
-//! `replay-tool archive run|check|list`.
+//! `replay-tool archive run|restore|check|list`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -10,16 +10,23 @@ use clap::{Args, Subcommand};
 
 use super::exit::Ended;
 use super::source::SourceArgs;
-use crate::archive::{ArchiveStore, Checked, CheckedPartition, Copied, CopyPlan, SEGMENT_BYTES, check, copy};
+use super::tables::TablesArgs;
+use crate::archive::{
+    Adopted, ArchiveLog, ArchiveStore, Checked, CheckedPartition, Codec, Copied, CopyPlan, Moved, RestorePlan,
+    Restored, SEGMENT_BYTES, adopt, check, copy, partitions, restore,
+};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::Channel;
+use schemas::ServiceName;
 
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Copy what the topics have beyond the archive's end: up to the ends that they have now, or on and on.
     Run(RunOptions),
+    /// Publish an archive into new topics, every record under its old offset.
+    Restore(RestoreOptions),
     /// Read every segment and say whether the archive is whole.
     Check(LookOptions),
     /// Say what the archive holds, by its names and headers.
@@ -50,6 +57,10 @@ pub(super) struct RunOptions {
     #[arg(long, default_value_t = SEGMENT_BYTES, value_name = "BYTES",
         value_parser = RangedU64ValueParser::<usize>::new().range(1..=1024 * 1024 * 1024))]
     segment_bytes: usize,
+    /// How new segments are compressed. Every Avro tool reads deflate and null; many refuse zstandard, which is smaller and
+    /// faster. Segments of all three may lie in one archive.
+    #[arg(long, value_enum, default_value_t, value_name = "CODEC")]
+    codec: Codec,
     /// While following, a segment ends so long after its first record, in seconds. Until then the record is only in Kafka.
     #[arg(long, default_value_t = 900, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     segment_age: u64,
@@ -57,6 +68,41 @@ pub(super) struct RunOptions {
     /// old one. Without this flag that is an error, because the brokers could be the wrong ones.
     #[arg(long)]
     new_generation: bool,
+    /// Do not tell Kafka how far this archive is (offsets of the group `<prefix>replay-archive`, by which the workers judge
+    /// retention): for a copy that is not kept.
+    #[arg(long)]
+    no_commit: bool,
+    /// Print what was done as one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Flags of `archive restore`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 the new topics hold what the archive does, 2 it could not be carried out, 130 interrupted. After \
+        any end, also kill -9, run it again: it goes on behind what was published. Where the tables are lost too: migrate, and \
+        `rebuild --swap` from the new topics; see docs/runbook.md."
+)]
+pub(super) struct RestoreOptions {
+    /// --archive names the archive; --brokers and --topic-prefix say where the new topics are to be.
+    #[command(flatten)]
+    source: SourceArgs,
+    #[command(flatten)]
+    tables: TablesArgs,
+    /// Then let the services go over to the new topics: their outboxes and inboxes, in one transaction each, with state as it
+    /// is. Needs the --database-url of every service, and that none of its workers runs.
+    #[arg(long, conflicts_with = "dry_run")]
+    swap: bool,
+    /// What was in front of the archived topics' names.
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    archive_prefix: String,
+    /// Replicas of the new topics; -1: as the brokers would.
+    #[arg(long, default_value_t = -1, value_name = "COUNT", allow_negative_numbers = true)]
+    replicas: i32,
+    /// Write nothing; say what would be published.
+    #[arg(long)]
+    dry_run: bool,
     /// Print what was done as one JSON object.
     #[arg(long)]
     json: bool,
@@ -83,6 +129,7 @@ pub(super) async fn run(verb: Verb, interrupt: &Interrupt) -> Result<Ended, Repl
     let interrupt = interrupt.clone();
     let doing = tokio::task::spawn_blocking(move || match verb {
         Verb::Run(options) => run_copy(&options, &interrupt),
+        Verb::Restore(options) => run_restore(&options, &interrupt),
         Verb::Check(options) => look(&options, true, &interrupt),
         Verb::List(options) => look(&options, false, &interrupt),
     });
@@ -92,9 +139,13 @@ pub(super) async fn run(verb: Verb, interrupt: &Interrupt) -> Result<Ended, Repl
 fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     options.source.refuse_archive()?;
     let kafka = options.source.kafka_log(interrupt)?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
+    let group = workers::topics::archive_group(options.source.topic_prefix());
+    let commit_to = options.source.kafka()?.filter(|_| !options.no_commit).map(|kafka| (kafka, group));
     let plan = CopyPlan {
         kafka,
+        commit_to,
         channels: channels(&options.topics)?,
+        codec: options.codec,
         store: ArchiveStore::create(&options.to)?,
         segment_bytes: options.segment_bytes,
         segment_age: Duration::from_secs(options.segment_age),
@@ -105,6 +156,66 @@ fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, Replay
     let copied = copy(&plan)?;
     print(&if options.json { json(&copied)? } else { copied_text(&copied) })?;
     Ok(Ended::fine_if(copied.gaps.is_empty() && copied.unreadable.is_empty()))
+}
+
+fn run_restore(options: &RestoreOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    let kafka = options.source.writable_kafka("archive restore")?;
+    let target = options.source.kafka_log(interrupt)?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
+    let (from_prefix, to_prefix) = (options.archive_prefix.clone(), options.source.topic_prefix().to_owned());
+    let archive = ArchiveLog::new(options.source.archive()?, &from_prefix, interrupt);
+    let tables = options.tables.named_by_flags()?;
+    if let Some(missing) = ServiceName::ALL.iter().find(|service| tables.iter().all(|(of, _)| of != *service))
+        && options.swap
+    {
+        return Err(ReplayError::arguments(format!("--swap needs the --database-url of the {missing} service")));
+    }
+    let count = partitions(&archive)?;
+    if !options.dry_run {
+        let made = workers::topics::create(&kafka, &to_prefix, count, options.replicas);
+        tokio::runtime::Handle::current().block_on(made).map_err(ReplayError::arguments)?;
+    }
+    let is_rehearsal = options.dry_run;
+    let interrupt = interrupt.clone();
+    let plan = RestorePlan { archive, from_prefix, target, to_prefix, kafka, is_rehearsal, interrupt };
+    let restored = restore(&plan)?;
+    let mut adopted = Vec::new();
+    if options.swap {
+        let moved = moved(&plan)?;
+        for (service, tables) in &tables {
+            adopted.push(tokio::runtime::Handle::current().block_on(adopt(*service, tables, &moved))?);
+        }
+    }
+    let told = serde_json::json!({ "topics": &restored, "services": &adopted });
+    print(&if options.json { json(&told)? } else { restored_text(&restored, is_rehearsal, &adopted) })?;
+    Ok(Ended::Fine)
+}
+
+/// Old and new names, and where each partition ends.
+fn moved(plan: &RestorePlan) -> Result<Vec<Moved>, ReplayError> {
+    let of = |channel: Channel| {
+        let ends = plan.archive.bounds(channel)?.iter().map(|bounds| bounds.end).collect();
+        Ok(Moved { from: plan.archive.topic(channel), to: plan.target.topic(channel), ends })
+    };
+    Channel::all().map(of).collect()
+}
+
+fn restored_text(restored: &Restored, is_rehearsal: bool, adopted: &[Adopted]) -> String {
+    let Restored { partitions, records, were_there, without_headers } = restored;
+    let done = if is_rehearsal { "would be published" } else { "published" };
+    let mut text = format!("{records} records {done} in {partitions} partitions, each under its old offset\n");
+    if *were_there > 0 {
+        put(&mut text, format_args!("{were_there} were there already"));
+    }
+    if *without_headers > 0 {
+        put(&mut text, format_args!("{without_headers} were archived without headers, and have none now"));
+    }
+    for Adopted { service, written, read, set_back } in adopted {
+        put(
+            &mut text,
+            format_args!("{service}: writes to {written} and reads {read} under new names, {set_back} set back"),
+        );
+    }
+    text
 }
 
 fn look(options: &LookOptions, is_thorough: bool, interrupt: &Interrupt) -> Result<Ended, ReplayError> {

@@ -71,6 +71,12 @@ impl SourceArgs {
         }
     }
 
+    /// The archive.
+    pub(super) fn archive(&self) -> Result<ArchiveStore, ReplayError> {
+        let folder = self.archive.as_ref().ok_or_else(|| ReplayError::arguments("give --archive (or ARCHIVE_DIR)"))?;
+        ArchiveStore::local(folder)
+    }
+
     /// Whether an archive is what records are read from, alone or before the topics.
     pub(super) fn has_archive(&self) -> bool {
         self.archive.is_some()

@@ -18,7 +18,7 @@ use tokio_postgres::Transaction;
 use super::note::LaneEnd;
 use super::tail::{Last, Tail};
 use crate::config::ServiceTables;
-use crate::connection::Connection;
+use crate::connection::{Connection, company};
 use crate::error::ReplayError;
 use crate::log::Channel;
 use crate::snapshot::{LaneCut, OutboxCut, read_cut};
@@ -62,7 +62,9 @@ impl Swap<'_> {
         let failed = connection.failed("swapping");
         let live = connection.quoted().to_owned();
         let tx = connection.client.transaction().await.map_err(&failed)?;
-        self.refuse_company(&tx).await?;
+        if let Some(company) = company(&tx, self.service, &self.live.schema).await? {
+            return Err(self.refused(company));
+        }
         let (tables, views) = relations(self.service);
         let locked: Vec<String> = tables.iter().map(|table| format!("{live}.{table}")).collect();
         let lock = format!("lock table {} in access exclusive mode", locked.join(", "));
@@ -86,21 +88,6 @@ impl Swap<'_> {
         tx.batch_execute(&sql).await.map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
         Ok(before)
-    }
-
-    /// A worker or a relay holds connections under its name for as long as it lives.
-    async fn refuse_company(&self, tx: &Transaction<'_>) -> Result<(), ReplayError> {
-        let names = [format!("{}-worker", self.service), format!("outbox-relay {}", self.live.schema)];
-        let sql = "select application_name, pid, coalesce(host(client_addr), 'a local socket') \
-                   from pg_stat_activity where datname = current_database() and application_name = any ($1) limit 1";
-        let rows = tx.query(sql, &[&names.as_slice()]).await;
-        match rows.map_err(ReplayError::database(self.service, "looking for workers"))?.first() {
-            None => Ok(()),
-            Some(row) => {
-                let (name, pid, host): (String, i32, String) = (row.get(0), row.get(1), row.get(2));
-                Err(self.refused(format!("{name} is connected from {host} (backend {pid}); stop it first")))
-            }
-        }
     }
 
     fn refuse_unpublished(&self, cut: &OutboxCut) -> Result<(), ReplayError> {

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use zstd::bulk::Compressor;
-
 use super::super::catalog::Edition;
-use super::super::container;
+use super::super::codec::Compressor;
 use super::super::notes::{self, Ends};
 use super::super::run_note;
 use super::super::segment::Filling;
 use super::super::witness::{Witness, check_topic};
 use super::begin::Begin;
+use super::committed::Committed;
 use super::{Copied, CopyPlan, Gap};
 use crate::error::ReplayError;
 use crate::log::{Channel, Range, Record};
@@ -30,7 +29,8 @@ const MOST_NAMED: usize = 100;
 pub(super) struct Shelf<'p> {
     plan: &'p CopyPlan,
     topics: BTreeMap<String, Topic>,
-    compressor: Compressor<'static>,
+    compressor: Compressor,
+    committed: Option<Committed>,
     held: usize,
     looked: Instant,
     noted: Instant,
@@ -52,6 +52,8 @@ struct Topic {
 
 impl<'p> Shelf<'p> {
     pub(super) fn new(plan: &'p CopyPlan, begun: &[Begin], copied: &'p mut Copied) -> Result<Self, ReplayError> {
+        let commit_to = plan.commit_to.as_ref();
+        let mut committed = commit_to.map(|(kafka, group)| Committed::new(kafka, group)).transpose()?;
         let mut topics = BTreeMap::new();
         for begin in begun {
             let is_new = |gap: &&Gap| !copied.gaps.contains(gap);
@@ -61,8 +63,12 @@ impl<'p> Shelf<'p> {
                 copied.new_generations.push(begin.edition.folder());
             }
             let name = &begin.edition.topic;
-            let filling =
-                |(range, had): (&Range, &Option<Witness>)| Filling::new(name, range.partition, range.from, had.clone());
+            if let Some(committed) = &mut committed {
+                begin.ranges.iter().for_each(|range| committed.durable(name, range.partition, range.from));
+            }
+            let filling = |(range, had): (&Range, &Option<Witness>)| {
+                Filling::new(name, range.partition, range.from, had.clone(), plan.codec)
+            };
             let topic = Topic {
                 channel: begin.channel,
                 edition: begin.edition.clone(),
@@ -75,7 +81,8 @@ impl<'p> Shelf<'p> {
         Ok(Shelf {
             plan,
             topics,
-            compressor: container::compressor().map_err(ReplayError::output("a segment"))?,
+            compressor: Compressor::new(plan.codec).map_err(ReplayError::output("a segment"))?,
+            committed,
             held: 0,
             looked: Instant::now(),
             noted: Instant::now(),
@@ -134,6 +141,10 @@ impl<'p> Shelf<'p> {
             self.held = self.held.saturating_sub(held);
             let (about, bytes) = full.put(&topic.edition, &self.plan.store)?;
             *end = about.last + 1;
+            if let Some(committed) = &mut self.committed {
+                let next = self.plan.kafka.past_unreadable(topic.channel, about.partition, *end);
+                committed.durable(&about.topic, about.partition, next);
+            }
             self.is_unnoted = true;
             self.copied.segments += 1;
             self.copied.records += about.records;
@@ -192,7 +203,8 @@ impl<'p> Shelf<'p> {
 
     /// End those of this topic.
     pub(super) fn finish(&mut self, topic: &str) -> Result<(), ReplayError> {
-        self.finish_those(|name, _| name == topic)
+        self.finish_those(|name, _| name == topic)?;
+        self.commit()
     }
 
     /// End those that were begun so long ago, and note from time to time how far the archive is.
@@ -202,7 +214,15 @@ impl<'p> Shelf<'p> {
         }
         self.looked = Instant::now();
         self.finish_those(|_, filling| filling.since().elapsed() >= age)?;
-        if self.is_unnoted && self.noted.elapsed() >= NOTE_EVERY { self.note() } else { Ok(()) }
+        if self.is_unnoted && self.noted.elapsed() >= NOTE_EVERY {
+            self.note()?;
+        }
+        self.commit()
+    }
+
+    /// Tell how far the archive is on disk.
+    pub(super) fn commit(&mut self) -> Result<(), ReplayError> {
+        self.committed.as_mut().map_or(Ok(()), Committed::commit)
     }
 
     /// End all.

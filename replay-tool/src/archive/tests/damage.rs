@@ -6,7 +6,9 @@ use std::ops::ControlFlow;
 use schemas::TopicName;
 
 use super::super::check::Kind;
-use super::folder::{CHANNEL, Folder, edition};
+use super::super::codec::Codec;
+use super::super::container::Header;
+use super::folder::{CHANNEL, Folder, edition, plain};
 use crate::log::{Channel, Range};
 
 #[test]
@@ -43,6 +45,26 @@ fn a_segment_that_is_cut_off_anywhere_is_noticed_and_its_place_named() {
     let all = [Range { partition: 0, from: 0, until: 30 }];
     let read = folder.log().read(CHANNEL, &all, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string();
     assert!(read.contains("00000000000000000010.avro") && read.contains("ends within this block"), "{read}");
+}
+
+#[test]
+fn a_changed_byte_never_becomes_another_record() {
+    for codec in [Codec::Deflate, Codec::Zstandard, Codec::Null] {
+        let mut folder = Folder::new();
+        folder.codec = codec;
+        edition(CHANNEL).begin(&folder.store, 1).unwrap();
+        folder.put(CHANNEL, 0, 0, &[0, 1, 2], plain);
+        let file = fs::read(folder.segment(0)).unwrap();
+        let all = [Range { partition: 0, from: 0, until: 3 }];
+        for at in Header::read(&file).unwrap().length..file.len() {
+            let mut changed = file.clone();
+            changed[at] ^= 0x01;
+            fs::write(folder.segment(0), changed).unwrap();
+            let read = folder.log().read(CHANNEL, &all, &mut |_| ControlFlow::Continue(()));
+            let error = read.unwrap_err().to_string();
+            assert!(error.contains("00000000000000000000.avro"), "{codec:?}, byte {at} of {}: {error}", file.len());
+        }
+    }
 }
 
 #[test]

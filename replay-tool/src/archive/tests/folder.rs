@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::super::catalog::Edition;
-use super::super::container;
+use super::super::codec::{Codec, Compressor};
 use super::super::segment::Filling;
 use super::super::{ArchiveLog, ArchiveStore, Checked, check};
 use crate::interrupt::Interrupt;
@@ -19,6 +19,8 @@ static FOLDERS: AtomicU32 = AtomicU32::new(0);
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) store: ArchiveStore,
+    /// How segments are written from now on.
+    pub(super) codec: Codec,
 }
 
 impl Drop for Folder {
@@ -32,7 +34,7 @@ impl Folder {
         let name = format!("archive-test-{}-{}", std::process::id(), FOLDERS.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         let store = ArchiveStore::create(&path).unwrap();
-        Folder { path, store }
+        Folder { path, store, codec: Codec::default() }
     }
 
     /// With two partitions, of which the first has three segments: offsets 0 to 9, 10 to 19, 20 to 29.
@@ -55,8 +57,8 @@ impl Folder {
         headers: fn(i64) -> Vec<(String, Vec<u8>)>,
     ) {
         let edition = edition(channel);
-        let mut compressor = container::compressor().unwrap();
-        let mut filling = Filling::new(&edition.topic, partition, first, None);
+        let mut compressor = Compressor::new(self.codec).unwrap();
+        let mut filling = Filling::new(&edition.topic, partition, first, None, self.codec);
         for offset in offsets {
             let (key, value, headers) = (offset.to_string(), vec![7; 40], headers(*offset));
             let record = Record {

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use super::super::catalog::Edition;
+use super::super::codec::Codec;
 use super::folder::{CHANNEL, Folder, at, edition, plain};
 use crate::error::ReplayError;
 use crate::log::{Range, Source};
@@ -60,6 +61,21 @@ fn the_latest_generation_is_read() {
     second.begin(&folder.store, 2).unwrap();
     assert_eq!(folder.log().bounds(CHANNEL).unwrap(), [at(0, 0), at(0, 0)]);
     assert_eq!(Edition::latest(&folder.store, &CHANNEL.name()).unwrap(), Some(second));
+}
+
+#[test]
+fn segments_of_every_codec_lie_in_one_archive() {
+    let mut folder = Folder::new();
+    edition(CHANNEL).begin(&folder.store, 2).unwrap();
+    for (first, codec) in [(0, Codec::Zstandard), (10, Codec::Deflate), (20, Codec::Null)] {
+        folder.codec = codec;
+        folder.put(CHANNEL, 0, first, &(first..first + 10).collect::<Vec<_>>(), plain);
+        let header = std::fs::read(folder.segment(first)).unwrap();
+        let name = codec.as_str().as_bytes();
+        assert!(header.windows(name.len()).any(|window| window == name), "{codec:?} is named in the header");
+    }
+    assert_eq!(read(&folder, 0, 30).unwrap(), (0..30).collect::<Vec<_>>());
+    assert!(folder.check().is_whole());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use schemas::TopicName;
 use tokio::runtime::Builder;
 
-use super::super::{ArchiveLog, ArchiveStore};
+use super::super::{ArchiveLog, ArchiveStore, Codec};
 use super::folder::{CHANNEL, Folder, at};
 use crate::interrupt::Interrupt;
 use crate::log::{MemoryLog, Range};
@@ -120,7 +120,7 @@ fn a_log_in_memory_becomes_an_archive_with_the_same_records() {
         log.push(TopicName::OrderCommands, partition, key.as_bytes(), &[7; 50], (position.as_bytes(), b""));
     }
     let store = ArchiveStore::in_memory();
-    store.fill(&log).unwrap();
+    store.fill(&log, Codec::default()).unwrap();
     let archive = ArchiveLog::new(store.clone(), "", &Interrupt::default());
     assert_eq!(archive.bounds(CHANNEL).unwrap(), [at(0, 500), at(0, 500)]);
     let mut told = [Vec::new(), Vec::new()];
@@ -138,6 +138,6 @@ fn a_log_in_memory_becomes_an_archive_with_the_same_records() {
         .unwrap();
     assert_eq!(told[0].len(), 1000);
     assert_eq!(told[0], told[1]);
-    assert!(store.fill(&log).is_err(), "it is there already");
+    assert!(store.fill(&log, Codec::default()).is_err(), "it is there already");
     assert!(super::super::check(&store, true, &Interrupt::default()).unwrap().is_whole());
 }
