@@ -15,12 +15,14 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Access;
 use crate::error::{Error, Result};
+use crate::kafka_wire::Door;
 use crate::process_table;
 use crate::project;
 use crate::spawner::{self, ParentDeath, RunAs};
 use crate::stack::{Profile, Stack, StackConfig};
-use crate::{kafka_probe, postgres_probe};
+use crate::{kafka_acls, kafka_probe, postgres_probe};
 
 /// The first start may fetch the broker.
 const UP_LIMIT: Duration = Duration::from_secs(900);
@@ -47,6 +49,8 @@ pub struct Report {
     pub kafka_pid: i32,
     /// Postgres' process id.
     pub postgres_pid: i32,
+    /// How users get into the broker, if it is a secured one.
+    pub kafka_access: Option<Access>,
     kafka_address: std::net::SocketAddr,
     postgres_address: std::net::SocketAddr,
 }
@@ -60,17 +64,17 @@ impl Detached {
         }
     }
 
-    /// Starts it, unless it is up already, and returns when both servers answer.
+    /// Starts it, unless it is up already, and returns when both servers answer. `users`: those of a secured broker.
     ///
     /// # Errors
     /// When the supervisor ends before that, with what it wrote.
-    pub fn up(&self, profile: Profile) -> Result<Report> {
+    pub fn up(&self, profile: Profile, users: &[String]) -> Result<Report> {
         let _turn = self.take_turn()?;
         if let Some(report) = self.report() {
             return Ok(report);
         }
         self.forget()?;
-        let mut supervisor = self.spawn_supervisor(profile)?;
+        let mut supervisor = self.spawn_supervisor(profile, users)?;
         let deadline = Instant::now() + UP_LIMIT;
         loop {
             let ended = supervisor.try_wait().map_err(Error::file("watch the supervisor in", &self.folder))?;
@@ -136,10 +140,11 @@ impl Detached {
     ///
     /// # Errors
     /// When the stack cannot be started or ended.
-    pub fn supervise(&self, profile: Profile) -> Result<()> {
+    pub fn supervise(&self, profile: Profile, users: &[String]) -> Result<()> {
         let (sender, events) = sync_channel(4);
         forward_signals(sender.clone())?;
-        let config = StackConfig { profile, keep_data: true, ..StackConfig::in_folder(&self.folder) };
+        let kafka_users = users.to_vec();
+        let config = StackConfig { profile, kafka_users, keep_data: true, ..StackConfig::in_folder(&self.folder) };
         // On a thread of its own, so that a signal is heard while servers are still starting.
         let start = move || sender.send(Event::Started(Box::new(Stack::start(config))));
         thread::Builder::new().name("start".to_owned()).spawn(start).map_err(spawn_failed)?;
@@ -165,7 +170,7 @@ impl Detached {
         self.forget()
     }
 
-    fn spawn_supervisor(&self, profile: Profile) -> Result<Process> {
+    fn spawn_supervisor(&self, profile: Profile, users: &[String]) -> Result<Process> {
         fs::create_dir_all(&self.folder).map_err(Error::file("create", &self.folder))?;
         let log = self.log();
         let output = fs::File::create(&log).map_err(Error::file("create", &log))?;
@@ -173,6 +178,9 @@ impl Detached {
         let program = std::env::current_exe().map_err(Error::file("find", "the program of this process"))?;
         let mut command = Command::new(program);
         command.arg("supervise").arg("--folder").arg(&self.folder).arg("--profile").arg(profile.as_str());
+        users.iter().for_each(|user| {
+            command.arg("--user").arg(user);
+        });
         command.stdin(Stdio::null()).stdout(output).stderr(errors);
         spawner::spawn(command, RunAs::Ourselves, ParentDeath::SignalOutsideSession(Signal::SIGTERM))
             .map_err(spawn_failed)
@@ -188,6 +196,7 @@ impl Detached {
             supervisor_start_time: process_table::Process::find(pid).map_or(0, |process| process.start_time),
             kafka_pid: stack.kafka()?.pid().ok_or_else(|| ended("Kafka"))?,
             postgres_pid: stack.postgres()?.pid().ok_or_else(|| ended("Postgres"))?,
+            kafka_access: stack.kafka()?.access().ok().cloned(),
             kafka_address: stack.kafka()?.address(),
             postgres_address: stack.postgres()?.address(),
         };
@@ -225,7 +234,22 @@ impl Detached {
 impl Report {
     /// Whether the broker answers now.
     pub fn kafka_answers(&self) -> bool {
-        kafka_probe::live_brokers(self.kafka_address, PROBE_LIMIT).is_ok_and(|brokers| brokers > 0)
+        kafka_probe::live_brokers(&self.door(), PROBE_LIMIT).is_ok_and(|brokers| brokers > 0)
+    }
+
+    /// Adds permissions to a secured broker, given as command lines of Kafka's own tool: `kafka-acls --add …`; how many.
+    ///
+    /// # Errors
+    /// When a line is none of these, the broker is not secured, or does not take them.
+    pub fn add_acls(&self, commands: &str) -> Result<usize> {
+        if self.kafka_access.is_none() {
+            return Err(Error::NotSecured);
+        }
+        kafka_acls::add(&self.door(), commands)
+    }
+
+    fn door(&self) -> Door {
+        self.kafka_access.clone().map_or(Door::Open(self.kafka_address), Door::Secured)
     }
 
     /// Whether Postgres takes connections now.

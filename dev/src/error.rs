@@ -148,6 +148,18 @@ pub enum Error {
         /// The database's word.
         reason: String,
     },
+    /// A certificate or a password could not be made.
+    #[error("OpenSSL: {0}")]
+    OpenSsl(#[from] openssl::error::ErrorStack),
+    /// The broker was started without access control.
+    #[error("this broker lets everybody in; start a stack with the profile `secure`")]
+    NotSecured,
+    /// Permissions could not be added.
+    #[error("access lists: {reason}")]
+    Acls {
+        /// Which line, or what the broker says.
+        reason: String,
+    },
     /// The detached stack is not in the state that the command needs.
     #[error("{0}")]
     Detached(String),

@@ -7,10 +7,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::access::Access;
 use crate::artefacts;
 use crate::error::{Error, Result};
 use crate::ports::free_port;
@@ -24,13 +26,13 @@ const CLASHES: usize = 5;
 const FORMAT_LIMIT: Duration = Duration::from_secs(120);
 const DATA: &str = "data";
 const PROPERTIES: &str = "server.properties";
+/// Credentials of a secured broker.
+const ACCESS: &str = "access";
 
 /// What a broker of this stack is told; the listeners, with their ports, come on top.
-const SETTINGS: [(&str, &str); 32] = [
+const SETTINGS: [(&str, &str); 30] = [
     ("process.roles", "broker,controller"),
     ("node.id", "1"),
-    ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT,CONTROLLER:PLAINTEXT"),
-    ("inter.broker.listener.name", "PLAINTEXT"),
     ("controller.listener.names", "CONTROLLER"),
     ("log.dirs", DATA),
     ("auto.create.topics.enable", "false"),
@@ -65,6 +67,12 @@ const SETTINGS: [(&str, &str); 32] = [
     ("background.threads", "2"),
 ];
 
+/// What a broker is told that lets everybody in.
+const OPEN: [(&str, &str); 2] = [
+    ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,SECOND:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+    ("inter.broker.listener.name", "PLAINTEXT"),
+];
+
 /// Starts a broker with fresh data, or with the data that an earlier stack kept in this folder.
 pub(crate) fn start(config: &StackConfig) -> Result<Server> {
     start_on(config, &mut free_port)
@@ -76,15 +84,28 @@ fn start_on(config: &StackConfig, next_port: &mut dyn FnMut() -> Result<u16>) ->
     let mut clashes = 0;
     loop {
         let (port, controller) = (next_port()?, next_port()?);
-        let mut properties: BTreeMap<String, String> =
-            SETTINGS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        properties.extend(listeners(port, controller, config.kafka_second_listener));
+        let mut properties = owned(&SETTINGS);
+        let access = match config.profile {
+            Profile::Secure => {
+                let door = SocketAddr::from((Ipv4Addr::LOCALHOST, next_port()?));
+                let access = Access::prepare(&folder.join(ACCESS), &config.kafka_users, door)?;
+                properties.extend(secured_listeners(port, door.port(), controller));
+                properties.extend(access.properties());
+                Some(access)
+            }
+            Profile::Test | Profile::Bench => {
+                properties.extend(owned(&OPEN));
+                properties.extend(listeners(port, controller, config.kafka_second_listener));
+                None
+            }
+        };
         if config.profile == Profile::Bench {
             // Nobody kills it there, and a machine at its limit must not make it look dead.
             properties.insert("broker.session.timeout.ms".to_owned(), "9000".to_owned());
         }
         properties.extend(config.kafka_settings.iter().cloned());
-        match start_with(&folder, &jars, &properties, config.profile, port) {
+        let start = Start { folder: &folder, jars: &jars, properties: &properties, profile: config.profile, port };
+        match start.run(access, &config.kafka_users) {
             Err(error) if error.is_port_clash() && clashes < CLASHES => clashes += 1,
             outcome => return outcome,
         }
@@ -99,35 +120,51 @@ fn start_on(config: &StackConfig, next_port: &mut dyn FnMut() -> Result<u16>) ->
 pub fn start_broker_with(folder: &Path, properties: &BTreeMap<String, String>, port: u16) -> Result<Server> {
     let folder = project::absolute(folder)?;
     let jars = prepare(&folder)?;
-    start_with(&folder, &jars, properties, Profile::Test, port)
+    Start { folder: &folder, jars: &jars, properties, profile: Profile::Test, port }.run(None, &[])
 }
 
-fn start_with(
-    folder: &Path,
-    jars: &[String],
-    properties: &BTreeMap<String, String>,
+/// One attempt to start a broker.
+struct Start<'s> {
+    folder: &'s Path,
+    jars: &'s [String],
+    properties: &'s BTreeMap<String, String>,
     profile: Profile,
+    /// Of the listener that clients use.
     port: u16,
-) -> Result<Server> {
-    let file = folder.join(PROPERTIES);
-    fs::write(&file, property_file(properties)).map_err(Error::file("write", &file))?;
-    let data = folder.join(properties.get("log.dirs").map_or(DATA, String::as_str));
-    if !data.join("meta.properties").exists() {
-        format(folder, jars, properties, &data)?;
+}
+
+impl Start<'_> {
+    fn run(&self, access: Option<Access>, users: &[String]) -> Result<Server> {
+        let Self { folder, jars, properties, profile, port } = *self;
+        let file = folder.join(PROPERTIES);
+        fs::write(&file, property_file(properties)).map_err(Error::file("write", &file))?;
+        let data = folder.join(properties.get("log.dirs").map_or(DATA, String::as_str));
+        if !data.join("meta.properties").exists() {
+            match &access {
+                // The passwords are written into the storage, so there is no template to copy.
+                Some(access) => run_storage_tool(folder, jars, &access.format_arguments(users)?)?,
+                None => format(folder, jars, properties, &data)?,
+            }
+        }
+        let mut arguments = java_options(folder, jars, profile);
+        arguments.extend(["kafka.Kafka".to_owned(), PROPERTIES.to_owned()]);
+        let program = java()?;
+        let started = Server::start(Launch {
+            kind: Kind::Kafka,
+            program: program.clone(),
+            arguments,
+            folder: folder.to_path_buf(),
+            data,
+            port,
+            access,
+            run_as: RunAs::Ourselves,
+        });
+        started.map_err(|error| error.or_old_java(&program))
     }
-    let mut arguments = java_options(folder, jars, profile);
-    arguments.extend(["kafka.Kafka".to_owned(), PROPERTIES.to_owned()]);
-    let program = java()?;
-    let started = Server::start(Launch {
-        kind: Kind::Kafka,
-        program: program.clone(),
-        arguments,
-        folder: folder.to_path_buf(),
-        data,
-        port,
-        run_as: RunAs::Ourselves,
-    });
-    started.map_err(|error| error.or_old_java(&program))
+}
+
+fn owned(properties: &[(&str, &str)]) -> BTreeMap<String, String> {
+    properties.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 fn java() -> Result<PathBuf> {
@@ -167,9 +204,19 @@ fn listeners(port: u16, controller: u16, second: Option<SecondListener>) -> [(St
     ]
 }
 
+/// Passwords and tokens come in at `port`, certificates at `mutual_tls`.
+fn secured_listeners(port: u16, mutual_tls: u16, controller: u16) -> [(String, String); 3] {
+    let clients = format!("SASL_SSL://127.0.0.1:{port},SSL://127.0.0.1:{mutual_tls}");
+    [
+        ("listeners".to_owned(), format!("{clients},CONTROLLER://127.0.0.1:{controller}")),
+        ("advertised.listeners".to_owned(), clients),
+        ("controller.quorum.voters".to_owned(), format!("1@127.0.0.1:{controller}")),
+    ]
+}
+
 fn java_options(folder: &Path, jars: &[String], profile: Profile) -> Vec<String> {
     let machine: &[&str] = match profile {
-        Profile::Test => &["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
+        Profile::Test | Profile::Secure => &["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
         Profile::Bench => &["-Xms512m", "-Xmx512m", "-Xmn192m", "-XX:+UseSerialGC"],
     };
     let mut options: Vec<String> = machine.iter().map(|option| (*option).to_owned()).collect();
@@ -193,13 +240,7 @@ fn format(folder: &Path, jars: &[String], properties: &BTreeMap<String, String>,
     let version = artefacts::kafka_jars(&project::dev_folder())?.version;
     let cache = project::dev_folder().join("template").join(format!("kafka-{version}-{kind}"));
     let template = artefacts::once(&cache, |template| {
-        let java = java()?;
-        let mut command = Command::new(&java);
-        let mut options = java_options(folder, jars, Profile::Test);
-        options.extend(["kafka.tools.StorageTool", "format", "-t", &cluster_id(), "-c", PROPERTIES].map(str::to_owned));
-        command.args(options).current_dir(folder);
-        programs::run(command, "Kafka's StorageTool", &folder.join("format.log"), RunAs::Ourselves, FORMAT_LIMIT)
-            .map_err(|error| error.or_old_java(&java))?;
+        run_storage_tool(folder, jars, &[])?;
         fs::rename(data, template.join(DATA)).map_err(Error::file("rename", data))
     })?;
     project::copy_whole(&template.join(DATA), data, |copy| {
@@ -211,6 +252,17 @@ fn format(folder: &Path, jars: &[String], properties: &BTreeMap<String, String>,
         });
         fs::write(&file, lines.collect::<String>()).map_err(Error::file("write", &file))
     })
+}
+
+fn run_storage_tool(folder: &Path, jars: &[String], more: &[String]) -> Result<()> {
+    let java = programs::find_java()?;
+    let mut command = Command::new(&java);
+    let mut options = java_options(folder, jars, Profile::Test);
+    options.extend(["kafka.tools.StorageTool", "format", "-t", &cluster_id(), "-c", PROPERTIES].map(str::to_owned));
+    options.extend_from_slice(more);
+    command.args(options).current_dir(folder);
+    programs::run(command, "Kafka's StorageTool", &folder.join("format.log"), RunAs::Ourselves, FORMAT_LIMIT)
+        .map_err(|error| error.or_old_java(&java))
 }
 
 /// 16 random bytes as Kafka writes them: 22 letters of URL-safe base64, the last of which holds two bits.

@@ -5,12 +5,16 @@
 //! however it ends. [`Child`] supervises other processes in the same way. This package starts and stops servers and
 //! knows nothing of what they are used for.
 
+mod access;
 mod artefacts;
+mod certificates;
 mod child;
 mod detached;
 mod error;
 mod kafka;
+mod kafka_acls;
 mod kafka_probe;
+mod kafka_wire;
 mod pause;
 mod ports;
 mod postgres;
@@ -24,6 +28,7 @@ mod spawner;
 mod sql;
 mod stack;
 
+pub use access::Access;
 pub use child::Child;
 pub use detached::{Detached, Report};
 pub use error::{Error, Result};

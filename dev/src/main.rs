@@ -2,11 +2,11 @@
 //!
 //! Thin: arguments in, words and an exit code out. Addresses go to stdout, all else to stderr.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use dev_stack::{Detached, Profile, Report, Result};
+use dev_stack::{Detached, Error, Profile, Report, Result};
 
 /// A real Kafka and a real Postgres on this machine, in this workspace's `.dev` folder.
 #[derive(Debug, Parser)]
@@ -26,6 +26,13 @@ enum Verb {
         /// What the servers are tuned for
         #[arg(long, value_enum, default_value_t = Tuning::Test)]
         profile: Tuning,
+        #[command(flatten)]
+        users: Users,
+    },
+    /// Give a secured broker's users permissions: lines of Kafka's own `kafka-acls --add …`
+    Acls {
+        /// File with the lines; - for standard input
+        file: PathBuf,
     },
     /// Stop both servers
     Down {
@@ -42,6 +49,8 @@ enum Verb {
     Supervise {
         #[arg(long, value_enum)]
         profile: Tuning,
+        #[command(flatten)]
+        users: Users,
     },
 }
 
@@ -51,7 +60,33 @@ enum Tuning {
     Test,
     /// For measurements
     Bench,
+    /// As test, with a broker that asks who comes, by password, certificate or token, and what they may
+    Secure,
 }
+
+/// Whom a secured broker knows.
+#[derive(Debug, clap::Args)]
+struct Users {
+    /// A user of a secured broker, repeatable; `admin` is always there and may do everything
+    #[arg(long = "user", value_name = "NAME", default_values = USERS)]
+    names: Vec<String>,
+}
+
+/// The names that `order-worker topics acls` gives to the programs of this workspace, and one that it does not know.
+const USERS: [&str; 12] = [
+    "order-worker",
+    "inventory-worker",
+    "payment-worker",
+    "order-relay",
+    "inventory-relay",
+    "payment-relay",
+    "publisher",
+    "orders",
+    "replay-tool",
+    "operator",
+    "topic-admin",
+    "stranger",
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -67,8 +102,8 @@ fn main() -> ExitCode {
 
 fn run(stack: &Detached, verb: &Verb) -> Result<ExitCode> {
     match verb {
-        Verb::Up { profile } => {
-            let report = stack.up((*profile).into())?;
+        Verb::Up { profile, users } => {
+            let report = stack.up((*profile).into(), &users.names)?;
             print_environment(&report);
             eprintln!("Both servers are up. Stop them with: cargo dev-stack down");
         }
@@ -89,9 +124,21 @@ fn run(stack: &Detached, verb: &Verb) -> Result<ExitCode> {
             Some(report) => print_environment(&report),
             None => return Ok(not_up()),
         },
-        Verb::Supervise { profile } => stack.supervise((*profile).into())?,
+        Verb::Acls { file } => match stack.report() {
+            Some(report) => println!("{} permissions added", report.add_acls(&read(file)?)?),
+            None => return Ok(not_up()),
+        },
+        Verb::Supervise { profile, users } => stack.supervise((*profile).into(), &users.names)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn read(file: &Path) -> Result<String> {
+    let text = match file.to_str() {
+        Some("-") => std::io::read_to_string(std::io::stdin()),
+        Some(_) | None => std::fs::read_to_string(file),
+    };
+    text.map_err(|source| Error::File { action: "read", path: file.to_path_buf(), source })
 }
 
 fn status(stack: &Detached) -> ExitCode {
@@ -109,9 +156,13 @@ fn not_up() -> ExitCode {
 }
 
 fn print_environment(report: &Report) {
-    // Neither value can hold a quote: addresses and a password of hexadecimal digits.
+    // Addresses and a password of hexadecimal digits hold no quote.
     println!("export KAFKA_BROKERS='{}'", report.brokers);
     println!("export DATABASE_URL='{}'", report.database_url);
+    if let Some(access) = &report.kafka_access {
+        println!("export KAFKA_BROKERS_MUTUAL_TLS='{}'", access.mutual_tls_brokers());
+        println!("export KAFKA_ACCESS='{}'", access.folder().display());
+    }
 }
 
 impl From<Tuning> for Profile {
@@ -119,6 +170,7 @@ impl From<Tuning> for Profile {
         match tuning {
             Tuning::Test => Profile::Test,
             Tuning::Bench => Profile::Bench,
+            Tuning::Secure => Profile::Secure,
         }
     }
 }

@@ -63,6 +63,7 @@ fn start_as(
             folder: folder.clone(),
             data: folder.join(DATA),
             port,
+            access: None,
             run_as,
         };
         match Server::start(launch) {
@@ -97,7 +98,7 @@ fn arguments(config: &StackConfig, port: u16) -> Vec<String> {
     let on = if config.durable { "on" } else { "off" };
     let (buffers, wal, shared_memory) = match config.profile {
         // Files instead of /dev/shm: they go with the folder even if the server is killed.
-        Profile::Test => ("64MB", "1GB", "mmap"),
+        Profile::Test | Profile::Secure => ("64MB", "1GB", "mmap"),
         // So much WAL that a measurement is not about checkpoints.
         Profile::Bench => ("512MB", "4GB", "posix"),
     };

@@ -11,12 +11,14 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
+use crate::access::Access;
 use crate::child::Child;
 use crate::error::{Error, Result};
+use crate::kafka_wire::Door;
 use crate::pause::Pause;
 use crate::process_table::Process;
 use crate::spawner::{ParentDeath, RunAs};
-use crate::{kafka_probe, postgres_data, postgres_probe};
+use crate::{kafka_acls, kafka_probe, postgres_data, postgres_probe};
 
 const READY_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
@@ -40,6 +42,8 @@ pub(crate) struct Launch {
     /// The data folder.
     pub(crate) data: PathBuf,
     pub(crate) port: u16,
+    /// How a secured broker is asked for its readiness; none: in the open.
+    pub(crate) access: Option<Access>,
     pub(crate) run_as: RunAs,
 }
 
@@ -80,6 +84,22 @@ impl Server {
     pub fn pid(&self) -> Option<i32> {
         let running = self.lock();
         running.child.as_ref().filter(|child| child.is_running()).map(Child::pid)
+    }
+
+    /// How users get into the broker, if it is a secured one.
+    ///
+    /// # Errors
+    /// [`Error::NotSecured`] otherwise.
+    pub fn access(&self) -> Result<&Access> {
+        self.launch.access.as_ref().ok_or(Error::NotSecured)
+    }
+
+    /// Adds permissions to a secured broker, given as command lines of Kafka's own tool: `kafka-acls --add …`; how many.
+    ///
+    /// # Errors
+    /// When a line is none of these, or the broker does not take them.
+    pub fn add_acls(&self, commands: &str) -> Result<usize> {
+        kafka_acls::add(&Door::Secured(self.access()?.clone()), commands)
     }
 
     /// The file that gets its log.
@@ -270,13 +290,17 @@ impl Launch {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
+    fn door(&self) -> Door {
+        self.access.clone().map_or_else(|| Door::Open(self.address()), Door::Secured)
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.join(format!("{}.log", self.kind.name().to_ascii_lowercase()))
     }
 
     fn answers(&self) -> bool {
         match self.kind {
-            Kind::Kafka => kafka_probe::live_brokers(self.address(), PROBE_LIMIT).is_ok_and(|brokers| brokers > 0),
+            Kind::Kafka => kafka_probe::live_brokers(&self.door(), PROBE_LIMIT).is_ok_and(|brokers| brokers > 0),
             Kind::Postgres => postgres_probe::takes_connections(self.address(), PROBE_LIMIT).unwrap_or(false),
         }
     }

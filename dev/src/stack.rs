@@ -31,6 +31,9 @@ pub enum Profile {
     Test,
     /// Carries load: compiled by C2, 1 GB of heap, buffers and WAL that do not get in the way of a measurement.
     Bench,
+    /// As `Test`, with a broker that lets in only users that prove who they are, and to nothing that they have no
+    /// permission for; see [`Server::access`] and [`StackConfig::kafka_users`].
+    Secure,
 }
 
 impl Profile {
@@ -38,6 +41,7 @@ impl Profile {
         match self {
             Profile::Test => "test",
             Profile::Bench => "bench",
+            Profile::Secure => "secure",
         }
     }
 }
@@ -62,7 +66,9 @@ pub struct StackConfig {
     pub durable: bool,
     /// Keep the folder with its data, and stop the servers cleanly. False by default: everything goes with the stack.
     pub keep_data: bool,
-    /// A second listener of the broker. None by default.
+    /// Users of a secured broker, beside `admin`, who may do everything. None by default.
+    pub kafka_users: Vec<String>,
+    /// A second listener of a broker that is not secured. None by default.
     pub kafka_second_listener: Option<SecondListener>,
     /// Broker properties on top of the stack's own.
     pub kafka_settings: Vec<(String, String)>,
@@ -85,6 +91,7 @@ impl StackConfig {
             profile: Profile::Test,
             durable: true,
             keep_data: false,
+            kafka_users: Vec::new(),
             kafka_second_listener: None,
             kafka_settings: Vec::new(),
             postgres_settings: Vec::new(),

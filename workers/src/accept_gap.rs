@@ -8,10 +8,8 @@ use clap::Args;
 use schemas::{ServiceName, TopicName};
 use tokio_postgres::Client;
 
-use crate::inventory::InventoryService;
-use crate::order::OrderService;
-use crate::payment::PaymentService;
-use crate::runtime::{Database, Failure, Service};
+use crate::runtime::{Database, Failure};
+use crate::topology;
 
 /// Which gap to accept: `--epoch` with `--sequence`, or `--offset`, or both.
 #[derive(Debug, Clone, Args)]
@@ -43,12 +41,7 @@ pub(crate) async fn accept(
 ) -> Result<String, Failure> {
     let topic = TopicName::parse(&gap.topic)
         .ok_or_else(|| Failure::Halt(format!("{:?} is no topic of the pipeline", gap.topic)))?;
-    let inputs = match service {
-        ServiceName::Order => OrderService::INPUTS,
-        ServiceName::Inventory => InventoryService::INPUTS,
-        ServiceName::Payment => PaymentService::INPUTS,
-    };
-    if !inputs.contains(&topic) {
+    if !topology::reads(service).contains(&topic) {
         return Err(Failure::Halt(format!("the {service} service does not read {topic}")));
     }
     let client = database.client().await?;

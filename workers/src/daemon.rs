@@ -26,7 +26,7 @@ use crate::restored::Gate;
 use crate::runtime::{Database, Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
-use crate::{clock, http, migrate, postgres, relay, telemetry, topics};
+use crate::{acls, clock, http, migrate, postgres, relay, telemetry, topics, topology};
 
 /// How long the brokers may take for one of the start's questions.
 const START_QUESTION: Duration = Duration::from_secs(3);
@@ -71,6 +71,8 @@ enum TopicsAction {
         #[arg(long)]
         strict: bool,
     },
+    /// Print the least rights of every program on a secured cluster; asks nobody.
+    Acls(acls::Options),
 }
 
 /// Why a daemon ended with an error.
@@ -114,6 +116,10 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
         print!("{}", config.redacted().map_err(DaemonError::of)?);
         return Ok(());
     }
+    if let Command::Topics { action: TopicsAction::Acls(options) } = &command {
+        print!("{}", acls::text(options, &config.brokers, &config.topic_prefix));
+        return Ok(());
+    }
     telemetry::start_logs(config.log_format, &config.log).map_err(DaemonError::of)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(DaemonError::of)?;
@@ -123,13 +129,13 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
             Command::Migrate => migrate_schema(service, &config).await,
             Command::Topics { action: TopicsAction::Create } => create_topics(&config).await,
             Command::Topics { action: TopicsAction::Check { strict } } => check_topics(&config, strict).await,
+            Command::Topics { action: TopicsAction::Acls(_) } | Command::Config => Ok(()),
             Command::AcceptGap(gap) => accept_a_gap(service, &config, &gap).await,
             Command::AcceptRestore(restore) => {
                 let database = database(service, &config)?;
                 let done = accept_restore::accept(&database, config.client_config(), service, &restore).await;
                 done.map(|done| println!("{done}")).map_err(DaemonError::of)
             }
-            Command::Config => Ok(()),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -277,7 +283,7 @@ impl Started {
         // No reason to stand still: what is lost does not come back by that, and what is late has time.
         alarms.iter().for_each(|alarm| tracing::error!("{alarm}"));
         let database = database(S::NAME, config)?;
-        let topics = outbox_topics::<S>(prefix, partitions);
+        let topics = outbox_topics(S::NAME, prefix, partitions);
         let asked = start.await_server("Postgres", async || {
             let client = database.first_client().await?;
             migrate::check(&client, S::NAME, &config.schema).await?;
@@ -292,14 +298,10 @@ impl Started {
     }
 }
 
-/// The topics that a service's outbox writes to: its own, and the dead letters of what it reads.
-fn outbox_topics<S: Service>(prefix: &str, partitions: i32) -> Vec<TopicSpec> {
-    let own = TopicName::ALL
-        .iter()
-        .filter(|topic| topic.written_by() == Some(S::NAME))
-        .map(|topic| topic.as_str().to_owned());
-    let dead = S::INPUTS.iter().map(|topic| topic.dead_letter());
-    own.chain(dead).map(|name| TopicSpec { name: format!("{prefix}{name}"), partitions }).collect()
+/// The topics that a service's outbox writes to.
+fn outbox_topics(service: ServiceName, prefix: &str, partitions: i32) -> Vec<TopicSpec> {
+    let names = topology::writes(service).into_iter();
+    names.map(|name| TopicSpec { name: format!("{prefix}{name}"), partitions }).collect()
 }
 
 /// Everything of one instance, joined before this returns.
@@ -333,7 +335,7 @@ async fn work<S: Service>(
         outbox: outbox.clone(),
         codec: Arc::new(codec),
         partitions,
-        outputs: outbox_topics::<S>(&config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect(),
+        outputs: outbox_topics(S::NAME, &config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect(),
         planted: *planted,
         health: shown.health.clone(),
         gate: gate.clone(),

@@ -5,6 +5,7 @@
 
 mod accept_gap;
 mod accept_restore;
+mod acls;
 pub mod client;
 mod clock;
 mod columns;
@@ -28,5 +29,6 @@ mod signals;
 mod start;
 mod telemetry;
 pub mod topics;
+mod topology;
 
 pub use columns::Timestamptz;

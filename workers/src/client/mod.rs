@@ -34,6 +34,10 @@ mod stock_levels;
 mod topic_reader;
 pub mod unique_keys;
 
+use std::collections::BTreeSet;
+
+use schemas::TopicName;
+
 pub use connection::Connection;
 pub use error::ClientError;
 pub use file_format::FileFormat;
@@ -51,3 +55,10 @@ pub use set_aside::{AllSetAside, SetAside};
 pub use stock_file::StockFile;
 pub use stock_levels::{Level, StockLevels};
 pub use topic_reader::{Record, Selection, Step, TopicReader};
+
+/// The topics that looking reads, without a deployment's prefix: what became of orders, of what was set aside, of stock.
+pub(crate) fn reads() -> Vec<String> {
+    let topics: BTreeSet<TopicName> = order_history::TOPICS.into_iter().chain(stock_levels::TOPICS).collect();
+    let dead = order_history::TOPICS.iter().map(|topic| topic.dead_letter());
+    topics.iter().map(|topic| topic.as_str().to_owned()).chain(dead).collect()
+}

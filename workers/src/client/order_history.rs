@@ -16,7 +16,7 @@ use crate::decision::Inconsistent;
 use crate::order::saga::{Order, evolve};
 
 /// The topics that are keyed by order.
-const TOPICS: [TopicName; 6] = [
+pub(super) const TOPICS: [TopicName; 6] = [
     TopicName::OrderCommands,
     TopicName::OrderEvents,
     TopicName::InventoryCommands,

@@ -10,6 +10,9 @@ use schemas::{InventoryEvent, Message, OrderId, Sku, StockEvent, StockLine, Topi
 
 use super::{ClientError, Connection, Selection, TopicReader};
 
+/// What levels are folded from.
+pub(super) const TOPICS: [TopicName; 2] = [TopicName::InventoryEvents, TopicName::StockEvents];
+
 /// The stock of one SKU in pieces.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Level {
@@ -52,7 +55,7 @@ impl StockLevels {
     ) -> Result<Self, ClientError> {
         let mut levels = Self::default();
         // Receipts last: a reservation that is seen has its receipt before it, so nothing looks below zero.
-        for topic in [TopicName::InventoryEvents, TopicName::StockEvents] {
+        for topic in TOPICS {
             let selection = Selection { topic, key: None, from_end: false };
             let mut reader = TopicReader::open(connection, selection).await?;
             while let Some(record) = reader.next_to_end(patience, &mut progress).await? {
