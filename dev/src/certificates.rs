@@ -73,11 +73,7 @@ fn common_name(name: &str) -> Result<X509Name, ErrorStack> {
 }
 
 /// Everything but extensions and signature.
-fn begun(
-    subject: &X509NameRef,
-    issuer: &X509NameRef,
-    key: &PKey<Private>,
-) -> Result<X509Builder, ErrorStack> {
+fn begun(subject: &X509NameRef, issuer: &X509NameRef, key: &PKey<Private>) -> Result<X509Builder, ErrorStack> {
     let mut serial = BigNum::new()?;
     serial.rand(127, openssl::bn::MsbOption::MAYBE_ZERO, false)?;
     let mut builder = X509::builder()?;

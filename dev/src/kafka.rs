@@ -255,7 +255,7 @@ fn format(folder: &Path, jars: &[String], properties: &BTreeMap<String, String>,
 }
 
 fn run_storage_tool(folder: &Path, jars: &[String], more: &[String]) -> Result<()> {
-    let java = programs::find_java()?;
+    let java = java()?;
     let mut command = Command::new(&java);
     let mut options = java_options(folder, jars, Profile::Test);
     options.extend(["kafka.tools.StorageTool", "format", "-t", &cluster_id(), "-c", PROPERTIES].map(str::to_owned));

@@ -94,6 +94,7 @@
 //! | wake a relay in another process | [`Announcer`] |
 //! | consume | [`inbox`]: [`inbox::judge`] for any store, [`inbox::Inbox`] for tables of yours in Postgres |
 //! | know what to do after an error | [`OutboxError::class`] |
+//! | get into a secured cluster, and know why not | [`kafka`] |
 //! | watch | [`metrics`], [`Relay::status`] |
 //! | know what a restored database did to the topics | [`epochs`] |
 //! | know how far the protocol is proved, and what is not | [`proof`] |
@@ -115,6 +116,7 @@ mod error;
 mod headers;
 mod hint;
 pub mod inbox;
+pub mod kafka;
 mod lanes;
 mod message;
 pub mod metrics;

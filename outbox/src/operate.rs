@@ -33,6 +33,7 @@ use rdkafka::error::KafkaError;
 use crate::database::Database;
 use crate::epochs::{Epoch, Epochs};
 use crate::error::OutboxError;
+use crate::kafka::Unanswered;
 use crate::lanes::Lane;
 use crate::relay::RelayError;
 use crate::relay::session::PINNED_PLANS;
@@ -47,8 +48,11 @@ pub enum OperateError {
     /// What the relay's own code says: topics, the Kafka client.
     #[error(transparent)]
     Relay(#[from] RelayError),
+    /// The brokers do not answer, or do not let this program in.
+    #[error("the brokers do not tell their topics: {0}")]
+    Unanswered(#[from] Unanswered),
     /// The Kafka client.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", crate::kafka::words(source))]
     Kafka {
         /// What was being done.
         doing: &'static str,

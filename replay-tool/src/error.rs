@@ -7,12 +7,28 @@ use schemas::ServiceName;
 #[non_exhaustive]
 pub enum ReplayError {
     /// The brokers refuse, or the configuration is none that the client takes.
-    #[error("Kafka: {doing}: {source}")]
+    #[error("Kafka: {doing}: {}", workers::client::words(source))]
     Kafka {
         /// What was being done.
         doing: String,
         /// What the client said.
         source: rdkafka::error::KafkaError,
+    },
+    /// The brokers do not let this user in, or the client does not trust them.
+    #[error("Kafka at {brokers}: {refusal}")]
+    NotAdmitted {
+        /// The bootstrap addresses.
+        brokers: String,
+        /// What the client says.
+        refusal: outbox::kafka::Refusal,
+    },
+    /// No broker answered a first question.
+    #[error("Kafka: {doing}: no answer: {said}")]
+    NoAnswer {
+        /// What was being done.
+        doing: String,
+        /// What the client says.
+        said: String,
     },
     /// The brokers say nothing.
     #[error("the brokers have sent nothing of {place} for {wait_s} s{}", after(.last.as_deref()))]

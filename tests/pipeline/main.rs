@@ -18,6 +18,7 @@ mod pause;
 mod planted;
 mod provider;
 mod refusals;
+mod secured;
 mod servers_die;
 mod shutdown;
 mod standing;

@@ -90,9 +90,7 @@ pub struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn new(brokers: &str, prefix: &str) -> Outcome<Self> {
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", brokers);
+    pub(crate) fn new(config: ClientConfig, prefix: &str) -> Outcome<Self> {
         let mut producing = config.clone();
         // Compressed, so that a record may be far larger than what the topic's limit seems to allow.
         producing.set("message.max.bytes", "50000000").set("compression.type", "zstd");

@@ -4,6 +4,7 @@
 //! one binary share. Nothing here sleeps to let something happen: every wait is for a condition, and has an end.
 
 mod broker;
+mod credentials;
 mod daemon;
 mod database;
 mod orders;
@@ -15,6 +16,7 @@ mod proxy;
 mod quiet;
 mod raw_produce;
 mod scrape;
+mod secured;
 mod servers;
 mod settings;
 mod transaction;
@@ -22,6 +24,7 @@ mod trouble;
 mod verdict;
 
 pub use broker::{Broker, Found, Sent};
+pub use credentials::{Credentials, Mechanism};
 pub use daemon::{Daemon, Finished};
 pub use database::{OrderRow, Tables};
 pub use orders::{is_sound, order, sample, stock_for};
@@ -31,7 +34,8 @@ pub use pooler::Pooler;
 pub use proxy::{Passage, Proxy};
 pub use raw_produce::RawRecord;
 pub use scrape::{Series, reading};
-pub use servers::Servers;
+pub use secured::orders_end_also_after_a_crash;
+pub use servers::{Servers, USERS};
 pub use settings::Settings;
 pub use transaction::Transaction;
 pub use trouble::{Outcome, Trouble, trouble};

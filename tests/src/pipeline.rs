@@ -34,6 +34,7 @@ pub struct Pipeline {
     broker: Broker,
     publisher: Arc<Publisher>,
     connection: Connection,
+    publishing: Connection,
     is_clean: AtomicBool,
 }
 
@@ -51,27 +52,30 @@ impl Pipeline {
         let (stack, database) = (servers.clone(), name.clone());
         let database_url = tokio::task::spawn_blocking(move || stack.stack().new_database(&database)).await??;
         let prefix = format!("{name}-");
-        let brokers = servers.stack().brokers();
-        let mut kafka = ClientConfig::new();
-        kafka.set("bootstrap.servers", &brokers);
+        let program =
+            Program { path: PathBuf::from(program), folder: dev_stack::dev_folder().join("tests").join(&name) };
+        std::fs::create_dir_all(&program.folder)?;
+        if servers.credentials().is_ok() {
+            grant(servers, &program, &prefix).await?;
+        }
+        let kafka = servers.client_config("topic-admin")?;
         let (topics, partitions) = (&prefix, settings.partitions);
         until("the topics are made", LONG, async || Ok(workers::topics::create(&kafka, topics, partitions, 1).await?))
             .await?;
-        let folder = dev_stack::dev_folder().join("tests").join(&name);
-        std::fs::create_dir_all(&folder)?;
-        let connection = Connection::new(&brokers).with_topic_prefix(&prefix);
+        let publishing = connection(servers, "publisher", &prefix)?;
         let pipeline = Pipeline {
             tables: Tables::create(&database_url).await?,
-            broker: Broker::new(&brokers, &prefix)?,
-            publisher: Arc::new(Publisher::open(&connection, "/tests")?),
-            program: Program { path: PathBuf::from(program), folder },
+            broker: Broker::new(servers.client_config("admin")?, &prefix)?,
+            publisher: Arc::new(Publisher::open(&publishing, "/tests")?),
+            connection: connection(servers, "orders", &prefix)?,
+            publishing,
+            program,
             servers: servers.clone(),
             daemons: BTreeMap::new(),
             is_clean: AtomicBool::new(false),
             settings,
             prefix,
             database_url,
-            connection,
         };
         for service in ServiceName::ALL {
             pipeline.write_settings(service)?;
@@ -80,9 +84,11 @@ impl Pipeline {
     }
 
     fn write_settings(&self, service: ServiceName) -> Outcome {
-        let brokers = self.settings.brokers.clone().unwrap_or_else(|| self.servers.stack().brokers());
+        let brokers = self.settings.brokers.clone().unwrap_or_else(|| self.servers.brokers());
         let statement = Some(self.statement_file());
-        let timeout = toml::Value::Integer(i64::from(self.settings.session_timeout_ms));
+        let own = self.servers.properties(&format!("{service}-worker"))?.into_iter();
+        let mut kafka: BTreeMap<String, toml::Value> = own.map(|(name, value)| (name, value.into())).collect();
+        kafka.insert("session.timeout.ms".to_owned(), i64::from(self.settings.session_timeout_ms).into());
         let file = SettingsFile {
             brokers: &brokers,
             database_url: &self.database_url,
@@ -92,7 +98,7 @@ impl Pipeline {
             partitions: self.settings.partitions,
             confirm_within_ms: self.settings.confirm_within_ms,
             max_batch_items: self.settings.max_batch_items,
-            kafka: BTreeMap::from([("session.timeout.ms", timeout)]),
+            kafka,
             simulator: SimulatorConfig { statement, ..self.settings.simulator.clone() },
         };
         std::fs::write(self.settings_file(service), toml::to_string(&file)?)?;
@@ -216,7 +222,7 @@ impl Pipeline {
 
     /// From here on commands are published by a client that knows nothing of the outage that the one before went through.
     pub fn renew_publisher(&mut self) -> Outcome {
-        self.publisher = Arc::new(Publisher::open(&self.connection, "/tests")?);
+        self.publisher = Arc::new(Publisher::open(&self.publishing, "/tests")?);
         Ok(())
     }
 
@@ -355,15 +361,34 @@ impl Pipeline {
 
     // ---------------------------------------------------------------- inside the package
 
-    pub(crate) fn client_config(&self) -> ClientConfig {
-        let mut kafka = ClientConfig::new();
-        kafka.set("bootstrap.servers", self.servers.stack().brokers());
-        kafka
+    pub(crate) fn client_config(&self) -> Outcome<ClientConfig> {
+        self.servers.client_config("replay-tool")
     }
 
     pub(crate) fn statement_path(&self) -> PathBuf {
         self.statement_file()
     }
+}
+
+/// Gives the programs the rights that `topics acls` prints, and no others.
+async fn grant(servers: &Servers, program: &Program, prefix: &str) -> Outcome {
+    let nowhere = ["--database-url", "postgres://nobody@localhost/nothing"];
+    let printing = ["topics", "acls", "--brokers", &servers.brokers(), "--topic-prefix", prefix];
+    let arguments: Vec<String> = printing.into_iter().chain(nowhere).map(str::to_owned).collect();
+    let printed = program.run(ServiceName::Order, "acls", &arguments).await?;
+    if printed.code != Some(0) {
+        return Err(trouble(printed.output));
+    }
+    let servers = servers.clone();
+    let added = tokio::task::spawn_blocking(move || Outcome::Ok(servers.stack().kafka()?.add_acls(&printed.output)?));
+    let added = added.await??;
+    if added > 0 { Ok(()) } else { Err(trouble("no right was printed")) }
+}
+
+fn connection(servers: &Servers, user: &str, prefix: &str) -> Outcome<Connection> {
+    let connection = Connection::new(servers.brokers()).with_topic_prefix(prefix);
+    let mut properties = servers.properties(user)?.into_iter();
+    Ok(properties.try_fold(connection, |connection, (name, value)| connection.with_property(&name, &value))?)
 }
 
 impl Drop for Pipeline {

@@ -2,23 +2,40 @@
 //!
 //! The shared stack lives as long as any test uses it and ends with the last one, so that a run leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use dev_stack::{SecondListener, Server, Stack, StackConfig};
+use dev_stack::{Profile, SecondListener, Server, Stack, StackConfig};
+use rdkafka::ClientConfig;
 
-use crate::{Outcome, Proxy};
+use crate::{Credentials, Mechanism, Outcome, Proxy, trouble};
 
 const TAIL_LINES: usize = 20;
 
 static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+static SECURED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+
+/// Those that tests come as; what they may is printed by `topics acls`, which knows all but the last.
+pub const USERS: [&str; 9] = [
+    "order-worker",
+    "inventory-worker",
+    "payment-worker",
+    "order-relay",
+    "publisher",
+    "orders",
+    "replay-tool",
+    "topic-admin",
+    "stranger",
+];
 static NAMES: AtomicU32 = AtomicU32::new(0);
 
 /// A broker and a database server.
 #[derive(Clone)]
 pub struct Servers {
     stack: Arc<Stack>,
+    credentials: Option<Credentials>,
 }
 
 impl Servers {
@@ -34,13 +51,13 @@ impl Servers {
             Ok(stack)
         })
         .await??;
-        Ok(Servers { stack })
+        Ok(Servers { stack, credentials: None })
     }
 
     /// Servers of this test's own: to be killed and paused.
     pub async fn own() -> Outcome<Self> {
         let stack = tokio::task::spawn_blocking(|| Stack::start(StackConfig::in_project())).await??;
-        Ok(Servers { stack: Arc::new(stack) })
+        Ok(Servers { stack: Arc::new(stack), credentials: None })
     }
 
     /// The same with broker properties on top of the stack's own.
@@ -59,7 +76,50 @@ impl Servers {
         let mut config = StackConfig::in_project();
         config.kafka_second_listener = Some(SecondListener { port, advertised: proxy.address() });
         let stack = tokio::task::spawn_blocking(|| Stack::start(config)).await??;
-        Ok((Servers { stack: Arc::new(stack) }, proxy))
+        Ok((Servers { stack: Arc::new(stack), credentials: None }, proxy))
+    }
+
+    /// Servers whose broker asks who comes and what they may, shared by the tests of this binary.
+    pub async fn secured(mechanism: Mechanism) -> Outcome<Self> {
+        let stack = tokio::task::spawn_blocking(|| {
+            let mut shared = SECURED.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(stack) = shared.upgrade() {
+                return Outcome::Ok(stack);
+            }
+            let mut config = StackConfig::in_project().with_profile(Profile::Secure);
+            config.kafka_users = USERS.map(str::to_owned).to_vec();
+            let stack = Arc::new(Stack::start(config)?);
+            *shared = Arc::downgrade(&stack);
+            Ok(stack)
+        })
+        .await??;
+        let credentials = Some(Credentials::new(stack.kafka()?, mechanism)?);
+        Ok(Servers { stack, credentials })
+    }
+
+    /// How a user gets into the broker: its address, and if it is secured, who the user is.
+    pub fn client_config(&self, user: &str) -> Outcome<ClientConfig> {
+        if let Some(credentials) = &self.credentials {
+            return credentials.config(user);
+        }
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.brokers());
+        Ok(config)
+    }
+
+    /// Who the users of a secured broker are.
+    pub fn credentials(&self) -> Outcome<&Credentials> {
+        self.credentials.as_ref().ok_or_else(|| trouble("the broker is not secured"))
+    }
+
+    /// A user's librdkafka properties; none where the broker lets everybody in.
+    pub(crate) fn properties(&self, user: &str) -> Outcome<BTreeMap<String, String>> {
+        self.credentials.as_ref().map_or(Ok(BTreeMap::new()), |credentials| credentials.properties(user))
+    }
+
+    /// Where clients connect to.
+    pub(crate) fn brokers(&self) -> String {
+        self.credentials.as_ref().map_or_else(|| self.stack.brokers(), |credentials| credentials.brokers().to_owned())
     }
 
     /// The stack itself.

@@ -56,6 +56,6 @@ pub(crate) struct SettingsFile<'s> {
     pub(crate) partitions: i32,
     pub(crate) confirm_within_ms: i64,
     pub(crate) max_batch_items: usize,
-    pub(crate) kafka: BTreeMap<&'s str, toml::Value>,
+    pub(crate) kafka: BTreeMap<String, toml::Value>,
     pub(crate) simulator: SimulatorConfig,
 }

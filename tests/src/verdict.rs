@@ -22,23 +22,23 @@ impl Pipeline {
 
     /// What a rebuild would give, held against the live tables.
     pub(crate) async fn rehearsal(&self) -> Outcome<RebuildReport> {
-        Ok(rehearse(&self.config()).await?)
+        Ok(rehearse(&self.config()?).await?)
     }
 
     async fn verdict_within(&self, settle: Duration) -> Outcome<Report> {
-        let mut config = self.config();
+        let mut config = self.config()?;
         config.settle = settle;
         Ok(check(config).await?)
     }
 
-    fn config(&self) -> CheckConfig {
-        let (config, prefix) = (self.client_config(), self.prefix().to_owned());
+    fn config(&self) -> Outcome<CheckConfig> {
+        let (config, prefix) = (self.client_config()?, self.prefix().to_owned());
         let records = Records::Kafka { config, prefix, patience: PATIENCE };
         let mut config = CheckConfig::new(records, self.database_url());
         config.statements = Some(self.statement_path()).filter(|file| file.exists()).into_iter().collect();
         config.expect_quiescent = true;
         config.stuck_is_violation = true;
         config.patience = PATIENCE;
-        config
+        Ok(config)
     }
 }

@@ -132,13 +132,14 @@ pub(crate) fn metrics_are_named_in_one_file(source: &Source) -> Vec<String> {
     source.lines_with(&["counter!(", "gauge!(", "histogram!("], "metrics are recorded in metrics.rs")
 }
 
-/// Only what starts processes needs it, and the one question that the Kafka client answers only through its C interface.
+/// Only what starts processes needs it, and what the Kafka client does only through its C interface: a question, a token.
 pub(crate) fn unsafe_is_only_where_it_must_be(source: &Source) -> Vec<String> {
-    const TOPIC_ID: &str = "workers/src/runtime/topic_id.rs";
-    if !source.is_rust() || source.is_in("dev/") || source.is_in("tests/tidy/") || source.path == TOPIC_ID {
+    const INTERFACE: [&str; 2] = ["workers/src/runtime/topic_id.rs", "outbox/src/kafka/token.rs"];
+    let is_exempt = source.is_in("dev/") || source.is_in("tests/tidy/") || INTERFACE.contains(&source.path.as_str());
+    if !source.is_rust() || is_exempt {
         return Vec::new();
     }
-    source.lines_with(&["unsafe {", "unsafe fn", "unsafe impl"], "only dev and topic_id.rs may")
+    source.lines_with(&["unsafe {", "unsafe fn", "unsafe impl"], "only dev, topic_id.rs and token.rs may")
 }
 
 /// Lints are expected with a reason or kept; and what is in the repository is finished.

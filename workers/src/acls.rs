@@ -195,9 +195,10 @@ mod tests {
     /// Who may do this with this topic.
     fn who(operation: &str, topic: &str) -> Vec<String> {
         let may = |principal: &Principal| {
-            principal.rights.iter().any(|right| {
-                right.names.iter().any(|name| name == topic) && right.operations.contains(&operation)
-            })
+            principal
+                .rights
+                .iter()
+                .any(|right| right.names.iter().any(|name| name == topic) && right.operations.contains(&operation))
         };
         principals("").into_iter().filter(may).map(|principal| principal.name).collect()
     }

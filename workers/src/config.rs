@@ -1,6 +1,7 @@
 //! The daemons' configuration: flag over environment over file over default, read once, every mistake named at start-up.
 //!
-//! Secrets also come from files (`DATABASE_URL_FILE`, `DATABASE_PASSWORD_FILE`, `KAFKA_SASL_PASSWORD_FILE`), and are never printed.
+//! Secrets also come from files (`DATABASE_URL_FILE`, `DATABASE_PASSWORD_FILE`, `KAFKA_SASL_PASSWORD_FILE`,
+//! `KAFKA_SASL_TOKEN_FILE`), and are never printed.
 //! Any librdkafka property passes through the `[kafka]` table or `-X`; the few that correctness rests on are set after it.
 
 use std::collections::BTreeMap;
@@ -282,11 +283,8 @@ impl Config {
         let mut copy = self.clone();
         copy.database_url = redact_url(&copy.database_url);
         copy.database_password = copy.database_password.map(|_| HIDDEN.to_owned());
-        for (key, value) in &mut copy.kafka {
-            if ["password", "secret", "key.pem", "token"].iter().any(|word| key.contains(word)) || key.ends_with(".pem")
-            {
-                *value = HIDDEN.to_owned();
-            }
+        for (_, value) in copy.kafka.iter_mut().filter(|(key, _)| outbox::kafka::is_secret(key)) {
+            *value = HIDDEN.to_owned();
         }
         toml::to_string_pretty(&copy)
             .map_err(|error| ConfigError::Setting(format!("the configuration cannot be shown: {error}")))
@@ -331,7 +329,7 @@ fn secret(name: &str, value: Option<String>) -> Result<Option<String>, ConfigErr
     }
 }
 
-/// `[kafka]` of the file, then `-X`, then the SASL password's file.
+/// `[kafka]` of the file, then `-X`, then the SASL password or the token's file that the environment names.
 pub fn kafka_properties(
     table: &BTreeMap<String, toml::Value>,
     flags: &[String],
@@ -360,6 +358,10 @@ pub fn kafka_properties(
     }
     if let Some(password) = secret("KAFKA_SASL_PASSWORD", std::env::var("KAFKA_SASL_PASSWORD").ok())? {
         properties.insert("sasl.password".to_owned(), password);
+    }
+    if let Ok(file) = std::env::var(outbox::kafka::TOKEN_FILE_VARIABLE) {
+        let (name, value) = outbox::kafka::token_property(&file);
+        properties.insert(name.to_owned(), value);
     }
     Ok(properties)
 }

@@ -27,6 +27,8 @@ struct State {
     /// What is wrong with the Kafka client, and whether only a new process can help.
     client: Option<String>,
     is_hopeless: bool,
+    /// What this user may not do, because of which no lane is owned.
+    denied: Option<String>,
     /// Topics that are not as they were.
     layout: Vec<String>,
 }
@@ -42,6 +44,7 @@ impl Default for Health {
             standing: Vec::new(),
             client: None,
             is_hopeless: false,
+            denied: None,
             layout: Vec::new(),
         })))
     }
@@ -53,7 +56,14 @@ impl Health {
     }
 
     pub(crate) fn assigned(&self, lanes: &Lanes) {
-        self.state().assigned = Some(lanes.iter().copied().collect());
+        let mut state = self.state();
+        state.assigned = Some(lanes.iter().copied().collect());
+        state.denied = None;
+    }
+
+    /// The group does not take this instance: its user has no permission for it. Until lanes are assigned.
+    pub(crate) fn denied(&self, words: String) {
+        self.state().denied = Some(words);
     }
 
     /// No lane is owned until the group says so again.
@@ -113,6 +123,7 @@ impl Health {
             None if state.assigned.is_none() => reasons.push("no partitions assigned yet".to_owned()),
             None => {}
         }
+        reasons.extend(state.denied.clone());
         if let Err(reason) = &state.database {
             reasons.push(format!("database: {reason}"));
         }

@@ -41,9 +41,10 @@ impl From<TopicsError> for Obstacle {
         let text = error.to_string();
         match error {
             TopicsError::Unreachable { .. } | TopicsError::Kafka { .. } => Obstacle::NotYet(text),
-            TopicsError::Refused { .. } | TopicsError::Configuration(_) | TopicsError::Mistakes(_) => {
-                Obstacle::Lasting(text)
-            }
+            TopicsError::Refused { .. }
+            | TopicsError::Configuration(_)
+            | TopicsError::Denied { .. }
+            | TopicsError::Mistakes(_) => Obstacle::Lasting(text),
         }
     }
 }

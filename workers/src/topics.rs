@@ -9,21 +9,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use outbox::kafka::{Refusal, Unanswered};
 use outbox::operate::Copies;
 use outbox::operate::archiving::{self, Archiving, Unarchived};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataTopic;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use schemas::TopicName;
+
+use crate::client;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the brokers may take to tell their topics.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
-/// Complaints of the client that are read after a failure to find its reason.
-const COMPLAINTS_HEARD: usize = 64;
 /// How often to look whether new topics are visible.
 const VISIBLE_PERIOD: Duration = Duration::from_millis(50);
 
@@ -36,28 +36,36 @@ pub const MAX_DEAD_LETTER_BYTES: usize = MAX_MESSAGE_BYTES + 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
     /// No broker answered.
-    #[error("no answer from the brokers {brokers} within {wait_s} s: {source}; check KAFKA_BROKERS or --brokers")]
+    #[error("no answer from the brokers {brokers} within {wait_s} s: {said}; check KAFKA_BROKERS or --brokers")]
     Unreachable {
         /// Who was asked.
         brokers: String,
         /// How long was waited.
         wait_s: u64,
         /// What the client says.
-        source: KafkaError,
+        said: String,
     },
-    /// The brokers know the client's credentials, and do not accept them.
-    #[error("the brokers {brokers} refuse the credentials: {reason}; check sasl.* and ssl.*")]
+    /// The brokers do not let this user in, or the client does not trust them.
+    #[error("Kafka at {brokers}: {refusal}")]
     Refused {
         /// Who was asked.
         brokers: String,
         /// What the client says.
-        reason: String,
+        refusal: Refusal,
     },
     /// The client does not take its configuration.
-    #[error("the Kafka client does not accept this configuration: {0}")]
+    #[error("the Kafka client does not accept this configuration: {}", client::words(.0))]
     Configuration(KafkaError),
+    /// The user may not do something.
+    #[error("the brokers do not {doing}: {}", client::words(source))]
+    Denied {
+        /// What was asked.
+        doing: &'static str,
+        /// Their answer.
+        source: KafkaError,
+    },
     /// The brokers did not answer or refused.
-    #[error("the brokers do not {doing}: {source}")]
+    #[error("the brokers do not {doing}: {}", client::words(source))]
     Kafka {
         /// What was asked.
         doing: &'static str,
@@ -67,6 +75,15 @@ pub enum TopicsError {
     /// Topics are missing or different.
     #[error("{}", .0.join("\n"))]
     Mistakes(Vec<String>),
+}
+
+impl TopicsError {
+    fn asked(doing: &'static str, source: KafkaError) -> Self {
+        match outbox::kafka::denied(&source) {
+            Some(_) => TopicsError::Denied { doing, source },
+            None => TopicsError::Kafka { doing, source },
+        }
+    }
 }
 
 /// What `create` has done.
@@ -125,17 +142,15 @@ pub async fn create(
         })
         .collect();
     let options = AdminOptions::new().operation_timeout(Some(TIMEOUT)).request_timeout(Some(TIMEOUT));
-    let results = admin
-        .create_topics(&wanted, &options)
-        .await
-        .map_err(|source| TopicsError::Kafka { doing: "create topics", source })?;
+    let results =
+        admin.create_topics(&wanted, &options).await.map_err(|source| TopicsError::asked("create topics", source))?;
     let made = results.iter().filter(|result| result.is_ok()).count();
     let found = results.len() - made;
     let mistakes: Vec<String> = results
         .into_iter()
         .filter_map(Result::err)
         .filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists)
-        .map(|(name, code)| format!("topic {name} cannot be created: {code}"))
+        .map(|(name, code)| format!("topic {name} cannot be created: {}", client::words(&KafkaError::AdminOp(code))))
         .collect();
     if !mistakes.is_empty() {
         return Err(TopicsError::Mistakes(mistakes));
@@ -184,12 +199,19 @@ pub(crate) async fn check_within(
         {
             let name = format!("{prefix}{name}");
             match layouts.get(&name) {
-                None => mistakes.push(format!("topic {name} is missing; run the subcommand `topics create`")),
+                None => mistakes.push(absence(kafka, &name, wait).await?),
                 Some(Layout { partitions, .. }) if *partitions != expected => {
                     mistakes.push(count_mistake(&name, *partitions, expected, &found));
                 }
                 Some(Layout { replicas, .. }) => {
                     for settings in settings(&admin, &name).await? {
+                        let settings = match settings {
+                            Ok(settings) => settings,
+                            Err(untold) => {
+                                mistakes.push(untold);
+                                continue;
+                            }
+                        };
                         mistakes.extend(settings.mistakes(&name, limit));
                         for warning in settings.warnings(*replicas) {
                             warnings.entry(warning).or_default().push(name.clone());
@@ -266,12 +288,16 @@ struct Settings {
     may_elect_unclean: bool,
 }
 
-async fn settings(admin: &AdminClient<DefaultClientContext>, name: &str) -> Result<Vec<Settings>, TopicsError> {
+/// The topic's settings; in words, that this user is not told them.
+async fn settings(
+    admin: &AdminClient<DefaultClientContext>,
+    name: &str,
+) -> Result<Vec<Result<Settings, String>>, TopicsError> {
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
     let described = admin
         .describe_configs([&ResourceSpecifier::Topic(name)], &options)
         .await
-        .map_err(|source| TopicsError::Kafka { doing: "describe topics", source })?;
+        .map_err(|source| TopicsError::asked("describe topics", source))?;
     let of = |resource: ConfigResource| {
         let value = |key: &str| resource.get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
         Settings {
@@ -283,7 +309,11 @@ async fn settings(admin: &AdminClient<DefaultClientContext>, name: &str) -> Resu
             may_elect_unclean: value("unclean.leader.election.enable") == "true",
         }
     };
-    Ok(described.into_iter().flatten().map(of).collect())
+    let untold = |code| {
+        let words = client::words(&KafkaError::AdminOp(code));
+        format!("the settings of topic {name} are not told: {words}")
+    };
+    Ok(described.into_iter().map(|resource| resource.map(of).map_err(untold)).collect())
 }
 
 impl Settings {
@@ -316,6 +346,17 @@ impl Settings {
     }
 }
 
+/// Why a topic is not among those that this user sees.
+async fn absence(kafka: &ClientConfig, name: &str, wait: Duration) -> Result<String, TopicsError> {
+    let metadata = told(kafka, Some(name.to_owned()), wait).await?;
+    let error = metadata.topics().iter().find(|topic| topic.name() == name).and_then(MetadataTopic::error);
+    let error = error.map(|code| KafkaError::MetadataFetch(code.into()));
+    Ok(match error.filter(|error| outbox::kafka::denied(error).is_some()) {
+        Some(error) => format!("topic {name}: {}", client::words(&error)),
+        None => format!("topic {name} is missing; run the subcommand `topics create`"),
+    })
+}
+
 /// How a topic is laid out.
 struct Layout {
     partitions: i32,
@@ -323,39 +364,39 @@ struct Layout {
     replicas: usize,
 }
 
-/// The layouts of the topics. Asked by a client that also hears why it is not answered, on a thread that may wait.
+/// The layouts of the topics.
 async fn layouts(kafka: &ClientConfig, prefix: &str, wait: Duration) -> Result<BTreeMap<String, Layout>, TopicsError> {
-    let (kafka, prefix) = (kafka.clone(), prefix.to_owned());
-    let asked = tokio::task::spawn_blocking(move || {
-        let client: BaseConsumer = kafka.create().map_err(TopicsError::Configuration)?;
-        let metadata =
-            client.fetch_metadata(None, wait).map_err(|source| unanswered(&kafka, &client, wait.as_secs(), source))?;
-        let layout = |topic: &MetadataTopic| Layout {
-            partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
-            replicas: topic.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0),
-        };
-        let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(&prefix));
-        Ok(ours.map(|topic| (topic.name().to_owned(), layout(topic))).collect())
-    });
-    asked.await.unwrap_or_else(|error| {
+    let metadata = told(kafka, None, wait).await?;
+    let layout = |topic: &MetadataTopic| Layout {
+        partitions: i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX),
+        replicas: topic.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0),
+    };
+    let ours = metadata.topics().iter().filter(|topic| topic.name().starts_with(prefix));
+    Ok(ours.map(|topic| (topic.name().to_owned(), layout(topic))).collect())
+}
+
+/// What the brokers tell of a topic or of all that this user sees, asked on a thread that may wait.
+async fn told(kafka: &ClientConfig, topic: Option<String>, wait: Duration) -> Result<Metadata, TopicsError> {
+    let brokers = kafka.get("bootstrap.servers").unwrap_or_default().to_owned();
+    let kafka = kafka.clone();
+    let asked = tokio::task::spawn_blocking(move || outbox::kafka::ask(&kafka, topic.as_deref(), wait)).await;
+    let ended = |error: tokio::task::JoinError| {
         let source = KafkaError::ClientCreation(error.to_string());
-        Err(TopicsError::Kafka { doing: "tell their topics", source })
+        TopicsError::Kafka { doing: "tell their topics", source }
+    };
+    asked.map_err(ended)?.map_err(|unanswered| match unanswered {
+        Unanswered::Settings(source) => TopicsError::Configuration(source),
+        Unanswered::Refused(refusal) => TopicsError::Refused { brokers, refusal },
+        Unanswered::Silent { .. } => {
+            TopicsError::Unreachable { brokers, wait_s: wait.as_secs(), said: unanswered.to_string() }
+        }
     })
 }
 
-/// Why there was no answer, as far as the client has heard.
-fn unanswered(kafka: &ClientConfig, client: &BaseConsumer, wait_s: u64, source: KafkaError) -> TopicsError {
-    let brokers = kafka.get("bootstrap.servers").unwrap_or_default().to_owned();
-    let heard = (0..COMPLAINTS_HEARD).map_while(|_| client.poll(Duration::ZERO)).filter_map(Result::err);
-    let refused = |error: &KafkaError| error.rdkafka_error_code() == Some(RDKafkaErrorCode::Authentication);
-    match heard.into_iter().find(refused) {
-        Some(error) => TopicsError::Refused { brokers, reason: error.to_string() },
-        None => TopicsError::Unreachable { brokers, wait_s, source },
-    }
-}
-
 fn admin(kafka: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, TopicsError> {
-    kafka.create().map_err(TopicsError::Configuration)
+    let admin: AdminClient<DefaultClientContext> = kafka.create().map_err(TopicsError::Configuration)?;
+    outbox::kafka::give_token(admin.inner(), kafka).map_err(TopicsError::Configuration)?;
+    Ok(admin)
 }
 
 #[cfg(test)]

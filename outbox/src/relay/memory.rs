@@ -53,6 +53,8 @@ impl Memory {
             // Long enough for another instance to take the lead.
             RelayError::NothingAcknowledged { .. } => LAST_BACKOFF,
             RelayError::Outbox(_)
+            | RelayError::Unanswered(_)
+            | RelayError::Denied { .. }
             | RelayError::Kafka { .. }
             | RelayError::Delivery { .. }
             | RelayError::LogBeganAnew { .. }

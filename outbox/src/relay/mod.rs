@@ -6,7 +6,6 @@
 
 pub(crate) mod acked;
 mod board;
-mod client_settings;
 pub(crate) mod course;
 pub(crate) mod cursor;
 pub(crate) mod fence;
@@ -43,6 +42,7 @@ pub use status::{HeldLane, NamedMessage, RelayReport, RelayStatus, Role, Stalled
 
 use crate::database::Database;
 use crate::error::OutboxError;
+use crate::kafka::Unanswered;
 use crate::relay::leader::Term;
 use crate::relay::listener::Listener;
 use crate::relay::memory::Memory;
@@ -152,16 +152,27 @@ pub enum RelayError {
     /// The database.
     #[error(transparent)]
     Outbox(#[from] OutboxError),
+    /// The brokers do not answer, or do not let the relay in.
+    #[error("the brokers do not tell their topics: {0}")]
+    Unanswered(#[from] Unanswered),
     /// The Kafka client.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", crate::kafka::words(source))]
     Kafka {
         /// What was being done.
         doing: &'static str,
         /// The client's error.
         source: KafkaError,
     },
+    /// The user has no permission on a topic.
+    #[error("topic `{topic}`: {}", crate::kafka::words(source))]
+    Denied {
+        /// The topic's name.
+        topic: String,
+        /// The client's error.
+        source: KafkaError,
+    },
     /// The broker did not take a message.
-    #[error("a message for `{topic}` partition {partition} was not taken ({message}): {source}")]
+    #[error("a message for `{topic}` partition {partition} was not taken ({message}): {}", crate::kafka::words(source))]
     Delivery {
         /// The topic's name.
         topic: String,
@@ -244,6 +255,7 @@ impl RelayError {
         matches!(
             self,
             Self::Configuration { .. }
+                | Self::Unanswered(Unanswered::Settings(_))
                 | Self::Kafka { source: KafkaError::ClientConfig(..) | KafkaError::ClientCreation(_), .. }
         )
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedHeaders};
@@ -16,12 +17,13 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, Produce
 use tokio::sync::Notify;
 
 use crate::append::RAW_EXTRA_BYTES;
+use crate::kafka;
 use crate::position::ID_HEADER;
+use crate::relay::RelayConfig;
 use crate::relay::acked::Acked;
 use crate::relay::repeats::Repeats;
 use crate::relay::status::NamedMessage;
 use crate::relay::wire::Record;
-use crate::relay::{RelayConfig, client_settings};
 
 /// Bits of the delivery tag that hold the sequence; the rest hold the slot.
 const SEQUENCE_BITS: u32 = 48;
@@ -70,13 +72,19 @@ struct Probe {
 pub(crate) struct Context(Arc<Acks>);
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        kafka::read_token(config)
+    }
+
     /// Each broker's lost connection is told by [`ClientContext::error`] too, in fewer lines.
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(facility, message, "the producer's client");
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let text = format!("{error}: {reason}");
+        let text = kafka::complaint(&error, reason);
         let mut said = lock(&self.0.said);
         if let Some(untold) = said.1.tell(&error.to_string(), Instant::now()) {
             tracing::warn!(error = text, untold, "the producer's client has trouble");
@@ -285,7 +293,7 @@ fn client_config(config: &RelayConfig, max_message: usize) -> ClientConfig {
         .set("socket.nagle.disable", "true")
         .set("socket.keepalive.enable", "true")
         .set("client.id", "outbox-relay");
-    client_settings::copy(&config.kafka, &mut kafka, |_| true);
+    crate::kafka::copy(&config.kafka, &mut kafka, |_| true);
     let queue = u64::from(config.max_in_flight_messages).saturating_mul(2).clamp(1000, 1_000_000);
     kafka
         .set("enable.idempotence", "true")

@@ -8,18 +8,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use crate::kafka::{self, Denied, Listener};
 use crate::position::{ID_HEADER, POSITION_HEADER, Position};
+use crate::relay::RelayError;
 use crate::relay::wire::{digest, headers_digest};
-use crate::relay::{RelayError, client_settings};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest without any record before reading is given up.
@@ -75,30 +75,15 @@ pub(crate) struct Found {
     pub(crate) headers: Option<u64>,
 }
 
-/// Whatever goes wrong is an error of the call that met it; the client need not log it as well.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(facility, message, "the client that reads topic ends");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "the client that reads topic ends has trouble");
-    }
-}
-
-impl ConsumerContext for Quiet {}
-
 /// Reads topics; every call blocks.
 pub(crate) struct TailReader {
-    consumer: BaseConsumer<Quiet>,
+    consumer: BaseConsumer<Listener>,
     source: String,
     with_headers: bool,
 }
 
 impl TailReader {
-    pub(crate) fn new(kafka: &ClientConfig, source: &str) -> Result<Self, RelayError> {
+    pub(crate) fn new(properties: &ClientConfig, source: &str) -> Result<Self, RelayError> {
         let mut config = ClientConfig::new();
         config
             .set("fetch.wait.max.ms", "10")
@@ -107,7 +92,7 @@ impl TailReader {
             .set("reconnect.backoff.max.ms", "1000")
             .set("socket.nagle.disable", "true")
             .set("client.id", "outbox-relay-tail");
-        client_settings::copy(kafka, &mut config, |name| !PRODUCER_ONLY.contains(&name));
+        kafka::copy(properties, &mut config, |name| !PRODUCER_ONLY.contains(&name));
         config
             .set("group.id", format!("outbox-relay-tail-{}", Uuid::now_v7().simple()))
             .set("enable.auto.commit", "false")
@@ -116,7 +101,7 @@ impl TailReader {
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_uncommitted");
         let consumer = config
-            .create_with_context(Quiet)
+            .create_with_context(Listener::default())
             .map_err(RelayError::kafka("creating the consumer that reads topic ends"))?;
         Ok(Self { consumer, source: source.to_owned(), with_headers: false })
     }
@@ -130,11 +115,17 @@ impl TailReader {
     /// Checks that every topic exists with exactly the given partition count.
     pub(crate) fn check_topics(&self, topics: &[(Arc<str>, i32)]) -> Result<(), RelayError> {
         for (topic, expected) in topics {
-            let metadata = self
-                .consumer
-                .fetch_metadata(Some(topic), REQUEST_TIMEOUT)
-                .map_err(RelayError::kafka("asking for a topic's partitions"))?;
-            let found = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
+            let hearing = &self.consumer.context().hearing;
+            let attend = || drop(self.consumer.poll(Duration::ZERO));
+            let metadata = kafka::metadata(self.consumer.client(), hearing, Some(topic), REQUEST_TIMEOUT, attend)?;
+            let told = metadata.topics().first();
+            if let Some(code) = told.and_then(|told| told.error()) {
+                let error = KafkaError::MetadataFetch(code.into());
+                if kafka::denied(&error).is_some() {
+                    return Err(RelayError::Denied { topic: topic.to_string(), source: error });
+                }
+            }
+            let found = told.map_or(0, |topic| topic.partitions().len());
             if found == 0 {
                 return Err(RelayError::TopicMissing { topic: topic.to_string() });
             }
@@ -215,6 +206,8 @@ impl TailReader {
                 None if last_record.elapsed() > SILENCE_TIMEOUT => return Err(RelayError::TopicSilent),
                 None => {}
                 Some(Err(KafkaError::PartitionEOF(number))) => at_end(number, &mut of_number, &mut open),
+                // The group is only a name here: nothing is asked of it.
+                Some(Err(error)) if kafka::denied(&error) == Some(Denied::Group) => {}
                 Some(Err(error)) if is_passing(&error) && last_record.elapsed() < SILENCE_TIMEOUT => {}
                 Some(Err(error)) => return Err(reading()(error)),
                 Some(Ok(message)) => {

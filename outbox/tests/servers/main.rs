@@ -33,6 +33,8 @@ mod rig;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod secured;
+#[cfg(test)]
 mod stall;
 #[cfg(test)]
 mod status;

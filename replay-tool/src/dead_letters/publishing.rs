@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use outbox::kafka::Listener;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -49,7 +50,7 @@ pub(crate) struct Published {
 
 /// Publishes letters again.
 pub(crate) struct Desk {
-    producer: FutureProducer,
+    producer: FutureProducer<Listener>,
     source: Source,
     signature: Signature,
 }
@@ -62,7 +63,9 @@ impl Desk {
         config.set("message.max.bytes", "2000000").set("compression.type", "zstd");
         config.set("acks", "all").set("enable.idempotence", "true").set("linger.ms", "0");
         config.set("message.timeout.ms", CONFIRMATION.as_millis().to_string());
-        let producer = config.create().map_err(ReplayError::kafka("the configuration of the producer"))?;
+        let producer = config
+            .create_with_context(Listener::default())
+            .map_err(ReplayError::kafka("the configuration of the producer"))?;
         Ok(Desk { producer, source, signature })
     }
 

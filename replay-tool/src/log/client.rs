@@ -5,24 +5,28 @@
 
 use std::time::Duration;
 
+use outbox::kafka::Listener;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 pub(super) use workers::runtime::is_about_content;
 
+/// A client that reads, or asks.
+pub(super) type Reading = BaseConsumer<Listener>;
+
 /// What comes next within `limit`.
-pub(super) fn poll(consumer: &BaseConsumer, limit: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
+pub(super) fn poll(consumer: &Reading, limit: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
     consumer.poll(limit).map(|came| screened(came, consumer))
 }
 
 #[cfg(not(feature = "planted-bugs"))]
-fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, _: &BaseConsumer) -> KafkaResult<BorrowedMessage<'m>> {
+fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, _: &Reading) -> KafkaResult<BorrowedMessage<'m>> {
     came
 }
 
 /// The library's error in place of a record that a test has chosen.
 #[cfg(feature = "planted-bugs")]
-fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &BaseConsumer) -> KafkaResult<BorrowedMessage<'m>> {
+fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &Reading) -> KafkaResult<BorrowedMessage<'m>> {
     use rdkafka::consumer::Consumer as _;
     use rdkafka::{Message as _, Offset};
     match came {

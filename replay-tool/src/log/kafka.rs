@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use outbox::kafka::{Denied, Listener, Unanswered};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use super::channel::Channel;
-use super::client::{self, is_final, is_unsettled};
+use super::client::{self, Reading, is_final, is_unsettled};
 use super::open_transaction::Lookout;
 use super::record::Record;
 use super::source::{Bounds, Range, Sink};
@@ -41,7 +42,7 @@ pub(crate) struct KafkaLog {
     answer_wait: Duration,
     interrupt: Interrupt,
     /// For questions about offsets; never assigned anything.
-    asking: Arc<BaseConsumer>,
+    asking: Arc<Reading>,
     /// What was met that cannot be read.
     unreadable: Runs,
 }
@@ -74,7 +75,8 @@ impl KafkaLog {
             .set("queued.max.messages.kbytes", "8192")
             // Whether a queue that was full has room is looked at so soon again, and not after a second.
             .set("fetch.queue.backoff.ms", "2");
-        let asking = Arc::new(config.create().map_err(ReplayError::kafka("the configuration"))?);
+        let asking =
+            Arc::new(config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))?);
         Ok(KafkaLog {
             config,
             prefix: prefix.to_owned(),
@@ -95,7 +97,8 @@ impl KafkaLog {
     pub(super) fn uncommitted(&self, answer_wait: Duration) -> Result<Self, ReplayError> {
         let mut config = self.config.clone();
         config.set("isolation.level", "read_uncommitted");
-        let asking = Arc::new(config.create().map_err(ReplayError::kafka("the configuration"))?);
+        let asking =
+            Arc::new(config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))?);
         // What was met in there is no finding about the log.
         Ok(KafkaLog { config, asking, answer_wait, unreadable: Runs::default(), ..self.clone() })
     }
@@ -207,6 +210,8 @@ impl KafkaLog {
                         source: error,
                     });
                 }
+                // The group is only a name here: nothing is asked of it.
+                Some(Err(error)) if outbox::kafka::denied(&error) == Some(Denied::Group) => false,
                 // The client reconnects by itself.
                 Some(Err(error)) => {
                     last = Some(error.to_string());
@@ -231,7 +236,7 @@ impl KafkaLog {
     fn pass_over(
         &self,
         channel: Channel,
-        consumer: &BaseConsumer,
+        consumer: &Reading,
         open: &mut BTreeMap<i32, Open>,
     ) -> Result<bool, ReplayError> {
         let topic = self.topic(channel);
@@ -264,7 +269,8 @@ impl KafkaLog {
         }
         let mut config = self.for_single_records().config;
         config.set("fetch.error.backoff.ms", "10");
-        let consumer = config.create().map_err(ReplayError::kafka("the configuration"))?;
+        let consumer =
+            config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))?;
         let (topic, patience) = (self.topic(channel), self.patience);
         let probe = Probe { consumer, topic: &topic, partition, patience, interrupt: &self.interrupt };
         let Some(run) = probe.run(from, until)? else { return Ok(None) };
@@ -297,8 +303,9 @@ impl KafkaLog {
     }
 
     /// A consumer that reads these partitions from these offsets on.
-    fn assigned(&self, places: impl Iterator<Item = (String, i32, i64)>) -> Result<BaseConsumer, ReplayError> {
-        let consumer: BaseConsumer = self.config.create().map_err(ReplayError::kafka("the configuration"))?;
+    fn assigned(&self, places: impl Iterator<Item = (String, i32, i64)>) -> Result<Reading, ReplayError> {
+        let consumer: Reading =
+            self.config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))?;
         let mut list = TopicPartitionList::new();
         for (topic, partition, offset) in places {
             let added = list.add_partition_offset(&topic, partition, Offset::Offset(offset));
@@ -309,9 +316,26 @@ impl KafkaLog {
     }
 
     fn partitions_of(&self, brokers: &str, topic: &str) -> Result<i32, ReplayError> {
-        let asked = self.asking.fetch_metadata(Some(topic), self.answer_wait);
-        let metadata = asked.map_err(ReplayError::kafka(format!("asking {brokers} for {topic}")))?;
+        let attend = || drop(client::poll(&self.asking, Duration::ZERO));
+        let hearing = &self.asking.context().hearing;
+        let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), self.answer_wait, attend);
+        let metadata = asked.map_err(|unanswered| {
+            let doing = format!("asking {brokers} for {topic}");
+            match unanswered {
+                Unanswered::Refused(refusal) => ReplayError::NotAdmitted { brokers: brokers.to_owned(), refusal },
+                Unanswered::Silent { source, said } => {
+                    ReplayError::NoAnswer { doing, said: said.unwrap_or(source.to_string()) }
+                }
+                Unanswered::Settings(source) => ReplayError::Kafka { doing, source },
+            }
+        })?;
         let told = metadata.topics().iter().find(|told| told.name() == topic);
+        if let Some(code) = told.and_then(|told| told.error()) {
+            let source = KafkaError::MetadataFetch(code.into());
+            if outbox::kafka::denied(&source).is_some() {
+                return Err(ReplayError::Kafka { doing: format!("asking for {topic}"), source });
+            }
+        }
         match i32::try_from(told.map_or(0, |told| told.partitions().len())) {
             Ok(count) if count > 0 => Ok(count),
             Ok(_) | Err(_) => Err(ReplayError::NoTopic { topic: topic.to_owned() }),
@@ -351,7 +375,7 @@ impl KafkaLog {
 
 /// Partitions that are read on and on.
 pub(crate) struct Feed {
-    consumer: BaseConsumer,
+    consumer: Reading,
 }
 
 /// What a feed has brought.
@@ -374,6 +398,7 @@ impl Feed {
                 Err(ReplayError::Kafka { doing: "following the topics".into(), source: error })
             }
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(Fed::Nothing),
+            Some(Err(error)) if outbox::kafka::denied(&error) == Some(Denied::Group) => Ok(Fed::Nothing),
             Some(Err(error)) => Ok(Fed::Complaint(error.to_string())),
         }
     }
@@ -427,13 +452,13 @@ impl Open {
 }
 
 /// Fetch no more of a partition that is read.
-fn pause(consumer: &BaseConsumer, topic: &str, partition: i32) -> Result<(), ReplayError> {
+fn pause(consumer: &Reading, topic: &str, partition: i32) -> Result<(), ReplayError> {
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, partition);
     consumer.pause(&list).map_err(ReplayError::kafka(format!("pausing {topic}[{partition}]")))
 }
 
-fn seek(consumer: &BaseConsumer, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
+fn seek(consumer: &Reading, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
     let sought = consumer.seek(topic, partition, Offset::Offset(offset), SEEK_WAIT);
     sought.map_err(ReplayError::kafka(format!("going on at {topic}[{partition}]@{offset}")))
 }

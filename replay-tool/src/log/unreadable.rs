@@ -9,13 +9,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
-use super::client;
+use super::client::{self, Reading};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 
@@ -88,7 +88,7 @@ impl Runs {
 
 /// Looks at single offsets of one partition.
 pub(super) struct Probe<'p> {
-    pub(super) consumer: BaseConsumer,
+    pub(super) consumer: Reading,
     pub(super) topic: &'p str,
     pub(super) partition: i32,
     /// How long the brokers may send nothing of an offset.

@@ -4,19 +4,18 @@
 //! fixes (partitioner, acks) and those that reading without a group needs.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use outbox::kafka::{self, Hearing, Listener, Unanswered};
 use rdkafka::client::Client;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{Consumer, ConsumerContext, StreamConsumer};
+use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
 use schemas::TopicName;
 use schemas::limits::MAX_PAYLOAD_BYTES;
 
-use super::ClientError;
+use super::{ClientError, words};
 
 /// Properties that no setting may change.
 const FIXED: [&str; 8] = [
@@ -39,8 +38,8 @@ const RECORD_EXTRA_BYTES: usize = 64 * 1024;
 /// The pause before a partition without a leader is asked again.
 const LEADER_PAUSE: Duration = Duration::from_millis(50);
 
-/// Log lines that are read after a failure to find its reason.
-const LOG_LINES_HEARD: u32 = 32;
+/// Events of the client that are looked at when it is asked something.
+const EVENTS_HEARD: u32 = 32;
 
 /// Where Kafka is, what stands before every topic name, and further librdkafka properties.
 #[derive(Clone)]
@@ -183,51 +182,33 @@ impl Connection {
 /// What reads the topics.
 pub(super) type TopicConsumer = StreamConsumer<Listener>;
 
-/// Remembers why librdkafka cannot connect: its answers only say that it cannot.
-#[derive(Default)]
-pub(super) struct Listener {
-    last_failure: Mutex<Option<String>>,
-}
-
-impl Listener {
-    /// Why no answer came: what was heard last, or else what the library says.
-    pub(super) fn unreachable(&self, connection: &Connection, source: &KafkaError) -> ClientError {
-        let heard = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        ClientError::Unreachable {
-            brokers: connection.brokers.clone(),
-            wait_s: ANSWER_WAIT.as_secs(),
-            detail: heard.unwrap_or_else(|| source.to_string()),
-        }
-    }
-}
-
-impl ClientContext for Listener {
-    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
-        if facility == "FAIL" || facility == "ERROR" {
-            *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message.to_owned());
-        }
-    }
-}
-
-impl ConsumerContext for Listener {}
-
 /// Asks through a consumer that exists already. Blocks.
 pub(super) fn partition_count_of(
     consumer: &TopicConsumer,
     connection: &Connection,
     topic: &str,
 ) -> Result<i32, ClientError> {
-    partition_count(consumer.client(), connection, topic, |source| unreachable(connection, consumer, source))
+    let hearing = &consumer.context().hearing;
+    partition_count(consumer.client(), hearing, connection, topic, || attend(consumer))
 }
 
-/// Asks through a client that exists already; `unreachable` tells why no answer came. Blocks.
+/// Asks through a client that exists already, which `attend` polls unless somebody else does. Blocks.
 pub(super) fn partition_count<C: ClientContext>(
     client: &Client<C>,
+    hearing: &Hearing,
     connection: &Connection,
     topic: &str,
-    unreachable: impl FnOnce(&KafkaError) -> ClientError,
+    attend: impl Fn(),
 ) -> Result<i32, ClientError> {
-    let metadata = client.fetch_metadata(Some(topic), ANSWER_WAIT).map_err(|source| unreachable(&source))?;
+    let brokers = connection.brokers.clone();
+    let metadata = kafka::metadata(client, hearing, Some(topic), ANSWER_WAIT, attend);
+    let metadata = metadata.map_err(|unanswered| match unanswered {
+        Unanswered::Settings(source) => ClientError::Configuration { source },
+        Unanswered::Refused(refusal) => ClientError::NotAdmitted { brokers, refusal },
+        Unanswered::Silent { .. } => {
+            ClientError::Unreachable { brokers, wait_s: ANSWER_WAIT.as_secs(), detail: unanswered.to_string() }
+        }
+    })?;
     let missing = || ClientError::NoTopic { brokers: connection.brokers.clone(), topic: topic.to_owned() };
     let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
     if let Some(code) = found.error() {
@@ -271,12 +252,27 @@ fn has_no_leader(error: &KafkaError) -> bool {
     )
 }
 
+/// Why no answer came: what was heard, or else what the library says.
 pub(super) fn unreachable(connection: &Connection, consumer: &TopicConsumer, source: &KafkaError) -> ClientError {
-    // Log lines wait in the queue of messages and events until somebody reads it.
-    for _ in 0..LOG_LINES_HEARD {
-        drop(consumer.recv().now_or_never());
+    attend(consumer);
+    let hearing = &consumer.context().hearing;
+    let brokers = connection.brokers.clone();
+    match hearing.refusal() {
+        Some(refusal) => ClientError::NotAdmitted { brokers, refusal },
+        None => {
+            let detail = hearing.last().filter(|_| kafka::denied(source).is_none()).unwrap_or_else(|| words(source));
+            ClientError::Unreachable { brokers, wait_s: ANSWER_WAIT.as_secs(), detail }
+        }
     }
-    consumer.context().unreachable(connection, source)
+}
+
+/// Complaints, and tokens that are due, wait in the queue of messages until somebody reads it.
+fn attend(consumer: &TopicConsumer) {
+    for _ in 0..EVENTS_HEARD {
+        if consumer.recv().now_or_never().is_none() {
+            return;
+        }
+    }
 }
 
 /// Runs what blocks beside the runtime.

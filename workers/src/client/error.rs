@@ -2,15 +2,25 @@
 //!
 //! A command that the services refuse is not here: that is an `OrderRejected` event, a business answer.
 
+use outbox::kafka::Refusal;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::file_format::FileFormat;
+
+/// An error of the client library in words that say what to do; never with a value that may be a secret.
+pub fn words(error: &KafkaError) -> String {
+    let words = outbox::kafka::words(error);
+    match outbox::kafka::denied(error) {
+        Some(_) => format!("{words} (`order-worker topics acls` prints the rights of every program)"),
+        None => words,
+    }
+}
 
 /// A failure of the client library.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// librdkafka does not accept the configuration.
-    #[error("the Kafka client cannot be set up: {source}")]
+    #[error("the Kafka client cannot be set up: {}", words(source))]
     Configuration {
         /// What librdkafka said; it names the property.
         source: KafkaError,
@@ -30,6 +40,14 @@ pub enum ClientError {
         wait_s: u64,
         /// What librdkafka said last.
         detail: String,
+    },
+    /// The brokers do not let this user in, or the client does not trust them.
+    #[error("Kafka at {brokers}: {refusal}")]
+    NotAdmitted {
+        /// The bootstrap addresses.
+        brokers: String,
+        /// What the client says.
+        refusal: Refusal,
     },
     /// The brokers are there, the topic is not.
     #[error("Kafka at {brokers} has no topic {topic}; `order-worker topics create` creates all topics")]
@@ -56,7 +74,7 @@ pub enum ClientError {
         bytes: usize,
     },
     /// The broker does not take the message, now or later.
-    #[error("{what} is refused by Kafka: {source}; publishing it again changes nothing")]
+    #[error("{what} is refused by Kafka: {}; publishing it again changes nothing", words(source))]
     Refused {
         /// Which message, by type and key.
         what: String,
@@ -64,7 +82,7 @@ pub enum ClientError {
         source: KafkaError,
     },
     /// The broker did not confirm the message: it may or may not be in the topic.
-    #[error("{what} was not confirmed by Kafka: {source}; publishing it again is safe")]
+    #[error("{what} was not confirmed by Kafka: {}; publishing it again is safe", words(source))]
     NotConfirmed {
         /// Which message, by type and key.
         what: String,
@@ -80,7 +98,7 @@ pub enum ClientError {
         wait_s: u64,
     },
     /// A topic cannot be read.
-    #[error("cannot read {topic}: {source}")]
+    #[error("cannot read {topic}: {}", words(source))]
     Read {
         /// The full name, with the prefix.
         topic: String,

@@ -39,7 +39,7 @@ use std::collections::BTreeSet;
 use schemas::TopicName;
 
 pub use connection::Connection;
-pub use error::ClientError;
+pub use error::{ClientError, words};
 pub use file_format::FileFormat;
 pub use headers::new_trace_parent;
 pub use json_object::FieldError;

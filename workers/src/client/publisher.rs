@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use outbox::kafka::Listener;
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
@@ -18,7 +20,7 @@ use schemas::{CancelOrder, Codec, CommandId, Message, OrderId, PlaceOrder, Recei
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
-use super::connection::{Listener, blocking, partition_count};
+use super::connection::{blocking, partition_count};
 use super::{ClientError, Connection, headers};
 
 /// Messages that may wait for their confirmation at any time.
@@ -84,8 +86,18 @@ struct Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.listener.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.listener.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.listener.generate_oauth_token(config)
     }
 }
 
@@ -152,9 +164,8 @@ impl Publisher {
         let (producer, connection) = (Arc::clone(&self.producer), self.connection.clone());
         let topic = connection.topic(name);
         blocking(move || {
-            let listener = &producer.context().listener;
-            let why = |source: &KafkaError| listener.unreachable(&connection, source);
-            partition_count(producer.client(), &connection, &topic, why)
+            // The producer's own thread polls it.
+            partition_count(producer.client(), &producer.context().listener.hearing, &connection, &topic, || {})
         })
         .await
     }

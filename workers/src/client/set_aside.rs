@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use outbox::kafka::Denied;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -122,7 +123,7 @@ fn assign(
     Ok((ends, skipped))
 }
 
-/// The next record; none where a partition has come to its end.
+/// The next record; none where a partition has come to its end, or something else happened meanwhile.
 async fn next<'c>(
     consumer: &'c TopicConsumer,
     ends: &mut HashMap<i32, i64>,
@@ -141,6 +142,8 @@ async fn next<'c>(
             ends.remove(&partition);
             Ok(None)
         }
+        // The group is only a name here: nothing is asked of it.
+        Ok(Err(error)) if outbox::kafka::denied(&error) == Some(Denied::Group) => Ok(None),
         Ok(Err(source)) => Err(ClientError::Read { topic: topic.to_owned(), source }),
         Err(_) => {
             let left = u64::try_from(ends.len()).unwrap_or(u64::MAX);

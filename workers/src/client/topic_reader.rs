@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use outbox::kafka::Denied;
 use outbox::position::{POSITION_HEADER, Position};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -125,6 +126,8 @@ impl TopicReader {
                     reached_end(&mut self.partitions, partition);
                     None
                 }
+                // The group is only a name here: nothing is asked of it.
+                Ok(Err(error)) if outbox::kafka::denied(&error) == Some(Denied::Group) => None,
                 Ok(Err(source)) => return Err(ClientError::Read { topic: self.topic.clone(), source }),
                 Ok(Ok(message)) => {
                     let taken = take(&message, &self.selection, &self.codec, &mut self.partitions);

@@ -8,6 +8,7 @@
 
 use std::time::{Duration, Instant};
 
+use outbox::kafka::Denied;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::consumer;
@@ -15,6 +16,7 @@ use super::engine::Engine;
 use super::failure::Failure;
 use super::reception::{self, Loss};
 use super::service::Service;
+use crate::client;
 
 /// How long closing the old client may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,7 +29,10 @@ impl<S: Service> Engine<S> {
         let now = Instant::now();
         for error in errors {
             if let Some(untold) = self.watch.complaints.hear(&error.to_string(), now) {
-                tracing::warn!(%error, untold, "the Kafka client reports an error");
+                tracing::warn!(error = client::words(error), untold, "the Kafka client reports an error");
+            }
+            if outbox::kafka::denied(error) == Some(Denied::Group) {
+                self.health.denied(format!("group {}: {}", self.group.name, client::words(error)));
             }
         }
         if errors.iter().any(reception::is_about_content) {

@@ -8,7 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::client::ClientContext;
+use outbox::kafka::Listener;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, StreamConsumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaRespErr;
@@ -20,6 +21,9 @@ use super::reception::Loss;
 
 /// The consumer with its hooks.
 pub(crate) type Consumer = StreamConsumer<Hooks>;
+
+/// A client beside it that only asks and looks.
+pub(crate) type Asker = BaseConsumer<Listener>;
 
 /// What the group has decided last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,11 @@ pub(crate) struct Hooks {
 }
 
 impl ClientContext for Hooks {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = false;
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        outbox::kafka::read_token(config)
+    }
 
     fn stats(&self, statistics: Statistics) {
         if self.loss.has_happened() {

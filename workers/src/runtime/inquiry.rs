@@ -9,12 +9,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use outbox::kafka::Listener;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaResult;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::consumer::config_over;
+use super::consumer::{Asker, config_over};
 use super::feed::FeedId;
 use super::progress::Obstacle;
 use super::reception;
@@ -126,7 +127,7 @@ enum Reading {
 }
 
 /// What comes when reading begins at this offset.
-fn read(consumer: &BaseConsumer, question: &Question, offset: i64, given_up: &AtomicBool) -> KafkaResult<Reading> {
+fn read(consumer: &Asker, question: &Question, offset: i64, given_up: &AtomicBool) -> KafkaResult<Reading> {
     set_to(consumer, question, offset)?;
     let deadline = Instant::now() + SILENCE;
     while Instant::now() < deadline && !given_up.load(Ordering::Relaxed) {
@@ -174,13 +175,13 @@ fn described(message: &BorrowedMessage<'_>) -> Answer {
     }
 }
 
-fn set_to(consumer: &BaseConsumer, question: &Question, offset: i64) -> KafkaResult<()> {
+fn set_to(consumer: &Asker, question: &Question, offset: i64) -> KafkaResult<()> {
     let mut list = TopicPartitionList::new();
     list.add_partition_offset(&question.topic, question.partition, Offset::Offset(offset))?;
     consumer.assign(&list)
 }
 
-fn consumer(question: &Question, isolation: &str) -> KafkaResult<BaseConsumer> {
+fn consumer(question: &Question, isolation: &str) -> KafkaResult<Asker> {
     let defaults =
         [("fetch.error.backoff.ms", "10"), ("fetch.wait.max.ms", "100"), ("queued.max.messages.kbytes", "1024")];
     let mut config = config_over(&question.kafka, &defaults);
@@ -192,5 +193,5 @@ fn consumer(question: &Question, isolation: &str) -> KafkaResult<BaseConsumer> {
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", "error")
         .set("statistics.interval.ms", "0");
-    config.create()
+    config.create_with_context(Listener::default())
 }

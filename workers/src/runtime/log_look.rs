@@ -8,15 +8,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use outbox::inbox::{LogRange, LogSight};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use outbox::kafka::Listener;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use uuid::Uuid;
 
+use super::consumer::Asker;
 use super::emitter::TopicNames;
 use super::failure::Failure;
 use super::feed::FeedId;
 use super::topic_id;
+use crate::client;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,7 +30,7 @@ const EVENTS_COUNT: usize = 1_000;
 #[derive(Clone)]
 pub(super) struct LogLook {
     kafka: ClientConfig,
-    idle: Arc<Mutex<Option<BaseConsumer>>>,
+    idle: Arc<Mutex<Option<Asker>>>,
 }
 
 /// The topics' ids by full name.
@@ -64,7 +67,9 @@ impl LogLook {
         });
         let (ids, mut ranges) = match asked.await {
             Ok(Ok(answers)) => answers,
-            Ok(Err(error)) => return Err(Failure::Retry(format!("the brokers do not describe the logs: {error}"))),
+            Ok(Err(error)) => {
+                return Err(Failure::Retry(format!("the brokers do not describe the logs: {}", client::words(&error))));
+            }
             Err(error) => return Err(Failure::Retry(format!("the question about the logs ended early: {error}"))),
         };
         let sight = |id: &FeedId| {
@@ -80,35 +85,31 @@ impl LogLook {
         self.ask(|client| ids_of(client, topics))
     }
 
-    fn ask<T>(&self, question: impl FnOnce(&BaseConsumer) -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    fn ask<T>(&self, question: impl FnOnce(&Asker) -> Result<T, KafkaError>) -> Result<T, KafkaError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = idle().take();
         let client = match ready {
             Some(client) => client,
-            None => self.kafka.create()?,
+            None => self.kafka.create_with_context(Listener::default())?,
         };
+        let attend = || (0..EVENTS_COUNT).take_while(|_| client.poll(Duration::ZERO).is_some()).count();
+        // A token that is due is read now.
+        attend();
         let answer = question(&client)?;
         // What went wrong on the way is not told: the answer is here. But it must not pile up.
-        for _ in 0..EVENTS_COUNT {
-            if client.poll(Duration::ZERO).is_none() {
-                break;
-            }
-        }
+        attend();
         *idle() = Some(client);
         Ok(answer)
     }
 }
 
-fn ids_of(client: &BaseConsumer, topics: &[String]) -> Result<TopicIds, KafkaError> {
+fn ids_of(client: &Asker, topics: &[String]) -> Result<TopicIds, KafkaError> {
     let names: Vec<&str> = topics.iter().map(String::as_str).collect();
     topic_id::topic_ids(client.client(), &names, TIMEOUT)
 }
 
 /// Two requests for all of them. A partition that the brokers know nothing of is left out.
-fn ranges_of(
-    client: &BaseConsumer,
-    partitions: &[(String, i32)],
-) -> Result<HashMap<(String, i32), LogRange>, KafkaError> {
+fn ranges_of(client: &Asker, partitions: &[(String, i32)]) -> Result<HashMap<(String, i32), LogRange>, KafkaError> {
     if partitions.is_empty() {
         return Ok(HashMap::new());
     }

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rdkafka::Offset;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 
-use super::consumer::Consumer;
+use super::consumer::{Asker, Consumer};
 use crate::planted::{Mishap, Planted};
 
 /// How long setting a test's consumer back may take.
@@ -29,7 +29,7 @@ pub(crate) async fn next(consumer: &Consumer, planted: Planted) -> Result<Borrow
 
 /// The same for a look on a thread of its own; `None` after `limit`.
 pub(crate) fn next_within(
-    consumer: &BaseConsumer,
+    consumer: &Asker,
     limit: Duration,
     planted: Planted,
 ) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {

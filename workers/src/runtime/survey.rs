@@ -10,11 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use outbox::kafka::Listener;
+use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use super::consumer::config_over;
+use super::consumer::{Asker, config_over};
 use super::emitter::TopicNames;
 use super::feed::FeedId;
 use super::membership::lanes_without_owner;
@@ -153,7 +154,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The thread's life.
 fn look_on(terrain: &Terrain, shared: &Shared) {
     let mut survey = Survey::default();
-    let mut client: Option<(BaseConsumer, Instant)> = None;
+    let mut client: Option<(Asker, Instant)> = None;
     let (mut ends_at, mut all_at) = (Instant::now(), Instant::now());
     while let Some((feeds, demand)) = next_look(shared, ends_at, all_at) {
         let begun = Instant::now();
@@ -217,7 +218,7 @@ fn next_look(shared: &Shared, ends_at: Instant, all_at: Instant) -> Option<(Vec<
 }
 
 /// A client outside of the group: it is only asked.
-fn new_client(terrain: &Terrain) -> KafkaResult<BaseConsumer> {
+fn new_client(terrain: &Terrain) -> KafkaResult<Asker> {
     let defaults = [
         ("reconnect.backoff.ms", "50"),
         ("reconnect.backoff.max.ms", "1000"),
@@ -230,16 +231,10 @@ fn new_client(terrain: &Terrain) -> KafkaResult<BaseConsumer> {
         .set("isolation.level", "read_committed")
         .set("enable.auto.commit", "false")
         .set("statistics.interval.ms", "0");
-    config.create()
+    config.create_with_context(Listener::default())
 }
 
-fn look(
-    terrain: &Terrain,
-    consumer: &BaseConsumer,
-    feeds: &[FeedId],
-    demand: Demand,
-    survey: &mut Survey,
-) -> KafkaResult<()> {
+fn look(terrain: &Terrain, consumer: &Asker, feeds: &[FeedId], demand: Demand, survey: &mut Survey) -> KafkaResult<()> {
     // What the client has to complain of is in the answers, too; its queue must not grow.
     while let Some(reported) = consumer.poll(Duration::ZERO) {
         drop(reported);
@@ -258,12 +253,7 @@ fn look(
 }
 
 /// One request for all feeds of a broker.
-fn offsets(
-    terrain: &Terrain,
-    consumer: &BaseConsumer,
-    feeds: &[FeedId],
-    which: Offset,
-) -> KafkaResult<HashMap<FeedId, i64>> {
+fn offsets(terrain: &Terrain, consumer: &Asker, feeds: &[FeedId], which: Offset) -> KafkaResult<HashMap<FeedId, i64>> {
     if feeds.is_empty() {
         return Ok(HashMap::new());
     }
@@ -287,7 +277,7 @@ fn offsets(
     Ok(found.collect())
 }
 
-fn partition_counts(terrain: &Terrain, consumer: &BaseConsumer) -> KafkaResult<BTreeMap<Arc<str>, i32>> {
+fn partition_counts(terrain: &Terrain, consumer: &Asker) -> KafkaResult<BTreeMap<Arc<str>, i32>> {
     let count = |topic: &Arc<str>| {
         let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
         let partitions = metadata.topics().iter().find(|found| found.name() == &**topic);
@@ -297,7 +287,7 @@ fn partition_counts(terrain: &Terrain, consumer: &BaseConsumer) -> KafkaResult<B
     terrain.topics.iter().map(count).collect()
 }
 
-fn unowned(terrain: &Terrain, consumer: &BaseConsumer) -> KafkaResult<Option<BTreeSet<i32>>> {
+fn unowned(terrain: &Terrain, consumer: &Asker) -> KafkaResult<Option<BTreeSet<i32>>> {
     let list = match consumer.fetch_group_list(Some(&terrain.group), ANSWER_WITHIN) {
         Ok(list) => list,
         // Every broker is asked; one that does not answer leaves the question open.

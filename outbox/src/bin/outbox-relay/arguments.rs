@@ -1,6 +1,6 @@
 //! Flags and environment of `outbox-relay`, and what they say about where database and brokers are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
@@ -48,9 +48,18 @@ pub(crate) struct At {
     /// Kafka bootstrap servers
     #[arg(long, env = "KAFKA_BROKERS", default_value = "localhost:9092", global = true)]
     pub(crate) brokers: String,
-    /// Any librdkafka property, repeatable: --kafka security.protocol=ssl
+    /// Any librdkafka property, repeatable: --kafka security.protocol=sasl_ssl
     #[arg(long = "kafka", value_name = "NAME=VALUE", global = true)]
     kafka: Vec<String>,
+    /// SASL password; a command line would show it to every user of the machine
+    #[arg(env = "KAFKA_SASL_PASSWORD", long, hide = true, hide_env_values = true, global = true)]
+    kafka_sasl_password: Option<String>,
+    /// File that holds the SASL password
+    #[arg(long, env = "KAFKA_SASL_PASSWORD_FILE", global = true)]
+    kafka_sasl_password_file: Option<PathBuf>,
+    /// File that holds the OAUTHBEARER token; it is read again every minute
+    #[arg(long, env = "KAFKA_SASL_TOKEN_FILE", global = true)]
+    kafka_sasl_token_file: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -200,9 +209,7 @@ impl At {
     pub(crate) fn database(&self) -> Result<Database, Failure> {
         let url = match (&self.database_url, &self.database_url_file) {
             (Some(url), _) => url.clone(),
-            (None, Some(file)) => std::fs::read_to_string(file)
-                .map(|url| url.trim().to_owned())
-                .map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))?,
+            (None, Some(file)) => content(file)?,
             (None, None) => {
                 return Err(Failure::Usage("give --database-url, DATABASE_URL or DATABASE_URL_FILE".to_owned()));
             }
@@ -219,8 +226,26 @@ impl At {
             };
             config.set(name, value);
         }
+        let password = match (&self.kafka_sasl_password, &self.kafka_sasl_password_file) {
+            (Some(password), _) => Some(password.clone()),
+            (None, Some(file)) => Some(content(file)?),
+            (None, None) => None,
+        };
+        if let Some(password) = password {
+            config.set("sasl.password", password);
+        }
+        if let Some(file) = &self.kafka_sasl_token_file {
+            let (name, value) = outbox::kafka::token_property(file);
+            config.set(name, value);
+        }
         Ok(config)
     }
+}
+
+/// What a secret's file holds.
+fn content(file: &Path) -> Result<String, Failure> {
+    let read = std::fs::read_to_string(file).map(|text| text.trim().to_owned());
+    read.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 
 /// A time, or how long ago it was.

@@ -28,6 +28,8 @@ enum Failure {
     Operate(#[from] outbox::operate::OperateError),
     #[error(transparent)]
     Url(#[from] outbox::DatabaseUrlError),
+    #[error(transparent)]
+    Brokers(outbox::kafka::Unanswered),
     #[error("JSON: {0}")]
     Json(#[from] serde_json::Error),
     #[error("signals: {0}")]

@@ -5,12 +5,17 @@
 
 use std::time::{Duration, Instant};
 
+use outbox::kafka::Unanswered;
 use outbox::{Class, Outbox, Relay, RelayConfig};
+
+use rdkafka::ClientConfig;
 
 use crate::Failure;
 use crate::arguments::Arguments;
 use crate::signals::Signals;
 
+/// How long the brokers may take to say that they do not want this program.
+const KNOCK_WAIT: Duration = Duration::from_secs(3);
 /// How often the database is tried.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 /// How often it is said that it is away.
@@ -26,6 +31,11 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
             return Ok(());
         }
     };
+    let admitted = tokio::select! {
+        admitted = admitted(kafka.clone()) => admitted,
+        () = signals.asked() => return Ok(()),
+    };
+    admitted?;
     let mut config = RelayConfig::new(database, kafka);
     config.linger = Duration::from_micros(arguments.linger_us);
     config.retention = Duration::from_secs(arguments.retention_s);
@@ -44,6 +54,15 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<(), Failure> {
     tokio::select! {
         ended = &mut relay => Ok(ended?),
         () = signals.asked() => Err(Failure::Usage("stopped at once by a second signal".to_owned())),
+    }
+}
+
+/// Ends the start when the brokers, asked once, refuse this program. If they are away, the relay waits for them.
+async fn admitted(kafka: ClientConfig) -> Result<(), Failure> {
+    let asked = tokio::task::spawn_blocking(move || outbox::kafka::ask(&kafka, None, KNOCK_WAIT).map(drop));
+    match asked.await {
+        Ok(Err(refused @ (Unanswered::Refused(_) | Unanswered::Settings(_)))) => Err(Failure::Brokers(refused)),
+        Ok(Err(Unanswered::Silent { .. }) | Ok(())) | Err(_) => Ok(()),
     }
 }
 

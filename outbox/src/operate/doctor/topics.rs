@@ -11,6 +11,7 @@ use rdkafka::error::KafkaError;
 use super::{Check, Look};
 use crate::append::RAW_EXTRA_BYTES;
 use crate::error::OutboxError;
+use crate::kafka;
 use crate::operate::archiving::{self, Unarchived};
 use crate::operate::{Copies, OperateError};
 
@@ -46,15 +47,12 @@ pub(super) async fn checks(look: &Look<'_>) -> Result<Vec<Check>, OperateError> 
         return Ok(vec![Check::warning(NAME, "the outbox has no topics", advice)]);
     }
     let limits = Limits { max_message_bytes: look.config.max_message_bytes, retention: look.config.retention };
+    let properties = look.config.kafka.clone();
+    let described = tokio::task::spawn_blocking(move || describe(&properties, registered)).await;
+    let mut topics = described.map_err(|_| crate::relay::RelayError::Panicked)??;
     let admin: AdminClient<DefaultClientContext> =
-        look.config.kafka.create().map_err(kafka("creating the Kafka client"))?;
-    let (admin, topics) = tokio::task::spawn_blocking(move || {
-        let topics = describe(&admin, registered);
-        (admin, topics)
-    })
-    .await
-    .map_err(|_| crate::relay::RelayError::Panicked)?;
-    let mut topics = topics?;
+        look.config.kafka.create().map_err(failed("creating the Kafka client"))?;
+    kafka::give_token(admin.inner(), &look.config.kafka).map_err(failed("creating the Kafka client"))?;
     let present: Vec<&Topic> = topics.iter().filter(|topic| topic.partitions > 0).collect();
     let mut settings = read_settings(&admin, &present).await?;
     for topic in &mut topics {
@@ -79,7 +77,7 @@ async fn unarchived(
     let now_ms = jiff::Timestamp::now().as_millisecond();
     let looked = tokio::task::spawn_blocking(move || archiving::look(&kafka, &group, &topics, now_ms, PATIENCE)).await;
     let looked = looked.map_err(|_| crate::relay::RelayError::Panicked)?;
-    looked.map_err(self::kafka("asking how far the archive is"))
+    looked.map_err(failed("asking how far the archive is"))
 }
 
 fn complaint(unarchived: &Unarchived) -> Check {
@@ -87,16 +85,13 @@ fn complaint(unarchived: &Unarchived) -> Check {
     Check::problem(NAME, unarchived.to_string(), advice)
 }
 
-fn kafka(doing: &'static str) -> impl FnOnce(KafkaError) -> OperateError {
+fn failed(doing: &'static str) -> impl FnOnce(KafkaError) -> OperateError {
     move |source| OperateError::Kafka { doing, source }
 }
 
-fn describe(
-    admin: &AdminClient<DefaultClientContext>,
-    registered: Vec<(String, i32)>,
-) -> Result<Vec<Topic>, OperateError> {
+fn describe(properties: &ClientConfig, registered: Vec<(String, i32)>) -> Result<Vec<Topic>, OperateError> {
     // All at once: asking for one that does not exist could create it.
-    let metadata = admin.inner().fetch_metadata(None, PATIENCE).map_err(kafka("asking for the topics"))?;
+    let metadata = kafka::ask(properties, None, PATIENCE)?;
     let topics = registered.into_iter().map(|(name, expected)| {
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         let partitions = found.map_or(&[][..], |topic| topic.partitions());
@@ -117,9 +112,10 @@ async fn read_settings(
     let resources: Vec<ResourceSpecifier<'_>> =
         topics.iter().map(|topic| ResourceSpecifier::Topic(&topic.name)).collect();
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let described = admin.describe_configs(&resources, &options).await.map_err(kafka("asking for topics' settings"))?;
+    let described =
+        admin.describe_configs(&resources, &options).await.map_err(failed("asking for topics' settings"))?;
     for (topic, described) in topics.iter().zip(described) {
-        let described = described.map_err(|code| kafka("asking for a topic's settings")(KafkaError::AdminOp(code)))?;
+        let described = described.map_err(|code| failed("asking for a topic's settings")(KafkaError::AdminOp(code)))?;
         let entries = described.entries.into_iter().filter_map(|entry| Some((entry.name, entry.value?)));
         settings.insert(topic.name.clone(), entries.collect());
     }
@@ -131,7 +127,10 @@ impl Topic {
     fn checks(&self, limits: Limits) -> Vec<Check> {
         let name = &self.name;
         if self.partitions == 0 {
-            let advice = format!("create it with {} partitions; until then its messages wait", self.expected);
+            let advice = format!(
+                "create it with {} partitions; until then its messages wait. With access lists: let this user describe it",
+                self.expected
+            );
             return vec![Check::problem(NAME, format!("{name} does not exist"), advice)];
         }
         let mut checks = Vec::new();

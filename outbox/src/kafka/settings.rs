@@ -14,9 +14,38 @@ pub(crate) fn copy(from: &ClientConfig, to: &mut ClientConfig, is_wanted: impl F
     }
 }
 
+/// Whether a property's value is not to be shown. By the words in its name, so that a misspelt one is not shown either.
+pub fn is_secret(name: &str) -> bool {
+    const WORDS: [&str; 8] =
+        ["pas", "secret", "token", "key.pem", "keystore.pem", "jaas", "bearer.config", "assertion"];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word)) && !name.ends_with(".location") && !name.ends_with(".url")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_secret_is_told_by_its_name() {
+        for name in [
+            "sasl.password",
+            "SASL.Password",
+            "sasl.pasword",
+            "ssl.key.password",
+            "ssl.key.pem",
+            "ssl.keystore.password",
+            "sasl.oauthbearer.client.secret",
+            "sasl.oauthbearer.client.credentials.client.secret",
+            "sasl.oauthbearer.config",
+            "sasl.oauthbearer.assertion.private.key.passphrase",
+        ] {
+            assert!(is_secret(name), "{name}");
+        }
+        for name in ["sasl.mechanism", "sasl.username", "ssl.key.location", "sasl.oauthbearer.token.endpoint.url"] {
+            assert!(!is_secret(name), "{name}");
+        }
+    }
 
     #[test]
     fn secrets_arrive_as_they_were_given() {

@@ -1,0 +1,20 @@
+//! Getting into a Kafka cluster: settings that may be secrets, tokens, and why brokers do not let a client in, in words.
+//!
+//! The client library tells of a refused password in an event, of a certificate in a line of text, of a missing permission in
+//! an error code, and of all three that nobody answered. Here is the one place that puts them together. Every client of this
+//! workspace has a [`Listener`] or hands what it hears to a [`Hearing`], and asks its first question by [`metadata`].
+
+mod hearing;
+mod listener;
+mod metadata;
+mod refusal;
+mod settings;
+mod token;
+
+pub use hearing::Hearing;
+pub use listener::Listener;
+pub use metadata::{Unanswered, ask, metadata};
+pub use refusal::{Denied, Refusal, complaint, denied, words};
+pub(crate) use settings::copy;
+pub use settings::is_secret;
+pub use token::{TOKEN_FILE_VARIABLE, give_token, read_token, token_property};

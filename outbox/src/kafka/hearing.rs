@@ -1,0 +1,59 @@
+//! What a client of the library has complained of, kept for the moment when somebody asks why there is no answer.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rdkafka::error::KafkaError;
+
+use super::refusal::Refusal;
+
+/// The complaints of one client; cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Hearing(Arc<Mutex<Heard>>);
+
+#[derive(Debug, Default)]
+struct Heard {
+    refusal: Option<Refusal>,
+    last: Option<String>,
+}
+
+impl Hearing {
+    /// For [`ClientContext::error`](rdkafka::ClientContext::error).
+    pub fn error(&self, error: &KafkaError, reason: &str) {
+        let refusal = Refusal::of(error, reason);
+        let mut heard = self.heard();
+        // That all brokers are down is what follows from the complaint before it.
+        if error.rdkafka_error_code() != Some(rdkafka::error::RDKafkaErrorCode::AllBrokersDown) || heard.last.is_none()
+        {
+            heard.last = Some(reason.to_owned());
+        }
+        heard.refusal = refusal.or(heard.refusal.take());
+    }
+
+    /// For [`ClientContext::log`](rdkafka::ClientContext::log): that a broker hangs up is told nowhere else.
+    pub fn log(&self, facility: &str, message: &str) {
+        if facility == "FAIL" || facility == "ERROR" {
+            // In front is the library's own thread.
+            let words = message.rsplit_once("]: ").map_or(message, |(_, words)| words);
+            self.heard().last = Some(words.to_owned());
+        }
+    }
+
+    /// Why the client is not let in, if it heard that since it was last answered.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.heard().refusal.clone()
+    }
+
+    /// The last complaint in the library's words.
+    pub fn last(&self) -> Option<String> {
+        self.heard().last.clone()
+    }
+
+    /// Brokers have answered: what was heard before does not count any more.
+    pub fn was_answered(&self) {
+        *self.heard() = Heard::default();
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,86 @@
+//! A client's first question: who leads what. Answered, refused, or nobody there.
+//!
+//! The library waits for a broker that it can use until the time is up, whatever it hears meanwhile. Asked in turns, a client
+//! that is refused ends as soon as it knows. The turns grow, so that a slow broker is not asked ever anew.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::Client;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::Metadata;
+use rdkafka::{ClientConfig, ClientContext};
+
+use super::hearing::Hearing;
+use super::listener::Listener;
+use super::refusal::{Refusal, words};
+
+const FIRST_TURN: Duration = Duration::from_millis(400);
+/// Between two turns: what goes wrong may go wrong at once.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Why the brokers told nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unanswered {
+    /// The client does not take its settings.
+    #[error("{}", words(.0))]
+    Settings(KafkaError),
+    /// They, or the client, want nothing to do with each other.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// Nobody answered in time.
+    #[error("{}", .said.clone().unwrap_or_else(|| .source.to_string()))]
+    Silent {
+        /// What the question came to.
+        source: KafkaError,
+        /// What the client last complained of.
+        said: Option<String>,
+    },
+}
+
+/// Ask as [`metadata`] does, by a client of its own with these properties. Blocks.
+///
+/// # Errors
+/// [`Unanswered`], in words.
+pub fn ask(properties: &ClientConfig, topic: Option<&str>, limit: Duration) -> Result<Metadata, Unanswered> {
+    let client: BaseConsumer<Listener> =
+        properties.create_with_context(Listener::default()).map_err(Unanswered::Settings)?;
+    metadata(client.client(), &client.context().hearing, topic, limit, || drop(client.poll(Duration::ZERO)))
+}
+
+/// Ask for one topic, or for all that this user may see, within `limit`. `attend` polls the client once, if nobody else does:
+/// only then its complaints are heard and its token is read. Blocks.
+///
+/// # Errors
+/// [`Unanswered`], in words.
+pub fn metadata<C: ClientContext>(
+    client: &Client<C>,
+    hearing: &Hearing,
+    topic: Option<&str>,
+    limit: Duration,
+    attend: impl Fn(),
+) -> Result<Metadata, Unanswered> {
+    let deadline = Instant::now() + limit;
+    let mut turn = FIRST_TURN;
+    loop {
+        attend();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let source = match client.fetch_metadata(topic, turn.min(left)) {
+            Ok(metadata) => {
+                hearing.was_answered();
+                return Ok(metadata);
+            }
+            Err(source) => source,
+        };
+        attend();
+        if let Some(refusal) = hearing.refusal() {
+            return Err(Unanswered::Refused(refusal));
+        }
+        if Instant::now() >= deadline {
+            return Err(Unanswered::Silent { source, said: hearing.last() });
+        }
+        thread::sleep(PAUSE);
+        turn *= 2;
+    }
+}
