@@ -33,7 +33,9 @@ struct Permission {
 pub(crate) fn add(door: &Door, commands: &str) -> Result<usize> {
     let mut permissions = Vec::new();
     for command in commands.replace("\\\n", " ").lines().map(str::trim) {
-        if !command.is_empty() && !command.starts_with('#') {
+        // What a shell does with a failure is nothing to the broker.
+        let is_for_the_shell = command.is_empty() || command.starts_with('#') || command == "set -e";
+        if !is_for_the_shell {
             permissions.extend(parse(command).map_err(|reason| refused(format!("{reason}: {command}")))?);
         }
     }

@@ -1,5 +1,6 @@
 //! The pipeline end to end: real orders, real servers, the daemons as processes, and faults.
 
+mod arrival;
 mod cancel;
 mod client_lost;
 mod clocks;

@@ -1,0 +1,113 @@
+//! Every documented setting arrives, as a flag, from the environment, and secrets on each of their roads.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Output};
+
+use tests::{Outcome, Pipeline, Servers, Settings, trouble};
+
+use crate::DAEMON;
+
+/// Flag, environment variable, where `config` shows it, and a value that is no default.
+const SETTINGS: [(&str, &str, &[&str], &str); 19] = [
+    ("--brokers", "KAFKA_BROKERS", &["brokers"], "broker:1"),
+    ("--database-url", "DATABASE_URL", &["database_url"], "postgres://shop@db/shop"),
+    ("--schema", "DATABASE_SCHEMA", &["schema"], "elsewhere"),
+    ("--topic-prefix", "TOPIC_PREFIX", &["topic_prefix"], "eu-"),
+    ("--instance-id", "INSTANCE_ID", &["instance_id"], "order-7"),
+    ("--listen", "LISTEN", &["listen"], "127.0.0.1:4711"),
+    ("--log-format", "LOG_FORMAT", &["log_format"], "json"),
+    ("--log", "LOG", &["log"], "workers=debug"),
+    ("--partitions", "TOPIC_PARTITIONS", &["partitions"], "7"),
+    ("--replicas", "TOPIC_REPLICAS", &["replicas"], "3"),
+    ("--max-batch-items", "MAX_BATCH_ITEMS", &["max_batch_items"], "17"),
+    ("--max-pace-us", "MAX_PACE_US", &["max_pace_us"], "18"),
+    ("--relay-linger-us", "RELAY_LINGER_US", &["relay_linger_us"], "19"),
+    ("--start-timeout-s", "START_TIMEOUT_S", &["start_timeout_s"], "20"),
+    ("--shutdown-timeout-s", "SHUTDOWN_TIMEOUT_S", &["shutdown_timeout_s"], "21"),
+    ("--schema-directory", "SCHEMA_DIRECTORY", &["schema_directory"], "/further"),
+    ("--confirm-within-ms", "CONFIRM_WITHIN_MS", &["confirm_within_ms"], "22"),
+    ("--simulator-decline-per-million", "SIMULATOR_DECLINE_PER_MILLION", &["simulator", "decline_per_million"], "23"),
+    ("--simulator-statement", "SIMULATOR_STATEMENT", &["simulator", "statement"], "/statement.jsonl"),
+];
+
+/// The order daemon's command without anything of this process's environment.
+fn daemon(arguments: &[&str]) -> Command {
+    let mut command = Command::new(DAEMON);
+    command.env_clear().arg("order").args(arguments);
+    command
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&[output.stdout.as_slice(), output.stderr.as_slice()].concat()).into_owned()
+}
+
+/// What `config` shows at this place.
+fn shown(mut command: Command, place: &[&str]) -> Outcome<String> {
+    let output = command.output()?;
+    let settings: toml::Table = String::from_utf8_lossy(&output.stdout).parse().map_err(|_| trouble(said(&output)))?;
+    let mut value = toml::Value::Table(settings);
+    for name in place {
+        value = value.get(*name).cloned().ok_or_else(|| trouble(format!("no {place:?}: {}", said(&output))))?;
+    }
+    Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+#[test]
+fn every_setting_arrives_as_a_flag_and_from_the_environment() -> Outcome {
+    for (flag, variable, place, value) in SETTINGS {
+        let mut needed = vec!["config", "--brokers", "b:1", "--database-url", "postgres://x@y/z"];
+        if let Some(given) = needed.iter().position(|word| *word == flag) {
+            needed.drain(given..given + 2);
+        }
+        let mut by_flag = daemon(&needed);
+        by_flag.args([flag, value]);
+        assert_eq!(shown(by_flag, place)?, value, "{flag}");
+        let mut by_environment = daemon(&needed);
+        by_environment.env(variable, value);
+        assert_eq!(shown(by_environment, place)?, value, "{variable}");
+    }
+    Ok(())
+}
+
+#[test]
+fn no_setting_is_documented_and_left_out_here() -> Outcome {
+    let help = said(&daemon(&["--help"]).output()?);
+    let words = help.split(|letter: char| letter.is_whitespace() || letter == ',');
+    let flags: BTreeSet<&str> = words.filter(|word| word.starts_with("--") && word.len() > 2).collect();
+    let known: BTreeSet<&str> =
+        SETTINGS.iter().map(|(flag, ..)| *flag).chain(["--config", "--help", "--version"]).collect();
+    let flags: BTreeSet<&str> = flags.into_iter().map(|flag| flag.trim_end_matches(['`', '.', ';'])).collect();
+    assert_eq!(flags.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new(), "{help}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_databases_password_arrives_on_each_of_its_roads() -> Outcome {
+    let servers = Servers::shared().await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
+    let url = pipeline.database_url();
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| trouble(url))?;
+    let (user, host) = rest.rsplit_once('@').ok_or_else(|| trouble(url))?;
+    let (user, password) = user.split_once(':').ok_or_else(|| trouble("the stack gives a password"))?;
+    let without = format!("{scheme}://{user}@{host}");
+    let (url_file, password_file) = (pipeline.folder().join("url"), pipeline.folder().join("password"));
+    std::fs::write(&url_file, format!("{url}\n"))?;
+    std::fs::write(&password_file, format!("{password}\n"))?;
+    let (url_file, password_file) = (url_file.display().to_string(), password_file.display().to_string());
+    let roads: [&[(&str, &str)]; 4] = [
+        &[("DATABASE_URL", url)],
+        &[("DATABASE_URL_FILE", &url_file)],
+        &[("DATABASE_URL", &without), ("DATABASE_PASSWORD", password)],
+        &[("DATABASE_URL", &without), ("DATABASE_PASSWORD_FILE", &password_file)],
+    ];
+    for road in roads {
+        let output = daemon(&["migrate", "--brokers", "b:1"]).envs(road.iter().copied()).output()?;
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("is at version") && !said.contains(password), "{said}");
+    }
+    let refused = daemon(&["migrate", "--brokers", "b:1"]).env("DATABASE_URL", &without).output()?;
+    assert_ne!(refused.status.code(), Some(0), "without the password nothing goes: {}", said(&refused));
+    pipeline.accept();
+    Ok(())
+}
