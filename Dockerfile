@@ -1,5 +1,6 @@
 # syntax=docker/dockerfile:1
-# One image with the three workers and the client; what runs is chosen by the command.
+# One image with every program for users; what runs is chosen by the command. Programs write nowhere but where they are
+# told to (an archive's folder, a provider's statement), so it also runs with a read-only root file system.
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
@@ -7,13 +8,14 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY . .
-# The caches belong to the builder, not to the image: the programs are copied out of them.
+# The caches belong to the builder, not to the image: the programs are copied out of them. One call builds them all, so
+# that each dependency is compiled once.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --locked --release --package workers \
+    cargo build --locked --release --package workers --package replay-tool --package outbox --bins \
     && mkdir /programs \
     && cp target/release/order-worker target/release/inventory-worker target/release/payment-worker \
-          target/release/orders /programs/
+          target/release/orders target/release/replay-tool target/release/outbox-relay /programs/
 
 FROM debian:bookworm-slim
 RUN apt-get update \

@@ -3,7 +3,7 @@
 //! The services run as processes of their own: this program again, as `bench daemon <service> …`.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -128,5 +128,5 @@ fn cores() -> u32 {
 
 /// The orders that come with the sources.
 pub(crate) fn sample_data() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/orders-2017-01.jsonl.zst")
+    dev_stack::workspace().join("tests/data/orders-2017-01.jsonl.zst")
 }

@@ -43,12 +43,13 @@ impl Input {
     }
 }
 
-/// The sample orders lie in the workspace that this program was built from, or below the current folder.
+/// The sample orders lie in the workspace.
 fn sample() -> Result<PathBuf, DemoError> {
     const NAME: &str = "tests/data/orders-2017-01.jsonl.zst";
-    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(|root| root.join(NAME));
-    let found = built_from.into_iter().chain([PathBuf::from(NAME)]).find(|path| path.is_file());
-    found.ok_or_else(|| DemoError::Words(format!("the sample orders {NAME} are not there; give a file with --orders")))
+    let path = dev_stack::workspace().join(NAME);
+    path.is_file()
+        .then_some(path)
+        .ok_or_else(|| DemoError::Words(format!("the sample orders {NAME} are not there; give a file with --orders")))
 }
 
 fn spool(folder: &Path) -> Result<PathBuf, DemoError> {

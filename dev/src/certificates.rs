@@ -1,7 +1,7 @@
 //! Certificates for a secured broker and its users, made when it starts: nothing of them is in the repository.
 //!
 //! An authority issues one certificate for the broker and one for each user, whose common name is the user's name. Keys are
-//! P-256 in PKCS#8, the one form of PEM that Kafka's key stores, OpenSSL and native-tls all read.
+//! P-256 in PKCS#8, the one form of PEM that Kafka's key stores and OpenSSL both read.
 
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;

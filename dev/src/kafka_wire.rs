@@ -2,12 +2,11 @@
 //!
 //! No client library is used, so that this package stays small and quick to build.
 
-use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use native_tls::{Certificate, Identity, TlsConnector};
+use openssl::ssl::{SslConnector, SslFiletype, SslMethod};
 use serde::{Deserialize, Serialize};
 
 use crate::access::{ADMIN, Access};
@@ -49,13 +48,12 @@ impl Door {
     }
 }
 
-fn connector(access: &Access) -> io::Result<TlsConnector> {
-    let identity = Identity::from_pkcs8(&fs::read(access.certificate(ADMIN))?, &fs::read(access.key(ADMIN))?);
-    let authority = Certificate::from_pem(&fs::read(access.authority())?);
-    let mut builder = TlsConnector::builder();
-    builder.identity(identity.map_err(io::Error::other)?);
-    builder.disable_built_in_roots(true).add_root_certificate(authority.map_err(io::Error::other)?);
-    builder.build().map_err(io::Error::other)
+fn connector(access: &Access) -> io::Result<SslConnector> {
+    let mut builder = SslConnector::builder(SslMethod::tls_client())?;
+    builder.set_ca_file(access.authority())?;
+    builder.set_certificate_file(access.certificate(ADMIN), SslFiletype::PEM)?;
+    builder.set_private_key_file(access.key(ADMIN), SslFiletype::PEM)?;
+    Ok(builder.build())
 }
 
 fn exchange(mut stream: impl Read + Write, request: &Request) -> io::Result<Vec<u8>> {

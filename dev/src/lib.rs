@@ -34,6 +34,6 @@ pub use detached::{Detached, Report};
 pub use error::{Error, Result};
 pub use kafka::start_broker_with;
 pub use ports::free_port;
-pub use project::dev_folder;
+pub use project::{dev_folder, workspace};
 pub use server::Server;
 pub use stack::{Profile, SecondListener, Stack, StackConfig};

@@ -87,7 +87,12 @@ fn prepare(config: &StackConfig, installation: &Installation, run_as: RunAs, fol
         let cache = if folder.starts_with(&config.folder) { &shared } else { folder };
         let template = postgres_data::template(cache, &installation.bin, &installation.version, run_as)?;
         postgres_data::write_private(&password_file, &template.password)?;
-        project::copy_whole(&template.data, &folder.join(DATA), |_| Ok(()))?;
+        project::copy_whole(&template.data, &folder.join(DATA), |data| {
+            config
+                .postgres_files
+                .iter()
+                .try_for_each(|(name, text)| postgres_data::write_private(&data.join(name), text))
+        })?;
         postgres_data::give_to(folder, run_as)?;
     }
     fs::read_to_string(&password_file).map_err(Error::file("read", &password_file))

@@ -10,14 +10,32 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 
-/// The workspace's folder for everything that servers need and leave: `.dev`.
-///
-/// The workspace is the one this was built from; if that is gone, the current folder.
+/// Where servers keep everything, if not in `.dev` of the workspace.
+const FOLDER_VARIABLE: &str = "DEV_FOLDER";
+
+/// The folder for everything that servers need and leave: what `DEV_FOLDER` names, else `.dev` of the [`workspace`].
 pub fn dev_folder() -> PathBuf {
-    let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|folder| folder.is_dir());
-    let root =
-        built_from.map_or_else(|| std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")), Path::to_path_buf);
-    root.join(".dev")
+    dev_folder_in(std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from), workspace())
+}
+
+fn dev_folder_in(named: Option<PathBuf>, workspace: PathBuf) -> PathBuf {
+    let named = named.filter(|folder| !folder.as_os_str().is_empty());
+    // Servers have working folders of their own.
+    named.map_or(workspace.join(".dev"), |folder| std::path::absolute(&folder).unwrap_or(folder))
+}
+
+/// The workspace: the nearest one above the current folder, else above this program, else the current folder. Found when
+/// the program runs, so that a clone may be moved, and its programs used in another one.
+pub fn workspace() -> PathBuf {
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let program = std::env::current_exe().unwrap_or_default();
+    root_above(&here).or_else(|| root_above(&program)).unwrap_or(here)
+}
+
+/// The nearest folder at or above `place` that is the root of this workspace: it has the list of its servers.
+fn root_above(place: &Path) -> Option<PathBuf> {
+    let is_root = |folder: &&Path| ["Cargo.toml", "dev/pom.xml"].iter().all(|file| folder.join(file).is_file());
+    place.ancestors().find(is_root).map(Path::to_path_buf)
 }
 
 /// Takes the lock of a file, waiting at most `limit` for whoever has it. Dropping the file gives it back.
@@ -92,4 +110,36 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_workspace_is_found_from_below_and_from_nowhere_else() {
+        let root = root_above(Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert_eq!(root_above(&root.join("dev/src")), Some(root.clone()));
+        assert_eq!(root_above(Path::new("/proc/self")), None);
+        // Tests run in their package's folder.
+        assert_eq!(workspace(), root);
+
+        // A clone elsewhere is a workspace of its own, wherever this program was built.
+        let clone = root.join(".dev").join(format!("test-clone-{}", std::process::id()));
+        fs::create_dir_all(clone.join("dev/src")).unwrap();
+        assert_eq!(root_above(&clone.join("dev/src")), Some(root));
+        for file in ["Cargo.toml", "dev/pom.xml"] {
+            fs::write(clone.join(file), "").unwrap();
+        }
+        assert_eq!(root_above(&clone.join("dev/src")), Some(clone.clone()));
+        remove_folder(&clone).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_is_named_goes_before_that_of_the_workspace() {
+        let of = |named: Option<&str>| dev_folder_in(named.map(PathBuf::from), PathBuf::from("/clone"));
+        assert_eq!((of(None), of(Some(""))), (PathBuf::from("/clone/.dev"), PathBuf::from("/clone/.dev")));
+        assert_eq!(of(Some("/elsewhere")), PathBuf::from("/elsewhere"));
+        assert!(of(Some("near")).is_absolute());
+    }
 }

@@ -74,6 +74,8 @@ pub struct StackConfig {
     pub kafka_settings: Vec<(String, String)>,
     /// Postgres settings on top of the stack's own.
     pub postgres_settings: Vec<(String, String)>,
+    /// Files for Postgres' data folder by name and content, in place of what is there: certificates, keys, `pg_hba.conf`.
+    pub postgres_files: Vec<(String, String)>,
 }
 
 impl StackConfig {
@@ -95,6 +97,7 @@ impl StackConfig {
             kafka_second_listener: None,
             kafka_settings: Vec::new(),
             postgres_settings: Vec::new(),
+            postgres_files: Vec::new(),
         }
     }
 

@@ -17,7 +17,15 @@ use tokio_postgres::{AsyncMessage, Config, Connection, Socket};
 use crate::error::OutboxError;
 use crate::migrate::prepare_connection;
 
+/// How long one server of a connection string may take, unless `connect_timeout` says otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long connecting may take in all: each server of the connection string in turn has its own time.
+pub fn connect_limit(config: &Config) -> Duration {
+    let servers = config.get_hosts().len().max(config.get_hostaddrs().len()).max(1);
+    let each = config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+    each.saturating_mul(u32::try_from(servers).unwrap_or(u32::MAX))
+}
 
 /// Payloads of notifications, in the order in which they came.
 pub(crate) type Notifications = mpsc::Sender<String>;
@@ -29,17 +37,23 @@ type Open =
 #[derive(Clone)]
 pub struct Database {
     open: Arc<Open>,
+    limit: Duration,
 }
 
 impl Database {
     /// With [`tokio_postgres::NoTls`], or with the connector of any TLS library that works with tokio-postgres.
-    pub fn new<T>(config: Config, tls: T) -> Self
+    pub fn new<T>(mut config: Config, tls: T) -> Self
     where
         T: MakeTlsConnect<Socket> + Clone + Send + Sync + 'static,
         T::Stream: Send + 'static,
         T::TlsConnect: Send,
         <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
     {
+        let limit = connect_limit(&config);
+        if config.get_connect_timeout().is_none() {
+            // Else the first server, where it is only silent, would take the time of the others.
+            config.connect_timeout(CONNECT_TIMEOUT);
+        }
         let open = move |notifications| -> BoxFuture<'static, Result<ClientWrapper, tokio_postgres::Error>> {
             let (config, tls) = (config.clone(), tls.clone());
             Box::pin(async move {
@@ -48,7 +62,7 @@ impl Database {
                 Ok(ClientWrapper::new(client, task))
             })
         };
-        Self { open: Arc::new(open) }
+        Self { open: Arc::new(open), limit }
     }
 
     /// Opens a connection for transactions, set up by [`prepare_connection`].
@@ -60,7 +74,7 @@ impl Database {
 
     /// Opens a connection without any setting; notifications go to the given channel, and are dropped when it is full.
     pub(crate) async fn open(&self, notifications: Option<Notifications>) -> Result<ClientWrapper, OutboxError> {
-        match tokio::time::timeout(CONNECT_TIMEOUT, (self.open)(notifications)).await {
+        match tokio::time::timeout(self.limit, (self.open)(notifications)).await {
             Ok(opened) => opened.map_err(OutboxError::database("connecting")),
             Err(_) => Err(OutboxError::TimedOut { doing: "connecting" }),
         }

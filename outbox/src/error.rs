@@ -21,7 +21,7 @@ pub(crate) const SQLSTATE_PARTITIONS: &str = "OB003";
 #[derive(Debug, thiserror::Error)]
 pub enum OutboxError {
     /// The database refused a statement or the connection broke before COMMIT was sent. Nothing was committed.
-    #[error("{doing}: {}", describe(source))]
+    #[error("{doing}: {}", explain(source))]
     Database {
         /// What was being done.
         doing: &'static str,
@@ -35,7 +35,7 @@ pub enum OutboxError {
         doing: &'static str,
     },
     /// The connection broke after COMMIT was sent and before its answer came: it may have been committed or not.
-    #[error("the outcome of a COMMIT is unknown: {}", describe(source))]
+    #[error("the outcome of a COMMIT is unknown: {}", explain(source))]
     OutcomeUnknown {
         /// The driver's error.
         source: tokio_postgres::Error,
@@ -172,13 +172,28 @@ fn is_io(error: &tokio_postgres::Error) -> bool {
     std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
-/// The server's message and SQLSTATE if there is one; the driver's own `Display` says only "db error".
-fn describe(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(server) => format!("{} ({})", server.message(), server.code().code()),
-        None => match std::error::Error::source(error) {
-            Some(cause) => format!("{error}: {cause}"),
-            None => error.to_string(),
-        },
+/// An error of the driver in words for a person, whose own `Display` says only "db error" or "error connecting to server":
+/// the server's message and SQLSTATE if there is one, else every cause down to the last; and what is wrong with TLS.
+pub fn explain(error: &tokio_postgres::Error) -> String {
+    if let Some(server) = error.as_db_error() {
+        return format!("{} (SQLSTATE {})", server.message(), server.code().code());
     }
+    let mut words = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_words = cause.to_string();
+        if !words.contains(&cause_words) {
+            words = format!("{words}: {cause_words}");
+        }
+        source = cause.source();
+    }
+    let advice = TLS_ADVICE.iter().find(|(said, _)| words.contains(said));
+    advice.map_or(words.clone(), |(_, advice)| format!("{words}: {advice}"))
 }
+
+/// What the driver and OpenSSL say when the two sides do not agree on TLS, and what it means.
+const TLS_ADVICE: [(&str, &str); 3] = [
+    ("server does not support TLS", "and sslmode (require, verify-ca or verify-full) forbids to go on without"),
+    ("alert unknown ca", "the server does not trust the authority that signed the certificate in sslcert"),
+    ("alert bad certificate", "the server does not accept the certificate in sslcert"),
+];

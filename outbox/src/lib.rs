@@ -110,9 +110,12 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links)]
 
 mod append;
+#[cfg(feature = "tls")]
+mod connection_string;
 mod database;
 pub mod epochs;
 mod error;
+pub mod grants;
 mod headers;
 mod hint;
 pub mod inbox;
@@ -137,10 +140,12 @@ mod store;
 mod tls;
 mod transaction;
 
-pub use database::{Database, connect};
+#[cfg(feature = "tls")]
+pub use connection_string::{ConnectionString, ConnectionStringError};
+pub use database::{Database, connect, connect_limit};
 pub use deadpool_postgres::ClientWrapper as Client;
 pub use epochs::{Epoch, Epochs};
-pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, SQLSTATE_REFUSED, class_of};
+pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, SQLSTATE_REFUSED, class_of, explain};
 pub use lanes::{Lane, TopicSpec};
 pub use message::{Causation, Kind, OutboxMessage, Target};
 pub use migrate::{migrate, prepare_connection};
@@ -152,5 +157,5 @@ pub use relay::{
 pub use sql::check_schema_name;
 pub use store::{Outbox, OutboxConfig};
 #[cfg(feature = "tls")]
-pub use tls::{DatabaseUrlError, parse_url};
+pub use tls::{Tls, TlsError};
 pub use transaction::{Committed, Expect, Param, Place, Transaction};

@@ -17,6 +17,7 @@ const MIGRATION_LOCK: i32 = 0x6f75_7462;
 /// Creates or upgrades the outbox and inbox tables in `schema`, and the schema itself if it is missing.
 pub async fn migrate(client: &mut Client, schema: &str) -> Result<(), OutboxError> {
     let quoted = sql::quoted_schema(schema)?;
+    refuse_who_may_not(client, schema).await?;
     let failed = OutboxError::database("migrating the outbox");
     let transaction = client.transaction().await.map_err(OutboxError::database("beginning the migration"))?;
     async {
@@ -35,6 +36,17 @@ pub async fn migrate(client: &mut Client, schema: &str) -> Result<(), OutboxErro
     }
     .await
     .map_err(failed)
+}
+
+/// A role that runs daemons owns nothing; whoever migrates as such by mistake is told as whom to do it.
+async fn refuse_who_may_not(client: &Client, schema: &str) -> Result<(), OutboxError> {
+    let look = "select pg_get_userbyid(nspowner)::text, current_user::text from pg_namespace \
+                where nspname = $1 and not has_schema_privilege(oid, 'create')";
+    let found = client.query_opt(look, &[&schema]).await.map_err(OutboxError::database("looking for the schema"))?;
+    let Some(row) = found else { return Ok(()) };
+    let (owner, role): (String, String) = (row.get(0), row.get(1));
+    let reason = format!("{role} may not change it; migrate as its owner {owner}, with --grants {role}");
+    Err(OutboxError::Schema { schema: schema.to_owned(), reason })
 }
 
 /// Fails with words for a person when the tables in `schema` are not exactly what this program expects.

@@ -88,7 +88,7 @@ pub enum ReplayError {
         until: i64,
     },
     /// A service's database cannot be reached or read.
-    #[error("the {service} service's database: {doing}: {}", describe(.source))]
+    #[error("the {service} service's database: {doing}: {}", outbox::explain(.source))]
     Database {
         /// Whose.
         service: ServiceName,
@@ -242,15 +242,4 @@ fn after(last: Option<&str>) -> String {
 
 fn cause(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(String::new, ToString::to_string)
-}
-
-/// The server's own words, or the driver's with their cause.
-fn describe(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(server) => format!("{} (SQLSTATE {})", server.message(), server.code().code()),
-        None => match std::error::Error::source(error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        },
-    }
 }

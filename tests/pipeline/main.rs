@@ -4,6 +4,7 @@ mod arrival;
 mod cancel;
 mod client_lost;
 mod clocks;
+mod confined;
 mod crash;
 mod dead_letters;
 mod deadlines;

@@ -27,13 +27,14 @@ async fn a_setting_that_cannot_be_is_named_before_anything_starts() -> Outcome {
     let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
     let order = ServiceName::Order;
     let missing = pipeline.folder().join("no-such.toml").display().to_string();
-    let cases: [(&[&str], &[&str]); 11] = [
+    let cases: [(&[&str], &[&str]); 12] = [
         (&["run", "--brokers", ""], &["KAFKA_BROKERS", "--brokers"]),
         (&["run", "--database-url", ""], &["DATABASE_URL", "--database-url"]),
         (
             &["run", "--database-url", "postgres://x@localhost/y?sslmode=sometimes"],
-            &["sslmode=sometimes", "verify-full"],
+            &["--database-url", "sslmode", "sometimes", "verify-full"],
         ),
+        (&["run", "--database-url", "host=localhost sslmod=require"], &["unknown option sslmod", "sslmode"]),
         (&["run", "--topic-prefix", "a b"], &["topic prefix", "a b"]),
         (&["run", "--schema", ""], &["schema"]),
         (&["run", "--schema", "My-Orders"], &["My-Orders", "lower-case", "--schema"]),
@@ -68,8 +69,12 @@ async fn a_place_that_is_not_prepared_is_named_with_what_to_do() -> Outcome {
     let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
     let order = ServiceName::Order;
     assert_named(&pipeline, order, &["run", "--schema", "never_made"], &["never_made", "order-worker migrate"]).await?;
-    assert_named(&pipeline, order, &["migrate", "--schema", "payments"], &["payments", "belongs to the payment"])
-        .await?;
+    let as_owner = ["migrate", "--database-url", pipeline.database_url()];
+    let foreign = [&as_owner[..], &["--schema", "payments"]].concat();
+    assert_named(&pipeline, order, &foreign, &["payments", "belongs to the payment"]).await?;
+    assert_named(&pipeline, order, &["migrate"], &["orders", "migrate as its owner", "--grants"]).await?;
+    let unknown = [&as_owner[..], &["--grants", "no \"body"]].concat();
+    assert_named(&pipeline, order, &unknown, &["there is no role no \"body", "create role"]).await?;
     assert_named(
         &pipeline,
         order,
@@ -87,7 +92,15 @@ async fn a_place_that_is_not_prepared_is_named_with_what_to_do() -> Outcome {
     let (url, _) = pipeline.database_url().rsplit_once('/').unwrap_or_default();
     let missing = format!("{url}/never_made");
     assert_named(&pipeline, order, &["migrate", "--database-url", &missing], &["never_made", "does not exist"]).await?;
+    // Words without TLS where it was asked for: once they connected in the clear.
     let (_, host) = url.rsplit_once('@').unwrap_or_default();
+    let (name, port) = host.split_once(':').unwrap_or_default();
+    for encrypted in
+        [format!("{url}/postgres?sslmode=require"), format!("host={name} port={port} user=x sslmode=require")]
+    {
+        let run = ["run", "--start-timeout-s", "600", "--database-url", &encrypted];
+        assert_named(&pipeline, order, &run, &["does not support TLS", "sslmode", "DATABASE_URL"]).await?;
+    }
     let stranger = format!("postgres://stranger:wrong@{host}/postgres");
     assert_named(&pipeline, order, &["migrate", "--database-url", &stranger], &["stranger"]).await?;
     assert_named(&pipeline, order, &["topics", "check", "--brokers", "127.0.0.1:1"], &["127.0.0.1:1", "KAFKA_BROKERS"])
@@ -104,7 +117,7 @@ async fn subcommands_prepare_a_place_twice_and_config_shows_no_secret() -> Outco
     let pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;
     for service in ServiceName::ALL {
         let done = [
-            (&["migrate"][..], "is at version"),
+            (&["migrate", "--database-url", pipeline.database_url()][..], "is at version"),
             (&["topics", "create"], "0 made, 16 were there; 3 partitions"),
             (&["topics", "check"], "all 16 are there; 3 partitions"),
         ];

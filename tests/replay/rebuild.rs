@@ -118,7 +118,7 @@ async fn services_whose_databases_were_lost_go_on_from_the_topics() -> Outcome {
         pipeline.tables().execute(&format!("drop schema {schema} cascade"), &[]).await?;
     }
     for service in ServiceName::ALL {
-        assert!(pipeline.run(service, &["migrate"]).await?.code == Some(0));
+        assert!(pipeline.migrate(service).await?.code == Some(0));
     }
     let empty = rebuild(&pipeline, &["--dry-run"]).await?.expect(1)?.json()?;
     let cause = empty["services"][0]["problems"]["listed"][0]["cause"].to_string();

@@ -177,3 +177,26 @@ async fn what_is_archived_meanwhile_is_waited_for(verify: &Verify<'_>) -> Outcom
     assert_eq!(ended.and_then(|ended| ended.code()), Some(0), "{tail}");
     Ok(())
 }
+
+/// What docs/postgres.md says of the rights of each verb.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_only_read_verifies_and_traces_and_cannot_rebuild() -> Outcome {
+    let servers = Servers::shared().await?;
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { instances: 1, ..Settings::default() }).await?;
+    let orders = sample(0, 10)?;
+    pipeline.receive(&stock_for(&orders)).await?;
+    pipeline.publish(&orders).await?;
+    pipeline.await_terminal(&orders).await?;
+    pipeline.check_clean().await?;
+    let reader = pipeline.create_reader().await?;
+    let database = ["--database-url", &reader];
+    run(&pipeline, &[&["verify", "--quiescent", "--patience-s", "20"][..], &database].concat()).await?.expect(0)?;
+    let order = orders[0].order_id.as_str();
+    run(&pipeline, &[&["trace", order][..], &database].concat()).await?.expect(0)?;
+    let refused = run(&pipeline, &[&["rebuild"][..], &database].concat()).await?.expect(2)?;
+    assert!(refused.stderr.contains("permission denied"), "{refused:?}");
+    let clear = reader + " sslmode=require";
+    let refused = run(&pipeline, &["verify", "--database-url", &clear]).await?.expect(2)?;
+    assert!(refused.stderr.contains("does not support TLS"), "{refused:?}");
+    Ok(())
+}

@@ -35,7 +35,14 @@ pub struct Finished {
 pub(crate) struct Program {
     pub(crate) path: PathBuf,
     pub(crate) folder: PathBuf,
+    pub(crate) read_only_root: bool,
 }
+
+/// Leaves one folder writable, sees that nothing else is, and becomes the program, in `/` and without a home. A new user
+/// namespace forgets that the program shall end with its parent, so that is said again.
+const READ_ONLY: &str = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro / || exit 90; cd /; unset HOME TMPDIR; \
+                         touch \"$2.written\" 2>/dev/null && exit 91; shift; \
+                         exec setpriv --pdeathsig KILL \"$@\"";
 
 impl Program {
     /// Starts an instance and waits until it has logged its address; not until it is ready.
@@ -62,7 +69,14 @@ impl Program {
     }
 
     fn command(&self, service: ServiceName, arguments: &[String]) -> Command {
-        let mut command = Command::new(&self.path);
+        let mut command = if self.read_only_root {
+            let mut command = Command::new("unshare");
+            command.args(["--user", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh"]);
+            command.arg(&self.folder).arg(&self.path);
+            command
+        } else {
+            Command::new(&self.path)
+        };
         command.arg(service.as_str()).args(arguments).current_dir(&self.folder);
         // What the tests' own environment says is not for the daemons: they get their settings from here.
         for (name, _) in std::env::vars_os() {

@@ -5,12 +5,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
-use workers::migrate::migrate;
+use workers::migrate::{grant, migrate};
 use workers::runtime::Database;
 
-use crate::Outcome;
+use crate::{Outcome, trouble};
 use schemas::ServiceName;
 
 /// The schema of each service, the daemons' own default.
@@ -53,6 +54,18 @@ pub(crate) struct Progress {
     pub(crate) open_calls: i64,
 }
 
+/// How a role connects to the database of this URL, in the other notation; its password is its name.
+fn words_of(url: &str, role: &str) -> Outcome<String> {
+    let config: tokio_postgres::Config = url.parse()?;
+    let host = match config.get_hosts() {
+        [Host::Tcp(host), ..] => host.clone(),
+        [Host::Unix(folder), ..] => folder.display().to_string(),
+        [] => return Err(trouble("the database's URL names no host")),
+    };
+    let (port, name) = (config.get_ports().first().unwrap_or(&5432), config.get_dbname().unwrap_or_default());
+    Ok(format!("host={host} port={port} user={role} password={role} dbname={name}"))
+}
+
 /// The tables.
 pub struct Tables {
     database: Database,
@@ -67,6 +80,29 @@ impl Tables {
         }
         drop(client);
         Ok(tables)
+    }
+
+    /// Makes a role that owns nothing and may do in the services' schemas what their daemons need, and no more; the words by
+    /// which a daemon connects as this role.
+    pub(crate) async fn create_role(&self, url: &str, role: &str) -> Outcome<String> {
+        let mut client = self.database.client().await?;
+        client.batch_execute(&format!("create role {role} login password '{role}'")).await?;
+        for service in ServiceName::ALL {
+            grant(&mut client, service, schema_of(service), role).await?;
+        }
+        words_of(url, role)
+    }
+
+    /// Makes a role that may only read, with the statements that docs/postgres.md gives.
+    pub(crate) async fn create_reader(&self, url: &str, role: &str) -> Outcome<String> {
+        let client = self.database.client().await?;
+        let statements = format!(
+            "create role {role} login password '{role}'; \
+             grant usage on schema orders, inventory, payments to {role}; \
+             grant select on all tables in schema orders, inventory, payments to {role}"
+        );
+        client.batch_execute(&statements).await?;
+        words_of(url, role)
     }
 
     /// Runs a query; tables are named with their schema: `orders`, `inventory`, `payments`.

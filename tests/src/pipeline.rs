@@ -28,6 +28,8 @@ pub struct Pipeline {
     settings: Settings,
     prefix: String,
     database_url: String,
+    daemons_database: String,
+    role: String,
     program: Program,
     daemons: BTreeMap<(ServiceName, usize), Daemon>,
     tables: Tables,
@@ -52,8 +54,8 @@ impl Pipeline {
         let (stack, database) = (servers.clone(), name.clone());
         let database_url = tokio::task::spawn_blocking(move || stack.stack().new_database(&database)).await??;
         let prefix = format!("{name}-");
-        let program =
-            Program { path: PathBuf::from(program), folder: dev_stack::dev_folder().join("tests").join(&name) };
+        let folder = dev_stack::dev_folder().join("tests").join(&name);
+        let program = Program { path: PathBuf::from(program), folder, read_only_root: settings.read_only_root };
         std::fs::create_dir_all(&program.folder)?;
         if servers.credentials().is_ok() {
             grant(servers, &program, &prefix).await?;
@@ -63,8 +65,11 @@ impl Pipeline {
         until("the topics are made", LONG, async || Ok(workers::topics::create(&kafka, topics, partitions, 1).await?))
             .await?;
         let publishing = connection(servers, "publisher", &prefix)?;
+        let tables = Tables::create(&database_url).await?;
         let pipeline = Pipeline {
-            tables: Tables::create(&database_url).await?,
+            daemons_database: tables.create_role(&database_url, &name).await?,
+            role: name,
+            tables,
             broker: Broker::new(servers.client_config("admin")?, &prefix)?,
             publisher: Arc::new(Publisher::open(&publishing, "/tests")?),
             connection: connection(servers, "orders", &prefix)?,
@@ -91,7 +96,7 @@ impl Pipeline {
         kafka.insert("session.timeout.ms".to_owned(), i64::from(self.settings.session_timeout_ms).into());
         let file = SettingsFile {
             brokers: &brokers,
-            database_url: &self.database_url,
+            database_url: &self.daemons_database,
             topic_prefix: &self.prefix,
             listen: "127.0.0.1:0",
             log: "info",
@@ -169,6 +174,21 @@ impl Pipeline {
     /// Runs a subcommand of a daemon with this pipeline's settings.
     pub async fn run(&self, service: ServiceName, arguments: &[&str]) -> Outcome<Finished> {
         self.program.run(service, &format!("{service}-{}", arguments[0]), &self.arguments(service, arguments)).await
+    }
+
+    /// Runs `migrate` as the owner, for the daemons' role.
+    pub async fn migrate(&self, service: ServiceName) -> Outcome<Finished> {
+        self.run(service, &["migrate", "--database-url", &self.database_url, "--grants", &self.role]).await
+    }
+
+    /// The role that the daemons connect as: it owns nothing.
+    pub fn daemons_role(&self) -> &str {
+        &self.role
+    }
+
+    /// Makes a role that may read everything and do nothing else; the words by which it connects.
+    pub async fn create_reader(&self) -> Outcome<String> {
+        self.tables.create_reader(&self.database_url, &format!("{}_reader", self.role)).await
     }
 
     /// A running instance.
@@ -339,7 +359,7 @@ impl Pipeline {
         &self.prefix
     }
 
-    /// The database's URL.
+    /// The database's URL, as the owner of everything in it; the daemons connect as a role that owns nothing.
     pub fn database_url(&self) -> &str {
         &self.database_url
     }

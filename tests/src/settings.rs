@@ -28,6 +28,8 @@ pub struct Settings {
     pub simulator: SimulatorConfig,
     /// A bug, and the service that gets it.
     pub planted_bug: Option<(ServiceName, &'static str)>,
+    /// Whether daemons run as in a container with a read-only root file system: only the pipeline's folder can be written to.
+    pub read_only_root: bool,
 }
 
 impl Default for Settings {
@@ -41,6 +43,7 @@ impl Default for Settings {
             max_batch_items: 1_000,
             simulator: SimulatorConfig::default(),
             planted_bug: None,
+            read_only_root: false,
         }
     }
 }

@@ -2,8 +2,12 @@
 //!
 //! A rule is a function from a file to complaints; each is shown an example of what it forbids, so that it can fail.
 
+mod dependencies;
+mod image;
 mod manifest;
 mod rules;
+#[cfg(test)]
+mod sbom;
 mod source;
 
 use source::Source;
@@ -45,6 +49,18 @@ kept! {
 #[test]
 fn members_depend_as_they_should() {
     let complaints = manifest::complaints();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn dependencies_keep_the_rules_of_deny_toml() {
+    let complaints = dependencies::rules().complaints(&dependencies::metadata());
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn the_image_has_every_program_and_runs_as_nobody() {
+    let complaints = image::complaints(&image::dockerfile(), &dependencies::metadata());
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 

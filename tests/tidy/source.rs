@@ -20,12 +20,16 @@ const SKIPPED: [&str; 4] = ["target", ".git", ".dev", "data"];
 const ENDINGS: [&str; 8] = ["rs", "toml", "md", "sql", "py", "yml", "avsc", "xml"];
 
 static ALL: LazyLock<Vec<Source>> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut sources = Vec::new();
-    collect(&root, "", &mut sources);
+    collect(root(), "", &mut sources);
     assert!(sources.len() > 100, "the workspace was not found: {} files", sources.len());
     sources
 });
+
+/// The workspace.
+pub(crate) fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
 
 /// Every file.
 pub(crate) fn all() -> &'static [Source] {

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use outbox::ConnectionString;
 use rdkafka::ClientConfig;
 use schemas::ServiceName;
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ pub struct Flags {
     /// A librdkafka property, for instance `-X security.protocol=SASL_SSL`; repeatable.
     #[arg(short = 'X', value_name = "KEY=VALUE", global = true)]
     pub properties: Vec<String>,
-    /// Postgres URL; `sslmode` as in libpq.
+    /// Postgres, as a URL or in name=value words, as libpq reads them; see docs/postgres.md.
     #[arg(long, env = "DATABASE_URL", global = true, hide_env_values = true)]
     pub database_url: Option<String>,
     /// Schema of this service's tables.
@@ -245,6 +246,8 @@ impl Config {
                     .into(),
             );
         }
+        ConnectionString::parse(&self.database_url)
+            .map_err(|error| ConfigError::Setting(format!("DATABASE_URL or --database-url: {error}")))?;
         outbox::check_schema_name(&self.schema)
             .map_err(|error| ConfigError::Setting(format!("{error}; set DATABASE_SCHEMA or --schema")))?;
         if !self.topic_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
@@ -281,7 +284,9 @@ impl Config {
     /// As TOML, with every secret replaced.
     pub fn redacted(&self) -> Result<String, ConfigError> {
         let mut copy = self.clone();
-        copy.database_url = redact_url(&copy.database_url);
+        // As it was understood, in libpq's words; `check` has read it before.
+        copy.database_url =
+            ConnectionString::parse(&copy.database_url).map_or(HIDDEN.to_owned(), |read| read.to_string());
         copy.database_password = copy.database_password.map(|_| HIDDEN.to_owned());
         for (_, value) in copy.kafka.iter_mut().filter(|(key, _)| outbox::kafka::is_secret(key)) {
             *value = HIDDEN.to_owned();
@@ -366,20 +371,6 @@ pub fn kafka_properties(
     Ok(properties)
 }
 
-/// The URL without its password.
-fn redact_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return HIDDEN.to_owned() };
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = authority.rsplit_once('@');
-    let shown = match host.map(|(user, host)| (user.split_once(':'), user, host)) {
-        Some((Some((user, _)), _, host)) => format!("{user}:{HIDDEN}@{host}"),
-        Some((None, user, host)) => format!("{user}@{host}"),
-        None => authority.to_owned(),
-    };
-    let path = path.split('&').map(|part| if part.contains("password=") { HIDDEN } else { part }).collect::<Vec<_>>();
-    format!("{scheme}://{shown}/{}", path.join("&"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,7 +389,17 @@ mod tests {
         flags.properties = vec!["sasl.password=hush".into(), "ssl.key.pem=hush".into(), "linger.ms=5".into()];
         let shown = Config::resolve(ServiceName::Order, &flags).unwrap().redacted().unwrap();
         assert!(!shown.contains("hush"), "{shown}");
-        assert!(shown.contains("linger.ms") && shown.contains("postgres://shop:[redacted]@db:5432/shop"), "{shown}");
+        let database = "host=db port=5432 user=shop password=[redacted] dbname=shop sslmode=require";
+        assert!(shown.contains("linger.ms") && shown.contains(database), "{shown}");
+    }
+
+    #[test]
+    fn a_connection_string_that_cannot_be_used_is_refused_here_without_its_password() {
+        for wrong in ["postgres://shop:hush@db/shop?sslmod=require", "host=db password=hush sslmode=allow", "hush"] {
+            let error = Config::resolve(ServiceName::Order, &Flags { database_url: Some(wrong.into()), ..flags() });
+            let said = error.unwrap_err().to_string();
+            assert!(said.contains("DATABASE_URL") && !said.contains("hush"), "{said}");
+        }
     }
 
     #[test]

@@ -46,7 +46,11 @@ enum Command {
     /// Join the group and work (the default).
     Run,
     /// Create or upgrade this service's schema.
-    Migrate,
+    Migrate {
+        /// Give this role, which need own nothing, what a daemon needs in the schema; to be repeated after an upgrade.
+        #[arg(long, value_name = "ROLE")]
+        grants: Option<String>,
+    },
     /// The pipeline's topics.
     Topics {
         #[command(subcommand)]
@@ -126,7 +130,7 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
     let result = runtime.block_on(async {
         match command {
             Command::Run => run(service, config, planted).await,
-            Command::Migrate => migrate_schema(service, &config).await,
+            Command::Migrate { grants } => migrate_schema(service, &config, grants.as_deref()).await,
             Command::Topics { action: TopicsAction::Create } => create_topics(&config).await,
             Command::Topics { action: TopicsAction::Check { strict } } => check_topics(&config, strict).await,
             Command::Topics { action: TopicsAction::Acls(_) } | Command::Config => Ok(()),
@@ -148,7 +152,7 @@ fn database(service: ServiceName, config: &Config) -> Result<Database, DaemonErr
         .map_err(DaemonError::of)
 }
 
-async fn migrate_schema(service: ServiceName, config: &Config) -> Result<(), DaemonError> {
+async fn migrate_schema(service: ServiceName, config: &Config, role: Option<&str>) -> Result<(), DaemonError> {
     let schema = &config.schema;
     let mut client = database(service, config)?.first_client().await.map_err(DaemonError::of)?;
     let done = migrate::migrate(&mut client, service, schema).await.map_err(DaemonError::of)?;
@@ -156,6 +160,13 @@ async fn migrate_schema(service: ServiceName, config: &Config) -> Result<(), Dae
         (0, to) => println!("schema {schema} of the {service} service: made, version {to}"),
         (from, to) if from == to => println!("schema {schema} of the {service} service: is at version {to} already"),
         (from, to) => println!("schema {schema} of the {service} service: from version {from} to {to}"),
+    }
+    if let Some(role) = role {
+        let given = migrate::grant(&mut client, service, schema, role).await.map_err(DaemonError::of)?;
+        given.iter().for_each(|statement| println!("{statement};"));
+        if given.is_empty() {
+            println!("role {role} has every right that it needs");
+        }
     }
     Ok(())
 }

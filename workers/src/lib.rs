@@ -12,6 +12,7 @@ mod columns;
 pub mod config;
 pub mod daemon;
 pub mod decision;
+mod grants;
 mod health;
 mod http;
 pub mod inventory;

@@ -4,6 +4,7 @@
 
 use schemas::ServiceName;
 
+use crate::grants;
 use crate::runtime::{Failure, quote};
 
 /// First key of the advisory lock; the second is a hash of the schema's name.
@@ -63,6 +64,29 @@ pub async fn migrate(
     }
     tx.commit().await?;
     Ok(Migrated { from: version, to: version.max(latest(service)) })
+}
+
+/// Give a role that owns nothing what a daemon needs in this schema, and no more; the statements that it took.
+///
+/// # Errors
+/// [`Failure::Halt`] when there is no such role, or the caller may not grant.
+pub async fn grant(
+    client: &mut tokio_postgres::Client,
+    service: ServiceName,
+    schema: &str,
+    role: &str,
+) -> Result<Vec<String>, Failure> {
+    outbox::grants::grant(client, schema, role, &grants::rights(service)).await.map_err(Failure::of_outbox)
+}
+
+/// Tables and views of a schema.
+#[cfg(test)]
+pub(crate) async fn tables(
+    client: &tokio_postgres::Client,
+    schema: &str,
+) -> Result<Vec<String>, tokio_postgres::Error> {
+    let sql = "select relname::text from pg_class where relkind in ('r', 'v') and relnamespace = to_regnamespace ($1)";
+    Ok(client.query(sql, &[&schema]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 /// Create the service's own tables, as every step up to this program's version leaves them, where the search path of

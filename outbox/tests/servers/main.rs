@@ -5,9 +5,15 @@ mod append;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod encryption;
+#[cfg(test)]
 mod foreign;
+#[cfg(test)]
+mod grants;
 #[cfg(test)]
 mod inbox;
 #[cfg(test)]

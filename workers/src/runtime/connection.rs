@@ -9,21 +9,24 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::future::BoxFuture;
-use postgres_native_tls::MakeTlsConnector;
+use outbox::{ConnectionString, Tls};
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 
-use super::failure::{Failure, describe};
+use super::failure::Failure;
 
-/// How long connecting and waiting for a pooled connection may take.
+/// How long one server may take to be connected to, where the connection string does not say it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// After how long without a sign of life a connection is given up, where the connection string does not say it.
+const SILENCE: Duration = Duration::from_secs(30);
 
 /// A service's database.
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
     config: tokio_postgres::Config,
-    tls: MakeTlsConnector,
+    tls: Tls,
     schema: String,
     guarded: Arc<Guarded>,
 }
@@ -60,7 +63,10 @@ impl Guarded {
 pub enum DatabaseUrlError {
     /// The URL itself.
     #[error(transparent)]
-    Url(#[from] outbox::DatabaseUrlError),
+    Url(#[from] outbox::ConnectionStringError),
+    /// A file of certificates that it names.
+    #[error(transparent)]
+    Tls(#[from] outbox::TlsError),
     /// The pool cannot be built.
     #[error("the connection pool cannot be built: {0}")]
     Pool(#[from] deadpool_postgres::BuildError),
@@ -69,15 +75,12 @@ pub enum DatabaseUrlError {
 impl Database {
     /// Read the URL and make a pool; nothing is connected yet.
     pub fn open(url: &str, password: Option<&str>, schema: &str, application: &str) -> Result<Self, DatabaseUrlError> {
-        let (mut config, tls) = outbox::parse_url(url)?;
+        let mut connection = ConnectionString::parse(url)?;
         if let Some(password) = password {
-            config.password(password);
+            connection = connection.with_password(password);
         }
-        config
-            .application_name(application)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .keepalives_idle(Duration::from_secs(30))
-            .tcp_user_timeout(Duration::from_secs(30));
+        let (config, tls) = (driver_settings(connection.config(), application), connection.tls()?);
+        let limit = outbox::connect_limit(&config);
         let manager = Manager::from_config(
             config.clone(),
             tls.clone(),
@@ -89,8 +92,8 @@ impl Database {
         let pool = Pool::builder(manager)
             .max_size(4)
             .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(CONNECT_TIMEOUT))
-            .create_timeout(Some(CONNECT_TIMEOUT))
+            .wait_timeout(Some(limit))
+            .create_timeout(Some(limit))
             .post_create(Hook::async_fn(move |client, _| {
                 let (settings, admitting) = (session_settings(&search_path), admitting.clone());
                 Box::pin(async move {
@@ -124,7 +127,7 @@ impl Database {
 
     fn no_connection(&self, error: &PoolError) -> Failure {
         self.suspect();
-        let reason = if let PoolError::Backend(error) = error { describe(error) } else { error.to_string() };
+        let reason = if let PoolError::Backend(error) = error { outbox::explain(error) } else { error.to_string() };
         Failure::Retry(format!("no database connection: {reason}"))
     }
 
@@ -137,14 +140,17 @@ impl Database {
             if let PoolError::Backend(backend) = &error
                 && is_refusal(backend)
             {
-                return Failure::Halt(format!("the database refuses: {}; check DATABASE_URL", describe(backend)));
+                return Failure::Halt(format!(
+                    "the database refuses: {}; check DATABASE_URL",
+                    outbox::explain(backend)
+                ));
             }
             self.no_connection(&error)
         })
     }
 
     /// What a relay needs to open connections of its own.
-    pub fn connector(&self) -> (tokio_postgres::Config, MakeTlsConnector) {
+    pub fn connector(&self) -> (tokio_postgres::Config, Tls) {
         (self.config.clone(), self.tls.clone())
     }
 
@@ -154,7 +160,24 @@ impl Database {
     }
 }
 
-/// Whether the server is there and does not want this role, this password or this database.
+/// What the connection string says, and an end to every wait where it says none. The name is ours in any case: by it a
+/// rebuild knows that a service runs.
+fn driver_settings(given: &tokio_postgres::Config, application: &str) -> tokio_postgres::Config {
+    let mut config = given.clone();
+    config.application_name(application);
+    if given.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if given.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(SILENCE);
+    }
+    if given.get_keepalives_idle() == tokio_postgres::Config::new().get_keepalives_idle() {
+        config.keepalives_idle(SILENCE);
+    }
+    config
+}
+
+/// Whether the server is there and does not want this role, this password, this database, or this way to encrypt.
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(state) => state.code().starts_with("28") || *state == SqlState::INVALID_CATALOG_NAME,

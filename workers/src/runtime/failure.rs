@@ -25,7 +25,7 @@ impl Failure {
     /// Sort a database error by its SQL state.
     /// Classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
     pub fn of_database(error: &tokio_postgres::Error) -> Failure {
-        let text = describe(error);
+        let text = outbox::explain(error);
         let Some(state) = error.code() else {
             return Failure::Retry(text);
         };
@@ -58,17 +58,6 @@ impl Failure {
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         Failure::of_database(&error)
-    }
-}
-
-/// The error with its cause and the server's own words.
-pub(super) fn describe(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(db) => format!("{} (SQLSTATE {})", db.message(), db.code().code()),
-        None => match std::error::Error::source(error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        },
     }
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
 /// Where everything is.
 #[derive(Args)]
 pub(crate) struct At {
-    /// Postgres, directly and not through a transaction pooler:
+    /// Postgres, directly and not through a transaction pooler, as a URL or in name=value words as libpq reads them:
     /// postgres://user:password@host/name?sslmode=verify-full&sslrootcert=ca.pem
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     database_url: Option<String>,
@@ -66,8 +66,15 @@ pub(crate) struct At {
 pub(crate) enum Verb {
     /// Publish until stopped (the default)
     Run,
-    /// Create or upgrade the outbox's tables, and end
-    Migrate,
+    /// Create or upgrade the outbox's tables, give a role its rights, and end
+    Migrate {
+        /// Give this role what it needs to do its work with them; may be repeated after every upgrade
+        #[arg(long, value_name = "ROLE")]
+        grants: Option<String>,
+        /// What that role does: publish, append, keep its place as a consumer, insert into outbox_sends; several with commas
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "relay", requires = "grants")]
+        work: Vec<Work>,
+    },
     /// Show backlog, leader, and how far each lane is published
     ///
     /// Asks only the database, so it answers while Kafka is away. Exits with 1 when nobody publishes what waits, when the
@@ -193,6 +200,26 @@ pub(crate) struct Output {
     pub(crate) json: bool,
 }
 
+/// What a role does with an outbox.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Work {
+    Relay,
+    Write,
+    Consume,
+    Send,
+}
+
+impl From<Work> for outbox::grants::Work {
+    fn from(work: Work) -> Self {
+        match work {
+            Work::Relay => Self::Relay,
+            Work::Write => Self::Write,
+            Work::Consume => Self::Consume,
+            Work::Send => Self::Send,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     /// For people
@@ -214,7 +241,7 @@ impl At {
                 return Err(Failure::Usage("give --database-url, DATABASE_URL or DATABASE_URL_FILE".to_owned()));
             }
         };
-        Ok(Database::from_url(&url)?)
+        Ok(Database::from_connection_string(&url)?)
     }
 
     pub(crate) fn kafka(&self) -> Result<ClientConfig, Failure> {

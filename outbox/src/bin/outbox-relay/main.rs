@@ -27,7 +27,7 @@ enum Failure {
     #[error(transparent)]
     Operate(#[from] outbox::operate::OperateError),
     #[error(transparent)]
-    Url(#[from] outbox::DatabaseUrlError),
+    ConnectionString(#[from] outbox::ConnectionStringError),
     #[error(transparent)]
     Brokers(outbox::kafka::Unanswered),
     #[error("JSON: {0}")]
@@ -49,7 +49,7 @@ enum Outcome {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // Who asks a question wants its answer and not the relay's diary.
-    let is_daemon = matches!(arguments.verb, None | Some(Verb::Run | Verb::Migrate));
+    let is_daemon = matches!(arguments.verb, None | Some(Verb::Run | Verb::Migrate { .. }));
     start_logging(arguments.log_format, is_daemon);
     match carry_out(&arguments).await {
         Ok(Outcome::Fine) => ExitCode::SUCCESS,
@@ -64,7 +64,7 @@ async fn main() -> ExitCode {
 async fn carry_out(arguments: &Arguments) -> Result<Outcome, Failure> {
     match &arguments.verb {
         None | Some(Verb::Run) => relay::run(arguments).await.map(|()| Outcome::Fine),
-        Some(Verb::Migrate) => verbs::migrate(&arguments.at).await,
+        Some(Verb::Migrate { grants, work }) => verbs::migrate(&arguments.at, grants.as_deref(), work).await,
         Some(Verb::Status { output }) => verbs::status(&arguments.at, *output).await,
         Some(Verb::Audit(audit)) => verbs::audit(&arguments.at, audit).await,
         Some(Verb::Rebase { lanes, after, change, output }) => {

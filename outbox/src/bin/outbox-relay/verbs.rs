@@ -8,15 +8,20 @@ use outbox::operate::{
 };
 use serde_json::json;
 
-use crate::arguments::{At, AuditArguments, Change, DoctorArguments, Lanes, Output};
+use crate::arguments::{At, AuditArguments, Change, DoctorArguments, Lanes, Output, Work};
 use crate::{Failure, Outcome, text};
 
-/// Creates or upgrades the tables.
-pub(crate) async fn migrate(at: &At) -> Result<Outcome, Failure> {
+/// Creates or upgrades the tables, and gives a role what it needs for its work with them.
+pub(crate) async fn migrate(at: &At, role: Option<&str>, work: &[Work]) -> Result<Outcome, Failure> {
     let schema = at.schema()?;
     let mut client = at.database()?.connect().await?;
     outbox::migrate(&mut client, schema).await?;
     tracing::info!(schema, "the outbox tables are up to date");
+    if let Some(role) = role {
+        let rights: Vec<_> = work.iter().flat_map(|work| outbox::grants::Work::from(*work).rights()).copied().collect();
+        let given = outbox::grants::grant(&mut client, schema, role, &rights).await?;
+        given.iter().for_each(|statement| println!("{statement};"));
+    }
     Ok(Outcome::Fine)
 }
 
