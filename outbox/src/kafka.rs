@@ -13,7 +13,7 @@ mod token;
 
 pub use hearing::Hearing;
 pub use listener::Listener;
-pub use metadata::{Unanswered, ask, metadata};
+pub use metadata::{Unanswered, ask, attend, metadata};
 pub use refusal::{Denied, Refusal, complaint, denied, words};
 pub(crate) use settings::copy;
 pub use settings::is_secret;

@@ -215,6 +215,15 @@ mod tests {
     }
 
     #[test]
+    fn the_development_broker_and_the_documents_know_every_program() {
+        let (stack, page) = (include_str!("../../dev/src/main.rs"), include_str!("../../docs/security.md"));
+        for principal in principals("") {
+            assert!(stack.contains(&format!("\"{}\"", principal.name)), "{}", principal.name);
+            assert!(page.contains(&format!("`{}`", principal.name)), "{}", principal.name);
+        }
+    }
+
+    #[test]
     fn names_carry_the_prefix_and_the_pattern_of_the_brokers() {
         let options = Options {
             format: Format::Commands,

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::Client;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
 use rdkafka::{ClientConfig, ClientContext};
@@ -17,6 +17,8 @@ use super::listener::Listener;
 use super::refusal::{Refusal, words};
 
 const FIRST_TURN: Duration = Duration::from_millis(400);
+/// The most events that are looked at before and after a question.
+const EVENTS_COUNT: u32 = 32;
 /// Between two turns: what goes wrong may go wrong at once.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -46,7 +48,15 @@ pub enum Unanswered {
 pub fn ask(properties: &ClientConfig, topic: Option<&str>, limit: Duration) -> Result<Metadata, Unanswered> {
     let client: BaseConsumer<Listener> =
         properties.create_with_context(Listener::default()).map_err(Unanswered::Settings)?;
-    metadata(client.client(), &client.context().hearing, topic, limit, || drop(client.poll(Duration::ZERO)))
+    metadata(client.client(), &client.context().hearing, topic, limit, || attend(&client))
+}
+
+/// Look at what a client that is only asked has to tell: complaints, and that its token is due. One look takes one event,
+/// and tells not always whether there was one.
+pub fn attend<C: ConsumerContext>(client: &BaseConsumer<C>) {
+    for _ in 0..EVENTS_COUNT {
+        drop(client.poll(Duration::ZERO));
+    }
 }
 
 /// Ask for one topic, or for all that this user may see, within `limit`. `attend` polls the client once, if nobody else does:

@@ -116,7 +116,7 @@ impl TailReader {
     pub(crate) fn check_topics(&self, topics: &[(Arc<str>, i32)]) -> Result<(), RelayError> {
         for (topic, expected) in topics {
             let hearing = &self.consumer.context().hearing;
-            let attend = || drop(self.consumer.poll(Duration::ZERO));
+            let attend = || kafka::attend(&self.consumer);
             let metadata = kafka::metadata(self.consumer.client(), hearing, Some(topic), REQUEST_TIMEOUT, attend)?;
             let told = metadata.topics().first();
             if let Some(code) = told.and_then(|told| told.error()) {

@@ -316,7 +316,7 @@ impl KafkaLog {
     }
 
     fn partitions_of(&self, brokers: &str, topic: &str) -> Result<i32, ReplayError> {
-        let attend = || drop(client::poll(&self.asking, Duration::ZERO));
+        let attend = || outbox::kafka::attend(&self.asking);
         let hearing = &self.asking.context().hearing;
         let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), self.answer_wait, attend);
         let metadata = asked.map_err(|unanswered| {

@@ -269,9 +269,7 @@ pub(super) fn unreachable(connection: &Connection, consumer: &TopicConsumer, sou
 /// Complaints, and tokens that are due, wait in the queue of messages until somebody reads it.
 fn attend(consumer: &TopicConsumer) {
     for _ in 0..EVENTS_HEARD {
-        if consumer.recv().now_or_never().is_none() {
-            return;
-        }
+        drop(consumer.recv().now_or_never());
     }
 }
 
