@@ -22,7 +22,7 @@ use crate::needs::Purpose;
 const USAGE: &str = "\
 usage: cargo demo [--install] [OPTIONS OF THE DEMO]     build everything, run the demo; cargo demo --help
        cargo test-all [--install] [OPTIONS OF cargo test]
-       cargo setup [--install]                          only see what is missing";
+       cargo setup [--install]                          only see to what is missing";
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
