@@ -120,12 +120,12 @@ impl Pipeline {
 
     /// Goes over to other topics, which are there; those before are deleted. No daemon may run.
     pub fn move_to(&mut self, prefix: &str) -> Outcome {
-        let brokers = self.servers.stack().brokers();
         self.broker.delete_topics();
         prefix.clone_into(&mut self.prefix);
-        self.connection = Connection::new(&brokers).with_topic_prefix(prefix);
-        self.publisher = Arc::new(Publisher::open(&self.connection, "/tests")?);
-        self.broker = Broker::new(&brokers, prefix)?;
+        self.publishing = connection(&self.servers, "publisher", prefix)?;
+        self.connection = connection(&self.servers, "orders", prefix)?;
+        self.publisher = Arc::new(Publisher::open(&self.publishing, "/tests")?);
+        self.broker = Broker::new(self.servers.client_config("admin")?, prefix)?;
         ServiceName::ALL.into_iter().try_for_each(|service| self.write_settings(service))
     }
 

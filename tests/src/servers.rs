@@ -66,7 +66,7 @@ impl Servers {
         config.kafka_settings =
             kafka_settings.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
         let stack = tokio::task::spawn_blocking(|| Stack::start(config)).await??;
-        Ok(Servers { stack: Arc::new(stack) })
+        Ok(Servers { stack: Arc::new(stack), credentials: None })
     }
 
     /// The same with a proxy in front of the broker: who comes through it is sent through it again.

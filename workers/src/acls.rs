@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use clap::{Args, ValueEnum};
 use schemas::{ServiceName, TopicName};
 
+use crate::topics::archive_group;
 use crate::{client, topology};
 
 /// Options of `topics acls`.
@@ -83,6 +84,7 @@ fn principals(prefix: &str) -> Vec<Principal> {
     let topics = |names: Vec<String>, operations| Right { kind: Kind::Topic, names: named(names), operations };
     let plain = |topics: &[TopicName]| topics.iter().map(|topic| topic.as_str().to_owned()).collect::<Vec<_>>();
     let open: Vec<TopicName> = TopicName::ALL.into_iter().filter(|topic| topic.written_by().is_none()).collect();
+    let archive = |operations| Right { kind: Kind::Group, names: vec![archive_group(prefix)], operations };
     let mut principals = Vec::new();
     for service in ServiceName::ALL {
         let group = named(vec![format!("{service}-worker")]);
@@ -94,6 +96,7 @@ fn principals(prefix: &str) -> Vec<Principal> {
                 topics(topology::writes(service), &["Read", "Write"]),
                 topics(topology::all(), &["Describe", "DescribeConfigs"]),
                 Right { kind: Kind::Group, names: group, operations: &["Read"] },
+                archive(&["Describe"]),
             ],
         });
     }
@@ -116,8 +119,9 @@ fn principals(prefix: &str) -> Vec<Principal> {
     });
     principals.push(Principal {
         name: "replay-tool".to_owned(),
-        what: "replay-tool's verbs that read: verify, rebuild, trace, archive".to_owned(),
-        rights: vec![topics(topology::all(), &["Read"])],
+        what: "replay-tool's verbs that read: verify, rebuild, trace, archive; archive run commits how far it is"
+            .to_owned(),
+        rights: vec![topics(topology::all(), &["Read"]), archive(&["Read"])],
     });
     let dead = TopicName::ALL.into_iter().map(TopicName::dead_letter).collect::<Vec<_>>();
     principals.push(Principal {
@@ -128,7 +132,7 @@ fn principals(prefix: &str) -> Vec<Principal> {
     principals.push(Principal {
         name: "topic-admin".to_owned(),
         what: "topics create and topics check".to_owned(),
-        rights: vec![topics(topology::all(), &["Create", "Describe", "DescribeConfigs"])],
+        rights: vec![topics(topology::all(), &["Create", "Describe", "DescribeConfigs"]), archive(&["Describe"])],
     });
     principals
 }
