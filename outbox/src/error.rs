@@ -188,12 +188,12 @@ pub fn explain(error: &tokio_postgres::Error) -> String {
         source = cause.source();
     }
     let advice = TLS_ADVICE.iter().find(|(said, _)| words.contains(said));
-    advice.map_or(words.clone(), |(_, advice)| format!("{words}: {advice}"))
+    advice.map_or(words.clone(), |(_, advice)| format!("{words}, {advice}"))
 }
 
 /// What the driver and OpenSSL say when the two sides do not agree on TLS, and what it means.
 const TLS_ADVICE: [(&str, &str); 3] = [
     ("server does not support TLS", "and sslmode (require, verify-ca or verify-full) forbids to go on without"),
-    ("alert unknown ca", "the server does not trust the authority that signed the certificate in sslcert"),
-    ("alert bad certificate", "the server does not accept the certificate in sslcert"),
+    ("alert unknown ca", "for the server does not trust the authority that signed the certificate in sslcert"),
+    ("alert bad certificate", "for the server does not accept the certificate in sslcert"),
 ];

@@ -103,22 +103,24 @@ pub(crate) async fn role_exists(client: &Client, role: &str) -> Result<bool, Out
 /// [`OutboxError::Configuration`] when there is no such role.
 pub async fn lacking(client: &Client, schema: &str, role: &str, rights: &[Right]) -> Result<Vec<String>, OutboxError> {
     if !role_exists(client, role).await? {
-        let reason = format!("there is no role {role}: create it first, for instance create role \"{role}\" login");
+        let quoted = role.replace('"', "\"\"");
+        let reason = format!("there is no role {role}: create it first, for instance create role \"{quoted}\" login");
         return Err(OutboxError::Configuration { reason });
     }
     let (tables, privileges): (Vec<&str>, Vec<&str>) = rights.iter().copied().unzip();
     let text = "select format('grant usage on schema %I to %I', $2::text, $1::text) \
                   where not has_schema_privilege($1::name, $2::text, 'usage') \
-                union all \
+                union \
                 select format('grant %s on %I.%I to %I', lower(g.privilege), $2::text, c.relname, $1::text) \
                   from unnest($3::text[], $4::text[]) as g (name, privilege) \
                   join pg_class c on c.relname = g.name and c.relnamespace = to_regnamespace(quote_ident($2::text)) \
                   where (c.relkind = 'r' or g.privilege = 'SELECT') \
                     and not has_table_privilege($1::name, c.oid, g.privilege) \
-                union all \
+                union \
                 select format('grant execute on function %s to %I', p.oid::regprocedure, $1::text) from pg_proc p \
                   where p.pronamespace = to_regnamespace(quote_ident($2::text)) and p.proname ~ '^outbox_' \
-                    and not has_function_privilege($1::name, p.oid, 'execute')";
+                    and not has_function_privilege($1::name, p.oid, 'execute') \
+                order by 1";
     let rows = client.query(text, &[&role, &schema, &tables, &privileges]).await;
     let rows = rows.map_err(OutboxError::database("reading grants"))?;
     Ok(rows.iter().map(|row| row.get(0)).collect())

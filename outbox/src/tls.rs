@@ -187,8 +187,8 @@ fn identify(builder: &mut SslConnectorBuilder, identity: &Identity) -> Result<()
     }
     let failed = failed("sslkey", &identity.key);
     let key = private_key(identity).map_err(&failed)?;
-    builder.set_private_key(&key)?;
-    builder.check_private_key().map_err(|_| failed("it is not the key of the certificate in sslcert".to_owned()))
+    let fits = builder.set_private_key(&key).and_then(|()| builder.check_private_key());
+    fits.map_err(|stack| failed(format!("it is not the key of the certificate in sslcert ({})", reasons(&stack))))
 }
 
 fn private_key(identity: &Identity) -> Result<PKey<Private>, String> {

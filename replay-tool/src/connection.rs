@@ -11,7 +11,7 @@ use workers::runtime::Database;
 
 use crate::error::ReplayError;
 
-/// How long a database may take to answer at first.
+/// How long a database may take to answer at first, at least; of several servers each has its own time.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 /// How long the connection may take to end after its client is gone.
@@ -24,6 +24,7 @@ pub(crate) async fn connect(
     database: &Database,
 ) -> Result<(Client, JoinHandle<()>), ReplayError> {
     let (config, tls) = database.connector();
+    let limit = CONNECTING.max(outbox::connect_limit(&config));
     let connecting = async {
         let (client, connection) = config.connect(tls).await?;
         let task = tokio::spawn(async move {
@@ -36,10 +37,10 @@ pub(crate) async fn connect(
         Ok((client, task))
     };
     // The driver's own limit ends when the network connection stands: a server that is stopped takes that, and no more.
-    match tokio::time::timeout(CONNECTING, connecting).await {
+    match tokio::time::timeout(limit, connecting).await {
         Ok(connected) => connected.map_err(ReplayError::database(service, "connecting")),
         Err(_) => {
-            let reason = format!("the database has not answered for {} s", CONNECTING.as_secs());
+            let reason = format!("the database has not answered for {} s", limit.as_secs());
             Err(ReplayError::Tables { service, reason })
         }
     }

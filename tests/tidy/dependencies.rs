@@ -95,7 +95,7 @@ const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// The rules of the workspace.
 pub(crate) fn rules() -> Rules {
-    let text = std::fs::read_to_string(root().join("deny.toml")).unwrap();
+    let text = std::fs::read_to_string(root().join("deny.toml")).expect("deny.toml lies at the root");
     toml::from_str(&text).unwrap_or_else(|error| panic!("deny.toml has what this test does not know: {error}"))
 }
 
@@ -104,14 +104,14 @@ pub(crate) fn metadata() -> Metadata {
     let ask = |offline: &[&str]| {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["metadata", "--locked", "--format-version", "1", "--all-features"]).args(offline);
-        cargo.current_dir(root()).output().unwrap()
+        cargo.current_dir(root()).output().expect("cargo runs, for it runs this test")
     };
     let mut output = ask(&["--offline"]);
     if !output.status.success() {
         output = ask(&[]);
     }
     assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON of this form")
 }
 
 impl Rules {

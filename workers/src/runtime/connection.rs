@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::future::BoxFuture;
-use outbox::{ConnectionString, Tls};
+use outbox::{ConnectionString, Tls, TlsError};
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 
@@ -181,8 +181,13 @@ fn driver_settings(given: &tokio_postgres::Config, application: &str) -> tokio_p
 fn is_refusal(error: &tokio_postgres::Error) -> bool {
     match error.code() {
         Some(state) => state.code().starts_with("28") || *state == SqlState::INVALID_CATALOG_NAME,
-        // What the client finds out by itself: no password to give, no TLS where it is demanded.
-        None => ["invalid configuration", "error performing TLS handshake"].contains(&error.to_string().as_str()),
+        None => match std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<TlsError>()) {
+            // The network, or a server that is just ending, may be at fault.
+            Some(TlsError::Handshake(_)) => false,
+            Some(TlsError::Certificate(_) | TlsError::File { .. } | TlsError::Setup(_)) => true,
+            // What the client finds out by itself: no password to give, no TLS where it is demanded.
+            None => ["invalid configuration", "error performing TLS handshake"].contains(&error.to_string().as_str()),
+        },
     }
 }
 
