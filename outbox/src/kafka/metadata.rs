@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::Client;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::Metadata;
@@ -46,6 +47,9 @@ pub enum Unanswered {
 /// # Errors
 /// [`Unanswered`], in words.
 pub fn ask(properties: &ClientConfig, topic: Option<&str>, limit: Duration) -> Result<Metadata, Unanswered> {
+    let mut properties = properties.clone();
+    // That a broker hangs up is told in a line of this level, and nowhere else.
+    properties.set_log_level(RDKafkaLogLevel::Info);
     let client: BaseConsumer<Listener> =
         properties.create_with_context(Listener::default()).map_err(Unanswered::Settings)?;
     metadata(client.client(), &client.context().hearing, topic, limit, || attend(&client))

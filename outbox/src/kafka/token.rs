@@ -94,6 +94,6 @@ mod tests {
         std::fs::write(&path, "\n").unwrap();
         assert!(read().unwrap_err().contains("holds no token"));
         std::fs::remove_file(&path).unwrap();
-        assert!(read_token(None).map(drop).unwrap_err().to_string().contains(TOKEN_FILE_VARIABLE));
+        assert!(read_token(None).err().unwrap().to_string().contains(TOKEN_FILE_VARIABLE));
     }
 }

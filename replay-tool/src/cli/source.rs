@@ -107,7 +107,8 @@ impl SourceArgs {
         let Some(brokers) = named.filter(|brokers| !brokers.is_empty()) else { return Ok(None) };
         let mut kafka = ClientConfig::new();
         kafka.set("bootstrap.servers", brokers).set("client.id", "replay-tool");
-        kafka.set_log_level(RDKafkaLogLevel::Error);
+        // That a broker hangs up is told in a line of this level, and nowhere else.
+        kafka.set_log_level(RDKafkaLogLevel::Info);
         let properties = workers::config::kafka_properties(&BTreeMap::new(), &self.properties);
         for (key, value) in properties.map_err(ReplayError::arguments)? {
             kafka.set(key, value);

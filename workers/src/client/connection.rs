@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use outbox::kafka::{self, Hearing, Listener, Unanswered};
 use rdkafka::client::Client;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, ClientContext};
@@ -159,6 +160,8 @@ impl Connection {
             config.set(name, value);
         }
         config.set("bootstrap.servers", &self.brokers);
+        // That a broker hangs up is told in a line of this level, and nowhere else.
+        config.set_log_level(RDKafkaLogLevel::Info);
         config
     }
 
