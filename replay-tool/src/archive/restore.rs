@@ -170,7 +170,7 @@ impl RestorePlan {
             .read(channel, &lasts, &mut |record| {
                 let place = usize::try_from(record.partition).ok().and_then(|place| witnesses.get_mut(place));
                 if let Some(witness) = place {
-                    *witness = Some(self.renamed(channel, record, |record| Witness::of(record)));
+                    *witness = Some(self.renamed(channel, record, Witness::of));
                 }
                 ControlFlow::Continue(())
             })

@@ -17,6 +17,8 @@ use crate::error::ReplayError;
 /// How long the brokers may take to confirm.
 const CONFIRMATION: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(20);
+/// How long to leave brokers alone that have not confirmed: records are not read while they are waited for.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Far below the week (`offsets.retention.minutes`) after which brokers forget.
 const RENEW_EVERY: Duration = Duration::from_secs(3600);
 
@@ -28,6 +30,8 @@ pub(super) struct Committed {
     durable: BTreeMap<(String, i32), i64>,
     is_told: bool,
     told: Instant,
+    /// When the brokers last failed to confirm it.
+    failed: Option<Instant>,
 }
 
 /// What the brokers have answered.
@@ -58,12 +62,23 @@ impl Committed {
         let outcome = Outcome::default();
         let consumer = config.create_with_context(outcome.clone());
         let consumer = consumer.map_err(ReplayError::kafka("the configuration of the archive's group"))?;
-        Ok(Committed { consumer, outcome, durable: BTreeMap::new(), is_told: true, told: Instant::now() })
+        Ok(Committed { consumer, outcome, durable: BTreeMap::new(), is_told: true, told: Instant::now(), failed: None })
     }
 
     /// What lies before this offset is on disk.
     pub(super) fn durable(&mut self, topic: &str, partition: i32, end: i64) {
         self.is_told &= self.durable.insert((topic.to_owned(), partition), end) == Some(end);
+    }
+
+    /// Tell it beside other work: where there is news or the last time is long ago, and the brokers have not just failed to
+    /// confirm it. Blocks for ten seconds at most.
+    pub(super) fn commit_beside(&mut self) -> Result<(), ReplayError> {
+        if self.failed.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
+            return Ok(());
+        }
+        let done = self.commit();
+        self.failed = done.is_err().then(Instant::now);
+        done
     }
 
     /// Tell it, where there is news or the last time is long ago. Blocks for ten seconds at most.

@@ -217,7 +217,7 @@ impl<'p> Shelf<'p> {
         if self.is_unnoted && self.noted.elapsed() >= NOTE_EVERY {
             self.note()?;
         }
-        self.commit()
+        self.committed.as_mut().map_or(Ok(()), Committed::commit_beside)
     }
 
     /// Tell how far the archive is on disk.
