@@ -5,12 +5,11 @@
 //! from time to time. Nothing is read from there: where a run goes on is told by the segments alone.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::{ClientConfig, ClientContext, Offset, TopicPartitionList};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::error::ReplayError;
 
@@ -24,8 +23,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(3600);
 
 /// What was committed, and what is to be.
 pub(super) struct Committed {
-    consumer: BaseConsumer<Outcome>,
-    outcome: Outcome,
+    consumer: BaseConsumer,
     /// By topic and partition: the offset after what is on disk.
     durable: BTreeMap<(String, i32), i64>,
     is_told: bool,
@@ -34,35 +32,14 @@ pub(super) struct Committed {
     failed: Option<Instant>,
 }
 
-/// What the brokers have answered.
-#[derive(Clone, Default)]
-struct Outcome(Arc<Mutex<Option<KafkaResult<()>>>>);
-
-impl ClientContext for Outcome {}
-
-impl ConsumerContext for Outcome {
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let refused = || offsets.elements().iter().find_map(|elem| elem.error().err());
-        let outcome = result.and_then(|()| refused().map_or(Ok(()), Err));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
-    }
-}
-
-impl Outcome {
-    fn take(&self) -> Option<KafkaResult<()>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
 impl Committed {
     /// Offsets of this group. Does not connect yet.
     pub(super) fn new(kafka: &ClientConfig, group: &str) -> Result<Self, ReplayError> {
         let mut config = kafka.clone();
         config.set("group.id", group).set("enable.auto.commit", "false");
-        let outcome = Outcome::default();
-        let consumer = config.create_with_context(outcome.clone());
+        let consumer: Result<BaseConsumer, KafkaError> = config.create();
         let consumer = consumer.map_err(ReplayError::kafka("the configuration of the archive's group"))?;
-        Ok(Committed { consumer, outcome, durable: BTreeMap::new(), is_told: true, told: Instant::now(), failed: None })
+        Ok(Committed { consumer, durable: BTreeMap::new(), is_told: true, told: Instant::now(), failed: None })
     }
 
     /// What lies before this offset is on disk.
@@ -91,19 +68,18 @@ impl Committed {
             list.add_partition_offset(topic, *partition, Offset::Offset(*end))
         });
         let failed = || ReplayError::kafka("committing how far the archive is");
-        self.outcome.take();
         added.and_then(|()| self.consumer.commit(&list, CommitMode::Async)).map_err(failed())?;
+        // What the brokers have is what counts.
         let until = Instant::now() + CONFIRMATION;
         loop {
-            // There are no records: nothing is assigned. Complaints are told by what comes of the commit.
             drop(self.consumer.poll(POLL));
-            if let Some(outcome) = self.outcome.take() {
-                outcome.map_err(failed())?;
+            let left = until.saturating_duration_since(Instant::now());
+            let there = self.consumer.committed_offsets(list.clone(), left.max(POLL)).map_err(failed())?;
+            if there == list {
                 break;
             }
-            if Instant::now() >= until {
-                let timed_out = KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut);
-                return Err(failed()(timed_out));
+            if left.is_zero() {
+                return Err(failed()(KafkaError::ConsumerCommit(RDKafkaErrorCode::OperationTimedOut)));
             }
         }
         (self.is_told, self.told) = (true, Instant::now());
