@@ -34,7 +34,7 @@ const PAIRS: [(&str, &str); 19] = [
     ("postgres://%2Fvar%2Frun%2Fpostgresql/d", "host=/var/run/postgresql dbname=d"),
     ("postgres:///d?host=/var/run/postgresql&user=u", "host=/var/run/postgresql user=u dbname=d"),
     ("postgres://db/a?dbname=b&host=c", "host=c dbname=b"),
-    ("postgres://db?application_name=x%20y@z", "host=db application_name='x y@z'"),
+    ("postgres://db/?application_name=x%20y@z", "host=db application_name='x y@z'"),
     ("postgres://db/?sslmode=disable", "host=db sslmode=disable"),
     ("postgres://db/?sslmode=require", "host=db sslmode=require"),
     (
