@@ -51,7 +51,8 @@ const WRITE: &[Right] = &[
     ("outbox_messages_1", "INSERT"),
 ];
 
-/// It truncates the tables in turns, and begins a new epoch, with the messages again, after a restore.
+/// It truncates the tables in turns, begins a new epoch, with the messages again, after a restore, and forgets how far a lane was
+/// published when the topic does not hold that any more.
 const RELAY: &[Right] = &[
     ("outbox_version", "SELECT"),
     ("outbox_identity", "SELECT"),
@@ -64,6 +65,7 @@ const RELAY: &[Right] = &[
     ("outbox_positions", "SELECT"),
     ("outbox_positions", "INSERT"),
     ("outbox_positions", "UPDATE"),
+    ("outbox_positions", "DELETE"),
     ("outbox_rotation", "SELECT"),
     ("outbox_rotation", "UPDATE"),
     ("outbox_messages", "SELECT"),

@@ -12,6 +12,17 @@ use crate::config::ServiceTables;
 use crate::connection::{Connection, company};
 use crate::error::ReplayError;
 
+use super::restore::ORIGINAL_TOPIC;
+
+/// Dead letters that wait in the outbox, or were published from there, name the topic of the record that was set aside. The
+/// restored ones name the new topic, and both have to say the same.
+const LETTERS: [&str; 2] = [
+    "update outbox_messages_0 set headers = overlay(headers placing $2::bytea from position($1::bytea in headers) \
+     for length($1)) where type is null and position($1::bytea in headers) > 0",
+    "update outbox_messages_1 set headers = overlay(headers placing $2::bytea from position($1::bytea in headers) \
+     for length($1)) where type is null and position($1::bytea in headers) > 0",
+];
+
 /// A topic that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Moved {
@@ -64,6 +75,10 @@ async fn in_transaction(
             adopted.written += tx.execute(renamed, &[from, to]).await.map_err(&failed)?;
             let positions = "update inbox_positions set topic = $2 where topic = $1";
             tx.execute(positions, &[from, to]).await.map_err(&failed)?;
+            let (old, new) = (packed_origin(from), packed_origin(to));
+            for letters in LETTERS {
+                tx.execute(letters, &[&old, &new]).await.map_err(&failed)?;
+            }
         }
         for (partition, end) in (0_i32..).zip(ends) {
             let beyond = "select count(*) from inbox_offsets where topic = $1 and partition = $2 and next_offset > $3";
@@ -78,4 +93,24 @@ async fn in_transaction(
     }
     tx.commit().await.map_err(&failed)?;
     Ok(adopted)
+}
+
+/// The header that names a dead letter's origin, as the outbox packs it: lengths (of the name in two bytes, of the value in
+/// four), each before what it counts. With its lengths it is found nowhere else.
+fn packed_origin(topic: &str) -> Vec<u8> {
+    let length = |text: &str| u32::try_from(text.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let [_, _, high, low] = length(ORIGINAL_TOPIC);
+    [&[high, low], ORIGINAL_TOPIC.as_bytes(), &length(topic), topic.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_header_has_its_lengths_in_front() {
+        let packed = packed_origin("eu-t");
+        assert_eq!(packed[..2], [0, 24]);
+        assert_eq!(packed[26..], [0, 0, 0, 4, b'e', b'u', b'-', b't']);
+    }
 }

@@ -30,7 +30,7 @@ use crate::log::{Bounds, Channel, KafkaLog, Range, Record, TimestampType};
 use crate::progress::Progress;
 
 /// On a dead letter: the full name of the topic that its record came from.
-const ORIGINAL_TOPIC: &str = "kafka_dlt-original-topic";
+pub(super) const ORIGINAL_TOPIC: &str = "kafka_dlt-original-topic";
 /// How long the brokers may confirm nothing.
 const CONFIRMATION: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
