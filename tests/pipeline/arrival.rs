@@ -10,7 +10,7 @@ use crate::DAEMON;
 /// Flag, environment variable, where `config` shows it, and a value that is no default.
 const SETTINGS: [(&str, &str, &[&str], &str); 19] = [
     ("--brokers", "KAFKA_BROKERS", &["brokers"], "broker:1"),
-    ("--database-url", "DATABASE_URL", &["database_url"], "postgres://shop@db/shop"),
+    ("--database-url", "DATABASE_URL", &["database_url"], "host=db user=shop dbname=shop"),
     ("--schema", "DATABASE_SCHEMA", &["schema"], "elsewhere"),
     ("--topic-prefix", "TOPIC_PREFIX", &["topic_prefix"], "eu-"),
     ("--instance-id", "INSTANCE_ID", &["instance_id"], "order-7"),

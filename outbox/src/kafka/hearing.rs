@@ -24,7 +24,7 @@ impl Hearing {
         // That all brokers are down is what follows from the complaint before it.
         if error.rdkafka_error_code() != Some(rdkafka::error::RDKafkaErrorCode::AllBrokersDown) || heard.last.is_none()
         {
-            heard.last = Some(reason.to_owned());
+            heard.last = Some(with_hint(reason));
         }
         heard.refusal = refusal.or(heard.refusal.take());
     }
@@ -34,7 +34,7 @@ impl Hearing {
         if facility == "FAIL" || facility == "ERROR" {
             // In front is the library's own thread.
             let words = message.rsplit_once("]: ").map_or(message, |(_, words)| words);
-            self.heard().last = Some(words.to_owned());
+            self.heard().last = Some(with_hint(words));
         }
     }
 
@@ -56,4 +56,11 @@ impl Hearing {
     fn heard(&self) -> MutexGuard<'_, Heard> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A broker that hangs up on a client's very first question may be away in a moment, or speak another protocol.
+fn with_hint(words: &str) -> String {
+    let is_hung_up = words.contains("APIVERSION_QUERY") || words.contains("ApiVersion");
+    let hint = if is_hung_up { "; if the listener speaks TLS or SASL, check security.protocol" } else { "" };
+    format!("{words}{hint}")
 }

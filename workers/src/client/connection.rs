@@ -41,6 +41,8 @@ const LEADER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Events of the client that are looked at when it is asked something.
 const EVENTS_HEARD: u32 = 32;
+/// The first of the turns in which a question is asked; each is twice as long as the one before.
+const FIRST_TURN: Duration = Duration::from_millis(500);
 
 /// Where Kafka is, what stands before every topic name, and further librdkafka properties.
 #[derive(Clone)]
@@ -224,8 +226,8 @@ pub(super) fn partition_count<C: ClientContext>(
     i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0).ok_or_else(missing)
 }
 
-/// First and next offset of a partition. A partition that is between two leaders is asked again, as long as any question
-/// may take. Blocks.
+/// First and next offset of a partition, asked before anything is fetched. A partition that is between two leaders is asked
+/// again, and so is a broker that is still being connected to, as long as any question may take. Blocks.
 pub(super) fn watermarks(
     consumer: &TopicConsumer,
     connection: &Connection,
@@ -233,19 +235,31 @@ pub(super) fn watermarks(
     partition: i32,
 ) -> Result<(i64, i64), ClientError> {
     let begin = Instant::now();
+    let mut turn = FIRST_TURN;
     loop {
-        match consumer.fetch_watermarks(topic, partition, ANSWER_WAIT) {
-            Err(source) if has_no_leader(&source) && begin.elapsed() < ANSWER_WAIT => std::thread::sleep(LEADER_PAUSE),
+        // A client that is new asks for its token only when somebody listens, and the library waits in vain until then.
+        attend(consumer);
+        match consumer.fetch_watermarks(topic, partition, turn.min(ANSWER_WAIT)) {
+            Err(source)
+                if is_not_ready(&source)
+                    && begin.elapsed() < ANSWER_WAIT
+                    && consumer.context().hearing.refusal().is_none() =>
+            {
+                std::thread::sleep(LEADER_PAUSE);
+                turn *= 2;
+            }
             asked => return asked.map_err(|source| unreachable(connection, consumer, &source)),
         }
     }
 }
 
-fn has_no_leader(error: &KafkaError) -> bool {
+fn is_not_ready(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
         Some(
-            RDKafkaErrorCode::UnknownPartition
+            RDKafkaErrorCode::AllBrokersDown
+                | RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::UnknownPartition
                 | RDKafkaErrorCode::UnknownTopicOrPartition
                 | RDKafkaErrorCode::LeaderNotAvailable
                 | RDKafkaErrorCode::NotLeaderForPartition
