@@ -3,6 +3,7 @@
 mod channel;
 mod client;
 mod ends;
+mod feed;
 mod kafka;
 mod lane;
 mod letter_headers;
@@ -21,7 +22,8 @@ mod written;
 
 pub(crate) use channel::{Channel, reader_of};
 pub(crate) use ends::{Ends, find_ends};
-pub(crate) use kafka::{Fed, Feed, KafkaLog};
+pub(crate) use feed::{Fed, Feed};
+pub(crate) use kafka::KafkaLog;
 pub use memory::MemoryLog;
 pub use open_transaction::OpenTransaction;
 pub use unreadable::UnreadableRun;

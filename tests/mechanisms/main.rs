@@ -1,8 +1,6 @@
 //! The pipeline on a secured broker by the mechanisms that the suite leaves out: certificates, and tokens that are renewed
 //! while it runs. Run by `cargo test --workspace --test mechanisms`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tests::{Mechanism, Outcome, Servers, orders_end_also_after_a_crash};
@@ -19,19 +17,17 @@ async fn orders_end_with_certificates_also_after_a_crash() -> Outcome {
 async fn orders_end_with_tokens_that_are_renewed_also_after_a_crash() -> Outcome {
     let servers = Servers::secured(Mechanism::Token).await?;
     let access = servers.credentials()?.access().clone();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let ended = is_over.clone();
-    let renewing = tokio::task::spawn_blocking(move || {
-        while !ended.load(Ordering::Relaxed) {
+    let renewing = async {
+        let mut turns = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            turns.tick().await;
             for user in tests::USERS {
                 access.issue_token(user, Duration::from_secs(90))?;
             }
-            std::thread::sleep(Duration::from_secs(5));
         }
-        Outcome::Ok(())
-    });
-    let done = orders_end_also_after_a_crash(DAEMON, Mechanism::Token).await;
-    is_over.store(true, Ordering::Relaxed);
-    renewing.await??;
-    done.map(drop)
+    };
+    tokio::select! {
+        done = orders_end_also_after_a_crash(DAEMON, Mechanism::Token) => done.map(drop),
+        failed = renewing => failed,
+    }
 }

@@ -147,9 +147,8 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
 }
 
 fn database(service: ServiceName, config: &Config) -> Result<Database, DaemonError> {
-    let application = format!("{service}-worker");
-    Database::open(&config.database_url, config.database_password.as_deref(), &config.schema, &application)
-        .map_err(DaemonError::of)
+    let (password, name) = (config.database_password.as_deref(), format!("{service}-worker"));
+    Database::open(&config.database_url, password, &config.schema, &name).map_err(DaemonError::of)
 }
 
 async fn migrate_schema(service: ServiceName, config: &Config, role: Option<&str>) -> Result<(), DaemonError> {

@@ -252,7 +252,7 @@ async fn unarchived(
     wait: Duration,
 ) -> Result<Vec<Unarchived>, TopicsError> {
     let (kafka, group) = (kafka.clone(), archive_group(prefix));
-    let now_ms = jiff::Timestamp::now().as_millisecond();
+    let now_ms = crate::clock::now().as_millisecond();
     let looked = tokio::task::spawn_blocking(move || archiving::look(&kafka, &group, &aging, now_ms, wait)).await;
     let looked = looked.unwrap_or_else(|error| Err(KafkaError::ClientCreation(error.to_string())));
     looked.map_err(|source| TopicsError::Kafka { doing: "tell how far the topics are archived", source })

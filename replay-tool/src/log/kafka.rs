@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use outbox::kafka::{Denied, Listener, Unanswered};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use super::channel::Channel;
 use super::client::{self, Reading, is_final, is_unsettled};
+use super::feed::{Feed, seek};
 use super::open_transaction::Lookout;
 use super::record::Record;
 use super::source::{Bounds, Range, Sink};
@@ -26,10 +26,8 @@ use crate::interrupt::Interrupt;
 const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// The same for a look beside other work.
 const BRIEF_WAIT: Duration = Duration::from_secs(2);
-/// How long setting a consumer to another offset may take.
-const SEEK_WAIT: Duration = Duration::from_secs(10);
 /// How long one poll may wait.
-const POLL: Duration = Duration::from_millis(50);
+pub(super) const POLL: Duration = Duration::from_millis(50);
 
 /// The topics of one deployment.
 #[derive(Clone)]
@@ -299,7 +297,7 @@ impl KafkaLog {
     /// Partitions to be read on and on, each from an offset.
     pub(crate) fn feed(&self, places: &[(Channel, i32, i64)]) -> Result<Feed, ReplayError> {
         let places = places.iter().map(|(channel, partition, offset)| (self.topic(*channel), *partition, *offset));
-        Ok(Feed { consumer: self.assigned(places)? })
+        Ok(Feed::of(self.assigned(places)?))
     }
 
     /// A consumer that reads these partitions from these offsets on.
@@ -373,51 +371,6 @@ impl KafkaLog {
     }
 }
 
-/// Partitions that are read on and on.
-pub(crate) struct Feed {
-    consumer: Reading,
-}
-
-/// What a feed has brought.
-pub(crate) enum Fed<'f> {
-    Message(BorrowedMessage<'f>),
-    /// What the client complains of; it tries on by itself.
-    Complaint(String),
-    /// The client stands before records that it cannot read; it does not say where.
-    Unreadable(String),
-    Nothing,
-}
-
-impl Feed {
-    /// What comes next, if it comes soon.
-    pub(crate) fn poll(&self) -> Result<Fed<'_>, ReplayError> {
-        match client::poll(&self.consumer, POLL) {
-            Some(Ok(message)) => Ok(Fed::Message(message)),
-            Some(Err(error)) if client::is_about_content(&error) => Ok(Fed::Unreadable(error.to_string())),
-            Some(Err(error)) if is_final(&error) => {
-                Err(ReplayError::Kafka { doing: "following the topics".into(), source: error })
-            }
-            Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(Fed::Nothing),
-            Some(Err(error)) if outbox::kafka::denied(&error) == Some(Denied::Group) => Ok(Fed::Nothing),
-            Some(Err(error)) => Ok(Fed::Complaint(error.to_string())),
-        }
-    }
-
-    /// Where the client is in a partition. It steps over marks of transactions, which nobody is shown: behind the last
-    /// record there may be one, and then no record ever comes to the log's end.
-    pub(crate) fn position(&self, topic: &str, partition: i32) -> Option<i64> {
-        match self.consumer.position().ok()?.find_partition(topic, partition)?.offset() {
-            Offset::Offset(offset) => Some(offset),
-            Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
-        }
-    }
-
-    /// Go on at another offset.
-    pub(crate) fn seek(&self, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
-        seek(&self.consumer, topic, partition, offset)
-    }
-}
-
 /// How long nothing has come. Asks for the time only while nothing comes, not for each message.
 struct Silence {
     patience: Duration,
@@ -456,11 +409,6 @@ fn pause(consumer: &Reading, topic: &str, partition: i32) -> Result<(), ReplayEr
     let mut list = TopicPartitionList::new();
     list.add_partition(topic, partition);
     consumer.pause(&list).map_err(ReplayError::kafka(format!("pausing {topic}[{partition}]")))
-}
-
-fn seek(consumer: &Reading, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
-    let sought = consumer.seek(topic, partition, Offset::Offset(offset), SEEK_WAIT);
-    sought.map_err(ReplayError::kafka(format!("going on at {topic}[{partition}]@{offset}")))
 }
 
 /// What is not read yet, in words: where nothing comes from, or what could not be read.
