@@ -186,7 +186,7 @@ impl Service for OrderService {
     }
 
     /// What became due since the last look; and now and then everything unfinished.
-    fn query(&self, lanes: &Lanes, now: Time, wanted: Wanted) -> Query {
+    fn query(&mut self, lanes: &Lanes, now: Time, wanted: Wanted) -> Query {
         let looks = wanted.due.map(|limit| {
             let looks = lanes.iter().filter_map(|lane| Some((*lane, self.lanes.get(lane)?.look(now)))).collect();
             Looks { lanes: looks, limit, within_ms: self.policy.confirm_within_ms }

@@ -3,7 +3,7 @@
 //! The rows decide what has to be done (`store`), this only does it. Whatever is lost here (a crash, an abort after the lanes
 //! moved) is done again under the same key by whoever owns the lane then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +28,8 @@ pub(super) struct Calls {
     policy: Policy,
     tasks: JoinSet<Answered>,
     running: HashMap<OrderId, Running>,
+    /// Whose calls were answered since the last look for due ones began.
+    answered: HashSet<OrderId>,
 }
 
 struct Running {
@@ -39,7 +41,7 @@ struct Running {
 
 impl Calls {
     pub(super) fn new(provider: Arc<dyn Provider>, policy: Policy) -> Self {
-        Calls { provider, policy, tasks: JoinSet::new(), running: HashMap::new() }
+        Calls { provider, policy, tasks: JoinSet::new(), running: HashMap::new(), answered: HashSet::new() }
     }
 
     /// Make this call, unless it is not due yet, the very same try is under way, or there is no room: then `due` finds it.
@@ -70,6 +72,18 @@ impl Calls {
         self.running.insert(order_id, Running { lane, tries, key, task });
     }
 
+    /// A look for due calls begins: it sees what is committed now.
+    pub(super) fn look_begins(&mut self) {
+        self.answered.clear();
+    }
+
+    /// Make a call that the look has found, unless it was answered since: what the look saw of it is history then.
+    pub(super) fn start_found(&mut self, open: OpenCall, lane: i32, now: Time) {
+        if !self.answered.contains(&open.call.order_id) {
+            self.start(open, lane, now);
+        }
+    }
+
     /// The next answer; waits for ever while no call is under way.
     pub(super) async fn next(&mut self) -> Answered {
         loop {
@@ -80,6 +94,7 @@ impl Calls {
                     if self.running.get(&answer.order_id).is_some_and(is_this) {
                         self.running.remove(&answer.order_id);
                     }
+                    self.answered.insert(answer.order_id.clone());
                     return answered;
                 }
                 Some(Err(error)) if error.is_cancelled() => {}

@@ -236,7 +236,8 @@ impl Service for PaymentService {
         Ok(())
     }
 
-    fn query(&self, lanes: &Lanes, now: Time, wanted: Wanted) -> Query {
+    fn query(&mut self, lanes: &Lanes, now: Time, wanted: Wanted) -> Query {
+        self.calls.look_begins();
         let lanes = wanted.due.map(|_| lanes.clone());
         Query { now, lanes, latest: Call::latest_due(now, &self.policy) }
     }
@@ -250,11 +251,10 @@ impl Service for PaymentService {
         Ok(Found { now, calls })
     }
 
-    /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before. One that
-    /// was answered since the look is asked again under the same key, and its answer is no news.
+    /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before.
     fn found(&mut self, found: Found) -> Vec<Answered> {
         for (open, lane) in found.calls {
-            self.calls.start(open, lane, found.now);
+            self.calls.start_found(open, lane, found.now);
         }
         self.calls.observe();
         Vec::new()

@@ -95,7 +95,7 @@ pub trait Service: Send + Sync + 'static {
     fn assigned(&mut self, client: &Client, lanes: &Lanes) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// What to look up in these lanes by the clock. Called every half second, and only while no look-up is under way.
-    fn query(&self, lanes: &Lanes, now: Time, wanted: Wanted) -> Self::Query;
+    fn query(&mut self, lanes: &Lanes, now: Time, wanted: Wanted) -> Self::Query;
 
     /// Look it up, beside the loop: transactions of these lanes are committed meanwhile, so what is found may be history.
     fn look_up(client: &Client, query: Self::Query) -> impl Future<Output = Result<Self::Found, Failure>> + Send;
