@@ -36,7 +36,10 @@ async fn a_role_that_owns_nothing_appends_publishes_and_truncates() {
     owner.batch_execute(&format!("create role {} login password 'hush'", quoted(&role))).await.unwrap();
     let (code, granted, said) = rig.run_verb(&migrate).await;
     assert!(code == 0 && granted.contains("grant truncate on shop.outbox_messages_0 to"), "{granted}{said}");
-    assert!(granted.contains("update on shop.inbox_offsets") && !granted.contains("delete"), "{granted}");
+    assert!(granted.contains("update on shop.inbox_offsets"), "{granted}");
+    // Only how far a topic was published can be forgotten, when the topic is lost.
+    let deletes: Vec<&str> = granted.lines().filter(|line| line.contains("delete")).collect();
+    assert!(matches!(deletes[..], [one] if one.contains("delete on shop.outbox_positions")), "{granted}");
     let (code, again, _) = rig.run_verb(&migrate).await;
     assert_eq!((code, again.as_str()), (0, ""), "nothing is missing any more");
 
