@@ -62,7 +62,7 @@ pub(crate) fn demo(machine: &Machine, arguments: &[OsString]) -> Result<(), Stri
     let mut process =
         cargo.stdout(Stdio::piped()).spawn().map_err(|error| format!("cargo cannot be run: {}", error))?;
     let messages = process.stdout.take().into_iter().flat_map(|output| BufReader::new(output).lines());
-    let demo = messages.flatten().filter_map(|line| executable(&line)).find(|path| path.ends_with("/demo"));
+    let demo = demo_of(messages.flatten());
     let status = process.wait().map_err(|error| format!("cargo cannot be watched: {}", error))?;
     let cpu_s = children_cpu_s().unwrap_or_default().saturating_sub(before.unwrap_or_default());
     if cpu_s > TOLD_CPU_S {
@@ -130,6 +130,11 @@ fn children_ticks(stat: &str) -> Option<u64> {
     Some(ticks()? + ticks()?)
 }
 
+/// The demo's program, out of all messages of cargo: it gives up its build when nobody reads them to the end.
+fn demo_of(messages: impl Iterator<Item = String>) -> Option<String> {
+    messages.filter_map(|message| executable(&message)).filter(|path| path.ends_with("/demo")).last()
+}
+
 /// The program that one of cargo's messages names.
 fn executable(message: &str) -> Option<String> {
     let (_, rest) = message.split_once("\"executable\":\"")?;
@@ -171,6 +176,14 @@ mod tests {
         assert_eq!(executable(message).as_deref(), Some("/t/release/demo"));
         assert_eq!(executable(r#"{"reason":"compiler-artifact","executable":null,"fresh":true}"#), None);
         assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+
+    #[test]
+    fn messages_are_read_to_their_end_whichever_program_is_built_last() {
+        let message = |program: &str| format!(r#"{{"reason":"compiler-artifact","executable":"/t/release/{program}"}}"#);
+        let mut messages = ["orders", "demo", "replay-tool"].iter().map(|program| message(program));
+        assert_eq!(demo_of(&mut messages).as_deref(), Some("/t/release/demo"));
+        assert_eq!(messages.next(), None);
     }
 
     #[test]
