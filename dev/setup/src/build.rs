@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn messages_are_read_to_their_end_whichever_program_is_built_last() {
-        let message = |program: &str| format!(r#"{{"reason":"compiler-artifact","executable":"/t/release/{program}"}}"#);
+        let message =
+            |program: &str| format!(r#"{{"reason":"compiler-artifact","executable":"/t/release/{program}"}}"#);
         let mut messages = ["orders", "demo", "replay-tool"].iter().map(|program| message(program));
         assert_eq!(demo_of(&mut messages).as_deref(), Some("/t/release/demo"));
         assert_eq!(messages.next(), None);
