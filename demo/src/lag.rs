@@ -57,7 +57,7 @@ impl LagGauge {
             wanted.add_partition_range(&connection.topic(*topic), 0, i32::from(self.scene.partitions) - 1);
         }
         let mut lag = 0;
-        for element in consumer.committed_offsets(wanted, LIMIT)?.elements() {
+        for element in outbox::kafka::committed(consumer, &wanted, LIMIT)?.elements() {
             let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), LIMIT)?;
             let next = match element.offset() {
                 Offset::Offset(offset) => offset,

@@ -18,7 +18,7 @@ use crate::error::OutboxError;
 use crate::migrate::prepare_connection;
 
 /// How long one server of a connection string may take, unless `connect_timeout` says otherwise.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long connecting may take in all: each server of the connection string in turn has its own time.
 pub fn connect_limit(config: &Config) -> Duration {

@@ -4,17 +4,21 @@
 //! an error code, and of all three that nobody answered. Here is the one place that puts them together. Every client of this
 //! workspace has a [`Listener`] or hands what it hears to a [`Hearing`], and asks its first question by [`metadata`].
 
+mod coordinator;
 mod hearing;
+mod leader;
 mod listener;
 mod metadata;
 mod refusal;
 mod settings;
 mod token;
 
+pub use coordinator::committed;
 pub use hearing::Hearing;
+pub use leader::is_unsettled;
 pub use listener::Listener;
-pub use metadata::{Unanswered, ask, attend, metadata};
-pub use refusal::{Denied, Refusal, complaint, denied, words};
+pub use metadata::{Unanswered, ask, attend, in_turns, metadata};
+pub use refusal::{Denied, Refusal, complaint, denied, denied_topic, words};
 pub(crate) use settings::copy;
 pub use settings::is_secret;
 pub use token::{TOKEN_FILE_VARIABLE, give_token, read_token, token_property};

@@ -142,7 +142,7 @@ mod transaction;
 
 #[cfg(feature = "tls")]
 pub use connection_string::{ConnectionString, ConnectionStringError};
-pub use database::{Database, connect, connect_limit};
+pub use database::{CONNECT_TIMEOUT, Database, connect, connect_limit};
 pub use deadpool_postgres::ClientWrapper as Client;
 pub use epochs::{Epoch, Epochs};
 pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, SQLSTATE_REFUSED, class_of, explain};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use schemas::{ServiceName, TopicName};
-use tests::{Mechanism, Outcome, Pipeline, Servers, Settings, orders_end_also_after_a_crash, trouble};
+use tests::{Mechanism, Outcome, Pipeline, Sent, Servers, Settings, orders_end_also_after_a_crash, trouble};
 
 use crate::DAEMON;
 
@@ -117,6 +117,39 @@ async fn passwords_and_tokens_arrive_on_every_documented_road() -> Outcome {
             assert!(!said.contains(&password), "{program} {variable}: {said}");
         }
     }
+    pipeline.accept();
+    Ok(())
+}
+
+/// Copies, tells the brokers how far it is, and publishes: clients of three kinds, each with a token of its own.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_archive_is_made_and_restored_by_users_with_tokens() -> Outcome {
+    let servers = Servers::secured(Mechanism::Scram).await?;
+    let pipeline = Pipeline::prepare(DAEMON, &servers, Settings { partitions: 1, ..Settings::default() }).await?;
+    let record = Sent { topic: TopicName::OrderCommands.as_str().to_owned(), ..Sent::default() };
+    pipeline.broker().send(&record).await?;
+    let folder = pipeline.folder().join("archive").display().to_string();
+    let (prefix, again) = (pipeline.prefix(), format!("{}again-", pipeline.prefix()));
+    let runs: [(&str, &[&str]); 2] = [
+        ("replay-tool", &["run", "--to", &folder, "--topic-prefix", prefix]),
+        ("admin", &["restore", "--archive", &folder, "--archive-prefix", prefix, "--topic-prefix", &again]),
+    ];
+    for (user, arguments) in runs {
+        let credentials = servers.credentials()?;
+        let mut command = Command::new(REPLAY);
+        command.arg("archive").args(arguments).args(["--brokers", credentials.brokers()]);
+        let mut properties = credentials.properties(user)?;
+        properties.remove("sasl.password");
+        properties.insert("sasl.mechanism".to_owned(), "OAUTHBEARER".to_owned());
+        for (name, value) in properties {
+            command.arg("-X").arg(format!("{name}={value}"));
+        }
+        command.env_remove("KAFKA_BROKERS").env("KAFKA_SASL_TOKEN_FILE", credentials.access().token(user));
+        let output = command.output()?;
+        assert!(output.status.success(), "{user}: {}", said(&output));
+    }
+    let restored = pipeline.broker().ends(&[format!("again-{}", record.topic)]).await?;
+    assert_eq!(restored.values().map(|(_, end)| end).sum::<i64>(), 1);
     pipeline.accept();
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use dev_stack::Child;
-use schemas::{ServiceName, TopicName};
+use schemas::{PlaceOrder, ServiceName, TopicName};
 use tests::{Found, LONG, Outcome, Pipeline, Sent, Servers, sample, stock_for, trouble, until};
 
 use crate::REPLAY;
@@ -24,6 +24,15 @@ async fn restore(pipeline: &Pipeline, folder: &str, to: &str, more: &[&str]) -> 
     run_command(restoring(pipeline, folder, to, more)).await
 }
 
+/// More orders, which end as all that came before them.
+async fn orders_end(pipeline: &Pipeline, orders: &mut Vec<PlaceOrder>, more: Vec<PlaceOrder>) -> Outcome {
+    pipeline.receive(&stock_for(&more)).await?;
+    pipeline.publish(&more).await?;
+    orders.extend(more);
+    pipeline.await_terminal(orders).await?;
+    Ok(())
+}
+
 fn all_topics() -> Vec<String> {
     TopicName::ALL.iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]).collect()
 }
@@ -42,11 +51,7 @@ async fn services_go_on_with_topics_that_were_lost_and_restored() -> Outcome {
     archive(&pipeline, &folder, &[]).await?.expect(0)?;
     // What comes after the archive is in the outboxes still.
     pipeline.start_services(&ServiceName::ALL).await?;
-    let later = sample(500, 5)?;
-    pipeline.receive(&stock_for(&later)).await?;
-    pipeline.publish(&later).await?;
-    orders.extend(later);
-    pipeline.await_terminal(&orders).await?;
+    orders_end(&pipeline, &mut orders, sample(500, 5)?).await?;
     pipeline.check_clean().await?;
 
     let (old, url) = (pipeline.prefix().to_owned(), pipeline.database_url().to_owned());
@@ -62,11 +67,7 @@ async fn services_go_on_with_topics_that_were_lost_and_restored() -> Outcome {
 
     pipeline.move_to(&new)?;
     pipeline.start_services(&ServiceName::ALL).await?;
-    let last = sample(900, 10)?;
-    pipeline.receive(&stock_for(&last)).await?;
-    pipeline.publish(&last).await?;
-    orders.extend(last);
-    pipeline.await_terminal(&orders).await?;
+    orders_end(&pipeline, &mut orders, sample(900, 10)?).await?;
     pipeline.await_quiet().await?;
     // Clients' commands that came after the archive are in no topic any more: nobody sends those again. All else is whole.
     let verified = run(&pipeline, &["verify", "--json", "--database-url", &url]).await?.json()?;
@@ -111,11 +112,7 @@ async fn what_was_drained_and_archived_is_whole_in_the_new_topics() -> Outcome {
     let before: Vec<Found> = before.into_iter().map(renamed).collect();
     assert!(found(&pipeline, &all_topics()).await? == before, "every record lies under its old offset, byte for byte");
     pipeline.start_services(&ServiceName::ALL).await?;
-    let last = sample(900, 10)?;
-    pipeline.receive(&stock_for(&last)).await?;
-    pipeline.publish(&last).await?;
-    orders.extend(last);
-    pipeline.await_terminal(&orders).await?;
+    orders_end(&pipeline, &mut orders, sample(900, 10)?).await?;
     pipeline.check_clean().await?;
     let rebuild = run(&pipeline, &["rebuild", "--dry-run", "--database-url", &url]).await?.expect(0)?.stdout;
     assert_eq!(rebuild.matches("the same, row for row").count(), 3, "{rebuild}");

@@ -149,7 +149,7 @@ impl Broker {
             for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
                 list.add_partition(&name, partition.id());
             }
-            let committed = consumer.committed_offsets(list, ANSWER)?;
+            let committed = outbox::kafka::committed(&consumer, &list, ANSWER)?;
             let offset = |elem: &TopicPartitionListElem<'_>| Some((elem.partition(), elem.offset().to_raw()?));
             Ok(committed.elements().iter().filter_map(offset).filter(|(_, offset)| *offset >= 0).collect())
         };

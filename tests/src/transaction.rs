@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
@@ -55,7 +55,7 @@ impl Broker {
             let consumer: BaseConsumer = config.set("group.id", group).create()?;
             let mut list = TopicPartitionList::new();
             list.add_partition(&topic, partition);
-            let stored = consumer.committed_offsets(list, ANSWER)?;
+            let stored = outbox::kafka::committed(&consumer, &list, ANSWER)?;
             Ok(stored.elements().first().and_then(|element| element.offset().to_raw()).filter(|offset| *offset >= 0))
         })
         .await?

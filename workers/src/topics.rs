@@ -123,13 +123,7 @@ pub async fn create(
     let admin = admin(kafka)?;
     // Asked first, because it tells in words when nobody is there.
     layouts(kafka, prefix, ANSWER_WAIT).await?;
-    let names: Vec<(String, usize)> = TopicName::ALL
-        .iter()
-        .flat_map(|topic| {
-            [(topic.as_str().to_owned(), MAX_MESSAGE_BYTES), (topic.dead_letter(), MAX_DEAD_LETTER_BYTES)]
-        })
-        .map(|(name, limit)| (format!("{prefix}{name}"), limit))
-        .collect();
+    let names = names(prefix);
     let limits: Vec<String> = names.iter().map(|(_, limit)| limit.to_string()).collect();
     let wanted: Vec<NewTopic<'_>> = names
         .iter()
@@ -186,41 +180,34 @@ pub(crate) async fn check_within(
 ) -> Result<Checked, TopicsError> {
     let admin = admin(kafka)?;
     let layouts = layouts(kafka, prefix, wait).await?;
-    let names = TopicName::ALL.iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]);
-    let counts = names.filter_map(|name| layouts.get(&format!("{prefix}{name}")).map(|layout| layout.partitions));
+    let names = names(prefix);
+    let counts = names.iter().filter_map(|(name, _)| layouts.get(name).map(|layout| layout.partitions));
     let found: Vec<i32> = counts.collect();
     let expected = partitions.or_else(|| majority(&found)).unwrap_or_default();
     let mut mistakes = Vec::new();
     let mut checked = Checked { partitions: expected, ..Checked::default() };
     let (mut aging, mut warnings) = (Vec::new(), BTreeMap::<String, Vec<String>>::new());
-    for topic in TopicName::ALL {
-        for (name, limit) in
-            [(topic.as_str().to_owned(), MAX_MESSAGE_BYTES), (topic.dead_letter(), MAX_DEAD_LETTER_BYTES)]
-        {
-            let name = format!("{prefix}{name}");
-            match layouts.get(&name) {
-                None => mistakes.push(absence(kafka, &name, wait).await?),
-                Some(Layout { partitions, .. }) if *partitions != expected => {
-                    mistakes.push(count_mistake(&name, *partitions, expected, &found));
-                }
-                Some(Layout { replicas, .. }) => {
-                    for settings in settings(&admin, &name).await? {
-                        let settings = match settings {
-                            Ok(settings) => settings,
-                            Err(untold) => {
-                                mistakes.push(untold);
-                                continue;
-                            }
-                        };
-                        mistakes.extend(settings.mistakes(&name, limit));
-                        for warning in settings.warnings(*replicas) {
-                            warnings.entry(warning).or_default().push(name.clone());
-                        }
-                        aging.extend(settings.retention_ms.filter(|millis| *millis >= 0).map(|ms| (name.clone(), ms)));
-                    }
-                }
-            }
+    for (name, limit) in names {
+        let Some(Layout { partitions, replicas }) = layouts.get(&name) else {
+            mistakes.push(absence(kafka, &name, wait).await?);
+            continue;
+        };
+        if *partitions != expected {
+            mistakes.push(count_mistake(&name, *partitions, expected, &found));
+            continue;
         }
+        let settings = match settings(&admin, &name).await? {
+            Ok(settings) => settings,
+            Err(untold) => {
+                mistakes.push(untold);
+                continue;
+            }
+        };
+        mistakes.extend(settings.mistakes(&name, limit));
+        for warning in settings.warnings(*replicas) {
+            warnings.entry(warning).or_default().push(name.clone());
+        }
+        aging.extend(settings.retention_ms.filter(|millis| *millis >= 0).map(|millis| (name.clone(), millis)));
     }
     checked.warnings = warnings.iter().map(|(warning, topics)| of_topics(topics, warning)).collect();
     for unarchived in unarchived(kafka, prefix, aging, wait).await? {
@@ -233,6 +220,14 @@ pub(crate) async fn check_within(
         }
     }
     if mistakes.is_empty() { Ok(checked) } else { Err(TopicsError::Mistakes(mistakes)) }
+}
+
+/// Every topic of the pipeline by its full name, with the size in bytes that its records may have.
+fn names(prefix: &str) -> Vec<(String, usize)> {
+    let of = |topic: &TopicName| {
+        [(topic.as_str().to_owned(), MAX_MESSAGE_BYTES), (topic.dead_letter(), MAX_DEAD_LETTER_BYTES)]
+    };
+    TopicName::ALL.iter().flat_map(of).map(|(name, limit)| (format!("{prefix}{name}"), limit)).collect()
 }
 
 /// What is the same for many topics is said once.
@@ -255,7 +250,7 @@ async fn unarchived(
     let now_ms = crate::clock::now().as_millisecond();
     let looked = tokio::task::spawn_blocking(move || archiving::look(&kafka, &group, &aging, now_ms, wait)).await;
     let looked = looked.unwrap_or_else(|error| Err(KafkaError::ClientCreation(error.to_string())));
-    looked.map_err(|source| TopicsError::Kafka { doing: "tell how far the topics are archived", source })
+    looked.map_err(|source| TopicsError::asked("tell how far the topics are archived", source))
 }
 
 /// The count that most of these topics have; of two that are as frequent, the lower: counts can only be raised.
@@ -292,7 +287,7 @@ struct Settings {
 async fn settings(
     admin: &AdminClient<DefaultClientContext>,
     name: &str,
-) -> Result<Vec<Result<Settings, String>>, TopicsError> {
+) -> Result<Result<Settings, String>, TopicsError> {
     let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
     let described = admin
         .describe_configs([&ResourceSpecifier::Topic(name)], &options)
@@ -313,7 +308,8 @@ async fn settings(
         let words = client::words(&KafkaError::AdminOp(code));
         format!("the settings of topic {name} are not told: {words}")
     };
-    Ok(described.into_iter().map(|resource| resource.map(of).map_err(untold)).collect())
+    // One was asked for, and one is answered for.
+    Ok(described.into_iter().next().unwrap_or(Err(RDKafkaErrorCode::Unknown)).map(of).map_err(untold))
 }
 
 impl Settings {
@@ -349,9 +345,8 @@ impl Settings {
 /// Why a topic is not among those that this user sees.
 async fn absence(kafka: &ClientConfig, name: &str, wait: Duration) -> Result<String, TopicsError> {
     let metadata = told(kafka, Some(name.to_owned()), wait).await?;
-    let error = metadata.topics().iter().find(|topic| topic.name() == name).and_then(MetadataTopic::error);
-    let error = error.map(|code| KafkaError::MetadataFetch(code.into()));
-    Ok(match error.filter(|error| outbox::kafka::denied(error).is_some()) {
+    let told = metadata.topics().iter().find(|topic| topic.name() == name);
+    Ok(match told.and_then(outbox::kafka::denied_topic) {
         Some(error) => format!("topic {name}: {}", client::words(&error)),
         None => format!("topic {name} is missing; run the subcommand `topics create`"),
     })

@@ -1,4 +1,4 @@
-//! A client's first question: who leads what. Answered, refused, or nobody there.
+//! A client's first question, for instance who leads what. Answered, refused, or nobody there.
 //!
 //! The library waits for a broker that it can use until the time is up, whatever it hears meanwhile. Asked in turns, a client
 //! that is refused ends as soon as it knows. The turns grow, so that a slow broker is not asked ever anew.
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::metadata::Metadata;
 use rdkafka::{ClientConfig, ClientContext};
 
@@ -75,15 +75,30 @@ pub fn metadata<C: ClientContext>(
     limit: Duration,
     attend: impl Fn(),
 ) -> Result<Metadata, Unanswered> {
+    in_turns(hearing, limit, attend, |turn| client.fetch_metadata(topic, turn), |_| true)
+}
+
+/// Ask anything else as [`metadata`] does: `question` may take so long each time, and is asked again after the errors that are
+/// `passing`. Blocks.
+///
+/// # Errors
+/// [`Unanswered`], in words; an error that does not pass is what [`Unanswered::Silent`] came to, at once.
+pub fn in_turns<T>(
+    hearing: &Hearing,
+    limit: Duration,
+    attend: impl Fn(),
+    question: impl Fn(Duration) -> KafkaResult<T>,
+    passing: impl Fn(&KafkaError) -> bool,
+) -> Result<T, Unanswered> {
     let deadline = Instant::now() + limit;
     let mut turn = FIRST_TURN;
     loop {
         attend();
         let left = deadline.saturating_duration_since(Instant::now());
-        let source = match client.fetch_metadata(topic, turn.min(left)) {
-            Ok(metadata) => {
+        let source = match question(turn.min(left)) {
+            Ok(answer) => {
                 hearing.was_answered();
-                return Ok(metadata);
+                return Ok(answer);
             }
             Err(source) => source,
         };
@@ -91,7 +106,7 @@ pub fn metadata<C: ClientContext>(
         if let Some(refusal) = hearing.refusal() {
             return Err(Unanswered::Refused(refusal));
         }
-        if Instant::now() >= deadline {
+        if !passing(&source) || Instant::now() >= deadline {
             return Err(Unanswered::Silent { source, said: hearing.last() });
         }
         thread::sleep(PAUSE);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 
 use super::settings::is_secret;
 
@@ -87,6 +88,11 @@ pub fn denied(error: &KafkaError) -> Option<Denied> {
     ];
     let code = error.rdkafka_error_code()?;
     CODES.iter().find(|(known, _)| *known == code).map(|(_, denied)| *denied)
+}
+
+/// The error with which brokers answer for a topic that this user may not see; any other they give with topics that are missing.
+pub fn denied_topic(told: &MetadataTopic) -> Option<KafkaError> {
+    told.error().map(|code| KafkaError::MetadataFetch(code.into())).filter(|error| denied(error).is_some())
 }
 
 /// An error in words that say what to do, where there is something; never with a value that may be a secret.

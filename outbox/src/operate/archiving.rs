@@ -13,6 +13,8 @@ use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use crate::kafka::{self, Listener};
+
 /// A partition whose topic deletes by age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Aging {
@@ -118,7 +120,7 @@ impl fmt::Display for Unarchived {
 /// # Errors
 /// The brokers do not answer, or the client may not describe the group.
 pub fn look(
-    kafka: &ClientConfig,
+    properties: &ClientConfig,
     group: &str,
     topics: &[(String, i64)],
     now_ms: i64,
@@ -127,9 +129,11 @@ pub fn look(
     if topics.is_empty() {
         return Ok(Vec::new());
     }
-    let mut config = kafka.clone();
+    let mut config = properties.clone();
     config.set("group.id", group).set("enable.auto.commit", "false");
-    let client: BaseConsumer = config.create()?;
+    let client: BaseConsumer<Listener> = config.create_with_context(Listener::default())?;
+    // Its first request needs its token, where it has one.
+    kafka::attend(&client);
     let mut unarchived = Vec::new();
     for (topic, retention_ms) in topics {
         let metadata = client.fetch_metadata(Some(topic), wait)?;
@@ -154,7 +158,7 @@ pub fn look(
 }
 
 fn agings(
-    client: &BaseConsumer,
+    client: &BaseConsumer<Listener>,
     topic: &str,
     partitions: usize,
     half_way_ms: i64,
@@ -167,7 +171,7 @@ fn agings(
         }
         KafkaResult::Ok(list)
     };
-    let archived = client.committed_offsets(list(Offset::Invalid)?, wait)?;
+    let archived = kafka::committed(client, &list(Offset::Invalid)?, wait)?;
     let young = client.offsets_for_times(list(Offset::Offset(half_way_ms))?, wait)?;
     let offset = |elem: TopicPartitionListElem<'_>| match elem.offset() {
         Offset::Offset(offset) => Some(offset),

@@ -119,11 +119,8 @@ impl TailReader {
             let attend = || kafka::attend(&self.consumer);
             let metadata = kafka::metadata(self.consumer.client(), hearing, Some(topic), REQUEST_TIMEOUT, attend)?;
             let told = metadata.topics().first();
-            if let Some(code) = told.and_then(|told| told.error()) {
-                let error = KafkaError::MetadataFetch(code.into());
-                if kafka::denied(&error).is_some() {
-                    return Err(RelayError::Denied { topic: topic.to_string(), source: error });
-                }
+            if let Some(source) = told.and_then(kafka::denied_topic) {
+                return Err(RelayError::Denied { topic: topic.to_string(), source });
             }
             let found = told.map_or(0, |topic| topic.partitions().len());
             if found == 0 {

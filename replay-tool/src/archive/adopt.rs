@@ -15,13 +15,13 @@ use crate::error::ReplayError;
 use super::restore::ORIGINAL_TOPIC;
 
 /// Dead letters that wait in the outbox, or were published from there, name the topic of the record that was set aside. The
-/// restored ones name the new topic, and both have to say the same.
-const LETTERS: [&str; 2] = [
-    "update outbox_messages_0 set headers = overlay(headers placing $2::bytea from position($1::bytea in headers) \
-     for length($1)) where type is null and position($1::bytea in headers) > 0",
-    "update outbox_messages_1 set headers = overlay(headers placing $2::bytea from position($1::bytea in headers) \
-     for length($1)) where type is null and position($1::bytea in headers) > 0",
-];
+/// restored ones name the new topic, and both have to say the same. In each of the two tables.
+fn rename_in_letters(table: &str) -> String {
+    format!(
+        "update {table} set headers = overlay(headers placing $2::bytea from position($1::bytea in headers) \
+         for length($1)) where type is null and position($1::bytea in headers) > 0"
+    )
+}
 
 /// A topic that was restored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,8 +76,8 @@ async fn in_transaction(
             let positions = "update inbox_positions set topic = $2 where topic = $1";
             tx.execute(positions, &[from, to]).await.map_err(&failed)?;
             let (old, new) = (packed_origin(from), packed_origin(to));
-            for letters in LETTERS {
-                tx.execute(letters, &[&old, &new]).await.map_err(&failed)?;
+            for table in ["outbox_messages_0", "outbox_messages_1"] {
+                tx.execute(&rename_in_letters(table), &[&old, &new]).await.map_err(&failed)?;
             }
         }
         for (partition, end) in (0_i32..).zip(ends) {

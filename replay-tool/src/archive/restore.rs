@@ -14,11 +14,13 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::ClientConfig;
-use rdkafka::ClientContext;
+use outbox::kafka::Listener;
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
+use rdkafka::{ClientConfig, ClientContext};
 use schemas::TopicName;
 use serde::Serialize;
 
@@ -252,16 +254,33 @@ struct Publisher {
 }
 
 #[derive(Clone, Default)]
-struct Failures(Arc<Mutex<Option<KafkaError>>>);
+struct Failures {
+    first: Arc<Mutex<Option<KafkaError>>>,
+    listener: Listener,
+}
 
-impl ClientContext for Failures {}
+impl ClientContext for Failures {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.listener.log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.listener.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.listener.generate_oauth_token(config)
+    }
+}
 
 impl ProducerContext for Failures {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
         }
     }
 }
@@ -303,7 +322,7 @@ impl Publisher {
 
     fn check(&self) -> Result<(), ReplayError> {
         self.producer.poll(Duration::ZERO);
-        let failed = self.failures.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let failed = self.failures.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         failed.map_or(Ok(()), |error| Err(ReplayError::kafka("publishing to the new topics")(error)))
     }
 

@@ -6,13 +6,21 @@
 use std::time::Duration;
 
 use outbox::kafka::Listener;
+use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 pub(super) use workers::runtime::is_about_content;
 
+use crate::error::ReplayError;
+
 /// A client that reads, or asks.
 pub(super) type Reading = BaseConsumer<Listener>;
+
+/// Does not connect yet.
+pub(super) fn reading(config: &ClientConfig) -> Result<Reading, ReplayError> {
+    config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))
+}
 
 /// What comes next within `limit`.
 pub(super) fn poll(consumer: &Reading, limit: Duration) -> Option<KafkaResult<BorrowedMessage<'_>>> {
@@ -41,21 +49,6 @@ fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &Reading) -> K
         }
         came => came,
     }
-}
-
-/// Whether the brokers do not know yet who leads a partition.
-pub(super) fn is_unsettled(error: &KafkaError) -> bool {
-    error.rdkafka_error_code().is_some_and(|code| {
-        [
-            RDKafkaErrorCode::UnknownPartition,
-            RDKafkaErrorCode::LeaderNotAvailable,
-            RDKafkaErrorCode::NotLeaderForPartition,
-            // The client has heard of a new leader before that leader has.
-            RDKafkaErrorCode::UnknownLeaderEpoch,
-            RDKafkaErrorCode::FencedLeaderEpoch,
-        ]
-        .contains(&code)
-    })
 }
 
 /// Whether waiting cannot help.

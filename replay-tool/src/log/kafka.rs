@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use outbox::kafka::{Denied, Listener, Unanswered};
+use outbox::kafka::{Denied, Unanswered, is_unsettled};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use super::channel::Channel;
-use super::client::{self, Reading, is_final, is_unsettled};
+use super::client::{self, Reading, is_final};
 use super::feed::{Feed, seek};
 use super::open_transaction::Lookout;
 use super::record::Record;
@@ -73,8 +73,7 @@ impl KafkaLog {
             .set("queued.max.messages.kbytes", "8192")
             // Whether a queue that was full has room is looked at so soon again, and not after a second.
             .set("fetch.queue.backoff.ms", "2");
-        let asking =
-            Arc::new(config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))?);
+        let asking = Arc::new(client::reading(&config)?);
         Ok(KafkaLog {
             config,
             prefix: prefix.to_owned(),
@@ -95,8 +94,7 @@ impl KafkaLog {
     pub(super) fn uncommitted(&self, answer_wait: Duration) -> Result<Self, ReplayError> {
         let mut config = self.config.clone();
         config.set("isolation.level", "read_uncommitted");
-        let asking =
-            Arc::new(config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))?);
+        let asking = Arc::new(client::reading(&config)?);
         // What was met in there is no finding about the log.
         Ok(KafkaLog { config, asking, answer_wait, unreadable: Runs::default(), ..self.clone() })
     }
@@ -267,8 +265,7 @@ impl KafkaLog {
         }
         let mut config = self.for_single_records().config;
         config.set("fetch.error.backoff.ms", "10");
-        let consumer =
-            config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))?;
+        let consumer = client::reading(&config)?;
         let (topic, patience) = (self.topic(channel), self.patience);
         let probe = Probe { consumer, topic: &topic, partition, patience, interrupt: &self.interrupt };
         let Some(run) = probe.run(from, until)? else { return Ok(None) };
@@ -302,8 +299,7 @@ impl KafkaLog {
 
     /// A consumer that reads these partitions from these offsets on.
     fn assigned(&self, places: impl Iterator<Item = (String, i32, i64)>) -> Result<Reading, ReplayError> {
-        let consumer: Reading =
-            self.config.create_with_context(Listener::default()).map_err(ReplayError::kafka("the configuration"))?;
+        let consumer = client::reading(&self.config)?;
         let mut list = TopicPartitionList::new();
         for (topic, partition, offset) in places {
             let added = list.add_partition_offset(&topic, partition, Offset::Offset(offset));
@@ -328,11 +324,8 @@ impl KafkaLog {
             }
         })?;
         let told = metadata.topics().iter().find(|told| told.name() == topic);
-        if let Some(code) = told.and_then(|told| told.error()) {
-            let source = KafkaError::MetadataFetch(code.into());
-            if outbox::kafka::denied(&source).is_some() {
-                return Err(ReplayError::Kafka { doing: format!("asking for {topic}"), source });
-            }
+        if let Some(source) = told.and_then(outbox::kafka::denied_topic) {
+            return Err(ReplayError::Kafka { doing: format!("asking for {topic}"), source });
         }
         match i32::try_from(told.map_or(0, |told| told.partitions().len())) {
             Ok(count) if count > 0 => Ok(count),

@@ -4,7 +4,7 @@
 //! fixes (partitioner, acks) and those that reading without a group needs.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use outbox::kafka::{self, Hearing, Listener, Unanswered};
@@ -36,13 +36,8 @@ pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(10);
 /// What a record has beside its payload, at most, in bytes: the topic decides what is too large, not the library's default.
 const RECORD_EXTRA_BYTES: usize = 64 * 1024;
 
-/// The pause before a partition without a leader is asked again.
-const LEADER_PAUSE: Duration = Duration::from_millis(50);
-
 /// Events of the client that are looked at when it is asked something.
 const EVENTS_HEARD: u32 = 32;
-/// The first of the turns in which a question is asked; each is twice as long as the one before.
-const FIRST_TURN: Duration = Duration::from_millis(500);
 
 /// Where Kafka is, what stands before every topic name, and further librdkafka properties.
 #[derive(Clone)]
@@ -234,39 +229,24 @@ pub(super) fn watermarks(
     topic: &str,
     partition: i32,
 ) -> Result<(i64, i64), ClientError> {
-    let begin = Instant::now();
-    let mut turn = FIRST_TURN;
-    loop {
-        // A client that is new asks for its token only when somebody listens, and the library waits in vain until then.
-        attend(consumer);
-        match consumer.fetch_watermarks(topic, partition, turn.min(ANSWER_WAIT)) {
-            Err(source)
-                if is_not_ready(&source)
-                    && begin.elapsed() < ANSWER_WAIT
-                    && consumer.context().hearing.refusal().is_none() =>
-            {
-                std::thread::sleep(LEADER_PAUSE);
-                turn *= 2;
-            }
-            asked => return asked.map_err(|source| unreachable(connection, consumer, &source)),
+    let hearing = &consumer.context().hearing;
+    let question = |turn| consumer.fetch_watermarks(topic, partition, turn);
+    kafka::in_turns(hearing, ANSWER_WAIT, || attend(consumer), question, is_not_ready).map_err(|unanswered| {
+        match unanswered {
+            Unanswered::Settings(source) => ClientError::Configuration { source },
+            Unanswered::Refused(refusal) => ClientError::NotAdmitted { brokers: connection.brokers.clone(), refusal },
+            Unanswered::Silent { source, .. } => unreachable(connection, consumer, &source),
         }
-    }
+    })
 }
 
 fn is_not_ready(error: &KafkaError) -> bool {
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::OperationTimedOut
-                | RDKafkaErrorCode::UnknownPartition
-                | RDKafkaErrorCode::UnknownTopicOrPartition
-                | RDKafkaErrorCode::LeaderNotAvailable
-                | RDKafkaErrorCode::NotLeaderForPartition
-                | RDKafkaErrorCode::FencedLeaderEpoch
-                | RDKafkaErrorCode::UnknownLeaderEpoch
-        )
-    )
+    const AWAY: [RDKafkaErrorCode; 3] = [
+        RDKafkaErrorCode::AllBrokersDown,
+        RDKafkaErrorCode::OperationTimedOut,
+        RDKafkaErrorCode::UnknownTopicOrPartition,
+    ];
+    kafka::is_unsettled(error) || error.rdkafka_error_code().is_some_and(|code| AWAY.contains(&code))
 }
 
 /// Why no answer came: what was heard, or else what the library says.

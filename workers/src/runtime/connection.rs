@@ -9,14 +9,11 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::future::BoxFuture;
-use outbox::{ConnectionString, Tls, TlsError};
+use outbox::{CONNECT_TIMEOUT, ConnectionString, Tls, TlsError};
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 
 use super::failure::Failure;
-
-/// How long one server may take to be connected to, where the connection string does not say it.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// After how long without a sign of life a connection is given up, where the connection string does not say it.
 const SILENCE: Duration = Duration::from_secs(30);

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use outbox::kafka::{self, Listener};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -23,7 +24,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(3600);
 
 /// What was committed, and what is to be.
 pub(super) struct Committed {
-    consumer: BaseConsumer,
+    consumer: BaseConsumer<Listener>,
     /// By topic and partition: the offset after what is on disk.
     durable: BTreeMap<(String, i32), i64>,
     is_told: bool,
@@ -34,11 +35,12 @@ pub(super) struct Committed {
 
 impl Committed {
     /// Offsets of this group. Does not connect yet.
-    pub(super) fn new(kafka: &ClientConfig, group: &str) -> Result<Self, ReplayError> {
-        let mut config = kafka.clone();
+    pub(super) fn new(settings: &ClientConfig, group: &str) -> Result<Self, ReplayError> {
+        let mut config = settings.clone();
         config.set("group.id", group).set("enable.auto.commit", "false");
-        let consumer: Result<BaseConsumer, KafkaError> = config.create();
-        let consumer = consumer.map_err(ReplayError::kafka("the configuration of the archive's group"))?;
+        let consumer = config
+            .create_with_context(Listener::default())
+            .map_err(ReplayError::kafka("the configuration of the archive's group"))?;
         Ok(Committed { consumer, durable: BTreeMap::new(), is_told: true, told: Instant::now(), failed: None })
     }
 
@@ -74,7 +76,7 @@ impl Committed {
         loop {
             drop(self.consumer.poll(POLL));
             let left = until.saturating_duration_since(Instant::now());
-            let there = self.consumer.committed_offsets(list.clone(), left.max(POLL)).map_err(failed())?;
+            let there = kafka::committed(&self.consumer, &list, left.max(POLL)).map_err(failed())?;
             if there == list {
                 break;
             }

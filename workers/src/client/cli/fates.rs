@@ -6,14 +6,15 @@
 
 use std::collections::HashMap;
 
-use schemas::{Message, OrderCommandName, OrderEvent, OrderPlaced, PlaceOrder};
+use schemas::{Message, OrderCommandName, OrderEvent, PlaceOrder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::rendering::counted;
 use crate::client::{Record, detail};
+use crate::order::saga::ContentDigest;
 
-/// More orders than this are published and not waited for: their content is kept in memory.
+/// More orders than this are published and not waited for: they are kept in memory.
 pub(super) const WAITED_MAX: usize = 100_000;
 
 /// Orders that are listed one by one; the counts are complete.
@@ -44,7 +45,7 @@ impl Fate {
 /// An order whose end is waited for.
 #[derive(Debug)]
 struct Waiting {
-    order: PlaceOrder,
+    content: ContentDigest,
     command: String,
     is_placed: bool,
 }
@@ -68,7 +69,8 @@ impl Fates {
             self.not_waited += 1;
             return;
         }
-        let waiting = Waiting { order: order.clone(), command: command.to_string(), is_placed: false };
+        let content = ContentDigest::of_command(order);
+        let waiting = Waiting { content, command: command.to_string(), is_placed: false };
         self.waiting.insert(order.order_id.to_string(), waiting);
     }
 
@@ -78,7 +80,8 @@ impl Fates {
         let Some(waiting) = self.waiting.get_mut(record.message.key()) else { return false };
         let fate = match event {
             OrderEvent::OrderPlaced(placed) => {
-                waiting.is_placed = is_content_of(placed, &waiting.order);
+                // As the order service compares a repeated command with what it has.
+                waiting.is_placed = waiting.content == ContentDigest::of_placed(placed);
                 return false;
             }
             OrderEvent::OrderRejected(m) if m.command == OrderCommandName::PlaceOrder => {
@@ -152,19 +155,11 @@ impl Fates {
     }
 }
 
-/// As the order service compares a repeated command with what it has.
-fn is_content_of(placed: &OrderPlaced, order: &PlaceOrder) -> bool {
-    placed.customer_id == order.customer_id
-        && placed.placed_at == order.placed_at
-        && placed.currency == order.currency
-        && placed.lines == order.lines
-}
-
 #[cfg(test)]
 mod tests {
     use schemas::{
-        CancelReason, CustomerId, OrderCancelled, OrderCompleted, OrderId, OrderLine, OrderRejected, Sku, Time,
-        TopicName,
+        CancelReason, CustomerId, OrderCancelled, OrderCompleted, OrderId, OrderLine, OrderPlaced, OrderRejected, Sku,
+        Time, TopicName,
     };
 
     use super::*;
