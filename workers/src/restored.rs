@@ -86,12 +86,13 @@ impl Gate {
                 // An error means that the daemon is gone, which is an end as well.
                 _ = shutdown.wait_for(|stopped| *stopped) => return,
             }
-            let is_closed = self.state().closed.is_some();
+            if self.state().closed.is_none() {
+                continue;
+            }
             tokio::select! {
                 // What it finds is told by itself.
-                _ = self.look(), if is_closed => {}
-                _ = shutdown.wait_for(|stopped| *stopped), if is_closed => return,
-                else => {}
+                _ = self.look() => {}
+                _ = shutdown.wait_for(|stopped| *stopped) => return,
             }
         }
     }

@@ -242,7 +242,7 @@ impl Service for InventoryService {
         Ok(())
     }
 
-    fn query(&mut self, _lanes: &Lanes, _now: Time, _wanted: Wanted) {}
+    fn query(&mut self, _now: Time, _wanted: Wanted) {}
 
     async fn look_up(_client: &Client, (): ()) -> Result<(), Failure> {
         Ok(())

@@ -43,17 +43,13 @@ pub struct Batch {
 /// What is looked up by the clock.
 pub struct Query {
     now: Time,
-    looks: Option<Looks>,
-    /// The lanes whose unfinished orders are counted.
-    counted: Option<Lanes>,
-}
-
-/// Where deadlines are looked for.
-struct Looks {
-    lanes: Vec<(i32, deadlines::Look)>,
+    /// By lane, where deadlines are looked for.
+    looks: Vec<(i32, deadlines::Look)>,
     /// At most so many orders of a lane.
     limit: i64,
     within_ms: i64,
+    /// The lanes whose unfinished orders are counted.
+    counted: Option<Lanes>,
 }
 
 /// What comes of it.
@@ -178,41 +174,37 @@ impl Service for OrderService {
     async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
         self.lanes = lanes.iter().map(|lane| (*lane, deadlines::Lane::default())).collect();
         // Lanes that moved away are not counted here any more, from now on and not from the next look on.
-        let wanted = Wanted { due: None, gauges: true };
-        let query = self.query(lanes, Time::from(crate::clock::now()), wanted);
+        let wanted = Wanted { due: Lanes::new(), due_limit: 0, gauges: Some(lanes.clone()) };
+        let query = self.query(Time::from(crate::clock::now()), wanted);
         let found = Self::look_up(client, query).await?;
         self.found(found);
         Ok(())
     }
 
     /// What became due since the last look; and now and then everything unfinished.
-    fn query(&mut self, lanes: &Lanes, now: Time, wanted: Wanted) -> Query {
-        let looks = wanted.due.map(|limit| {
-            let looks = lanes.iter().filter_map(|lane| Some((*lane, self.lanes.get(lane)?.look(now)))).collect();
-            Looks { lanes: looks, limit, within_ms: self.policy.confirm_within_ms }
-        });
-        Query { now, looks, counted: wanted.gauges.then(|| lanes.clone()) }
+    fn query(&mut self, now: Time, wanted: Wanted) -> Query {
+        let Wanted { due, due_limit: limit, gauges: counted } = wanted;
+        let looks = due.into_iter().filter_map(|lane| Some((lane, self.lanes.get(&lane)?.look(now)))).collect();
+        Query { now, looks, limit, within_ms: self.policy.confirm_within_ms, counted }
     }
 
     async fn look_up(client: &Client, query: Query) -> Result<Found, Failure> {
-        let Query { now, looks, counted } = query;
+        let Query { now, looks, limit, within_ms, counted } = query;
         let unfinished = match counted {
             Some(lanes) => store::count_unfinished(client, &lanes, now).await?,
             None => Vec::new(),
         };
         let mut lanes = Vec::new();
-        if let Some(Looks { lanes: looks, limit, within_ms }) = looks {
-            for (lane, look) in looks {
-                let due = store::load_due(client, lane, look.from, now, limit).await?;
-                let ahead = match look.is_sweep {
-                    true => {
-                        let (from, to) = (deadlines::ahead_of(now), now.plus_ms(within_ms));
-                        Some(store::load_ahead(client, lane, from, to, limit).await?)
-                    }
-                    false => None,
-                };
-                lanes.push(FoundInLane { lane, look, due, ahead });
-            }
+        for (lane, look) in looks {
+            let due = store::load_due(client, lane, look.from, now, limit).await?;
+            let ahead = match look.is_sweep {
+                true => {
+                    let (from, to) = (deadlines::ahead_of(now), now.plus_ms(within_ms));
+                    Some(store::load_ahead(client, lane, from, to, limit).await?)
+                }
+                false => None,
+            };
+            lanes.push(FoundInLane { lane, look, due, ahead });
         }
         Ok(Found { now, lanes, unfinished })
     }

@@ -65,7 +65,7 @@ struct CallEntry {
 pub struct Query {
     now: Time,
     /// The lanes whose due calls are wanted.
-    lanes: Option<Lanes>,
+    lanes: Lanes,
     /// Calls that are due after this are due by a wrong clock.
     latest: Time,
 }
@@ -229,24 +229,23 @@ impl Service for PaymentService {
 
     async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
         self.calls.keep(lanes);
-        let wanted = Wanted { due: Some(store::DUE_LIMIT), gauges: true };
-        let query = self.query(lanes, Time::from(crate::clock::now()), wanted);
+        let wanted = Wanted { due: lanes.clone(), due_limit: store::DUE_LIMIT, gauges: None };
+        let query = self.query(Time::from(crate::clock::now()), wanted);
         let found = Self::look_up(client, query).await?;
         self.found(found);
         Ok(())
     }
 
-    fn query(&mut self, lanes: &Lanes, now: Time, wanted: Wanted) -> Query {
+    fn query(&mut self, now: Time, wanted: Wanted) -> Query {
         self.calls.look_begins();
-        let lanes = wanted.due.map(|_| lanes.clone());
-        Query { now, lanes, latest: Call::latest_due(now, &self.policy) }
+        Query { now, lanes: wanted.due, latest: Call::latest_due(now, &self.policy) }
     }
 
     async fn look_up(client: &Client, query: Query) -> Result<Found, Failure> {
         let Query { now, lanes, latest } = query;
-        let calls = match lanes {
-            Some(lanes) => store::load_due_calls(client, &lanes, now, latest).await?,
-            None => Vec::new(),
+        let calls = match lanes.is_empty() {
+            true => Vec::new(),
+            false => store::load_due_calls(client, &lanes, now, latest).await?,
         };
         Ok(Found { now, calls })
     }

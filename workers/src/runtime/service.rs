@@ -94,8 +94,8 @@ pub trait Service: Send + Sync + 'static {
     /// These lanes are ours now, and no others: resume what is open in them.
     fn assigned(&mut self, client: &Client, lanes: &Lanes) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// What to look up in these lanes by the clock. Called every half second, and only while no look-up is under way.
-    fn query(&mut self, lanes: &Lanes, now: Time, wanted: Wanted) -> Self::Query;
+    /// What to look up by the clock. Called every half second, and only while no look-up is under way.
+    fn query(&mut self, now: Time, wanted: Wanted) -> Self::Query;
 
     /// Look it up, beside the loop: transactions of these lanes are committed meanwhile, so what is found may be history.
     fn look_up(client: &Client, query: Self::Query) -> impl Future<Output = Result<Self::Found, Failure>> + Send;
@@ -106,10 +106,12 @@ pub trait Service: Send + Sync + 'static {
 }
 
 /// What a look-up is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// What is due by the clock, at most so many of a lane.
-    pub due: Option<i64>,
-    /// What the gauges show.
-    pub gauges: bool,
+    /// Lanes in which to find what is due by the clock: none, or those where nothing found before still waits.
+    pub due: Lanes,
+    /// At most so many signals of a lane.
+    pub due_limit: i64,
+    /// The lanes that the gauges show, if they are wanted.
+    pub gauges: Option<Lanes>,
 }

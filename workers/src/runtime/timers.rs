@@ -15,7 +15,7 @@ use super::failure::Failure;
 use super::feed::FeedId;
 use super::gather::signal_item;
 use super::item::Item;
-use super::service::{Service, Wanted};
+use super::service::{Lanes, Service, Wanted};
 use super::survey::{Demand, Survey};
 
 const TIMER_PERIOD: Duration = Duration::from_millis(500);
@@ -85,9 +85,11 @@ impl<S: Service> Engine<S> {
         let is_timer_time = now.duration_since(self.last.timers) >= TIMER_PERIOD;
         let lanes = lanes_of(self.feeds.keys());
         // What is due in a lane is looked for again when the last of it has fired.
-        let are_due_wanted =
-            is_timer_time && !self.gate.deadlines_rest() && lanes.iter().any(|lane| !self.due.contains_key(lane));
-        if !is_gauge_time && !are_due_wanted {
+        let due: Lanes = match is_timer_time && !self.gate.deadlines_rest() {
+            true => lanes.iter().filter(|lane| !self.due.contains_key(lane)).copied().collect(),
+            false => Lanes::new(),
+        };
+        if !is_gauge_time && due.is_empty() {
             return;
         }
         if is_gauge_time {
@@ -96,8 +98,8 @@ impl<S: Service> Engine<S> {
         if is_timer_time {
             self.last.timers = now;
         }
-        let wanted = Wanted { due: are_due_wanted.then_some(DUE_LIMIT), gauges: is_gauge_time };
-        let query = self.service.query(&lanes, Time::from(crate::clock::now()), wanted);
+        let wanted = Wanted { due, due_limit: DUE_LIMIT, gauges: is_gauge_time.then_some(lanes) };
+        let query = self.service.query(Time::from(crate::clock::now()), wanted);
         let database = self.processor.database.clone();
         self.lookup.ask(async move { S::look_up(&*database.client().await?, query).await });
     }
@@ -108,7 +110,6 @@ impl<S: Service> Engine<S> {
         for signal in self.service.found(found) {
             by_lane.entry(S::lane_of(&signal)).or_default().push(signal);
         }
-        by_lane.retain(|lane, _| !self.due.contains_key(lane));
         if by_lane.is_empty() {
             return;
         }
