@@ -21,13 +21,14 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use dev_stack::Server;
 use schemas::{CommandId, ReceiveStock};
 use tokio::runtime::Runtime;
 use workers::client::{Connection, Publisher};
 
 use crate::error::{BenchError, Doing, Result};
-use crate::pipeline::Orders;
-use crate::program::{Command, sample_data};
+use crate::pipeline::{Orders, PIECES};
+use crate::program::{self, Command, sample_data};
 use audit::{Audit, audit};
 use course::{Course, Fault, Step};
 use fleet::Fleet;
@@ -36,8 +37,6 @@ use outcome::{End, Notes, Outcome};
 use place::Place;
 use recovery::{Observer, Recovery};
 
-/// Pieces of every SKU: more than any load takes.
-const PIECES: i64 = 1_000_000_000_000;
 /// How long everything may take to work for the first time.
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long the receipts may take to be published.
@@ -75,19 +74,11 @@ struct Arguments {
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(command) = &arguments.command {
-        return command.run();
-    }
-    match chaos(&arguments) {
-        Ok(outcome) => {
-            print(&outcome, arguments.json);
-            if outcome.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("chaos: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run("chaos", arguments.command.as_ref(), || {
+        let outcome = chaos(&arguments)?;
+        print(&outcome, arguments.json);
+        Ok(if outcome.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
 
 fn print(outcome: &Outcome, json: bool) {
@@ -162,7 +153,7 @@ fn take(step: &Step, observer: &mut Observer<'_>, limit: Duration, notes: &mut N
     if let Some(fault) = observer.place.coordinator_fault(log_bytes)? {
         announce(&format!("{what}: Kafka's own coordinator is out of order, its broker is started again: {fault}"));
         notes.broker_fault(step, &victim, &fault);
-        place::stop(observer.place.kafka()?, Duration::ZERO)?;
+        place::take_down(observer.place.kafka()?, Server::stop, Duration::ZERO)?;
     } else {
         announce(&format!("{what}: NOT BACK after {limit:?}: {}", missing.join("; ")));
         notes.not_back(step, &victim, &missing);
@@ -196,11 +187,11 @@ fn suffer(step: &Step, place: &Place, fleet: &Fleet) -> Result<()> {
         Fault::WorkerKill | Fault::WorkerAway => fleet.kill(step.pick, length),
         Fault::WorkerPause => fleet.pause(step.pick, length),
         Fault::WorkerTerminate => fleet.terminate(step.pick),
-        Fault::KafkaKill => place::kill(place.kafka()?, length),
+        Fault::KafkaKill => place::take_down(place.kafka()?, Server::kill, length),
         Fault::KafkaPause => place::pause(place.kafka()?, length),
-        Fault::KafkaTerminate => place::stop(place.kafka()?, length),
-        Fault::PostgresImmediate => place::stop_at_once(place.postgres()?, length),
-        Fault::PostgresKill => place::kill(place.postgres()?, length),
+        Fault::KafkaTerminate => place::take_down(place.kafka()?, Server::stop, length),
+        Fault::PostgresImmediate => place::take_down(place.postgres()?, Server::stop_at_once, length),
+        Fault::PostgresKill => place::take_down(place.postgres()?, Server::kill, length),
         Fault::PostgresPause => place::pause(place.postgres()?, length),
     }
 }

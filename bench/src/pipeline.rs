@@ -29,7 +29,7 @@ use daemons::{Daemons, Place};
 use observer::Observer;
 
 /// Pieces of every SKU: more than any load takes.
-const PIECES: i64 = 1_000_000_000_000;
+pub(crate) const PIECES: i64 = 1_000_000_000_000;
 /// How long the pipeline may stand still while it is expected to finish something.
 const STANDSTILL: Duration = Duration::from_secs(60);
 /// Orders per second for which a load at full speed has room in its book-keeping.

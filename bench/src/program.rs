@@ -61,28 +61,21 @@ pub(crate) enum Command {
     },
 }
 
-impl Command {
-    /// From here on this process is a service.
-    pub(crate) fn run(&self) -> ExitCode {
-        match self {
-            Command::Daemon { service, arguments } => daemon(service, arguments),
-        }
-    }
-}
-
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(command) = &arguments.command {
-        return command.run();
+    run("bench", arguments.command.as_ref(), || bench(&arguments).map(|()| ExitCode::SUCCESS))
+}
+
+/// A benchmark's program of this name, or the service that it was asked to be.
+pub(crate) fn run(name: &str, command: Option<&Command>, benchmark: impl FnOnce() -> Result<ExitCode>) -> ExitCode {
+    if let Some(Command::Daemon { service, arguments }) = command {
+        return daemon(service, arguments);
     }
-    match bench(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    benchmark().unwrap_or_else(|error| {
+        eprintln!("{name}: {error}");
+        ExitCode::FAILURE
+    })
 }
 
 fn daemon(service: &str, arguments: &[OsString]) -> ExitCode {

@@ -17,7 +17,7 @@ use schemas::{CommandId, CustomerId, MessageType, OrderLine, PlaceOrder, Receive
 
 use crate::error::{BenchError, Doing, Result};
 use crate::pipeline::{Board, Orders, Pace, Pipeline, Publisher, TopicReader, number_of, order_id};
-use crate::program::Command;
+use crate::program::{self, Command};
 use crate::report::Machine;
 use crate::servers::Servers;
 use journey::{CHAIN, Journey, Report};
@@ -65,16 +65,7 @@ struct Place {
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(command) = &arguments.command {
-        return command.run();
-    }
-    match bench(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-single: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run("bench-single", arguments.command.as_ref(), || bench(&arguments).map(|()| ExitCode::SUCCESS))
 }
 
 fn bench(arguments: &Arguments) -> Result<()> {

@@ -7,15 +7,13 @@
 use tokio_postgres::{Client, Statement};
 
 use crate::error::{Doing, Result};
+use crate::pipeline::PIECES;
 
 /// How many SKUs there are.
 pub(crate) const SKUS: u64 = 10_000;
 
 /// Partitions of every topic; lanes are topic partitions.
 pub(crate) const PARTITIONS: i32 = 12;
-
-/// How many pieces of every SKU there are at first: more than any run reserves.
-const PIECES: i64 = 1_000_000_000_000;
 
 const TABLES: &str = "
 create table orders (

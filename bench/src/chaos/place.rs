@@ -137,28 +137,19 @@ fn coordinator_fault(log: &str) -> Option<String> {
     log.lines().find(|line| line.contains("CoordinatorRuntime") && line.contains(COORDINATOR_FAULT)).map(str::to_owned)
 }
 
-/// SIGKILL, and a restart after a while. Returns when it answers again, as the others here do.
-pub(crate) fn kill(server: &Server, down: Duration) -> Result<()> {
-    server.kill().map_err(BenchError::other)?;
-    sleep(down);
+/// One of the ways to end a server ([`Server::kill`], [`Server::stop`], [`Server::stop_at_once`]), and a restart after a while.
+/// Returns when it answers again.
+pub(crate) fn take_down(
+    server: &Server,
+    how: impl FnOnce(&Server) -> dev_stack::Result<()>,
+    length: Duration,
+) -> Result<()> {
+    how(server).map_err(BenchError::other)?;
+    sleep(length);
     start_again(server)
 }
 
-/// The stop that the server's manual asks for (for Kafka SIGTERM), and a restart after a while.
-pub(crate) fn stop(server: &Server, down: Duration) -> Result<()> {
-    server.stop().map_err(BenchError::other)?;
-    sleep(down);
-    start_again(server)
-}
-
-/// Postgres' immediate shutdown, and a restart after a while.
-pub(crate) fn stop_at_once(server: &Server, down: Duration) -> Result<()> {
-    server.stop_at_once().map_err(BenchError::other)?;
-    sleep(down);
-    start_again(server)
-}
-
-/// SIGSTOP, and SIGCONT after a while.
+/// SIGSTOP, and SIGCONT after a while. Returns when it answers again.
 pub(crate) fn pause(server: &Server, length: Duration) -> Result<()> {
     server.pause().map_err(BenchError::other)?;
     sleep(length);
