@@ -82,6 +82,9 @@ struct Dependency {
     name: String,
     req: String,
     path: Option<String>,
+    source: Option<String>,
+    /// None: cargo's own, which is the one that deny.toml allows.
+    registry: Option<String>,
 }
 
 /// What a package builds.
@@ -90,8 +93,6 @@ pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) kind: Vec<String>,
 }
-
-const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// The rules of the workspace.
 pub(crate) fn rules() -> Rules {
@@ -114,10 +115,20 @@ pub(crate) fn metadata() -> Metadata {
     serde_json::from_slice(&output.stdout).expect("cargo metadata writes JSON of this form")
 }
 
+impl Metadata {
+    /// Where cargo finds a dependency that names no other place.
+    fn default_registry(&self) -> Option<&str> {
+        let dependencies = self.packages.iter().flat_map(|package| &package.dependencies);
+        let by_default = dependencies.filter(|dependency| dependency.registry.is_none());
+        by_default.filter_map(|dependency| dependency.source.as_deref()).find(|source| source.starts_with("registry+"))
+    }
+}
+
 impl Rules {
     /// Every breach.
     pub(crate) fn complaints(&self, metadata: &Metadata) -> Vec<String> {
-        let mut complaints: Vec<String> = metadata.packages.iter().flat_map(|package| self.of(package)).collect();
+        let mut complaints: Vec<String> =
+            metadata.packages.iter().flat_map(|package| self.of(package, metadata.default_registry())).collect();
         if self.bans.multiple_versions == Level::Deny {
             let mut versions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
             for package in &metadata.packages {
@@ -129,7 +140,7 @@ impl Rules {
         complaints
     }
 
-    fn of(&self, package: &Package) -> Vec<String> {
+    fn of(&self, package: &Package, default_registry: Option<&str>) -> Vec<String> {
         let mut complaints = Vec::new();
         let name = format!("{} {}", package.name, package.version);
         match &package.license {
@@ -148,7 +159,8 @@ impl Rules {
             complaints.extend(wild.map(|dependency| format!("{name} takes any version of {}", dependency.name)));
         }
         let level = match package.source.as_deref() {
-            None | Some(CRATES_IO) => Level::Allow,
+            None => Level::Allow,
+            source if source == default_registry => Level::Allow,
             Some(source) if source.starts_with("git+") => self.sources.unknown_git,
             Some(_) => self.sources.unknown_registry,
         };
@@ -212,8 +224,12 @@ impl Rules {
 mod tests {
     use super::*;
 
+    const DEFAULT: &str = "registry+https://default.example/index";
+
     fn package(name: &str, license: Option<&str>, source: Option<&str>, req: &str) -> Package {
-        let dependency = Dependency { name: "other".into(), req: req.into(), path: None };
+        let by_default = Some(DEFAULT.to_owned());
+        let dependency =
+            Dependency { name: "other".into(), req: req.into(), path: None, source: by_default, registry: None };
         Package {
             name: name.into(),
             version: "1.0.0".into(),
@@ -226,11 +242,11 @@ mod tests {
 
     #[test]
     fn every_breach_is_seen() {
-        let fine = || package("fine", Some("MIT OR GPL-3.0-only"), Some(CRATES_IO), "^1");
+        let fine = || package("fine", Some("MIT OR GPL-3.0-only"), Some(DEFAULT), "^1");
         let breaches = [
-            (package("copyleft", Some("GPL-3.0-only"), Some(CRATES_IO), "^1"), "licence GPL-3.0-only"),
-            (package("silent", None, Some(CRATES_IO), "^1"), "no licence"),
-            (package("ring", Some("MIT"), Some(CRATES_IO), "^1"), "one TLS library only"),
+            (package("copyleft", Some("GPL-3.0-only"), Some(DEFAULT), "^1"), "licence GPL-3.0-only"),
+            (package("silent", None, Some(DEFAULT), "^1"), "no licence"),
+            (package("ring", Some("MIT"), Some(DEFAULT), "^1"), "one TLS library only"),
             (package("ours", Some("MIT"), None, "*"), "any version of other"),
             (package("forked", Some("MIT"), Some("git+https://git.example/forked"), "^1"), "git.example"),
             (package("private", Some("MIT"), Some("registry+https://crates.example/index"), "^1"), "crates.example"),
