@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # One image with every program for users; what runs is chosen by the command. Programs write nowhere but where they are
-# told to (an archive's folder, a provider's statement), so it also runs with a read-only root file system.
+# told to (an archive's folder or bucket, a provider's statement), so it also runs with a read-only root file system.
 
 FROM rust:1.95-bookworm AS build
 RUN apt-get update \
@@ -13,6 +13,7 @@ COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
     cargo build --locked --release --package workers --package replay-tool --package outbox --bins \
+        --features replay-tool/s3 \
     && mkdir /programs \
     && cp target/release/order-worker target/release/inventory-worker target/release/payment-worker \
           target/release/orders target/release/replay-tool target/release/outbox-relay /programs/

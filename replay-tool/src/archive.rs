@@ -8,6 +8,8 @@
 //! Deliberately absent: deletion, and any file that must be updated.
 
 mod adopt;
+#[cfg_attr(not(feature = "s3"), path = "archive/bucket/absent.rs")]
+mod bucket;
 mod catalog;
 mod check;
 mod codec;
@@ -17,6 +19,8 @@ mod foreign;
 mod library;
 mod log;
 mod notes;
+mod place;
+mod refusal;
 mod restore;
 mod row;
 mod run_note;
@@ -29,6 +33,7 @@ pub(crate) use check::{Checked, CheckedPartition, check};
 pub use codec::Codec;
 pub(crate) use copy::{Copied, CopyPlan, copy};
 pub(crate) use log::{ArchiveLog, Archived};
+pub use refusal::Refusal;
 pub(crate) use restore::{RestorePlan, Restored, partitions, restore};
 pub(crate) use segment::SEGMENT_BYTES;
 pub use store::ArchiveStore;

@@ -134,6 +134,14 @@ pub enum ReplayError {
         /// What the store said.
         source: object_store::Error,
     },
+    /// The bucket that the archive lies in does not answer as it should.
+    #[error("archive: {place}: {refusal}")]
+    Bucket {
+        /// Which object, or the bucket and what stands before its objects' names; and which server.
+        place: String,
+        /// What is wrong, and what to do.
+        refusal: crate::Refusal,
+    },
     /// Something in the archive cannot be read.
     #[error("archive: {name}: {reason}")]
     Archive {

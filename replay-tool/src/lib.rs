@@ -25,7 +25,7 @@ mod snapshot;
 mod table_text;
 mod trace;
 
-pub use archive::{ArchiveStore, Codec};
+pub use archive::{ArchiveStore, Codec, Refusal};
 pub use check::check;
 pub use config::{CheckConfig, ServiceTables};
 pub use error::ReplayError;

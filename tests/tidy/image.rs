@@ -10,6 +10,9 @@ use crate::source;
 /// Members whose programs are for users; the others are for whoever works on this.
 const SHIPPED: [&str; 3] = ["outbox", "replay-tool", "workers"];
 
+/// What is not built by default, and is in the image.
+const FEATURES: [&str; 1] = ["replay-tool/s3"];
+
 /// What is wrong with the image's recipe.
 pub(crate) fn complaints(dockerfile: &str, metadata: &Metadata) -> Vec<String> {
     let instructions = dockerfile.replace("\\\n", " ");
@@ -32,6 +35,12 @@ pub(crate) fn complaints(dockerfile: &str, metadata: &Metadata) -> Vec<String> {
             .iter()
             .filter(|member| !instructions.contains(&format!("--package {member}")))
             .map(|member| format!("{member} is not built")),
+    );
+    complaints.extend(
+        FEATURES
+            .iter()
+            .filter(|feature| !instructions.contains(&format!("--features {feature}")))
+            .map(|feature| format!("{feature} is not built")),
     );
     let last = instructions.rsplit("FROM ").next().unwrap_or_default();
     let user = last.lines().rev().find_map(|line| line.strip_prefix("USER ")).unwrap_or("root");
@@ -59,6 +68,7 @@ mod tests {
             ("target/release/outbox-relay", "", "no outbox-relay"),
             ("target/release/replay-tool", "target/release/replay-tool target/release/demo", "demo is no program"),
             ("--package outbox", "", "outbox is not built"),
+            ("--features replay-tool/s3", "", "replay-tool/s3 is not built"),
             ("USER 10001", "", "runs as root"),
             ("USER 10001", "USER pipeline", "runs as pipeline"),
         ] {

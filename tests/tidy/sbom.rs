@@ -34,7 +34,13 @@ fn the_bill_has_every_program_and_what_is_built_into_it() {
         let is_version = |version: &String| version.split('.').count() == 3 && version.starts_with(char::is_numeric);
         assert!(versions.len() == 1 && versions.iter().all(is_version), "{library}: {versions:?}");
     }
-    for library in ["pkg:generic/openssl", "pkg:generic/zlib", "pkg:cargo/tokio-postgres", "pkg:cargo/rdkafka"] {
+    for library in [
+        "pkg:generic/openssl",
+        "pkg:generic/zlib",
+        "pkg:cargo/tokio-postgres",
+        "pkg:cargo/rdkafka",
+        "pkg:cargo/tokio-openssl",
+    ] {
         assert_eq!(versions(&bill, library).len(), 1, "{library}");
     }
     for only_for_tests in ["pkg:cargo/proptest", "pkg:cargo/dev-stack", "pkg:cargo/demo"] {

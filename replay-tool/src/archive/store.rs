@@ -1,8 +1,9 @@
-//! Where the archive lies: a folder, memory, or whatever else `object_store` reaches.
+//! Where the archive lies: a folder, a bucket, memory, or whatever else `object_store` reaches.
 //!
 //! An object appears whole and durable under its name or not at all, and never changes; of two that are put under one
 //! name the second is refused. Deliberately absent: rename, append, delete.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path as FilePath, PathBuf};
@@ -19,6 +20,8 @@ use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, ObjectStore, PutMode};
 use tokio::runtime::Handle;
 
+use super::bucket::Bucket;
+use super::place::Place;
 use crate::error::ReplayError;
 
 /// What ended the names of half-written files before the archive was written through `object_store`.
@@ -31,9 +34,20 @@ const UNFINISHED: &str = ".unfinished";
 #[derive(Debug, Clone)]
 pub struct ArchiveStore {
     objects: Arc<dyn ObjectStore>,
-    /// Where it is a folder: only the file system shows what killed runs have left.
-    folder: Option<PathBuf>,
+    kind: Kind,
     runtime: Option<Handle>,
+}
+
+/// What differs from place to place.
+#[derive(Debug, Clone)]
+enum Kind {
+    /// Only the file system shows what killed runs have left.
+    Folder(PathBuf),
+    Bucket {
+        bucket: Arc<Bucket>,
+        may_be_empty: bool,
+    },
+    Other,
 }
 
 /// What is at the top of the archive, ascending.
@@ -44,6 +58,35 @@ pub(super) struct Top {
 }
 
 impl ArchiveStore {
+    /// The archive at this place, which is there: a folder, `file:///folder` or `s3://bucket/prefix`. A bucket is asked for
+    /// nothing yet, and needs the feature `s3` and a Tokio runtime.
+    ///
+    /// # Errors
+    /// The URL names no place, a folder is not there, or what the environment says about the bucket cannot be meant.
+    pub fn open(place: impl AsRef<OsStr>) -> Result<Self, ReplayError> {
+        match Place::parse(place.as_ref()).map_err(ReplayError::arguments)? {
+            Place::Folder(folder) => ArchiveStore::local(folder),
+            Place::Bucket { name, prefix } => ArchiveStore::bucket(&name, &prefix, false),
+        }
+    }
+
+    /// The same, of a place where there may be no archive yet. A folder is made, a bucket is not.
+    ///
+    /// # Errors
+    /// As with [`ArchiveStore::open`], and the folder cannot be made.
+    pub fn open_or_begin(place: impl AsRef<OsStr>) -> Result<Self, ReplayError> {
+        match Place::parse(place.as_ref()).map_err(ReplayError::arguments)? {
+            Place::Folder(folder) => ArchiveStore::create(folder),
+            Place::Bucket { name, prefix } => ArchiveStore::bucket(&name, &prefix, true),
+        }
+    }
+
+    fn bucket(name: &str, prefix: &Path, may_be_empty: bool) -> Result<Self, ReplayError> {
+        let (bucket, objects) = Bucket::open(name, prefix)?;
+        let kind = Kind::Bucket { bucket: Arc::new(bucket), may_be_empty };
+        Ok(ArchiveStore { kind, ..ArchiveStore::from(objects) })
+    }
+
     /// A folder that is there.
     ///
     /// # Errors
@@ -57,7 +100,7 @@ impl ArchiveStore {
         }
         let files = LocalFileSystem::new_with_prefix(folder).map_err(ReplayError::store(name()))?;
         let objects: Arc<dyn ObjectStore> = Arc::new(files.with_fsync(true));
-        Ok(ArchiveStore { folder: Some(folder.to_owned()), ..ArchiveStore::from(objects) })
+        Ok(ArchiveStore { kind: Kind::Folder(folder.to_owned()), ..ArchiveStore::from(objects) })
     }
 
     /// A folder that is made if it is not there.
@@ -84,7 +127,13 @@ impl ArchiveStore {
 
     /// What is at the top.
     pub(super) fn top(&self) -> Result<Top, ReplayError> {
-        let listed = self.wait(self.objects.list_with_delimiter(None)).map_err(ReplayError::store("its top"))?;
+        let listed = self.wait(self.objects.list_with_delimiter(None)).map_err(|error| self.error("", error))?;
+        if let Kind::Bucket { bucket, may_be_empty: false } = &self.kind
+            && listed.common_prefixes.is_empty()
+            && listed.objects.is_empty()
+        {
+            return Err(bucket.nothing_there());
+        }
         let mut folders: Vec<String> = listed.common_prefixes.into_iter().map(String::from).collect();
         let objects = listed.objects.into_iter().map(|object| String::from(object.location));
         let mut objects: Vec<String> = objects.filter(|name| !is_unfinished(name)).collect();
@@ -99,7 +148,7 @@ impl ArchiveStore {
             let objects = self.objects.list(Some(&Path::parse(folder)?));
             objects.map_ok(|object| (String::from(object.location), object.size)).try_collect::<Vec<_>>().await
         };
-        let mut objects = self.wait(list).map_err(ReplayError::store(folder))?;
+        let mut objects = self.wait(list).map_err(|error| self.error(folder, error))?;
         objects.retain(|(name, _)| !is_unfinished(name));
         objects.sort_unstable();
         Ok(objects)
@@ -107,7 +156,7 @@ impl ArchiveStore {
 
     /// Files that killed runs have left half-written; none where it is no folder.
     pub(super) fn leftovers(&self) -> Result<Vec<String>, ReplayError> {
-        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        let Kind::Folder(folder) = &self.kind else { return Ok(Vec::new()) };
         let mut leftovers = Vec::new();
         put_leftovers(folder, "", &mut leftovers).map_err(|error| ReplayError::archive("its files", error))?;
         leftovers.sort_unstable();
@@ -126,16 +175,27 @@ impl ArchiveStore {
 
     fn get_part(&self, name: &str, options: GetOptions) -> Result<Bytes, ReplayError> {
         let get = async { self.objects.get_opts(&Path::parse(name)?, options).await?.bytes().await };
-        self.wait(get).map_err(ReplayError::store(name))
+        self.wait(get).map_err(|error| self.error(name, error))
     }
 
     /// Make an object: whole, durable, under its name at once. False where there is one of that name already.
     pub(super) fn put_new(&self, name: &str, data: Bytes) -> Result<bool, ReplayError> {
-        let put = async { self.objects.put_opts(&Path::parse(name)?, data.into(), PutMode::Create.into()).await };
-        match self.wait(put) {
+        let place = Path::parse(name).map_err(|error| self.error(name, error.into()))?;
+        if let Kind::Bucket { bucket, .. } = &self.kind {
+            return self.wait(bucket.put_new(&self.objects, &place, data));
+        }
+        match self.wait(self.objects.put_opts(&place, data.into(), PutMode::Create.into())) {
             Ok(_) => Ok(true),
             Err(Error::AlreadyExists { .. }) => Ok(false),
-            Err(error) => Err(ReplayError::store(name)(error)),
+            Err(error) => Err(self.error(name, error)),
+        }
+    }
+
+    /// What the store said about this object or folder; no name: about all of the archive.
+    fn error(&self, name: &str, error: Error) -> ReplayError {
+        match &self.kind {
+            Kind::Bucket { bucket, .. } => bucket.error(name, &error),
+            Kind::Folder(_) | Kind::Other => ReplayError::store(if name.is_empty() { "its top" } else { name })(error),
         }
     }
 
@@ -157,7 +217,7 @@ impl ArchiveStore {
 impl From<Arc<dyn ObjectStore>> for ArchiveStore {
     /// Any store that can put if absent; to begin below its top, wrap it in a `PrefixStore`.
     fn from(objects: Arc<dyn ObjectStore>) -> Self {
-        ArchiveStore { objects, folder: None, runtime: Handle::try_current().ok() }
+        ArchiveStore { objects, kind: Kind::Other, runtime: Handle::try_current().ok() }
     }
 }
 

@@ -44,8 +44,8 @@ pub(super) enum Verb {
 pub(super) struct RunOptions {
     #[command(flatten)]
     source: SourceArgs,
-    /// The archive's folder; made if it is not there.
-    #[arg(long, value_name = "DIR")]
+    /// Where the archive lies: a folder, which is made if it is not there, or s3://bucket/prefix.
+    #[arg(long, value_name = "DIR|URL")]
     to: PathBuf,
     /// Go on until Ctrl-C or SIGTERM.
     #[arg(long)]
@@ -116,9 +116,9 @@ pub(super) struct RestoreOptions {
         the newest one, by a run that was killed, may be missing without a trace."
 )]
 pub(super) struct LookOptions {
-    /// The archive's folder.
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    /// Where the archive lies: a folder, or s3://bucket/prefix.
+    #[arg(value_name = "DIR|URL")]
+    place: PathBuf,
     /// Print as one JSON object.
     #[arg(long)]
     json: bool,
@@ -146,7 +146,7 @@ fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, Replay
         commit_to,
         channels: channels(&options.topics)?,
         codec: options.codec,
-        store: ArchiveStore::create(&options.to)?,
+        store: ArchiveStore::open_or_begin(&options.to)?,
         segment_bytes: options.segment_bytes,
         segment_age: Duration::from_secs(options.segment_age),
         is_following: options.follow,
@@ -219,7 +219,7 @@ fn restored_text(restored: &Restored, is_rehearsal: bool, adopted: &[Adopted]) -
 }
 
 fn look(options: &LookOptions, is_thorough: bool, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
-    let checked = check(&ArchiveStore::local(&options.folder)?, is_thorough, interrupt)?;
+    let checked = check(&ArchiveStore::open(&options.place)?, is_thorough, interrupt)?;
     print(&if options.json { json(&checked)? } else { checked_text(&checked) })?;
     Ok(Ended::fine_if(checked.is_whole()))
 }

@@ -23,10 +23,11 @@ pub(crate) struct SourceArgs {
     /// The same from the environment, kept apart: beside an archive it is enough to read, and not to write.
     #[arg(long, env = "KAFKA_BROKERS", hide = true, value_name = "HOST:PORT")]
     brokers_of_environment: Option<String>,
-    /// The archive's folder, to read it instead of the topics, or with --brokers before them.
+    /// Where an archive lies (a folder, or s3://bucket/prefix), to read it instead of the topics, or with --brokers before
+    /// them.
     ///
     /// Without brokers only the archive is read; with brokers also what the topics have beyond its end.
-    #[arg(long, env = "ARCHIVE_DIR", value_name = "DIR")]
+    #[arg(long, env = "ARCHIVE_DIR", value_name = "DIR|URL")]
     archive: Option<PathBuf>,
     /// A librdkafka property, for instance security.protocol=ssl; may be repeated.
     #[arg(short = 'X', value_name = "KEY=VALUE")]
@@ -48,7 +49,7 @@ impl SourceArgs {
     /// The same, not opened yet.
     pub(crate) fn records(&self) -> Result<Records, ReplayError> {
         let (prefix, patience) = (self.topic_prefix.clone(), self.patience());
-        match (self.archive.as_ref().map(ArchiveStore::local).transpose()?, self.kafka()?) {
+        match (self.archive.as_ref().map(ArchiveStore::open).transpose()?, self.kafka()?) {
             (Some(archive), Some(config)) => Ok(Records::ArchiveThenKafka { archive, config, prefix, patience }),
             (Some(archive), None) => Ok(Records::Archive { archive, prefix }),
             (None, Some(config)) => Ok(Records::Kafka { config, prefix, patience }),
@@ -73,8 +74,8 @@ impl SourceArgs {
 
     /// The archive.
     pub(super) fn archive(&self) -> Result<ArchiveStore, ReplayError> {
-        let folder = self.archive.as_ref().ok_or_else(|| ReplayError::arguments("give --archive (or ARCHIVE_DIR)"))?;
-        ArchiveStore::local(folder)
+        let place = self.archive.as_ref().ok_or_else(|| ReplayError::arguments("give --archive (or ARCHIVE_DIR)"))?;
+        ArchiveStore::open(place)
     }
 
     /// Whether an archive is what records are read from, alone or before the topics.

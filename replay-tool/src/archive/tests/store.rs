@@ -112,6 +112,32 @@ fn a_folder_works_on_every_thread() {
 }
 
 #[test]
+fn a_folder_is_opened_by_its_name_and_by_its_url() {
+    let folder = Folder::with_three_segments();
+    let url = format!("file://{}", folder.path.display());
+    let listed = folder.store.list("order.commands.v1").unwrap();
+    for place in [folder.path.as_os_str(), url.as_ref()] {
+        assert_eq!(ArchiveStore::open(place).unwrap().list("order.commands.v1").unwrap(), listed);
+        assert_eq!(ArchiveStore::open_or_begin(place).unwrap().list("order.commands.v1").unwrap(), listed);
+    }
+    let (below, url) = (folder.path.join("below"), format!("{url}/below"));
+    assert!(ArchiveStore::open(&url).is_err() && !below.exists());
+    ArchiveStore::open_or_begin(&url).unwrap();
+    assert!(below.is_dir());
+    let refused = ArchiveStore::open("gs://shop/archive").unwrap_err().to_string();
+    assert!(refused.contains("s3://bucket/prefix"), "{refused}");
+}
+
+#[test]
+fn a_bucket_is_refused_by_a_build_without_the_feature_and_outside_of_a_runtime() {
+    for open in [ArchiveStore::open::<&str>, ArchiveStore::open_or_begin::<&str>] {
+        let refused = open("s3://shop/archive").unwrap_err().to_string();
+        let words = if cfg!(feature = "s3") { "within a Tokio runtime" } else { "--features replay-tool/s3" };
+        assert!(refused.contains(words), "{refused}");
+    }
+}
+
+#[test]
 fn a_log_in_memory_becomes_an_archive_with_the_same_records() {
     let mut log = MemoryLog::new(2);
     for number in 0..1000_u32 {
