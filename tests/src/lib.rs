@@ -8,6 +8,7 @@ mod broker;
 mod credentials;
 mod daemon;
 mod database;
+pub mod drills;
 mod load;
 mod orders;
 mod patience;
