@@ -5,6 +5,7 @@ mod archive_again;
 mod archive_stopped;
 mod dead_letters;
 mod dead_letters_stopped;
+mod drills;
 mod held;
 mod interrupt;
 mod made_again;

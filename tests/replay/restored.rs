@@ -15,25 +15,6 @@ const SHORT_MS: i64 = 15_000;
 /// What the order service writes.
 const OWN_TOPICS: [&str; 3] = ["order.events.v1", "inventory.commands.v1", "payment.commands.v1"];
 
-/// Copies the order service's schema as it is at one instant, as a backup does.
-const BACK_UP: &str = "begin isolation level repeatable read; do $$ declare one record; begin \
-    create schema backup; \
-    for one in select tablename from pg_tables where schemaname = 'orders' order by 1 loop \
-      execute format('create table backup.%I as table orders.%I', one.tablename, one.tablename); \
-    end loop; end $$; commit";
-
-/// Puts it back, and ends every session that knew what was there, as a restore does.
-const RESTORE: &str = "begin; set local session_replication_role = replica; do $$ declare one record; begin \
-    execute (select 'truncate ' || string_agg(format('orders.%I', tablename), ', ') from pg_tables where schemaname = 'orders'); \
-    for one in select table_name, string_agg(quote_ident(column_name), ', ') as columns \
-        from information_schema.columns join pg_tables on schemaname = table_schema and tablename = table_name \
-        where table_schema = 'orders' and is_generated = 'NEVER' group by 1 loop \
-      execute format('insert into orders.%I (%s) select %s from backup.%I', \
-        one.table_name, one.columns, one.columns, one.table_name); \
-    end loop; end $$; \
-    select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \
-      and application_name in ('order-worker', 'outbox-relay orders', 'outbox-relay-operator orders'); commit";
-
 /// A pipeline whose orders have all ended, and a backup of the order service from the midst of them.
 async fn backed_up(name: &str) -> Outcome<(Pipeline, Vec<PlaceOrder>)> {
     let servers = Servers::shared().await?;
@@ -50,7 +31,7 @@ async fn backed_up(name: &str) -> Outcome<(Pipeline, Vec<PlaceOrder>)> {
             _ => Ok(()),
         })
         .await?;
-    pipeline.tables().script(BACK_UP).await?;
+    pipeline.tables().back_up(ServiceName::Order).await?;
     let under_way = "select count(*) from backup.orders where stage not in ('completed', 'cancelled')";
     assert!(pipeline.tables().number(under_way).await? > 0, "{name}: the backup is of the midst");
     pipeline.publish(&orders[30..45]).await?;
@@ -124,7 +105,7 @@ async fn a_service_that_was_set_back_holds_and_goes_on_once_that_is_accepted() -
         assert!(!stopped.output.contains("was set back"), "{}", stopped.output);
     }
     let before = ends(&pipeline).await?;
-    pipeline.tables().script(RESTORE).await?;
+    pipeline.tables().set_back(ServiceName::Order).await?;
     for instance in 0..2 {
         pipeline.spawn(ServiceName::Order, instance).await?;
     }
@@ -149,7 +130,7 @@ async fn a_service_that_was_set_back_holds_and_goes_on_once_that_is_accepted() -
 async fn a_service_that_is_set_back_while_it_runs_holds_and_is_rebuilt_from_its_topics() -> Outcome {
     let (mut pipeline, orders) = backed_up("rebuilt").await?;
     let before = ends(&pipeline).await?;
-    pipeline.tables().script(RESTORE).await?;
+    pipeline.tables().set_back(ServiceName::Order).await?;
     // What is published now must wait, so that each instance has a reason to reach for its database.
     pipeline.publish(&orders[..5]).await?;
     await_hold(&pipeline).await?;

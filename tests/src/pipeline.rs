@@ -34,7 +34,7 @@ pub struct Pipeline {
     daemons: BTreeMap<(ServiceName, usize), Daemon>,
     tables: Tables,
     broker: Broker,
-    publisher: Arc<Publisher>,
+    pub(crate) publisher: Arc<Publisher>,
     connection: Connection,
     publishing: Connection,
     is_clean: AtomicBool,
@@ -162,7 +162,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn arguments(&self, service: ServiceName, arguments: &[&str]) -> Vec<String> {
+    pub(crate) fn arguments(&self, service: ServiceName, arguments: &[&str]) -> Vec<String> {
         let mut all: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         all.extend(["--config".to_owned(), self.settings_file(service).display().to_string()]);
         if let Some((_, bug)) = self.settings.planted_bug.filter(|(concerned, _)| *concerned == service) {

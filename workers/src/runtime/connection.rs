@@ -124,7 +124,12 @@ impl Database {
 
     fn no_connection(&self, error: &PoolError) -> Failure {
         self.suspect();
-        let reason = if let PoolError::Backend(error) = error { outbox::explain(error) } else { error.to_string() };
+        let reason = match error {
+            // The guard's own words: there is a connection, and it is not to be used.
+            PoolError::PostCreateHook(HookError::Message(words)) => return Failure::Retry(words.to_string()),
+            PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => outbox::explain(error),
+            PoolError::Timeout(_) | PoolError::Closed | PoolError::NoRuntimeSpecified => error.to_string(),
+        };
         Failure::Retry(format!("no database connection: {reason}"))
     }
 
