@@ -14,6 +14,7 @@ mod rebuild;
 mod rebuild_input;
 mod rested;
 mod restore;
+mod restore_partitions;
 mod restored;
 mod retention;
 mod swapped;
