@@ -195,8 +195,10 @@ fn plans(channel: Channel, source: &Source, cuts: &Cuts, ends: &Ends) -> Vec<Sca
         let place = (topic.clone(), partition);
         let cut = channel.writer().and_then(|writer| cuts.of(writer).outbox.lanes.get(&place)).cloned();
         let resume = channel.reader().map_or(0, |reader| cuts.of(reader).inbox.resume(&topic, partition));
+        let restoration =
+            channel.reader().map(|reader| cuts.of(reader).inbox.restoration(&topic, partition)).unwrap_or_default();
         let end = ends.ends.get(&(channel, partition)).copied().unwrap_or(0);
-        ScanPlan { cut: cut.unwrap_or_default(), resume, awaits_resume, end }
+        ScanPlan { cut: cut.unwrap_or_default(), resume, awaits_resume, restoration, end }
     };
     (0..ends.partitions).map(plan).collect()
 }

@@ -15,7 +15,7 @@ mod shelf;
 pub(crate) use describe::{list_json, list_text, show_json, show_text};
 pub(crate) use edited::Edited;
 pub(crate) use letter::DeadLetter;
-pub(crate) use note::{ACTION_HEADER, Note, REDRIVE_OF_HEADER};
+pub(crate) use note::{ACTION_HEADER, Action, Note, REDRIVE_OF_HEADER};
 pub(crate) use publishing::{Desk, Signature};
 pub(crate) use reading::read_shelf;
 pub(crate) use ruling::{Allowances, Ruling, rule};

@@ -34,7 +34,7 @@ pub(crate) use letter_headers::LetterHeaders;
 pub(crate) use open_transaction::Lookout;
 pub(crate) use print::{Envelope, Print, body, headers_digest};
 pub(crate) use reader::{Reading, wait_for_rest};
-pub(crate) use record::{Header, Record, TimestampType};
+pub(crate) use record::{Header, Headers, Record, TimestampType};
 pub(crate) use source::{Bounds, Range, Sink, Source};
 pub(crate) use spot::Spot;
 pub(crate) use walk::Walk;

@@ -15,6 +15,7 @@ mod rebuild;
 mod rebuild_input;
 mod rested;
 mod restore;
+mod restore_partitions;
 mod restored;
 mod retention;
 mod swapped;

@@ -42,6 +42,10 @@ pub struct PartitionState {
     pub log: LogMark,
     /// Last position taken per source.
     pub cursors: HashMap<String, Cursor>,
+    /// Records below this offset were restored from an archive into another number of partitions; 0 where none were.
+    pub restored_below: i64,
+    /// How many partitions the topic had before that.
+    pub place_shift: i32,
 }
 
 /// One partition's step forward.
@@ -112,6 +116,7 @@ impl Inbox {
             if let Some(state) = state_at(&mut states, row.get(0)) {
                 state.next_offset = row.get(1);
                 state.log = mark_of(&row);
+                (state.restored_below, state.place_shift) = (row.get(5), row.get(6));
             }
         }
         for row in cursors {
@@ -220,7 +225,8 @@ const LOCK: &str = "select o.topic, o.partition, o.next_offset from {schema}.inb
     where (o.topic, o.partition) in (select * from unnest($1::text[], $2::int4[])) \
     order by o.topic, o.partition for update of o";
 
-const OFFSETS: &str = "select given.place - 1, o.next_offset, o.witness_offset, o.witness_digest, o.topic_id \
+const OFFSETS: &str = "select given.place - 1, o.next_offset, o.witness_offset, o.witness_digest, o.topic_id, \
+        o.restored_below, o.place_shift \
     from unnest($1::text[], $2::int4[]) with ordinality as given (topic, partition, place) \
     join {schema}.inbox_offsets o using (topic, partition)";
 

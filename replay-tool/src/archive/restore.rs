@@ -3,7 +3,7 @@
 //! The offsets stay what they were, because ids follow from them: those of refusals and of dead letters name the record that
 //! they answer. So do positions and epochs. What is known of the old topics by partition and offset is true of the new ones;
 //! only the name of a letter's topic is written anew, because it holds the prefix. For the same reason an archive is refused
-//! in which an offset has no record, and another partition count is deliberately absent: either would shift offsets.
+//! in which an offset has no record. Another partition count shifts offsets, and is another matter: see `repartition`.
 //!
 //! Nothing is remembered. A partition of the new topics that is not empty must end with the archive's record of that offset;
 //! then it is a beginning of the same log, and the run goes on behind it, whatever stopped the one before. In the end every
@@ -37,7 +37,7 @@ pub(super) const ORIGINAL_TOPIC: &str = "kafka_dlt-original-topic";
 const CONFIRMATION: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 /// Records between two looks at what was confirmed and whether to end.
-const LOOK_EVERY: u64 = 500;
+pub(super) const LOOK_EVERY: u64 = 500;
 
 /// What to restore, and where to.
 #[derive(Debug)]
@@ -185,7 +185,7 @@ impl RestorePlan {
         }
     }
 
-    fn not_ours(&self, channel: Channel, reason: &str) -> ReplayError {
+    pub(super) fn not_ours(&self, channel: Channel, reason: &str) -> ReplayError {
         ReplayError::arguments(format!(
             "topic {} is not empty, and is no beginning of the archived one: {reason}; give another --topic-prefix, or delete \
              what is there",
@@ -248,7 +248,7 @@ impl RestorePlan {
 }
 
 /// Publishes in order, and keeps the first failure.
-struct Publisher {
+pub(super) struct Publisher {
     producer: BaseProducer<Failures>,
     failures: Failures,
 }
@@ -286,7 +286,7 @@ impl ProducerContext for Failures {
 }
 
 impl Publisher {
-    fn open(kafka: &ClientConfig) -> Result<Self, ReplayError> {
+    pub(super) fn open(kafka: &ClientConfig) -> Result<Self, ReplayError> {
         let mut config = kafka.clone();
         // No record is larger than its topic takes, but possibly than what a client sends unless told.
         config.set("message.max.bytes", "2000000").set("compression.type", "lz4").set("linger.ms", "20");
@@ -299,7 +299,7 @@ impl Publisher {
         Ok(Publisher { producer, failures })
     }
 
-    fn send(&self, topic: &str, record: &Record<'_>) -> Result<(), ReplayError> {
+    pub(super) fn send(&self, topic: &str, record: &Record<'_>) -> Result<(), ReplayError> {
         let headers = record.headers.iter().flat_map(|headers| headers.iter());
         let headers =
             headers.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: *value }));
@@ -320,13 +320,13 @@ impl Publisher {
         }
     }
 
-    fn check(&self) -> Result<(), ReplayError> {
+    pub(super) fn check(&self) -> Result<(), ReplayError> {
         self.producer.poll(Duration::ZERO);
         let failed = self.failures.first.lock().unwrap_or_else(PoisonError::into_inner).take();
         failed.map_or(Ok(()), |error| Err(ReplayError::kafka("publishing to the new topics")(error)))
     }
 
-    fn finish(&self) -> Result<(), ReplayError> {
+    pub(super) fn finish(&self) -> Result<(), ReplayError> {
         self.producer.flush(CONFIRMATION).map_err(ReplayError::kafka("waiting until all is published"))?;
         self.check()
     }

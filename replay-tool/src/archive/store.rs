@@ -63,7 +63,7 @@ impl ArchiveStore {
     ///
     /// # Errors
     /// The URL names no place, a folder is not there, or what the environment says about the bucket cannot be meant.
-    pub fn open(place: impl AsRef<OsStr>) -> Result<Self, ReplayError> {
+    pub fn open<P: AsRef<OsStr>>(place: P) -> Result<Self, ReplayError> {
         match Place::parse(place.as_ref()).map_err(ReplayError::arguments)? {
             Place::Folder(folder) => ArchiveStore::local(folder),
             Place::Bucket { name, prefix } => ArchiveStore::bucket(&name, &prefix, false),
@@ -74,7 +74,7 @@ impl ArchiveStore {
     ///
     /// # Errors
     /// As with [`ArchiveStore::open`], and the folder cannot be made.
-    pub fn open_or_begin(place: impl AsRef<OsStr>) -> Result<Self, ReplayError> {
+    pub fn open_or_begin<P: AsRef<OsStr>>(place: P) -> Result<Self, ReplayError> {
         match Place::parse(place.as_ref()).map_err(ReplayError::arguments)? {
             Place::Folder(folder) => ArchiveStore::create(folder),
             Place::Bucket { name, prefix } => ArchiveStore::bucket(&name, &prefix, true),

@@ -1,5 +1,6 @@
 //! `replay-tool archive run|restore|check|list`.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -11,9 +12,10 @@ use clap::{Args, Subcommand};
 use super::exit::Ended;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
+use crate::ServiceTables;
 use crate::archive::{
-    Adopted, ArchiveLog, ArchiveStore, Checked, CheckedPartition, Codec, Copied, CopyPlan, Moved, RestorePlan,
-    Restored, SEGMENT_BYTES, adopt, check, copy, partitions, restore,
+    Adopted, ArchiveLog, ArchiveStore, Checked, CheckedPartition, Codec, Copied, CopyPlan, Moved, Repartition,
+    RestorePlan, Restored, SEGMENT_BYTES, adopt, check, check_rest, copy, partitions, resettle, restorations, restore,
 };
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
@@ -97,6 +99,13 @@ pub(super) struct RestoreOptions {
     /// What was in front of the archived topics' names.
     #[arg(long, default_value = "", value_name = "TEXT")]
     archive_prefix: String,
+    /// Restore into so many partitions. Offsets then change, and positions are numbered anew; a table of old and new places is
+    /// written. Needs the --database-url of every service, which must be at rest: all published, all read, all archived.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    partitions: Option<i32>,
+    /// With --partitions: the table's file. Default: <new prefix>places.csv, here.
+    #[arg(long, value_name = "FILE", requires = "partitions")]
+    places: Option<PathBuf>,
     /// Replicas of the new topics; -1: as the brokers would.
     #[arg(long, default_value_t = -1, value_name = "COUNT", allow_negative_numbers = true)]
     replicas: i32,
@@ -169,7 +178,20 @@ fn run_restore(options: &RestoreOptions, interrupt: &Interrupt) -> Result<Ended,
     {
         return Err(ReplayError::arguments(format!("--swap needs the --database-url of the {missing} service")));
     }
-    let count = partitions(&archive)?;
+    let archived = partitions(&archive)?;
+    if let Some(count) = options.partitions {
+        let plan = RestorePlan {
+            archive,
+            from_prefix,
+            target,
+            to_prefix,
+            kafka,
+            is_rehearsal: options.dry_run,
+            interrupt: interrupt.clone(),
+        };
+        return run_repartition(options, plan, count, &tables);
+    }
+    let count = archived;
     if !options.dry_run {
         let made = workers::topics::create(&kafka, &to_prefix, count, options.replicas);
         tokio::runtime::Handle::current().block_on(made).map_err(ReplayError::arguments)?;
@@ -185,8 +207,56 @@ fn run_restore(options: &RestoreOptions, interrupt: &Interrupt) -> Result<Ended,
             adopted.push(tokio::runtime::Handle::current().block_on(adopt(*service, tables, &moved))?);
         }
     }
-    let told = serde_json::json!({ "topics": &restored, "services": &adopted });
-    print(&if options.json { json(&told)? } else { restored_text(&restored, is_rehearsal, &adopted) })?;
+    told(options, &restored, &adopted)
+}
+
+/// The same into another number of partitions.
+fn run_repartition(
+    options: &RestoreOptions,
+    plan: RestorePlan,
+    count: i32,
+    tables: &[(ServiceName, ServiceTables)],
+) -> Result<Ended, ReplayError> {
+    let runtime = tokio::runtime::Handle::current();
+    if let Some(missing) = ServiceName::ALL.iter().find(|service| tables.iter().all(|(of, _)| of != *service)) {
+        return Err(ReplayError::arguments(format!(
+            "--partitions needs the --database-url of the {missing} service: it must be at rest"
+        )));
+    }
+    if plan.from_prefix == plan.to_prefix {
+        return Err(ReplayError::arguments("--partitions needs another --topic-prefix than the archive's"));
+    }
+    let mut known = HashMap::new();
+    for (service, tables) in tables {
+        known.extend(runtime.block_on(restorations(*service, tables))?);
+    }
+    let mapping = options.places.clone().unwrap_or_else(|| PathBuf::from(format!("{}places.csv", plan.to_prefix)));
+    let repartition = Repartition { plan, count, restorations: known, mapping };
+    let mut survey = repartition.survey()?;
+    let topics = survey.placed();
+    // Nothing is made before it is known that the services can go over.
+    for (service, tables) in tables {
+        runtime.block_on(check_rest(*service, tables, &topics))?;
+    }
+    if options.dry_run {
+        return told(options, &survey.restored, &[]);
+    }
+    let RestorePlan { kafka, to_prefix, .. } = &repartition.plan;
+    let made = workers::topics::create(kafka, to_prefix, count, options.replicas);
+    runtime.block_on(made).map_err(ReplayError::arguments)?;
+    repartition.publish(&mut survey)?;
+    let mut adopted = Vec::new();
+    for (service, tables) in tables.iter().filter(|_| options.swap) {
+        adopted.push(runtime.block_on(resettle(*service, tables, &topics))?);
+    }
+    told(options, &survey.restored, &adopted)
+}
+
+fn told(options: &RestoreOptions, restored: &Restored, adopted: &[Adopted]) -> Result<Ended, ReplayError> {
+    let keeps_offsets = options.partitions.is_none();
+    let told = serde_json::json!({ "topics": restored, "services": adopted });
+    let text = || restored_text(restored, options.dry_run, keeps_offsets, adopted);
+    print(&if options.json { json(&told)? } else { text() })?;
     Ok(Ended::Fine)
 }
 
@@ -199,10 +269,11 @@ fn moved(plan: &RestorePlan) -> Result<Vec<Moved>, ReplayError> {
     Channel::all().map(of).collect()
 }
 
-fn restored_text(restored: &Restored, is_rehearsal: bool, adopted: &[Adopted]) -> String {
+fn restored_text(restored: &Restored, is_rehearsal: bool, keeps_offsets: bool, adopted: &[Adopted]) -> String {
     let Restored { partitions, records, were_there, without_headers } = restored;
     let done = if is_rehearsal { "would be published" } else { "published" };
-    let mut text = format!("{records} records {done} in {partitions} partitions, each under its old offset\n");
+    let place = if keeps_offsets { "each under its old offset" } else { "each where its key belongs now" };
+    let mut text = format!("{records} records {done} in {partitions} partitions, {place}\n");
     if *were_there > 0 {
         put(&mut text, format_args!("{were_there} were there already"));
     }

@@ -186,8 +186,8 @@ fn outgoing(letter: &DeadLetter, edited: Option<&Edited>, count: u32, partitions
     let ours = [REDRIVE_OF_HEADER, REDRIVE_COUNT_HEADER, REDRIVE_BY_HEADER];
     let mut headers: Vec<OwnHeader> =
         letter.headers.iter().filter(|(name, _)| !ours.contains(&name.as_str())).cloned().collect();
-    let home = letter.original.map_or(letter.spot.partition, |spot| spot.partition);
-    let (mut partition, mut key, mut payload) = (home, letter.key.clone(), letter.payload.clone());
+    // A letter lies in its record's partition, also after a restore into another number of them.
+    let (mut partition, mut key, mut payload) = (letter.spot.partition, letter.key.clone(), letter.payload.clone());
     if let Some(Edited { message, payload: body }) = edited {
         let id = edited_id(letter, count);
         let cause = letter.header("ce_id").map(str::to_owned);
@@ -216,8 +216,11 @@ fn outgoing(letter: &DeadLetter, edited: Option<&Edited>, count: u32, partitions
     Outgoing { partition, key, payload, headers }
 }
 
-/// The same for the same letter and count.
+/// The same for the same letter and count, wherever a restore may have put it.
 fn edited_id(letter: &DeadLetter, count: u32) -> String {
+    if let Some(id) = letter.id.as_deref().and_then(|id| uuid::Uuid::try_parse(id).ok()) {
+        return uuid::Uuid::new_v5(&id, format!("redrive/{count}").as_bytes()).to_string();
+    }
     let reader = letter.spot.channel.writer().unwrap_or(schemas::ServiceName::Order);
     let topic = letter.spot.channel.name();
     message_id::of_input(reader, &topic, letter.spot.partition, letter.spot.offset, count).to_string()

@@ -1,6 +1,7 @@
 //! `order.commands.v1` and `stock.commands.v1`: what clients and operators have asked for, and what of it a service has
 //! taken. What is not taken must have no trace yet, but may have one: a restored service takes it once more.
 
+use schemas::place::Place;
 use schemas::{CommandId, Message, OrderCommand, OrderId, Sku, StockCommand, TopicName};
 use workers::inventory::stock::ReceiptKind;
 use workers::order::saga::ContentDigest;
@@ -11,6 +12,8 @@ pub(crate) struct SentCommand {
     pub(crate) topic: TopicName,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// What the ids of its answers are made of.
+    pub(crate) place: Place,
     /// Whether its service has taken it.
     pub(crate) is_taken: bool,
     pub(crate) command: Command,

@@ -2,6 +2,7 @@
 
 use outbox::position::ID_HEADER;
 use schemas::TopicName;
+use schemas::place::{ORIGINAL_PLACE_HEADER, Place, RESTORED_FROM_HEADER, Restoration};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -16,6 +17,8 @@ pub(crate) struct Broken {
     pub(crate) topic: TopicName,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// What its letter's id is made of.
+    pub(crate) place: Place,
     /// What is wrong with it.
     pub(crate) reason: String,
     /// Whether its service has taken it.
@@ -35,6 +38,8 @@ pub(crate) struct Letter {
     pub(crate) offset: i64,
     /// Which record it was, as its headers say: topic (full name), partition, offset.
     pub(crate) original: Option<(String, i32, i64)>,
+    /// What its id is made of.
+    pub(crate) place: Option<Place>,
     /// Of a run of records that cannot be read: the offset of the last of them.
     pub(crate) last: Option<i64>,
     /// What kind of mistake.
@@ -47,15 +52,29 @@ pub(crate) struct Letter {
 }
 
 impl Broken {
-    pub(crate) fn of(topic: TopicName, record: &Record<'_>, reason: impl Into<String>, is_taken: bool) -> Self {
+    /// Of a record at this place, in a partition of which restores have made this.
+    pub(crate) fn of(
+        topic: TopicName,
+        record: &Record<'_>,
+        (place, restoration): (Place, Restoration),
+        reason: impl Into<String>,
+        is_taken: bool,
+    ) -> Self {
+        let mut headers = record.headers.as_deref().map(<[_]>::to_vec);
+        if let (true, Some(headers)) = (restoration.covers(record.offset), &mut headers)
+            && let Some(index) = headers.iter().rposition(|(name, _)| *name == RESTORED_FROM_HEADER)
+        {
+            headers.remove(index);
+        }
         Broken {
             topic,
             partition: record.partition,
             offset: record.offset,
+            place,
             reason: reason.into(),
             is_taken,
             body: body(record.key, record.payload),
-            headers: record.headers.as_deref().map(headers_digest),
+            headers: headers.as_deref().map(headers_digest),
             payload_digest: sha256_hex(record.payload.unwrap_or_default()),
         }
     }
@@ -78,9 +97,11 @@ impl Letter {
         let headers = record.passed_on();
         let parts = LetterHeaders::of(&headers);
         let original = parts.text("kafka_dlt-original-topic").zip(parts.original());
+        let lay = original.as_ref().map(|(_, (partition, offset))| Place { partition: *partition, offset: *offset });
         Letter {
             partition: record.partition,
             offset: record.offset,
+            place: Place::in_header(parts.value(ORIGINAL_PLACE_HEADER)).or(lay),
             original: original.map(|(topic, (partition, offset))| (topic, partition, offset)),
             last: record.header(LAST_OFFSET_HEADER).and_then(|last| Some(i64::from_be_bytes(last.try_into().ok()?))),
             cause: parts.text("kafka_dlt-exception-fqcn").unwrap_or_default(),

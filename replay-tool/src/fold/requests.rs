@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use schemas::place::Place;
 use schemas::{InventoryCommand, Message, OrderId, PaymentCommand};
 use uuid::Uuid;
 
@@ -39,6 +40,8 @@ pub(crate) struct Request {
     pub(crate) kind: RequestKind,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// What the ids of its answers are made of.
+    pub(crate) place: Place,
 }
 
 /// What order asked for, for one order, up to its cut.
@@ -81,8 +84,14 @@ impl Requests {
     }
 
     /// The other service has taken this.
-    pub(crate) fn take(&mut self, order_id: &OrderId, kind: RequestKind, partition: i32, offset: i64) {
-        self.taken.push(Request { order_id: order_id.clone(), kind, partition, offset });
+    pub(crate) fn take(
+        &mut self,
+        order_id: &OrderId,
+        kind: RequestKind,
+        (partition, offset): (i32, i64),
+        place: Place,
+    ) {
+        self.taken.push(Request { order_id: order_id.clone(), kind, partition, offset, place });
     }
 }
 

@@ -2,6 +2,7 @@
 
 use outbox::Position;
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
+use schemas::place::{Place as RecordPlace, RESTORED_FROM_HEADER, Restoration};
 use schemas::{Codec, Message, ServiceName, TopicName, partitioner};
 
 use super::Told;
@@ -26,6 +27,8 @@ pub(crate) struct ScanPlan {
     pub(crate) resume: i64,
     /// Whether the records may lack some of those, and get them yet.
     pub(crate) awaits_resume: bool,
+    /// What restores have made of the partition, by its reader.
+    pub(crate) restoration: Restoration,
     /// The end of the log when the scan was planned.
     pub(crate) end: i64,
 }
@@ -69,6 +72,7 @@ pub(crate) struct Partition {
     pub(crate) cursor: Option<Cursor>,
     pub(crate) resume: i64,
     awaits_resume: bool,
+    restoration: Restoration,
     end: i64,
     is_at_end: bool,
     /// What was read up to: what lies behind the last record is no record, or none that can be read.
@@ -103,6 +107,7 @@ impl Scan {
             cursor: None,
             resume: plan.resume,
             awaits_resume: plan.awaits_resume,
+            restoration: plan.restoration,
             end: plan.end,
             is_at_end: false,
             read_to: 0,
@@ -143,19 +148,22 @@ impl Scan {
         self.counts.read += 1;
         partition.next_offset = record.offset + 1;
         let is_taken = self.reader.is_some() && record.offset < partition.resume;
+        let restoration = partition.restoration;
+        let restored_from = if restoration.covers(record.offset) { record.header(RESTORED_FROM_HEADER) } else { None };
+        let place = restoration.place(record.partition, record.offset, restored_from);
         if self.reader.is_some() && !is_taken {
             partition.waiting += 1;
         }
         match (self.channel, self.writer.and_then(|writer| record.position(writer))) {
-            (Channel::Messages(topic), Some(position)) => self.own(index, topic, record, &position, is_taken),
+            (Channel::Messages(topic), Some(position)) => self.own((index, place), topic, record, &position, is_taken),
             (Channel::Messages(topic), None) if self.writer.is_none() => {
-                self.foreign(topic, record, is_taken);
+                self.foreign(topic, record, place, is_taken);
             }
             (Channel::Messages(topic), None) => {
                 self.counts.strangers += 1;
                 if self.reader.is_some() {
                     let reason = "it has no position of the topic's only writer";
-                    self.broken.push(Broken::of(topic, record, reason, is_taken));
+                    self.broken.push(Broken::of(topic, record, (place, restoration), reason, is_taken));
                 }
             }
             (Channel::DeadLetters(_), Some(position)) => self.letter(index, record, &position),
@@ -167,7 +175,14 @@ impl Scan {
     }
 
     /// A record with the position of the topic's own writer.
-    fn own(&mut self, index: usize, topic: TopicName, record: &Record<'_>, position: &Position, is_taken: bool) {
+    fn own(
+        &mut self,
+        (index, record_place): (usize, RecordPlace),
+        topic: TopicName,
+        record: &Record<'_>,
+        position: &Position,
+        is_taken: bool,
+    ) {
         let print = record.print(position.sequence, false);
         let told = Told { id: print.id, cause: record.cause(), body: print.body };
         let partition = &mut self.partitions[index];
@@ -187,7 +202,7 @@ impl Scan {
                     self.folding.apply(&message, told, &mut self.findings);
                 }
                 if is_next {
-                    self.folding.consume(&message, record);
+                    self.folding.consume(&message, record, record_place);
                 }
             }
             Ok(message) => self.unreadable(topic, record, &format!("its key is not the id in it, {:?}", message.key())),
@@ -215,7 +230,7 @@ impl Scan {
     }
 
     /// A command of a client or an operator.
-    fn foreign(&mut self, topic: TopicName, record: &Record<'_>, is_taken: bool) {
+    fn foreign(&mut self, topic: TopicName, record: &Record<'_>, place: RecordPlace, is_taken: bool) {
         self.counts.commands += u64::from(is_taken);
         let broken = match (record.key.filter(|key| !key.is_empty()), record.payload) {
             (None, _) => "it has no key".to_owned(),
@@ -226,13 +241,15 @@ impl Scan {
                 Ok(message) => {
                     if let (Folding::Commands(taken), Some(command)) = (&mut self.folding, Command::of(&message)) {
                         let (partition, offset) = (record.partition, record.offset);
-                        taken.push(SentCommand { topic, partition, offset, is_taken, command });
+                        taken.push(SentCommand { topic, partition, offset, place, is_taken, command });
                     }
                     return;
                 }
             },
         };
-        self.broken.push(Broken::of(topic, record, broken, is_taken));
+        let restoration = usize::try_from(record.partition).ok().and_then(|index| self.partitions.get(index));
+        let restoration = restoration.map(|partition| partition.restoration).unwrap_or_default();
+        self.broken.push(Broken::of(topic, record, (place, restoration), broken, is_taken));
     }
 
     fn letter(&mut self, index: usize, record: &Record<'_>, position: &Position) {
@@ -305,7 +322,7 @@ impl Folding {
     }
 
     /// A message that the reading service has taken.
-    fn consume(&mut self, message: &Message, record: &Record<'_>) {
+    fn consume(&mut self, message: &Message, record: &Record<'_>, place: RecordPlace) {
         match message {
             Message::InventoryEvent(event) => {
                 if let Folding::Reservations(fold) = self {
@@ -319,7 +336,7 @@ impl Folding {
             }
             Message::InventoryCommand(_) | Message::PaymentCommand(_) => {
                 if let (Folding::Requests(requests), Some((order_id, kind))) = (self, requests::of(message)) {
-                    requests.take(order_id, kind, record.partition, record.offset);
+                    requests.take(order_id, kind, (record.partition, record.offset), place);
                 }
             }
             Message::OrderCommand(_) | Message::StockCommand(_) | Message::OrderEvent(_) | Message::StockEvent(_) => {}

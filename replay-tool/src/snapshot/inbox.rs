@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use outbox::inbox::Cursor;
+use schemas::place::Restoration;
 
 /// A service's inbox, by full topic name and partition.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -11,12 +12,24 @@ pub(crate) struct InboxSnapshot {
     pub(crate) resume: HashMap<(String, i32), i64>,
     /// The last position taken, by source.
     pub(crate) cursors: HashMap<(String, i32, String), Cursor>,
+    /// What restores have made of a partition; no entry where none did.
+    pub(crate) restorations: HashMap<(String, i32), Restoration>,
 }
 
 impl InboxSnapshot {
     /// Records below this offset are taken.
     pub(crate) fn resume(&self, topic: &str, partition: i32) -> i64 {
         self.resume.get(&(topic.to_owned(), partition)).copied().unwrap_or(0)
+    }
+
+    /// What restores have made of a partition.
+    pub(crate) fn restoration(&self, topic: &str, partition: i32) -> Restoration {
+        self.restorations.get(&(topic.to_owned(), partition)).copied().unwrap_or_default()
+    }
+
+    /// Whether a topic was restored into another number of partitions.
+    pub(crate) fn has_moved(&self, topic: &str) -> bool {
+        self.restorations.keys().any(|(of, _)| of == topic)
     }
 
     /// The last position taken from a source.

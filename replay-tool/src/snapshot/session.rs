@@ -6,6 +6,7 @@ use std::time::Duration;
 use ::outbox::inbox::Cursor;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use schemas::ServiceName;
+use schemas::place::Restoration;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Row};
 use workers::runtime::Database;
@@ -110,7 +111,7 @@ impl Session {
         let failed = || ReplayError::database(self.service, "reading the inbox");
         let (offsets, positions) = tokio::try_join!(
             self.client
-                .query("select topic, partition, next_offset from inbox_offsets where next_offset is not null", &[]),
+                .query("select topic, partition, next_offset, restored_below, place_shift from inbox_offsets", &[]),
             self.client.query("select topic, partition, source, epoch, sequence from inbox_positions", &[]),
         )
         .map_err(failed())?;
@@ -158,7 +159,12 @@ fn read_inbox(offsets: &[Row], positions: &[Row]) -> Result<InboxSnapshot, tokio
     let mut inbox = InboxSnapshot::default();
     for row in offsets {
         let mut columns = Columns::of(row);
-        inbox.resume.insert((columns.next()?, columns.next()?), columns.next()?);
+        let (place, resume): ((String, i32), Option<i64>) = ((columns.next()?, columns.next()?), columns.next()?);
+        let restoration = Restoration { below: columns.next()?, shift: columns.next()? };
+        if restoration != Restoration::default() {
+            inbox.restorations.insert(place.clone(), restoration);
+        }
+        inbox.resume.extend(resume.map(|resume| (place, resume)));
     }
     for row in positions {
         let mut columns = Columns::of(row);

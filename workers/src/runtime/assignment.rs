@@ -13,6 +13,7 @@ use outbox::inbox::{
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
+use schemas::place::Restoration;
 use uuid::Uuid;
 
 use super::connection::Database;
@@ -128,6 +129,7 @@ fn feed_of(id: FeedId, state: &PartitionState, sight: &LogSight, verdict: &LogVe
     let mut feed = Feed::new(state.next_offset, low, cursor_of(id, state), log_start);
     let known = state.log.topic_id.filter(|_| state.next_offset.is_some());
     feed.log = LogMark { topic_id: known, ..state.log };
+    feed.restoration = Restoration { below: state.restored_below, shift: state.place_shift };
     match verdict {
         LogVerdict::Same | LogVerdict::Adopt => feed.log.topic_id = known.or(sight.topic_id),
         LogVerdict::Prove(witness) => {

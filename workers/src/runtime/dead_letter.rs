@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use outbox::{Kind, OutboxMessage, Target};
+use schemas::place::{ORIGINAL_PLACE_HEADER, Place};
 use schemas::{ServiceName, TopicName, message_id};
 
 /// The room that headers of ours need, in bytes; a dead-letter topic takes 64 KiB more than its source.
@@ -20,6 +21,8 @@ pub(crate) struct DeadLetter {
     pub(crate) topic: TopicName,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
+    /// What its id is made of.
+    pub(crate) place: Place,
     pub(crate) timestamp: rdkafka::Timestamp,
     pub(crate) key: Option<Vec<u8>>,
     pub(crate) payload: Option<Vec<u8>>,
@@ -70,7 +73,7 @@ impl DeadLetter {
         now: Timestamp,
         limit_bytes: usize,
     ) -> OutboxMessage {
-        let id = message_id::of_input(service, self.topic.as_str(), self.partition, self.offset, 0);
+        let id = message_id::of_input(service, self.topic.as_str(), self.place.partition, self.place.offset, 0);
         let (size, given) = (self.size_bytes(), self.headers.len());
         self.headers.retain(|(name, _)| name.len() <= HEADER_NAME_MAX_BYTES);
         self.headers_left_out += given - self.headers.len();
@@ -85,6 +88,9 @@ impl DeadLetter {
             self.headers_left_out += self.headers.len();
             (self.key.filter(|key| key.len() < HEADER_ROOM_BYTES / 4).map(Bytes::from), None, Vec::new())
         };
+        if self.place != (Place { partition: self.partition, offset: self.offset }) {
+            ours.push((ORIGINAL_PLACE_HEADER.into(), Some(self.place.to_string().into_bytes())));
+        }
         if self.headers_left_out > 0 {
             let count = self.headers_left_out.to_string().into_bytes();
             ours.push(("kafka_dlt-original-headers-left-out".into(), Some(count)));
@@ -156,6 +162,7 @@ mod tests {
             topic: TopicName::OrderCommands,
             partition: 3,
             offset: 258,
+            place: Place { partition: 3, offset: 258 },
             timestamp: rdkafka::Timestamp::CreateTime(1),
             key: Some(b"o-1".to_vec()),
             payload: Some(payload),
@@ -188,6 +195,18 @@ mod tests {
         assert_eq!(header(&message, "kafka_dlt-original-offset"), 258_i64.to_be_bytes());
         assert_eq!(header(&message, "kafka_dlt-original-partition"), 3_i32.to_be_bytes());
         assert_eq!(header(&message, "kafka_dlt-exception-message"), b"no framing");
+    }
+
+    #[test]
+    fn a_record_whose_place_is_another_is_told_with_it_and_has_its_id() {
+        let at = |place| {
+            let given = DeadLetter { place, ..letter(Vec::new()) };
+            given.into_message(ServiceName::Order, "", "g", Timestamp::UNIX_EPOCH, 10_000_000)
+        };
+        let (here, there) = (at(Place { partition: 3, offset: 258 }), at(Place { partition: 0, offset: 7 }));
+        assert!(header(&here, ORIGINAL_PLACE_HEADER).is_empty());
+        assert_eq!(header(&there, ORIGINAL_PLACE_HEADER), b"0@7");
+        assert_ne!(here.id, there.id);
     }
 
     #[test]

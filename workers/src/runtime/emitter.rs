@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 use outbox::{Causation, Kind, OutboxMessage, Target};
+use schemas::place::Place;
 use schemas::{Codec, Message, ServiceName, TopicName, message_id};
 use uuid::Uuid;
 
@@ -16,7 +17,7 @@ use super::item::Cause;
 pub struct Emitter {
     service: ServiceName,
     now: Timestamp,
-    input: Option<(FeedId, i64)>,
+    input: Option<(TopicName, Place)>,
     cause: Cause,
     transition: Option<(String, i64)>,
     index: u32,
@@ -44,8 +45,8 @@ impl Emitter {
     }
 
     /// What follows is caused by this input.
-    pub(crate) fn begin(&mut self, feed: FeedId, offset: Option<i64>, cause: &Cause) {
-        self.input = offset.map(|offset| (feed, offset));
+    pub(crate) fn begin(&mut self, feed: FeedId, place: Option<Place>, cause: &Cause) {
+        self.input = place.map(|place| (feed.topic, place));
         self.cause = cause.clone();
         self.transition = None;
         self.index = 0;
@@ -82,8 +83,8 @@ impl Emitter {
                 message_id::of_sku_version(sku, *version, index)
             }
             (Some((aggregate, version)), _) => message_id::of_version(self.service, aggregate, *version, index),
-            (None, Some((feed, offset))) => {
-                message_id::of_input(self.service, feed.topic.as_str(), feed.partition, offset, index)
+            (None, Some((topic, Place { partition, offset }))) => {
+                message_id::of_input(self.service, topic.as_str(), partition, offset, index)
             }
             // A signal that changes nothing says nothing; the key keeps the id defined all the same.
             (None, None) => message_id::of_version(self.service, message.key(), 0, index),

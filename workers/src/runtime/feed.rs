@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use outbox::inbox::{Cursor, LogMark, LogStart, OtherLog, Witness};
 use schemas::TopicName;
+use schemas::place::Restoration;
 use uuid::Uuid;
 
 /// A topic partition that a service reads.
@@ -43,6 +44,8 @@ pub(crate) struct Feed {
     pub(crate) gathered_offset: i64,
     /// The last record that was gathered.
     pub(crate) gathered_witness: Option<Witness>,
+    /// What restores have made of the log.
+    pub(crate) restoration: Restoration,
     /// Whether the log began at offset 0 when the feed was assigned.
     pub(crate) log_start: LogStart,
     /// Re-reading the log in search of a missing sequence, up to the record that showed the gap.
@@ -105,6 +108,7 @@ impl Feed {
             gathered: cursor,
             gathered_offset: next_offset,
             gathered_witness: None,
+            restoration: Restoration::default(),
             log_start,
             rereading: None,
             hold: None,

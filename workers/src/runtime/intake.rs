@@ -7,6 +7,7 @@ use outbox::inbox::{Cursor, Delivery, judge};
 use outbox::position::{POSITION_HEADER as HEADER, Position};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use schemas::Codec;
+use schemas::place::{Place, RESTORED_FROM_HEADER, Restoration};
 use schemas::text::is_storable;
 
 use super::dead_letter::{DeadCause, DeadLetter};
@@ -33,17 +34,20 @@ pub(crate) enum Verdict<S> {
     Hold(String),
 }
 
-/// The headers that a judgement needs.
+/// The headers that a judgement needs, and the place that they tell.
 #[derive(Default)]
 struct Envelope<'m> {
     position: Option<&'m [u8]>,
     ce_id: Option<&'m [u8]>,
     ce_type: Option<&'m [u8]>,
     trace_parent: Option<&'m [u8]>,
+    /// None where the record was not restored.
+    restored_from: Option<&'m [u8]>,
+    place: Place,
 }
 
 impl<'m> Envelope<'m> {
-    fn of(message: &'m BorrowedMessage<'_>) -> Self {
+    fn of(message: &'m BorrowedMessage<'_>, restoration: Restoration) -> Self {
         let mut envelope = Envelope::default();
         record_headers::visit(message, |name, value| match name {
             // The last one is the relay's own: a dead letter's original headers stand before it.
@@ -51,8 +55,12 @@ impl<'m> Envelope<'m> {
             "ce_id" => envelope.ce_id = value,
             "ce_type" => envelope.ce_type = value,
             "traceparent" => envelope.trace_parent = value,
+            RESTORED_FROM_HEADER => envelope.restored_from = value,
             _ => {}
         });
+        // A client's header of that name means nothing.
+        envelope.restored_from = envelope.restored_from.filter(|_| restoration.covers(message.offset()));
+        envelope.place = restoration.place(message.partition(), message.offset(), envelope.restored_from);
         envelope
     }
 
@@ -83,7 +91,7 @@ pub(crate) fn judge_record<S: Service>(
     if feed.rereading.is_none() && offset < feed.gathered_offset {
         return Verdict::Ignore;
     }
-    let envelope = Envelope::of(message);
+    let envelope = Envelope::of(message, feed.restoration);
     let verdict = match id.topic.written_by() {
         None => foreign::<S>(codec, id, message, &envelope),
         Some(writer) => match envelope.position.map(Position::parse) {
@@ -93,7 +101,7 @@ pub(crate) fn judge_record<S: Service>(
             // A log that is read again: what lies before the resume offset was set aside then.
             Some(Ok(_) | Err(_)) | None if offset < feed.next_offset => Verdict::Take(Item {
                 feed: id,
-                progress: Some(Progress { offset, cursor: None }),
+                progress: Some(Progress { offset, place: envelope.place, cursor: None }),
                 work: Work::Skip(Skip::Duplicate),
                 raw: None,
                 cause: Cause::default(),
@@ -145,9 +153,9 @@ fn foreign<S: Service>(
         }
         Ok(decoded) => Verdict::Take(Item {
             feed: id,
-            progress: Some(Progress { offset: message.offset(), cursor: None }),
+            progress: Some(Progress { offset: message.offset(), place: envelope.place, cursor: None }),
             work: Work::Decide(Body::Message(decoded)),
-            raw: Some(Box::new(raw(id, message, DeadCause::Refused, String::new()))),
+            raw: Some(Box::new(raw(id, message, envelope, DeadCause::Refused, String::new()))),
             cause: envelope.cause(),
         }),
     }
@@ -164,7 +172,7 @@ fn own<S: Service>(
 ) -> Verdict<S::Signal> {
     let offset = message.offset();
     let take = |work, cursor| {
-        let progress = Some(Progress { offset, cursor });
+        let progress = Some(Progress { offset, place: envelope.place, cursor });
         Verdict::Take(Item { feed: id, progress, work, raw: None, cause: envelope.cause() })
     };
     match judge(feed.gathered, position, feed.log_start) {
@@ -216,23 +224,36 @@ fn dead<S: Service>(
 ) -> Verdict<S::Signal> {
     Verdict::Take(Item {
         feed: id,
-        progress: Some(Progress { offset: message.offset(), cursor: None }),
-        work: Work::DeadLetter(Box::new(raw(id, message, cause, detail))),
+        progress: Some(Progress { offset: message.offset(), place: envelope.place, cursor: None }),
+        work: Work::DeadLetter(Box::new(raw(id, message, envelope, cause, detail))),
         raw: None,
         cause: envelope.cause(),
     })
 }
 
 /// The record's bytes, to be kept.
-fn raw(id: FeedId, message: &BorrowedMessage<'_>, cause: DeadCause, detail: String) -> DeadLetter {
+fn raw(
+    id: FeedId,
+    message: &BorrowedMessage<'_>,
+    envelope: &Envelope<'_>,
+    cause: DeadCause,
+    detail: String,
+) -> DeadLetter {
     let mut headers = Vec::new();
     let headers_left_out = record_headers::visit(message, |name, value| {
         headers.push((name.to_owned(), value.map(<[u8]>::to_vec)));
     });
+    // What a restore has put there was not the record's.
+    if envelope.restored_from.is_some()
+        && let Some(index) = headers.iter().rposition(|(name, _)| name == RESTORED_FROM_HEADER)
+    {
+        headers.remove(index);
+    }
     DeadLetter {
         topic: id.topic,
         partition: id.partition,
         offset: message.offset(),
+        place: envelope.place,
         timestamp: message.timestamp(),
         key: message.key().map(<[u8]>::to_vec),
         payload: message.payload().map(<[u8]>::to_vec),

@@ -4,6 +4,7 @@
 
 use outbox::inbox::Cursor;
 use schemas::Message;
+use schemas::place::Place;
 
 use super::dead_letter::DeadLetter;
 use super::feed::FeedId;
@@ -28,6 +29,8 @@ pub(crate) struct Item<S> {
 pub(crate) struct Progress {
     /// The record's offset.
     pub(crate) offset: i64,
+    /// What ids are made of.
+    pub(crate) place: Place,
     /// The believed source's position after it, where the topic has such a source and the record advances it.
     pub(crate) cursor: Option<Cursor>,
 }

@@ -209,7 +209,7 @@ impl<S: Service> Processor<S> {
         for item in items {
             let (kind, outcome) = match &item.work {
                 Work::Decide(body) => {
-                    emitter.begin(item.feed, item.progress.map(|progress| progress.offset), &item.cause);
+                    emitter.begin(item.feed, item.progress.map(|progress| progress.place), &item.cause);
                     (name_of(body), service.decide(batch, body, time, &mut emitter)?.as_str())
                 }
                 Work::Skip(skip) => ("record", skip.as_str()),

@@ -7,6 +7,8 @@
 
 use std::time::{Duration, Instant};
 
+use schemas::place::Place;
+
 use super::consumer::Vitals;
 use super::dead_letter::{DeadCause, DeadLetter};
 use super::engine::Engine;
@@ -227,7 +229,9 @@ impl<S: Service> Engine<S> {
                     if id.topic.written_by().is_some() {
                         stops.push(Stop { feed: *id, offset: at, hold: Some(words) });
                     } else if lasts >= PASS_AFTER {
-                        passes.push(passed_over::<S>(*id, at, *last, words));
+                        let restoration = self.feeds.get(id).map(|feed| feed.restoration).unwrap_or_default();
+                        let place = restoration.place(id.partition, at, None);
+                        passes.push(passed_over::<S>(*id, place, (at, *last), words));
                     }
                 }
                 (Obstacle::NotFetched, _) if lasts >= REFETCH_AFTER && named.refetched.is_none() => unfetched.push(*id),
@@ -266,13 +270,14 @@ fn open_at(vitals: &Vitals, topic: &str, partition: i32, position: i64) -> Optio
 }
 
 /// One dead letter for the whole run, and the feed behind it. What cannot be read cannot be carried.
-fn passed_over<S: Service>(id: FeedId, first: i64, last: i64, detail: String) -> Item<S::Signal> {
+fn passed_over<S: Service>(id: FeedId, place: Place, (first, last): (i64, i64), detail: String) -> Item<S::Signal> {
     tracing::error!(feed = %id, first, last, %detail, "records that cannot be read are passed over with one dead letter");
     let offset = |offset: i64| Some(offset.to_be_bytes().to_vec());
     let letter = DeadLetter {
         topic: id.topic,
         partition: id.partition,
         offset: first,
+        place,
         timestamp: rdkafka::Timestamp::NotAvailable,
         key: None,
         payload: None,
@@ -284,7 +289,7 @@ fn passed_over<S: Service>(id: FeedId, first: i64, last: i64, detail: String) ->
     };
     Item {
         feed: id,
-        progress: Some(Step { offset: last, cursor: None }),
+        progress: Some(Step { offset: last, place, cursor: None }),
         work: Work::DeadLetter(Box::new(letter)),
         raw: None,
         cause: Cause::default(),

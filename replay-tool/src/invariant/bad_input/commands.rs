@@ -32,7 +32,7 @@ pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &m
         }
         let Some(reader) = reader_of(taken.topic) else { continue };
         // A refusal's id follows from the record that it answers.
-        let refusal = message_id::of_input(reader, taken.topic.as_str(), taken.partition, taken.offset, 0);
+        let refusal = message_id::of_input(reader, taken.topic.as_str(), taken.place.partition, taken.place.offset, 0);
         let is_refused = is_refused(evidence, reader, &refusal);
         answered.insert(refusal);
         // Not taken, or once more after its service was restored: what came of it the first time counts.
@@ -76,12 +76,12 @@ fn check_one(
     letters: &LetterIndex<'_>,
     findings: &mut Findings,
 ) {
-    let SentCommand { topic, partition, offset, command, .. } = taken;
+    let SentCommand { topic, partition, offset, command, place: lay, .. } = taken;
     let mut add = |detail: String| {
         findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
     };
     let name = command.name();
-    match letters.find(*topic, *partition, *offset) {
+    match letters.find(*topic, *lay) {
         Some(letter) if letter.cause != REFUSED => {
             add(format!("the {name} for {} can be read, but was put aside as {}", command.key(), letter.cause));
         }

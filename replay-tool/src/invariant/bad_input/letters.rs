@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use schemas::place::Place;
 use schemas::{TopicName, message_id};
 
 use super::place;
@@ -13,12 +14,9 @@ use crate::report::{Findings, Invariant};
 /// The cause under which a service passes over a run of records that its client library cannot read.
 const UNREADABLE: &str = "unreadable";
 
-/// A record's place.
-type Place = (TopicName, i32, i64);
-
 /// Dead letters by the record that they were.
 pub(super) struct LetterIndex<'e> {
-    letters: HashMap<Place, &'e Letter>,
+    letters: HashMap<(TopicName, Place), &'e Letter>,
 }
 
 impl<'e> LetterIndex<'e> {
@@ -27,21 +25,23 @@ impl<'e> LetterIndex<'e> {
         for (topic, letter) in &evidence.topics.letters {
             let subject = format!("{}[{}]@{}", topic.dead_letter(), letter.partition, letter.offset);
             let mut add = |detail: &str| findings.add(Invariant::BadInput, subject.as_str(), detail);
-            let Some((name, partition, offset)) = &letter.original else {
+            let (Some((name, partition, _)), Some(lay)) = (&letter.original, letter.place) else {
                 add("its headers do not say which record it was");
                 continue;
             };
             let is_from_here = name.strip_prefix(evidence.prefix.as_str()) == Some(topic.as_str());
-            if !is_from_here || *partition != letter.partition {
+            let reader = reader_of(*topic);
+            // A restore into another number of partitions moves both, and the headers tell where the record first lay.
+            let is_moved = reader.is_some_and(|it| evidence.cuts.of(it).inbox.has_moved(name));
+            if !is_from_here || (*partition != letter.partition && !is_moved) {
                 add("it is not of this topic and partition");
                 continue;
             }
-            let reader = reader_of(*topic);
-            let expected = reader.map(|it| message_id::of_input(it, topic.as_str(), *partition, *offset, 0));
+            let expected = reader.map(|it| message_id::of_input(it, topic.as_str(), lay.partition, lay.offset, 0));
             if letter.id != expected {
                 add("its id is not the one that follows from the record that it was");
             }
-            if letters.insert((*topic, *partition, *offset), letter).is_some() {
+            if letters.insert((*topic, lay), letter).is_some() {
                 add("the record was put aside before");
             }
         }
@@ -49,27 +49,27 @@ impl<'e> LetterIndex<'e> {
     }
 
     /// The dead letter of a record that could be read and yet was put aside.
-    pub(super) fn find(&self, topic: TopicName, partition: i32, offset: i64) -> Option<&'e Letter> {
-        self.letters.get(&(topic, partition, offset)).copied()
+    pub(super) fn find(&self, topic: TopicName, place: Place) -> Option<&'e Letter> {
+        self.letters.get(&(topic, place)).copied()
     }
 
     /// The runs of a partition that letters stand for, ascending.
     pub(super) fn unreadable(&self, topic: TopicName, partition: i32) -> Vec<Span> {
-        let here = self
-            .letters
-            .iter()
-            .filter(|((of, number, _), letter)| *of == topic && *number == partition && letter.cause == UNREADABLE);
-        let mut spans: Vec<Span> =
-            here.map(|((_, _, first), letter)| (*first, letter.last.unwrap_or(*first))).collect();
+        let here = self.letters.iter().filter(|((of, _), letter)| *of == topic && letter.cause == UNREADABLE);
+        let spans = here.filter_map(|(_, letter)| {
+            let (_, number, first) = letter.original.as_ref()?;
+            (*number == partition).then_some((*first, letter.last.unwrap_or(*first)))
+        });
+        let mut spans: Vec<Span> = spans.collect();
         spans.sort_unstable();
         spans
     }
 
     pub(super) fn check(&self, evidence: &Evidence, findings: &mut Findings) {
-        let mut answered: HashSet<Place> = HashSet::new();
+        let mut answered: HashSet<(TopicName, Place)> = HashSet::new();
         let topics = &evidence.topics;
         for broken in &topics.broken {
-            let at = (broken.topic, broken.partition, broken.offset);
+            let at = (broken.topic, broken.place);
             // A service that was restored may have set it aside before, and take it once more.
             answered.insert(at);
             if broken.is_taken
@@ -79,22 +79,25 @@ impl<'e> LetterIndex<'e> {
             }
         }
         let readable = &topics.commands;
-        answered.extend(readable.iter().map(|taken| (taken.topic, taken.partition, taken.offset)));
-        let is_unreadable = |(topic, partition, offset): Place| {
+        answered.extend(readable.iter().map(|taken| (taken.topic, taken.place)));
+        let is_unreadable = |topic: TopicName, partition: i32, offset: i64| {
             evidence.unreadable.iter().any(|(channel, run)| {
                 *channel == Channel::Messages(topic)
                     && run.partition == partition
                     && (run.first..=run.last).contains(&offset)
             })
         };
-        let is_strange = |at: &&Place| !answered.contains(*at) && topics.has_all_taken(at.0) && !is_unreadable(**at);
-        for (topic, partition, offset) in self.letters.keys().filter(is_strange) {
-            let detail = "there is a dead letter of it, but no such record was taken";
-            findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
+        for (at, letter) in self.letters.iter().filter(|(at, _)| !answered.contains(*at) && topics.has_all_taken(at.0))
+        {
+            let Some((_, partition, offset)) = &letter.original else { continue };
+            if !is_unreadable(at.0, *partition, *offset) {
+                let detail = "there is a dead letter of it, but no such record was taken";
+                findings.add(Invariant::BadInput, place(at.0, *partition, *offset), detail);
+            }
         }
     }
 
-    fn mistake(&self, broken: &Broken, at: Place, are_letters_whole: bool) -> Option<String> {
+    fn mistake(&self, broken: &Broken, at: (TopicName, Place), are_letters_whole: bool) -> Option<String> {
         let reason = &broken.reason;
         let Some(letter) = self.letters.get(&at) else {
             return are_letters_whole

@@ -1,5 +1,6 @@
 //! What inventory and payment have taken of order's requests, against what they made of them.
 
+use schemas::place::Place;
 use schemas::{ServiceName, TopicName, message_id};
 
 use super::place;
@@ -31,7 +32,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
 }
 
 fn of_input(service: ServiceName, topic: TopicName, request: &Request) -> impl Fn() -> uuid::Uuid {
-    let (partition, offset) = (request.partition, request.offset);
+    let Place { partition, offset } = request.place;
     move || message_id::of_input(service, topic.as_str(), partition, offset, 0)
 }
 

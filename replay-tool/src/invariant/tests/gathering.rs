@@ -78,7 +78,7 @@ impl World {
                 let cut = lanes.and_then(|lanes| lanes.get(&place)).cloned().unwrap_or_default();
                 let reader = channel.reader();
                 let resume = reader.map_or(0, |reader| cuts.of(reader).inbox.resume(&place.0, partition));
-                ScanPlan { cut, resume, awaits_resume: false, end: 0 }
+                ScanPlan { cut, resume, ..ScanPlan::default() }
             };
             let plans = (0..PARTITIONS).map(plan).collect();
             let mut scan = Scan::new(channel, &channel.name(), plans, Codec::embedded());

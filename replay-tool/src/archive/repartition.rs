@@ -1,0 +1,216 @@
+//! Publishes an archive into new topics with another number of partitions, every record where its key belongs now.
+//!
+//! Two passes over the archive. The first finds where everything comes to lie, writes the table of places, and compares what is
+//! in the new topics already; the second publishes what is missing. Both depend on nothing but the archive and on what earlier
+//! restores have left in the services' tables, so a run that was stopped is gone on with by the next, as with a restore that
+//! keeps offsets. Deliberately absent: epochs after the first. What they void would have to be left out, and nobody needs it
+//! enough: an archive that has some is refused.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use schemas::place::Restoration;
+
+use super::kept::Kept;
+use super::mapping::Mapping;
+use super::merge::merge;
+use super::renumbering::{Lane, Renumbering};
+use super::restore::{LOOK_EVERY, Publisher, RestorePlan, Restored};
+use super::witness::{Witness, check_topic};
+use crate::error::ReplayError;
+use crate::log::{Bounds, Channel};
+use crate::progress::Progress;
+
+/// What to restore, where to, and into how many partitions.
+#[derive(Debug)]
+pub(crate) struct Repartition {
+    pub(crate) plan: RestorePlan,
+    pub(crate) count: i32,
+    /// What earlier restores have made of the archived partitions, by full topic name and partition.
+    pub(crate) restorations: HashMap<(String, i32), Restoration>,
+    /// Where the table of places is written.
+    pub(crate) mapping: PathBuf,
+}
+
+/// A topic in its new partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub(crate) channel: Channel,
+    /// Its old full name, and the new one.
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// Where each archived partition ends.
+    pub(crate) ends: Vec<i64>,
+    /// The writer's last sequence there; 0 where there is none.
+    pub(crate) sequences: Vec<i64>,
+    /// How many partitions the topic had before the new ones, all restores together.
+    pub(crate) shift: i32,
+    pub(crate) lanes: Vec<Lane>,
+}
+
+/// All topics before anything is published of them.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    topics: Vec<Surveyed>,
+    pub(crate) restored: Restored,
+}
+
+/// A topic before anything is published of it.
+#[derive(Debug)]
+struct Surveyed {
+    placed: Placed,
+    bounds: Vec<Bounds>,
+    there: Vec<Bounds>,
+}
+
+impl Survey {
+    pub(crate) fn placed(&self) -> Vec<Placed> {
+        self.topics.iter().map(|topic| topic.placed.clone()).collect()
+    }
+}
+
+impl Repartition {
+    /// Where everything comes to lie; the table of places is written, unless this is a rehearsal. The new topics need not be
+    /// there. Blocks.
+    pub(crate) fn survey(&self) -> Result<Survey, ReplayError> {
+        let mut mapping = match self.plan.is_rehearsal {
+            true => Mapping::nowhere(&self.mapping),
+            false => Mapping::create(&self.mapping)?,
+        };
+        let mut survey = Survey { topics: Vec::new(), restored: Restored::default() };
+        for channel in Channel::all() {
+            let topic = self.survey_topic(channel, &mut mapping)?;
+            let (placed, were_there) = (
+                total(topic.placed.lanes.iter().map(|lane| lane.end)),
+                total(topic.there.iter().map(|there| there.end)),
+            );
+            survey.restored.partitions += topic.there.len();
+            survey.restored.were_there += were_there;
+            survey.restored.records += placed.saturating_sub(were_there);
+            survey.topics.push(topic);
+        }
+        mapping.finish()?;
+        Ok(survey)
+    }
+
+    /// Publish what is missing in the new topics, which are there now. Blocks.
+    pub(crate) fn publish(&self, survey: &mut Survey) -> Result<(), ReplayError> {
+        let publisher = Publisher::open(&self.plan.kafka)?;
+        let progress = Progress::new("restore", survey.restored.records);
+        for topic in &survey.topics {
+            survey.restored.without_headers += self.publish_topic(topic, &publisher, &progress)?;
+        }
+        publisher.finish()?;
+        progress.finish();
+        for Surveyed { placed, .. } in &survey.topics {
+            let there = self.plan.target.bounds(placed.channel)?;
+            if there.iter().zip(&placed.lanes).any(|(there, lane)| there.end != lane.end) {
+                let reason = "it does not end where the archive does: somebody else writes to it";
+                return Err(self.plan.not_ours(placed.channel, reason));
+            }
+        }
+        Ok(())
+    }
+
+    fn survey_topic(&self, channel: Channel, mapping: &mut Mapping) -> Result<Surveyed, ReplayError> {
+        let count = usize::try_from(self.count).unwrap_or(0);
+        let there = match self.plan.target.bounds(channel) {
+            Err(ReplayError::NoTopic { .. }) => vec![Bounds { first: 0, end: 0 }; count],
+            there => there?,
+        };
+        let not_ours = |reason: &str| self.plan.not_ours(channel, reason);
+        if there.len() != count {
+            return Err(not_ours(&format!("it has {} partitions, and {count} are wanted", there.len())));
+        }
+        let bounds = self.plan.archive.bounds(channel)?;
+        let from = self.plan.archive.topic(channel);
+        mapping.begin(&from, bounds.len())?;
+        let mut witnesses: Vec<Option<Witness>> = vec![None; count];
+        let renumbering = self.walk(channel, &bounds, |place, record| {
+            let to = record.map(|record| (record.partition, record.offset));
+            if let Some(record) = record {
+                let index = usize::try_from(record.partition).unwrap_or(usize::MAX);
+                if there.get(index).is_some_and(|there| there.end == record.offset + 1) {
+                    witnesses[index] = Some(Witness::of(&record.record()));
+                }
+            }
+            mapping.add(place, to)
+        })?;
+        renumbering.check_end()?;
+        let Renumbering { lanes, sequences, .. } = renumbering;
+        for (partition, (there, lane)) in there.iter().zip(&lanes).enumerate() {
+            if there.first > 0 || there.end > lane.end {
+                let reason = format!("partition {partition} holds offsets {} to {}", there.first, there.end);
+                return Err(not_ours(&format!("{reason}, and the archive's ends at {}", lane.end)));
+            }
+        }
+        // The topic may not be there to be read.
+        if there.iter().any(|there| there.end > 0) {
+            match check_topic(&self.plan.target, channel, &there, &witnesses) {
+                Err(ReplayError::OtherTopic { partition, reason, .. }) => {
+                    return Err(not_ours(&format!("partition {partition}: {reason}")));
+                }
+                checked => checked?,
+            }
+        }
+        let ends = bounds.iter().map(|bounds| bounds.end).collect();
+        let before = self.restorations_of(channel, bounds.len()).first().map_or(0, |restoration| restoration.shift);
+        let shift = before.saturating_add(i32::try_from(bounds.len()).unwrap_or(i32::MAX));
+        let to = self.plan.target.topic(channel);
+        let placed = Placed { channel, from, to, ends, sequences, shift, lanes };
+        Ok(Surveyed { placed, bounds, there })
+    }
+
+    /// How many of a topic's records had no headers.
+    fn publish_topic(&self, topic: &Surveyed, publisher: &Publisher, progress: &Progress) -> Result<u64, ReplayError> {
+        let Surveyed { placed: Placed { channel, to, .. }, bounds, there } = topic;
+        let (mut sent, mut without_headers) = (0_u64, 0);
+        self.walk(*channel, bounds, |_, record| {
+            let Some(record) = record else { return Ok(()) };
+            let partition = usize::try_from(record.partition).ok().and_then(|index| there.get(index));
+            if partition.is_some_and(|there| record.offset < there.end) {
+                return Ok(());
+            }
+            without_headers += u64::from(record.headers.is_none());
+            publisher.send(to, &record.record())?;
+            sent += 1;
+            if sent.is_multiple_of(LOOK_EVERY) {
+                publisher.check()?;
+                progress.add(LOOK_EVERY);
+            }
+            Ok(())
+        })?;
+        Ok(without_headers)
+    }
+
+    /// Show every record of a topic at its new place, with its old one, in the order in which they are published.
+    fn walk(
+        &self,
+        channel: Channel,
+        bounds: &[Bounds],
+        mut show: impl FnMut((i32, i64), Option<&Kept>) -> Result<(), ReplayError>,
+    ) -> Result<Renumbering<'_>, ReplayError> {
+        let RestorePlan { archive, from_prefix, to_prefix, interrupt, .. } = &self.plan;
+        let restorations = self.restorations_of(channel, bounds.len());
+        let count = usize::try_from(self.count).unwrap_or(0);
+        let mut renumbering =
+            Renumbering::new(channel, archive.topic(channel), (from_prefix, to_prefix), restorations, count);
+        merge(archive, channel, bounds, |record| {
+            interrupt.check()?;
+            let place = (record.partition, record.offset);
+            let record = renumbering.place(record)?;
+            show(place, record.as_ref())
+        })?;
+        Ok(renumbering)
+    }
+
+    fn restorations_of(&self, channel: Channel, partitions: usize) -> Vec<Restoration> {
+        let topic = self.plan.archive.topic(channel);
+        let of = |partition| self.restorations.get(&(topic.clone(), partition)).copied().unwrap_or_default();
+        (0..).take(partitions).map(of).collect()
+    }
+}
+
+fn total(ends: impl Iterator<Item = i64>) -> u64 {
+    u64::try_from(ends.sum::<i64>()).unwrap_or(0)
+}
