@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::{Offset, TopicPartitionList};
 use schemas::{ServiceName, TopicName};
 use tests::{Mechanism, Outcome, Pipeline, Sent, Servers, Settings, orders_end_also_after_a_crash, trouble};
 
@@ -31,6 +33,41 @@ async fn may_write(pipeline: &Pipeline, user: &str, topic: &str) -> Outcome<bool
     }
 }
 
+/// Whether the broker hands a record out to this user, of a topic that has some.
+async fn may_read(pipeline: &Pipeline, user: &str, topic: &str) -> Outcome<bool> {
+    let mut config = pipeline.servers().client_config(user)?;
+    config.set("group.id", "nobody").set("enable.auto.commit", "false").set("auto.offset.reset", "error");
+    let topic = format!("{}{topic}", pipeline.prefix());
+    let asked = move || -> Outcome<bool> {
+        let consumer: BaseConsumer = config.create()?;
+        // Who may not even see a topic never gets as far as to be refused its records.
+        let metadata = consumer.fetch_metadata(Some(&topic), SEND_LIMIT)?;
+        if metadata.topics().iter().any(|told| outbox::kafka::denied_topic(told).is_some()) {
+            return Ok(false);
+        }
+        let mut list = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(|told| told.partitions()) {
+            list.add_partition_offset(&topic, partition.id(), Offset::Beginning)?;
+        }
+        consumer.assign(&list)?;
+        let begun = Instant::now();
+        while let Some(left) = SEND_LIMIT.checked_sub(begun.elapsed()) {
+            match consumer.poll(left) {
+                Some(Ok(_)) => return Ok(true),
+                Some(Err(error)) => match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::TopicAuthorizationFailed) => return Ok(false),
+                    // The client looks for its group's coordinator unasked.
+                    Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {}
+                    Some(_) | None => return Err(error.into()),
+                },
+                None => {}
+            }
+        }
+        Err(trouble(format!("{topic}: neither a record nor an answer")))
+    };
+    tokio::task::spawn_blocking(asked).await?
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn orders_end_with_the_printed_rights_and_a_second_start_needs_no_more() -> Outcome {
     let pipeline = orders_end_also_after_a_crash(DAEMON, Mechanism::Scram).await?;
@@ -43,6 +80,11 @@ async fn orders_end_with_the_printed_rights_and_a_second_start_needs_no_more() -
     }
     for topic in TopicName::ALL {
         assert!(!may_write(&pipeline, "stranger", topic.as_str()).await?, "{topic}");
+        assert!(!may_read(&pipeline, "stranger", topic.as_str()).await?, "{topic}");
+    }
+    // The same look by somebody who may.
+    for topic in foreign {
+        assert!(may_read(&pipeline, "replay-tool", topic.as_str()).await?, "{topic}");
     }
     // Nothing was written: what is there still counts.
     pipeline.check_clean().await

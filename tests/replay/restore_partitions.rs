@@ -65,7 +65,8 @@ async fn bad_input(pipeline: &Pipeline, name: &str) -> Outcome {
         // On a topic that only a service writes.
         let partition = Some(i32::from(number % 2));
         let stranger = Sent { topic: TopicName::PaymentEvents.as_str().to_owned(), partition, ..Sent::default() };
-        sent.push(Sent { key: Some(vec![b'k', number]), value: Some(b"stranger".to_vec()), ..stranger });
+        let key = Some(format!("stranger-{name}-{number}").into_bytes());
+        sent.push(Sent { key, value: Some(b"stranger".to_vec()), ..stranger });
     }
     pipeline.broker().send_all(&sent).await?;
     Ok(())

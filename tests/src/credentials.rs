@@ -48,9 +48,13 @@ impl Credentials {
 
     /// The librdkafka properties of a user.
     pub fn properties(&self, user: &str) -> Outcome<BTreeMap<String, String>> {
+        self.properties_by(self.mechanism, user)
+    }
+
+    fn properties_by(&self, mechanism: Mechanism, user: &str) -> Outcome<BTreeMap<String, String>> {
         let file = |path: std::path::PathBuf| path.display().to_string();
         let mut properties = vec![("ssl.ca.location", file(self.access.authority()))];
-        match self.mechanism {
+        match mechanism {
             Mechanism::Scram => properties.extend([
                 ("security.protocol", "SASL_SSL".to_owned()),
                 ("sasl.mechanism", "SCRAM-SHA-512".to_owned()),
@@ -73,9 +77,23 @@ impl Credentials {
 
     /// A client's whole configuration for a user.
     pub fn config(&self, user: &str) -> Outcome<ClientConfig> {
+        self.config_by(self.mechanism, user)
+    }
+
+    /// The same for a client that cannot read a token because nothing listens to it: it has the password in its place, which
+    /// the same address takes.
+    pub(crate) fn config_without_token(&self, user: &str) -> Outcome<ClientConfig> {
+        let mechanism = match self.mechanism {
+            Mechanism::Token => Mechanism::Scram,
+            Mechanism::Scram | Mechanism::MutualTls => self.mechanism,
+        };
+        self.config_by(mechanism, user)
+    }
+
+    fn config_by(&self, mechanism: Mechanism, user: &str) -> Outcome<ClientConfig> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
-        for (name, value) in self.properties(user)? {
+        for (name, value) in self.properties_by(mechanism, user)? {
             config.set(name, value);
         }
         Ok(config)

@@ -70,7 +70,7 @@ impl Pipeline {
             daemons_database: tables.create_role(&database_url, &name).await?,
             role: name,
             tables,
-            broker: Broker::new(servers.client_config("admin")?, &prefix)?,
+            broker: Broker::new(servers.admin_config()?, &prefix)?,
             publisher: Arc::new(Publisher::open(&publishing, "/tests")?),
             connection: connection(servers, "orders", &prefix)?,
             publishing,
@@ -125,7 +125,7 @@ impl Pipeline {
         self.publishing = connection(&self.servers, "publisher", prefix)?;
         self.connection = connection(&self.servers, "orders", prefix)?;
         self.publisher = Arc::new(Publisher::open(&self.publishing, "/tests")?);
-        self.broker = Broker::new(self.servers.client_config("admin")?, prefix)?;
+        self.broker = Broker::new(self.servers.admin_config()?, prefix)?;
         ServiceName::ALL.into_iter().try_for_each(|service| self.write_settings(service))
     }
 

@@ -99,12 +99,19 @@ impl Servers {
 
     /// How a user gets into the broker: its address, and if it is secured, who the user is.
     pub fn client_config(&self, user: &str) -> Outcome<ClientConfig> {
-        if let Some(credentials) = &self.credentials {
-            return credentials.config(user);
-        }
+        self.credentials.as_ref().map_or_else(|| Ok(self.open_config()), |credentials| credentials.config(user))
+    }
+
+    /// How the tests themselves get in, who may do everything there and listen to no client.
+    pub(crate) fn admin_config(&self) -> Outcome<ClientConfig> {
+        let secured = |credentials: &Credentials| credentials.config_without_token("admin");
+        self.credentials.as_ref().map_or_else(|| Ok(self.open_config()), secured)
+    }
+
+    fn open_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.brokers());
-        Ok(config)
+        config
     }
 
     /// Who the users of a secured broker are.

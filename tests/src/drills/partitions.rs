@@ -22,6 +22,7 @@ pub(super) async fn added(program: &str) -> Outcome<Shown> {
     scene.sees(&[ServiceName::Order], &[TOPIC, &words]).await?;
     scene.sees_metric(ServiceName::Order, "worker_changed_topics", 1).await?;
     let begun = Instant::now();
+    scene.clients_start_anew().await?;
     scene.waits_in_new_partitions(before).await?;
     scene.does("stop the clients, and wait until the old partitions are at rest");
     scene.end_load().await?;

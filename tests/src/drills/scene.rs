@@ -264,6 +264,14 @@ impl Scene {
         Ok(())
     }
 
+    /// The load goes on from clients that look at the topics now; those that run look every five minutes.
+    pub(super) async fn clients_start_anew(&mut self) -> Outcome {
+        self.end_load().await?;
+        self.pipeline.renew_publisher()?;
+        self.begin_load();
+        Ok(())
+    }
+
     /// Stops the load, and waits until everything that was placed has ended.
     pub(super) async fn rests(&mut self) -> Outcome {
         self.end_load().await?;
