@@ -182,10 +182,13 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+/// Moves bytes.
+type Driver = http1::Connection<TokioIo<Box<dyn Stream>>, HttpRequestBody>;
+
 /// An open connection, which moves only while somebody waits for it.
 struct Connection {
     requests: SendRequest<HttpRequestBody>,
-    driver: Pin<Box<http1::Connection<TokioIo<Box<dyn Stream>>, HttpRequestBody>>>,
+    driver: Pin<Box<Driver>>,
 }
 
 impl Connection {
