@@ -14,7 +14,7 @@ work=$(mktemp -d)
 PATH=$programs:$PATH
 unset "${!AWS_@}" ARCHIVE_DIR KAFKA_BROKERS DATABASE_URL
 end() {
-    kill "$(jobs -p)" 2>/dev/null || true
+    jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true
     demo stop >/dev/null 2>&1 || true
     rm -rf "$work"
 }
