@@ -113,8 +113,8 @@ mod tests {
         for (text, words) in [
             ("gs://shop/archive", "begins with gs:"),
             ("https://shop.example/archive", "begins with https:"),
-            ("s3://KEY:SECRET@shop/archive", "no user and no password"),
-            ("s3://KEY@shop/archive", "no user and no password"),
+            ("s3://user:hush@shop/archive", "no user and no password"),
+            ("s3://user@shop/archive", "no user and no password"),
             ("s3://shop:9000/archive", "AWS_ENDPOINT_URL"),
             ("s3://shop/archive?region=x", "no `?`"),
             ("s3://shop/archive#1", "no `#`"),
@@ -125,7 +125,7 @@ mod tests {
             ("file://shop/archive", "of this machine"),
         ] {
             let refused = parsed(text).unwrap_err().to_string();
-            assert!(refused.contains(words) && !refused.contains("SECRET"), "{text}: {refused}");
+            assert!(refused.contains(words) && !refused.contains("hush"), "{text}: {refused}");
         }
     }
 }

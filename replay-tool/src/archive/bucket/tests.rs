@@ -22,7 +22,7 @@ enum Answer {
     Is(&'static str, &'static str, &'static str),
     /// Reads the request, and closes the connection.
     HangsUp,
-    /// The same, and does not close it before the next connection.
+    /// The same, and leaves that to whoever asked.
     IsSilent,
 }
 
@@ -85,6 +85,9 @@ fn answer_all(listener: &TcpListener, answers: &[Answer]) -> Vec<(String, usize)
                 open = Some(stream);
             }
         }
+    }
+    for mut stream in silent {
+        let _ = stream.read_to_end(&mut Vec::new());
     }
     asked
 }
@@ -226,14 +229,12 @@ fn server_that_is_away() -> String {
 
 #[test]
 fn settings_that_cannot_be_meant_are_refused_without_showing_credentials() {
-    for (endpoint, words) in [
-        ("http://KEY:SECRET@s3.example", "variables of their own"),
-        ("s3.example:9000", "no URL of a server"),
-        ("", ""),
-    ] {
+    for (endpoint, words) in
+        [("http://user:hush@s3.example", "variables of their own"), ("s3.example:9000", "no URL of a server"), ("", "")]
+    {
         let settings =
             super::settings([("AWS_ENDPOINT_URL".into(), endpoint.into()), ("AWS_PAGER".into(), "x".into())]);
         let told = server(&settings).map_or_else(|refusal| refusal.to_string(), |_| String::new());
-        assert!(told.contains(words) && !told.contains("SECRET"), "{endpoint}: {told}");
+        assert!(told.contains(words) && !told.contains("hush"), "{endpoint}: {told}");
     }
 }

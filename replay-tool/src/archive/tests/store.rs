@@ -130,8 +130,8 @@ fn a_folder_is_opened_by_its_name_and_by_its_url() {
 
 #[test]
 fn a_bucket_is_refused_by_a_build_without_the_feature_and_outside_of_a_runtime() {
-    for open in [ArchiveStore::open::<&str>, ArchiveStore::open_or_begin::<&str>] {
-        let refused = open("s3://shop/archive").unwrap_err().to_string();
+    for opened in [ArchiveStore::open("s3://shop/archive"), ArchiveStore::open_or_begin("s3://shop/archive")] {
+        let refused = opened.unwrap_err().to_string();
         let words = if cfg!(feature = "s3") { "within a Tokio runtime" } else { "--features replay-tool/s3" };
         assert!(refused.contains(words), "{refused}");
     }
