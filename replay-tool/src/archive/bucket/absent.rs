@@ -1,5 +1,6 @@
 //! Buckets in a build without the feature `s3`: there are none, and the refusal says how to get a build that has them.
 
+use std::future::Ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -19,12 +20,12 @@ impl Bucket {
         ))
     }
 
-    pub(in crate::archive) async fn put_new(
+    pub(in crate::archive) fn put_new(
         &self,
         _: &dyn ObjectStore,
         _: &Path,
         _: Bytes,
-    ) -> Result<bool, ReplayError> {
+    ) -> Ready<Result<bool, ReplayError>> {
         match *self {}
     }
 
