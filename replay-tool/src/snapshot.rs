@@ -17,7 +17,7 @@ use std::collections::HashSet;
 
 use schemas::ServiceName;
 
-pub(crate) use inbox::InboxSnapshot;
+pub(crate) use inbox::{InboxSnapshot, read_inbox};
 pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut, read_cut};
 pub(crate) use rows::{
     ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, each_table,

@@ -64,15 +64,25 @@ impl Place {
 }
 
 impl Restoration {
-    /// Whether the record of this offset was restored, so that its header counts.
-    pub const fn covers(self, offset: i64) -> bool {
-        offset < self.below
+    /// The place of the record that lies here; `restored_from` gives the value of its last header of that name, and is asked
+    /// only where that counts.
+    pub fn place<'h>(self, partition: i32, offset: i64, restored_from: impl FnOnce() -> Option<&'h [u8]>) -> Place {
+        let first = if self.covers(offset) { Place::in_header(restored_from()) } else { None };
+        first.unwrap_or(Place { partition: partition.saturating_add(self.shift), offset })
     }
 
-    /// The place of the record that lies here; `restored_from` is the value of its last header of that name.
-    pub fn place(self, partition: i32, offset: i64, restored_from: Option<&[u8]>) -> Place {
-        let here = Place { partition: partition.saturating_add(self.shift), offset };
-        if self.covers(offset) { Place::in_header(restored_from).unwrap_or(here) } else { here }
+    /// Takes from the headers of the record of this offset what the restore has put there: the last one of that name.
+    pub fn strip<N: AsRef<str>, V>(self, offset: i64, headers: &mut Vec<(N, V)>) {
+        if self.covers(offset)
+            && let Some(index) = headers.iter().rposition(|(name, _)| name.as_ref() == RESTORED_FROM_HEADER)
+        {
+            headers.remove(index);
+        }
+    }
+
+    /// Whether the record of this offset was restored, so that its header counts.
+    const fn covers(self, offset: i64) -> bool {
+        offset < self.below
     }
 }
 
@@ -93,7 +103,7 @@ mod tests {
     #[test]
     fn a_header_counts_below_the_bound_only() {
         let restored = Restoration { below: 10, shift: 3 };
-        let header = Some(&b"2@40"[..]);
+        let header = || Some(&b"2@40"[..]);
         assert_eq!(restored.place(1, 9, header), Place { partition: 2, offset: 40 });
         assert_eq!(restored.place(1, 10, header), Place { partition: 4, offset: 10 });
         assert_eq!(Restoration::default().place(1, 9, header), Place { partition: 1, offset: 9 });
@@ -102,7 +112,7 @@ mod tests {
     #[test]
     fn what_is_new_never_has_the_place_of_what_was_restored() {
         let restored = Restoration { below: 2, shift: 3 };
-        let old = restored.place(1, 1, Some(b"1@7"));
-        assert_ne!(restored.place(1, 7, None), old);
+        let old = restored.place(1, 1, || Some(b"1@7"));
+        assert_ne!(restored.place(1, 7, || None), old);
     }
 }

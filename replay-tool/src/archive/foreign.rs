@@ -6,8 +6,9 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 
+use super::kept::{Kept, KeptHeader};
 use super::row;
-use crate::log::{Record, TimestampType};
+use crate::log::TimestampType;
 
 /// The writer's schema and ours.
 #[derive(Debug)]
@@ -16,17 +17,11 @@ pub(super) struct Foreign {
     reader: Schema,
 }
 
-/// A record that owns its parts.
+/// A record of a topic.
 #[derive(Debug, Default)]
 pub(super) struct Owned {
     pub(super) topic: Vec<u8>,
-    partition: i32,
-    offset: i64,
-    timestamp_ms: i64,
-    timestamp_type: i64,
-    key: Option<Vec<u8>>,
-    value: Option<Vec<u8>>,
-    headers: Option<Vec<(String, Option<Vec<u8>>)>>,
+    pub(super) record: Kept,
 }
 
 impl Foreign {
@@ -50,38 +45,25 @@ impl Foreign {
 
 impl Owned {
     fn set(&mut self, name: &str, value: Value) -> Result<(), ()> {
+        let record = &mut self.record;
         match (name, value) {
             ("topic", Value::String(topic)) => self.topic = topic.into_bytes(),
-            ("partition", Value::Int(partition)) => self.partition = partition,
-            ("offset", Value::Long(offset)) => self.offset = offset,
-            ("timestamp_ms", Value::Long(millis)) => self.timestamp_ms = millis,
-            ("timestamp_type", Value::Enum(index, _)) => self.timestamp_type = i64::from(index),
-            ("key", value) => self.key = bytes(value)?,
-            ("value", value) => self.value = bytes(value)?,
-            ("headers", Value::Union(_, value)) => self.headers = headers(*value)?,
+            ("partition", Value::Int(partition)) => record.partition = partition,
+            ("offset", Value::Long(offset)) => record.offset = offset,
+            ("timestamp_ms", Value::Long(millis)) => record.timestamp_ms = millis,
+            ("timestamp_type", Value::Enum(index, _)) => {
+                record.timestamp_type = match index {
+                    1 => TimestampType::Create,
+                    2 => TimestampType::LogAppend,
+                    _ => TimestampType::None,
+                }
+            }
+            ("key", value) => record.key = bytes(value)?,
+            ("value", value) => record.payload = bytes(value)?,
+            ("headers", Value::Union(_, value)) => record.headers = headers(*value)?,
             _ => return Err(()),
         }
         Ok(())
-    }
-
-    pub(super) fn as_record(&self) -> Record<'_> {
-        let headers = self
-            .headers
-            .as_ref()
-            .map(|headers| headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect());
-        Record {
-            partition: self.partition,
-            offset: self.offset,
-            timestamp_ms: self.timestamp_ms,
-            timestamp_type: match self.timestamp_type {
-                1 => TimestampType::Create,
-                2 => TimestampType::LogAppend,
-                _ => TimestampType::None,
-            },
-            key: self.key.as_deref(),
-            payload: self.value.as_deref(),
-            headers,
-        }
     }
 }
 
@@ -94,8 +76,7 @@ fn bytes(value: Value) -> Result<Option<Vec<u8>>, ()> {
     Ok(Some(bytes))
 }
 
-#[expect(clippy::type_complexity, reason = "the headers of a record, whole")]
-fn headers(value: Value) -> Result<Option<Vec<(String, Option<Vec<u8>>)>>, ()> {
+fn headers(value: Value) -> Result<Option<Vec<KeptHeader>>, ()> {
     if value == Value::Null {
         return Ok(None);
     }

@@ -6,12 +6,12 @@ use crate::log::{Headers, Record, TimestampType};
 pub(super) type KeptHeader = (String, Option<Vec<u8>>);
 
 /// A record with all that it owns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Kept {
     pub(super) partition: i32,
     pub(super) offset: i64,
     pub(super) timestamp_ms: i64,
-    timestamp_type: TimestampType,
+    pub(super) timestamp_type: TimestampType,
     pub(super) key: Option<Vec<u8>>,
     pub(super) payload: Option<Vec<u8>>,
     /// None where nobody could read them.

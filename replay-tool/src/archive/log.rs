@@ -340,7 +340,7 @@ fn theirs(foreign: &Foreign, data: &[u8], count: usize, take: &mut Take<'_>) -> 
     let mut rest = data;
     for _ in 0..count {
         let owned = foreign.record(&mut rest)?;
-        if take(&owned.topic, &owned.as_record())?.is_break() {
+        if take(&owned.topic, &owned.record.record())?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
     }

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 
 use outbox::Position;
 use outbox::position::POSITION_HEADER;
-use schemas::place::{RESTORED_FROM_HEADER, Restoration};
-use schemas::{ServiceName, TopicName, partitioner};
+use schemas::place::{Place, RESTORED_FROM_HEADER, Restoration};
+use schemas::{ServiceName, partitioner};
 
 use super::kept::{Kept, KeptHeader};
-use super::restore::ORIGINAL_TOPIC;
+use super::restore::{ORIGINAL_TOPIC, renamed_origin};
 use crate::dead_letters::{Action, Note};
 use crate::error::ReplayError;
 use crate::log::Channel;
@@ -74,6 +74,8 @@ impl<'p> Renumbering<'p> {
             return Ok(None);
         }
         let restoration = usize::try_from(from.0).ok().and_then(|old| self.restorations.get(old)).copied();
+        let restoration = restoration.unwrap_or_default();
+        let first = record.record().place(restoration);
         let lane = &mut self.lanes[index];
         (record.partition, record.offset) = (i32::try_from(index).unwrap_or(i32::MAX), lane.end);
         lane.end += 1;
@@ -83,7 +85,9 @@ impl<'p> Renumbering<'p> {
         }
         let sequence = position.is_some().then_some(lane.sequence);
         if self.channel.reader().is_some() {
-            say_place(&mut record, from, restoration.unwrap_or_default());
+            let headers = record.headers.get_or_insert_default();
+            restoration.strip(from.1, headers);
+            say_place(headers, first);
         }
         if let (Some(sequence), Some(writer)) = (sequence, self.channel.writer()) {
             renumber(&mut record, writer, sequence);
@@ -153,13 +157,8 @@ impl<'p> Renumbering<'p> {
 
     /// The letter's original topic has a new name.
     fn rename(&self, record: &mut Kept) {
-        let (from, to) = self.prefixes;
-        let name = |value: &[u8]| {
-            let topic = TopicName::parse(std::str::from_utf8(value).ok()?.strip_prefix(from)?)?;
-            Some(format!("{to}{topic}").into_bytes())
-        };
         for (_, value) in record.headers.iter_mut().flatten().filter(|(header, _)| header == ORIGINAL_TOPIC) {
-            if let Some(renamed) = value.as_deref().and_then(name) {
+            if let Some(renamed) = renamed_origin(value.as_deref(), self.prefixes) {
                 *value = Some(renamed);
             }
         }
@@ -171,17 +170,10 @@ impl<'p> Renumbering<'p> {
 }
 
 /// Say where the record first lay, in front of the position, which stays last.
-fn say_place(record: &mut Kept, (partition, offset): (i32, i64), restoration: Restoration) {
-    let place = restoration.place(partition, offset, record.record().header(RESTORED_FROM_HEADER));
-    let headers = record.headers.get_or_insert_default();
-    if restoration.covers(offset)
-        && let Some(index) = headers.iter().rposition(|(name, _)| name == RESTORED_FROM_HEADER)
-    {
-        headers.remove(index);
-    }
+fn say_place(headers: &mut Vec<KeptHeader>, first: Place) {
     let is_position = |(name, _): &KeptHeader| name == POSITION_HEADER;
     let index = if headers.last().is_some_and(is_position) { headers.len() - 1 } else { headers.len() };
-    headers.insert(index, (RESTORED_FROM_HEADER.to_owned(), Some(place.to_string().into_bytes())));
+    headers.insert(index, (RESTORED_FROM_HEADER.to_owned(), Some(first.to_string().into_bytes())));
 }
 
 fn renumber(record: &mut Kept, writer: ServiceName, sequence: i64) {
@@ -194,7 +186,7 @@ fn renumber(record: &mut Kept, writer: ServiceName, sequence: i64) {
 
 #[cfg(test)]
 mod tests {
-    use schemas::{CancelOrder, CommandId, OrderId};
+    use schemas::{CancelOrder, CommandId, OrderId, TopicName};
 
     use super::*;
     use crate::log::Written;

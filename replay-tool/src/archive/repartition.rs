@@ -15,11 +15,10 @@ use super::kept::Kept;
 use super::mapping::Mapping;
 use super::merge::merge;
 use super::renumbering::{Lane, Renumbering};
-use super::restore::{LOOK_EVERY, Publisher, RestorePlan, Restored};
-use super::witness::{Witness, check_topic};
+use super::restore::{Publisher, RestorePlan, Restored};
+use super::witness::Witness;
 use crate::error::ReplayError;
 use crate::log::{Bounds, Channel};
-use crate::progress::Progress;
 
 /// What to restore, where to, and into how many partitions.
 #[derive(Debug)]
@@ -95,19 +94,13 @@ impl Repartition {
 
     /// Publish what is missing in the new topics, which are there now. Blocks.
     pub(crate) fn publish(&self, survey: &mut Survey) -> Result<(), ReplayError> {
-        let publisher = Publisher::open(&self.plan.kafka)?;
-        let progress = Progress::new("restore", survey.restored.records);
+        let mut publisher = Publisher::open(&self.plan, survey.restored.records)?;
         for topic in &survey.topics {
-            survey.restored.without_headers += self.publish_topic(topic, &publisher, &progress)?;
+            self.publish_topic(topic, &mut publisher)?;
         }
-        publisher.finish()?;
-        progress.finish();
+        survey.restored.without_headers = publisher.finish()?;
         for Surveyed { placed, .. } in &survey.topics {
-            let there = self.plan.target.bounds(placed.channel)?;
-            if there.iter().zip(&placed.lanes).any(|(there, lane)| there.end != lane.end) {
-                let reason = "it does not end where the archive does: somebody else writes to it";
-                return Err(self.plan.not_ours(placed.channel, reason));
-            }
+            self.plan.check_end(placed.channel, placed.lanes.iter().map(|lane| lane.end))?;
         }
         Ok(())
     }
@@ -118,9 +111,9 @@ impl Repartition {
             Err(ReplayError::NoTopic { .. }) => vec![Bounds { first: 0, end: 0 }; count],
             there => there?,
         };
-        let not_ours = |reason: &str| self.plan.not_ours(channel, reason);
         if there.len() != count {
-            return Err(not_ours(&format!("it has {} partitions, and {count} are wanted", there.len())));
+            let reason = format!("it has {} partitions, and {count} are wanted", there.len());
+            return Err(self.plan.not_ours(channel, &reason));
         }
         let bounds = self.plan.archive.bounds(channel)?;
         let from = self.plan.archive.topic(channel);
@@ -138,20 +131,10 @@ impl Repartition {
         })?;
         renumbering.check_end()?;
         let Renumbering { lanes, sequences, .. } = renumbering;
-        for (partition, (there, lane)) in there.iter().zip(&lanes).enumerate() {
-            if there.first > 0 || there.end > lane.end {
-                let reason = format!("partition {partition} holds offsets {} to {}", there.first, there.end);
-                return Err(not_ours(&format!("{reason}, and the archive's ends at {}", lane.end)));
-            }
-        }
+        self.plan.check_beginning(channel, &there, lanes.iter().map(|lane| lane.end))?;
         // The topic may not be there to be read.
         if there.iter().any(|there| there.end > 0) {
-            match check_topic(&self.plan.target, channel, &there, &witnesses) {
-                Err(ReplayError::OtherTopic { partition, reason, .. }) => {
-                    return Err(not_ours(&format!("partition {partition}: {reason}")));
-                }
-                checked => checked?,
-            }
+            self.plan.check_lasts(channel, &there, &witnesses)?;
         }
         let ends = bounds.iter().map(|bounds| bounds.end).collect();
         let before = self.restorations_of(channel, bounds.len()).first().map_or(0, |restoration| restoration.shift);
@@ -161,26 +144,17 @@ impl Repartition {
         Ok(Surveyed { placed, bounds, there })
     }
 
-    /// How many of a topic's records had no headers.
-    fn publish_topic(&self, topic: &Surveyed, publisher: &Publisher, progress: &Progress) -> Result<u64, ReplayError> {
+    fn publish_topic(&self, topic: &Surveyed, publisher: &mut Publisher) -> Result<(), ReplayError> {
         let Surveyed { placed: Placed { channel, to, .. }, bounds, there } = topic;
-        let (mut sent, mut without_headers) = (0_u64, 0);
         self.walk(*channel, bounds, |_, record| {
             let Some(record) = record else { return Ok(()) };
             let partition = usize::try_from(record.partition).ok().and_then(|index| there.get(index));
             if partition.is_some_and(|there| record.offset < there.end) {
                 return Ok(());
             }
-            without_headers += u64::from(record.headers.is_none());
-            publisher.send(to, &record.record())?;
-            sent += 1;
-            if sent.is_multiple_of(LOOK_EVERY) {
-                publisher.check()?;
-                progress.add(LOOK_EVERY);
-            }
-            Ok(())
-        })?;
-        Ok(without_headers)
+            publisher.send(to, &record.record())
+        })
+        .map(drop)
     }
 
     /// Show every record of a topic at its new place, with its old one, in the order in which they are published.

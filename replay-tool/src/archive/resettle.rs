@@ -21,7 +21,7 @@ use super::repartition::Placed;
 use crate::config::ServiceTables;
 use crate::connection::{Connection, company};
 use crate::error::ReplayError;
-use crate::snapshot::{LaneCut, OutboxCut, read_cut};
+use crate::snapshot::{LaneCut, OutboxCut, read_cut, read_inbox};
 
 /// Where a service's tables stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,15 +39,12 @@ pub(crate) async fn restorations(
 ) -> Result<HashMap<(String, i32), Restoration>, ReplayError> {
     let connection = Connection::open(service, &tables.database_url, &tables.schema).await?;
     let checked = workers::migrate::check(&connection.client, service, &tables.schema).await;
-    let sql = "select topic, partition, restored_below, place_shift from inbox_offsets where place_shift > 0";
-    let rows = match checked {
-        Ok(()) => connection.client.query(sql, &[]).await.map_err(connection.failed("reading the inbox")),
+    let inbox = match checked {
+        Ok(()) => read_inbox(service, &connection.client).await,
         Err(failure) => Err(ReplayError::Tables { service, reason: failure.to_string() }),
     };
     connection.close().await;
-    let restoration =
-        |row: &tokio_postgres::Row| ((row.get(0), row.get(1)), Restoration { below: row.get(2), shift: row.get(3) });
-    Ok(rows?.iter().map(restoration).collect())
+    Ok(inbox?.restorations)
 }
 
 /// An error where the service cannot go over to these topics. Changes nothing.

@@ -11,16 +11,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use outbox::kafka::Listener;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
+use outbox::kafka::{Confirmations, Producing};
+use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _, ProducerContext};
-use rdkafka::{ClientConfig, ClientContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer as _};
 use schemas::TopicName;
 use serde::Serialize;
 
@@ -37,7 +35,7 @@ pub(super) const ORIGINAL_TOPIC: &str = "kafka_dlt-original-topic";
 const CONFIRMATION: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 /// Records between two looks at what was confirmed and whether to end.
-pub(super) const LOOK_EVERY: u64 = 500;
+const LOOK_EVERY: u64 = 500;
 
 /// What to restore, and where to.
 #[derive(Debug)]
@@ -132,19 +130,13 @@ pub(crate) fn restore(plan: &RestorePlan) -> Result<Restored, ReplayError> {
     if plan.is_rehearsal {
         return Ok(restored);
     }
-    let publisher = Publisher::open(&plan.kafka)?;
-    let progress = Progress::new("restore", restored.records);
+    let mut publisher = Publisher::open(plan, restored.records)?;
     for topic in &topics {
-        restored.without_headers += plan.publish(topic, &publisher, &progress)?;
+        plan.publish(topic, &mut publisher)?;
     }
-    publisher.finish()?;
-    progress.finish();
+    restored.without_headers = publisher.finish()?;
     for Topic { channel, ends, .. } in &topics {
-        let there = plan.target.bounds(*channel)?;
-        if there.iter().zip(ends).any(|(there, ends)| there.end != ends.end) {
-            let reason = "it does not end where the archive does: somebody else writes to it";
-            return Err(plan.not_ours(*channel, reason));
-        }
+        let there = plan.check_end(*channel, ends.iter().map(|ends| ends.end))?;
         plan.check_same(*channel, ends, &there)?;
     }
     Ok(restored)
@@ -157,16 +149,9 @@ impl RestorePlan {
             let reason = format!("it has {} partitions, and the archived one has {}", there.len(), ends.len());
             return Err(self.not_ours(channel, &reason));
         }
-        let mut lasts = Vec::new();
-        for (partition, (ends, there)) in (0..).zip(ends.iter().zip(there)) {
-            if there.first > 0 || there.end > ends.end {
-                let reason = format!("partition {partition} holds offsets {} to {}", there.first, there.end);
-                return Err(self.not_ours(channel, &format!("{reason}, and the archive ends at {}", ends.end)));
-            }
-            if there.end > 0 {
-                lasts.push(Range { partition, from: there.end - 1, until: there.end });
-            }
-        }
+        self.check_beginning(channel, there, ends.iter().map(|ends| ends.end))?;
+        let last = |(partition, there): (i32, &Bounds)| Range { partition, from: there.end - 1, until: there.end };
+        let lasts: Vec<Range> = (0..).zip(there).filter(|(_, there)| there.end > 0).map(last).collect();
         let mut witnesses = vec![None; there.len()];
         self.archive
             .read(channel, &lasts, &mut |record| {
@@ -177,12 +162,53 @@ impl RestorePlan {
                 ControlFlow::Continue(())
             })
             .map(drop)?;
-        match check_topic(&self.target, channel, there, &witnesses) {
+        self.check_lasts(channel, there, &witnesses)
+    }
+
+    /// Whether what is there begins at 0 and ends no later than what shall be there.
+    pub(super) fn check_beginning(
+        &self,
+        channel: Channel,
+        there: &[Bounds],
+        ends: impl Iterator<Item = i64>,
+    ) -> Result<(), ReplayError> {
+        let is_more = |(_, (there, end)): &(i32, (&Bounds, i64))| there.first > 0 || there.end > *end;
+        match (0..).zip(there.iter().zip(ends)).find(is_more) {
+            None => Ok(()),
+            Some((partition, (there, end))) => {
+                let reason = format!("partition {partition} holds offsets {} to {}", there.first, there.end);
+                Err(self.not_ours(channel, &format!("{reason}, and the archive ends at {end}")))
+            }
+        }
+    }
+
+    /// Whether the last records that are there are these.
+    pub(super) fn check_lasts(
+        &self,
+        channel: Channel,
+        there: &[Bounds],
+        witnesses: &[Option<Witness>],
+    ) -> Result<(), ReplayError> {
+        match check_topic(&self.target, channel, there, witnesses) {
             Err(ReplayError::OtherTopic { partition, reason, .. }) => {
                 Err(self.not_ours(channel, &format!("partition {partition}: {reason}")))
             }
             checked => checked,
         }
+    }
+
+    /// What is there in the end, which must be all of it, and no more.
+    pub(super) fn check_end(
+        &self,
+        channel: Channel,
+        ends: impl Iterator<Item = i64>,
+    ) -> Result<Vec<Bounds>, ReplayError> {
+        let there = self.target.bounds(channel)?;
+        if there.iter().zip(ends).any(|(there, end)| there.end != end) {
+            let reason = "it does not end where the archive does: somebody else writes to it";
+            return Err(self.not_ours(channel, reason));
+        }
+        Ok(there)
     }
 
     pub(super) fn not_ours(&self, channel: Channel, reason: &str) -> ReplayError {
@@ -193,15 +219,12 @@ impl RestorePlan {
         ))
     }
 
-    /// How many of a topic's records had no headers.
-    fn publish(&self, topic: &Topic, publisher: &Publisher, progress: &Progress) -> Result<u64, ReplayError> {
+    fn publish(&self, topic: &Topic, publisher: &mut Publisher) -> Result<(), ReplayError> {
         let name = self.target.topic(topic.channel);
-        let (mut failed, mut sent, mut without_headers) = (None, 0_u64, 0);
+        let mut failed = None;
         let mut due: BTreeMap<i32, i64> = topic.ranges.iter().map(|range| (range.partition, range.from)).collect();
         self.archive
             .read(topic.channel, &topic.ranges, &mut |record| {
-                sent += 1;
-                without_headers += u64::from(record.headers.is_none());
                 let mut publish = || {
                     let expected = due.entry(record.partition).or_default();
                     if record.offset != *expected {
@@ -212,13 +235,7 @@ impl RestorePlan {
                         ));
                     }
                     *expected += 1;
-                    self.renamed(topic.channel, record, |record| publisher.send(&name, record))?;
-                    if sent.is_multiple_of(LOOK_EVERY) {
-                        self.interrupt.check()?;
-                        publisher.check()?;
-                        progress.add(LOOK_EVERY);
-                    }
-                    Ok(())
+                    self.renamed(topic.channel, record, |record| publisher.send(&name, record))
                 };
                 match publish() {
                     Ok(()) => ControlFlow::Continue(()),
@@ -229,16 +246,13 @@ impl RestorePlan {
                 }
             })
             .map(drop)?;
-        failed.map_or(Ok(without_headers), Err)
+        failed.map_or(Ok(()), Err)
     }
 
     /// The record as it is to lie in the new topics.
     fn renamed<T>(&self, channel: Channel, record: &Record<'_>, act: impl FnOnce(&Record<'_>) -> T) -> T {
         let (Channel::DeadLetters(_), Some(headers)) = (channel, &record.headers) else { return act(record) };
-        let new_name = |value: Option<&[u8]>| {
-            let topic = std::str::from_utf8(value?).ok()?.strip_prefix(&self.from_prefix)?;
-            TopicName::parse(topic).map(|topic| format!("{}{topic}", self.to_prefix).into_bytes())
-        };
+        let new_name = |value: Option<&[u8]>| renamed_origin(value, (&self.from_prefix, &self.to_prefix));
         let names: Vec<Option<Vec<u8>>> =
             headers.iter().map(|(name, value)| if *name == ORIGINAL_TOPIC { new_name(*value) } else { None }).collect();
         let headers: Vec<(&str, Option<&[u8]>)> =
@@ -247,59 +261,71 @@ impl RestorePlan {
     }
 }
 
-/// Publishes in order, and keeps the first failure.
+/// The name of a letter's original topic with another prefix; none where it has not this one.
+pub(super) fn renamed_origin(value: Option<&[u8]>, (from, to): (&str, &str)) -> Option<Vec<u8>> {
+    let topic = TopicName::parse(std::str::from_utf8(value?).ok()?.strip_prefix(from)?)?;
+    Some(format!("{to}{topic}").into_bytes())
+}
+
+/// Publishes in order, counts, and ends at the first failure.
 pub(super) struct Publisher {
-    producer: BaseProducer<Failures>,
-    failures: Failures,
+    producer: BaseProducer<Producing<FirstFailure>>,
+    interrupt: Interrupt,
+    progress: Progress,
+    sent: u64,
+    without_headers: u64,
 }
 
-#[derive(Clone, Default)]
-struct Failures {
-    first: Arc<Mutex<Option<KafkaError>>>,
-    listener: Listener,
-}
+/// The first message that was not confirmed.
+#[derive(Default)]
+struct FirstFailure(Mutex<Option<KafkaError>>);
 
-impl ClientContext for Failures {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+impl Confirmations for FirstFailure {
+    type Ticket = ();
 
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.listener.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.listener.error(error, reason);
-    }
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.listener.generate_oauth_token(config)
-    }
-}
-
-impl ProducerContext for Failures {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+    fn delivered(&self, result: &DeliveryResult<'_>, (): ()) {
         if let Err((error, _)) = result {
-            self.first.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.clone());
         }
     }
 }
 
 impl Publisher {
-    pub(super) fn open(kafka: &ClientConfig) -> Result<Self, ReplayError> {
-        let mut config = kafka.clone();
+    /// For so many records.
+    pub(super) fn open(plan: &RestorePlan, records: u64) -> Result<Self, ReplayError> {
+        let mut config = plan.kafka.clone();
         // No record is larger than its topic takes, but possibly than what a client sends unless told.
         config.set("message.max.bytes", "2000000").set("compression.type", "lz4").set("linger.ms", "20");
         config.set("acks", "all").set("enable.idempotence", "true");
         config.set("queue.buffering.max.kbytes", "65536");
         config.set("message.timeout.ms", CONFIRMATION.as_millis().to_string());
-        let failures = Failures::default();
-        let producer = config.create_with_context(failures.clone());
+        let producer = config.create_with_context(Producing::default());
         let producer = producer.map_err(ReplayError::kafka("the configuration of the producer"))?;
-        Ok(Publisher { producer, failures })
+        let (interrupt, progress) = (plan.interrupt.clone(), Progress::new("restore", records));
+        Ok(Publisher { producer, interrupt, progress, sent: 0, without_headers: 0 })
     }
 
-    pub(super) fn send(&self, topic: &str, record: &Record<'_>) -> Result<(), ReplayError> {
+    pub(super) fn send(&mut self, topic: &str, record: &Record<'_>) -> Result<(), ReplayError> {
+        self.hand_over(topic, record)?;
+        self.sent += 1;
+        self.without_headers += u64::from(record.headers.is_none());
+        if self.sent.is_multiple_of(LOOK_EVERY) {
+            self.interrupt.check()?;
+            self.check()?;
+            self.progress.add(LOOK_EVERY);
+        }
+        Ok(())
+    }
+
+    /// Waits until all is confirmed. How many records had no headers.
+    pub(super) fn finish(self) -> Result<u64, ReplayError> {
+        self.producer.flush(CONFIRMATION).map_err(ReplayError::kafka("waiting until all is published"))?;
+        self.check()?;
+        self.progress.finish();
+        Ok(self.without_headers)
+    }
+
+    fn hand_over(&self, topic: &str, record: &Record<'_>) -> Result<(), ReplayError> {
         let headers = record.headers.iter().flat_map(|headers| headers.iter());
         let headers =
             headers.fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: *value }));
@@ -320,14 +346,10 @@ impl Publisher {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), ReplayError> {
+    fn check(&self) -> Result<(), ReplayError> {
         self.producer.poll(Duration::ZERO);
-        let failed = self.failures.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let FirstFailure(first) = &*self.producer.context().confirmations;
+        let failed = first.lock().unwrap_or_else(PoisonError::into_inner).take();
         failed.map_or(Ok(()), |error| Err(ReplayError::kafka("publishing to the new topics")(error)))
-    }
-
-    pub(super) fn finish(&self) -> Result<(), ReplayError> {
-        self.producer.flush(CONFIRMATION).map_err(ReplayError::kafka("waiting until all is published"))?;
-        self.check()
     }
 }

@@ -7,33 +7,19 @@ use proptest::option::of;
 use proptest::prelude::*;
 
 use super::super::foreign::Foreign;
+use super::super::kept::Kept;
 use super::*;
 
-/// A record that owns its parts.
+/// A record of a topic.
 #[derive(Debug, Clone)]
 struct Given {
     topic: String,
-    partition: i32,
-    offset: i64,
-    timestamp_ms: i64,
-    timestamp_type: TimestampType,
-    key: Option<Vec<u8>>,
-    payload: Option<Vec<u8>>,
-    headers: Option<Vec<(String, Option<Vec<u8>>)>>,
+    record: Kept,
 }
 
 impl Given {
     fn record(&self) -> Record<'_> {
-        let headers = self.headers.as_ref();
-        Record {
-            partition: self.partition,
-            offset: self.offset,
-            timestamp_ms: self.timestamp_ms,
-            timestamp_type: self.timestamp_type,
-            key: self.key.as_deref(),
-            payload: self.payload.as_deref(),
-            headers: headers.map(|all| all.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect()),
-        }
+        self.record.record()
     }
 
     fn encoded(&self) -> Vec<u8> {
@@ -51,13 +37,7 @@ fn given() -> impl Strategy<Value = Given> {
     ("[a-z.]{0,12}", numbers, types, bytes(), bytes(), headers).prop_map(
         |(topic, (partition, offset, timestamp_ms), timestamp_type, key, payload, headers)| Given {
             topic,
-            partition,
-            offset,
-            timestamp_ms,
-            timestamp_type,
-            key,
-            payload,
-            headers,
+            record: Kept { partition, offset, timestamp_ms, timestamp_type, key, payload, headers },
         },
     )
 }
@@ -78,7 +58,7 @@ proptest! {
         let owned = foreign.record(&mut rest).unwrap();
         prop_assert!(rest.is_empty());
         prop_assert_eq!(&owned.topic, given.topic.as_bytes());
-        prop_assert_eq!(&owned.as_record(), &given.record());
+        prop_assert_eq!(&owned.record.record(), &given.record());
     }
 
     #[test]
@@ -114,7 +94,7 @@ proptest! {
         let mut rest = bytes.as_slice();
         let theirs = Foreign::new(SCHEMA).unwrap().record(&mut rest);
         if let (Ok((_, ours)), Ok(theirs)) = (Cursor::new(&bytes).record(&mut Vec::new()), theirs) {
-            prop_assert_eq!(ours, theirs.as_record());
+            prop_assert_eq!(ours, theirs.record.record());
         }
     }
 
@@ -143,13 +123,15 @@ fn an_array_in_several_blocks_with_sizes_is_read() {
     // Other writers may cut an array as they like, and tell a block's size when its count is negative.
     let given = Given {
         topic: "t".into(),
-        partition: 0,
-        offset: 1,
-        timestamp_ms: 2,
-        timestamp_type: TimestampType::Create,
-        key: None,
-        payload: None,
-        headers: Some(Vec::new()),
+        record: Kept {
+            partition: 0,
+            offset: 1,
+            timestamp_ms: 2,
+            timestamp_type: TimestampType::Create,
+            key: None,
+            payload: None,
+            headers: Some(Vec::new()),
+        },
     };
     let mut bytes = given.encoded();
     bytes.pop();

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Subcommand};
+use schemas::ServiceName;
+use tokio::runtime::Handle;
 
 use super::exit::Ended;
 use super::source::SourceArgs;
@@ -20,7 +22,6 @@ use crate::archive::{
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::Channel;
-use schemas::ServiceName;
 
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]
@@ -168,43 +169,46 @@ fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, Replay
 }
 
 fn run_restore(options: &RestoreOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
-    let kafka = options.source.writable_kafka("archive restore")?;
-    let target = options.source.kafka_log(interrupt)?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
     let (from_prefix, to_prefix) = (options.archive_prefix.clone(), options.source.topic_prefix().to_owned());
-    let archive = ArchiveLog::new(options.source.archive()?, &from_prefix, interrupt);
+    let plan = RestorePlan {
+        kafka: options.source.writable_kafka("archive restore")?,
+        target: options.source.kafka_log(interrupt)?.ok_or_else(|| ReplayError::arguments("give --brokers"))?,
+        archive: ArchiveLog::new(options.source.archive()?, &from_prefix, interrupt),
+        from_prefix,
+        to_prefix,
+        is_rehearsal: options.dry_run,
+        interrupt: interrupt.clone(),
+    };
     let tables = options.tables.named_by_flags()?;
-    if let Some(missing) = ServiceName::ALL.iter().find(|service| tables.iter().all(|(of, _)| of != *service))
-        && options.swap
-    {
+    let missing = ServiceName::ALL.iter().find(|service| tables.iter().all(|(of, _)| of != *service));
+    if let Some(missing) = missing.filter(|_| options.swap) {
         return Err(ReplayError::arguments(format!("--swap needs the --database-url of the {missing} service")));
     }
-    let archived = partitions(&archive)?;
-    if let Some(count) = options.partitions {
-        let plan = RestorePlan {
-            archive,
-            from_prefix,
-            target,
-            to_prefix,
-            kafka,
-            is_rehearsal: options.dry_run,
-            interrupt: interrupt.clone(),
-        };
-        return run_repartition(options, plan, count, &tables);
+    let archived = partitions(&plan.archive)?;
+    match (options.partitions, missing) {
+        (None, _) => run_same_partitions(options, &plan, archived, &tables),
+        (Some(count), None) => run_repartition(options, plan, count, &tables),
+        (Some(_), Some(missing)) => Err(ReplayError::arguments(format!(
+            "--partitions needs the --database-url of the {missing} service: it must be at rest"
+        ))),
     }
-    let count = archived;
+}
+
+fn run_same_partitions(
+    options: &RestoreOptions,
+    plan: &RestorePlan,
+    count: i32,
+    tables: &[(ServiceName, ServiceTables)],
+) -> Result<Ended, ReplayError> {
     if !options.dry_run {
-        let made = workers::topics::create(&kafka, &to_prefix, count, options.replicas);
-        tokio::runtime::Handle::current().block_on(made).map_err(ReplayError::arguments)?;
+        make_topics(plan, count, options.replicas)?;
     }
-    let is_rehearsal = options.dry_run;
-    let interrupt = interrupt.clone();
-    let plan = RestorePlan { archive, from_prefix, target, to_prefix, kafka, is_rehearsal, interrupt };
-    let restored = restore(&plan)?;
+    let restored = restore(plan)?;
     let mut adopted = Vec::new();
     if options.swap {
-        let moved = moved(&plan)?;
-        for (service, tables) in &tables {
-            adopted.push(tokio::runtime::Handle::current().block_on(adopt(*service, tables, &moved))?);
+        let moved = moved(plan)?;
+        for (service, tables) in tables {
+            adopted.push(Handle::current().block_on(adopt(*service, tables, &moved))?);
         }
     }
     told(options, &restored, &adopted)
@@ -217,12 +221,7 @@ fn run_repartition(
     count: i32,
     tables: &[(ServiceName, ServiceTables)],
 ) -> Result<Ended, ReplayError> {
-    let runtime = tokio::runtime::Handle::current();
-    if let Some(missing) = ServiceName::ALL.iter().find(|service| tables.iter().all(|(of, _)| of != *service)) {
-        return Err(ReplayError::arguments(format!(
-            "--partitions needs the --database-url of the {missing} service: it must be at rest"
-        )));
-    }
+    let runtime = Handle::current();
     if plan.from_prefix == plan.to_prefix {
         return Err(ReplayError::arguments("--partitions needs another --topic-prefix than the archive's"));
     }
@@ -241,15 +240,18 @@ fn run_repartition(
     if options.dry_run {
         return told(options, &survey.restored, &[]);
     }
-    let RestorePlan { kafka, to_prefix, .. } = &repartition.plan;
-    let made = workers::topics::create(kafka, to_prefix, count, options.replicas);
-    runtime.block_on(made).map_err(ReplayError::arguments)?;
+    make_topics(&repartition.plan, count, options.replicas)?;
     repartition.publish(&mut survey)?;
     let mut adopted = Vec::new();
     for (service, tables) in tables.iter().filter(|_| options.swap) {
         adopted.push(runtime.block_on(resettle(*service, tables, &topics))?);
     }
     told(options, &survey.restored, &adopted)
+}
+
+fn make_topics(plan: &RestorePlan, count: i32, replicas: i32) -> Result<(), ReplayError> {
+    let made = workers::topics::create(&plan.kafka, &plan.to_prefix, count, replicas);
+    Handle::current().block_on(made).map(drop).map_err(ReplayError::arguments)
 }
 
 fn told(options: &RestoreOptions, restored: &Restored, adopted: &[Adopted]) -> Result<Ended, ReplayError> {

@@ -2,7 +2,7 @@
 
 use outbox::position::ID_HEADER;
 use schemas::TopicName;
-use schemas::place::{ORIGINAL_PLACE_HEADER, Place, RESTORED_FROM_HEADER, Restoration};
+use schemas::place::{ORIGINAL_PLACE_HEADER, Place, Restoration};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -52,25 +52,23 @@ pub(crate) struct Letter {
 }
 
 impl Broken {
-    /// Of a record at this place, in a partition of which restores have made this.
+    /// Of a record in a partition of which restores have made this.
     pub(crate) fn of(
         topic: TopicName,
         record: &Record<'_>,
-        (place, restoration): (Place, Restoration),
+        restoration: Restoration,
         reason: impl Into<String>,
         is_taken: bool,
     ) -> Self {
         let mut headers = record.headers.as_deref().map(<[_]>::to_vec);
-        if let (true, Some(headers)) = (restoration.covers(record.offset), &mut headers)
-            && let Some(index) = headers.iter().rposition(|(name, _)| *name == RESTORED_FROM_HEADER)
-        {
-            headers.remove(index);
+        if let Some(headers) = &mut headers {
+            restoration.strip(record.offset, headers);
         }
         Broken {
             topic,
             partition: record.partition,
             offset: record.offset,
-            place,
+            place: record.place(restoration),
             reason: reason.into(),
             is_taken,
             body: body(record.key, record.payload),

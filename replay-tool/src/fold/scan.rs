@@ -2,7 +2,7 @@
 
 use outbox::Position;
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
-use schemas::place::{Place as RecordPlace, RESTORED_FROM_HEADER, Restoration};
+use schemas::place::{Place as RecordPlace, Restoration};
 use schemas::{Codec, Message, ServiceName, TopicName, partitioner};
 
 use super::Told;
@@ -149,21 +149,19 @@ impl Scan {
         partition.next_offset = record.offset + 1;
         let is_taken = self.reader.is_some() && record.offset < partition.resume;
         let restoration = partition.restoration;
-        let restored_from = if restoration.covers(record.offset) { record.header(RESTORED_FROM_HEADER) } else { None };
-        let place = restoration.place(record.partition, record.offset, restored_from);
         if self.reader.is_some() && !is_taken {
             partition.waiting += 1;
         }
         match (self.channel, self.writer.and_then(|writer| record.position(writer))) {
-            (Channel::Messages(topic), Some(position)) => self.own((index, place), topic, record, &position, is_taken),
+            (Channel::Messages(topic), Some(position)) => self.own(index, topic, record, &position, is_taken),
             (Channel::Messages(topic), None) if self.writer.is_none() => {
-                self.foreign(topic, record, place, is_taken);
+                self.foreign(index, topic, record, is_taken);
             }
             (Channel::Messages(topic), None) => {
                 self.counts.strangers += 1;
                 if self.reader.is_some() {
                     let reason = "it has no position of the topic's only writer";
-                    self.broken.push(Broken::of(topic, record, (place, restoration), reason, is_taken));
+                    self.broken.push(Broken::of(topic, record, restoration, reason, is_taken));
                 }
             }
             (Channel::DeadLetters(_), Some(position)) => self.letter(index, record, &position),
@@ -175,14 +173,7 @@ impl Scan {
     }
 
     /// A record with the position of the topic's own writer.
-    fn own(
-        &mut self,
-        (index, record_place): (usize, RecordPlace),
-        topic: TopicName,
-        record: &Record<'_>,
-        position: &Position,
-        is_taken: bool,
-    ) {
+    fn own(&mut self, index: usize, topic: TopicName, record: &Record<'_>, position: &Position, is_taken: bool) {
         let print = record.print(position.sequence, false);
         let told = Told { id: print.id, cause: record.cause(), body: print.body };
         let partition = &mut self.partitions[index];
@@ -202,7 +193,7 @@ impl Scan {
                     self.folding.apply(&message, told, &mut self.findings);
                 }
                 if is_next {
-                    self.folding.consume(&message, record, record_place);
+                    self.folding.consume(&message, record, record.place(self.partitions[index].restoration));
                 }
             }
             Ok(message) => self.unreadable(topic, record, &format!("its key is not the id in it, {:?}", message.key())),
@@ -230,7 +221,8 @@ impl Scan {
     }
 
     /// A command of a client or an operator.
-    fn foreign(&mut self, topic: TopicName, record: &Record<'_>, place: RecordPlace, is_taken: bool) {
+    fn foreign(&mut self, index: usize, topic: TopicName, record: &Record<'_>, is_taken: bool) {
+        let restoration = self.partitions[index].restoration;
         self.counts.commands += u64::from(is_taken);
         let broken = match (record.key.filter(|key| !key.is_empty()), record.payload) {
             (None, _) => "it has no key".to_owned(),
@@ -240,16 +232,14 @@ impl Scan {
                 Ok(message) if message.key().as_bytes() != key => "its key is not the id in it".to_owned(),
                 Ok(message) => {
                     if let (Folding::Commands(taken), Some(command)) = (&mut self.folding, Command::of(&message)) {
-                        let (partition, offset) = (record.partition, record.offset);
+                        let (partition, offset, place) = (record.partition, record.offset, record.place(restoration));
                         taken.push(SentCommand { topic, partition, offset, place, is_taken, command });
                     }
                     return;
                 }
             },
         };
-        let restoration = usize::try_from(record.partition).ok().and_then(|index| self.partitions.get(index));
-        let restoration = restoration.map(|partition| partition.restoration).unwrap_or_default();
-        self.broken.push(Broken::of(topic, record, (place, restoration), broken, is_taken));
+        self.broken.push(Broken::of(topic, record, restoration, broken, is_taken));
     }
 
     fn letter(&mut self, index: usize, record: &Record<'_>, position: &Position) {

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use outbox::position::{ID_HEADER, LAST_EQUAL_HEADER, POSITION_HEADER, Position};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 use schemas::ServiceName;
+use schemas::place::{Place, RESTORED_FROM_HEADER, Restoration};
 use uuid::Uuid;
 
 use super::print::{Envelope, Print};
@@ -17,9 +18,10 @@ pub(crate) type Header<'r> = (&'r str, Option<&'r [u8]>);
 pub(crate) type Headers<'r> = Cow<'r, [Header<'r>]>;
 
 /// Whose clock a record's time is from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum TimestampType {
     /// It has none.
+    #[default]
     None,
     /// Its producer's.
     Create,
@@ -62,6 +64,11 @@ impl<'r> Record<'r> {
     /// The value of the last header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&'r [u8]> {
         self.headers.as_ref()?.iter().rev().find(|(each, _)| *each == name).and_then(|(_, value)| *value)
+    }
+
+    /// What ids are made of, in a partition of which restores have made this.
+    pub(crate) fn place(&self, restoration: Restoration) -> Place {
+        restoration.place(self.partition, self.offset, || self.header(RESTORED_FROM_HEADER))
     }
 
     /// The last header of this name as text.

@@ -3,18 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ::outbox::inbox::Cursor;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use schemas::ServiceName;
-use schemas::place::Restoration;
 use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Client;
 use workers::runtime::Database;
 
 use super::Cut;
-use super::inbox::InboxSnapshot;
+use super::inbox::{InboxSnapshot, read_inbox};
 use super::outbox::{self, LaneRows};
-use super::table::{Columns, Table, TableRow};
+use super::table::{Table, TableRow};
 use crate::config::ServiceTables;
 use crate::connection::connect;
 use crate::error::ReplayError;
@@ -108,14 +106,7 @@ impl Session {
 
     /// How far the service has read.
     pub(crate) async fn inbox(&self) -> Result<InboxSnapshot, ReplayError> {
-        let failed = || ReplayError::database(self.service, "reading the inbox");
-        let (offsets, positions) = tokio::try_join!(
-            self.client
-                .query("select topic, partition, next_offset, restored_below, place_shift from inbox_offsets", &[]),
-            self.client.query("select topic, partition, source, epoch, sequence from inbox_positions", &[]),
-        )
-        .map_err(failed())?;
-        read_inbox(&offsets, &positions).map_err(failed())
+        read_inbox(self.service, &self.client).await
     }
 
     /// Orders that the machine is not done with.
@@ -153,23 +144,4 @@ impl Session {
     async fn run(&self, doing: &'static str, sql: &str) -> Result<(), ReplayError> {
         self.client.batch_execute(sql).await.map_err(ReplayError::database(self.service, doing))
     }
-}
-
-fn read_inbox(offsets: &[Row], positions: &[Row]) -> Result<InboxSnapshot, tokio_postgres::Error> {
-    let mut inbox = InboxSnapshot::default();
-    for row in offsets {
-        let mut columns = Columns::of(row);
-        let (place, resume): ((String, i32), Option<i64>) = ((columns.next()?, columns.next()?), columns.next()?);
-        let restoration = Restoration { below: columns.next()?, shift: columns.next()? };
-        if restoration != Restoration::default() {
-            inbox.restorations.insert(place.clone(), restoration);
-        }
-        inbox.resume.extend(resume.map(|resume| (place, resume)));
-    }
-    for row in positions {
-        let mut columns = Columns::of(row);
-        let place = (columns.next()?, columns.next()?, columns.next()?);
-        inbox.cursors.insert(place, Cursor { epoch: columns.next()?, sequence: columns.next()? });
-    }
-    Ok(inbox)
 }

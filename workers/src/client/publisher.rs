@@ -9,13 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use outbox::kafka::Listener;
-use rdkafka::ClientContext;
-use rdkafka::client::OAuthToken;
-use rdkafka::config::RDKafkaLogLevel;
+use outbox::kafka::{Confirmations, Listener, Producing};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
-use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ThreadedProducer};
 use schemas::{CancelOrder, Codec, CommandId, Message, OrderId, PlaceOrder, ReceiveStock, Sku, TopicName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
@@ -80,42 +77,21 @@ struct Ticket {
     _room: OwnedSemaphorePermit,
 }
 
-struct Context {
-    counters: Arc<Counters>,
-    listener: Listener,
-}
+impl Confirmations for Counters {
+    type Ticket = Box<Ticket>;
 
-impl ClientContext for Context {
-    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
-
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.listener.log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.listener.error(error, reason);
-    }
-
-    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
-        self.listener.generate_oauth_token(config)
-    }
-}
-
-impl ProducerContext for Context {
-    type DeliveryOpaque = Box<Ticket>;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
+    fn delivered(&self, result: &DeliveryResult<'_>, ticket: Box<Ticket>) {
         let Ticket { id, what, reply, _room } = *ticket;
         let outcome = match result {
             Ok(message) => {
-                self.counters.delivered.fetch_add(1, Ordering::Relaxed);
+                self.delivered.fetch_add(1, Ordering::Relaxed);
                 let (topic, partition, offset) = (message.topic().to_owned(), message.partition(), message.offset());
                 Ok(Delivered { id, topic, partition, offset })
             }
             Err((source, _)) => {
                 let error = ClientError::not_delivered(what, source.clone());
-                self.counters.failed.fetch_add(1, Ordering::Relaxed);
-                let mut failures = self.counters.failures.lock().unwrap_or_else(PoisonError::into_inner);
+                self.failed.fetch_add(1, Ordering::Relaxed);
+                let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
                 if failures.len() < FAILURES_KEPT {
                     failures.push(error.to_string());
                 }
@@ -133,7 +109,7 @@ impl ProducerContext for Context {
 ///
 /// Dropping it discards what is not confirmed yet: call [`Publisher::flush`] after [`Publisher::send`].
 pub struct Publisher {
-    producer: Arc<ThreadedProducer<Context>>,
+    producer: Arc<ThreadedProducer<Producing<Counters>>>,
     counters: Arc<Counters>,
     room: Arc<Semaphore>,
     codec: Codec,
@@ -146,7 +122,7 @@ impl Publisher {
     /// Does not wait for the brokers; see [`Publisher::check_topic`].
     pub fn open(connection: &Connection, source: impl Into<String>) -> Result<Self, ClientError> {
         let counters = Arc::new(Counters::default());
-        let context = Context { counters: Arc::clone(&counters), listener: Listener::default() };
+        let context = Producing { confirmations: Arc::clone(&counters), listener: Listener::default() };
         let producer = connection.producer_config(IN_FLIGHT_MAX).create_with_context(context);
         Ok(Self {
             producer: Arc::new(producer.map_err(|source| ClientError::Configuration { source })?),

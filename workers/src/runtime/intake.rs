@@ -41,26 +41,23 @@ struct Envelope<'m> {
     ce_id: Option<&'m [u8]>,
     ce_type: Option<&'m [u8]>,
     trace_parent: Option<&'m [u8]>,
-    /// None where the record was not restored.
-    restored_from: Option<&'m [u8]>,
+    restoration: Restoration,
     place: Place,
 }
 
 impl<'m> Envelope<'m> {
     fn of(message: &'m BorrowedMessage<'_>, restoration: Restoration) -> Self {
-        let mut envelope = Envelope::default();
+        let (mut envelope, mut restored_from) = (Envelope { restoration, ..Envelope::default() }, None);
         record_headers::visit(message, |name, value| match name {
             // The last one is the relay's own: a dead letter's original headers stand before it.
             HEADER => envelope.position = value,
             "ce_id" => envelope.ce_id = value,
             "ce_type" => envelope.ce_type = value,
             "traceparent" => envelope.trace_parent = value,
-            RESTORED_FROM_HEADER => envelope.restored_from = value,
+            RESTORED_FROM_HEADER => restored_from = value,
             _ => {}
         });
-        // A client's header of that name means nothing.
-        envelope.restored_from = envelope.restored_from.filter(|_| restoration.covers(message.offset()));
-        envelope.place = restoration.place(message.partition(), message.offset(), envelope.restored_from);
+        envelope.place = restoration.place(message.partition(), message.offset(), || restored_from);
         envelope
     }
 
@@ -243,12 +240,7 @@ fn raw(
     let headers_left_out = record_headers::visit(message, |name, value| {
         headers.push((name.to_owned(), value.map(<[u8]>::to_vec)));
     });
-    // What a restore has put there was not the record's.
-    if envelope.restored_from.is_some()
-        && let Some(index) = headers.iter().rposition(|(name, _)| name == RESTORED_FROM_HEADER)
-    {
-        headers.remove(index);
-    }
+    envelope.restoration.strip(message.offset(), &mut headers);
     DeadLetter {
         topic: id.topic,
         partition: id.partition,

@@ -230,7 +230,7 @@ impl<S: Service> Engine<S> {
                         stops.push(Stop { feed: *id, offset: at, hold: Some(words) });
                     } else if lasts >= PASS_AFTER {
                         let restoration = self.feeds.get(id).map(|feed| feed.restoration).unwrap_or_default();
-                        let place = restoration.place(id.partition, at, None);
+                        let place = restoration.place(id.partition, at, || None);
                         passes.push(passed_over::<S>(*id, place, (at, *last), words));
                     }
                 }
