@@ -89,9 +89,7 @@ async fn a_rebuild_is_the_live_state_and_takes_its_place_once_the_workers_are_go
     let refused = rebuild(&pipeline, &["--swap"]).await?.expect(2)?;
     assert!(refused.stderr.contains("order-worker is connected"), "{}", refused.stderr);
 
-    for service in ServiceName::ALL {
-        pipeline.stop(service, 0).await?;
-    }
+    pipeline.stop_services(&ServiceName::ALL).await?;
     rebuild(&pipeline, &["--swap"]).await?.expect(0)?;
     rebuild(&pipeline, &["--dry-run"]).await?.expect(0)?;
     let kept = "select nspname::text from pg_namespace where nspname like 'orders_before_%'";
@@ -111,9 +109,7 @@ async fn a_rebuild_is_the_live_state_and_takes_its_place_once_the_workers_are_go
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn services_whose_databases_were_lost_go_on_from_the_topics() -> Outcome {
     let (mut pipeline, orders) = worked().await?;
-    for service in ServiceName::ALL {
-        pipeline.stop(service, 0).await?;
-    }
+    pipeline.stop_services(&ServiceName::ALL).await?;
     for schema in ["orders", "inventory", "payments"] {
         pipeline.tables().execute(&format!("drop schema {schema} cascade"), &[]).await?;
     }

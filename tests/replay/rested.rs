@@ -16,8 +16,6 @@ pub(crate) async fn rested(servers: &Servers, count: usize) -> Outcome<(Pipeline
     pipeline.broker().send(&spoilt).await?;
     pipeline.await_terminal(&orders).await?;
     pipeline.check_clean().await?;
-    for service in ServiceName::ALL {
-        pipeline.stop(service, 0).await?;
-    }
+    pipeline.stop_services(&ServiceName::ALL).await?;
     Ok((pipeline, orders))
 }

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use dev_stack::Child;
 use schemas::{PlaceOrder, ServiceName, TopicName};
-use tests::{Found, LONG, Outcome, Pipeline, Sent, Servers, sample, stock_for, trouble, until};
+use tests::{Found, LONG, Outcome, Pipeline, Sent, Servers, only_of_lost_commands, sample, stock_for, trouble, until};
 
 use crate::REPLAY;
 use crate::archive::{COMMANDS, archive, records, topics};
@@ -20,12 +20,12 @@ fn restoring(pipeline: &Pipeline, folder: &str, to: &str, more: &[&str]) -> Comm
     command
 }
 
-async fn restore(pipeline: &Pipeline, folder: &str, to: &str, more: &[&str]) -> Outcome<Run> {
+pub(crate) async fn restore(pipeline: &Pipeline, folder: &str, to: &str, more: &[&str]) -> Outcome<Run> {
     run_command(restoring(pipeline, folder, to, more)).await
 }
 
 /// More orders, which end as all that came before them.
-async fn orders_end(pipeline: &Pipeline, orders: &mut Vec<PlaceOrder>, more: Vec<PlaceOrder>) -> Outcome {
+pub(crate) async fn orders_end(pipeline: &Pipeline, orders: &mut Vec<PlaceOrder>, more: Vec<PlaceOrder>) -> Outcome {
     pipeline.receive(&stock_for(&more)).await?;
     pipeline.publish(&more).await?;
     orders.extend(more);
@@ -33,12 +33,12 @@ async fn orders_end(pipeline: &Pipeline, orders: &mut Vec<PlaceOrder>, more: Vec
     Ok(())
 }
 
-fn all_topics() -> Vec<String> {
+pub(crate) fn all_topics() -> Vec<String> {
     TopicName::ALL.iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]).collect()
 }
 
 /// Everything that lies in the topics, in a fixed order.
-async fn found(pipeline: &Pipeline, topics: &[String]) -> Outcome<Vec<Found>> {
+pub(crate) async fn found(pipeline: &Pipeline, topics: &[String]) -> Outcome<Vec<Found>> {
     let mut found = pipeline.broker().read(topics).await?;
     found.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
     Ok(found)
@@ -59,9 +59,7 @@ async fn services_go_on_with_topics_that_were_lost_and_restored() -> Outcome {
     let swap = ["--swap", "--database-url", &url];
     let refused = restore(&pipeline, &folder, &new, &swap).await?.expect(2)?;
     assert!(refused.stderr.contains("is connected") && refused.stderr.contains("stop it first"), "{refused:?}");
-    for service in ServiceName::ALL {
-        pipeline.stop(service, 0).await?;
-    }
+    pipeline.stop_services(&ServiceName::ALL).await?;
     let swapped = restore(&pipeline, &folder, &new, &swap).await?.expect(0)?.stdout;
     assert!(swapped.starts_with("0 records published") && swapped.contains("order: writes to 6"), "{swapped}");
 
@@ -71,13 +69,7 @@ async fn services_go_on_with_topics_that_were_lost_and_restored() -> Outcome {
     pipeline.await_quiet().await?;
     // Clients' commands that came after the archive are in no topic any more: nobody sends those again. All else is whole.
     let verified = run(&pipeline, &["verify", "--json", "--database-url", &url]).await?.json()?;
-    let violations = verified["violations"].as_array().cloned().unwrap_or_default();
-    let is_of_lost_command = |violation: &serde_json::Value| {
-        let detail = violation["detail"].as_str().unwrap_or_default();
-        let lost = ["nobody placed", "is not on stock.commands.v1", "a refusal that answers no command"];
-        lost.iter().any(|words| detail.contains(words))
-    };
-    assert!(violations.iter().all(is_of_lost_command), "{violations:#?}");
+    only_of_lost_commands(&verified)?;
     let letters = run(&pipeline, &["dead-letters", "list"]).await?.expect(0)?.stdout;
     assert!(letters.contains("1 open"), "{letters}");
     pipeline.accept();

@@ -1,32 +1,24 @@
 //! `archive restore --partitions`: the pipeline goes over to another number of partitions, and on with all that it knows.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
 
 use schemas::place::RESTORED_FROM_HEADER;
 use schemas::{CancelOrder, CommandId, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
-use tests::{Found, Outcome, Pipeline, Sent, Servers, sample, stock_for, trouble};
+use tests::{Found, Outcome, Pipeline, Sent, Servers, sample, trouble};
 
-use crate::REPLAY;
 use crate::archive::archive;
-use crate::program::{Run, run, run_command};
+use crate::program::{Run, run};
 use crate::rested::rested;
+use crate::restore::{self, all_topics, found, orders_end};
 
 /// Enough that what is new gets partitions and offsets which old records had.
 const REFUSED: usize = 60;
 
-fn all_topics() -> Vec<String> {
-    TopicName::ALL.iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]).collect()
-}
-
+/// Knows where the services' tables are, and where the table of places is to be.
 async fn restore(pipeline: &Pipeline, folder: &str, to: &str, more: &[&str]) -> Outcome<Run> {
-    let mut command = Command::new(REPLAY);
-    command.args(["archive", "restore", "--archive", folder, "--archive-prefix", pipeline.prefix()]);
-    command.args(["--brokers", &pipeline.servers().stack().brokers(), "--topic-prefix", to]).args(more);
-    command.args(["--database-url", pipeline.database_url()]);
-    command.args(["--places", &pipeline.folder().join("places.csv").display().to_string()]);
-    command.env_remove("DATABASE_URL").env_remove("KAFKA_BROKERS");
-    run_command(command).await
+    let places = pipeline.folder().join("places.csv").display().to_string();
+    let tables = ["--database-url", pipeline.database_url(), "--places", &places];
+    restore::restore(pipeline, folder, to, &[more, &tables].concat()).await
 }
 
 /// The command of a customer to cancel an order that there is none of.
@@ -74,19 +66,9 @@ async fn bad_input(pipeline: &Pipeline, name: &str) -> Outcome {
 
 /// More orders, which end as all that came before them; and bad input of all kinds.
 async fn goes_on(pipeline: &Pipeline, orders: &mut Vec<PlaceOrder>, more: Vec<PlaceOrder>, name: &str) -> Outcome {
-    pipeline.receive(&stock_for(&more)).await?;
-    pipeline.publish(&more).await?;
     bad_input(pipeline, name).await?;
-    orders.extend(more);
-    pipeline.await_terminal(orders).await?;
+    orders_end(pipeline, orders, more).await?;
     pipeline.check_clean().await
-}
-
-async fn stop(pipeline: &mut Pipeline) -> Outcome {
-    for service in ServiceName::ALL {
-        pipeline.stop(service, 0).await?;
-    }
-    Ok(())
 }
 
 async fn verified(pipeline: &Pipeline) -> Outcome {
@@ -96,12 +78,6 @@ async fn verified(pipeline: &Pipeline) -> Outcome {
 
 /// By topic and key, the ids of its records in their order, and what they say.
 type Histories = BTreeMap<(String, Option<Vec<u8>>), Vec<(String, Option<Vec<u8>>)>>;
-
-async fn found(pipeline: &Pipeline) -> Outcome<Vec<Found>> {
-    let mut found = pipeline.broker().read(&all_topics()).await?;
-    found.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
-    Ok(found)
-}
 
 fn id_of(record: &Found) -> String {
     let name = if record.topic.ends_with("-dlt") { "outbox-id" } else { "ce_id" };
@@ -157,7 +133,7 @@ fn places(pipeline: &Pipeline) -> Outcome<Places> {
 async fn repartition(pipeline: &mut Pipeline, count: i32, folder: &str) -> Outcome {
     let folder = pipeline.folder().join(folder).display().to_string();
     archive(pipeline, &folder, &[]).await?.expect(0)?;
-    let before = found(pipeline).await?;
+    let before = found(pipeline, &all_topics()).await?;
     let new = format!("{}x{count}-", pipeline.prefix());
     let number = count.to_string();
     let told = restore(pipeline, &folder, &new, &["--partitions", &number, "--dry-run"]).await?.expect(0)?.stdout;
@@ -173,7 +149,7 @@ async fn repartition(pipeline: &mut Pipeline, count: i32, folder: &str) -> Outco
 
     pipeline.move_to(&new)?;
     pipeline.change_settings(|settings| settings.partitions = count)?;
-    let after = found(pipeline).await?;
+    let after = found(pipeline, &all_topics()).await?;
     assert_eq!(after.len(), before.len());
     assert!(histories(&after) == histories(&before), "every key has its records in their order");
     let lies: BTreeMap<(&str, i32, i64), &Found> =
@@ -195,33 +171,33 @@ async fn services_go_on_with_other_numbers_of_partitions() -> Outcome {
     let letters = run(&pipeline, &["dead-letters", "list", "--json"]).await?.expect(0)?.json()?;
     let letter = letters["letters"][0]["letter"].as_str().unwrap_or_default().to_owned();
     run(&pipeline, &["dead-letters", "discard", &letter, "--reason", "a test"]).await?.expect(0)?;
-    stop(&mut pipeline).await?;
+    pipeline.stop_services(&ServiceName::ALL).await?;
     let url = pipeline.database_url().to_owned();
 
     repartition(&mut pipeline, 5, "archive").await?;
-    let first = answers(&found(&pipeline).await?);
+    let first = answers(&found(&pipeline, &all_topics()).await?);
     let letters = run(&pipeline, &["dead-letters", "list"]).await?.expect(0)?.stdout;
     assert!(letters.contains("discarded"), "{letters}");
     pipeline.start_services(&ServiceName::ALL).await?;
     goes_on(&pipeline, &mut orders, sample(900, 10)?, "second").await?;
-    let second = answers(&found(&pipeline).await?);
+    let second = answers(&found(&pipeline, &all_topics()).await?);
     assert!(second.is_superset(&first) && second.len() > first.len() + 2 * REFUSED);
 
     // What the topics tell is what the tables hold, also once it has taken their place.
-    stop(&mut pipeline).await?;
+    pipeline.stop_services(&ServiceName::ALL).await?;
     let rebuild = run(&pipeline, &["rebuild", "--dry-run", "--database-url", &url]).await?.expect(0)?.stdout;
     assert_eq!(rebuild.matches("the same, row for row").count(), 3, "{rebuild}");
     run(&pipeline, &["rebuild", "--swap", "--database-url", &url]).await?.expect(0)?;
     pipeline.start_services(&ServiceName::ALL).await?;
     goes_on(&pipeline, &mut orders, sample(1300, 5)?, "third").await?;
-    stop(&mut pipeline).await?;
+    pipeline.stop_services(&ServiceName::ALL).await?;
 
     repartition(&mut pipeline, 2, "again").await?;
-    let third = answers(&found(&pipeline).await?);
+    let third = answers(&found(&pipeline, &all_topics()).await?);
     pipeline.start_services(&ServiceName::ALL).await?;
     goes_on(&pipeline, &mut orders, sample(1700, 5)?, "fourth").await?;
-    stop(&mut pipeline).await?;
-    let fourth = answers(&found(&pipeline).await?);
+    pipeline.stop_services(&ServiceName::ALL).await?;
+    let fourth = answers(&found(&pipeline, &all_topics()).await?);
     assert!(fourth.is_superset(&third) && fourth.len() > third.len() + 2 * REFUSED);
     reads_again(&mut pipeline, &fourth).await?;
     pipeline.accept();
@@ -236,7 +212,7 @@ async fn reads_again(pipeline: &mut Pipeline, answered: &BTreeSet<String>) -> Ou
     assert_eq!(pipeline.tables().execute(forget, &[&topic]).await?, 2);
     pipeline.start_services(&ServiceName::ALL).await?;
     pipeline.await_quiet().await?;
-    let found = found(pipeline).await?;
+    let found = found(pipeline, &all_topics()).await?;
     let letters = found.iter().filter(|record| record.topic == TopicName::OrderCommands.dead_letter());
     let letters: Vec<String> = letters.filter(|record| record.header("operator-action").is_none()).map(id_of).collect();
     let distinct: BTreeSet<&String> = letters.iter().collect();
@@ -263,7 +239,7 @@ async fn a_service_that_is_not_at_rest_is_refused_before_anything_is_made() -> O
     pipeline.await_quiet().await?;
     let running = restore(&pipeline, &folder, &new, &swap).await?.expect(2)?.stderr;
     assert!(running.contains("is connected") && running.contains("stop it first"), "{running}");
-    stop(&mut pipeline).await?;
+    pipeline.stop_services(&ServiceName::ALL).await?;
     // It has read and said more than is archived.
     let beyond = restore(&pipeline, &folder, &new, &swap).await?.expect(2)?.stderr;
     assert!(beyond.contains("archive again"), "{beyond}");

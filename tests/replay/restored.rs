@@ -32,14 +32,13 @@ async fn backed_up(name: &str) -> Outcome<(Pipeline, Vec<PlaceOrder>)> {
         })
         .await?;
     pipeline.tables().back_up(ServiceName::Order).await?;
-    let under_way = "select count(*) from backup.orders where stage not in ('completed', 'cancelled')";
+    let under_way = "select count(*) from orders_backup.orders where stage not in ('completed', 'cancelled')";
     assert!(pipeline.tables().number(under_way).await? > 0, "{name}: the backup is of the midst");
     pipeline.publish(&orders[30..45]).await?;
     pipeline.await_terminal(&orders[..45]).await?;
     pipeline.await_quiet().await?;
     // What is late in the backup has its deadline behind it; what is placed again has time enough.
-    let late =
-        "select count(*) from backup.orders where stage not in ('completed', 'cancelled') and confirm_by > now()";
+    let late = "select count(*) from orders_backup.orders where stage not in ('completed', 'cancelled') and confirm_by > now()";
     pipeline
         .until("all deadlines have passed", async || match pipeline.tables().number(late).await? {
             0 => Ok(()),
@@ -75,7 +74,7 @@ async fn await_hold(pipeline: &Pipeline) -> Outcome {
 
 /// Nothing is taken and nothing is published, over some looks.
 async fn stands_still(pipeline: &Pipeline, before: &HashMap<(String, i32), (i64, i64)>) -> Outcome {
-    let unlike = "select count(*) from (select * from orders.orders except select * from backup.orders) as d";
+    let unlike = "select count(*) from (select * from orders.orders except select * from orders_backup.orders) as d";
     for _ in 0..10 {
         assert_eq!(&ends(pipeline).await?, before, "nothing is published");
         assert_eq!(pipeline.tables().number(unlike).await?, 0, "nothing is taken, and no deadline has fired");

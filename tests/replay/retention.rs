@@ -66,9 +66,7 @@ async fn what_is_archived_may_be_deleted_under_running_daemons() -> Outcome {
     // They work on, also after a start, in which positions are compared with topics that have forgotten them.
     pipeline.publish(&orders[30..45]).await?;
     pipeline.await_terminal(&orders[..45]).await?;
-    for service in ServiceName::ALL {
-        pipeline.stop(service, 0).await?;
-    }
+    pipeline.stop_services(&ServiceName::ALL).await?;
     until_told(&pipeline, None).await?;
     pipeline.start_services(&ServiceName::ALL).await?;
     pipeline.publish(&orders[45..55]).await?;

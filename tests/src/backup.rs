@@ -10,14 +10,14 @@ use crate::database::schema_of;
 use crate::{LONG, Outcome, Pipeline, Tables, until};
 
 impl Tables {
-    /// Copies a service's tables into the schema `backup`.
+    /// Copies a service's tables into the schema `<its schema>_backup`.
     pub async fn back_up(&self, service: ServiceName) -> Outcome {
         let schema = schema_of(service);
         self.script(&format!(
             "begin isolation level repeatable read; do $$ declare one record; begin \
-               create schema backup; \
+               create schema {schema}_backup; \
                for one in select tablename from pg_tables where schemaname = '{schema}' order by 1 loop \
-                 execute format('create table backup.%I as table {schema}.%I', one.tablename, one.tablename); \
+                 execute format('create table {schema}_backup.%I as table {schema}.%I', one.tablename, one.tablename); \
                end loop; end $$; commit"
         ))
         .await
@@ -33,7 +33,7 @@ impl Tables {
                for one in select table_name, string_agg(quote_ident(column_name), ', ') as columns \
                    from information_schema.columns join pg_tables on schemaname = table_schema and tablename = table_name \
                    where table_schema = '{schema}' and is_generated = 'NEVER' group by 1 loop \
-                 execute format('insert into {schema}.%I (%s) select %s from backup.%I', \
+                 execute format('insert into {schema}.%I (%s) select %s from {schema}_backup.%I', \
                    one.table_name, one.columns, one.columns, one.table_name); \
                end loop; end $$; \
              select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() \

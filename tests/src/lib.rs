@@ -45,3 +45,4 @@ pub use servers::{Servers, USERS};
 pub use settings::Settings;
 pub use transaction::Transaction;
 pub use trouble::{Outcome, Trouble, trouble};
+pub use verdict::only_of_lost_commands;

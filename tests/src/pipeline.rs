@@ -218,6 +218,16 @@ impl Pipeline {
         daemon.finish(DRAIN_LIMIT).await
     }
 
+    /// SIGTERM to every instance of these services, one after the other, and waits for their ends.
+    pub async fn stop_services(&mut self, services: &[ServiceName]) -> Outcome {
+        let running: Vec<(ServiceName, usize)> =
+            self.daemons.keys().filter(|(service, _)| services.contains(service)).copied().collect();
+        for (service, instance) in running {
+            self.stop(service, instance).await?;
+        }
+        Ok(())
+    }
+
     /// Takes an instance out of the pipeline: it may end.
     pub fn take(&mut self, service: ServiceName, instance: usize) -> Outcome<Daemon> {
         self.is_clean.store(false, Ordering::Relaxed);

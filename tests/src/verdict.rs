@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use replay_tool::{CheckConfig, RebuildReport, Records, Report, check, rehearse};
 
-use crate::{Outcome, Pipeline};
+use crate::{Outcome, Pipeline, trouble};
 
 /// Far longer than a healthy pipeline takes to come to rest.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What the checker says of what only clients' lost commands explain.
+const OF_LOST_COMMANDS: [&str; 3] =
+    ["nobody placed", "is not on stock.commands.v1", "a refusal that answers no command"];
 
 impl Pipeline {
     /// What the checker says of it, if nothing is supposed to be under way any more.
@@ -40,5 +44,18 @@ impl Pipeline {
         config.stuck_is_violation = true;
         config.patience = PATIENCE;
         Ok(config)
+    }
+}
+
+/// Fails where a `verify --json` found anything that clients' lost commands do not explain.
+pub fn only_of_lost_commands(verified: &serde_json::Value) -> Outcome {
+    let violations = verified["violations"].as_array().cloned().unwrap_or_default();
+    let is_explained = |violation: &&serde_json::Value| {
+        let detail = violation["detail"].as_str().unwrap_or_default();
+        OF_LOST_COMMANDS.iter().any(|words| detail.contains(words))
+    };
+    match violations.iter().find(|violation| !is_explained(violation)) {
+        Some(other) => Err(trouble(format!("the checker found: {other}"))),
+        None => Ok(()),
     }
 }

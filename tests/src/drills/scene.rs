@@ -198,13 +198,7 @@ impl Scene {
     pub(super) async fn stop(&mut self, services: &[ServiceName]) -> Outcome {
         let names: Vec<&str> = services.iter().map(|service| service.as_str()).collect();
         self.does(&format!("stop the workers of {}", names.join(", ")));
-        for service in services {
-            let running = self.pipeline.daemons().filter(|daemon| daemon.name().starts_with(service.as_str())).count();
-            for instance in 0..running {
-                self.pipeline.stop(*service, instance).await?;
-            }
-        }
-        Ok(())
+        self.pipeline.stop_services(services).await
     }
 
     /// Starts all instances that do not run, and waits until they are ready.

@@ -5,11 +5,7 @@ use tokio::time::Instant;
 
 use super::scene::Scene;
 use super::{Shown, archive};
-use crate::{Outcome, Servers, trouble};
-
-/// What the checker says of what only clients' lost commands explain.
-const OF_LOST_COMMANDS: [&str; 3] =
-    ["nobody placed", "is not on stock.commands.v1", "a refusal that answers no command"];
+use crate::{Outcome, Servers, only_of_lost_commands};
 
 /// The topic that clients send orders to.
 pub(super) async fn made_anew(program: &str) -> Outcome<Shown> {
@@ -59,17 +55,4 @@ pub(super) async fn lost(program: &str) -> Outcome<Shown> {
     scene.works(begun).await?;
     scene.rests().await?;
     scene.holds("what clients had sent after the archive's end, until they sent it again").await
-}
-
-/// Fails where the checker found anything else.
-fn only_of_lost_commands(verified: &serde_json::Value) -> Outcome {
-    let violations = verified["violations"].as_array().cloned().unwrap_or_default();
-    let explained = |violation: &&serde_json::Value| {
-        let detail = violation["detail"].as_str().unwrap_or_default();
-        OF_LOST_COMMANDS.iter().any(|words| detail.contains(words))
-    };
-    match violations.iter().find(|violation| !explained(violation)) {
-        Some(other) => Err(trouble(format!("the checker found: {other}"))),
-        None => Ok(()),
-    }
 }
