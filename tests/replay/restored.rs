@@ -89,7 +89,7 @@ async fn everything_ends(pipeline: &Pipeline, orders: &[PlaceOrder]) -> Outcome 
     pipeline.await_terminal(orders).await?;
     let stages = pipeline.tables().stages().await?;
     assert!(!stages.contains_key("stuck"), "{stages:?}");
-    pipeline.tables().script("drop schema backup cascade").await?;
+    pipeline.tables().script("drop schema orders_backup cascade").await?;
     pipeline.check_clean().await
 }
 
