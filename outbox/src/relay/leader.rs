@@ -73,14 +73,12 @@ impl<'t> Term<'t> {
         session: Arc<Session>,
         status: &'t RelayStatus,
         ready: Vec<Ready>,
+        publisher: Publisher,
         memory: &'t mut Memory,
     ) -> Result<Self, RelayError> {
         let done: Vec<Acked> = ready.iter().map(|lane| lane.done).collect();
-        let is_lost = memory.producers < config.lost_producers;
-        memory.producers = memory.producers.saturating_add(1);
         memory.stall.begin();
-        let publisher = Publisher::new(config, outbox.config().max_message_bytes, done.clone(), is_lost)
-            .map_err(RelayError::kafka("creating the producer"))?;
+        publisher.begin(done.clone());
         Ok(Self {
             board: Board::new(ready, &memory.held),
             cursor: Arc::new(Cursor::new(&outbox.config().schema, config.batch_bytes)?),

@@ -46,6 +46,7 @@ use crate::kafka::Unanswered;
 use crate::relay::leader::Term;
 use crate::relay::listener::Listener;
 use crate::relay::memory::Memory;
+use crate::relay::publisher::Publisher;
 use crate::relay::rotation::Rotation;
 use crate::relay::session::Session;
 use crate::relay::standby::Turn;
@@ -385,6 +386,13 @@ impl Relay {
         led
     }
 
+    fn open_publisher(&self, memory: &mut Memory) -> Result<Publisher, RelayError> {
+        let is_lost = memory.producers < self.config.lost_producers;
+        memory.producers = memory.producers.saturating_add(1);
+        Publisher::open(&self.config, self.outbox.config().max_message_bytes, is_lost)
+            .map_err(RelayError::kafka("creating the producer"))
+    }
+
     async fn term(
         &self,
         session: &Arc<Session>,
@@ -394,12 +402,21 @@ impl Relay {
     ) -> Result<(), RelayError> {
         self.status.set_role(Role::TakingOver);
         self.status.meters().takeovers.increment(1);
-        let taken = take_over(&self.outbox, &self.config, session, &self.status).await?;
+        let publisher = self.open_publisher(memory)?;
+        let taken = match take_over(&self.outbox, &self.config, session, &self.status).await {
+            Ok(taken) => taken,
+            Err(error) => {
+                takeover::close(publisher.end()).await?;
+                return Err(error);
+            }
+        };
         if std::mem::take(&mut memory.is_restored) {
             tracing::info!("the database holds what the topics do, or an epoch says what is void: the relay goes on");
         }
         self.status.set_restored(false);
-        let mut term = Term::new(&self.outbox, &self.config, Arc::clone(session), &self.status, taken.lanes, memory)?;
+        let session_of_term = Arc::clone(session);
+        let mut term =
+            Term::new(&self.outbox, &self.config, session_of_term, &self.status, taken.lanes, publisher, memory)?;
         // Not before: what the topics have lost must be published again, and a saved position may not know of it.
         let schema = &self.outbox.config().schema;
         let rotation = Rotation::start(&self.config, schema, session.pid(), self.status.clone())?;
@@ -410,8 +427,7 @@ impl Relay {
         let published = term.publish(listener, stop).await;
         let publisher = term.end().await;
         memory.calm(began);
-        // Ending a producer purges what it still holds, and blocks.
-        let ending = takeover::close(tokio::task::spawn_blocking(move || drop(publisher)));
+        let ending = takeover::close(publisher.end());
         let all = futures_util::future::join3(ending, takeover::close(taken.closing), rotation.stop());
         let (ended, closed, ()) = match &published {
             Err(

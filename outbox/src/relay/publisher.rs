@@ -15,6 +15,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer};
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 use crate::append::RAW_EXTRA_BYTES;
 use crate::kafka;
@@ -150,15 +151,11 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// `lanes`: what each slot's topic partition holds already. `is_lost` plants a client that finds no broker.
-    pub(crate) fn new(
-        config: &RelayConfig,
-        max_message: usize,
-        lanes: Vec<Acked>,
-        is_lost: bool,
-    ) -> Result<Self, KafkaError> {
+    /// A producer that begins to connect. Its client gets the id without which it sends nothing half a second later, so it
+    /// is opened before it is needed. `is_lost` plants a client that finds no broker.
+    pub(crate) fn open(config: &RelayConfig, max_message: usize, is_lost: bool) -> Result<Self, KafkaError> {
         let acks = Arc::new(Acks {
-            lanes: Mutex::new(lanes),
+            lanes: Mutex::default(),
             messages: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             failure: Mutex::new(None),
@@ -183,7 +180,17 @@ impl Publisher {
         })
     }
 
-    /// Hands a record to the producer. [`Publisher::room`] comes first.
+    /// What each slot's topic partition holds already; told before anything is sent.
+    pub(crate) fn begin(&self, lanes: Vec<Acked>) {
+        *lock(&self.acks.lanes) = lanes;
+    }
+
+    /// Ends the producer, which purges what it still holds and blocks: on a thread of its own.
+    pub(crate) fn end(self) -> JoinHandle<()> {
+        tokio::task::spawn_blocking(move || drop(self))
+    }
+
+    /// Hands a record to the producer. [`Publisher::has_room`] comes first.
     pub(crate) fn send(
         &mut self,
         slot: usize,

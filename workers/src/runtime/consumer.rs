@@ -156,6 +156,8 @@ fn group_config(base: &ClientConfig, group: &str) -> ClientConfig {
     let mut config = config_over(
         base,
         &[
+            // A partition that joins while a fetch is under way is fetched with the next one: so long it may stand.
+            ("fetch.wait.max.ms", "250"),
             ("fetch.queue.backoff.ms", "5"),
             ("fetch.error.backoff.ms", "100"),
             ("queued.min.messages", "4000"),
