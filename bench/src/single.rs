@@ -149,14 +149,14 @@ impl Place {
                 let number = number_of(tag, seen.key);
                 let journey = number.and_then(|number| journeys.get_mut(&number));
                 if let (Some(journey), Some(kind), Some(time_ms)) = (journey, seen.kind, seen.time_ms) {
-                    let was_complete = journey.is_complete();
+                    let had_ended = journey.has_ended();
                     journey.pass(kind, time_ms);
-                    open -= u64::from(!was_complete && journey.is_complete());
+                    open -= u64::from(!had_ended && journey.has_ended());
                     moved = Instant::now();
                 }
             })?;
             if moved.elapsed() > STANDSTILL {
-                return Err(BenchError::other(format!("{open} of {orders} orders did not go all the way")));
+                return Err(BenchError::other(format!("{open} of {orders} orders came to no end")));
             }
         }
         Ok(journeys.into_values().collect())

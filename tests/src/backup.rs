@@ -23,11 +23,12 @@ impl Tables {
         .await
     }
 
-    /// Puts them back. Triggers would take the rows for new ones.
+    /// Puts them back. Triggers would take the rows for new ones. Beside daemons that run it may lose to one of their
+    /// transactions, and can be called again.
     pub async fn set_back(&self, service: ServiceName) -> Outcome {
         let schema = schema_of(service);
         self.script(&format!(
-            "begin; set local session_replication_role = replica; do $$ declare one record; begin \
+            "rollback; begin; set local session_replication_role = replica; do $$ declare one record; begin \
                execute (select 'truncate ' || string_agg(format('{schema}.%I', tablename), ', ') \
                  from pg_tables where schemaname = '{schema}'); \
                for one in select table_name, string_agg(quote_ident(column_name), ', ') as columns \

@@ -37,6 +37,8 @@ const SPREAD: f64 = 3.0;
 pub(crate) struct Journey {
     number: u64,
     times_ms: [Option<i64>; CHAIN.len()],
+    /// The provider declined it, and it was undone.
+    is_undone: bool,
 }
 
 /// A hop that took too long.
@@ -61,6 +63,8 @@ struct HopQuantiles {
 pub(crate) struct Report {
     began: String,
     machine: Machine,
+    /// Orders that a provider declined: they went another way and are in no figure.
+    undone: usize,
     /// From the command's time in the log to `OrderCompleted`.
     whole_ms: Quantiles,
     hops: Vec<HopQuantiles>,
@@ -71,7 +75,7 @@ pub(crate) struct Report {
 impl Journey {
     /// The order with this number, nowhere yet.
     pub(crate) fn new(number: u64) -> Self {
-        Journey { number, times_ms: [None; CHAIN.len()] }
+        Journey { number, times_ms: [None; CHAIN.len()], is_undone: false }
     }
 
     /// A message of this order was written then; of repetitions the first one counts.
@@ -79,11 +83,12 @@ impl Journey {
         if let Some(place) = CHAIN.iter().position(|known| *known == kind) {
             self.times_ms[place].get_or_insert(time_ms);
         }
+        self.is_undone |= kind == MessageType::OrderCancelled;
     }
 
-    /// Whether all messages are there.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.times_ms.iter().all(Option::is_some)
+    /// Whether all messages are there, or the order was undone.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.is_undone || self.times_ms.iter().all(Option::is_some)
     }
 
     /// From each message to the next, in milliseconds; none where one of them is missing. Clocks are those of one machine;
@@ -102,13 +107,15 @@ fn between_ms(from: Option<i64>, to: Option<i64>) -> Option<u64> {
 }
 
 impl Report {
-    /// Of these journeys, all complete.
-    pub(crate) fn new(began: String, machine: Machine, journeys: &[Journey]) -> Result<Self> {
-        let whole_ms = quantiles(journeys.iter().filter_map(Journey::whole_ms))?;
+    /// Of these journeys, which have all ended.
+    pub(crate) fn new(began: String, machine: Machine, ended: &[Journey]) -> Result<Self> {
+        let journeys: Vec<&Journey> = ended.iter().filter(|journey| !journey.is_undone).collect();
+        let undone = ended.len() - journeys.len();
+        let whole_ms = quantiles(journeys.iter().filter_map(|journey| journey.whole_ms()))?;
         let (mut hops, mut long_hops) = (Vec::new(), Vec::new());
         for place in 0..CHAIN.len() - 1 {
             let (from, to) = (CHAIN[place].name(), CHAIN[place + 1].name());
-            let of = |journey: &Journey| journey.hops_ms()[place].map(|ms| (journey.number, ms));
+            let of = |journey: &&Journey| journey.hops_ms()[place].map(|ms| (journey.number, ms));
             let times: Vec<(u64, u64)> = journeys.iter().filter_map(of).collect();
             hops.push(HopQuantiles { from, to, ms: quantiles(times.iter().map(|(_, ms)| *ms))? });
             let long = times.into_iter().filter(|(_, ms)| *ms > LONGEST_HOP_MS);
@@ -119,7 +126,7 @@ impl Report {
             at_most("longest hop", "ms", LONGEST_HOP_MS as f64, longest),
             at_most("p99 of an order to its p50", "", SPREAD, quotient(whole_ms.p99, whole_ms.p50)),
         ];
-        Ok(Report { began, machine, whole_ms, hops, long_hops, goals })
+        Ok(Report { began, machine, undone, whole_ms, hops, long_hops, goals })
     }
 
     /// For people.
@@ -139,6 +146,9 @@ impl Report {
         for hop in &self.long_hops {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "order {}: {} to {} took {} ms", hop.order, hop.from, hop.to, hop.ms);
+        }
+        if self.undone > 0 {
+            let _ = writeln!(text, "declined by the provider and left out: {}", self.undone);
         }
         text += &goal_table(&self.goals);
         text
@@ -177,9 +187,22 @@ mod tests {
     }
 
     #[test]
+    fn a_declined_order_has_ended_and_is_in_no_figure() {
+        let mut declined = Journey::new(1);
+        declined.pass(MessageType::PlaceOrder, 0);
+        declined.pass(MessageType::ReserveStock, 9_000);
+        assert!(!declined.has_ended());
+        declined.pass(MessageType::OrderCancelled, 9_500);
+        assert!(declined.has_ended());
+        let report = Report::new(String::new(), Machine::here(), &[journey(0, [4; 9]), declined]).unwrap();
+        assert_eq!((report.undone, report.whole_ms.count, report.long_hops.len()), (1, 1, 0));
+        assert!(report.text().contains("declined by the provider and left out: 1"));
+    }
+
+    #[test]
     fn a_journey_is_complete_with_its_last_message_and_repetitions_change_nothing() {
         let mut journey = journey(0, [5; 9]);
-        assert!(journey.is_complete() && !Journey::new(1).is_complete());
+        assert!(journey.has_ended() && !Journey::new(1).has_ended());
         journey.pass(MessageType::StockReserved, 9_999);
         journey.pass(MessageType::OrderPlaced, 9_999);
         assert_eq!((journey.whole_ms(), journey.hops_ms()[2]), (Some(45), Some(5)));

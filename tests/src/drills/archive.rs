@@ -36,10 +36,10 @@ pub(super) async fn end(scene: &Scene, archive: Child) -> Outcome {
         archive.terminate()?;
     }
     let (ended, archive) = tokio::task::spawn_blocking(move || (archive.wait_timeout(LONG), archive)).await?;
-    let code = ended?.and_then(|ended| ended.code());
+    let code = ended?.and_then(|ended| ended.code()).map_or("a signal".to_owned(), |code| code.to_string());
     scene
         .story
-        .tell("", &format!("archive run ends with {code:?}: {}", archive.tail().lines().last().unwrap_or_default()));
+        .tell("", &format!("archive run ends with {code}: {}", archive.tail().lines().last().unwrap_or_default()));
     Ok(())
 }
 
