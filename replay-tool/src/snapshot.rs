@@ -7,9 +7,7 @@
 mod cell;
 mod inbox;
 mod outbox;
-mod rows;
 mod session;
-mod state;
 mod table;
 mod unpublished;
 
@@ -17,14 +15,16 @@ use std::collections::HashSet;
 
 use schemas::ServiceName;
 
+pub(crate) use cell::sqlite_type;
 pub(crate) use inbox::{InboxSnapshot, read_inbox};
 pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut, read_cut};
-pub(crate) use rows::{
-    ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, each_table,
-};
 pub(crate) use session::Session;
-pub(crate) use table::{Difference, Table, TableRow};
+pub(crate) use table::{Difference, RowFormats, Table};
 pub(crate) use unpublished::{OutboxRow, ServiceView};
+pub(crate) use workers::tables::{
+    ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow,
+    each_table, table_names,
+};
 
 use crate::config::CheckConfig;
 use crate::error::ReplayError;

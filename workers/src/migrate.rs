@@ -89,6 +89,39 @@ pub(crate) async fn tables(
     Ok(client.query(sql, &[&schema]).await?.iter().map(|row| row.get(0)).collect())
 }
 
+/// A column as migrations have made it.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct MadeColumn {
+    pub(crate) table: String,
+    pub(crate) name: String,
+    pub(crate) sql_type: String,
+    pub(crate) is_nullable: bool,
+    /// From 0.
+    pub(crate) key_position: Option<i32>,
+}
+
+/// All columns of a schema's tables but those that the server computes.
+#[cfg(test)]
+pub(crate) async fn columns(
+    client: &tokio_postgres::Client,
+    schema: &str,
+) -> Result<Vec<MadeColumn>, tokio_postgres::Error> {
+    let sql = "select c.relname::text, a.attname::text, format_type (a.atttypid, a.atttypmod), not a.attnotnull, \
+                   array_position (i.indkey::int2[], a.attnum) \
+               from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and a.attgenerated = '' \
+                   left join pg_index i on i.indrelid = c.oid and i.indisprimary \
+               where c.relkind = 'r' and c.relnamespace = to_regnamespace ($1) and not a.attisdropped";
+    let made = |row: &tokio_postgres::Row| MadeColumn {
+        table: row.get(0),
+        name: row.get(1),
+        sql_type: row.get(2),
+        is_nullable: row.get(3),
+        key_position: row.get(4),
+    };
+    Ok(client.query(sql, &[&schema]).await?.iter().map(made).collect())
+}
+
 /// Create the service's own tables, as every step up to this program's version leaves them, where the search path of
 /// `client` points; without outbox and inbox. For a rebuild beside a live schema.
 pub async fn create_tables(

@@ -6,7 +6,7 @@ use schemas::TopicName;
 
 use crate::evidence::Evidence;
 use crate::report::{Findings, Invariant};
-use crate::snapshot::{Difference, Rows, Table, TableRow};
+use crate::snapshot::{Difference, RowFormats as _, Rows, Table, TableRow};
 
 pub(crate) fn check(evidence: &Evidence, folded: &Rows, findings: &mut Findings) {
     let (tables, topics) = (&evidence.tables.rows, &evidence.topics);

@@ -11,7 +11,7 @@ use tokio_postgres::Transaction;
 
 use super::digest::StateDigest;
 use super::state::TakeRows;
-use crate::snapshot::TableRow;
+use crate::snapshot::{RowFormats as _, TableRow};
 
 /// A piece is sent when it holds so much.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -40,7 +40,7 @@ impl TableCopy {
         if rows.peek().is_none() {
             return Ok(None);
         }
-        let sql = format!("copy {table} ({}) from stdin binary", R::COLUMNS.join(", "));
+        let sql = format!("copy {table} ({}) from stdin binary", R::column_list());
         let mut pieces = Vec::new();
         let mut piece = BytesMut::with_capacity(PIECE_BYTES + 4096);
         piece.put_slice(&HEADER);

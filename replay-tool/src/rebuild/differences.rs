@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use schemas::ServiceName;
 use serde::Serialize;
 
-use crate::snapshot::{Difference, Rows, Table, TableRow};
+use crate::snapshot::{Difference, RowFormats as _, Rows, Table, TableRow};
 
 /// Where a live row and its rebuilt one differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

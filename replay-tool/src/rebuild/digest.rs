@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::snapshot::{Rows, StockRow, Table, TableRow};
+use crate::snapshot::{RowFormats as _, Rows, StockRow, Table, TableRow};
 
 /// Rows of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ use schemas::ServiceName;
 pub(crate) use notes::FileSink;
 
 use crate::error::ReplayError;
-use crate::snapshot::{EachTable, TableRow, each_table};
+use crate::snapshot::{EachTable, RowFormats as _, TableRow, each_table, sqlite_type};
 
 /// Pages that are held in memory, in KiB.
 const CACHE: &str = "pragma page_size = 8192; pragma cache_size = -32768; pragma temp_store = file;";
@@ -94,7 +94,7 @@ impl StateFile {
     pub(crate) fn each<R: TableRow>(&self, mut take: impl FnMut(R)) -> Result<(), ReplayError> {
         let connection = self.lock();
         let mut read = || {
-            let mut statement = connection.prepare(&format!("select {} from {}", R::COLUMNS.join(", "), R::TABLE))?;
+            let mut statement = connection.prepare(&format!("select {} from {}", R::column_list(), R::TABLE))?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
                 take(R::of_sqlite(row)?);
@@ -154,7 +154,7 @@ fn create_tables(tx: &Transaction<'_>, service: ServiceName) -> rusqlite::Result
 
         fn table<R: TableRow>(&mut self) -> rusqlite::Result<()> {
             let columns: Vec<String> =
-                R::COLUMNS.iter().zip(R::SQLITE_TYPES).map(|(name, kind)| format!("\"{name}\" {kind}")).collect();
+                R::COLUMNS.iter().map(|column| format!("\"{}\" {}", column.name, sqlite_type(column.kind))).collect();
             self.0.execute_batch(&format!("create table {} ({}) strict", R::TABLE, columns.join(", ")))
         }
     }
@@ -167,8 +167,8 @@ impl EachTable for KeyIndex<'_> {
     type Error = rusqlite::Error;
 
     fn table<R: TableRow>(&mut self) -> rusqlite::Result<()> {
-        let (table, key) = (R::TABLE, R::KEY_COLUMNS.join(", "));
-        self.0.execute_batch(&format!("create unique index {table}_key on {table} ({key})"))
+        let key: Vec<&str> = R::key_columns().map(|column| column.name).collect();
+        self.0.execute_batch(&format!("create unique index {0}_key on {0} ({1})", R::TABLE, key.join(", ")))
     }
 }
 
@@ -178,7 +178,7 @@ fn insert<R: TableRow>(tx: &Transaction<'_>, table: &str, rows: impl Iterator<It
     if rows.peek().is_none() {
         return Ok(());
     }
-    let columns: Vec<String> = R::COLUMNS.iter().map(|name| format!("\"{name}\"")).collect();
+    let columns: Vec<String> = R::COLUMNS.iter().map(|column| format!("\"{}\"", column.name)).collect();
     let places = vec!["?"; columns.len()].join(", ");
     let mut statement = tx.prepare(&format!("insert into {table} ({}) values ({places})", columns.join(", ")))?;
     for row in rows {

@@ -16,7 +16,7 @@ use super::vector::Vector;
 use super::{Differences, Rebuild, blocking};
 use crate::error::ReplayError;
 use crate::report::OrderCounts;
-use crate::snapshot::{EachTable, OrderRow, PaymentRow, PostingRow, StockRow, TableRow, each_table};
+use crate::snapshot::{EachTable, OrderRow, PaymentRow, PostingRow, RowFormats, StockRow, TableRow, each_table};
 
 /// State at a moment.
 #[derive(Debug)]
@@ -128,7 +128,7 @@ fn rows(file: &StateFile, what: String) -> Result<Told, ReplayError> {
             self.file.each(|row| rows.push(row))?;
             rows.sort_by_key(R::key);
             rows.iter().for_each(|row| put_lines(row, &mut self.lines));
-            self.tables.insert(R::TABLE.to_owned(), rows.iter().map(R::json).collect());
+            self.tables.insert(R::TABLE.to_owned(), rows.iter().map(RowFormats::json).collect());
             Ok(())
         }
     }
@@ -142,8 +142,8 @@ fn put_lines<R: TableRow>(row: &R, lines: &mut String) {
     lines.push_str(&row.subject());
     lines.push('\n');
     let Value::Object(columns) = row.json() else { return };
-    for name in R::COLUMNS {
-        let text = match columns.get(*name) {
+    for name in R::COLUMNS.iter().map(|column| column.name) {
+        let text = match columns.get(name) {
             None | Some(Value::Null) => continue,
             Some(Value::String(text)) => text.clone(),
             Some(value) => value.to_string(),

@@ -6,7 +6,6 @@
 //! live service's, and stay with it (see `swap`).
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use schemas::ServiceName;
@@ -22,7 +21,7 @@ use super::unit::Folded;
 use crate::config::ServiceTables;
 use crate::connection::Connection;
 use crate::error::ReplayError;
-use crate::snapshot::{EachTable, StockRow, TableRow, each_table};
+use crate::snapshot::{StockRow, TableRow as _, table_names};
 
 /// First key of the advisory lock that a run holds; the second is a hash of the schema's name.
 const LOCK: i32 = 0x7265_706c;
@@ -137,7 +136,7 @@ impl Shadow {
         let written = finish(&tx, self.service).await?;
         tx.commit().await.map_err(&failed)?;
         // These alone: without names it would be every table of the database.
-        let analyze = format!("analyze {}", tables(self.service).join(", "));
+        let analyze = format!("analyze {}", table_names(self.service).join(", "));
         self.connection.client.batch_execute(&analyze).await.map_err(&failed)?;
         Ok(written)
     }
@@ -146,22 +145,6 @@ impl Shadow {
     pub(crate) async fn close(self) {
         self.connection.close().await;
     }
-}
-
-/// The names of the service's tables of state.
-fn tables(service: ServiceName) -> Vec<&'static str> {
-    struct Names(Vec<&'static str>);
-    impl EachTable for Names {
-        type Error = Infallible;
-
-        fn table<R: TableRow>(&mut self) -> Result<(), Infallible> {
-            self.0.push(R::TABLE);
-            Ok(())
-        }
-    }
-    let mut names = Names(Vec::new());
-    let Ok(()) = each_table(service, &mut names);
-    names.0
 }
 
 /// A unit's rows, encoded.
@@ -234,7 +217,7 @@ async fn read_levels(tx: &Transaction<'_>) -> Result<Levels, tokio_postgres::Err
     let sql = "select sku, max(version), sum(received)::bigint, sum(reserved)::bigint, sum(shipped)::bigint \
                from rebuild_levels group by sku";
     for row in tx.query(sql, &[]).await? {
-        levels.add_row(&StockRow::read(&row)?);
+        levels.add_row(&StockRow::read(&row).map_err(|unreadable| unreadable.source)?);
     }
     Ok(levels)
 }

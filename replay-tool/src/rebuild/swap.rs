@@ -21,14 +21,13 @@ use crate::config::ServiceTables;
 use crate::connection::{Connection, company};
 use crate::error::ReplayError;
 use crate::log::Channel;
-use crate::snapshot::{LaneCut, OutboxCut, read_cut};
+use crate::snapshot::{LaneCut, OutboxCut, read_cut, table_names};
 
-/// Tables and views of state, a view after its tables.
-fn relations(service: ServiceName) -> (&'static [&'static str], &'static [&'static str]) {
+/// Views of tables of state.
+fn views(service: ServiceName) -> &'static [&'static str] {
     match service {
-        ServiceName::Order => (&["orders", "order_contents"], &["order_lines"]),
-        ServiceName::Inventory => (&["reservations", "stock", "stock_receipts"], &[]),
-        ServiceName::Payment => (&["payments", "ledger"], &[]),
+        ServiceName::Order => &["order_lines"],
+        ServiceName::Inventory | ServiceName::Payment => &[],
     }
 }
 
@@ -65,7 +64,7 @@ impl Swap<'_> {
         if let Some(company) = company(&tx, self.service, &self.live.schema).await? {
             return Err(self.refused(company));
         }
-        let (tables, views) = relations(self.service);
+        let (tables, views) = (table_names(self.service), views(self.service));
         let locked: Vec<String> = tables.iter().map(|table| format!("{live}.{table}")).collect();
         let lock = format!("lock table {} in access exclusive mode", locked.join(", "));
         tx.batch_execute(&lock).await.map_err(&failed)?;
@@ -77,7 +76,7 @@ impl Swap<'_> {
         self.mend_runtime(&tx, is_behind).await.map_err(&failed)?;
         let before = format!("{}_before_{}", self.live.schema, jiff::Timestamp::now().strftime("%Y%m%dt%H%M%Sz"));
         let (kept, rebuilt) = (quoted(&before), quoted(self.rebuilt));
-        let privileges = privileges_sql(&self.live.schema, self.rebuilt, tables);
+        let privileges = privileges_sql(&self.live.schema, self.rebuilt, &tables);
         let mut sql = format!("create schema {kept}; {privileges};");
         for (kind, name) in views.iter().map(|view| ("view", view)).chain(tables.iter().map(|table| ("table", table))) {
             sql.push_str(&format!(

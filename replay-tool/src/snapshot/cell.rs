@@ -12,30 +12,25 @@ use bytes::{BufMut as _, BytesMut};
 use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio_postgres::types::{IsNull, ToSql, Type};
+use tokio_postgres::types::{IsNull, ToSql};
 use workers::Timestamptz;
-
-/// A value of a column.
-pub(crate) trait Cell: ToSql + Sync + Sized {
-    /// The column's type in SQLite.
-    const SQLITE_TYPE: &'static str;
-    /// The column's type in Postgres.
-    fn sql_type() -> Type;
-    /// For SQLite.
-    fn to_sqlite(&self) -> ToSqlOutput<'_>;
-    /// What [`Cell::to_sqlite`] gave.
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self>;
-    /// Append the bytes that a digest is made of.
-    fn encode(&self, to: &mut Vec<u8>);
-    /// For people and programs that do not know Postgres.
-    fn json(&self) -> Value;
-}
+use workers::tables::{Cell, Kind};
 
 /// Append the value as a field of a binary COPY: its length, −1 for null, and its bytes.
-pub(crate) fn put_field<C: Cell>(value: &C, to: &mut BytesMut) -> Result<(), Box<dyn Error + Sync + Send>> {
+pub(crate) fn put_field(cell: Option<Cell<'_>>, to: &mut BytesMut) -> Result<(), Box<dyn Error + Sync + Send>> {
     let length_at = to.len();
     to.put_i32(-1);
-    match value.to_sql(&C::sql_type(), to)? {
+    let Some(cell) = cell else { return Ok(()) };
+    let is_null = match &cell {
+        Cell::Text(text) => text.to_sql(&Kind::Text.postgres_type(), to),
+        Cell::Bytea(bytes) => bytes.as_ref().to_sql(&Kind::Bytea.postgres_type(), to),
+        Cell::Integer(number) => number.to_sql(&Kind::Integer.postgres_type(), to),
+        Cell::Bigint(number) => number.to_sql(&Kind::Bigint.postgres_type(), to),
+        Cell::Timestamptz(time) => Timestamptz(*time).to_sql(&Kind::Timestamptz.postgres_type(), to),
+        Cell::Texts(texts) => texts.as_ref().to_sql(&Kind::Texts.postgres_type(), to),
+        Cell::Bigints(numbers) => numbers.as_ref().to_sql(&Kind::Bigints.postgres_type(), to),
+    }?;
+    match is_null {
         IsNull::Yes => Ok(()),
         IsNull::No => {
             let length = i32::try_from(to.len() - length_at - 4)?;
@@ -45,230 +40,119 @@ pub(crate) fn put_field<C: Cell>(value: &C, to: &mut BytesMut) -> Result<(), Box
     }
 }
 
-fn encode_bytes(bytes: &[u8], to: &mut Vec<u8>) {
-    to.push(1);
-    to.extend_from_slice(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_be_bytes());
-    to.extend_from_slice(bytes);
-}
-
-impl Cell for String {
-    const SQLITE_TYPE: &'static str = "text";
-
-    fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        ToSqlOutput::Borrowed(ValueRef::Text(self.as_bytes()))
-    }
-
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str().map(str::to_owned)
-    }
-
-    fn sql_type() -> Type {
-        Type::TEXT
-    }
-
-    fn encode(&self, to: &mut Vec<u8>) {
-        encode_bytes(self.as_bytes(), to);
-    }
-
-    fn json(&self) -> Value {
-        Value::from(self.as_str())
+/// The column's type in SQLite.
+pub(crate) const fn sqlite_type(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text | Kind::Timestamptz | Kind::Texts | Kind::Bigints => "text",
+        Kind::Bytea => "blob",
+        Kind::Integer | Kind::Bigint => "integer",
     }
 }
 
-impl Cell for Vec<u8> {
-    const SQLITE_TYPE: &'static str = "blob";
-
-    fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        ToSqlOutput::Borrowed(ValueRef::Blob(self))
-    }
-
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_blob().map(<[u8]>::to_vec)
-    }
-
-    fn sql_type() -> Type {
-        Type::BYTEA
-    }
-
-    fn encode(&self, to: &mut Vec<u8>) {
-        encode_bytes(self, to);
-    }
-
-    fn json(&self) -> Value {
-        Value::from(self.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+/// For SQLite. What is in a row is borrowed from it.
+pub(crate) fn to_sqlite(cell: Option<Cell<'_>>) -> ToSqlOutput<'_> {
+    use std::borrow::Cow::{Borrowed, Owned};
+    let Some(cell) = cell else { return ToSqlOutput::Borrowed(ValueRef::Null) };
+    match cell {
+        Cell::Text(Borrowed(text)) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+        Cell::Text(Owned(text)) => ToSqlOutput::from(text),
+        Cell::Bytea(Borrowed(bytes)) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+        Cell::Bytea(Owned(bytes)) => ToSqlOutput::from(bytes),
+        Cell::Integer(number) => ToSqlOutput::from(number),
+        Cell::Bigint(number) => ToSqlOutput::from(number),
+        Cell::Timestamptz(time) => ToSqlOutput::from(time.to_string()),
+        Cell::Texts(_) | Cell::Bigints(_) => ToSqlOutput::from(json(Some(cell)).to_string()),
     }
 }
 
-impl Cell for i32 {
-    const SQLITE_TYPE: &'static str = "integer";
-
-    fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        ToSqlOutput::from(*self)
+/// What [`to_sqlite`] gave for a column of this kind.
+pub(crate) fn of_sqlite(kind: Kind, value: ValueRef<'_>) -> FromSqlResult<Option<Cell<'static>>> {
+    if value == ValueRef::Null {
+        return Ok(None);
     }
-
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let number = value.as_i64()?;
-        i32::try_from(number).map_err(|_| FromSqlError::OutOfRange(number))
-    }
-
-    fn sql_type() -> Type {
-        Type::INT4
-    }
-
-    fn encode(&self, to: &mut Vec<u8>) {
-        to.push(1);
-        to.extend_from_slice(&self.to_be_bytes());
-    }
-
-    fn json(&self) -> Value {
-        Value::from(*self)
-    }
-}
-
-impl Cell for i64 {
-    const SQLITE_TYPE: &'static str = "integer";
-
-    fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        ToSqlOutput::from(*self)
-    }
-
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_i64()
-    }
-
-    fn sql_type() -> Type {
-        Type::INT8
-    }
-
-    fn encode(&self, to: &mut Vec<u8>) {
-        to.push(1);
-        to.extend_from_slice(&self.to_be_bytes());
-    }
-
-    fn json(&self) -> Value {
-        Value::from(*self)
-    }
-}
-
-impl Cell for Timestamptz {
-    const SQLITE_TYPE: &'static str = "text";
-
-    fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        ToSqlOutput::from(self.0.to_string())
-    }
-
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        value.as_str()?.parse().map(Timestamptz).map_err(FromSqlError::other)
-    }
-
-    fn sql_type() -> Type {
-        Type::TIMESTAMPTZ
-    }
-
-    fn encode(&self, to: &mut Vec<u8>) {
-        self.0.as_micros().encode(to);
-    }
-
-    /// Without zeros behind the last digit of the fraction.
-    fn json(&self) -> Value {
-        let text = self.0.to_string();
-        let short = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
-        Value::from(format!("{short}Z"))
-    }
-}
-
-impl Cell for Vec<String> {
-    const SQLITE_TYPE: &'static str = "text";
-
-    fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        ToSqlOutput::from(Cell::json(self).to_string())
-    }
-
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        of_json(value)
-    }
-
-    fn sql_type() -> Type {
-        Type::TEXT_ARRAY
-    }
-
-    fn encode(&self, to: &mut Vec<u8>) {
-        encode_items(self, to);
-    }
-
-    fn json(&self) -> Value {
-        self.iter().map(Cell::json).collect()
-    }
-}
-
-impl Cell for Vec<i64> {
-    const SQLITE_TYPE: &'static str = "text";
-
-    fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        ToSqlOutput::from(Cell::json(self).to_string())
-    }
-
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        of_json(value)
-    }
-
-    fn sql_type() -> Type {
-        Type::INT8_ARRAY
-    }
-
-    fn encode(&self, to: &mut Vec<u8>) {
-        encode_items(self, to);
-    }
-
-    fn json(&self) -> Value {
-        self.iter().map(Cell::json).collect()
-    }
+    Ok(Some(match kind {
+        Kind::Text => Cell::Text(value.as_str()?.to_owned().into()),
+        Kind::Bytea => Cell::Bytea(value.as_blob()?.to_vec().into()),
+        Kind::Integer => {
+            let number = value.as_i64()?;
+            Cell::Integer(i32::try_from(number).map_err(|_| FromSqlError::OutOfRange(number))?)
+        }
+        Kind::Bigint => Cell::Bigint(value.as_i64()?),
+        Kind::Timestamptz => Cell::Timestamptz(value.as_str()?.parse().map_err(FromSqlError::other)?),
+        Kind::Texts => Cell::Texts(of_json::<Vec<String>>(value)?.into()),
+        Kind::Bigints => Cell::Bigints(of_json::<Vec<i64>>(value)?.into()),
+    }))
 }
 
 fn of_json<T: DeserializeOwned>(value: ValueRef<'_>) -> FromSqlResult<T> {
     serde_json::from_str(value.as_str()?).map_err(FromSqlError::other)
 }
 
-fn encode_items<C: Cell>(items: &[C], to: &mut Vec<u8>) {
-    to.push(1);
-    to.extend_from_slice(&u64::try_from(items.len()).unwrap_or(u64::MAX).to_be_bytes());
-    items.iter().for_each(|item| item.encode(to));
-}
-
-impl<C: Cell> Cell for Option<C> {
-    const SQLITE_TYPE: &'static str = C::SQLITE_TYPE;
-
-    fn to_sqlite(&self) -> ToSqlOutput<'_> {
-        self.as_ref().map_or(ToSqlOutput::Borrowed(ValueRef::Null), Cell::to_sqlite)
-    }
-
-    fn of_sqlite(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        if value == ValueRef::Null { Ok(None) } else { C::of_sqlite(value).map(Some) }
-    }
-
-    fn sql_type() -> Type {
-        C::sql_type()
-    }
-
-    fn encode(&self, to: &mut Vec<u8>) {
-        match self {
-            Some(value) => value.encode(to),
-            None => to.push(0),
+/// Append the bytes that a digest is made of.
+pub(crate) fn encode(cell: Option<Cell<'_>>, to: &mut Vec<u8>) {
+    match cell {
+        None => to.push(0),
+        Some(Cell::Text(text)) => encode_bytes(text.as_bytes(), to),
+        Some(Cell::Bytea(bytes)) => encode_bytes(&bytes, to),
+        Some(Cell::Integer(number)) => {
+            to.push(1);
+            to.extend_from_slice(&number.to_be_bytes());
+        }
+        Some(Cell::Bigint(number)) => encode_bigint(number, to),
+        Some(Cell::Timestamptz(time)) => encode_bigint(time.as_micros(), to),
+        Some(Cell::Texts(texts)) => {
+            encode_count(texts.len(), to);
+            texts.iter().for_each(|text| encode_bytes(text.as_bytes(), to));
+        }
+        Some(Cell::Bigints(numbers)) => {
+            encode_count(numbers.len(), to);
+            numbers.iter().for_each(|number| encode_bigint(*number, to));
         }
     }
+}
 
-    fn json(&self) -> Value {
-        self.as_ref().map_or(Value::Null, Cell::json)
+fn encode_count(count: usize, to: &mut Vec<u8>) {
+    to.push(1);
+    to.extend_from_slice(&u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
+}
+
+fn encode_bytes(bytes: &[u8], to: &mut Vec<u8>) {
+    encode_count(bytes.len(), to);
+    to.extend_from_slice(bytes);
+}
+
+fn encode_bigint(number: i64, to: &mut Vec<u8>) {
+    to.push(1);
+    to.extend_from_slice(&number.to_be_bytes());
+}
+
+/// For people and programs that do not know Postgres. Times are without zeros behind the last digit of the fraction.
+pub(crate) fn json(cell: Option<Cell<'_>>) -> Value {
+    match cell {
+        None => Value::Null,
+        Some(Cell::Text(text)) => Value::from(text),
+        Some(Cell::Bytea(bytes)) => Value::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
+        Some(Cell::Integer(number)) => Value::from(number),
+        Some(Cell::Bigint(number)) => Value::from(number),
+        Some(Cell::Timestamptz(time)) => {
+            let text = time.to_string();
+            let short = text.trim_end_matches('Z').trim_end_matches('0').trim_end_matches('.');
+            Value::from(format!("{short}Z"))
+        }
+        Some(Cell::Texts(texts)) => texts.iter().map(String::as_str).map(Value::from).collect(),
+        Some(Cell::Bigints(numbers)) => numbers.iter().copied().map(Value::from).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use workers::tables::Value as ColumnValue;
+
     use super::*;
 
-    fn encoded(cell: &impl Cell) -> Vec<u8> {
+    fn encoded(value: &impl ColumnValue) -> Vec<u8> {
         let mut bytes = Vec::new();
-        cell.encode(&mut bytes);
+        encode(value.cell(), &mut bytes);
         bytes
     }
 
@@ -278,7 +162,7 @@ mod tests {
 
     #[test]
     fn times_are_shown_as_short_as_they_are() {
-        let shown = |text: &str| Cell::json(&time(text));
+        let shown = |text: &str| json(time(text).cell());
         for text in ["2026-11-21T10:00:00Z", "2026-11-21T15:01:55.1Z", "9999-12-31T23:59:59.999999Z"] {
             assert_eq!(shown(text), text);
         }
@@ -295,12 +179,13 @@ mod tests {
 
     #[test]
     fn sqlite_gives_back_what_it_was_given() {
-        fn back<C: Cell>(value: &C) -> C {
-            match value.to_sqlite() {
-                ToSqlOutput::Borrowed(value) => C::of_sqlite(value).unwrap(),
-                ToSqlOutput::Owned(value) => C::of_sqlite(ValueRef::from(&value)).unwrap(),
+        fn back<V: ColumnValue>(value: &V) -> V {
+            let cell = match to_sqlite(value.cell()) {
+                ToSqlOutput::Borrowed(value) => of_sqlite(V::KIND, value).unwrap(),
+                ToSqlOutput::Owned(value) => of_sqlite(V::KIND, ValueRef::from(&value)).unwrap(),
                 other => panic!("{other:?}"),
-            }
+            };
+            V::of_cell(cell).unwrap()
         }
         for late in [time("2026-11-21T15:01:55.1Z"), time("9999-12-31T23:59:59.999999Z")] {
             assert_eq!(back(&late), late);
@@ -310,14 +195,16 @@ mod tests {
         assert_eq!(back(&vec![i64::MIN, 7]), [i64::MIN, 7]);
         assert_eq!((back(&None::<i64>), back(&Some(i64::MAX)), back(&-7_i32)), (None, Some(i64::MAX), -7));
         assert_eq!(back(&vec![0_u8, 255]), [0, 255]);
-        assert!(i32::of_sqlite(ValueRef::Integer(1 << 40)).is_err());
+        assert!(of_sqlite(Kind::Integer, ValueRef::Integer(1 << 40)).is_err());
     }
 
     #[test]
     fn times_sort_as_their_text_does() {
         let text = |text: &str| {
             let time = time(text);
-            let ToSqlOutput::Owned(rusqlite::types::Value::Text(text)) = time.to_sqlite() else { panic!("{time:?}") };
+            let ToSqlOutput::Owned(rusqlite::types::Value::Text(text)) = to_sqlite(time.cell()) else {
+                panic!("{time:?}")
+            };
             text
         };
         assert!(text("2026-11-21T15:01:55Z") < text("2026-11-21T15:01:55.1Z"));

@@ -8,11 +8,12 @@ use schemas::ServiceName;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use workers::runtime::Database;
+use workers::tables::TableRow;
 
 use super::Cut;
 use super::inbox::{InboxSnapshot, read_inbox};
 use super::outbox::{self, LaneRows};
-use super::table::{Table, TableRow};
+use super::table::Table;
 use crate::config::ServiceTables;
 use crate::connection::connect;
 use crate::error::ReplayError;
@@ -70,11 +71,11 @@ impl Session {
     /// A whole table.
     pub(crate) async fn read<R: TableRow>(&self) -> Result<Table<R>, ReplayError> {
         let failed = || ReplayError::database(self.service, R::TABLE);
-        let sql = format!("select {} from {}", R::COLUMNS.join(", "), R::TABLE);
+        let sql = format!("select {} from {}", R::column_list(), R::TABLE);
         let rows = self.client.query(&sql, &[]).await.map_err(failed())?;
         let mut table = Table::<R>::new();
         for row in &rows {
-            let row = R::read(row).map_err(failed())?;
+            let row = R::read(row).map_err(|unreadable| failed()(unreadable.source))?;
             table.insert(row.key(), row);
         }
         Ok(table)
@@ -86,9 +87,9 @@ impl Session {
     ) -> Result<impl Stream<Item = Result<Vec<R>, ReplayError>> + use<R>, ReplayError> {
         let service = self.service;
         let failed = move |error| ReplayError::database(service, R::TABLE)(error);
-        let sql = format!("select {} from {}", R::COLUMNS.join(", "), R::TABLE);
+        let sql = format!("select {} from {}", R::column_list(), R::TABLE);
         let rows = self.client.query_raw(&sql, Vec::<String>::new()).await.map_err(failed)?;
-        let rows = rows.map(move |row| R::read(&row.map_err(failed)?).map_err(failed));
+        let rows = rows.map(move |row| R::read(&row.map_err(failed)?).map_err(|unreadable| failed(unreadable.source)));
         Ok(rows.try_chunks(BATCH_ROWS).map_err(|chunk| chunk.1))
     }
 

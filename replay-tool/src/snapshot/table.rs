@@ -1,39 +1,25 @@
-//! A table as rows by key, and a row as named columns: enough to read any table of state and to tell two rows apart.
+//! A table as rows by key, and what is made of a row whatever its table: COPY, SQLite, a digest's bytes, JSON, and how two of
+//! them differ. What columns a table has is described once, in `workers::tables`.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::error::Error;
-use std::fmt::Debug;
 
 use bytes::BytesMut;
-use rusqlite::types::ToSqlOutput;
+use rusqlite::types::{ToSqlOutput, Type};
 use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
+use workers::Timestamptz;
+use workers::tables::{Cell, CellSource, Column, TableRow};
 
-use super::cell::Cell;
+use super::cell;
 
 /// A table's rows by key.
 pub(crate) type Table<R> = BTreeMap<<R as TableRow>::Key, R>;
 
-/// A row of a table of state.
-pub(crate) trait TableRow: Sized + Clone + Debug + PartialEq + Send {
-    /// Its primary key.
-    type Key: Ord + Clone + Debug + Send;
-    /// The table's name.
-    const TABLE: &'static str;
-    /// The columns, in the order in which they are read.
-    const COLUMNS: &'static [&'static str];
-    /// The columns that make up the key.
-    const KEY_COLUMNS: &'static [&'static str];
-    /// The columns' types in SQLite.
-    const SQLITE_TYPES: &'static [&'static str];
-
-    /// The row's key.
-    fn key(&self) -> Self::Key;
-    /// The key in words.
-    fn subject(&self) -> String;
-    /// From a row that has exactly the columns.
-    fn read(row: &Row) -> Result<Self, tokio_postgres::Error>;
+/// What else is made of a row than the statements of a service.
+pub(crate) trait RowFormats: TableRow {
     /// The columns in which the two differ.
     fn differences(&self, other: &Self) -> Vec<Difference>;
     /// Append the values as the fields of a row of a binary COPY.
@@ -46,6 +32,59 @@ pub(crate) trait TableRow: Sized + Clone + Debug + PartialEq + Send {
     fn encode(&self, to: &mut Vec<u8>);
     /// Column by column.
     fn json(&self) -> Value;
+}
+
+impl<R: TableRow> RowFormats for R {
+    fn differences(&self, other: &Self) -> Vec<Difference> {
+        if self == other {
+            return Vec::new();
+        }
+        let difference = |(column, (here, there)): (&'static Column, _)| {
+            let (here, there) = (shown(column, here), shown(column, there));
+            Difference { column: column.name, here, there }
+        };
+        let pairs = R::COLUMNS.iter().zip(cells(self).into_iter().zip(cells(other)));
+        pairs.filter(|(_, (here, there))| here != there).map(difference).collect()
+    }
+
+    fn put_fields(&self, to: &mut BytesMut) -> Result<(), Box<dyn Error + Sync + Send>> {
+        self.each_cell(|cell| cell::put_field(cell, to))
+    }
+
+    fn to_sqlite(&self) -> Vec<ToSqlOutput<'_>> {
+        let mut values = Vec::with_capacity(R::COLUMNS.len());
+        let Ok(()) = self.each_cell(|cell| {
+            values.push(cell::to_sqlite(cell));
+            Ok::<(), Infallible>(())
+        });
+        values
+    }
+
+    fn of_sqlite(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        R::of_cells(&mut SqliteColumns { row, next: 0 })
+    }
+
+    fn encode(&self, to: &mut Vec<u8>) {
+        let Ok(()) = self.each_cell(|cell| {
+            cell::encode(cell, to);
+            Ok::<(), Infallible>(())
+        });
+    }
+
+    fn json(&self) -> Value {
+        let columns = R::COLUMNS.iter().zip(cells(self));
+        columns.map(|(column, cell)| (column.name.to_owned(), cell::json(cell))).collect()
+    }
+}
+
+/// A row's values; none for null.
+fn cells<R: TableRow>(row: &R) -> Vec<Option<Cell<'_>>> {
+    let mut cells = Vec::with_capacity(R::COLUMNS.len());
+    let Ok(()) = row.each_cell(|cell| {
+        cells.push(cell);
+        Ok::<(), Infallible>(())
+    });
+    cells
 }
 
 /// A column in which two rows differ.
@@ -75,106 +114,42 @@ impl<'r> Columns<'r> {
 }
 
 /// The same of a row of SQLite's.
-pub(crate) struct SqliteColumns<'r> {
+struct SqliteColumns<'r> {
     row: &'r rusqlite::Row<'r>,
     next: usize,
 }
 
-impl<'r> SqliteColumns<'r> {
-    pub(crate) fn of(row: &'r rusqlite::Row<'r>) -> Self {
-        SqliteColumns { row, next: 0 }
-    }
+impl CellSource for SqliteColumns<'_> {
+    type Error = rusqlite::Error;
 
-    pub(crate) fn next<C: Cell>(&mut self) -> rusqlite::Result<C> {
+    fn next(&mut self, column: &'static Column) -> rusqlite::Result<Option<Cell<'static>>> {
         let (index, value) = (self.next, self.row.get_ref(self.next)?);
         self.next += 1;
-        C::of_sqlite(value)
+        cell::of_sqlite(column.kind, value)
             .map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, value.data_type(), Box::new(error)))
+    }
+
+    fn refused(&self, column: &'static Column) -> rusqlite::Error {
+        rusqlite::Error::InvalidColumnType(self.next.saturating_sub(1), column.name.to_owned(), Type::Null)
     }
 }
 
 /// A value of a column in words, not too many.
-pub(crate) fn shown(value: &impl Debug) -> String {
+fn shown(column: &Column, cell: Option<Cell<'_>>) -> String {
     const MOST_CHARACTERS: usize = 120;
-    let text = format!("{value:?}");
+    let text = match cell {
+        None => return "None".to_owned(),
+        Some(Cell::Text(text)) => format!("{text:?}"),
+        Some(Cell::Bytea(bytes)) => format!("{bytes:?}"),
+        Some(Cell::Integer(number)) => number.to_string(),
+        Some(Cell::Bigint(number)) => number.to_string(),
+        Some(Cell::Timestamptz(time)) => format!("{:?}", Timestamptz(time)),
+        Some(Cell::Texts(texts)) => format!("{texts:?}"),
+        Some(Cell::Bigints(numbers)) => format!("{numbers:?}"),
+    };
+    let text = if column.is_nullable { format!("Some({text})") } else { text };
     match text.char_indices().nth(MOST_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
 }
-
-/// Defines a row type whose fields are the table's columns.
-macro_rules! table_row {
-    (
-        $(#[$doc:meta])*
-        $name:ident in $table:literal, key ($($key:ident: $key_type:ty),+) { $($field:ident: $type:ty),+ $(,)? }
-    ) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq)]
-        pub(crate) struct $name { $(pub(crate) $field: $type),+ }
-
-        impl $crate::snapshot::table::TableRow for $name {
-            type Key = ($($key_type,)+);
-            const TABLE: &'static str = $table;
-            const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),+];
-            const KEY_COLUMNS: &'static [&'static str] = &[$(stringify!($key)),+];
-            const SQLITE_TYPES: &'static [&'static str] =
-                &[$(<$type as $crate::snapshot::cell::Cell>::SQLITE_TYPE),+];
-
-            fn key(&self) -> Self::Key {
-                ($(self.$key.clone(),)+)
-            }
-
-            fn subject(&self) -> String {
-                let parts: Vec<String> = vec![$(self.$key.to_string()),+];
-                format!("{} {}", $table, parts.join(" "))
-            }
-
-            fn read(row: &tokio_postgres::Row) -> Result<Self, tokio_postgres::Error> {
-                let mut columns = $crate::snapshot::table::Columns::of(row);
-                Ok(Self { $($field: columns.next()?),+ })
-            }
-
-            fn differences(&self, other: &Self) -> Vec<$crate::snapshot::table::Difference> {
-                use $crate::snapshot::table::{Difference, shown};
-                let mut differences = Vec::new();
-                $(if self.$field != other.$field {
-                    differences.push(Difference {
-                        column: stringify!($field),
-                        here: shown(&self.$field),
-                        there: shown(&other.$field),
-                    });
-                })+
-                differences
-            }
-
-            fn put_fields(
-                &self,
-                to: &mut bytes::BytesMut,
-            ) -> Result<(), Box<dyn std::error::Error + Sync + Send>> {
-                $($crate::snapshot::cell::put_field(&self.$field, to)?;)+
-                Ok(())
-            }
-
-            fn to_sqlite(&self) -> Vec<rusqlite::types::ToSqlOutput<'_>> {
-                vec![$($crate::snapshot::cell::Cell::to_sqlite(&self.$field)),+]
-            }
-
-            fn of_sqlite(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
-                let mut columns = $crate::snapshot::table::SqliteColumns::of(row);
-                Ok(Self { $($field: columns.next()?),+ })
-            }
-
-            fn encode(&self, to: &mut Vec<u8>) {
-                $($crate::snapshot::cell::Cell::encode(&self.$field, to);)+
-            }
-
-            fn json(&self) -> serde_json::Value {
-                let mut columns = serde_json::Map::new();
-                $(columns.insert(stringify!($field).to_owned(), $crate::snapshot::cell::Cell::json(&self.$field));)+
-                serde_json::Value::Object(columns)
-            }
-        }
-    };
-}
-pub(crate) use table_row;

@@ -156,7 +156,7 @@ impl Service for OrderService {
     ) -> Result<BTreeMap<&'static str, u64>, Failure> {
         let (inserts, updates) = batch.orders.into_writes();
         statements.insert_orders(tx, &inserts, self.partitions);
-        statements.update_orders(tx, &updates);
+        statements.update_orders(tx, &updates, self.partitions);
         Ok(batch.transitions)
     }
 

@@ -205,7 +205,7 @@ impl Service for PaymentService {
             }
         }
         statements.insert_calls(tx, &opened, self.partitions);
-        statements.update_calls(tx, &changed);
+        statements.update_calls(tx, &changed, self.partitions);
         statements.delete_calls(tx, &closed);
         opened.append(&mut changed);
         Ok(opened)

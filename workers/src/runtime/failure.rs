@@ -3,6 +3,7 @@
 use tokio_postgres::error::SqlState;
 
 use super::feed::FeedId;
+use crate::tables::{Unknown, Unreadable};
 
 /// Why a batch was not committed.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,19 @@ impl Failure {
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         Failure::of_database(&error)
+    }
+}
+
+/// The schema is the right one, so somebody else wrote the row.
+impl From<Unreadable> for Failure {
+    fn from(unreadable: Unreadable) -> Self {
+        Failure::Halt(unreadable.to_string())
+    }
+}
+
+impl From<Unknown> for Failure {
+    fn from(unknown: Unknown) -> Self {
+        Failure::Halt(unknown.to_string())
     }
 }
 

@@ -8,7 +8,7 @@ use schemas::ServiceName;
 use super::StateFile;
 use crate::error::ReplayError;
 use crate::rebuild::Differences;
-use crate::snapshot::{EachTable, TableRow, each_table};
+use crate::snapshot::{EachTable, RowFormats as _, TableRow, each_table};
 
 impl StateFile {
     /// What differs in these services' tables between this file, the live one, and a rebuilt one. Blocks.
@@ -34,7 +34,8 @@ impl EachTable for Merging<'_> {
 
     fn table<R: TableRow>(&mut self) -> Result<(), ReplayError> {
         let (live, rebuilt) = (self.live.lock(), self.rebuilt.lock());
-        let sql = format!("select {} from {} order by {}", R::COLUMNS.join(", "), R::TABLE, R::KEY_COLUMNS.join(", "));
+        let key: Vec<&str> = R::key_columns().map(|column| column.name).collect();
+        let sql = format!("select {} from {} order by {}", R::column_list(), R::TABLE, key.join(", "));
         let mut merge = || {
             let (mut left, mut right) = (live.prepare(&sql)?, rebuilt.prepare(&sql)?);
             merge::<R>(&mut left, &mut right, &mut self.differences)

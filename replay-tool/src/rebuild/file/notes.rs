@@ -15,7 +15,7 @@ use crate::rebuild::note::{Note, Written};
 use crate::rebuild::sink::Sink;
 use crate::rebuild::state::{Levels, TakeRows};
 use crate::rebuild::unit::Folded;
-use crate::snapshot::{StockRow, TableRow};
+use crate::snapshot::{RowFormats as _, StockRow, TableRow};
 
 /// `rebuild_run` stays: it tells what the state was folded from, and its digest.
 pub(super) const TABLES: &str = "\
@@ -172,7 +172,7 @@ fn read_notes(tx: &Transaction<'_>, service: &str) -> rusqlite::Result<Written> 
 
 fn read_levels(tx: &Transaction<'_>) -> rusqlite::Result<Levels> {
     let mut levels = Levels::default();
-    let mut statement = tx.prepare(&format!("select {} from rebuild_levels", StockRow::COLUMNS.join(", ")))?;
+    let mut statement = tx.prepare(&format!("select {} from rebuild_levels", StockRow::column_list()))?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         levels.add_row(&StockRow::of_sqlite(row)?);
