@@ -1,11 +1,12 @@
-//! How values become columns of set-based statements, and names of enums in the database.
+//! How values become columns of set-based statements.
 //!
-//! A column is one array parameter; `unnest` turns columns into rows. Enum names are those of the Avro symbols.
+//! A column is one array parameter; `unnest` turns columns into rows. Enums of the contract are stored
+//! as their symbols.
 
 use std::error::Error;
 
 use bytes::{BufMut as _, BytesMut};
-use schemas::{Awaiting, CancelReason, Time};
+use schemas::Time;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
@@ -92,56 +93,6 @@ pub(crate) fn get_time(row: &Row, name: &str) -> Result<Time, Failure> {
 /// A stored text that must be one of a type's values.
 pub(crate) fn parsed<V>(name: &str, text: &str, value: Option<V>) -> Result<V, Failure> {
     value.ok_or_else(|| Failure::Halt(format!("column {name} holds {text:?}, which this version does not know")))
-}
-
-/// The name of what an order waits for.
-pub(crate) const fn awaiting_name(awaiting: Awaiting) -> &'static str {
-    match awaiting {
-        Awaiting::StockReservation => "StockReservation",
-        Awaiting::PaymentAuthorization => "PaymentAuthorization",
-        Awaiting::PaymentCapture => "PaymentCapture",
-        Awaiting::StockCommit => "StockCommit",
-        Awaiting::PaymentVoid => "PaymentVoid",
-        Awaiting::StockRelease => "StockRelease",
-    }
-}
-
-/// What has this name.
-pub(crate) fn awaiting_named(name: &str) -> Option<Awaiting> {
-    [
-        Awaiting::StockReservation,
-        Awaiting::PaymentAuthorization,
-        Awaiting::PaymentCapture,
-        Awaiting::StockCommit,
-        Awaiting::PaymentVoid,
-        Awaiting::StockRelease,
-    ]
-    .into_iter()
-    .find(|one| awaiting_name(*one) == name)
-}
-
-/// The name of a reason to undo an order.
-pub(crate) const fn reason_name(reason: CancelReason) -> &'static str {
-    match reason {
-        CancelReason::OutOfStock => "OutOfStock",
-        CancelReason::PaymentDeclined => "PaymentDeclined",
-        CancelReason::DeadlinePassed => "DeadlinePassed",
-        CancelReason::Requested => "Requested",
-        CancelReason::CaptureFailed => "CaptureFailed",
-    }
-}
-
-/// The reason of this name.
-pub(crate) fn reason_named(name: &str) -> Option<CancelReason> {
-    [
-        CancelReason::OutOfStock,
-        CancelReason::PaymentDeclined,
-        CancelReason::DeadlinePassed,
-        CancelReason::Requested,
-        CancelReason::CaptureFailed,
-    ]
-    .into_iter()
-    .find(|one| reason_name(*one) == name)
 }
 
 #[cfg(test)]

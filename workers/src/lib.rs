@@ -30,6 +30,5 @@ mod signals;
 mod start;
 mod telemetry;
 pub mod topics;
-mod topology;
 
 pub use columns::Timestamptz;

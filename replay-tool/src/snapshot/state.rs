@@ -1,6 +1,6 @@
 //! State as rows: what a service has to store for an aggregate that its events tell of.
 
-use schemas::{Awaiting, CancelReason, PaymentOperation, Sku, partitioner};
+use schemas::{PaymentOperation, Sku, partitioner};
 use workers::Timestamptz;
 use workers::inventory::stock::{Level, Receipt, Reservation};
 use workers::order::saga::{Order, Stage};
@@ -12,8 +12,8 @@ impl OrderRow {
     /// The row of an order, for topics of so many partitions.
     pub(crate) fn of(order: &Order, partitions: i32) -> Self {
         let (awaiting, detail) = match &order.stage {
-            Stage::Cancelling { awaiting } => (Some(awaiting_name(*awaiting)), None),
-            Stage::Stuck { awaiting, detail } => (Some(awaiting_name(*awaiting)), Some(detail.clone())),
+            Stage::Cancelling { awaiting } => (Some(awaiting.as_str()), None),
+            Stage::Stuck { awaiting, detail } => (Some(awaiting.as_str()), Some(detail.clone())),
             Stage::Placed
             | Stage::StockReserved
             | Stage::Confirmed
@@ -30,7 +30,7 @@ impl OrderRow {
             stage: order.stage.as_str().to_owned(),
             awaiting: awaiting.map(str::to_owned),
             detail,
-            cancel_reason: cancellation.map(|had| reason_name(had.reason).to_owned()),
+            cancel_reason: cancellation.map(|had| had.reason.as_str().to_owned()),
             cancel_command_id: command_id.map(|id| id.as_str().to_owned()),
             customer_id: order.customer_id.as_str().to_owned(),
             placed_at: Timestamptz(order.placed_at),
@@ -152,27 +152,6 @@ impl PostingRow {
 }
 
 /// As in the table's constraint.
-const fn awaiting_name(awaiting: Awaiting) -> &'static str {
-    match awaiting {
-        Awaiting::StockReservation => "StockReservation",
-        Awaiting::PaymentAuthorization => "PaymentAuthorization",
-        Awaiting::PaymentCapture => "PaymentCapture",
-        Awaiting::StockCommit => "StockCommit",
-        Awaiting::PaymentVoid => "PaymentVoid",
-        Awaiting::StockRelease => "StockRelease",
-    }
-}
-
-const fn reason_name(reason: CancelReason) -> &'static str {
-    match reason {
-        CancelReason::OutOfStock => "OutOfStock",
-        CancelReason::PaymentDeclined => "PaymentDeclined",
-        CancelReason::DeadlinePassed => "DeadlinePassed",
-        CancelReason::Requested => "Requested",
-        CancelReason::CaptureFailed => "CaptureFailed",
-    }
-}
-
 const fn operation_name(operation: PaymentOperation) -> &'static str {
     match operation {
         PaymentOperation::Authorize => "authorize",

@@ -5,7 +5,7 @@ use workers::order::saga::{Order, Phase, evolve, outstanding};
 
 use super::hop::{Hop, Mark};
 use super::timeline::Timeline;
-use crate::log::{Channel, reader_of};
+use crate::log::Channel;
 
 /// Where the saga stands.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ impl Waiting {
 fn waiting(order: &Order, timeline: &Timeline, is_taken: impl Fn(&Hop) -> Option<bool>) -> Option<Waiting> {
     let (Phase::Forward(awaiting) | Phase::Undoing(awaiting)) = order.phase() else { return None };
     let request = outstanding(order)?;
-    let from = reader_of(request.topic())?;
+    let from = request.topic().read_by()?;
     let request_step = timeline
         .last_where(|hop| hop.message.as_ref().is_some_and(|message| message.message_type() == request.message_type()));
     let replies = replies(awaiting);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::symbols::symbols;
 use crate::{CommandId, Sku, Time};
 
 /// Goods have arrived.
@@ -72,17 +73,18 @@ pub struct StockCommandRejected {
     pub detail: String,
 }
 
-/// Kinds of mistakes in a stock command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum StockRejectionCode {
-    /// A receipt of 0 or fewer pieces.
-    QuantityNotPositive,
-    /// An adjustment by 0.
-    NoChange,
-    /// Fewer would be left than are reserved and shipped.
-    BelowReserved,
-    /// The sum does not fit into 64 bits.
-    QuantityOverflow,
-    /// The command id belongs to a command with other content.
-    ContentDiffers,
-}
+symbols!(
+    /// Kinds of mistakes in a stock command.
+    StockRejectionCode {
+        /// A receipt of 0 or fewer pieces.
+        QuantityNotPositive,
+        /// An adjustment by 0.
+        NoChange,
+        /// Fewer would be left than are reserved and shipped.
+        BelowReserved,
+        /// The sum does not fit into 64 bits.
+        QuantityOverflow,
+        /// The command id belongs to a command with other content.
+        ContentDiffers,
+    }
+);

@@ -15,16 +15,6 @@ use super::{ClientError, Connection, Record, Selection, TopicReader};
 use crate::decision::Inconsistent;
 use crate::order::saga::{Order, evolve};
 
-/// The topics that are keyed by order.
-pub(super) const TOPICS: [TopicName; 6] = [
-    TopicName::OrderCommands,
-    TopicName::OrderEvents,
-    TopicName::InventoryCommands,
-    TopicName::InventoryEvents,
-    TopicName::PaymentCommands,
-    TopicName::PaymentEvents,
-];
-
 /// Everything that the topics say about one order.
 #[derive(Debug, Clone)]
 pub struct OrderHistory {
@@ -51,7 +41,7 @@ impl OrderHistory {
         mut progress: impl FnMut(u64),
     ) -> Result<Self, ClientError> {
         let mut reading = Reading { connection, patience, records: Vec::new(), left_out: 0, partitions: Vec::new() };
-        for topic in TOPICS {
+        for topic in TopicName::by_order() {
             let selection = Selection { topic, key: Some(order_id.as_str().to_owned()), from_end: false };
             reading.read(topic, TopicReader::open(connection, selection).await?, &mut progress).await?;
         }
@@ -63,7 +53,8 @@ impl OrderHistory {
         }
         let Reading { mut records, left_out, partitions, .. } = reading;
         records.sort_by_key(|record| record.time);
-        let set_aside = AllSetAside::read(connection, &TOPICS, order_id, patience).await?;
+        let topics: Vec<TopicName> = TopicName::by_order().collect();
+        let set_aside = AllSetAside::read(connection, &topics, order_id, patience).await?;
         let open_transactions = open_transactions(connection, partitions).await?;
         Ok(Self { order_id: order_id.clone(), records, left_out, read_elsewhere, set_aside, open_transactions })
     }

@@ -6,14 +6,11 @@
 use std::collections::BTreeMap;
 
 use outbox::{Expect, Transaction};
-use schemas::{CommandId, CustomerId, OrderId, Time, partitioner};
+use schemas::{Awaiting, CancelReason, CommandId, CustomerId, OrderId, Time, partitioner};
 use tokio_postgres::{Client, Row, Statement};
 
 use super::saga::{Cancellation, ContentDigest, Order, Stage};
-use crate::columns::{
-    Timestamptz, array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed,
-    reason_name, reason_named,
-};
+use crate::columns::{Timestamptz, array_literal, column, get, get_time, number_array_literal, parsed};
 use crate::runtime::{Failure, Lanes, Working};
 
 /// The statements of a lane transaction.
@@ -230,7 +227,7 @@ fn read_order(row: &Row) -> Result<Order, Failure> {
     let cancellation = match cancel_reason {
         None => None,
         Some(name) => Some(Cancellation {
-            reason: parsed("cancel_reason", name, reason_named(name))?,
+            reason: parsed("cancel_reason", name, CancelReason::parse(name))?,
             command_id: match cancel_command_id {
                 None => None,
                 Some(text) => Some(parsed("cancel_command_id", text, CommandId::new(text).ok())?),
@@ -259,7 +256,7 @@ fn read_order(row: &Row) -> Result<Order, Failure> {
 fn read_stage(row: &Row) -> Result<Stage, Failure> {
     let awaiting: Option<&str> = get(row, "awaiting")?;
     let awaiting = awaiting.unwrap_or_default();
-    let awaited = || parsed("awaiting", awaiting, awaiting_named(awaiting));
+    let awaited = || parsed("awaiting", awaiting, Awaiting::parse(awaiting));
     let name: &str = get(row, "stage")?;
     Ok(match name {
         "placed" => Stage::Placed,
@@ -278,7 +275,7 @@ fn read_stage(row: &Row) -> Result<Stage, Failure> {
 
 fn awaiting_of(stage: &Stage) -> Option<&'static str> {
     match stage {
-        Stage::Cancelling { awaiting } | Stage::Stuck { awaiting, .. } => Some(awaiting_name(*awaiting)),
+        Stage::Cancelling { awaiting } | Stage::Stuck { awaiting, .. } => Some(awaiting.as_str()),
         Stage::Placed
         | Stage::StockReserved
         | Stage::Confirmed
@@ -302,7 +299,7 @@ fn detail_of(stage: &Stage) -> Option<String> {
 }
 
 fn reason_of(order: &Order) -> Option<&'static str> {
-    order.cancellation.as_ref().map(|cancellation| reason_name(cancellation.reason))
+    order.cancellation.as_ref().map(|cancellation| cancellation.reason.as_str())
 }
 
 fn command_of(order: &Order) -> Option<String> {
