@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::symbols::symbols;
-use crate::{CommandId, CustomerId, OrderId, Sku, Time};
+use crate::{CommandId, CustomerId, OrderCommand, OrderId, Sku, Time};
 
 /// Place an order. Repeating it unchanged has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,17 @@ pub struct RefundOrder {
     pub order_id: OrderId,
     /// Makes a repeated refund harmless.
     pub command_id: CommandId,
+}
+
+impl OrderCommand {
+    /// What makes a repetition harmless; `None` for `PlaceOrder`, which is known by its content.
+    pub const fn command_id(&self) -> Option<&CommandId> {
+        match self {
+            OrderCommand::PlaceOrder(_) => None,
+            OrderCommand::CancelOrder(command) => Some(&command.command_id),
+            OrderCommand::RefundOrder(command) => Some(&command.command_id),
+        }
+    }
 }
 
 /// The order was accepted; its stock is being reserved.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::symbols::symbols;
-use crate::{CommandId, Sku, Time};
+use crate::{CommandId, Sku, StockCommand, Time};
 
 /// Goods have arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,16 @@ pub struct AdjustStock {
     pub command_id: CommandId,
     /// How many pieces more (or, negative, fewer), not 0.
     pub delta: i64,
+}
+
+impl StockCommand {
+    /// What makes a repetition harmless.
+    pub const fn command_id(&self) -> &CommandId {
+        match self {
+            StockCommand::ReceiveStock(command) => &command.command_id,
+            StockCommand::AdjustStock(command) => &command.command_id,
+        }
+    }
 }
 
 /// Goods have arrived.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use schemas::{CommandId, Message, OrderCommand, OrderEvent, OrderId, TopicName};
+use schemas::{CommandId, Message, OrderEvent, OrderId, TopicName};
 
 use super::open_transaction::{OpenTransaction, open_transactions};
 use super::order_place::{Partitions, commands, is_placing};
@@ -109,18 +109,8 @@ fn is_command_missing(records: &[Record]) -> bool {
 
 /// The id of a command on an order.
 fn command_id(message: &Message) -> Option<&CommandId> {
-    match message {
-        Message::OrderCommand(OrderCommand::CancelOrder(m)) => Some(&m.command_id),
-        Message::OrderCommand(OrderCommand::RefundOrder(m)) => Some(&m.command_id),
-        Message::OrderCommand(OrderCommand::PlaceOrder(_))
-        | Message::OrderEvent(_)
-        | Message::InventoryCommand(_)
-        | Message::InventoryEvent(_)
-        | Message::StockCommand(_)
-        | Message::StockEvent(_)
-        | Message::PaymentCommand(_)
-        | Message::PaymentEvent(_) => None,
-    }
+    let Message::OrderCommand(command) = message else { return None };
+    command.command_id()
 }
 
 /// The command that an event answers.

@@ -85,11 +85,10 @@ pub fn stage_in_words(order: &Order) -> String {
 }
 
 fn order_command(command: &OrderCommand) -> String {
-    match command {
-        OrderCommand::PlaceOrder(m) => format!("{} in {}", order_lines(&m.lines), m.currency),
-        OrderCommand::CancelOrder(m) => format!("command {}", m.command_id),
-        OrderCommand::RefundOrder(m) => format!("command {}", m.command_id),
+    if let OrderCommand::PlaceOrder(m) = command {
+        return format!("{} in {}", order_lines(&m.lines), m.currency);
     }
+    command.command_id().map_or_else(String::new, |id| format!("command {id}"))
 }
 
 fn order_event(event: &OrderEvent) -> String {

@@ -72,7 +72,7 @@ impl Batch {
 
     fn restock(&mut self, command: &StockCommand, now: Time, emitter: &mut Emitter) -> Result<Outcome, Failure> {
         let sku = command.key();
-        let key = (sku.clone(), id_of(command).to_owned());
+        let key = (sku.clone(), command.command_id().as_str().to_owned());
         let decision = stock::decide_stock(self.receipts.get(&key), self.level(sku), command, now);
         if let Some(event) = decision.change() {
             let next = stock::evolve_stock(sku, self.level(sku), event).map_err(poison)?;
@@ -90,13 +90,6 @@ impl Batch {
 
 fn poison(error: crate::decision::Inconsistent) -> Failure {
     Failure::Poison(error.to_string())
-}
-
-fn id_of(command: &StockCommand) -> &str {
-    match command {
-        StockCommand::ReceiveStock(command) => command.command_id.as_str(),
-        StockCommand::AdjustStock(command) => command.command_id.as_str(),
-    }
 }
 
 /// The rows that a batch's commands name.
@@ -128,7 +121,7 @@ fn named_by<'b>(inputs: &[&'b Body<Infallible>]) -> Named<'b> {
             Body::Message(Message::StockCommand(command)) => {
                 let sku = command.key().as_str();
                 named.skus.insert(sku);
-                named.receipts.insert((sku, id_of(command)));
+                named.receipts.insert((sku, command.command_id().as_str()));
             }
             Body::Message(
                 Message::OrderCommand(_)

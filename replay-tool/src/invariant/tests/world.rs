@@ -144,10 +144,7 @@ impl World {
     }
 
     fn restock(&mut self, command: &StockCommand, cause: Cause) {
-        let (sku, command_id) = match command {
-            StockCommand::ReceiveStock(command) => (&command.sku, &command.command_id),
-            StockCommand::AdjustStock(command) => (&command.sku, &command.command_id),
-        };
+        let (sku, command_id) = (command.key(), command.command_id());
         let key = (sku.clone(), command_id.as_str().to_owned());
         let level = self.levels.get(sku).copied().unwrap_or_default();
         let decision = stock::decide_stock(self.receipts.get(&key), level, command, self.now());
