@@ -2,6 +2,8 @@
 //!
 //! Ratios to the ceiling of the same run count; absolute latencies and costs are those set for a two-core machine.
 
+use schemas::ServiceName;
+
 use crate::goals::{Goal, at_least, at_most, mebibytes, quotient};
 use crate::outcome::Report;
 use crate::run::Run;
@@ -16,8 +18,6 @@ const WAL_BYTES: f64 = 12_000.0;
 const WORKER_MIB: f64 = 64.0;
 /// Loads with latency goals: name, p50, p99 in milliseconds.
 const LATENCIES: [(&str, f64, f64); 3] = [("at100", 10.0, 30.0), ("at450", 25.0, 80.0), ("half", 80.0, 200.0)];
-/// The processes that are workers.
-const WORKERS: [&str; 3] = ["order", "inventory", "payment"];
 
 /// How the runs did, goal by goal; goals without the runs they need are left out.
 pub(crate) fn judge(runs: &[Run]) -> Vec<Goal> {
@@ -42,7 +42,7 @@ pub(crate) fn judge(runs: &[Run]) -> Vec<Goal> {
         let total = run.cpu_ms_per_order.get("total").copied().unwrap_or_default();
         goals.push(at_most("CPU per order of 5 lines, all processes", "ms", CPU_MS, total));
         goals.push(at_most("write-ahead log per order of 5 lines", "B", WAL_BYTES, run.wal_bytes_per_order));
-        for worker in WORKERS {
+        for worker in ServiceName::ALL.map(ServiceName::as_str) {
             let peak = run.peak_memory_bytes.get(worker).copied().unwrap_or_default();
             goals.push(at_most(format!("peak memory of {worker}"), "MiB", WORKER_MIB, mebibytes(peak)));
         }

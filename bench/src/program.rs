@@ -79,7 +79,7 @@ pub(crate) fn run(name: &str, command: Option<&Command>, benchmark: impl FnOnce(
 }
 
 fn daemon(service: &str, arguments: &[OsString]) -> ExitCode {
-    match ServiceName::ALL.into_iter().find(|known| known.as_str() == service) {
+    match ServiceName::parse(service) {
         Some(known) => {
             let name = OsString::from(format!("{service}-worker"));
             workers::daemon::main(known, std::iter::once(name).chain(arguments.iter().cloned()))

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use replay_tool::{
     ArchiveStore, Codec, MemoryLog, RebuildConfig, RebuildReport, Records, ServiceTables, Target, rebuild,
 };
-use schemas::ServiceName;
+use schemas::{ServiceName, TopicName};
 use serde::Serialize;
 
 use crate::error::{BenchError, Doing, Result};
@@ -194,7 +194,7 @@ async fn kafka(
     goals: &mut Vec<Goal>,
 ) -> Result<()> {
     announce("publishing the events");
-    let names: Vec<String> = synthetic::TOPICS.iter().map(|topic| topic.as_str().to_owned()).collect();
+    let names: Vec<String> = TopicName::of_state().map(|topic| topic.as_str().to_owned()).collect();
     servers.create_topics(&names, i32::try_from(PARTITIONS).map_err(BenchError::other)?).await?;
     let records = u64::try_from(log.len()).map_err(BenchError::other)?;
     bare::publish(servers.brokers(), &log).await?;

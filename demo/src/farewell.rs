@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use schemas::ServiceName;
+
 use crate::example;
 use crate::scene::Scene;
 
@@ -31,7 +33,8 @@ pub(crate) fn text(scene: &Scene, sample_order: Option<&str>) -> String {
     for line in exports(scene).lines() {
         page.push_str(&format!("  {line}\n"));
     }
-    page.push_str(&format!("\n  schemas {}; logs in {}\n\n", scene.schemas.join(", "), scene.logs.display()));
+    let schemas = ServiceName::ALL.map(|service| scene.schema(service));
+    page.push_str(&format!("\n  schemas {}; logs in {}\n\n", schemas.join(", "), scene.logs.display()));
     for daemon in &scene.daemons {
         let (name, address, pid) = (&daemon.name, daemon.address, daemon.pid);
         page.push_str(&format!("  {name:<13} process {pid:<8} http://{address}/metrics  (and /readyz, /livez)\n"));

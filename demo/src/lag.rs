@@ -7,21 +7,12 @@ use std::time::Duration;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use schemas::{ServiceName, TopicName};
+use schemas::ServiceName;
 
 use crate::error::DemoError;
 use crate::scene::Scene;
 
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// What a service reads.
-const fn inputs(service: ServiceName) -> &'static [TopicName] {
-    match service {
-        ServiceName::Order => &[TopicName::OrderCommands, TopicName::InventoryEvents, TopicName::PaymentEvents],
-        ServiceName::Inventory => &[TopicName::InventoryCommands, TopicName::StockCommands],
-        ServiceName::Payment => &[TopicName::PaymentCommands],
-    }
-}
 
 /// Measures how far the groups are behind.
 pub(crate) struct LagGauge {
@@ -53,7 +44,7 @@ impl LagGauge {
     fn lag_of(&self, service: ServiceName, consumer: &BaseConsumer) -> KafkaResult<u64> {
         let connection = self.scene.connection();
         let mut wanted = TopicPartitionList::new();
-        for topic in inputs(service) {
+        for topic in service.inputs() {
             wanted.add_partition_range(&connection.topic(*topic), 0, i32::from(self.scene.partitions) - 1);
         }
         let mut lag = 0;

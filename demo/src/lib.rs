@@ -96,7 +96,7 @@ fn env() -> Result<ExitCode, DemoError> {
 /// `demo daemon <service> …`: from here on this process is a daemon like any other.
 fn daemon(mut args: impl Iterator<Item = OsString>) -> ExitCode {
     let name = args.next().unwrap_or_default();
-    let Some(service) = ServiceName::ALL.into_iter().find(|service| name == service.as_str()) else {
+    let Some(service) = name.to_str().and_then(ServiceName::parse) else {
         eprintln!("demo daemon: expected order, inventory or payment");
         return ExitCode::from(2);
     };

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use schemas::ServiceName;
+use schemas::{PerService, ServiceName};
 use serde::{Deserialize, Serialize};
 use workers::client::Connection;
 
@@ -23,8 +23,8 @@ pub(crate) struct Scene {
     pub(crate) database_url: String,
     /// In front of every topic name and group id; empty with private servers.
     pub(crate) topic_prefix: String,
-    /// The services' schemas: order, inventory, payment.
-    pub(crate) schemas: [String; 3],
+    /// The services' schemas.
+    schemas: PerService<String>,
     /// Partitions of every topic.
     pub(crate) partitions: u16,
     /// Whether Kafka belongs to somebody else.
@@ -64,7 +64,7 @@ impl Scene {
             brokers,
             database_url,
             topic_prefix,
-            schemas: ["orders", "inventory", "payments"].map(schema),
+            schemas: PerService::of(|service| schema(service.default_schema())),
             partitions: PARTITIONS.max(instances),
             foreign_kafka,
             foreign_postgres,
@@ -77,12 +77,7 @@ impl Scene {
 
     /// The schema of a service.
     pub(crate) fn schema(&self, service: ServiceName) -> &str {
-        let [order, inventory, payment] = &self.schemas;
-        match service {
-            ServiceName::Order => order,
-            ServiceName::Inventory => inventory,
-            ServiceName::Payment => payment,
-        }
+        &self.schemas[service]
     }
 
     /// To Kafka, with the prefix.

@@ -31,7 +31,7 @@ pub(crate) async fn check(scene: &Scene) -> Result<Verdict, DemoError> {
     let records = Records::Kafka { config: kafka, prefix: scene.topic_prefix.clone(), patience: BROKER_PATIENCE };
     let mut config = CheckConfig::new(records, &scene.database_url);
     for service in ServiceName::ALL {
-        scene.schema(service).clone_into(&mut config.tables_mut(service).schema);
+        scene.schema(service).clone_into(&mut config.tables[service].schema);
     }
     config.statements = vec![scene.statement.clone()];
     config.expect_quiescent = true;

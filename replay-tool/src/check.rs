@@ -1,10 +1,9 @@
 //! A check from beginning to end: cuts, topics and tables, the present once more, the verdict.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use schemas::ServiceName;
+use schemas::{PerService, ServiceName};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use workers::payment::simulator::{Statement, StatementLine};
@@ -17,7 +16,7 @@ use crate::interrupt::{Interrupt, RaiseOnDrop};
 use crate::log::{self, Channel, Ends, OpenTransaction, Reading, Source, UnreadableRun};
 use crate::progress::Progress;
 use crate::report::{Note, Report};
-use crate::snapshot::{Cuts, LaneRows, Session, Snapshots};
+use crate::snapshot::{Cuts, LaneRows, Session, Snapshots, at_once};
 
 /// How many topics are read at once.
 const CONCURRENT_TOPICS: usize = 4;
@@ -72,7 +71,7 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
         true => wait_for_readers(&config, snapshots.sessions(), &scans).await?,
         false => Vec::new(),
     };
-    let [order, inventory, payment] = outboxes_now(&snapshots, outboxes).await?;
+    let outboxes = outboxes_now(&snapshots, outboxes).await?;
     snapshots.close().await;
     let evidence = Evidence {
         place: source.place(),
@@ -80,9 +79,7 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
         partitions: ends.partitions,
         tables,
         cuts,
-        order,
-        inventory,
-        payment,
+        outboxes,
         topics: Topics::of(scans),
         unreadable: unreadable(&source).await?,
         statement,
@@ -112,15 +109,16 @@ fn report(evidence: Evidence, open: Vec<OpenTransaction>, begun: Instant) -> Rep
 }
 
 /// The outboxes with their heads as they are now that the topics are read.
-async fn outboxes_now(snapshots: &Snapshots, rows: [LaneRows; 3]) -> Result<[Outbox; 3], ReplayError> {
-    let [order, inventory, payment] = snapshots.sessions();
-    let heads = tokio::try_join!(order.heads(), inventory.heads(), payment.heads())?;
-    let [of_order, of_inventory, of_payment] = rows;
-    Ok([
-        Outbox { rows: of_order, heads_now: heads.0 },
-        Outbox { rows: of_inventory, heads_now: heads.1 },
-        Outbox { rows: of_payment, heads_now: heads.2 },
-    ])
+async fn outboxes_now(
+    snapshots: &Snapshots,
+    mut rows: PerService<LaneRows>,
+) -> Result<PerService<Outbox>, ReplayError> {
+    let sessions = snapshots.sessions();
+    let mut heads = at_once(|service| sessions[service].heads()).await?;
+    Ok(PerService::of(|service| Outbox {
+        rows: std::mem::take(&mut rows[service]),
+        heads_now: std::mem::take(&mut heads[service]),
+    }))
 }
 
 /// Blocks, so it goes to a blocking thread.
@@ -193,10 +191,10 @@ fn plans(channel: Channel, source: &Source, cuts: &Cuts, ends: &Ends) -> Vec<Sca
     let (topic, awaits_resume) = (source.topic(channel), source.is_behind_readers());
     let plan = |partition: i32| {
         let place = (topic.clone(), partition);
-        let cut = channel.writer().and_then(|writer| cuts.of(writer).outbox.lanes.get(&place)).cloned();
-        let resume = channel.reader().map_or(0, |reader| cuts.of(reader).inbox.resume(&topic, partition));
+        let cut = channel.writer().and_then(|writer| cuts[writer].outbox.lanes.get(&place)).cloned();
+        let resume = channel.reader().map_or(0, |reader| cuts[reader].inbox.resume(&topic, partition));
         let restoration =
-            channel.reader().map(|reader| cuts.of(reader).inbox.restoration(&topic, partition)).unwrap_or_default();
+            channel.reader().map(|reader| cuts[reader].inbox.restoration(&topic, partition)).unwrap_or_default();
         let end = ends.ends.get(&(channel, partition)).copied().unwrap_or(0);
         ScanPlan { cut: cut.unwrap_or_default(), resume, awaits_resume, restoration, end }
     };
@@ -216,8 +214,8 @@ fn read_statements(config: &CheckConfig) -> Result<Option<Vec<StatementLine>>, R
 
 /// Give the last orders time to finish before the snapshots are taken; what is still unfinished then is in the report.
 async fn wait_for_orders(config: &CheckConfig) -> Result<(), ReplayError> {
-    let order = Session::connect(ServiceName::Order, &config.order).await?;
-    let payment = Session::connect(ServiceName::Payment, &config.payment).await?;
+    let order = Session::connect(ServiceName::Order, &config.tables[ServiceName::Order]).await?;
+    let payment = Session::connect(ServiceName::Payment, &config.tables[ServiceName::Payment]).await?;
     let begun = Instant::now();
     while begun.elapsed() < config.settle {
         let open: Vec<String> = payment.open_calls().await?;
@@ -233,18 +231,15 @@ async fn wait_for_orders(config: &CheckConfig) -> Result<(), ReplayError> {
 /// Give the readers time to take what was read beyond them; what still waits then is in the report.
 async fn wait_for_readers(
     config: &CheckConfig,
-    sessions: [&Session; 3],
+    sessions: &PerService<Session>,
     scans: &[Scan],
 ) -> Result<Vec<(String, i32, u64)>, ReplayError> {
     let begun = Instant::now();
     loop {
-        let mut inboxes = HashMap::new();
-        for (service, session) in ServiceName::ALL.into_iter().zip(sessions) {
-            inboxes.insert(service, session.inbox().await?);
-        }
+        let inboxes = at_once(|service| sessions[service].inbox()).await?;
         let mut waiting = Vec::new();
         for scan in scans {
-            let Some(inbox) = scan.channel.reader().and_then(|reader| inboxes.get(&reader)) else { continue };
+            let Some(inbox) = scan.channel.reader().map(|reader| &inboxes[reader]) else { continue };
             let topic = format!("{}{}", config.records.prefix(), scan.channel.name());
             for (number, partition) in (0..).zip(&scan.partitions).filter(|(_, partition)| partition.waiting > 0) {
                 if inbox.resume(&topic, number) < partition.next_offset {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use schemas::{Codec, ServiceName};
+use schemas::{Codec, PerService, ServiceName};
 
 use crate::records::Records;
 
@@ -19,12 +19,7 @@ pub struct ServiceTables {
 impl ServiceTables {
     /// A service's tables in this database, in the schema that is the service's default.
     pub fn of(service: ServiceName, database_url: &str) -> Self {
-        let schema = match service {
-            ServiceName::Order => "orders",
-            ServiceName::Inventory => "inventory",
-            ServiceName::Payment => "payments",
-        };
-        ServiceTables { database_url: database_url.to_owned(), schema: schema.to_owned() }
+        ServiceTables { database_url: database_url.to_owned(), schema: service.default_schema().to_owned() }
     }
 }
 
@@ -41,12 +36,8 @@ impl std::fmt::Debug for ServiceTables {
 pub struct CheckConfig {
     /// Where records are read from.
     pub records: Records,
-    /// The order service's tables. Default schema `orders`.
-    pub order: ServiceTables,
-    /// The inventory service's tables. Default schema `inventory`.
-    pub inventory: ServiceTables,
-    /// The payment service's tables. Default schema `payments`.
-    pub payment: ServiceTables,
+    /// The services' tables. Default schemas: `orders`, `inventory`, `payments`.
+    pub tables: PerService<ServiceTables>,
     /// All statements that the payment simulator wrote, as evidence that does not come from the pipeline; none: money is
     /// checked by topics and tables alone.
     pub statements: Vec<PathBuf>,
@@ -69,33 +60,13 @@ impl CheckConfig {
     pub fn new(records: Records, database_url: &str) -> Self {
         CheckConfig {
             records,
-            order: ServiceTables::of(ServiceName::Order, database_url),
-            inventory: ServiceTables::of(ServiceName::Inventory, database_url),
-            payment: ServiceTables::of(ServiceName::Payment, database_url),
+            tables: PerService::of(|service| ServiceTables::of(service, database_url)),
             statements: Vec::new(),
             expect_quiescent: false,
             stuck_is_violation: false,
             patience: Duration::from_secs(30),
             settle: Duration::from_secs(10),
             codec: Codec::embedded(),
-        }
-    }
-
-    /// The tables of a service.
-    pub fn tables(&self, service: ServiceName) -> &ServiceTables {
-        match service {
-            ServiceName::Order => &self.order,
-            ServiceName::Inventory => &self.inventory,
-            ServiceName::Payment => &self.payment,
-        }
-    }
-
-    /// The same, to be changed.
-    pub fn tables_mut(&mut self, service: ServiceName) -> &mut ServiceTables {
-        match service {
-            ServiceName::Order => &mut self.order,
-            ServiceName::Inventory => &mut self.inventory,
-            ServiceName::Payment => &mut self.payment,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use schemas::ServiceName;
+use schemas::{PerService, ServiceName};
 use workers::payment::simulator::StatementLine;
 
 use crate::fold::Topics;
@@ -39,9 +39,7 @@ pub(crate) struct Evidence {
     pub(crate) partitions: i32,
     pub(crate) tables: Tables,
     pub(crate) cuts: Cuts,
-    pub(crate) order: Outbox,
-    pub(crate) inventory: Outbox,
-    pub(crate) payment: Outbox,
+    pub(crate) outboxes: PerService<Outbox>,
     pub(crate) topics: Topics,
     /// Runs of records that nobody can read, where anyone may write.
     pub(crate) unreadable: Vec<(Channel, UnreadableRun)>,
@@ -69,14 +67,6 @@ pub(crate) struct Verdict {
 const STUCK_NAMED: usize = 1000;
 
 impl Evidence {
-    pub(crate) fn outbox(&self, service: ServiceName) -> &Outbox {
-        match service {
-            ServiceName::Order => &self.order,
-            ServiceName::Inventory => &self.inventory,
-            ServiceName::Payment => &self.payment,
-        }
-    }
-
     /// Hold everything against everything.
     pub(crate) fn judge(mut self) -> Verdict {
         let mut findings = std::mem::take(&mut self.topics.findings);

@@ -8,6 +8,7 @@ mod commands;
 mod letters;
 mod orders;
 mod payments;
+mod replies;
 mod requests;
 mod reservations;
 mod scan;
@@ -17,9 +18,8 @@ mod versions;
 
 pub(crate) use commands::{Command, SentCommand};
 pub(crate) use letters::{Broken, Letter};
-pub(crate) use payments::TakenPaymentReplies;
+pub(crate) use replies::Replies;
 pub(crate) use requests::{Request, RequestKind, Requests};
-pub(crate) use reservations::TakenStockReplies;
 pub(crate) use scan::{Scan, ScanPlan};
 pub(crate) use topics::{ReadPartition, Topics};
 

@@ -20,7 +20,7 @@ mod walk;
 #[cfg(test)]
 mod written;
 
-pub(crate) use channel::{Channel, reader_of};
+pub(crate) use channel::Channel;
 pub(crate) use ends::{Ends, find_ends};
 pub(crate) use feed::{Fed, Feed};
 pub(crate) use kafka::KafkaLog;

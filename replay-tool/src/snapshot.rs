@@ -1,4 +1,4 @@
-//! The tables of the three services, each at one cut.
+//! The tables of all services, each at one cut.
 //!
 //! A cut is a snapshot of a service's database and the head of each of its outbox lanes in that same snapshot: folding
 //! every lane to exactly its head gives the state that the snapshot holds. Order's snapshot is taken first, so whatever a
@@ -13,7 +13,8 @@ mod unpublished;
 
 use std::collections::HashSet;
 
-use schemas::ServiceName;
+use futures_util::future::{join_all, try_join_all};
+use schemas::{PerService, ServiceName};
 
 pub(crate) use cell::sqlite_type;
 pub(crate) use inbox::{InboxSnapshot, read_inbox};
@@ -49,29 +50,10 @@ pub(crate) struct Cut {
 }
 
 /// The cuts of all services.
-#[derive(Debug, Default, Clone)]
-pub(crate) struct Cuts {
-    pub(crate) order: Cut,
-    pub(crate) inventory: Cut,
-    pub(crate) payment: Cut,
-}
+pub(crate) type Cuts = PerService<Cut>;
 
-impl Cuts {
-    pub(crate) fn of(&self, service: ServiceName) -> &Cut {
-        match service {
-            ServiceName::Order => &self.order,
-            ServiceName::Inventory => &self.inventory,
-            ServiceName::Payment => &self.payment,
-        }
-    }
-}
-
-/// The snapshots of the three services while they are open.
-pub(crate) struct Snapshots {
-    pub(crate) order: Session,
-    pub(crate) inventory: Session,
-    pub(crate) payment: Session,
-}
+/// The snapshots of all services while they are open.
+pub(crate) struct Snapshots(PerService<Session>);
 
 /// What the tables hold besides the outboxes.
 #[derive(Debug, Default)]
@@ -82,59 +64,59 @@ pub(crate) struct Tables {
 }
 
 impl Snapshots {
-    /// Take all three, order's first, each with its cut.
+    /// Take all, order's first, each with its cut.
     pub(crate) async fn take(config: &CheckConfig) -> Result<(Snapshots, Cuts), ReplayError> {
-        let connect = |service| Session::connect(service, config.tables(service));
-        let (mut order, mut inventory, mut payment) = tokio::try_join!(
-            connect(ServiceName::Order),
-            connect(ServiceName::Inventory),
-            connect(ServiceName::Payment)
-        )?;
-        let cuts = Cuts {
-            order: order.freeze().await?,
-            inventory: inventory.freeze().await?,
-            payment: payment.freeze().await?,
-        };
-        Ok((Snapshots { order, inventory, payment }, cuts))
+        let mut sessions = at_once(|service| Session::connect(service, &config.tables[service])).await?;
+        let mut cuts = Cuts::default();
+        for service in ServiceName::ALL {
+            cuts[service] = sessions[service].freeze().await?;
+        }
+        Ok((Snapshots(sessions), cuts))
     }
 
     /// Read everything, and end the snapshots: what is read afterwards is the present.
-    pub(crate) async fn read_all(&self) -> Result<(Tables, [LaneRows; 3]), ReplayError> {
-        let read = tokio::try_join!(self.read_tables(), self.read_outboxes())?;
-        for session in self.sessions() {
+    pub(crate) async fn read_all(&self) -> Result<(Tables, PerService<LaneRows>), ReplayError> {
+        let outboxes = at_once(|service| self.0[service].outbox_rows());
+        let read = tokio::try_join!(self.read_tables(), outboxes)?;
+        for (_, session) in self.0.iter() {
             session.thaw().await?;
         }
         Ok(read)
     }
 
-    /// The connections, in the order of `ServiceName::ALL`.
-    pub(crate) fn sessions(&self) -> [&Session; 3] {
-        [&self.order, &self.inventory, &self.payment]
+    /// The connections.
+    pub(crate) fn sessions(&self) -> &PerService<Session> {
+        &self.0
     }
 
     async fn read_tables(&self) -> Result<Tables, ReplayError> {
+        let (order, inventory) = (&self.0[ServiceName::Order], &self.0[ServiceName::Inventory]);
+        let payment = &self.0[ServiceName::Payment];
         let (orders, contents, reservations, stock, receipts, payments, ledger, open_calls) = tokio::try_join!(
-            self.order.read(),
-            self.order.read(),
-            self.inventory.read(),
-            self.inventory.read(),
-            self.inventory.read(),
-            self.payment.read(),
-            self.payment.read(),
-            self.payment.open_calls(),
+            order.read(),
+            order.read(),
+            inventory.read(),
+            inventory.read(),
+            inventory.read(),
+            payment.read(),
+            payment.read(),
+            payment.open_calls(),
         )?;
         let rows = Rows { orders, contents, reservations, stock, receipts, payments, ledger };
         Ok(Tables { rows, open_calls })
     }
 
-    async fn read_outboxes(&self) -> Result<[LaneRows; 3], ReplayError> {
-        let (order, inventory, payment) =
-            tokio::try_join!(self.order.outbox_rows(), self.inventory.outbox_rows(), self.payment.outbox_rows())?;
-        Ok([order, inventory, payment])
-    }
-
     /// End them.
     pub(crate) async fn close(self) {
-        tokio::join!(self.order.close(), self.inventory.close(), self.payment.close());
+        join_all(self.0.into_iter().map(|(_, session)| session.close())).await;
     }
+}
+
+/// Ask something of all services at once.
+pub(crate) async fn at_once<T, A>(ask: impl FnMut(ServiceName) -> A) -> Result<PerService<T>, ReplayError>
+where
+    A: Future<Output = Result<T, ReplayError>>,
+{
+    let answers = try_join_all(ServiceName::ALL.map(ask)).await?;
+    PerService::try_from(answers).map_err(|_| ReplayError::Aborted { what: "the services' answers".into() })
 }

@@ -13,9 +13,12 @@ use crate::message::*;
 use crate::{Message, MessageType};
 
 macro_rules! dispatch {
-    ($($topic:ident $group:ident $topic_name:literal $namespace:literal $key:ident {
-        $($name:ident $version:literal [$($older:literal)*] $versioned:ident;)+
-    })+) => {
+    ($(
+        $(#[$doc:meta])*
+        $topic:ident $group:ident $kind:ident $topic_name:literal $namespace:literal ($key:ident: $key_type:ident) {
+            $($name:ident $version:literal [$($older:literal)*] $versioned:ident;)+
+        }
+    )+) => {
         /// Appends the datum of a message. The writer must be the one of the message's type.
         pub(crate) fn write(
             avro: &GenericDatumWriter<'_>,

@@ -1,21 +1,31 @@
 //! The one table of all messages: topic, group, namespace, key, record, schema versions.
 //!
-//! Everything that must know all of them (the list of types, the look-ups on `Message`, the embedded schema files,
-//! the codec's dispatch) is generated from here, so that a message is added in one line and forgotten nowhere.
+//! Everything that must know all of them (topics, groups and what a message says of itself, the list of types, the
+//! embedded schema files, the codec's dispatch) is generated from here, so that a message is added in one line and
+//! forgotten nowhere.
+//!
+//! A topic's head is: the topic, the group of its messages, what the group is, the topic's name on the broker, the
+//! namespace, and the field that is the key. A group is one of
+//!
+//! - `commands`: they have neither a version nor a time;
+//! - `events`: each has the `version` of its aggregate that it established, and the time `at` that it was decided;
+//! - `events_and_refusals`: the same, but that refusals (`unversioned`) touch no aggregate and have the time alone.
 //!
 //! A line is: record name, the schema version that the Rust type is (the one that we write), the older versions that
-//! are still readable, and whether the body has a `version` of its aggregate.
+//! are still readable, and whether the body has a `version`. Who writes and reads a topic is in `topology`.
 
 /// Calls the macro `$then` with the table.
 macro_rules! contract {
     ($then:ident) => {
         $then! {
-            OrderCommands OrderCommand "order.commands.v1" "shop.order" order_id {
+            /// What anyone may ask of the order service.
+            OrderCommands OrderCommand commands "order.commands.v1" "shop.order" (order_id: OrderId) {
                 PlaceOrder 1 [] unversioned;
                 CancelOrder 1 [] unversioned;
                 RefundOrder 1 [] unversioned;
             }
-            OrderEvents OrderEvent "order.events.v1" "shop.order" order_id {
+            /// What the order service says happened: one per saga transition, and refused commands.
+            OrderEvents OrderEvent events_and_refusals "order.events.v1" "shop.order" (order_id: OrderId) {
                 OrderPlaced 1 [] versioned;
                 OrderStockReserved 1 [] versioned;
                 OrderConfirmed 1 [] versioned;
@@ -26,33 +36,39 @@ macro_rules! contract {
                 OrderStuck 1 [] versioned;
                 OrderRejected 1 [] unversioned;
             }
-            InventoryCommands InventoryCommand "inventory.commands.v1" "shop.inventory" order_id {
+            /// What the order service asks of the inventory service.
+            InventoryCommands InventoryCommand commands "inventory.commands.v1" "shop.inventory" (order_id: OrderId) {
                 ReserveStock 1 [] unversioned;
                 CommitStock 1 [] unversioned;
                 ReleaseStock 1 [] unversioned;
             }
-            InventoryEvents InventoryEvent "inventory.events.v1" "shop.inventory" order_id {
+            /// What the inventory service says happened to an order's reservation.
+            InventoryEvents InventoryEvent events_and_refusals "inventory.events.v1" "shop.inventory" (order_id: OrderId) {
                 StockReserved 1 [] versioned;
                 StockRejected 1 [] versioned;
                 StockCommitted 1 [] versioned;
                 StockReleased 1 [] versioned;
                 StockCommitRefused 1 [] unversioned;
             }
-            StockCommands StockCommand "stock.commands.v1" "shop.stock" sku {
+            /// What operators ask of the inventory service.
+            StockCommands StockCommand commands "stock.commands.v1" "shop.stock" (sku: Sku) {
                 ReceiveStock 1 [] unversioned;
                 AdjustStock 1 [] unversioned;
             }
-            StockEvents StockEvent "stock.events.v1" "shop.stock" sku {
+            /// What the inventory service says happened to a SKU's stock.
+            StockEvents StockEvent events_and_refusals "stock.events.v1" "shop.stock" (sku: Sku) {
                 StockReceived 1 [] versioned;
                 StockAdjusted 1 [] versioned;
                 StockCommandRejected 1 [] unversioned;
             }
-            PaymentCommands PaymentCommand "payment.commands.v1" "shop.payment" order_id {
+            /// What the order service asks of the payment service.
+            PaymentCommands PaymentCommand commands "payment.commands.v1" "shop.payment" (order_id: OrderId) {
                 AuthorizePayment 1 [] unversioned;
                 CapturePayment 1 [] unversioned;
                 VoidPayment 1 [] unversioned;
             }
-            PaymentEvents PaymentEvent "payment.events.v1" "shop.payment" order_id {
+            /// What the payment service says happened to an order's payment.
+            PaymentEvents PaymentEvent events "payment.events.v1" "shop.payment" (order_id: OrderId) {
                 PaymentAuthorized 1 [] versioned;
                 PaymentDeclined 1 [] versioned;
                 PaymentCaptured 1 [] versioned;

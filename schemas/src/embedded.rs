@@ -28,9 +28,12 @@ impl EmbeddedSchema {
 }
 
 macro_rules! files {
-    ($($topic:ident $group:ident $topic_name:literal $namespace:literal $key:ident {
-        $($name:ident $version:literal [$($older:literal)*] $versioned:ident;)+
-    })+) => {
+    ($(
+        $(#[$doc:meta])*
+        $topic:ident $group:ident $kind:ident $topic_name:literal $namespace:literal ($key:ident: $key_type:ident) {
+            $($name:ident $version:literal [$($older:literal)*] $versioned:ident;)+
+        }
+    )+) => {
         const FILES: &[(MessageType, u32, &str)] = &[$($(
             (MessageType::$name, $version, files!(@text $topic_name $name $version)),
             $((MessageType::$name, $older, files!(@text $topic_name $name $older)),)*

@@ -1,4 +1,5 @@
-//! The contract on the wire: topics, messages, their Avro schemas and ids, and the codec between the two.
+//! The contract on the wire: topics, messages, their Avro schemas and ids, and the codec between the two; and who writes
+//! and reads which topic.
 //!
 //! Everything that another program has to know in order to talk to the pipeline is here or in the files beside it
 //! (`avro/`, `ids.lock`). A leaf: it knows nothing of Kafka, Postgres, or what the services do with a message.
@@ -26,10 +27,13 @@ mod id;
 mod lock;
 mod message;
 mod message_type;
+mod per;
 mod schema_shape;
 mod service;
+mod symbols;
 mod time;
 mod topic;
+mod topology;
 
 pub mod currency;
 pub mod limits;
@@ -41,17 +45,9 @@ pub mod text;
 pub use codec::Codec;
 pub use error::{DecodeError, EncodeError, LoadError};
 pub use id::{CommandId, CustomerId, IdError, MAX_ID_BYTES, OrderId, Sku};
-pub use message::{
-    AdjustStock, AuthorizePayment, Awaiting, CancelOrder, CancelReason, CapturePayment, CommitStock, InventoryCommand,
-    InventoryEvent, Message, OrderCancelled, OrderCancelling, OrderCommand, OrderCommandName, OrderCompleted,
-    OrderConfirmed, OrderEvent, OrderLine, OrderPaymentCaptured, OrderPlaced, OrderRejected, OrderStockReserved,
-    OrderStuck, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentCommand, PaymentDeclined,
-    PaymentEvent, PaymentOperation, PaymentStuck, PaymentVoided, PlaceOrder, ReceiveStock, RefundOrder, Rejection,
-    RejectionCode, ReleaseStock, ReserveStock, Shortage, StockAdjusted, StockCommand, StockCommandRejected,
-    StockCommitRefused, StockCommitted, StockEvent, StockLine, StockReceived, StockRejected, StockRejectionCode,
-    StockReleased, StockReserved, VoidPayment,
-};
+pub use message::*;
 pub use message_type::MessageType;
+pub use per::{PerService, PerTopic};
 pub use service::ServiceName;
 pub use time::{Time, TimeError};
 pub use topic::TopicName;

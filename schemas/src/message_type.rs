@@ -1,15 +1,21 @@
-//! The kinds of messages by name, and what a message says about itself: its topic, key, type and version.
+//! The kinds of messages by name, without their bodies.
 //!
 //! Names are the contract's; which schema id a type has is the registry's business.
+
+use serde::Deserializer;
+use serde::de::{Deserialize, DeserializeSeed};
 
 use crate::contract::contract;
 use crate::message::*;
 use crate::{Message, TopicName};
 
 macro_rules! message_types {
-    ($($topic:ident $group:ident $topic_name:literal $namespace:literal $key:ident {
-        $($name:ident $version:literal [$($older:literal)*] $versioned:ident;)+
-    })+) => {
+    ($(
+        $(#[$doc:meta])*
+        $topic:ident $group:ident $kind:ident $topic_name:literal $namespace:literal ($key:ident: $key_type:ident) {
+            $($name:ident $version:literal [$($older:literal)*] $versioned:ident;)+
+        }
+    )+) => {
         /// A kind of message.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum MessageType {
@@ -59,34 +65,17 @@ macro_rules! message_types {
             }
         }
 
-        impl Message {
-            /// Which kind it is.
-            pub const fn message_type(&self) -> MessageType {
-                match self {
-                    $($(Message::$group($group::$name(_)) => MessageType::$name,)+)+
-                }
-            }
+        impl<'de> DeserializeSeed<'de> for MessageType {
+            type Value = Message;
 
-            /// The record's key: the order's id, or the SKU of a stock message.
-            pub fn key(&self) -> &str {
+            /// The body of a message of this kind, from any format whose fields have names.
+            fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Message, D::Error> {
                 match self {
-                    $($(Message::$group($group::$name(body)) => body.$key.as_str(),)+)+
-                }
-            }
-
-            /// The version of its aggregate that the message established; `None` for commands and refusals.
-            pub const fn version(&self) -> Option<i64> {
-                match self {
-                    $($(Message::$group($group::$name(body)) => message_types!(@version $versioned body),)+)+
+                    $($(MessageType::$name => $name::deserialize(from).map(Message::from),)+)+
                 }
             }
         }
     };
-    (@version versioned $body:ident) => { Some($body.version) };
-    (@version unversioned $body:ident) => {{
-        let _ = $body;
-        None
-    }};
 }
 
 contract!(message_types);
@@ -100,28 +89,16 @@ impl MessageType {
         }
         MessageType::ALL.into_iter().find(|message_type| message_type.full_name() == full_name)
     }
+
+    /// The kinds that a topic carries, in the order of the contract.
+    pub fn on(topic: TopicName) -> impl Iterator<Item = Self> {
+        MessageType::ALL.into_iter().filter(move |message_type| message_type.topic() == topic)
+    }
 }
 
 impl std::fmt::Display for MessageType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.type_name())
-    }
-}
-
-impl Message {
-    /// The topic that carries it.
-    pub const fn topic(&self) -> TopicName {
-        self.message_type().topic()
-    }
-
-    /// What goes into `ce_type`: `shop.order.PlaceOrder.v1`.
-    pub const fn type_name(&self) -> &'static str {
-        self.message_type().type_name()
-    }
-
-    /// The record's name: `PlaceOrder`.
-    pub const fn name(&self) -> &'static str {
-        self.message_type().name()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The three services by name.
 //!
-//! The name appears in headers, consumer groups and message ids, so it is part of the contract.
+//! The name appears in headers, consumer groups and message ids, so it is part of the contract. What is fixed about each is
+//! in `topology`.
 
 /// A service of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,24 +17,6 @@ pub enum ServiceName {
 impl ServiceName {
     /// Every service, in the order in which an order meets them.
     pub const ALL: [ServiceName; 3] = [ServiceName::Order, ServiceName::Inventory, ServiceName::Payment];
-
-    /// The name in lower case: `order`, `inventory`, `payment`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            ServiceName::Order => "order",
-            ServiceName::Inventory => "inventory",
-            ServiceName::Payment => "payment",
-        }
-    }
-
-    /// What the service writes into `ce_source` and into the position header: `/order`, `/inventory`, `/payment`.
-    pub const fn source(self) -> &'static str {
-        match self {
-            ServiceName::Order => "/order",
-            ServiceName::Inventory => "/inventory",
-            ServiceName::Payment => "/payment",
-        }
-    }
 }
 
 impl std::fmt::Display for ServiceName {

@@ -1,73 +1,62 @@
-//! The topics by name, and who may write to them.
+//! The topics by name.
 //!
 //! Names are without the deployment's prefix: that is configuration, and its owner puts it in front.
-//! Partition counts and retention are set where topics are created.
+//! Partition counts and retention are set where topics are created; who writes and reads them is in `topology`.
 
-use crate::ServiceName;
+use crate::contract::contract;
 
-/// A topic that carries messages; its dead-letter topic goes with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TopicName {
-    /// What anyone asks of the order service.
-    OrderCommands,
-    /// What the order service says happened.
-    OrderEvents,
-    /// What the order service asks of the inventory service.
-    InventoryCommands,
-    /// What the inventory service says happened to reservations.
-    InventoryEvents,
-    /// What operators ask of the inventory service.
-    StockCommands,
-    /// What the inventory service says happened to SKUs.
-    StockEvents,
-    /// What the order service asks of the payment service.
-    PaymentCommands,
-    /// What the payment service says happened.
-    PaymentEvents,
+macro_rules! topics {
+    ($(
+        $(#[$doc:meta])*
+        $topic:ident $group:ident $kind:ident $topic_name:literal $namespace:literal ($key:ident: $key_type:ident) {
+            $($name:ident $version:literal [$($older:literal)*] $versioned:ident;)+
+        }
+    )+) => {
+        /// A topic that carries messages; its dead-letter topic goes with it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum TopicName {
+            $($(#[$doc])* $topic),+
+        }
+
+        impl TopicName {
+            /// Every topic.
+            pub const ALL: [TopicName; [$($topic_name),+].len()] = [$(TopicName::$topic),+];
+
+            /// The topic's name on the broker, without a deployment's prefix.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(TopicName::$topic => $topic_name,)+
+                }
+            }
+
+            /// Whether it carries commands; otherwise events.
+            pub const fn carries_commands(self) -> bool {
+                match self {
+                    $(TopicName::$topic => topics!(@is_commands $kind),)+
+                }
+            }
+
+            /// Whether its key is an order's id; otherwise it is a SKU.
+            pub const fn is_by_order(self) -> bool {
+                match self {
+                    $(TopicName::$topic => topics!(@is_order_id $key_type),)+
+                }
+            }
+        }
+    };
+    (@is_commands commands) => { true };
+    (@is_commands events) => { false };
+    (@is_commands events_and_refusals) => { false };
+    (@is_order_id OrderId) => { true };
+    (@is_order_id Sku) => { false };
 }
 
+contract!(topics);
+
 impl TopicName {
-    /// Every topic.
-    pub const ALL: [TopicName; 8] = [
-        TopicName::OrderCommands,
-        TopicName::OrderEvents,
-        TopicName::InventoryCommands,
-        TopicName::InventoryEvents,
-        TopicName::StockCommands,
-        TopicName::StockEvents,
-        TopicName::PaymentCommands,
-        TopicName::PaymentEvents,
-    ];
-
-    /// The topic's name on the broker, without a deployment's prefix.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            TopicName::OrderCommands => "order.commands.v1",
-            TopicName::OrderEvents => "order.events.v1",
-            TopicName::InventoryCommands => "inventory.commands.v1",
-            TopicName::InventoryEvents => "inventory.events.v1",
-            TopicName::StockCommands => "stock.commands.v1",
-            TopicName::StockEvents => "stock.events.v1",
-            TopicName::PaymentCommands => "payment.commands.v1",
-            TopicName::PaymentEvents => "payment.events.v1",
-        }
-    }
-
     /// The name of the topic for records that could not be taken from this one.
     pub fn dead_letter(self) -> String {
         format!("{}-dlt", self.as_str())
-    }
-
-    /// The only service that may write here; `None` where anyone may.
-    pub const fn written_by(self) -> Option<ServiceName> {
-        match self {
-            TopicName::OrderCommands | TopicName::StockCommands => None,
-            TopicName::OrderEvents | TopicName::InventoryCommands | TopicName::PaymentCommands => {
-                Some(ServiceName::Order)
-            }
-            TopicName::InventoryEvents | TopicName::StockEvents => Some(ServiceName::Inventory),
-            TopicName::PaymentEvents => Some(ServiceName::Payment),
-        }
     }
 
     /// The topic of this name (without a deployment's prefix).

@@ -190,8 +190,7 @@ async fn rows_that_remember_no_log_go_on_and_remember_it_from_then_on() -> Outco
     let orders = sample(5_400, 30)?;
     let (before, after) = orders.split_at(15);
     let mut pipeline = pipeline_after(before, after).await?;
-    let services =
-        [(ServiceName::Order, "orders"), (ServiceName::Inventory, "inventory"), (ServiceName::Payment, "payments")];
+    let services = ServiceName::ALL.map(|service| (service, service.default_schema()));
     for (service, schema) in services {
         pipeline.kill9_all(service)?;
         let forget =

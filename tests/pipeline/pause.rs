@@ -1,6 +1,6 @@
 //! A worker that stands still (SIGSTOP) until its partitions have moved, and then goes on as if nothing had happened.
 
-use schemas::{ServiceName, TopicName};
+use schemas::ServiceName;
 use tests::{Outcome, Pipeline, Sent, Servers, Settings, sample, stock_for, trouble};
 use workers::payment::simulator::SimulatorConfig;
 
@@ -8,11 +8,7 @@ use crate::DAEMON;
 
 /// Records that nobody can take, for each partition of a topic that the service reads.
 fn strangers(service: ServiceName) -> Vec<Sent> {
-    let topic = match service {
-        ServiceName::Order => TopicName::OrderCommands,
-        ServiceName::Inventory => TopicName::InventoryCommands,
-        ServiceName::Payment => TopicName::PaymentCommands,
-    };
+    let topic = service.inputs()[0];
     let record = |partition| Sent { topic: topic.as_str().to_owned(), partition: Some(partition), ..Sent::default() };
     [0, 1, 2].into_iter().flat_map(|partition| vec![record(partition); 400]).collect()
 }

@@ -96,8 +96,7 @@ async fn everything(pipeline: &Pipeline) -> Outcome<BTreeMap<String, String>> {
         all.insert(table, tables.query(&sql, &[]).await?[0].get(0));
     }
     all.insert("schemas".to_owned(), tables.query(SCHEMAS, &[]).await?[0].get(0));
-    let topics = TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]);
-    let topics: Vec<String> = topics.collect();
+    let topics = TopicName::all_names();
     // A broker that stood still a moment ago may not know its partitions yet.
     let ends = until("the topics' ends", LONG, async || pipeline.broker().ends(&topics).await).await?;
     for (place, ends) in ends {

@@ -34,7 +34,7 @@ pub(crate) async fn orders_end(pipeline: &Pipeline, orders: &mut Vec<PlaceOrder>
 }
 
 pub(crate) fn all_topics() -> Vec<String> {
-    TopicName::ALL.iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]).collect()
+    TopicName::all_names()
 }
 
 /// Everything that lies in the topics, in a fixed order.

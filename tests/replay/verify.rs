@@ -17,7 +17,7 @@ type Ends = HashMap<(String, i32), (i64, i64)>;
 
 /// Every topic, dead letters included.
 fn topics() -> Vec<String> {
-    TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]).collect()
+    TopicName::all_names()
 }
 
 /// As retention would, of every topic at once.

@@ -6,13 +6,12 @@
 use schemas::ServiceName;
 use workers::runtime::Database;
 
-use crate::database::schema_of;
 use crate::{LONG, Outcome, Pipeline, Tables, until};
 
 impl Tables {
     /// Copies a service's tables into the schema `<its schema>_backup`.
     pub async fn back_up(&self, service: ServiceName) -> Outcome {
-        let schema = schema_of(service);
+        let schema = service.default_schema();
         self.script(&format!(
             "begin isolation level repeatable read; do $$ declare one record; begin \
                create schema {schema}_backup; \
@@ -26,7 +25,7 @@ impl Tables {
     /// Puts them back. Triggers would take the rows for new ones. Beside daemons that run it may lose to one of their
     /// transactions, and can be called again.
     pub async fn set_back(&self, service: ServiceName) -> Outcome {
-        let schema = schema_of(service);
+        let schema = service.default_schema();
         self.script(&format!(
             "rollback; begin; set local session_replication_role = replica; do $$ declare one record; begin \
                execute (select 'truncate ' || string_agg(format('{schema}.%I', tablename), ', ') \

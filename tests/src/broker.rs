@@ -158,8 +158,7 @@ impl Broker {
 
     /// Deletes all topics of this pipeline, as far as the broker answers.
     pub(crate) fn delete_topics(&self) {
-        let names = TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]);
-        let names: Vec<String> = names.map(|name| format!("{}{name}", self.prefix)).collect();
+        let names: Vec<String> = TopicName::all_names().iter().map(|name| format!("{}{name}", self.prefix)).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         // On a thread of its own, because it is called from inside a runtime when a value is dropped. What is not deleted
         // ends with the servers.

@@ -14,15 +14,6 @@ use workers::runtime::Database;
 use crate::{Outcome, trouble};
 use schemas::ServiceName;
 
-/// The schema of each service, the daemons' own default.
-pub(crate) const fn schema_of(service: ServiceName) -> &'static str {
-    match service {
-        ServiceName::Order => "orders",
-        ServiceName::Inventory => "inventory",
-        ServiceName::Payment => "payments",
-    }
-}
-
 /// An order as its table has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRow {
@@ -76,7 +67,7 @@ impl Tables {
         let tables = Tables { database: Database::open(url, None, "public", "tests")? };
         let mut client = tables.database.client().await?;
         for service in ServiceName::ALL {
-            migrate(&mut client, service, schema_of(service)).await?;
+            migrate(&mut client, service, service.default_schema()).await?;
         }
         drop(client);
         Ok(tables)
@@ -88,7 +79,7 @@ impl Tables {
         let mut client = self.database.client().await?;
         client.batch_execute(&format!("create role {role} login password '{role}'")).await?;
         for service in ServiceName::ALL {
-            grant(&mut client, service, schema_of(service), role).await?;
+            grant(&mut client, service, service.default_schema(), role).await?;
         }
         words_of(url, role)
     }
@@ -151,7 +142,7 @@ impl Tables {
         let snapshot = snapshot.start().await?;
         let mut progress = Progress::default();
         for service in ServiceName::ALL {
-            let schema = schema_of(service);
+            let schema = service.default_schema();
             let offsets = format!("select topic, partition, coalesce(next_offset, 0) from {schema}.inbox_offsets");
             for row in snapshot.query(&offsets, &[]).await? {
                 progress.next_offsets.insert((row.get(0), row.get(1)), row.get(2));

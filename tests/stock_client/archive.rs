@@ -78,9 +78,7 @@ async fn a_stock_tool_reads_the_archive_as_the_topics_are() -> Outcome {
     archived.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
     assert!(archived.iter().all(|record| record.timestamp_ms > 1_700_000_000_000));
     assert!(archived.iter().all(|record| record.timestamp_type == "CREATE_TIME"));
-    let topics: Vec<String> =
-        TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]).collect();
-    let mut found = pipeline.broker().read(&topics).await?;
+    let mut found = pipeline.broker().read(&TopicName::all_names()).await?;
     found.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
     let archived = archived.iter().map(|record| record.found(pipeline.prefix())).collect::<Outcome<Vec<_>>>()?;
     assert!(found.iter().any(|record| record.topic.ends_with("-dlt")), "the odd record has become a dead letter");

@@ -9,7 +9,6 @@ use schemas::{ServiceName, TopicName};
 use tokio_postgres::Client;
 
 use crate::runtime::{Database, Failure};
-use crate::topology;
 
 /// Which gap to accept: `--epoch` with `--sequence`, or `--offset`, or both.
 #[derive(Debug, Clone, Args)]
@@ -41,7 +40,7 @@ pub(crate) async fn accept(
 ) -> Result<String, Failure> {
     let topic = TopicName::parse(&gap.topic)
         .ok_or_else(|| Failure::Halt(format!("{:?} is no topic of the pipeline", gap.topic)))?;
-    if !topology::reads(service).contains(&topic) {
+    if !service.inputs().contains(&topic) {
         return Err(Failure::Halt(format!("the {service} service does not read {topic}")));
     }
     let client = database.client().await?;

@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use clap::{Args, ValueEnum};
 use schemas::{ServiceName, TopicName};
 
+use crate::client;
 use crate::topics::archive_group;
-use crate::{client, topology};
 
 /// Options of `topics acls`.
 #[derive(Debug, Clone, Args)]
@@ -83,7 +83,7 @@ fn principals(prefix: &str) -> Vec<Principal> {
     let named = |names: Vec<String>| names.into_iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>();
     let topics = |names: Vec<String>, operations| Right { kind: Kind::Topic, names: named(names), operations };
     let plain = |topics: &[TopicName]| topics.iter().map(|topic| topic.as_str().to_owned()).collect::<Vec<_>>();
-    let open: Vec<TopicName> = TopicName::ALL.into_iter().filter(|topic| topic.written_by().is_none()).collect();
+    let open: Vec<TopicName> = TopicName::open().collect();
     let archive = |operations| Right { kind: Kind::Group, names: vec![archive_group(prefix)], operations };
     let mut principals = Vec::new();
     for service in ServiceName::ALL {
@@ -92,9 +92,9 @@ fn principals(prefix: &str) -> Vec<Principal> {
             name: format!("{service}-worker"),
             what: format!("the {service} service; it also reads back what it has written, when it takes over"),
             rights: vec![
-                topics(plain(topology::reads(service)), &["Read"]),
-                topics(topology::writes(service), &["Read", "Write"]),
-                topics(topology::all(), &["Describe", "DescribeConfigs"]),
+                topics(plain(service.inputs()), &["Read"]),
+                topics(service.written_names(), &["Read", "Write"]),
+                topics(TopicName::all_names(), &["Describe", "DescribeConfigs"]),
                 Right { kind: Kind::Group, names: group, operations: &["Read"] },
                 archive(&["Describe"]),
             ],
@@ -104,7 +104,7 @@ fn principals(prefix: &str) -> Vec<Principal> {
         principals.push(Principal {
             name: format!("{service}-relay"),
             what: format!("outbox-relay on the {service} service's outbox, if one runs beside the workers' own"),
-            rights: vec![topics(topology::writes(service), &["Read", "Write", "DescribeConfigs"])],
+            rights: vec![topics(service.written_names(), &["Read", "Write", "DescribeConfigs"])],
         });
     }
     principals.push(Principal {
@@ -121,18 +121,21 @@ fn principals(prefix: &str) -> Vec<Principal> {
         name: "replay-tool".to_owned(),
         what: "replay-tool's verbs that read: verify, rebuild, trace, archive; archive run commits how far it is"
             .to_owned(),
-        rights: vec![topics(topology::all(), &["Read"]), archive(&["Read"])],
+        rights: vec![topics(TopicName::all_names(), &["Read"]), archive(&["Read"])],
     });
     let dead = TopicName::ALL.into_iter().map(TopicName::dead_letter).collect::<Vec<_>>();
     principals.push(Principal {
         name: "operator".to_owned(),
         what: "replay-tool dead-letters: publishes commands again, and notes beside the letters".to_owned(),
-        rights: vec![topics(topology::all(), &["Read"]), topics([plain(&open), dead].concat(), &["Write"])],
+        rights: vec![topics(TopicName::all_names(), &["Read"]), topics([plain(&open), dead].concat(), &["Write"])],
     });
     principals.push(Principal {
         name: "topic-admin".to_owned(),
         what: "topics create and topics check".to_owned(),
-        rights: vec![topics(topology::all(), &["Create", "Describe", "DescribeConfigs"]), archive(&["Describe"])],
+        rights: vec![
+            topics(TopicName::all_names(), &["Create", "Describe", "DescribeConfigs"]),
+            archive(&["Describe"]),
+        ],
     });
     principals
 }

@@ -212,7 +212,7 @@ impl Config {
             brokers: flags.brokers.or(file.brokers).unwrap_or_default(),
             database_url: secret("DATABASE_URL", flags.database_url)?.or(file.database_url).unwrap_or_default(),
             database_password: secret("DATABASE_PASSWORD", std::env::var("DATABASE_PASSWORD").ok())?,
-            schema: flags.schema.or(file.schema).unwrap_or_else(|| default_schema(service).to_owned()),
+            schema: flags.schema.or(file.schema).unwrap_or_else(|| service.default_schema().to_owned()),
             topic_prefix: flags.topic_prefix.or(file.topic_prefix).unwrap_or_default(),
             instance_id: flags.instance_id.or(file.instance_id),
             listen: flags.listen.or(file.listen).map_or_else(|| default_listen(service), |listen| listen.0),
@@ -298,21 +298,8 @@ impl Config {
 
 const HIDDEN: &str = "[redacted]";
 
-fn default_schema(service: ServiceName) -> &'static str {
-    match service {
-        ServiceName::Order => "orders",
-        ServiceName::Inventory => "inventory",
-        ServiceName::Payment => "payments",
-    }
-}
-
 fn default_listen(service: ServiceName) -> SocketAddr {
-    let port = match service {
-        ServiceName::Order => 8081,
-        ServiceName::Inventory => 8082,
-        ServiceName::Payment => 8083,
-    };
-    SocketAddr::from(([127, 0, 0, 1], port))
+    SocketAddr::from(([127, 0, 0, 1], service.default_port()))
 }
 
 fn read_file(path: &Path) -> Result<File, ConfigError> {

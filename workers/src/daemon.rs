@@ -26,7 +26,7 @@ use crate::restored::Gate;
 use crate::runtime::{Database, Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
-use crate::{acls, clock, http, migrate, postgres, relay, telemetry, topics, topology};
+use crate::{acls, clock, http, migrate, postgres, relay, telemetry, topics};
 
 /// How long the brokers may take for one of the start's questions.
 const START_QUESTION: Duration = Duration::from_secs(3);
@@ -310,7 +310,7 @@ impl Started {
 
 /// The topics that a service's outbox writes to.
 fn outbox_topics(service: ServiceName, prefix: &str, partitions: i32) -> Vec<TopicSpec> {
-    let names = topology::writes(service).into_iter();
+    let names = service.written_names().into_iter();
     names.map(|name| TopicSpec { name: format!("{prefix}{name}"), partitions }).collect()
 }
 

@@ -32,6 +32,5 @@ mod start;
 pub mod tables;
 mod telemetry;
 pub mod topics;
-mod topology;
 
 pub use tables::Timestamptz;

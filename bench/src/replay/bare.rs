@@ -11,9 +11,9 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use replay_tool::MemoryLog;
+use schemas::TopicName;
 use tokio_postgres::Client;
 
-use super::synthetic::TOPICS;
 use crate::error::{BenchError, Doing, Result};
 
 /// The tables of state, by the schema that they were rebuilt into.
@@ -76,7 +76,7 @@ pub(super) async fn publish(brokers: &str, log: &MemoryLog) -> Result<()> {
             .set("queue.buffering.max.messages", "500000")
             .create()
             .doing("making a producer")?;
-        for topic in TOPICS {
+        for topic in TopicName::of_state() {
             for (partition, key, payload, position) in log.records(topic) {
                 let header = Header { key: POSITION_HEADER, value: Some(position) };
                 let mut record = BaseRecord::to(topic.as_str())

@@ -13,10 +13,6 @@ use schemas::{
 
 use crate::error::{BenchError, Result};
 
-/// The topics that state is folded from.
-pub(super) const TOPICS: [TopicName; 4] =
-    [TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::StockEvents, TopicName::PaymentEvents];
-
 const EVENTS_PER_ORDER: u64 = 9;
 const LINES: u64 = 5;
 const SKUS: u64 = 2_000;

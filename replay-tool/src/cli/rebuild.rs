@@ -146,8 +146,8 @@ fn chosen(names: &[String]) -> Result<Vec<ServiceName>, ReplayError> {
         return Ok(ServiceName::ALL.to_vec());
     }
     let find = |name: &String| {
-        let found = ServiceName::ALL.into_iter().find(|service| service.as_str() == name);
-        found.ok_or_else(|| ReplayError::arguments(format!("--service {name}: give order, inventory or payment")))
+        ServiceName::parse(name)
+            .ok_or_else(|| ReplayError::arguments(format!("--service {name}: give order, inventory or payment")))
     };
     names.iter().map(find).collect()
 }

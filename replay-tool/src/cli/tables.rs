@@ -58,6 +58,6 @@ impl TablesArgs {
 /// `SERVICE=VALUE`, where the first part is a service.
 fn of_service(given: &str) -> Option<(ServiceName, &str)> {
     let (name, value) = given.split_once('=')?;
-    let service = ServiceName::ALL.into_iter().find(|service| service.as_str() == name)?;
+    let service = ServiceName::parse(name)?;
     Some((service, value))
 }

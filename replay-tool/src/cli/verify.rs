@@ -61,9 +61,9 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
 fn config(options: Options) -> Result<CheckConfig, ReplayError> {
     let mut config = CheckConfig::new(options.source.records()?, "");
     for (service, tables) in options.tables.given()? {
-        *config.tables_mut(service) = tables;
+        config.tables[service] = tables;
     }
-    let without = |service: &ServiceName| config.tables(*service).database_url.is_empty();
+    let without = |service: &ServiceName| config.tables[*service].database_url.is_empty();
     if let Some(service) = ServiceName::ALL.into_iter().find(without) {
         let reason = format!(
             "no --database-url (or DATABASE_URL) for the {service} service; give {service}=URL, or one URL for all"
@@ -101,9 +101,10 @@ mod tests {
         let config =
             parsed("--brokers b:1 --database-url postgres://all/x?a=b --database-url payment=postgres://own/y")
                 .unwrap();
-        assert_eq!(config.order.database_url, "postgres://all/x?a=b");
-        assert_eq!(config.payment.database_url, "postgres://own/y");
-        assert_eq!((config.inventory.schema.as_str(), config.payment.schema.as_str()), ("inventory", "payments"));
+        assert_eq!(config.tables[ServiceName::Order].database_url, "postgres://all/x?a=b");
+        assert_eq!(config.tables[ServiceName::Payment].database_url, "postgres://own/y");
+        let schema = |service| config.tables[service].schema.as_str();
+        assert_eq!((schema(ServiceName::Inventory), schema(ServiceName::Payment)), ("inventory", "payments"));
     }
 
     #[test]

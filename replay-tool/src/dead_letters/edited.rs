@@ -1,10 +1,8 @@
 //! An edited copy of a letter: what `show --json` prints, with another body.
 
-use schemas::{
-    AdjustStock, CancelOrder, Codec, EncodeError, Message, PlaceOrder, ReceiveStock, RefundOrder, Time, TopicName,
-};
+use schemas::{Codec, EncodeError, Message, MessageType, Time, TopicName};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::DeserializeSeed as _;
 use serde_json::Value;
 use workers::client::TIME_FIELDS;
 
@@ -62,22 +60,18 @@ impl Edited {
     pub(crate) fn read(text: &str, topic: TopicName, codec: &Codec) -> Result<Edited, EditedError> {
         let Copy { name, mut body } = serde_json::from_str(text).map_err(EditedError::Shape)?;
         read_times(&mut body)?;
-        let message = match (topic, name.as_str()) {
-            (TopicName::OrderCommands, "PlaceOrder") => of::<PlaceOrder>(name, body)?,
-            (TopicName::OrderCommands, "CancelOrder") => of::<CancelOrder>(name, body)?,
-            (TopicName::OrderCommands, "RefundOrder") => of::<RefundOrder>(name, body)?,
-            (TopicName::StockCommands, "ReceiveStock") => of::<ReceiveStock>(name, body)?,
-            (TopicName::StockCommands, "AdjustStock") => of::<AdjustStock>(name, body)?,
-            (_, _) => return Err(EditedError::Type { name, topic }),
+        let Some(kind) = open_kinds(topic).find(|kind| kind.name() == name) else {
+            return Err(EditedError::Type { name, topic });
         };
+        let message = kind.deserialize(body).map_err(|source| EditedError::Body { name, source })?;
         let payload = codec.encode(&message)?;
         Ok(Edited { message, payload })
     }
 }
 
-fn of<M: DeserializeOwned + Into<Message>>(name: String, body: Value) -> Result<Message, EditedError> {
-    let read = serde_json::from_value::<M>(body);
-    read.map(Into::into).map_err(|source| EditedError::Body { name, source })
+/// What anyone may send to a topic.
+fn open_kinds(topic: TopicName) -> impl Iterator<Item = MessageType> {
+    MessageType::on(topic).filter(move |_| topic.written_by().is_none())
 }
 
 /// Times are shown for people; messages hold microseconds.
@@ -95,17 +89,9 @@ fn read_times(body: &mut Value) -> Result<(), EditedError> {
     Ok(())
 }
 
-fn names(topic: TopicName) -> &'static str {
-    match topic {
-        TopicName::OrderCommands => "PlaceOrder, CancelOrder, RefundOrder",
-        TopicName::StockCommands => "ReceiveStock, AdjustStock",
-        TopicName::OrderEvents
-        | TopicName::InventoryCommands
-        | TopicName::InventoryEvents
-        | TopicName::StockEvents
-        | TopicName::PaymentCommands
-        | TopicName::PaymentEvents => "only what its service writes",
-    }
+fn names(topic: TopicName) -> String {
+    let names: Vec<&str> = open_kinds(topic).map(MessageType::name).collect();
+    if names.is_empty() { "only what its service writes".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]

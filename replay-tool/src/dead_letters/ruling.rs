@@ -1,6 +1,6 @@
 //! Whether a letter may be published again, and as what. Pure.
 
-use schemas::{Codec, TopicName};
+use schemas::Codec;
 
 use super::edited::Edited;
 use super::letter::DeadLetter;
@@ -72,14 +72,9 @@ pub(crate) fn rule(filed: &Filed, edited: Option<&Edited>, allowed: Allowances, 
 fn not_for_operators(letter: &DeadLetter) -> Option<String> {
     let topic = letter.topic;
     let writer = topic.written_by()?.as_str();
-    let harm = match topic {
-        TopicName::InventoryCommands | TopicName::PaymentCommands => "a request that no order has made",
-        TopicName::OrderEvents
-        | TopicName::InventoryEvents
-        | TopicName::StockEvents
-        | TopicName::PaymentEvents
-        | TopicName::OrderCommands
-        | TopicName::StockCommands => "an event that is not in the service's tables",
+    let harm = match topic.carries_commands() {
+        true => "a request that no order has made",
+        false => "an event that is not in the service's tables",
     };
     Some(format!(
         "only the {writer} service writes {topic}, and this record is not from its outbox: published again it would be \
@@ -92,7 +87,7 @@ fn not_for_operators(letter: &DeadLetter) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use schemas::{CancelOrder, CommandId, OrderId};
+    use schemas::{CancelOrder, CommandId, OrderId, TopicName};
 
     use super::*;
     use crate::log::Written;

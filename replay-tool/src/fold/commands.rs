@@ -16,6 +16,8 @@ pub(crate) struct SentCommand {
     pub(crate) place: Place,
     /// Whether its service has taken it.
     pub(crate) is_taken: bool,
+    /// The message's name.
+    pub(crate) name: &'static str,
     pub(crate) command: Command,
 }
 
@@ -24,7 +26,7 @@ pub(crate) struct SentCommand {
 pub(crate) enum Command {
     Place { order_id: OrderId, content: ContentDigest },
     Cancel { order_id: OrderId },
-    Refund { order_id: OrderId },
+    AlwaysRefused { order_id: OrderId },
     Stock { sku: Sku, command_id: CommandId, kind: ReceiptKind, pieces: i64 },
 }
 
@@ -32,14 +34,15 @@ impl Command {
     /// The command of a message; none for messages that are no commands of clients or operators.
     pub(crate) fn of(message: &Message) -> Option<Command> {
         match message {
-            Message::OrderCommand(OrderCommand::PlaceOrder(command)) => {
-                Some(Command::Place { order_id: command.order_id.clone(), content: ContentDigest::of_command(command) })
-            }
-            Message::OrderCommand(OrderCommand::CancelOrder(command)) => {
-                Some(Command::Cancel { order_id: command.order_id.clone() })
-            }
-            Message::OrderCommand(OrderCommand::RefundOrder(command)) => {
-                Some(Command::Refund { order_id: command.order_id.clone() })
+            Message::OrderCommand(command) => {
+                let order_id = command.key().clone();
+                Some(match command {
+                    OrderCommand::PlaceOrder(command) => {
+                        Command::Place { order_id, content: ContentDigest::of_command(command) }
+                    }
+                    OrderCommand::CancelOrder(_) => Command::Cancel { order_id },
+                    OrderCommand::RefundOrder(_) => Command::AlwaysRefused { order_id },
+                })
             }
             Message::StockCommand(StockCommand::ReceiveStock(command)) => Some(Command::Stock {
                 sku: command.sku.clone(),
@@ -62,21 +65,10 @@ impl Command {
         }
     }
 
-    /// The message's name.
-    pub(crate) const fn name(&self) -> &'static str {
-        match self {
-            Command::Place { .. } => "PlaceOrder",
-            Command::Cancel { .. } => "CancelOrder",
-            Command::Refund { .. } => "RefundOrder",
-            Command::Stock { kind: ReceiptKind::Received, .. } => "ReceiveStock",
-            Command::Stock { kind: ReceiptKind::Adjusted, .. } => "AdjustStock",
-        }
-    }
-
     /// The order or SKU that it is about.
     pub(crate) fn key(&self) -> &str {
         match self {
-            Command::Place { order_id, .. } | Command::Cancel { order_id } | Command::Refund { order_id } => {
+            Command::Place { order_id, .. } | Command::Cancel { order_id } | Command::AlwaysRefused { order_id } => {
                 order_id.as_str()
             }
             Command::Stock { sku, .. } => sku.as_str(),

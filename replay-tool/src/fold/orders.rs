@@ -32,21 +32,12 @@ pub(crate) struct OrderFold {
 
 impl OrderFold {
     pub(crate) fn apply(&mut self, event: &OrderEvent, told: Told, findings: &mut Findings) {
-        let (order_id, version) = match event {
-            OrderEvent::OrderPlaced(event) => (&event.order_id, event.version),
-            OrderEvent::OrderStockReserved(event) => (&event.order_id, event.version),
-            OrderEvent::OrderConfirmed(event) => (&event.order_id, event.version),
-            OrderEvent::OrderPaymentCaptured(event) => (&event.order_id, event.version),
-            OrderEvent::OrderCompleted(event) => (&event.order_id, event.version),
-            OrderEvent::OrderCancelling(event) => (&event.order_id, event.version),
-            OrderEvent::OrderCancelled(event) => (&event.order_id, event.version),
-            OrderEvent::OrderStuck(event) => (&event.order_id, event.version),
-            OrderEvent::OrderRejected(event) => {
-                let refusal = Refusal { order_id: event.order_id.clone(), command: event.command };
-                self.refusals.insert(told.id.unwrap_or_default(), refusal);
-                return;
-            }
-        };
+        let order_id = event.key();
+        if let OrderEvent::OrderRejected(event) = event {
+            let refusal = Refusal { order_id: event.order_id.clone(), command: event.command };
+            self.refusals.insert(told.id.unwrap_or_default(), refusal);
+        }
+        let Some(version) = event.version() else { return };
         if self.contradicted.contains(order_id.as_str()) {
             return;
         }

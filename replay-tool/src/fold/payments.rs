@@ -6,6 +6,7 @@ use schemas::{OrderId, PaymentEvent, ServiceName, message_id};
 use workers::payment::charge::{Payment, Posting, evolve};
 
 use super::Told;
+use super::replies::Replies;
 use super::versions::Versions;
 use crate::report::{Findings, Invariant};
 
@@ -17,31 +18,13 @@ pub(crate) struct PaymentFold {
     /// Orders whose payment's events contradict each other.
     pub(crate) contradicted: HashSet<String>,
     /// Replies that the order service has taken.
-    pub(crate) taken: HashMap<OrderId, TakenPaymentReplies>,
+    pub(crate) taken: HashMap<OrderId, Replies>,
     versions: Versions,
-}
-
-/// Which replies about an order's payment the order service has taken.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TakenPaymentReplies {
-    pub(crate) authorized: bool,
-    pub(crate) declined: bool,
-    pub(crate) captured: bool,
-    pub(crate) capture_failed: bool,
-    pub(crate) voided: bool,
-    pub(crate) stuck: bool,
 }
 
 impl PaymentFold {
     pub(crate) fn apply(&mut self, event: &PaymentEvent, told: Told, findings: &mut Findings) {
-        let (order_id, version) = match event {
-            PaymentEvent::PaymentAuthorized(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentDeclined(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentCaptured(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentCaptureFailed(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentVoided(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentStuck(event) => (&event.order_id, event.version),
-        };
+        let (order_id, version) = (event.key(), event.version());
         if self.contradicted.contains(order_id.as_str()) {
             return;
         }
@@ -61,16 +44,6 @@ impl PaymentFold {
 
     /// The order service has taken this event.
     pub(crate) fn take(&mut self, event: &PaymentEvent) {
-        let mut mark = |order_id: &OrderId, mark: fn(&mut TakenPaymentReplies)| {
-            mark(self.taken.entry(order_id.clone()).or_default());
-        };
-        match event {
-            PaymentEvent::PaymentAuthorized(event) => mark(&event.order_id, |taken| taken.authorized = true),
-            PaymentEvent::PaymentDeclined(event) => mark(&event.order_id, |taken| taken.declined = true),
-            PaymentEvent::PaymentCaptured(event) => mark(&event.order_id, |taken| taken.captured = true),
-            PaymentEvent::PaymentCaptureFailed(event) => mark(&event.order_id, |taken| taken.capture_failed = true),
-            PaymentEvent::PaymentVoided(event) => mark(&event.order_id, |taken| taken.voided = true),
-            PaymentEvent::PaymentStuck(event) => mark(&event.order_id, |taken| taken.stuck = true),
-        }
+        self.taken.entry(event.key().clone()).or_default().add(event.message_type());
     }
 }

@@ -19,25 +19,13 @@ pub(crate) enum RequestKind {
     Void,
 }
 
-impl RequestKind {
-    /// The message's name.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            RequestKind::Reserve => "ReserveStock",
-            RequestKind::Commit => "CommitStock",
-            RequestKind::Release => "ReleaseStock",
-            RequestKind::Authorize => "AuthorizePayment",
-            RequestKind::Capture => "CapturePayment",
-            RequestKind::Void => "VoidPayment",
-        }
-    }
-}
-
 /// A request that the other service has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) order_id: OrderId,
     pub(crate) kind: RequestKind,
+    /// The message's name.
+    pub(crate) name: &'static str,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     /// What the ids of its answers are made of.
@@ -83,37 +71,38 @@ impl Requests {
         }
     }
 
-    /// The other service has taken this.
+    /// The other service has taken this message, which is such a request.
     pub(crate) fn take(
         &mut self,
-        order_id: &OrderId,
-        kind: RequestKind,
+        message: &Message,
+        (order_id, kind): (&OrderId, RequestKind),
         (partition, offset): (i32, i64),
         place: Place,
     ) {
-        self.taken.push(Request { order_id: order_id.clone(), kind, partition, offset, place });
+        let (order_id, name) = (order_id.clone(), message.name());
+        self.taken.push(Request { order_id, kind, name, partition, offset, place });
     }
 }
 
 /// Whose and which request a message is; none for messages that are no requests of order's.
 pub(crate) fn of(message: &Message) -> Option<(&OrderId, RequestKind)> {
     match message {
-        Message::InventoryCommand(InventoryCommand::ReserveStock(command)) => {
-            Some((&command.order_id, RequestKind::Reserve))
+        Message::InventoryCommand(command) => {
+            let kind = match command {
+                InventoryCommand::ReserveStock(_) => RequestKind::Reserve,
+                InventoryCommand::CommitStock(_) => RequestKind::Commit,
+                InventoryCommand::ReleaseStock(_) => RequestKind::Release,
+            };
+            Some((command.key(), kind))
         }
-        Message::InventoryCommand(InventoryCommand::CommitStock(command)) => {
-            Some((&command.order_id, RequestKind::Commit))
+        Message::PaymentCommand(command) => {
+            let kind = match command {
+                PaymentCommand::AuthorizePayment(_) => RequestKind::Authorize,
+                PaymentCommand::CapturePayment(_) => RequestKind::Capture,
+                PaymentCommand::VoidPayment(_) => RequestKind::Void,
+            };
+            Some((command.key(), kind))
         }
-        Message::InventoryCommand(InventoryCommand::ReleaseStock(command)) => {
-            Some((&command.order_id, RequestKind::Release))
-        }
-        Message::PaymentCommand(PaymentCommand::AuthorizePayment(command)) => {
-            Some((&command.order_id, RequestKind::Authorize))
-        }
-        Message::PaymentCommand(PaymentCommand::CapturePayment(command)) => {
-            Some((&command.order_id, RequestKind::Capture))
-        }
-        Message::PaymentCommand(PaymentCommand::VoidPayment(command)) => Some((&command.order_id, RequestKind::Void)),
         Message::OrderCommand(_)
         | Message::OrderEvent(_)
         | Message::InventoryEvent(_)

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use workers::inventory::stock::{LevelChange, Reservation, evolve};
 
 use super::Told;
+use super::replies::Replies;
 use super::versions::Versions;
 use crate::report::{Findings, Invariant};
 
@@ -21,31 +22,16 @@ pub(crate) struct ReservationFold {
     /// Orders whose reservation's events contradict each other.
     pub(crate) contradicted: HashSet<String>,
     /// Replies that the order service has taken.
-    pub(crate) taken: HashMap<OrderId, TakenStockReplies>,
+    pub(crate) taken: HashMap<OrderId, Replies>,
     versions: Versions,
-}
-
-/// Which replies about an order's stock the order service has taken.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct TakenStockReplies {
-    pub(crate) reserved: bool,
-    pub(crate) rejected: bool,
-    pub(crate) committed: bool,
-    pub(crate) commit_refused: bool,
-    pub(crate) released: bool,
 }
 
 impl ReservationFold {
     pub(crate) fn apply(&mut self, event: &InventoryEvent, told: Told, findings: &mut Findings) {
-        let (order_id, version) = match event {
-            InventoryEvent::StockReserved(event) => (&event.order_id, event.version),
-            InventoryEvent::StockRejected(event) => (&event.order_id, event.version),
-            InventoryEvent::StockCommitted(event) => (&event.order_id, event.version),
-            InventoryEvent::StockReleased(event) => (&event.order_id, event.version),
-            InventoryEvent::StockCommitRefused(_) => {
-                self.refusals.extend(told.id);
-                return;
-            }
+        let order_id = event.key();
+        let Some(version) = event.version() else {
+            self.refusals.extend(told.id);
+            return;
         };
         if self.contradicted.contains(order_id.as_str()) {
             return;
@@ -78,15 +64,6 @@ impl ReservationFold {
 
     /// The order service has taken this event.
     pub(crate) fn take(&mut self, event: &InventoryEvent) {
-        let mut mark = |order_id: &OrderId, mark: fn(&mut TakenStockReplies)| {
-            mark(self.taken.entry(order_id.clone()).or_default());
-        };
-        match event {
-            InventoryEvent::StockReserved(event) => mark(&event.order_id, |taken| taken.reserved = true),
-            InventoryEvent::StockRejected(event) => mark(&event.order_id, |taken| taken.rejected = true),
-            InventoryEvent::StockCommitted(event) => mark(&event.order_id, |taken| taken.committed = true),
-            InventoryEvent::StockCommitRefused(event) => mark(&event.order_id, |taken| taken.commit_refused = true),
-            InventoryEvent::StockReleased(event) => mark(&event.order_id, |taken| taken.released = true),
-        }
+        self.taken.entry(event.key().clone()).or_default().add(event.message_type());
     }
 }

@@ -233,7 +233,8 @@ impl Scan {
                 Ok(message) => {
                     if let (Folding::Commands(taken), Some(command)) = (&mut self.folding, Command::of(&message)) {
                         let (partition, offset, place) = (record.partition, record.offset, record.place(restoration));
-                        taken.push(SentCommand { topic, partition, offset, place, is_taken, command });
+                        let name = message.name();
+                        taken.push(SentCommand { topic, partition, offset, place, is_taken, name, command });
                     }
                     return;
                 }
@@ -325,8 +326,8 @@ impl Folding {
                 }
             }
             Message::InventoryCommand(_) | Message::PaymentCommand(_) => {
-                if let (Folding::Requests(requests), Some((order_id, kind))) = (self, requests::of(message)) {
-                    requests.take(order_id, kind, (record.partition, record.offset), place);
+                if let (Folding::Requests(requests), Some(request)) = (self, requests::of(message)) {
+                    requests.take(message, request, (record.partition, record.offset), place);
                 }
             }
             Message::OrderCommand(_) | Message::StockCommand(_) | Message::OrderEvent(_) | Message::StockEvent(_) => {}

@@ -25,13 +25,10 @@ pub(crate) struct StockFold {
 
 impl StockFold {
     pub(crate) fn apply(&mut self, event: &StockEvent, told: Told, findings: &mut Findings) {
-        let (sku, version) = match event {
-            StockEvent::StockReceived(event) => (&event.sku, event.version),
-            StockEvent::StockAdjusted(event) => (&event.sku, event.version),
-            StockEvent::StockCommandRejected(_) => {
-                self.refusals.extend(told.id);
-                return;
-            }
+        let sku = event.key();
+        let Some(version) = event.version() else {
+            self.refusals.extend(told.id);
+            return;
         };
         if self.contradicted.contains(sku.as_str()) {
             return;

@@ -93,9 +93,7 @@ impl Topics {
 
     /// Whether that holds for all topics that state is folded from.
     pub(crate) fn are_events_whole(&self) -> bool {
-        [TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::StockEvents, TopicName::PaymentEvents]
-            .into_iter()
-            .all(|topic| self.is_whole(topic))
+        TopicName::of_state().all(|topic| self.is_whole(topic))
     }
 
     /// The folded state as the tables would hold it.

@@ -20,8 +20,8 @@ pub(crate) fn check(evidence: &Evidence, findings: &mut Findings) {
 fn check_lane(evidence: &Evidence, partition: &ReadPartition, findings: &mut Findings) {
     let Some(writer) = partition.channel.writer() else { return };
     let place = (format!("{}{}", evidence.prefix, partition.channel.name()), partition.number);
-    let outbox = evidence.outbox(writer);
-    let lane = evidence.cuts.of(writer).outbox.lanes.get(&place);
+    let outbox = &evidence.outboxes[writer];
+    let lane = evidence.cuts[writer].outbox.lanes.get(&place);
     let rows = lane.and_then(|lane| outbox.rows.get(&lane.number)).map_or(&[][..], Vec::as_slice);
     let head_now = outbox.heads_now.get(&place).copied().unwrap_or(0);
     partition.read.lane.compare(rows, head_now, evidence.place, findings);
@@ -40,7 +40,7 @@ fn check_reader(evidence: &Evidence, partition: &ReadPartition, findings: &mut F
         return;
     }
     let Some(writer) = partition.channel.writer() else { return };
-    let had = evidence.cuts.of(reader).inbox.cursor(&topic, partition.number, writer.source());
+    let had = evidence.cuts[reader].inbox.cursor(&topic, partition.number, writer.source());
     if had != read.cursor {
         let told = |cursor: Option<outbox::inbox::Cursor>| match cursor {
             Some(cursor) => format!("{}:{}", cursor.epoch, cursor.sequence),
@@ -64,7 +64,7 @@ fn check_lanes_are_known(evidence: &Evidence, service: ServiceName, findings: &m
                 && topic.strip_prefix(evidence.prefix.as_str()).is_some_and(|name| name == partition.channel.name())
         })
     };
-    for ((topic, number), lane) in &evidence.cuts.of(service).outbox.lanes {
+    for ((topic, number), lane) in &evidence.cuts[service].outbox.lanes {
         if lane.head > 0 && !is_known(topic, *number) {
             let detail =
                 format!("the {service} service's outbox has {} messages for it, which nobody checks", lane.head);

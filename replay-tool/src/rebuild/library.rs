@@ -103,7 +103,7 @@ pub async fn rehearse(config: &CheckConfig) -> Result<RebuildReport, ReplayError
     let begun = Instant::now();
     let given_up = RaiseOnDrop::default();
     let rebuild = Rebuild::in_memory_from(config.records.source(&given_up.0)?, config.codec.clone());
-    let services = ServiceName::ALL.map(|service| (service, config.tables(service).clone()));
+    let services = ServiceName::ALL.map(|service| (service, config.tables[service].clone()));
     let services = rebuild.compare(&services, config.records.prefix(), config.patience).await?;
     Ok(RebuildReport { services, elapsed_s: begun.elapsed().as_secs_f64() })
 }

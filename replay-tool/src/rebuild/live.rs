@@ -8,7 +8,7 @@ use schemas::ServiceName;
 use super::blocking;
 use super::digest::StateDigest;
 use super::file::StateFile;
-use super::plan::{Heads, topics_of};
+use super::plan::Heads;
 use crate::config::ServiceTables;
 use crate::error::ReplayError;
 use crate::snapshot::{
@@ -78,7 +78,8 @@ pub(crate) async fn heads_now(
 
 /// Of the topics that state is folded from.
 fn of_topics<'h>(service: ServiceName, heads: impl Iterator<Item = (&'h (String, i32), i64)>, prefix: &str) -> Heads {
+    let of_state = service.state_topics();
     let topic_of =
-        |name: &str| topics_of(service).iter().copied().find(|topic| name.strip_prefix(prefix) == Some(topic.as_str()));
+        |name: &str| of_state.iter().copied().find(|topic| name.strip_prefix(prefix) == Some(topic.as_str()));
     heads.filter_map(|((name, partition), head)| Some(((topic_of(name)?, *partition), head))).collect()
 }

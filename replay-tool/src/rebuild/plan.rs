@@ -18,15 +18,6 @@ use crate::log::{Bounds, Channel, Range, Record, Source};
 /// Records of a unit unless told otherwise: some 100 MB of state at most.
 pub(crate) const UNIT_RECORDS: u64 = 500_000;
 
-/// The topics that a service's state is made of.
-pub(crate) fn topics_of(service: ServiceName) -> &'static [TopicName] {
-    match service {
-        ServiceName::Order => &[TopicName::OrderEvents],
-        ServiceName::Inventory => &[TopicName::StockEvents, TopicName::InventoryEvents],
-        ServiceName::Payment => &[TopicName::PaymentEvents],
-    }
-}
-
 /// Whose state is wanted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -46,7 +37,7 @@ impl Wanted {
             Wanted::Everything => None,
             Wanted::Order(id) => Some(id),
             // A level is a sum over the reservations of all orders.
-            Wanted::Sku(sku) => (topic == TopicName::StockEvents).then_some(sku),
+            Wanted::Sku(sku) => (!topic.is_by_order()).then_some(sku),
         }
     }
 
@@ -64,8 +55,8 @@ impl Wanted {
     pub(crate) fn needs(&self, topic: TopicName) -> bool {
         match self {
             Wanted::Everything => true,
-            Wanted::Order(_) => topic != TopicName::StockEvents,
-            Wanted::Sku(_) => matches!(topic, TopicName::StockEvents | TopicName::InventoryEvents),
+            Wanted::Order(_) => topic.is_by_order(),
+            Wanted::Sku(_) => ServiceName::Inventory.state_topics().contains(&topic),
         }
     }
 }
@@ -130,7 +121,7 @@ impl Plan {
             plan.until_ms = Some(*time);
         }
         for service in services {
-            let needed = topics_of(*service).iter().filter(|topic| plan.wanted.needs(**topic));
+            let needed = service.state_topics().iter().filter(|topic| plan.wanted.needs(**topic));
             for topic in needed.collect::<Vec<_>>() {
                 let bounds = source.bounds(Channel::Messages(*topic))?;
                 let ranges = plan.ranges(source, *topic, &bounds, until)?;

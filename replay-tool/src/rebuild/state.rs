@@ -50,31 +50,19 @@ impl State {
     }
 
     fn order(&mut self, event: &OrderEvent) -> Result<(), Inconsistent> {
-        let id = match event {
-            OrderEvent::OrderPlaced(event) => &event.order_id,
-            OrderEvent::OrderStockReserved(event) => &event.order_id,
-            OrderEvent::OrderConfirmed(event) => &event.order_id,
-            OrderEvent::OrderPaymentCaptured(event) => &event.order_id,
-            OrderEvent::OrderCompleted(event) => &event.order_id,
-            OrderEvent::OrderCancelling(event) => &event.order_id,
-            OrderEvent::OrderCancelled(event) => &event.order_id,
-            OrderEvent::OrderStuck(event) => &event.order_id,
-            // It touches no order.
-            OrderEvent::OrderRejected(_) => return Ok(()),
-        };
-        step(&mut self.orders, id, |order| saga::evolve(order, event))
+        // A refusal touches no order.
+        if event.version().is_none() {
+            return Ok(());
+        }
+        step(&mut self.orders, event.key(), |order| saga::evolve(order, event))
     }
 
     fn reservation(&mut self, event: &InventoryEvent) -> Result<(), Inconsistent> {
-        let id = match event {
-            InventoryEvent::StockReserved(event) => &event.order_id,
-            InventoryEvent::StockRejected(event) => &event.order_id,
-            InventoryEvent::StockCommitted(event) => &event.order_id,
-            InventoryEvent::StockReleased(event) => &event.order_id,
-            InventoryEvent::StockCommitRefused(_) => return Ok(()),
-        };
+        if event.version().is_none() {
+            return Ok(());
+        }
         let mut changes = Vec::new();
-        step(&mut self.reservations, id, |reservation| {
+        step(&mut self.reservations, event.key(), |reservation| {
             let evolved = stock::evolve(reservation, event)?;
             changes = evolved.changes;
             Ok(evolved.reservation)
@@ -116,16 +104,8 @@ impl State {
     }
 
     fn payment(&mut self, event: &PaymentEvent) -> Result<(), Inconsistent> {
-        let id = match event {
-            PaymentEvent::PaymentAuthorized(event) => &event.order_id,
-            PaymentEvent::PaymentDeclined(event) => &event.order_id,
-            PaymentEvent::PaymentCaptured(event) => &event.order_id,
-            PaymentEvent::PaymentCaptureFailed(event) => &event.order_id,
-            PaymentEvent::PaymentVoided(event) => &event.order_id,
-            PaymentEvent::PaymentStuck(event) => &event.order_id,
-        };
         let postings = &mut self.postings;
-        step(&mut self.payments, id, |payment| {
+        step(&mut self.payments, event.key(), |payment| {
             let evolved = charge::evolve(payment, event)?;
             postings.extend(evolved.postings);
             Ok(evolved.payment)

@@ -16,19 +16,9 @@ use crate::dead_letters::{DeadLetter, Note, REDRIVE_OF_HEADER};
 use crate::log::{Channel, Record, Spot, Walk};
 use outbox::Epochs;
 
-/// Topics that are keyed by order.
-const TOPICS: [TopicName; 6] = [
-    TopicName::OrderCommands,
-    TopicName::OrderEvents,
-    TopicName::InventoryCommands,
-    TopicName::InventoryEvents,
-    TopicName::PaymentCommands,
-    TopicName::PaymentEvents,
-];
-
 /// The topics in which an order can be met, their dead letters included.
 pub(crate) fn channels() -> impl Iterator<Item = Channel> {
-    TOPICS.into_iter().map(Channel::Messages).chain(TOPICS.into_iter().map(Channel::DeadLetters))
+    TopicName::by_order().map(Channel::Messages).chain(TopicName::by_order().map(Channel::DeadLetters))
 }
 
 /// What has been picked so far.

@@ -1,18 +1,18 @@
 //! A trace as a Mermaid sequence diagram: who said what to whom.
 
-use schemas::{ServiceName, TopicName};
+use schemas::ServiceName;
 use workers::client::stage_in_words;
 
 use super::Trace;
 use super::hop::{Hop, Mark};
 use super::standing::Standing;
 use super::words::duration;
-use crate::log::{Channel, reader_of};
+use crate::log::Channel;
 
 /// The whole diagram.
 pub(crate) fn mermaid(trace: &Trace) -> String {
     let mut text = format!("sequenceDiagram\n    title order {}\n", plain(trace.order_id.as_str()));
-    for name in ["client", "order", "inventory", "payment"] {
+    for name in std::iter::once("client").chain(ServiceName::ALL.map(ServiceName::as_str)) {
         text.push_str(&format!("    participant {name}\n"));
     }
     for step in &trace.timeline.steps {
@@ -54,16 +54,8 @@ fn line(hop: &Hop, since: &str) -> String {
 /// Commands are solid, events dashed.
 const fn arrow(channel: Channel) -> &'static str {
     match channel {
-        Channel::Messages(
-            TopicName::OrderCommands
-            | TopicName::InventoryCommands
-            | TopicName::PaymentCommands
-            | TopicName::StockCommands,
-        ) => "->>",
-        Channel::Messages(
-            TopicName::OrderEvents | TopicName::InventoryEvents | TopicName::PaymentEvents | TopicName::StockEvents,
-        )
-        | Channel::DeadLetters(_) => "-->>",
+        Channel::Messages(topic) if topic.carries_commands() => "->>",
+        Channel::Messages(_) | Channel::DeadLetters(_) => "-->>",
     }
 }
 
@@ -71,7 +63,7 @@ const fn arrow(channel: Channel) -> &'static str {
 fn ends(channel: Channel) -> (&'static str, &'static str) {
     let (Channel::Messages(topic) | Channel::DeadLetters(topic)) = channel;
     let name = |service: Option<ServiceName>| service.map_or("client", ServiceName::as_str);
-    (name(topic.written_by()), name(reader_of(topic)))
+    (name(topic.written_by()), name(topic.read_by()))
 }
 
 /// Text that a diagram's line can hold: no end of a statement, no entity, no markup.
@@ -90,6 +82,8 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use schemas::TopicName;
+
     use super::*;
 
     #[test]

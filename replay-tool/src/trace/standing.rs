@@ -1,11 +1,11 @@
 //! Where the saga stands at the end of the timeline, and what it is waiting for.
 
-use schemas::{Awaiting, Message, OrderEvent, ServiceName, Time, TopicName};
+use schemas::{Awaiting, Message, MessageType, OrderEvent, ServiceName, Time, TopicName};
 use workers::order::saga::{Order, Phase, evolve, outstanding};
 
 use super::hop::{Hop, Mark};
 use super::timeline::Timeline;
-use crate::log::{Channel, reader_of};
+use crate::log::Channel;
 
 /// Where the saga stands.
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ pub(crate) struct Waiting {
     /// The service that has to answer.
     pub(crate) from: ServiceName,
     /// The names of the messages that would be an answer.
-    pub(crate) replies: &'static [&'static str],
+    pub(crate) replies: Vec<&'static str>,
     /// The name of the command that asks for it.
     pub(crate) request: &'static str,
     /// Its index in the timeline; none where it is not there.
@@ -85,10 +85,10 @@ impl Waiting {
 fn waiting(order: &Order, timeline: &Timeline, is_taken: impl Fn(&Hop) -> Option<bool>) -> Option<Waiting> {
     let (Phase::Forward(awaiting) | Phase::Undoing(awaiting)) = order.phase() else { return None };
     let request = outstanding(order)?;
-    let from = reader_of(request.topic())?;
+    let from = request.topic().read_by()?;
     let request_step = timeline
         .last_where(|hop| hop.message.as_ref().is_some_and(|message| message.message_type() == request.message_type()));
-    let replies = replies(awaiting);
+    let replies: Vec<&'static str> = replies(awaiting).iter().map(|kind| kind.name()).collect();
     let reply_step = timeline.last_where(|hop| replies.contains(&hop.name.as_str()));
     let is_request_taken = request_step.and_then(|index| is_taken(&timeline.steps[index].hop));
     Some(Waiting {
@@ -105,21 +105,21 @@ fn waiting(order: &Order, timeline: &Timeline, is_taken: impl Fn(&Hop) -> Option
 }
 
 /// The messages that answer.
-const fn replies(awaiting: Awaiting) -> &'static [&'static str] {
+const fn replies(awaiting: Awaiting) -> &'static [MessageType] {
     match awaiting {
-        Awaiting::StockReservation => &["StockReserved", "StockRejected"],
-        Awaiting::PaymentAuthorization => &["PaymentAuthorized", "PaymentDeclined"],
-        Awaiting::PaymentCapture => &["PaymentCaptured", "PaymentCaptureFailed"],
-        Awaiting::StockCommit => &["StockCommitted", "StockCommitRefused"],
-        Awaiting::PaymentVoid => &["PaymentVoided"],
-        Awaiting::StockRelease => &["StockReleased"],
+        Awaiting::StockReservation => &[MessageType::StockReserved, MessageType::StockRejected],
+        Awaiting::PaymentAuthorization => &[MessageType::PaymentAuthorized, MessageType::PaymentDeclined],
+        Awaiting::PaymentCapture => &[MessageType::PaymentCaptured, MessageType::PaymentCaptureFailed],
+        Awaiting::StockCommit => &[MessageType::StockCommitted, MessageType::StockCommitRefused],
+        Awaiting::PaymentVoid => &[MessageType::PaymentVoided],
+        Awaiting::StockRelease => &[MessageType::StockReleased],
     }
 }
 
 /// Why there is none.
 fn without_order(timeline: &Timeline) -> String {
     let has = |wanted: &dyn Fn(&Hop) -> bool| timeline.steps.iter().any(|step| wanted(&step.hop));
-    let refused = timeline.last_where(|hop| hop.name == "OrderRejected");
+    let refused = timeline.last_where(|hop| hop.name == MessageType::OrderRejected.name());
     if let Some(refused) = refused.and_then(|index| timeline.steps.get(index)) {
         return format!("there is no such order: {}", refused.hop.detail);
     }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, CustomerId, OrderId, Sku, Time};
+use crate::symbols::symbols;
+use crate::{CommandId, CustomerId, OrderCommand, OrderId, Sku, Time};
 
 /// Place an order. Repeating it unchanged has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +47,17 @@ pub struct RefundOrder {
     pub order_id: OrderId,
     /// Makes a repeated refund harmless.
     pub command_id: CommandId,
+}
+
+impl OrderCommand {
+    /// What makes a repetition harmless; `None` for `PlaceOrder`, which is known by its content.
+    pub const fn command_id(&self) -> Option<&CommandId> {
+        match self {
+            OrderCommand::PlaceOrder(_) => None,
+            OrderCommand::CancelOrder(command) => Some(&command.command_id),
+            OrderCommand::RefundOrder(command) => Some(&command.command_id),
+        }
+    }
 }
 
 /// The order was accepted; its stock is being reserved.
@@ -173,72 +185,76 @@ pub struct Rejection {
     pub detail: String,
 }
 
-/// Kinds of mistakes in a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum RejectionCode {
-    /// `PlaceOrder` without a line.
-    NoLines,
-    /// More lines than `MAX_LINES`.
-    TooManyLines,
-    /// A quantity of 0 or less.
-    QuantityNotPositive,
-    /// A price below 0.
-    PriceNegative,
-    /// Not a current ISO 4217 code.
-    CurrencyUnknown,
-    /// A line's or the order's total does not fit into 64 bits.
-    AmountOverflow,
-    /// The id belongs to an order with other content.
-    ContentDiffers,
-    /// No order has this id.
-    OrderUnknown,
-    /// The order is completed, cancelled or stuck.
-    OrderFinished,
-    /// The order is confirmed: it can no longer be cancelled.
-    TooLate,
-    /// The order service does not carry out this command.
-    NotSupported,
-}
+symbols!(
+    /// Kinds of mistakes in a command.
+    RejectionCode {
+        /// `PlaceOrder` without a line.
+        NoLines,
+        /// More lines than `MAX_LINES`.
+        TooManyLines,
+        /// A quantity of 0 or less.
+        QuantityNotPositive,
+        /// A price below 0.
+        PriceNegative,
+        /// Not a current ISO 4217 code.
+        CurrencyUnknown,
+        /// A line's or the order's total does not fit into 64 bits.
+        AmountOverflow,
+        /// The id belongs to an order with other content.
+        ContentDiffers,
+        /// No order has this id.
+        OrderUnknown,
+        /// The order is completed, cancelled or stuck.
+        OrderFinished,
+        /// The order is confirmed: it can no longer be cancelled.
+        TooLate,
+        /// The order service does not carry out this command.
+        NotSupported,
+    }
+);
 
-/// The commands on `order.commands.v1` by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum OrderCommandName {
-    /// `PlaceOrder`.
-    PlaceOrder,
-    /// `CancelOrder`.
-    CancelOrder,
-    /// `RefundOrder`.
-    RefundOrder,
-}
+symbols!(
+    /// The commands on `order.commands.v1` by name.
+    OrderCommandName {
+        /// `PlaceOrder`.
+        PlaceOrder,
+        /// `CancelOrder`.
+        CancelOrder,
+        /// `RefundOrder`.
+        RefundOrder,
+    }
+);
 
-/// Why an order is undone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum CancelReason {
-    /// Inventory refused the reservation.
-    OutOfStock,
-    /// Payment refused the authorization.
-    PaymentDeclined,
-    /// `confirm_by` passed.
-    DeadlinePassed,
-    /// Somebody asked for it.
-    Requested,
-    /// The capture failed for good.
-    CaptureFailed,
-}
+symbols!(
+    /// Why an order is undone.
+    CancelReason {
+        /// Inventory refused the reservation.
+        OutOfStock,
+        /// Payment refused the authorization.
+        PaymentDeclined,
+        /// `confirm_by` passed.
+        DeadlinePassed,
+        /// Somebody asked for it.
+        Requested,
+        /// The capture failed for good.
+        CaptureFailed,
+    }
+);
 
-/// The reply that an order waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Awaiting {
-    /// To `ReserveStock`.
-    StockReservation,
-    /// To `AuthorizePayment`.
-    PaymentAuthorization,
-    /// To `CapturePayment`.
-    PaymentCapture,
-    /// To `CommitStock`.
-    StockCommit,
-    /// To `VoidPayment`; the stock is released after it.
-    PaymentVoid,
-    /// To `ReleaseStock`.
-    StockRelease,
-}
+symbols!(
+    /// The reply that an order waits for.
+    Awaiting {
+        /// To `ReserveStock`.
+        StockReservation,
+        /// To `AuthorizePayment`.
+        PaymentAuthorization,
+        /// To `CapturePayment`.
+        PaymentCapture,
+        /// To `CommitStock`.
+        StockCommit,
+        /// To `VoidPayment`; the stock is released after it.
+        PaymentVoid,
+        /// To `ReleaseStock`.
+        StockRelease,
+    }
+);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::symbols::symbols;
 use crate::{CustomerId, OrderId, Time};
 
 /// Hold the amount on the customer's means of payment.
@@ -129,13 +130,14 @@ pub struct PaymentStuck {
     pub detail: String,
 }
 
-/// What the provider is asked to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum PaymentOperation {
-    /// Hold an amount.
-    Authorize,
-    /// Take what is held.
-    Capture,
-    /// Let go of what is held.
-    Void,
-}
+symbols!(
+    /// What the provider is asked to do.
+    PaymentOperation {
+        /// Hold an amount.
+        Authorize,
+        /// Take what is held.
+        Capture,
+        /// Let go of what is held.
+        Void,
+    }
+);

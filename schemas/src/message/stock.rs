@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CommandId, Sku, Time};
+use crate::symbols::symbols;
+use crate::{CommandId, Sku, StockCommand, Time};
 
 /// Goods have arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,16 @@ pub struct AdjustStock {
     pub command_id: CommandId,
     /// How many pieces more (or, negative, fewer), not 0.
     pub delta: i64,
+}
+
+impl StockCommand {
+    /// What makes a repetition harmless.
+    pub const fn command_id(&self) -> &CommandId {
+        match self {
+            StockCommand::ReceiveStock(command) => &command.command_id,
+            StockCommand::AdjustStock(command) => &command.command_id,
+        }
+    }
 }
 
 /// Goods have arrived.
@@ -72,17 +83,18 @@ pub struct StockCommandRejected {
     pub detail: String,
 }
 
-/// Kinds of mistakes in a stock command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum StockRejectionCode {
-    /// A receipt of 0 or fewer pieces.
-    QuantityNotPositive,
-    /// An adjustment by 0.
-    NoChange,
-    /// Fewer would be left than are reserved and shipped.
-    BelowReserved,
-    /// The sum does not fit into 64 bits.
-    QuantityOverflow,
-    /// The command id belongs to a command with other content.
-    ContentDiffers,
-}
+symbols!(
+    /// Kinds of mistakes in a stock command.
+    StockRejectionCode {
+        /// A receipt of 0 or fewer pieces.
+        QuantityNotPositive,
+        /// An adjustment by 0.
+        NoChange,
+        /// Fewer would be left than are reserved and shipped.
+        BelowReserved,
+        /// The sum does not fit into 64 bits.
+        QuantityOverflow,
+        /// The command id belongs to a command with other content.
+        ContentDiffers,
+    }
+);

@@ -1,6 +1,6 @@
 //! What was once on a topic stays readable, and what we write today is what we always wrote.
 
-use schemas::{Codec, MessageType};
+use schemas::{Codec, MessageType, Time};
 
 use crate::samples::{self, hex};
 
@@ -33,7 +33,7 @@ fn every_body_of_a_current_type_is_written_as_its_golden_payload() {
 }
 
 #[test]
-fn a_message_says_of_itself_what_its_body_says() {
+fn a_message_says_of_itself_what_its_body_says_and_is_written_as_it() {
     for sample in samples::all() {
         let message = sample.message();
         let key = if sample.body.get("order_id").is_some() { "order_id" } else { "sku" };
@@ -41,5 +41,7 @@ fn a_message_says_of_itself_what_its_body_says() {
         assert_eq!(message.version(), sample.body.get("version").map(|version| version.as_i64().unwrap()));
         assert_eq!(message.topic(), sample.topic());
         assert_eq!(message.name(), sample.released.full_name.rsplit('.').next().unwrap());
+        assert_eq!(message.at().map(Time::as_micros), sample.body.get("at").map(|at| at.as_i64().unwrap()));
+        assert_eq!(serde_json::to_value(&message).unwrap(), sample.body, "{}", message.type_name());
     }
 }

@@ -16,4 +16,6 @@ mod record_shapes;
 mod released;
 mod round_trip;
 mod samples;
+mod symbols;
 mod texts;
+mod topology;

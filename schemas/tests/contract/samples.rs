@@ -5,7 +5,7 @@
 use std::fs;
 
 use schemas::*;
-use serde::de::DeserializeOwned;
+use serde::de::DeserializeSeed as _;
 use serde_json::Value;
 
 use crate::released::{self, Released};
@@ -22,9 +22,13 @@ impl Sample {
         self.released.topic()
     }
 
+    pub(crate) fn message_type(&self) -> MessageType {
+        MessageType::of_ce_type(&self.released.ce_type()).unwrap()
+    }
+
     /// The message that the body is.
     pub(crate) fn message(&self) -> Message {
-        message(&self.released.full_name, self.body.clone())
+        self.message_type().deserialize(self.body.clone()).unwrap()
     }
 }
 
@@ -56,31 +60,4 @@ pub(crate) fn bytes(hex: &str) -> Vec<u8> {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn read<T: DeserializeOwned + Into<Message>>(body: Value) -> Message {
-    serde_json::from_value::<T>(body).unwrap().into()
-}
-
-macro_rules! message_by_name {
-    ($($name:ident)+) => {
-        fn message(full_name: &str, body: Value) -> Message {
-            match full_name.rsplit('.').next().unwrap() {
-                $(stringify!($name) => read::<$name>(body),)+
-                other => panic!("add {other} to this list"),
-            }
-        }
-    };
-}
-
-message_by_name! {
-    PlaceOrder CancelOrder RefundOrder
-    OrderPlaced OrderStockReserved OrderConfirmed OrderPaymentCaptured OrderCompleted OrderCancelling OrderCancelled
-    OrderStuck OrderRejected
-    ReserveStock CommitStock ReleaseStock
-    StockReserved StockRejected StockCommitted StockReleased StockCommitRefused
-    ReceiveStock AdjustStock
-    StockReceived StockAdjusted StockCommandRejected
-    AuthorizePayment CapturePayment VoidPayment
-    PaymentAuthorized PaymentDeclined PaymentCaptured PaymentCaptureFailed PaymentVoided PaymentStuck
 }

@@ -31,7 +31,7 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let first = env::args().nth(1).unwrap_or_default();
-    if let Some(service) = ServiceName::ALL.into_iter().find(|service| service.as_str() == first) {
+    if let Some(service) = ServiceName::parse(&first) {
         return workers::daemon::main(service, env::args_os().skip(1));
     }
     if first == "replay-tool" {

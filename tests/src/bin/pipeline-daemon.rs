@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let program = arguments.next();
     let named = arguments.next();
-    let service = ServiceName::ALL.into_iter().find(|service| named.as_deref() == Some(service.as_str().as_ref()));
+    let service = named.as_deref().and_then(std::ffi::OsStr::to_str).and_then(ServiceName::parse);
     match service {
         Some(service) => workers::daemon::main(service, program.into_iter().chain(arguments)),
         None => {

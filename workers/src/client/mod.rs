@@ -58,7 +58,7 @@ pub use topic_reader::{Record, Selection, Step, TopicReader};
 
 /// The topics that looking reads, without a deployment's prefix: what became of orders, of what was set aside, of stock.
 pub(crate) fn reads() -> Vec<String> {
-    let topics: BTreeSet<TopicName> = order_history::TOPICS.into_iter().chain(stock_levels::TOPICS).collect();
-    let dead = order_history::TOPICS.iter().map(|topic| topic.dead_letter());
+    let topics: BTreeSet<TopicName> = TopicName::by_order().chain(stock_levels::TOPICS).collect();
+    let dead = TopicName::by_order().map(TopicName::dead_letter);
     topics.iter().map(|topic| topic.as_str().to_owned()).chain(dead).collect()
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use schemas::{CommandId, Message, OrderCommand, OrderEvent, OrderId, TopicName};
+use schemas::{CommandId, Message, OrderEvent, OrderId, TopicName};
 
 use super::open_transaction::{OpenTransaction, open_transactions};
 use super::order_place::{Partitions, commands, is_placing};
@@ -14,16 +14,6 @@ use super::set_aside::AllSetAside;
 use super::{ClientError, Connection, Record, Selection, TopicReader};
 use crate::decision::Inconsistent;
 use crate::order::saga::{Order, evolve};
-
-/// The topics that are keyed by order.
-pub(super) const TOPICS: [TopicName; 6] = [
-    TopicName::OrderCommands,
-    TopicName::OrderEvents,
-    TopicName::InventoryCommands,
-    TopicName::InventoryEvents,
-    TopicName::PaymentCommands,
-    TopicName::PaymentEvents,
-];
 
 /// Everything that the topics say about one order.
 #[derive(Debug, Clone)]
@@ -51,7 +41,7 @@ impl OrderHistory {
         mut progress: impl FnMut(u64),
     ) -> Result<Self, ClientError> {
         let mut reading = Reading { connection, patience, records: Vec::new(), left_out: 0, partitions: Vec::new() };
-        for topic in TOPICS {
+        for topic in TopicName::by_order() {
             let selection = Selection { topic, key: Some(order_id.as_str().to_owned()), from_end: false };
             reading.read(topic, TopicReader::open(connection, selection).await?, &mut progress).await?;
         }
@@ -63,7 +53,8 @@ impl OrderHistory {
         }
         let Reading { mut records, left_out, partitions, .. } = reading;
         records.sort_by_key(|record| record.time);
-        let set_aside = AllSetAside::read(connection, &TOPICS, order_id, patience).await?;
+        let topics: Vec<TopicName> = TopicName::by_order().collect();
+        let set_aside = AllSetAside::read(connection, &topics, order_id, patience).await?;
         let open_transactions = open_transactions(connection, partitions).await?;
         Ok(Self { order_id: order_id.clone(), records, left_out, read_elsewhere, set_aside, open_transactions })
     }
@@ -118,18 +109,8 @@ fn is_command_missing(records: &[Record]) -> bool {
 
 /// The id of a command on an order.
 fn command_id(message: &Message) -> Option<&CommandId> {
-    match message {
-        Message::OrderCommand(OrderCommand::CancelOrder(m)) => Some(&m.command_id),
-        Message::OrderCommand(OrderCommand::RefundOrder(m)) => Some(&m.command_id),
-        Message::OrderCommand(OrderCommand::PlaceOrder(_))
-        | Message::OrderEvent(_)
-        | Message::InventoryCommand(_)
-        | Message::InventoryEvent(_)
-        | Message::StockCommand(_)
-        | Message::StockEvent(_)
-        | Message::PaymentCommand(_)
-        | Message::PaymentEvent(_) => None,
-    }
+    let Message::OrderCommand(command) = message else { return None };
+    command.command_id()
 }
 
 /// The command that an event answers.

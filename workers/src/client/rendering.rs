@@ -6,7 +6,6 @@ use schemas::{
     InventoryCommand, InventoryEvent, Message, OrderCommand, OrderEvent, OrderLine, PaymentCommand, PaymentEvent,
     Rejection, Shortage, StockCommand, StockEvent, StockLine, Time,
 };
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Record;
@@ -31,7 +30,8 @@ pub fn record_json(record: &Record) -> Value {
 
 /// What a message says, as JSON.
 pub fn body_json(message: &Message) -> Value {
-    let mut value = body(message);
+    // Our messages are plain structs with text keys: there is nothing in them that JSON cannot hold.
+    let mut value = serde_json::to_value(message).unwrap_or(Value::Null);
     if let Value::Object(fields) = &mut value {
         for name in TIME_FIELDS {
             if let Some(time) = fields.get_mut(name)
@@ -42,50 +42,6 @@ pub fn body_json(message: &Message) -> Value {
         }
     }
     value
-}
-
-fn value(body: &impl Serialize) -> Value {
-    // Our messages are plain structs with text keys: there is nothing in them that JSON cannot hold.
-    serde_json::to_value(body).unwrap_or(Value::Null)
-}
-
-fn body(message: &Message) -> Value {
-    match message {
-        Message::OrderCommand(OrderCommand::PlaceOrder(m)) => value(m),
-        Message::OrderCommand(OrderCommand::CancelOrder(m)) => value(m),
-        Message::OrderCommand(OrderCommand::RefundOrder(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderPlaced(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderStockReserved(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderConfirmed(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderPaymentCaptured(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderCompleted(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderCancelling(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderCancelled(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderStuck(m)) => value(m),
-        Message::OrderEvent(OrderEvent::OrderRejected(m)) => value(m),
-        Message::InventoryCommand(InventoryCommand::ReserveStock(m)) => value(m),
-        Message::InventoryCommand(InventoryCommand::CommitStock(m)) => value(m),
-        Message::InventoryCommand(InventoryCommand::ReleaseStock(m)) => value(m),
-        Message::InventoryEvent(InventoryEvent::StockReserved(m)) => value(m),
-        Message::InventoryEvent(InventoryEvent::StockRejected(m)) => value(m),
-        Message::InventoryEvent(InventoryEvent::StockCommitted(m)) => value(m),
-        Message::InventoryEvent(InventoryEvent::StockReleased(m)) => value(m),
-        Message::InventoryEvent(InventoryEvent::StockCommitRefused(m)) => value(m),
-        Message::StockCommand(StockCommand::ReceiveStock(m)) => value(m),
-        Message::StockCommand(StockCommand::AdjustStock(m)) => value(m),
-        Message::StockEvent(StockEvent::StockReceived(m)) => value(m),
-        Message::StockEvent(StockEvent::StockAdjusted(m)) => value(m),
-        Message::StockEvent(StockEvent::StockCommandRejected(m)) => value(m),
-        Message::PaymentCommand(PaymentCommand::AuthorizePayment(m)) => value(m),
-        Message::PaymentCommand(PaymentCommand::CapturePayment(m)) => value(m),
-        Message::PaymentCommand(PaymentCommand::VoidPayment(m)) => value(m),
-        Message::PaymentEvent(PaymentEvent::PaymentAuthorized(m)) => value(m),
-        Message::PaymentEvent(PaymentEvent::PaymentDeclined(m)) => value(m),
-        Message::PaymentEvent(PaymentEvent::PaymentCaptured(m)) => value(m),
-        Message::PaymentEvent(PaymentEvent::PaymentCaptureFailed(m)) => value(m),
-        Message::PaymentEvent(PaymentEvent::PaymentVoided(m)) => value(m),
-        Message::PaymentEvent(PaymentEvent::PaymentStuck(m)) => value(m),
-    }
 }
 
 /// What is worth saying about a message beside its name and key; often nothing.
@@ -129,11 +85,10 @@ pub fn stage_in_words(order: &Order) -> String {
 }
 
 fn order_command(command: &OrderCommand) -> String {
-    match command {
-        OrderCommand::PlaceOrder(m) => format!("{} in {}", order_lines(&m.lines), m.currency),
-        OrderCommand::CancelOrder(m) => format!("command {}", m.command_id),
-        OrderCommand::RefundOrder(m) => format!("command {}", m.command_id),
+    if let OrderCommand::PlaceOrder(m) = command {
+        return format!("{} in {}", order_lines(&m.lines), m.currency);
     }
+    command.command_id().map_or_else(String::new, |id| format!("command {id}"))
 }
 
 fn order_event(event: &OrderEvent) -> String {

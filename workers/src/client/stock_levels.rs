@@ -90,11 +90,12 @@ impl StockLevels {
     }
 
     fn apply_stock(&mut self, event: &StockEvent) {
-        let (sku, version, pieces) = match event {
-            StockEvent::StockReceived(m) => (&m.sku, m.version, m.quantity),
-            StockEvent::StockAdjusted(m) => (&m.sku, m.version, m.delta),
+        let (version, pieces) = match event {
+            StockEvent::StockReceived(m) => (m.version, m.quantity),
+            StockEvent::StockAdjusted(m) => (m.version, m.delta),
             StockEvent::StockCommandRejected(_) => return,
         };
+        let sku = event.key();
         let newest = self.versions.entry(sku.clone()).or_default();
         if version > *newest {
             *newest = version;
@@ -103,14 +104,8 @@ impl StockLevels {
     }
 
     fn apply_reservation(&mut self, event: &InventoryEvent) {
-        let (order_id, version) = match event {
-            InventoryEvent::StockReserved(m) => (&m.order_id, m.version),
-            InventoryEvent::StockRejected(m) => (&m.order_id, m.version),
-            InventoryEvent::StockCommitted(m) => (&m.order_id, m.version),
-            InventoryEvent::StockReleased(m) => (&m.order_id, m.version),
-            InventoryEvent::StockCommitRefused(_) => return,
-        };
-        let reservation = self.reservations.entry(order_id.clone()).or_default();
+        let Some(version) = event.version() else { return };
+        let reservation = self.reservations.entry(event.key().clone()).or_default();
         if version <= reservation.version {
             return;
         }

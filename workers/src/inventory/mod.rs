@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
 use outbox::Transaction;
-use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
+use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time};
 use tokio_postgres::Client;
 
 use crate::decision::Outcome;
@@ -53,7 +53,7 @@ impl Batch {
         policy: &Policy,
         emitter: &mut Emitter,
     ) -> Result<Outcome, Failure> {
-        let id = order_of(command);
+        let id = command.key();
         let decision = stock::decide(self.reservations.get(id), command, |sku| self.level(sku), now, policy);
         if let Some(event) = decision.change() {
             let evolved = stock::evolve(self.reservations.take(id), event).map_err(poison)?;
@@ -71,8 +71,8 @@ impl Batch {
     }
 
     fn restock(&mut self, command: &StockCommand, now: Time, emitter: &mut Emitter) -> Result<Outcome, Failure> {
-        let (sku, command_id) = receipt_of(command);
-        let key = (sku.clone(), command_id.to_owned());
+        let sku = command.key();
+        let key = (sku.clone(), command.command_id().as_str().to_owned());
         let decision = stock::decide_stock(self.receipts.get(&key), self.level(sku), command, now);
         if let Some(event) = decision.change() {
             let next = stock::evolve_stock(sku, self.level(sku), event).map_err(poison)?;
@@ -92,21 +92,6 @@ fn poison(error: crate::decision::Inconsistent) -> Failure {
     Failure::Poison(error.to_string())
 }
 
-fn order_of(command: &InventoryCommand) -> &OrderId {
-    match command {
-        InventoryCommand::ReserveStock(command) => &command.order_id,
-        InventoryCommand::CommitStock(command) => &command.order_id,
-        InventoryCommand::ReleaseStock(command) => &command.order_id,
-    }
-}
-
-fn receipt_of(command: &StockCommand) -> (&Sku, &str) {
-    match command {
-        StockCommand::ReceiveStock(command) => (&command.sku, command.command_id.as_str()),
-        StockCommand::AdjustStock(command) => (&command.sku, command.command_id.as_str()),
-    }
-}
-
 /// The rows that a batch's commands name.
 #[derive(Debug, Default)]
 struct Named<'b> {
@@ -122,7 +107,7 @@ fn named_by<'b>(inputs: &[&'b Body<Infallible>]) -> Named<'b> {
     for body in inputs {
         match body {
             Body::Message(Message::InventoryCommand(command)) => {
-                let id = order_of(command).as_str();
+                let id = command.key().as_str();
                 named.orders.insert(id);
                 match command {
                     InventoryCommand::ReserveStock(command) => {
@@ -134,9 +119,9 @@ fn named_by<'b>(inputs: &[&'b Body<Infallible>]) -> Named<'b> {
                 }
             }
             Body::Message(Message::StockCommand(command)) => {
-                let (sku, command_id) = receipt_of(command);
-                named.skus.insert(sku.as_str());
-                named.receipts.insert((sku.as_str(), command_id));
+                let sku = command.key().as_str();
+                named.skus.insert(sku);
+                named.receipts.insert((sku, command.command_id().as_str()));
             }
             Body::Message(
                 Message::OrderCommand(_)
@@ -154,7 +139,6 @@ fn named_by<'b>(inputs: &[&'b Body<Infallible>]) -> Named<'b> {
 
 impl Service for InventoryService {
     const NAME: ServiceName = ServiceName::Inventory;
-    const INPUTS: &'static [TopicName] = &[TopicName::InventoryCommands, TopicName::StockCommands];
     type Signal = Infallible;
     type Statements = Statements;
     type Batch = Batch;

@@ -9,7 +9,7 @@ mod store;
 use std::collections::BTreeMap;
 
 use outbox::Transaction;
-use schemas::{Message, OrderId, ServiceName, Time, TopicName};
+use schemas::{Message, OrderId, ServiceName, Time};
 use tokio_postgres::Client;
 
 use crate::decision::Outcome;
@@ -94,8 +94,6 @@ fn input_of(body: &Body<DeadlinePassed>) -> Option<Input<'_>> {
 
 impl Service for OrderService {
     const NAME: ServiceName = ServiceName::Order;
-    const INPUTS: &'static [TopicName] =
-        &[TopicName::OrderCommands, TopicName::InventoryEvents, TopicName::PaymentEvents];
     type Signal = DeadlinePassed;
     type Statements = Statements;
     type Batch = Batch;

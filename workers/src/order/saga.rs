@@ -48,20 +48,9 @@ impl<'a> Input<'a> {
     /// The order that it is about.
     pub fn order_id(self) -> &'a OrderId {
         match self {
-            Input::Command(OrderCommand::PlaceOrder(command)) => &command.order_id,
-            Input::Command(OrderCommand::CancelOrder(command)) => &command.order_id,
-            Input::Command(OrderCommand::RefundOrder(command)) => &command.order_id,
-            Input::Inventory(InventoryEvent::StockReserved(event)) => &event.order_id,
-            Input::Inventory(InventoryEvent::StockRejected(event)) => &event.order_id,
-            Input::Inventory(InventoryEvent::StockCommitted(event)) => &event.order_id,
-            Input::Inventory(InventoryEvent::StockReleased(event)) => &event.order_id,
-            Input::Inventory(InventoryEvent::StockCommitRefused(event)) => &event.order_id,
-            Input::Payment(PaymentEvent::PaymentAuthorized(event)) => &event.order_id,
-            Input::Payment(PaymentEvent::PaymentDeclined(event)) => &event.order_id,
-            Input::Payment(PaymentEvent::PaymentCaptured(event)) => &event.order_id,
-            Input::Payment(PaymentEvent::PaymentCaptureFailed(event)) => &event.order_id,
-            Input::Payment(PaymentEvent::PaymentVoided(event)) => &event.order_id,
-            Input::Payment(PaymentEvent::PaymentStuck(event)) => &event.order_id,
+            Input::Command(command) => command.key(),
+            Input::Inventory(event) => event.key(),
+            Input::Payment(event) => event.key(),
             Input::DeadlinePassed(order_id) => order_id,
         }
     }

@@ -65,9 +65,7 @@ impl<'a> Input<'a> {
     /// The order whose payment it is about.
     pub fn order_id(self) -> &'a OrderId {
         match self {
-            Input::Command(PaymentCommand::AuthorizePayment(command)) => &command.order_id,
-            Input::Command(PaymentCommand::CapturePayment(command)) => &command.order_id,
-            Input::Command(PaymentCommand::VoidPayment(command)) => &command.order_id,
+            Input::Command(command) => command.key(),
             Input::Answer(answer) => &answer.order_id,
         }
     }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use outbox::Transaction;
-use schemas::{Message, OrderId, ServiceName, Time, TopicName, partitioner};
+use schemas::{Message, OrderId, ServiceName, Time, partitioner};
 use tokio_postgres::Client;
 
 use crate::decision::Outcome;
@@ -125,7 +125,6 @@ impl Batch {
 
 impl Service for PaymentService {
     const NAME: ServiceName = ServiceName::Payment;
-    const INPUTS: &'static [TopicName] = &[TopicName::PaymentCommands];
     type Signal = Answered;
     type Statements = Statements;
     type Batch = Batch;

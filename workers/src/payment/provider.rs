@@ -34,9 +34,7 @@ pub const fn operation_name(operation: PaymentOperation) -> &'static str {
 
 /// The operation of this name.
 pub fn parse_operation(name: &str) -> Option<PaymentOperation> {
-    [PaymentOperation::Authorize, PaymentOperation::Capture, PaymentOperation::Void]
-        .into_iter()
-        .find(|operation| operation_name(*operation) == name)
+    PaymentOperation::ALL.into_iter().find(|operation| operation_name(*operation) == name)
 }
 
 /// What is asked of the provider.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use outbox::{Causation, Kind, OutboxMessage, Target};
 use schemas::place::Place;
-use schemas::{Codec, Message, ServiceName, TopicName, message_id};
+use schemas::{Codec, Message, PerTopic, ServiceName, TopicName, message_id};
 use uuid::Uuid;
 
 use super::failure::Failure;
@@ -121,21 +121,20 @@ impl Emitter {
 
 /// The topics' names with the configured prefix.
 #[derive(Debug, Clone)]
-pub(crate) struct TopicNames([std::sync::Arc<str>; 8]);
+pub(crate) struct TopicNames(PerTopic<std::sync::Arc<str>>);
 
 impl TopicNames {
     pub(crate) fn new(prefix: &str) -> Self {
-        TopicNames(TopicName::ALL.map(|topic| format!("{prefix}{}", topic.as_str()).into()))
+        TopicNames(PerTopic::of(|topic| format!("{prefix}{topic}").into()))
     }
 
     pub(crate) fn full(&self, topic: TopicName) -> std::sync::Arc<str> {
-        let index = TopicName::ALL.iter().position(|each| *each == topic).unwrap_or_default();
-        self.0[index].clone()
+        self.0[topic].clone()
     }
 
     /// The topic that has this full name.
     pub(crate) fn find(&self, full: &str) -> Option<TopicName> {
-        self.0.iter().position(|each| **each == *full).map(|index| TopicName::ALL[index])
+        self.0.iter().find(|(_, name)| ***name == *full).map(|(topic, _)| topic)
     }
 }
 

@@ -22,7 +22,7 @@ pub trait Service: Send + Sync + 'static {
     /// Which one.
     const NAME: ServiceName;
     /// The topics that it reads. The first one's feed stands for the lane of a signal.
-    const INPUTS: &'static [TopicName];
+    const INPUTS: &'static [TopicName] = Self::NAME.inputs();
     /// What comes from inside: a passed deadline, a provider's answer.
     type Signal: Send + Sync + Clone + std::fmt::Debug + 'static;
     /// Its prepared statements, per connection.

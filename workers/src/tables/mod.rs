@@ -26,7 +26,6 @@ mod stock;
 pub(crate) mod tests;
 mod timestamptz;
 mod unreadable;
-mod wire_names;
 
 pub use cell::{Cell, Kind, Parameter, Value};
 pub use contents::ContentsRow;

@@ -1,8 +1,7 @@
 //! Orders, without what was ordered.
 
-use schemas::{CommandId, CustomerId, OrderId, partitioner};
+use schemas::{Awaiting, CancelReason, CommandId, CustomerId, OrderId, partitioner};
 
-use super::wire_names::{awaiting_name, awaiting_named, reason_name, reason_named};
 use super::{Timestamptz, Unknown, table};
 use crate::order::saga::{Cancellation, ContentDigest, Order, Stage};
 
@@ -31,8 +30,8 @@ impl OrderRow {
     /// The row of an order, for topics of so many partitions.
     pub fn of(order: &Order, partitions: i32) -> Self {
         let (awaiting, detail) = match &order.stage {
-            Stage::Cancelling { awaiting } => (Some(awaiting_name(*awaiting)), None),
-            Stage::Stuck { awaiting, detail } => (Some(awaiting_name(*awaiting)), Some(detail.clone())),
+            Stage::Cancelling { awaiting } => (Some(awaiting.as_str()), None),
+            Stage::Stuck { awaiting, detail } => (Some(awaiting.as_str()), Some(detail.clone())),
             Stage::Placed
             | Stage::StockReserved
             | Stage::Confirmed
@@ -49,7 +48,7 @@ impl OrderRow {
             stage: order.stage.as_str().to_owned(),
             awaiting: awaiting.map(str::to_owned),
             detail,
-            cancel_reason: cancellation.map(|had| reason_name(had.reason).to_owned()),
+            cancel_reason: cancellation.map(|had| had.reason.as_str().to_owned()),
             cancel_command_id: command_id.map(|id| id.as_str().to_owned()),
             customer_id: order.customer_id.as_str().to_owned(),
             placed_at: Timestamptz(order.placed_at),
@@ -86,7 +85,7 @@ impl OrderRow {
     }
 
     fn stage(&self) -> Result<Stage, Unknown> {
-        let awaited = || Unknown::unless("awaiting", self.awaiting.as_deref().unwrap_or_default(), awaiting_named);
+        let awaited = || Unknown::unless("awaiting", self.awaiting.as_deref().unwrap_or_default(), Awaiting::parse);
         Ok(match self.stage.as_str() {
             "placed" => Stage::Placed,
             "stock_reserved" => Stage::StockReserved,
@@ -106,7 +105,7 @@ impl OrderRow {
         let command_id =
             command_id.map(|text| Unknown::unless("cancel_command_id", text, |text| CommandId::new(text).ok()));
         Ok(Some(Cancellation {
-            reason: Unknown::unless("cancel_reason", reason, reason_named)?,
+            reason: Unknown::unless("cancel_reason", reason, CancelReason::parse)?,
             command_id: command_id.transpose()?,
         }))
     }

@@ -10,7 +10,6 @@ use super::letters::LetterIndex;
 use super::place;
 use crate::evidence::Evidence;
 use crate::fold::{Command, SentCommand};
-use crate::log::reader_of;
 use crate::report::{Findings, Invariant};
 
 /// The cause under which a service puts a command aside that it could read.
@@ -28,15 +27,15 @@ pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &m
             Command::Stock { sku, command_id, .. } => {
                 restocked.insert((sku.as_str(), command_id.as_str()));
             }
-            Command::Cancel { .. } | Command::Refund { .. } => {}
+            Command::Cancel { .. } | Command::AlwaysRefused { .. } => {}
         }
-        let Some(reader) = reader_of(taken.topic) else { continue };
+        let Some(reader) = taken.topic.read_by() else { continue };
         // A refusal's id follows from the record that it answers.
         let refusal = message_id::of_input(reader, taken.topic.as_str(), taken.place.partition, taken.place.offset, 0);
         let is_refused = is_refused(evidence, reader, &refusal);
         answered.insert(refusal);
         // Not taken, or once more after its service was restored: what came of it the first time counts.
-        if !taken.is_taken || !are_answers_whole(evidence, taken.topic, reader) {
+        if !taken.is_taken || !are_answers_whole(evidence, taken.topic) {
             continue;
         }
         check_one(evidence, taken, is_refused, letters, findings);
@@ -52,13 +51,9 @@ pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &m
 }
 
 /// Whether everything was found in which a service answers commands of this topic.
-fn are_answers_whole(evidence: &Evidence, topic: TopicName, reader: ServiceName) -> bool {
-    let events = match reader {
-        ServiceName::Order => TopicName::OrderEvents,
-        ServiceName::Inventory => TopicName::StockEvents,
-        ServiceName::Payment => TopicName::PaymentEvents,
-    };
-    evidence.topics.is_whole(events) && evidence.topics.are_letters_whole(topic)
+fn are_answers_whole(evidence: &Evidence, topic: TopicName) -> bool {
+    topic.answered_on().is_some_and(|events| evidence.topics.is_whole(events))
+        && evidence.topics.are_letters_whole(topic)
 }
 
 fn is_refused(evidence: &Evidence, reader: ServiceName, refusal: &Uuid) -> bool {
@@ -76,11 +71,10 @@ fn check_one(
     letters: &LetterIndex<'_>,
     findings: &mut Findings,
 ) {
-    let SentCommand { topic, partition, offset, command, place: lay, .. } = taken;
+    let SentCommand { topic, partition, offset, name, command, place: lay, .. } = taken;
     let mut add = |detail: String| {
         findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
     };
-    let name = command.name();
     match letters.find(*topic, *lay) {
         Some(letter) if letter.cause != REFUSED => {
             add(format!("the {name} for {} can be read, but was put aside as {}", command.key(), letter.cause));
@@ -97,7 +91,7 @@ fn has_effect(evidence: &Evidence, command: &Command) -> bool {
     match command {
         Command::Place { order_id, content } => order_of(order_id).is_some_and(|order| order.content == *content),
         Command::Cancel { order_id } => order_of(order_id).is_some_and(|order| order.cancellation.is_some()),
-        Command::Refund { .. } => false,
+        Command::AlwaysRefused { .. } => false,
         Command::Stock { sku, command_id, kind, pieces } => {
             let receipt = evidence.topics.stock.receipts.get(&(sku.clone(), command_id.clone()));
             receipt.is_some_and(|receipt| receipt.kind == *kind && receipt.pieces == *pieces)

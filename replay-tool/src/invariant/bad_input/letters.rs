@@ -8,7 +8,7 @@ use schemas::{TopicName, message_id};
 use super::place;
 use crate::evidence::Evidence;
 use crate::fold::{Broken, Letter};
-use crate::log::{Channel, Span, reader_of};
+use crate::log::{Channel, Span};
 use crate::report::{Findings, Invariant};
 
 /// The cause under which a service passes over a run of records that its client library cannot read.
@@ -30,9 +30,9 @@ impl<'e> LetterIndex<'e> {
                 continue;
             };
             let is_from_here = name.strip_prefix(evidence.prefix.as_str()) == Some(topic.as_str());
-            let reader = reader_of(*topic);
+            let reader = topic.read_by();
             // A restore into another number of partitions moves both, and the headers tell where the record first lay.
-            let is_moved = reader.is_some_and(|it| evidence.cuts.of(it).inbox.has_moved(name));
+            let is_moved = reader.is_some_and(|it| evidence.cuts[it].inbox.has_moved(name));
             if !is_from_here || (*partition != letter.partition && !is_moved) {
                 add("it is not of this topic and partition");
                 continue;

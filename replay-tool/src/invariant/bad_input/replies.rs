@@ -1,7 +1,9 @@
 //! The reply that an order waits for has not been taken: if it had, the order would have moved.
 
+use schemas::{Awaiting, MessageType};
+
 use crate::evidence::Evidence;
-use crate::fold::{TakenPaymentReplies, TakenStockReplies};
+use crate::fold::Replies;
 use crate::report::{Findings, Invariant};
 use crate::snapshot::OrderRow;
 
@@ -19,28 +21,33 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     }
 }
 
-/// What an unfinished order waits for, by the name in the table.
-fn awaited(order: &OrderRow) -> Option<&str> {
+/// What an unfinished order waits for, as its table says.
+fn awaited(order: &OrderRow) -> Option<Awaiting> {
     match order.stage.as_str() {
-        "placed" => Some("StockReservation"),
-        "stock_reserved" => Some("PaymentAuthorization"),
-        "confirmed" => Some("PaymentCapture"),
-        "payment_captured" => Some("StockCommit"),
-        "cancelling" => order.awaiting.as_deref(),
+        "placed" => Some(Awaiting::StockReservation),
+        "stock_reserved" => Some(Awaiting::PaymentAuthorization),
+        "confirmed" => Some(Awaiting::PaymentCapture),
+        "payment_captured" => Some(Awaiting::StockCommit),
+        "cancelling" => order.awaiting.as_deref().and_then(Awaiting::parse),
         _ => None,
     }
 }
 
-fn is_settled(awaited: &str, stock: TakenStockReplies, payment: TakenPaymentReplies) -> bool {
+fn is_settled(awaited: Awaiting, stock: Replies, payment: Replies) -> bool {
+    use MessageType::{
+        PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentDeclined, PaymentStuck, PaymentVoided,
+        StockCommitRefused, StockCommitted, StockRejected, StockReleased, StockReserved,
+    };
     match awaited {
-        "StockReservation" => stock.reserved || stock.rejected || stock.released,
-        "PaymentAuthorization" => payment.authorized || payment.declined || payment.voided || payment.stuck,
-        "PaymentCapture" => {
-            payment.captured || payment.capture_failed || payment.declined || payment.voided || payment.stuck
+        Awaiting::StockReservation => stock.has_any(&[StockReserved, StockRejected, StockReleased]),
+        Awaiting::PaymentAuthorization => {
+            payment.has_any(&[PaymentAuthorized, PaymentDeclined, PaymentVoided, PaymentStuck])
         }
-        "StockCommit" => stock.committed || stock.commit_refused,
-        "PaymentVoid" => payment.voided || payment.declined || payment.captured || payment.stuck,
-        "StockRelease" => stock.released || stock.rejected || stock.committed,
-        _ => false,
+        Awaiting::PaymentCapture => {
+            payment.has_any(&[PaymentCaptured, PaymentCaptureFailed, PaymentDeclined, PaymentVoided, PaymentStuck])
+        }
+        Awaiting::StockCommit => stock.has_any(&[StockCommitted, StockCommitRefused]),
+        Awaiting::PaymentVoid => payment.has_any(&[PaymentVoided, PaymentDeclined, PaymentCaptured, PaymentStuck]),
+        Awaiting::StockRelease => stock.has_any(&[StockReleased, StockRejected, StockCommitted]),
     }
 }

@@ -37,7 +37,7 @@ fn of_input(service: ServiceName, topic: TopicName, request: &Request) -> impl F
 }
 
 fn tell(topic: TopicName, request: &Request, findings: &mut Findings) {
-    let detail = format!("the {} for {} was taken and left no trace", request.kind.as_str(), request.order_id);
+    let detail = format!("the {} for {} was taken and left no trace", request.name, request.order_id);
     findings.add(Invariant::BadInput, place(topic, request.partition, request.offset), detail);
 }
 

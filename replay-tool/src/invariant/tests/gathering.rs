@@ -1,36 +1,34 @@
 //! What a check would gather of the pipeline in memory.
 
-use std::collections::HashMap;
-
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
-use schemas::{Codec, ServiceName, TopicName};
+use schemas::{Codec, PerService, TopicName};
 
 use super::shelf::{PARTITIONS, partition_of};
 use super::world::World;
 use crate::evidence::{Evidence, Expectations, Outbox};
 use crate::fold::{Scan, ScanPlan, Topics};
-use crate::log::{Channel, reader_of};
+use crate::log::Channel;
 use crate::report::{Invariant, Violation};
 use crate::snapshot::{
-    ContentsRow, Cut, Cuts, LaneCut, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, Rows, StockRow,
-    Table, TableRow, Tables,
+    ContentsRow, Cuts, LaneCut, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, Rows, StockRow, Table,
+    TableRow, Tables,
 };
 
 impl World {
     /// Everything, as it is now.
     pub(super) fn gather(&self) -> Evidence {
         let mut cuts = Cuts::default();
-        let mut outboxes: HashMap<ServiceName, Outbox> = HashMap::new();
+        let mut outboxes: PerService<Outbox> = PerService::default();
         for (index, (place, rows)) in (0..).zip(&self.shelf.outboxes) {
             let (channel, partition) = *place;
             let service = channel.writer().unwrap();
             let head = i64::try_from(rows.len()).unwrap();
             let place = (channel.name(), partition);
-            let outbox = outboxes.entry(service).or_default();
+            let outbox = &mut outboxes[service];
             outbox.rows.insert(index, (1..).zip(rows).map(|(sequence, row)| row.print(sequence)).collect());
             outbox.heads_now.insert(place.clone(), head);
             let lane = LaneCut { number: index, head, ..LaneCut::default() };
-            cut_of(&mut cuts, service).outbox.lanes.insert(place, lane);
+            cuts[service].outbox.lanes.insert(place, lane);
         }
         self.cut_inboxes(&mut cuts);
         let topics = Topics::of(self.scans(&cuts));
@@ -40,9 +38,7 @@ impl World {
             partitions: PARTITIONS,
             tables: Tables { rows: self.rows(), ..Tables::default() },
             cuts,
-            order: outboxes.remove(&ServiceName::Order).unwrap_or_default(),
-            inventory: outboxes.remove(&ServiceName::Inventory).unwrap_or_default(),
-            payment: outboxes.remove(&ServiceName::Payment).unwrap_or_default(),
+            outboxes,
             topics,
             unreadable: Vec::new(),
             statement: Some(self.statement.clone()),
@@ -53,8 +49,8 @@ impl World {
 
     fn cut_inboxes(&self, cuts: &mut Cuts) {
         for ((topic, partition), taken) in &self.read {
-            let (Some(reader), name) = (reader_of(*topic), topic.as_str().to_owned()) else { continue };
-            let inbox = &mut cut_of(cuts, reader).inbox;
+            let (Some(reader), name) = (topic.read_by(), topic.as_str().to_owned()) else { continue };
+            let inbox = &mut cuts[reader].inbox;
             inbox.resume.insert((name.clone(), *partition), i64::try_from(*taken).unwrap());
             let Some(writer) = topic.written_by() else { continue };
             let records = self.shelf.topics.get(&(Channel::Messages(*topic), *partition));
@@ -74,10 +70,10 @@ impl World {
         let scan = |channel: Channel| {
             let plan = |partition| {
                 let place = (channel.name(), partition);
-                let lanes = channel.writer().map(|writer| &cuts.of(writer).outbox.lanes);
+                let lanes = channel.writer().map(|writer| &cuts[writer].outbox.lanes);
                 let cut = lanes.and_then(|lanes| lanes.get(&place)).cloned().unwrap_or_default();
                 let reader = channel.reader();
-                let resume = reader.map_or(0, |reader| cuts.of(reader).inbox.resume(&place.0, partition));
+                let resume = reader.map_or(0, |reader| cuts[reader].inbox.resume(&place.0, partition));
                 ScanPlan { cut, resume, ..ScanPlan::default() }
             };
             let plans = (0..PARTITIONS).map(plan).collect();
@@ -114,14 +110,6 @@ impl World {
             record.key.as_deref() == Some(key.as_bytes()) && record.at(0, 0).text("ce_type") == Some(ce_type)
         };
         (partition, records.iter().position(is_it).unwrap_or_else(|| panic!("no {ce_type} of {key} on {topic}")))
-    }
-}
-
-fn cut_of(cuts: &mut Cuts, service: ServiceName) -> &mut Cut {
-    match service {
-        ServiceName::Order => &mut cuts.order,
-        ServiceName::Inventory => &mut cuts.inventory,
-        ServiceName::Payment => &mut cuts.payment,
     }
 }
 

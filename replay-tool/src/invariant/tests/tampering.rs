@@ -198,7 +198,7 @@ fn changed_bytes_are_found() {
 #[test]
 fn a_reader_that_left_something_out_is_found() {
     let tampered = evidence(|it| {
-        let cursors = &mut it.cuts.order.inbox.cursors;
+        let cursors = &mut it.cuts[schemas::ServiceName::Order].inbox.cursors;
         cursors.values_mut().for_each(|cursor| cursor.sequence -= 1);
     });
     assert_found(tampered, Invariant::Delivery, "order has taken payment's messages up to 1:");

@@ -13,7 +13,7 @@ use workers::payment::simulator::{StatementLine, StatementOutcome};
 use workers::planted::Planted;
 
 use super::shelf::{OutboxRow, OwnedRecord, PARTITIONS, Shelf, header};
-use crate::log::{Channel, reader_of};
+use crate::log::Channel;
 
 /// An order beyond this amount is declined.
 pub(super) const DECLINED_FROM: i64 = 100_000;
@@ -80,7 +80,7 @@ impl World {
 
     /// Take the next record; whether there was one.
     pub(super) fn step(&mut self, topic: TopicName, partition: i32) -> bool {
-        let (Some(reader), next) = (reader_of(topic), self.read.entry((topic, partition)).or_default()) else {
+        let (Some(reader), next) = (topic.read_by(), self.read.entry((topic, partition)).or_default()) else {
             return false;
         };
         let records = self.shelf.topics.get(&(Channel::Messages(topic), partition));
@@ -144,10 +144,7 @@ impl World {
     }
 
     fn restock(&mut self, command: &StockCommand, cause: Cause) {
-        let (sku, command_id) = match command {
-            StockCommand::ReceiveStock(command) => (&command.sku, &command.command_id),
-            StockCommand::AdjustStock(command) => (&command.sku, &command.command_id),
-        };
+        let (sku, command_id) = (command.key(), command.command_id());
         let key = (sku.clone(), command_id.as_str().to_owned());
         let level = self.levels.get(sku).copied().unwrap_or_default();
         let decision = stock::decide_stock(self.receipts.get(&key), level, command, self.now());

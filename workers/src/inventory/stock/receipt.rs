@@ -173,16 +173,16 @@ fn reject(
 /// # Errors
 /// Versions are missing, the event belongs to another SKU, or the sum does not fit into 64 bits.
 pub fn evolve_stock(sku: &Sku, level: Level, event: &StockEvent) -> Result<Level, Inconsistent> {
-    let (event_sku, event_name, event_version, pieces) = match event {
-        StockEvent::StockReceived(event) => (&event.sku, "StockReceived", event.version, event.quantity),
-        StockEvent::StockAdjusted(event) => (&event.sku, "StockAdjusted", event.version, event.delta),
+    let (event_version, pieces) = match event {
+        StockEvent::StockReceived(event) => (event.version, event.quantity),
+        StockEvent::StockAdjusted(event) => (event.version, event.delta),
         StockEvent::StockCommandRejected(_) => return Ok(level),
     };
     let step = Step {
         aggregate: "SKU",
-        id: event_sku.as_str(),
+        id: event.key().as_str(),
         state: Some((sku.as_str(), level.version)),
-        event: event_name,
+        event: event.name(),
         event_version,
     };
     if step.judge()? == Follows::Old {

@@ -230,18 +230,14 @@ impl Reservation {
 /// # Errors
 /// Versions are missing, the event belongs to another order, or what it says cannot be of such a reservation.
 pub fn evolve(state: Option<Reservation>, event: &InventoryEvent) -> Result<Evolved, Inconsistent> {
-    let (order_id, event_name, event_version, at) = match event {
-        InventoryEvent::StockReserved(event) => (&event.order_id, "StockReserved", event.version, event.at),
-        InventoryEvent::StockRejected(event) => (&event.order_id, "StockRejected", event.version, event.at),
-        InventoryEvent::StockCommitted(event) => (&event.order_id, "StockCommitted", event.version, event.at),
-        InventoryEvent::StockReleased(event) => (&event.order_id, "StockReleased", event.version, event.at),
-        InventoryEvent::StockCommitRefused(_) => return Ok(Evolved { reservation: state, changes: Vec::new() }),
+    let Some(event_version) = event.version() else {
+        return Ok(Evolved { reservation: state, changes: Vec::new() });
     };
     let step = Step {
         aggregate: "reservation",
-        id: order_id.as_str(),
+        id: event.key().as_str(),
         state: state.as_ref().map(|reservation| (reservation.order_id.as_str(), reservation.version)),
-        event: event_name,
+        event: event.name(),
         event_version,
     };
     if step.judge()? == Follows::Old {
@@ -252,7 +248,7 @@ pub fn evolve(state: Option<Reservation>, event: &InventoryEvent) -> Result<Evol
         let stage = status.map_or("none", ReservationStatus::as_str);
         return Err(step.contradicts(Contradiction::Impossible(stage)));
     }
-    Ok(apply(state, event, order_id, at))
+    Ok(apply(state, event))
 }
 
 fn may_follow(status: Option<ReservationStatus>, event: &InventoryEvent) -> bool {
@@ -264,7 +260,8 @@ fn may_follow(status: Option<ReservationStatus>, event: &InventoryEvent) -> bool
     }
 }
 
-fn apply(state: Option<Reservation>, event: &InventoryEvent, order_id: &OrderId, at: Time) -> Evolved {
+fn apply(state: Option<Reservation>, event: &InventoryEvent) -> Evolved {
+    let (order_id, at) = (event.key(), event.at());
     let begun = |status| Reservation::begun(order_id, at, status);
     let unchanged = |reservation| Evolved { reservation: Some(reservation), changes: Vec::new() };
     match event {

@@ -163,15 +163,15 @@ impl Order {
 /// # Errors
 /// Versions are missing, the event belongs to another order, or no such order can come to this stage from where it is.
 pub fn evolve(state: Option<Order>, event: &OrderEvent) -> Result<Option<Order>, Inconsistent> {
-    let Some(header) = Header::of(event) else { return Ok(state) };
-    match next(state.as_ref(), event, &header)? {
+    let Some(version) = event.version() else { return Ok(state) };
+    match next(state.as_ref(), event, version)? {
         Next::Unchanged => Ok(state),
         Next::Begins(order) => Ok(Some(*order)),
         Next::Reaches(stage) => Ok(state.map(|order| Order {
-            version: header.version,
+            version,
             stage,
             cancellation: cancellation_in(event).or(order.cancellation),
-            changed_at: header.at,
+            changed_at: event.at(),
             ..order
         })),
     }
@@ -184,13 +184,13 @@ enum Next {
     Reaches(Stage),
 }
 
-fn next(state: Option<&Order>, event: &OrderEvent, header: &Header<'_>) -> Result<Next, Inconsistent> {
+fn next(state: Option<&Order>, event: &OrderEvent, version: i64) -> Result<Next, Inconsistent> {
     let step = Step {
         aggregate: "order",
-        id: header.order_id.as_str(),
+        id: event.key().as_str(),
         state: state.map(|order| (order.order_id.as_str(), order.version)),
-        event: header.name,
-        event_version: header.version,
+        event: event.name(),
+        event_version: version,
     };
     if step.judge()? == Follows::Old {
         return Ok(Next::Unchanged);
@@ -251,33 +251,4 @@ fn cancellation_in(event: &OrderEvent) -> Option<Cancellation> {
         | OrderEvent::OrderRejected(_) => return None,
     };
     Some(Cancellation { reason, command_id })
-}
-
-/// What all versioned events have.
-struct Header<'a> {
-    order_id: &'a OrderId,
-    name: &'static str,
-    version: i64,
-    at: Time,
-}
-
-impl<'a> Header<'a> {
-    fn of(event: &'a OrderEvent) -> Option<Self> {
-        macro_rules! header {
-            ($event:ident, $name:literal) => {
-                Some(Header { order_id: &$event.order_id, name: $name, version: $event.version, at: $event.at })
-            };
-        }
-        match event {
-            OrderEvent::OrderPlaced(event) => header!(event, "OrderPlaced"),
-            OrderEvent::OrderStockReserved(event) => header!(event, "OrderStockReserved"),
-            OrderEvent::OrderConfirmed(event) => header!(event, "OrderConfirmed"),
-            OrderEvent::OrderPaymentCaptured(event) => header!(event, "OrderPaymentCaptured"),
-            OrderEvent::OrderCompleted(event) => header!(event, "OrderCompleted"),
-            OrderEvent::OrderCancelling(event) => header!(event, "OrderCancelling"),
-            OrderEvent::OrderCancelled(event) => header!(event, "OrderCancelled"),
-            OrderEvent::OrderStuck(event) => header!(event, "OrderStuck"),
-            OrderEvent::OrderRejected(_) => None,
-        }
-    }
 }

@@ -179,13 +179,12 @@ pub struct Evolved {
 /// # Errors
 /// Versions are missing, the event belongs to another order, or no such payment can have this outcome.
 pub fn evolve(state: Option<Payment>, event: &PaymentEvent) -> Result<Evolved, Inconsistent> {
-    let (order_id, event_name, event_version) = header(event);
     let step = Step {
         aggregate: "payment",
-        id: order_id.as_str(),
+        id: event.key().as_str(),
         state: state.as_ref().map(|payment| (payment.order_id.as_str(), payment.version)),
-        event: event_name,
-        event_version,
+        event: event.name(),
+        event_version: event.version(),
     };
     if step.judge()? == Follows::Old {
         return Ok(Evolved { payment: state, postings: Vec::new() });
@@ -195,20 +194,9 @@ pub fn evolve(state: Option<Payment>, event: &PaymentEvent) -> Result<Evolved, I
         let stage = status.map_or("none", PaymentStatus::as_str);
         return Err(step.contradicts(Contradiction::Impossible(stage)));
     }
-    let payment = apply(state.unwrap_or_else(|| Payment::begun(order_id)), event);
+    let payment = apply(state.unwrap_or_else(|| Payment::begun(event.key())), event);
     let postings = ledger::postings(&payment, event);
     Ok(Evolved { payment: Some(payment), postings })
-}
-
-fn header(event: &PaymentEvent) -> (&OrderId, &'static str, i64) {
-    match event {
-        PaymentEvent::PaymentAuthorized(event) => (&event.order_id, "PaymentAuthorized", event.version),
-        PaymentEvent::PaymentDeclined(event) => (&event.order_id, "PaymentDeclined", event.version),
-        PaymentEvent::PaymentCaptured(event) => (&event.order_id, "PaymentCaptured", event.version),
-        PaymentEvent::PaymentCaptureFailed(event) => (&event.order_id, "PaymentCaptureFailed", event.version),
-        PaymentEvent::PaymentVoided(event) => (&event.order_id, "PaymentVoided", event.version),
-        PaymentEvent::PaymentStuck(event) => (&event.order_id, "PaymentStuck", event.version),
-    }
 }
 
 fn may_follow(status: Option<PaymentStatus>, event: &PaymentEvent) -> bool {
@@ -223,9 +211,9 @@ fn may_follow(status: Option<PaymentStatus>, event: &PaymentEvent) -> bool {
 }
 
 fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
+    payment.version = event.version();
     match event {
         PaymentEvent::PaymentAuthorized(event) => {
-            payment.version = event.version;
             payment.authorization = Some(Authorization {
                 version: event.version,
                 at: event.at,
@@ -236,7 +224,6 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
             });
         }
         PaymentEvent::PaymentDeclined(event) => {
-            payment.version = event.version;
             payment.authorization = Some(Authorization {
                 version: event.version,
                 at: event.at,
@@ -247,21 +234,17 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
             });
         }
         PaymentEvent::PaymentCaptured(event) => {
-            payment.version = event.version;
             let outcome = CaptureOutcome::Captured { provider_reference: event.provider_reference.clone() };
             payment.capture = Some(Capture { version: event.version, at: event.at, outcome });
         }
         PaymentEvent::PaymentCaptureFailed(event) => {
-            payment.version = event.version;
             let outcome = CaptureOutcome::Failed { detail: event.detail.clone() };
             payment.capture = Some(Capture { version: event.version, at: event.at, outcome });
         }
         PaymentEvent::PaymentVoided(event) => {
-            payment.version = event.version;
             payment.void = Some(Void { version: event.version, at: event.at });
         }
         PaymentEvent::PaymentStuck(event) => {
-            payment.version = event.version;
             let (operation, detail) = (event.operation, event.detail.clone());
             payment.stuck = Some(Stuck { version: event.version, at: event.at, operation, detail });
         }

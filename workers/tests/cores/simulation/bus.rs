@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use schemas::{Message, TopicName, partitioner};
+use schemas::{Message, ServiceName, TopicName, partitioner};
 
 pub(super) const PARTITIONS: i32 = 3;
 
@@ -14,20 +14,6 @@ pub(super) struct Bus {
     logs: BTreeMap<Lane, Vec<Message>>,
     read: BTreeMap<Lane, usize>,
 }
-
-/// The topics that somebody reads.
-pub(super) const READ: [TopicName; 6] = [
-    TopicName::OrderCommands,
-    TopicName::InventoryEvents,
-    TopicName::PaymentEvents,
-    TopicName::InventoryCommands,
-    TopicName::StockCommands,
-    TopicName::PaymentCommands,
-];
-
-/// The topics that the order service reads.
-pub(super) const READ_BY_ORDER: [TopicName; 3] =
-    [TopicName::OrderCommands, TopicName::InventoryEvents, TopicName::PaymentEvents];
 
 pub(super) fn partition_of(key: &str) -> i32 {
     partitioner::partition_of(key.as_bytes(), PARTITIONS)
@@ -41,7 +27,8 @@ impl Bus {
 
     /// The lanes that have something to read.
     pub(super) fn waiting(&self) -> Vec<Lane> {
-        let all = READ.iter().flat_map(|topic| (0..PARTITIONS).map(|partition| (topic.as_str(), partition)));
+        let read = ServiceName::ALL.into_iter().flat_map(ServiceName::inputs);
+        let all = read.flat_map(|topic| (0..PARTITIONS).map(|partition| (topic.as_str(), partition)));
         all.filter(|lane| self.peek(*lane).is_some()).collect()
     }
 
@@ -55,7 +42,7 @@ impl Bus {
 
     /// Whether the order service has read all that there is for this partition.
     pub(super) fn order_has_caught_up(&self, partition: i32) -> bool {
-        READ_BY_ORDER.iter().all(|topic| self.peek((topic.as_str(), partition)).is_none())
+        ServiceName::Order.inputs().iter().all(|topic| self.peek((topic.as_str(), partition)).is_none())
     }
 
     /// All messages of a topic, partition by partition.

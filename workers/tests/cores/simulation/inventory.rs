@@ -22,7 +22,7 @@ pub(crate) struct Inventory {
 
 impl Inventory {
     pub(crate) fn decide(&self, command: &InventoryCommand, now: Time) -> Decision<InventoryEvent> {
-        let state = self.books.reservations.get(order_of(command));
+        let state = self.books.reservations.get(command.key());
         let locked: Vec<&Sku> = skus_touched(state, command).collect();
         let level_of = |sku: &Sku| {
             assert!(locked.contains(&sku), "the level of {sku} is read without its lock");
@@ -38,7 +38,7 @@ impl Inventory {
     ) -> Result<(Vec<Message>, Outcome), Inconsistent> {
         let decision = self.decide(command, now);
         if let Some(event) = decision.change() {
-            self.books.fold(order_of(command), event)?;
+            self.books.fold(command.key(), event)?;
         }
         let outcome = decision.outcome;
         Ok((decision.messages().collect(), outcome))
@@ -49,10 +49,7 @@ impl Inventory {
         command: &StockCommand,
         now: Time,
     ) -> Result<(Vec<Message>, Outcome), Inconsistent> {
-        let (sku, command_id) = match command {
-            StockCommand::ReceiveStock(command) => (&command.sku, &command.command_id),
-            StockCommand::AdjustStock(command) => (&command.sku, &command.command_id),
-        };
+        let (sku, command_id) = (command.key(), command.command_id());
         let level = self.books.levels.get(sku).copied().unwrap_or_default();
         let receipt = self.books.receipts.get(&(sku.clone(), command_id.clone()));
         let decision = decide_stock(receipt, level, command, now);
@@ -87,13 +84,5 @@ impl Books {
             self.receipts.entry((sku.clone(), receipt.command_id.clone())).or_insert(receipt);
         }
         Ok(())
-    }
-}
-
-fn order_of(command: &InventoryCommand) -> &OrderId {
-    match command {
-        InventoryCommand::ReserveStock(command) => &command.order_id,
-        InventoryCommand::CommitStock(command) => &command.order_id,
-        InventoryCommand::ReleaseStock(command) => &command.order_id,
     }
 }
