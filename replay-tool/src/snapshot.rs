@@ -15,10 +15,11 @@ mod unpublished;
 
 use std::collections::HashSet;
 
+pub(crate) use ::outbox::cut::{Cut as OutboxCut, LaneCut};
 use schemas::ServiceName;
 
 pub(crate) use inbox::{InboxSnapshot, read_inbox};
-pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut, read_cut};
+pub(crate) use outbox::LaneRows;
 pub(crate) use rows::{
     ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, each_table,
 };
