@@ -124,23 +124,11 @@ fn to_micros(time: jiff::Timestamp) -> jiff::Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::lanes::TopicSpec;
-    use crate::message::Target;
 
     fn raw(partition: i32, bytes: usize) -> OutboxMessage {
-        OutboxMessage {
-            topic: "t".into(),
-            partition: Target::Given(partition),
-            id: Uuid::nil(),
-            kind: Kind::Raw,
-            key: None,
-            payload: Some(Bytes::from(vec![0; bytes])),
-            time: jiff::Timestamp::UNIX_EPOCH,
-            headers: Vec::new(),
-        }
+        OutboxMessage::raw("t").partition(partition).payload(vec![0; bytes])
     }
 
     fn lanes() -> Lanes {
@@ -158,10 +146,7 @@ mod tests {
 
     #[test]
     fn a_causation_that_no_column_holds_is_dropped_and_the_message_stays() {
-        let caused = |text: &str| OutboxMessage {
-            kind: Kind::Event { ce_type: "t.V1".into(), causation: Some(text.into()), trace_parent: None },
-            ..raw(0, 1)
-        };
+        let caused = |text: &str| OutboxMessage::event("t", "t.V1").partition(0).caused_by(text);
         let messages = [caused("ab\0cd"), caused("abcd")];
         let lanes = lanes();
         let batch = Batch::new(&messages, &lanes, 1000, 0).unwrap();

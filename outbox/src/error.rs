@@ -19,6 +19,7 @@ pub(crate) const SQLSTATE_PARTITIONS: &str = "OB003";
 
 /// Why an operation of this crate failed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum OutboxError {
     /// The database refused a statement or the connection broke before COMMIT was sent. Nothing was committed.
     #[error("{doing}: {}", explain(source))]
@@ -51,6 +52,14 @@ pub enum OutboxError {
         expected: u64,
         /// Rows that came.
         got: u64,
+    },
+    /// A statement of a transaction gave another number of rows than its caller asked for. The transaction is still open.
+    #[error("a statement gave {got} rows, not {expected}")]
+    RowCount {
+        /// How many were asked for.
+        expected: &'static str,
+        /// Rows that came.
+        got: usize,
     },
     /// The message names a topic that this outbox was not opened with.
     #[error("topic `{topic}` is not registered with this outbox")]
@@ -87,6 +96,14 @@ pub enum OutboxError {
     Header {
         /// The beginning of the offending text.
         name: String,
+    },
+    /// A header cannot be sent by a statement of SQL; see [`crate::SendColumns::of`].
+    #[error("header `{name}` cannot be sent by SQL: {reason}; a commit of this crate's own transaction takes it")]
+    SentHeader {
+        /// The beginning of its name.
+        name: String,
+        /// Why.
+        reason: &'static str,
     },
     /// A row of the outbox cannot be read.
     #[error("a row of the outbox is corrupt: {what}")]
@@ -135,11 +152,13 @@ impl OutboxError {
             Self::TransactionFailed | Self::TimedOut { .. } => Class::Retry,
             Self::MissingInboxRow => Class::Conflict,
             Self::UnexpectedRows { .. }
+            | Self::RowCount { .. }
             | Self::UnknownTopic { .. }
             | Self::UnknownPartition { .. }
             | Self::NoKey { .. }
             | Self::TooLarge { .. }
             | Self::Header { .. }
+            | Self::SentHeader { .. }
             | Self::CorruptRow { .. }
             | Self::Configuration { .. }
             | Self::Schema { .. } => Class::Permanent,

@@ -8,7 +8,7 @@ use crate::error::OutboxError;
 const NULL: u32 = u32::MAX;
 
 /// A header as it is read back: its name, and its value unless that is null.
-pub(crate) type HeaderRef<'a> = (&'a str, Option<&'a [u8]>);
+pub type HeaderRef<'a> = (&'a str, Option<&'a [u8]>);
 
 /// Packs the headers; `None` when there are none. A name must have at most 65,535 bytes and no NUL (Kafka clients
 /// written in C cannot carry one); it may be empty, as a stranger's may.

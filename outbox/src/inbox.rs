@@ -1,13 +1,16 @@
 //! The consumer's side: is the next record the next one?
 //!
 //! [`judge`] is pure and needs only the last position taken, so any consumer can use it, with any store. [`Inbox`] keeps
-//! positions and resume offsets in the tables of this crate, inside the consumer's own transaction. Duplicates are
+//! positions and resume offsets in the tables of this crate, inside the consumer's own transaction; what is moved there by
+//! hand (past a gap, back, to another topic) goes through it too. Duplicates are
 //! decided by sequence, never by offset: a relay that was killed publishes again at new offsets. Where to resume is an
 //! offset all the same, and [`judge_log`] says whether the log is still the one that the offset belongs to.
 
+mod amend;
 mod log;
 mod store;
 
+pub use amend::{GapAccepted, Resumed, TopicMoved};
 pub use log::{LogMark, LogRange, LogSight, LogVerdict, OtherLog, Witness, judge_log};
 pub use store::{Advance, Inbox, PartitionState, SourceCursor, TopicPartition};
 

@@ -61,25 +61,13 @@ impl Lanes {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
     use bytes::Bytes;
-    use uuid::Uuid;
 
     use super::*;
-    use crate::message::Kind;
 
     fn message(topic: &str, partition: Target, key: Option<&'static str>) -> OutboxMessage {
-        OutboxMessage {
-            topic: topic.into(),
-            partition,
-            id: Uuid::nil(),
-            kind: Kind::Event { ce_type: Cow::Borrowed("t"), causation: None, trace_parent: None },
-            key: key.map(|k| Bytes::from_static(k.as_bytes())),
-            payload: None,
-            time: jiff::Timestamp::UNIX_EPOCH,
-            headers: Vec::new(),
-        }
+        let key = key.map(|k| Bytes::from_static(k.as_bytes()));
+        OutboxMessage { partition, key, ..OutboxMessage::event(topic, "t") }
     }
 
     #[test]

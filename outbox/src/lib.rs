@@ -37,8 +37,7 @@
 //! # Quick start
 //!
 //! ```no_run
-//! use std::borrow::Cow;
-//! use outbox::{Database, Expect, Kind, Outbox, OutboxConfig, OutboxMessage, Relay, RelayConfig, Target, TopicSpec};
+//! use outbox::{Database, Expect, Outbox, OutboxConfig, OutboxMessage, Relay, RelayConfig, TopicSpec, params};
 //! use tokio_postgres::NoTls;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -59,21 +58,10 @@
 //! let relay = tokio::spawn(relay.run(async { drop(stopped.await) }));
 //!
 //! // An order and its message: both are committed, or neither.
-//! let insert = client.prepare_cached("insert into shop.orders (id) values ($1)").await?;
 //! let mut transaction = outbox.begin(&mut client).await?;
-//! transaction.defer(&insert, vec![Box::new("A-1".to_owned())], Expect::Rows(1));
-//! transaction
-//!     .commit(vec![OutboxMessage {
-//!         topic: "shop.orders".into(),
-//!         partition: Target::ByKey,
-//!         id: uuid::Uuid::now_v7(),
-//!         kind: Kind::Event { ce_type: Cow::Borrowed("shop.OrderPlaced.v1"), causation: None, trace_parent: None },
-//!         key: Some("A-1".into()),
-//!         payload: Some(r#"{"order":"A-1"}"#.into()),
-//!         time: jiff::Timestamp::now(),
-//!         headers: Vec::new(),
-//!     }])
-//!     .await?;
+//! transaction.defer("insert into shop.orders (id) values ($1)", params!["A-1".to_owned()], Expect::Rows(1));
+//! let placed = OutboxMessage::event("shop.orders", "shop.OrderPlaced.v1").key("A-1").payload(r#"{"order":"A-1"}"#);
+//! transaction.commit(vec![placed]).await?;
 //!
 //! drop(stop);
 //! relay.await??;
@@ -89,16 +77,25 @@
 //! | you want to | see |
 //! |---|---|
 //! | write | [`Outbox::begin`], [`Transaction::defer`], [`Transaction::commit`] |
+//! | write in a transaction of your own, with any driver | [`Outbox::send`]; [`send_sql`] and [`SendColumns`] |
 //! | publish | [`Relay`], [`RelayConfig`], [`RelayStatus`]; the program `outbox-relay` |
 //! | look after it | [`operate`]; the program's subcommands `status`, `audit`, `rebase`, `doctor` |
 //! | wake a relay in another process | [`Announcer`] |
 //! | consume | [`inbox`]: [`inbox::judge`] for any store, [`inbox::Inbox`] for tables of yours in Postgres |
+//! | compare tables with topics | [`cut`]; [`migrate::check`](mod@migrate) first |
+//! | move positions by hand, after a rebuild or a restore | [`inbox::Inbox`], [`operate::adopt`] |
 //! | know what to do after an error | [`OutboxError::class`] |
 //! | get into a secured cluster, and know why not | [`kafka`] |
 //! | watch | [`metrics`], [`Relay::status`] |
 //! | know what a restored database did to the topics | [`epochs`] |
 //! | know how far the protocol is proved, and what is not | [`proof`] |
 //! | send from another language | `select outbox_send(…)` in SQL, see the README |
+//!
+//! # Features
+//!
+//! `daemon` (on by default): the program `outbox-relay`, with `relay` and `tls`. `relay`: [`Relay`], [`operate`] and [`kafka`],
+//! and with them librdkafka. `tls`: [`ConnectionString`] and the system's OpenSSL. A program that only writes or keeps an
+//! inbox turns the default off, and needs neither.
 //!
 //! # What it needs, and what it does not do
 //!
@@ -112,20 +109,27 @@
 mod append;
 #[cfg(feature = "tls")]
 mod connection_string;
+pub mod cut;
 mod database;
+#[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "only a relay begins epochs"))]
 pub mod epochs;
 mod error;
 pub mod grants;
 mod headers;
+#[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "only a relay takes hints"))]
 mod hint;
 pub mod inbox;
+#[cfg(feature = "relay")]
 pub mod kafka;
 mod lanes;
+#[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "only a relay unpacks"))]
 mod message;
+#[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "most are a relay's"))]
 pub mod metrics;
-mod migrate;
-#[cfg(test)]
+pub mod migrate;
+#[cfg(all(test, feature = "relay"))]
 mod model;
+#[cfg(feature = "relay")]
 pub mod operate;
 mod partitioner;
 mod pipeline;
@@ -133,8 +137,12 @@ pub mod planted;
 pub mod position;
 #[doc = include_str!("../docs/model.md")]
 pub mod proof {}
+#[cfg(feature = "relay")]
 mod relay;
+mod send;
+#[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "only a relay leads and listens"))]
 mod sql;
+mod statement;
 mod store;
 #[cfg(feature = "tls")]
 mod tls;
@@ -146,16 +154,20 @@ pub use database::{CONNECT_TIMEOUT, Database, connect, connect_limit};
 pub use deadpool_postgres::ClientWrapper as Client;
 pub use epochs::{Epoch, Epochs};
 pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, SQLSTATE_REFUSED, class_of, explain};
+pub use headers::HeaderRef;
 pub use lanes::{Lane, TopicSpec};
 pub use message::{Causation, Kind, OutboxMessage, Target};
 pub use migrate::{migrate, prepare_connection};
 pub use position::Position;
+#[cfg(feature = "relay")]
 pub use relay::{
     Announcer, Comparison, HeldLane, NamedMessage, OnRestore, Relay, RelayConfig, RelayError, RelayReport, RelayStatus,
     Restored, Role, Stalled,
 };
-pub use sql::check_schema_name;
+pub use send::{SendColumns, send_sql};
+pub use sql::{check_schema_name, partition_sql};
+pub use statement::{Param, ToStatement};
 pub use store::{Outbox, OutboxConfig};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};
-pub use transaction::{Committed, Expect, Param, Place, Transaction};
+pub use transaction::{Committed, Expect, Place, Transaction};

@@ -5,13 +5,21 @@
 //! Deliberately absent: any serialisation of payloads.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-/// One message to be published once the transaction that appends it has committed.
+/// One message to be published once the transaction that appends it has committed. Made by [`OutboxMessage::event`] or
+/// [`OutboxMessage::raw`], completed by the methods; the fields may then be read and changed.
+///
+/// ```
+/// let placed = outbox::OutboxMessage::event("shop.orders", "shop.OrderPlaced.v1").key("A-1").payload(r#"{"order":"A-1"}"#);
+/// assert_eq!(placed.key.as_deref(), Some(&b"A-1"[..]));
+/// ```
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct OutboxMessage {
     /// Full topic name; it must be one of those the outbox was opened with.
     pub topic: Arc<str>,
@@ -31,6 +39,99 @@ pub struct OutboxMessage {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
+impl OutboxMessage {
+    /// An event of this moment with a new id (UUID version 7), without key and payload, for the partition of its key.
+    /// `ce_type` is its type, for instance `shop.OrderPlaced.v1`.
+    pub fn event(topic: impl Into<Arc<str>>, ce_type: impl Into<Cow<'static, str>>) -> Self {
+        Self::event_of(Uuid::now_v7(), jiff::Timestamp::now(), topic, ce_type)
+    }
+
+    /// An event whose id and time are given: for programs that derive ids, so that a repetition has the same one, and whose
+    /// clock is an input.
+    pub fn event_of(
+        id: Uuid,
+        time: jiff::Timestamp,
+        topic: impl Into<Arc<str>>,
+        ce_type: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::new(id, time, topic.into(), Kind::Event { ce_type: ce_type.into(), causation: None, trace_parent: None })
+    }
+
+    /// A raw record of this moment with a new id (UUID version 7), without key, payload and headers: for dead letters.
+    pub fn raw(topic: impl Into<Arc<str>>) -> Self {
+        Self::raw_of(Uuid::now_v7(), jiff::Timestamp::now(), topic)
+    }
+
+    /// A raw record whose id and time are given.
+    pub fn raw_of(id: Uuid, time: jiff::Timestamp, topic: impl Into<Arc<str>>) -> Self {
+        Self::new(id, time, topic.into(), Kind::Raw)
+    }
+
+    fn new(id: Uuid, time: jiff::Timestamp, topic: Arc<str>, kind: Kind) -> Self {
+        Self { topic, partition: Target::ByKey, id, kind, key: None, payload: None, time, headers: Vec::new() }
+    }
+
+    /// The record's key, by which the partition is chosen too, unless [`OutboxMessage::partition`] is called.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<Bytes>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// The record's value.
+    #[must_use]
+    pub fn payload(mut self, payload: impl Into<Bytes>) -> Self {
+        self.payload = Some(payload.into());
+        self
+    }
+
+    /// This partition, whatever the key.
+    #[must_use]
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.partition = Target::Given(partition);
+        self
+    }
+
+    /// Another id.
+    #[must_use]
+    pub fn id(mut self, id: Uuid) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// Another time.
+    #[must_use]
+    pub fn time(mut self, time: jiff::Timestamp) -> Self {
+        self.time = time;
+        self
+    }
+
+    /// One more header, behind those that there are.
+    #[must_use]
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// The message that caused this event. A raw record says so in a header, if at all: here nothing changes.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Causation>) -> Self {
+        if let Kind::Event { causation, .. } = &mut self.kind {
+            *causation = Some(cause.into());
+        }
+        self
+    }
+
+    /// The W3C `traceparent` that this event belongs to. A raw record says so in a header, if at all: here nothing changes.
+    #[must_use]
+    pub fn trace_parent(mut self, text: impl Into<String>) -> Self {
+        if let Kind::Event { trace_parent, .. } = &mut self.kind {
+            *trace_parent = Some(text.into());
+        }
+        self
+    }
+}
+
 /// How the partition is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
@@ -44,6 +145,7 @@ pub enum Target {
 #[derive(Debug, Clone)]
 pub enum Kind {
     /// With CloudEvents headers in binary mode; the subject is the key.
+    #[non_exhaustive]
     Event {
         /// `ce_type`, for instance `shop.order.OrderPlaced.v1`; never empty.
         ce_type: Cow<'static, str>,
@@ -72,6 +174,15 @@ pub(crate) fn stored_causation(given: Option<&Causation>) -> Option<&Causation> 
         Causation::Id(_) => true,
         Causation::Text(text) => !text.contains('\0'),
     })
+}
+
+impl fmt::Display for Causation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => fmt::Display::fmt(id, f),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
 }
 
 impl From<Uuid> for Causation {
@@ -158,6 +269,19 @@ mod tests {
         ] {
             assert_eq!(pack_trace(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_not_said_of_a_message_has_a_default() {
+        let event = OutboxMessage::event("t", "t.V1").key("k").header("a", "1").caused_by("c").trace_parent(TRACE);
+        assert_eq!((&*event.topic, event.partition, event.id.get_version_num()), ("t", Target::ByKey, 7));
+        assert_eq!((event.key.as_deref(), event.payload.as_deref()), (Some(&b"k"[..]), None));
+        assert_eq!(event.headers, [("a".to_owned(), Some(b"1".to_vec()))]);
+        let Kind::Event { ce_type, causation, trace_parent } = &event.kind else { panic!("{event:?}") };
+        assert_eq!((&**ce_type, trace_parent.as_deref()), ("t.V1", Some(TRACE)));
+        assert_eq!(causation, &Some(Causation::Text("c".to_owned())));
+        let raw = OutboxMessage::raw_of(Uuid::nil(), jiff::Timestamp::UNIX_EPOCH, "d").partition(3).caused_by("c");
+        assert!(matches!(raw.kind, Kind::Raw) && raw.partition == Target::Given(3) && raw.id.is_nil());
     }
 
     #[test]

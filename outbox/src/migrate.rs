@@ -51,7 +51,10 @@ async fn refuse_who_may_not(client: &Client, schema: &str) -> Result<(), OutboxE
 }
 
 /// Fails with words for a person when the tables in `schema` are not exactly what this program expects.
-pub(crate) async fn check_version(client: &Client, schema: &str) -> Result<(), OutboxError> {
+///
+/// # Errors
+/// [`OutboxError::Schema`] when they are missing, older or newer; it says what to do.
+pub async fn check(client: &Client, schema: &str) -> Result<(), OutboxError> {
     let quoted = sql::quoted_schema(schema)?;
     let wrong = |reason: String| OutboxError::Schema { schema: schema.to_owned(), reason };
     let present = client

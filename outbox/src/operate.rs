@@ -6,6 +6,7 @@
 //!
 //! What each of them does and does not do, for people: `docs/operating.md` of this crate.
 
+pub mod adopt;
 pub mod archiving;
 mod audit;
 mod doctor;
@@ -16,6 +17,7 @@ mod repair;
 mod sessions;
 mod status;
 
+pub use crate::relay::cursor::plan as cursor_plan;
 pub use audit::{AuditConfig, AuditReport, Finding, FindingKind, LaneAudit, Progress, Run, audit};
 pub use doctor::{Check, Diagnosis, DoctorConfig, Level, doctor};
 pub use durability::{Copies, Weakness};
@@ -25,16 +27,12 @@ pub use repair::{RepairConfig, RepairReport, RepairedLane, repair};
 pub use sessions::DatabaseSession;
 pub use status::{LaneStatus, OutboxStatus, TableSize, status};
 
-use std::collections::HashMap;
-
 use deadpool_postgres::ClientWrapper;
 use rdkafka::error::KafkaError;
 
 use crate::database::Database;
-use crate::epochs::{Epoch, Epochs};
 use crate::error::OutboxError;
 use crate::kafka::Unanswered;
-use crate::lanes::Lane;
 use crate::relay::RelayError;
 use crate::relay::session::PINNED_PLANS;
 use crate::sql;
@@ -139,16 +137,4 @@ async fn connect(database: &Database, schema: &str) -> Result<ClientWrapper, Out
     );
     client.batch_execute(&settings).await.map_err(OutboxError::database("setting up a connection"))?;
     Ok(client)
-}
-
-/// The epochs of all lanes that have more than one.
-async fn read_epochs(client: &tokio_postgres::Client, quoted: &str) -> Result<HashMap<Lane, Epochs>, OutboxError> {
-    let text = format!("select lane, epoch, first, last_equal from {quoted}.outbox_epochs");
-    let rows = client.query(&text, &[]).await.map_err(OutboxError::database("reading epochs"))?;
-    let mut epochs: HashMap<Lane, Vec<Epoch>> = HashMap::new();
-    for row in rows {
-        let epoch = Epoch { epoch: row.get(1), first: row.get(2), last_equal: row.get(3) };
-        epochs.entry(row.get(0)).or_default().push(epoch);
-    }
-    Ok(epochs.into_iter().map(|(lane, epochs)| (lane, Epochs::new(epochs))).collect())
 }

@@ -23,6 +23,15 @@ pub fn check_schema_name(schema: &str) -> Result<(), OutboxError> {
     Ok(())
 }
 
+/// An expression of SQL for the partition that a key goes to ([`crate::Target::ByKey`]): `key` is an expression of type
+/// `bytea`, `partitions` one of type `int`. For programs that keep a partition beside a key in tables of their own.
+///
+/// # Errors
+/// [`OutboxError::Configuration`] when the schema's name cannot be used.
+pub fn partition_sql(schema: &str, key: &str, partitions: &str) -> Result<String, OutboxError> {
+    Ok(format!("{}.outbox_partition({key}, {partitions})", quoted_schema(schema)?))
+}
+
 /// A schema's name, checked and in quotes.
 pub(crate) fn quoted_schema(schema: &str) -> Result<String, OutboxError> {
     check_schema_name(schema).map(|()| format!("\"{schema}\""))

@@ -15,7 +15,7 @@ use crate::lanes::{Lanes, TopicSpec};
 use crate::migrate;
 use crate::planted::{Planted, PlantedBug};
 use crate::position;
-use crate::relay::cursor;
+use crate::send::send_sql;
 use crate::sql;
 use crate::transaction::Transaction;
 
@@ -78,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) fixed_bytes: usize,
     pub(crate) append_sql: String,
     pub(crate) guard_sql: String,
+    pub(crate) send_sql: String,
 }
 
 impl Outbox {
@@ -89,7 +90,7 @@ impl Outbox {
     pub async fn open(client: &Client, config: OutboxConfig) -> Result<Self, OutboxError> {
         check(&config)?;
         let quoted = sql::quoted_schema(&config.schema)?;
-        migrate::check_version(client, &config.schema).await?;
+        migrate::check(client, &config.schema).await?;
         let identify = format!("select {quoted}.outbox_identify($1, $2)");
         client.query_one(&identify, &[&config.source, &config.content_type]).await.map_err(refusal)?;
         let register = format!("select {quoted}.outbox_register($1, $2)");
@@ -109,6 +110,7 @@ impl Outbox {
             fixed_bytes: fixed_bytes(&config.source, &config.content_type),
             append_sql: append_sql(&quoted, planted),
             guard_sql: guard_sql(&quoted),
+            send_sql: send_sql(&config.schema)?,
             config,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -121,7 +123,7 @@ impl Outbox {
     /// As [`Outbox::open`], and when nobody has opened it yet.
     pub async fn open_recorded(client: &Client, schema: &str) -> Result<Self, OutboxError> {
         let quoted = sql::quoted_schema(schema)?;
-        migrate::check_version(client, schema).await?;
+        migrate::check(client, schema).await?;
         let recorded = client
             .query_opt(&format!("select source, content_type from {quoted}.outbox_identity"), &[])
             .await
@@ -141,12 +143,6 @@ impl Outbox {
     /// `client` is a pooled connection ([`deadpool_postgres::Object`]) or one made by [`crate::connect`].
     pub async fn begin<'c>(&'c self, client: &'c mut ClientWrapper) -> Result<Transaction<'c>, OutboxError> {
         Transaction::begin(&self.shared, client).await
-    }
-
-    /// The plan of the statement with which a relay reads, one line each: for tests, and for whoever wonders why a relay
-    /// is slow. It must use the primary key, whatever the statistics say.
-    pub async fn cursor_plan(&self, client: &Client) -> Result<Vec<String>, OutboxError> {
-        cursor::plan(client, &self.shared.config.schema).await
     }
 
     /// The configuration that this outbox was opened with.

@@ -19,6 +19,7 @@ use crate::lanes::Lane;
 use crate::message::OutboxMessage;
 use crate::metrics::add_statements;
 use crate::pipeline::{Sent, Step, send_in_order};
+use crate::statement::{Deferrable, Param, ToStatement};
 use crate::store::Shared;
 
 const BEGIN: &str = "begin isolation level read committed";
@@ -32,10 +33,8 @@ pub enum Expect {
     Any,
 }
 
-/// A parameter of a deferred statement.
-pub type Param = Box<dyn ToSql + Sync + Send>;
-
 /// Where one message was put.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place {
     /// The lane (topic id << 16 | partition).
@@ -45,6 +44,7 @@ pub struct Place {
 }
 
 /// What a commit did.
+#[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// Where each message was put, in the order in which they were given.
@@ -67,9 +67,10 @@ pub struct Transaction<'c> {
     finished: bool,
 }
 
+/// `S`: the statement, as it was given or as it is sent.
 #[derive(Debug)]
-struct Deferred {
-    statement: Statement,
+struct Deferred<S = Deferrable> {
+    statement: S,
     params: Vec<Param>,
     expect: Expect,
 }
@@ -111,17 +112,76 @@ impl<'c> Transaction<'c> {
 
     /// Runs a statement now and returns its rows. Calls polled together (`join!`) travel together, in the order in which
     /// they are polled first. After an error the transaction can only be rolled back.
-    pub async fn query(&self, statement: &Statement, params: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, OutboxError> {
+    ///
+    /// The text of a statement is prepared first where the connection has not seen it yet: a round trip of its own, once.
+    pub async fn query<S: ToStatement + ?Sized>(
+        &self,
+        statement: &S,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, OutboxError> {
+        let statement = self.prepared(statement).await?;
+        self.run(self.client.query(&statement, params)).await
+    }
+
+    /// The same, for a statement that gives exactly one row.
+    ///
+    /// # Errors
+    /// [`OutboxError::RowCount`] when it gives none or several; the transaction goes on.
+    pub async fn query_one<S: ToStatement + ?Sized>(
+        &self,
+        statement: &S,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Row, OutboxError> {
+        let row = self.query_opt(statement, params).await?;
+        row.ok_or(OutboxError::RowCount { expected: "one", got: 0 })
+    }
+
+    /// The same, for a statement that gives one row or none.
+    ///
+    /// # Errors
+    /// [`OutboxError::RowCount`] when it gives several; the transaction goes on.
+    pub async fn query_opt<S: ToStatement + ?Sized>(
+        &self,
+        statement: &S,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<Option<Row>, OutboxError> {
+        let mut rows = self.query(statement, params).await?;
+        match rows.len() {
+            0 | 1 => Ok(rows.pop()),
+            got => Err(OutboxError::RowCount { expected: "at most one", got }),
+        }
+    }
+
+    /// Runs a statement now, as [`Transaction::query`] does, and returns how many rows it changed.
+    pub async fn execute<S: ToStatement + ?Sized>(
+        &self,
+        statement: &S,
+        params: &[&(dyn ToSql + Sync)],
+    ) -> Result<u64, OutboxError> {
+        let statement = self.prepared(statement).await?;
+        self.run(self.client.execute(&statement, params)).await
+    }
+
+    async fn prepared<S: ToStatement + ?Sized>(&self, statement: &S) -> Result<Statement, OutboxError> {
+        statement.prepare(self.client).await.map_err(|source| {
+            // Preparing is a statement too: after an error of one, an open transaction is lost.
+            self.failed.store(true, Ordering::Release);
+            OutboxError::Database { doing: "preparing a statement of a transaction", source }
+        })
+    }
+
+    /// Sends a statement, behind BEGIN if it is the first.
+    async fn run<T>(&self, sending: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, OutboxError> {
         self.queries.fetch_add(1, Ordering::Relaxed);
-        let (began, rows) = if self.begin_sent.swap(true, Ordering::AcqRel) {
-            (Ok(()), self.client.query(statement, params).await)
+        let (began, answer) = if self.begin_sent.swap(true, Ordering::AcqRel) {
+            (Ok(()), sending.await)
         } else {
-            futures_util::future::join(self.client.batch_execute(BEGIN), self.client.query(statement, params)).await
+            futures_util::future::join(self.client.batch_execute(BEGIN), sending).await
         };
-        match (began, rows) {
-            (Ok(()), Ok(rows)) => {
+        match (began, answer) {
+            (Ok(()), Ok(answer)) => {
                 self.begun.store(true, Ordering::Release);
-                Ok(rows)
+                Ok(answer)
             }
             (Err(source), _) | (Ok(()), Err(source)) => {
                 self.failed.store(true, Ordering::Release);
@@ -137,9 +197,9 @@ impl<'c> Transaction<'c> {
 
     /// Adds a statement that is sent with the commit, in the order of the calls, before the lanes are locked. Because
     /// COMMIT travels with it, it must raise by itself when it finds something unexpected; `expect` is checked too, but
-    /// only after the fact.
-    pub fn defer(&mut self, statement: &Statement, params: Vec<Param>, expect: Expect) {
-        self.deferred.push(Deferred { statement: statement.clone(), params, expect });
+    /// only after the fact. The text of a statement is prepared at the commit where the connection has not seen it yet.
+    pub fn defer<S: ToStatement + ?Sized>(&mut self, statement: &S, params: Vec<Param>, expect: Expect) {
+        self.deferred.push(Deferred { statement: statement.deferrable(), params, expect });
     }
 
     /// Sends the deferred statements, locks the lanes, appends the messages and commits, in one round trip. `Ok` only if
@@ -159,7 +219,7 @@ impl<'c> Transaction<'c> {
             self.begin_sent.store(true, Ordering::Release);
             self.client.batch_execute(BEGIN).await.map_err(OutboxError::database("beginning a transaction"))?;
         }
-        let deferred = std::mem::take(&mut self.deferred);
+        let deferred = self.take_deferred().await?;
         let steps = self.steps(&deferred, &batch);
         let statements = self.queries.load(Ordering::Relaxed) + 1 + steps.len() as u64;
         let sent = send_in_order(steps).await;
@@ -185,7 +245,17 @@ impl<'c> Transaction<'c> {
         Ok(())
     }
 
-    fn steps<'s>(&'s self, deferred: &'s [Deferred], batch: &'s Batch<'s>) -> Vec<Step<'s, Answer>> {
+    async fn take_deferred(&mut self) -> Result<Vec<Deferred<Statement>>, OutboxError> {
+        let mut ready = Vec::with_capacity(self.deferred.len());
+        for Deferred { statement, params, expect } in std::mem::take(&mut self.deferred) {
+            let prepared = statement.prepared(self.client).await;
+            let statement = prepared.map_err(OutboxError::database("preparing a deferred statement"))?;
+            ready.push(Deferred { statement, params, expect });
+        }
+        Ok(ready)
+    }
+
+    fn steps<'s>(&'s self, deferred: &'s [Deferred<Statement>], batch: &'s Batch<'s>) -> Vec<Step<'s, Answer>> {
         let client = self.client;
         let mut steps: Vec<Step<'s, Answer>> = Vec::with_capacity(deferred.len() + 2);
         for one in deferred {
@@ -240,7 +310,10 @@ impl Drop for Transaction<'_> {
 }
 
 /// Finds the first failure among the answers, else the heads of the lanes.
-fn check(answers: Vec<Result<Answer, tokio_postgres::Error>>, deferred: &[Deferred]) -> Result<Vec<i64>, OutboxError> {
+fn check(
+    answers: Vec<Result<Answer, tokio_postgres::Error>>,
+    deferred: &[Deferred<Statement>],
+) -> Result<Vec<i64>, OutboxError> {
     let last = answers.len().saturating_sub(1);
     let mut heads = Vec::new();
     let mut unexpected = None;

@@ -19,6 +19,28 @@ fn the_example_shop_tells_its_story_and_ends_well() {
     }
 }
 
+/// Whether it compiles is for the gate, which unpacks it elsewhere; here it is seen that nothing of the workspace is missing.
+#[test]
+fn the_packed_crate_names_nothing_of_the_workspace() {
+    let target = concat!(env!("CARGO_TARGET_TMPDIR"), "/packed");
+    let arguments = ["package", "-p", "outbox", "--allow-dirty", "--no-verify", "--offline", "--target-dir", target];
+    let packed = cargo(&arguments).unwrap();
+    assert!(packed.status.success(), "{}", String::from_utf8_lossy(&packed.stderr));
+    let archive = format!("{target}/package/outbox-{}.crate", env!("CARGO_PKG_VERSION"));
+    let tar = |arguments: &[&str]| {
+        let output = Command::new("tar").args(arguments).arg("-f").arg(&archive).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let files = tar(&["-tz"]);
+    for file in ["/src/migrate/v3.sql", "/docs/model.md", "/README.md", "/src/bin/outbox-relay/main.rs"] {
+        assert!(files.lines().any(|line| line.ends_with(file)), "no {file} in:\n{files}");
+    }
+    let manifest = tar(&["-xzO", "--wildcards", "*/Cargo.toml"]);
+    assert!(manifest.contains("[dependencies.tokio-postgres]"), "{manifest}");
+    assert!(!manifest.contains("dev-stack") && !manifest.contains("workspace = true"), "{manifest}");
+}
+
 /// Direct and indirect dependencies, in every combination that somebody may build.
 #[test]
 fn it_depends_on_no_other_member_and_on_no_avro() {
@@ -29,6 +51,12 @@ fn it_depends_on_no_other_member_and_on_no_avro() {
         // A member is listed with its folder; the first line is the crate itself.
         let members = listed.lines().skip(1).filter(|line| line.contains("(/") && !line.starts_with("outbox "));
         assert_eq!(members.collect::<Vec<_>>(), Vec::<&str>::new(), "{features}");
-        assert!(!listed.lines().any(|line| line.starts_with("apache-avro ")), "{features}");
+        let has = |package: &str| listed.lines().any(|line| line.starts_with(&format!("{package} ")));
+        assert!(!has("apache-avro"), "{features}");
+        // Who only writes needs no librdkafka.
+        assert_eq!(
+            (has("rdkafka-sys"), has("openssl-sys")),
+            (features == "--all-features", features == "--all-features")
+        );
     }
 }

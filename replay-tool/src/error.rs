@@ -1,5 +1,6 @@
 //! Why something could not be carried out. What is found is no error: that is in a report.
 
+use outbox::OutboxError;
 use schemas::ServiceName;
 
 /// Why a verb, or a check, could not be carried out.
@@ -105,7 +106,7 @@ pub enum ReplayError {
         /// Why.
         reason: String,
     },
-    /// A row of an outbox cannot be understood.
+    /// An outbox or inbox is not as it should be, or a row of it cannot be understood.
     #[error("the {service} service's outbox: {reason}")]
     Outbox {
         /// Whose.
@@ -218,6 +219,16 @@ pub enum ReplayError {
 impl ReplayError {
     pub(crate) fn database(service: ServiceName, doing: &'static str) -> impl Fn(tokio_postgres::Error) -> Self {
         move |source| ReplayError::Database { service, doing, source }
+    }
+
+    pub(crate) fn outbox(service: ServiceName) -> impl Fn(OutboxError) -> Self {
+        move |error| {
+            if let OutboxError::Database { doing, source } = error {
+                ReplayError::Database { service, doing, source }
+            } else {
+                ReplayError::Outbox { service, reason: error.to_string() }
+            }
+        }
     }
 
     pub(crate) fn store(name: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {

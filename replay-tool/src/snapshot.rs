@@ -13,12 +13,13 @@ mod unpublished;
 
 use std::collections::HashSet;
 
+pub(crate) use ::outbox::cut::{Cut as OutboxCut, LaneCut};
 use futures_util::future::{join_all, try_join_all};
 use schemas::{PerService, ServiceName};
 
 pub(crate) use cell::sqlite_type;
 pub(crate) use inbox::{InboxSnapshot, read_inbox};
-pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut, read_cut};
+pub(crate) use outbox::LaneRows;
 pub(crate) use session::Session;
 pub(crate) use table::{Difference, RowFormats, Table};
 pub(crate) use unpublished::{OutboxRow, ServiceView};

@@ -1,13 +1,11 @@
 //! `trace`: one timeline of an order, whatever was said about it and by whom.
 
-use jiff::Timestamp;
-use outbox::{Kind, Outbox, OutboxConfig, OutboxMessage, Target, TopicSpec};
+use outbox::{Outbox, OutboxConfig, OutboxMessage, TopicSpec};
 use schemas::{
     Codec, CustomerId, Message, OrderId, PaymentAuthorized, ReserveStock, ServiceName, Sku, StockLine, Time, TopicName,
 };
 use serde_json::Value;
 use tests::{Outcome, Pipeline, Sent, Servers, Settings, order, stock_for, trouble};
-use uuid::Uuid;
 
 use crate::DAEMON;
 use crate::program::{run, run_offline};
@@ -188,16 +186,8 @@ async fn commit_unpublished(pipeline: &Pipeline, order_id: &str) -> Outcome {
     let outbox = Outbox::open(&client, OutboxConfig::new("orders", ServiceName::Order.source(), topics)).await?;
     let lines = vec![StockLine { sku: Sku::new("a")?, quantity: 1 }];
     let request = Message::from(ReserveStock { order_id: OrderId::new(order_id)?, lines });
-    let message = OutboxMessage {
-        topic: topic.into(),
-        partition: Target::ByKey,
-        id: Uuid::now_v7(),
-        kind: Kind::Event { ce_type: request.type_name().into(), causation: None, trace_parent: None },
-        key: Some(order_id.to_owned().into()),
-        payload: Some(Codec::embedded().encode(&request)?.into()),
-        time: Timestamp::now(),
-        headers: Vec::new(),
-    };
+    let payload = Codec::embedded().encode(&request)?;
+    let message = OutboxMessage::event(topic, request.type_name()).key(order_id.to_owned()).payload(payload);
     outbox.begin(&mut client).await?.commit(vec![message]).await?;
     Ok(())
 }

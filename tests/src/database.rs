@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use outbox::inbox::Inbox;
 use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
@@ -143,19 +144,12 @@ impl Tables {
         let mut progress = Progress::default();
         for service in ServiceName::ALL {
             let schema = service.default_schema();
-            let offsets = format!("select topic, partition, coalesce(next_offset, 0) from {schema}.inbox_offsets");
-            for row in snapshot.query(&offsets, &[]).await? {
-                progress.next_offsets.insert((row.get(0), row.get(1)), row.get(2));
+            for (at, state) in Inbox::new(schema)?.load_all(snapshot.client()).await? {
+                progress.next_offsets.insert((at.topic, at.partition), state.next_offset.unwrap_or(0));
             }
-            let heads = format!(
-                "select t.name, l.partition, m.sequence from {schema}.outbox_lanes l \
-                 join {schema}.outbox_topics t on t.id = l.topic_id \
-                 join lateral (select greatest(l.pruned, max(sequence)) as sequence from {schema}.outbox_messages \
-                     where lane = l.lane) m on m.sequence > 0"
-            );
-            for row in snapshot.query(&heads, &[]).await? {
-                progress.heads.insert((row.get(0), row.get(1)), (service, row.get(2)));
-            }
+            let cut = outbox::cut::read(snapshot.client(), schema).await?;
+            let heads = cut.lanes.into_iter().filter(|(_, lane)| lane.head > 0);
+            progress.heads.extend(heads.map(|(place, lane)| (place, (service, lane.head))));
         }
         progress.open_calls = snapshot.query_one("select count(*) from payments.payment_calls", &[]).await?.get(0);
         snapshot.commit().await?;

@@ -5,6 +5,7 @@
 //! is logged, and shows in `verify` for ever.
 
 use clap::Args;
+use outbox::inbox::{Cursor, GapAccepted, Inbox, Resumed, SourceCursor, TopicPartition};
 use schemas::{ServiceName, TopicName};
 use tokio_postgres::Client;
 
@@ -44,13 +45,15 @@ pub(crate) async fn accept(
         return Err(Failure::Halt(format!("the {service} service does not read {topic}")));
     }
     let client = database.client().await?;
+    let inbox = Inbox::new(database.schema()).map_err(Failure::of_outbox)?;
     let full = format!("{prefix}{topic}");
+    let at = TopicPartition { topic: full.clone(), partition: gap.partition };
     let mut done = Vec::new();
     if let Some((epoch, sequence)) = gap.epoch.zip(gap.sequence) {
-        done.push(move_position(&client, topic, &full, gap.partition, (epoch, sequence)).await?);
+        done.push(move_position(&inbox, &client, topic, &at, (epoch, sequence)).await?);
     }
     if let Some(offset) = gap.offset {
-        done.push(move_offset(&client, &full, gap.partition, offset).await?);
+        done.push(move_offset(&inbox, &client, &at, offset).await?);
     }
     let done = done.join("; ");
     tracing::warn!(%service, topic = full, partition = gap.partition, done, "a gap was accepted");
@@ -58,56 +61,42 @@ pub(crate) async fn accept(
 }
 
 async fn move_position(
+    inbox: &Inbox,
     client: &Client,
     topic: TopicName,
-    full: &str,
-    partition: i32,
+    at: &TopicPartition,
     (epoch, sequence): (i64, i64),
 ) -> Result<String, Failure> {
     let writer = topic.written_by().ok_or_else(|| {
         Failure::Halt(format!("anyone writes {topic}: it has no positions, and so no gaps; give only --offset"))
     })?;
-    let moved = client
-        .query_opt(
-            "with old as (select epoch, sequence from inbox_positions \
-                          where topic = $1 and partition = $2 and source = $3) \
-             insert into inbox_positions as p (topic, partition, source, epoch, sequence) \
-             values ($1, $2, $3, $4, $5) \
-             on conflict (topic, partition, source) do update \
-                 set epoch = excluded.epoch, sequence = excluded.sequence \
-                 where (p.epoch, p.sequence) < (excluded.epoch, excluded.sequence) \
-             returning (select epoch from old), (select sequence from old)",
-            &[&full, &partition, &writer.source(), &epoch, &(sequence - 1)],
-        )
-        .await?;
-    let Some(row) = moved else {
-        return Err(Failure::Halt(format!("the position of {} is at or behind that record already", writer.source())));
-    };
-    let old: (Option<i64>, Option<i64>) = (row.get(0), row.get(1));
-    let from = old.0.zip(old.1).map_or("none".to_owned(), |(epoch, sequence)| format!("{epoch}:{sequence}"));
-    Ok(format!("position of {} moved from {from}; the record {epoch}:{sequence} may come next", writer.source()))
+    let to = SourceCursor { source: writer.source().to_owned(), cursor: Cursor { epoch, sequence: sequence - 1 } };
+    match inbox.accept_gap(client, at, &to).await.map_err(Failure::of_outbox)? {
+        GapAccepted::AlreadyPast => {
+            Err(Failure::Halt(format!("the position of {} is at or behind that record already", writer.source())))
+        }
+        GapAccepted::Moved { from } => {
+            let from = from.map_or("none".to_owned(), |from| format!("{}:{}", from.epoch, from.sequence));
+            Ok(format!(
+                "position of {} moved from {from}; the record {epoch}:{sequence} may come next",
+                writer.source()
+            ))
+        }
+    }
 }
 
-/// The row is to go on at this offset of whatever log there is: what it knew of the log it read before is forgotten. A
-/// worker that holds the partition notices within seconds; one that does not, with the next record.
-async fn move_offset(client: &Client, full: &str, partition: i32, offset: i64) -> Result<String, Failure> {
+/// A worker that holds the partition notices within seconds; one that does not, with the next record.
+async fn move_offset(inbox: &Inbox, client: &Client, at: &TopicPartition, offset: i64) -> Result<String, Failure> {
     if offset < 0 {
         return Err(Failure::Halt(format!("offset {offset} is none: a log begins at 0 or later")));
     }
-    let moved = client
-        .query_opt(
-            "with old as (select next_offset from inbox_offsets where topic = $1 and partition = $2) \
-             update inbox_offsets \
-             set next_offset = $3, witness_offset = null, witness_digest = null, topic_id = null \
-             where topic = $1 and partition = $2 \
-             returning (select next_offset from old)",
-            &[&full, &partition, &offset],
-        )
-        .await?;
-    let Some(row) = moved else {
-        return Err(Failure::Halt(format!("partition {partition} of {full} was never read: there is nothing to move")));
-    };
-    Ok(told(row.get(0), offset))
+    match inbox.resume_at(client, at, offset).await.map_err(Failure::of_outbox)? {
+        Resumed::NeverRead => Err(Failure::Halt(format!(
+            "partition {} of {} was never read: there is nothing to move",
+            at.partition, at.topic
+        ))),
+        Resumed::Moved { from } => Ok(told(from, offset)),
+    }
 }
 
 /// What the move means, for the operator and the log.

@@ -134,7 +134,7 @@ pub async fn create_tables(
     Ok(())
 }
 
-/// Fails with words for a person when the schema is not at this program's version.
+/// Fails with words for a person when the schema, or the outbox and inbox in it, is not at this program's version.
 pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), Failure> {
     let wanted = latest(service);
     let table = format!("{}.service_version", quote(schema));
@@ -147,7 +147,7 @@ pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema
         }
     };
     match found {
-        Some(found) if found == wanted => Ok(()),
+        Some(found) if found == wanted => outbox::migrate::check(client, schema).await.map_err(Failure::of_outbox),
         Some(found) if found > wanted => Err(Failure::Halt(format!(
             "schema {schema} has version {found}, newer than this program's {wanted}; upgrade the program"
         ))),

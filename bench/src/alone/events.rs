@@ -3,11 +3,10 @@
 //! A payload begins with the event's number, so that a reader knows which one it has; the rest is text that compresses
 //! about as well as ids and amounts do.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use outbox::{Kind, OutboxMessage, Target};
+use outbox::OutboxMessage;
 use uuid::Uuid;
 
 /// Bytes of a payload.
@@ -50,16 +49,10 @@ impl Events {
 
     /// The event with this number, as the outbox takes it.
     pub(crate) fn message(&self, number: u64) -> OutboxMessage {
-        OutboxMessage {
-            topic: Arc::clone(&self.topic),
-            partition: Target::ByKey,
-            id: id(number),
-            kind: Kind::Event { ce_type: Cow::Borrowed("bench.Event.v1"), causation: None, trace_parent: None },
-            key: Some(self.key(number)),
-            payload: Some(self.payload(number).into()),
-            time: jiff::Timestamp::now(),
-            headers: Vec::new(),
-        }
+        let topic = Arc::clone(&self.topic);
+        OutboxMessage::event_of(id(number), jiff::Timestamp::now(), topic, "bench.Event.v1")
+            .key(self.key(number))
+            .payload(self.payload(number))
     }
 }
 

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use outbox::inbox::Inbox;
 use tokio::runtime::Runtime;
+use tokio_postgres::Client;
 
 use super::fleet::Fleet;
 use super::load::{Load, TAG};
@@ -137,25 +139,28 @@ async fn look(url: &str, probes: &BTreeMap<i32, u64>) -> Result<Seen> {
         let client = connect(url).await?;
         let stages = "select order_id, stage from orders.orders where order_id = any ($1)";
         let stages = client.query(stages, &[&ids]).await.doing("asking for the stages of orders")?;
-        let feeds = client.query(FEEDS, &[]).await.doing("asking where the feeds are")?;
-        Ok((stages, feeds))
+        Ok((stages, feeds(&client).await?))
     };
     let asked = tokio::time::timeout(QUERY_LIMIT, ask).await;
     let (stages, feeds) =
         asked.map_err(|_| BenchError::other(format!("Postgres gives no answer within {QUERY_LIMIT:?}")))??;
     let number = |id: String| number_of(TAG, id.as_bytes());
-    Ok(Seen {
-        stages: stages.into_iter().filter_map(|row| Some((number(row.get(0))?, row.get(1)))).collect(),
-        feeds: feeds.into_iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect(),
-    })
+    Ok(Seen { stages: stages.into_iter().filter_map(|row| Some((number(row.get(0))?, row.get(1)))).collect(), feeds })
 }
 
-/// Only what orders go through: nobody receives stock meanwhile.
-const FEEDS: &str = "\
-    select topic, partition, coalesce(next_offset, 0) from orders.inbox_offsets
-    union all select topic, partition, coalesce(next_offset, 0) from inventory.inbox_offsets
-        where topic not like '%stock.commands%'
-    union all select topic, partition, coalesce(next_offset, 0) from payments.inbox_offsets";
+/// Where the feeds are that orders go through: nobody receives stock meanwhile.
+async fn feeds(client: &Client) -> Result<Feeds> {
+    let mut feeds = Feeds::new();
+    for schema in ["orders", "inventory", "payments"] {
+        let inbox = Inbox::new(schema).map_err(BenchError::other)?;
+        for (at, state) in inbox.load_all(client).await.map_err(BenchError::other)? {
+            if !at.topic.contains("stock.commands") {
+                feeds.insert((at.topic, at.partition), state.next_offset.unwrap_or(0));
+            }
+        }
+    }
+    Ok(feeds)
+}
 
 #[cfg(test)]
 mod tests {

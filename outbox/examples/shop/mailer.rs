@@ -96,9 +96,8 @@ impl Mailer {
             println!("   mailer: {position} at offset {} is {judged:?}: dropped", message.offset());
             return Ok(judged);
         }
-        let insert = self.client.prepare_cached(INSERT).await?;
         let mut transaction = self.outbox.begin(&mut self.client).await?;
-        transaction.query(&insert, &[&body]).await?;
+        transaction.execute(INSERT, &[&body]).await?;
         let cursor = Cursor::from(&position);
         let step = Advance {
             at: at.clone(),
@@ -122,9 +121,8 @@ impl Mailer {
         let polled = tokio::task::block_in_place(|| self.consumer.poll(PATIENCE));
         let message = polled.ok_or("no record came in time")??;
         let body = String::from_utf8(message.payload().unwrap_or_default().to_vec())?;
-        let insert = self.client.prepare_cached(INSERT).await?;
         let transaction = self.outbox.begin(&mut self.client).await?;
-        transaction.query(&insert, &[&body]).await?;
+        transaction.execute(INSERT, &[&body]).await?;
         println!("   mailer: dies with {body} in hand");
         Ok(())
     }

@@ -1,15 +1,11 @@
 //! The shop: a table of its own, and a message in the same transaction. The relay runs beside it as a task.
 
-use std::borrow::Cow;
-
 use outbox::{
-    Client, Database, Expect, Kind, Outbox, OutboxConfig, OutboxMessage, Relay, RelayConfig, RelayError, Target,
-    TopicSpec,
+    Client, Database, Expect, Outbox, OutboxConfig, OutboxMessage, Relay, RelayConfig, RelayError, TopicSpec, params,
 };
 use rdkafka::ClientConfig;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use crate::Result;
 
@@ -38,12 +34,10 @@ impl Shop {
 
     /// Order and message in one transaction: both or neither.
     pub(crate) async fn place(&mut self, id: &str, customer: &str, total_minor: i64) -> Result<()> {
-        let insert = self.client.prepare_cached(INSERT).await?;
         let message = self.placed(id, customer, total_minor);
         let mut transaction = self.outbox.begin(&mut self.client).await?;
         // Deferred statements travel with the commit, in one round trip.
-        let values = vec![Box::new(id.to_owned()) as _, Box::new(customer.to_owned()) as _, Box::new(total_minor) as _];
-        transaction.defer(&insert, values, Expect::Rows(1));
+        transaction.defer(INSERT, params![id.to_owned(), customer.to_owned(), total_minor], Expect::Rows(1));
         let committed = transaction.commit(vec![message]).await?;
         println!("   order {id} of {customer}, sequence {} of its lane", committed.places[0].sequence);
         Ok(())
@@ -51,9 +45,8 @@ impl Shop {
 
     /// An order that comes to nothing, and so does its message.
     pub(crate) async fn place_and_regret(&mut self, id: &str, customer: &str, total_minor: i64) -> Result<()> {
-        let insert = self.client.prepare_cached(INSERT).await?;
         let transaction = self.outbox.begin(&mut self.client).await?;
-        transaction.query(&insert, &[&id, &customer, &total_minor]).await?;
+        transaction.execute(INSERT, &[&id, &customer, &total_minor]).await?;
         transaction.rollback().await?;
         println!("   order {id} rolled back");
         Ok(())
@@ -77,17 +70,8 @@ impl Shop {
 
     fn placed(&self, id: &str, customer: &str, total_minor: i64) -> OutboxMessage {
         let body = format!(r#"{{"order":"{id}","customer":"{customer}","total_minor":{total_minor}}}"#);
-        OutboxMessage {
-            topic: self.topic.as_str().into(),
-            partition: Target::ByKey,
-            id: Uuid::now_v7(),
-            kind: Kind::Event { ce_type: Cow::Borrowed("shop.OrderPlaced.v1"), causation: None, trace_parent: None },
-            // One customer's orders stay in their order.
-            key: Some(customer.to_owned().into()),
-            payload: Some(body.into()),
-            time: jiff::Timestamp::now(),
-            headers: Vec::new(),
-        }
+        // One customer's orders stay in their order.
+        OutboxMessage::event(self.topic.as_str(), "shop.OrderPlaced.v1").key(customer.to_owned()).payload(body)
     }
 }
 

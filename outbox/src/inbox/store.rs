@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::error::OutboxError;
 use crate::inbox::{Cursor, LogMark, Witness};
+use crate::params;
 use crate::sql;
 use crate::transaction::{Expect, Transaction};
 
@@ -67,6 +68,7 @@ pub struct Advance {
 /// The inbox tables of one schema.
 #[derive(Debug, Clone)]
 pub struct Inbox {
+    quoted: String,
     ensure_sql: String,
     lock_sql: String,
     offsets_sql: String,
@@ -79,16 +81,23 @@ pub struct Inbox {
 impl Inbox {
     /// The inbox in `schema`, whose tables [`crate::migrate()`] has made.
     pub fn new(schema: &str) -> Result<Self, OutboxError> {
-        let text = |statement: &str| Ok(sql::in_schema(statement, &sql::quoted_schema(schema)?));
+        let quoted = sql::quoted_schema(schema)?;
+        let text = |statement: &str| sql::in_schema(statement, &quoted);
         Ok(Self {
-            ensure_sql: text(ENSURE)?,
-            lock_sql: text(LOCK)?,
-            offsets_sql: text(OFFSETS)?,
-            cursors_sql: text(CURSORS)?,
-            adopt_sql: text(ADOPT)?,
-            move_sql: text(MOVE)?,
-            cursor_sql: text(CURSOR)?,
+            ensure_sql: text(ENSURE),
+            lock_sql: text(LOCK),
+            offsets_sql: text(OFFSETS),
+            cursors_sql: text(CURSORS),
+            adopt_sql: text(ADOPT),
+            move_sql: text(MOVE),
+            cursor_sql: text(CURSOR),
+            quoted,
         })
+    }
+
+    /// A statement that is sent too rarely to be kept.
+    pub(super) fn text(&self, statement: &str) -> String {
+        sql::in_schema(statement, &self.quoted)
     }
 
     /// Creates the rows of these partitions where they are missing; to be called when partitions are assigned.
@@ -115,7 +124,7 @@ impl Inbox {
         for row in offsets {
             if let Some(state) = state_at(&mut states, row.get(0)) {
                 state.next_offset = row.get(1);
-                state.log = mark_of(&row);
+                state.log = mark_of(&row, 1);
                 (state.restored_below, state.place_shift) = (row.get(5), row.get(6));
             }
         }
@@ -187,15 +196,7 @@ impl Inbox {
         let digests: Vec<Option<Vec<u8>>> =
             steps.iter().map(|step| witness(step).map(|one| one.digest.to_vec())).collect();
         let ids: Vec<Option<Uuid>> = steps.iter().map(|step| step.log.topic_id).collect();
-        let params = vec![
-            Box::new(topics) as _,
-            Box::new(numbers) as _,
-            Box::new(from) as _,
-            Box::new(to) as _,
-            Box::new(witness_offsets) as _,
-            Box::new(digests) as _,
-            Box::new(ids) as _,
-        ];
+        let params = params![topics, numbers, from, to, witness_offsets, digests, ids];
         transaction.defer(&moving, params, Expect::Any);
         let moved: Vec<(&TopicPartition, &SourceCursor)> =
             steps.iter().flat_map(|step| step.cursors.iter().map(|cursor| (&step.at, cursor))).collect();
@@ -205,13 +206,7 @@ impl Inbox {
             let sources: Vec<String> = moved.iter().map(|(_, of)| of.source.clone()).collect();
             let epochs: Vec<i64> = moved.iter().map(|(_, of)| of.cursor.epoch).collect();
             let sequences: Vec<i64> = moved.iter().map(|(_, of)| of.cursor.sequence).collect();
-            let params = vec![
-                Box::new(topics) as _,
-                Box::new(numbers) as _,
-                Box::new(sources) as _,
-                Box::new(epochs) as _,
-                Box::new(sequences) as _,
-            ];
+            let params = params![topics, numbers, sources, epochs, sequences];
             transaction.defer(&cursor, params, Expect::Any);
         }
         Ok(())
@@ -263,11 +258,12 @@ fn columns(partitions: &[TopicPartition]) -> (Vec<&str>, Vec<i32>) {
     partitions.iter().map(|at| (at.topic.as_str(), at.partition)).unzip()
 }
 
+/// From the columns `next_offset`, `witness_offset`, `witness_digest` and `topic_id`, the first of which is number `first`.
 /// A witness counts only right before the row's offset: a program that knows nothing of witnesses moves the offset alone.
-fn mark_of(row: &Row) -> LogMark {
+pub(super) fn mark_of(row: &Row, first: usize) -> LogMark {
     let (next_offset, offset, topic_id): (Option<i64>, Option<i64>, Option<Uuid>) =
-        (row.get(1), row.get(2), row.get(4));
-    let digest = row.get::<_, Option<&[u8]>>(3).and_then(|digest| digest.try_into().ok());
+        (row.get(first), row.get(first + 1), row.get(first + 3));
+    let digest = row.get::<_, Option<&[u8]>>(first + 2).and_then(|digest| digest.try_into().ok());
     let witness = offset.zip(digest).map(|(offset, digest)| Witness { offset, digest });
     LogMark { witness: witness.filter(|witness| Some(witness.offset + 1) == next_offset), topic_id }
 }

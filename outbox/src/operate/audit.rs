@@ -82,7 +82,7 @@ pub async fn audit(
 ) -> Result<AuditReport, OperateError> {
     let quoted = sql::quoted_schema(&config.schema)?;
     let client = super::connect(database, &config.schema).await?;
-    migrate::check_version(&client, &config.schema).await?;
+    migrate::check(&client, &config.schema).await?;
     let (source, content_type) = tables::read_identity(&client, &config.schema, &quoted).await?;
     // First what is published, then where the topics end: so whatever counts as published lies before that end.
     let rows = tables::read_lanes(&client, &quoted, config).await?;

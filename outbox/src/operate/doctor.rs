@@ -124,7 +124,7 @@ pub async fn doctor(database: &Database, config: &DoctorConfig) -> Result<Diagno
     let mut checks = vec![Check::ok("program", format!("outbox-relay {}", env!("CARGO_PKG_VERSION")))];
     checks.extend(pooler::checks(database, &client).await);
     checks.extend(gather("server", server::checks(&client).await));
-    let version = migrate::check_version(&client, &config.schema).await;
+    let version = migrate::check(&client, &config.schema).await;
     match version {
         Ok(()) => checks.push(Check::ok("tables", format!("schema {}, of this program's version", config.schema))),
         Err(error) => {

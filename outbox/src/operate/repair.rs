@@ -16,6 +16,7 @@ use tokio_postgres::Client;
 
 use super::audit::{AuditReport, FindingKind, LaneAudit};
 use super::{Lead, OperateError, lead};
+use crate::cut;
 use crate::database::Database;
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
@@ -134,7 +135,7 @@ async fn plan(client: &Client, quoted: &str, lane: &LaneAudit) -> Result<(Repair
         .map_err(OutboxError::database("reading a lane"))?
         .ok_or_else(|| OperateError::NoSuchLane(format!("{} partition {}", lane.topic, lane.partition)))?;
     let (number, pruned, head): (i32, i64, i64) = (row.get(0), row.get(1), row.get(2));
-    let epochs = super::read_epochs(client, quoted).await?.remove(&number).unwrap_or_else(Epochs::default);
+    let epochs = cut::read_epochs(client, quoted).await?.remove(&number).unwrap_or_else(Epochs::default);
     let live = epochs.live(lane.in_order_to + 1, head);
     let end = lane.in_order_offset.map_or(0, |offset| offset + 1);
     let holds = Acked { sequence: lane.in_order_to, offset: lane.in_order_offset, end };

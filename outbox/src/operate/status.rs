@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 
 use super::OperateError;
 use super::sessions::{self, DatabaseSession};
+use crate::cut;
 use crate::database::Database;
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
@@ -133,8 +134,8 @@ impl OutboxStatus {
 pub async fn status(database: &Database, schema: &str) -> Result<OutboxStatus, OperateError> {
     let quoted = sql::quoted_schema(schema)?;
     let client = super::connect(database, schema).await?;
-    migrate::check_version(&client, schema).await?;
-    let epochs = super::read_epochs(&client, &quoted).await?;
+    migrate::check(&client, schema).await?;
+    let epochs = cut::read_epochs(&client, &quoted).await?;
     let none = Epochs::default();
     let mut lanes = Vec::new();
     let (mut numbers, mut next) = (Vec::new(), Vec::new());

@@ -124,8 +124,12 @@ impl Cursor {
     }
 }
 
-/// The plan of the cursor's statement on a relay's session, one line each.
-pub(crate) async fn plan(client: &Client, schema: &str) -> Result<Vec<String>, OutboxError> {
+/// The plan of the statement with which a relay reads, one line each: for tests, and for whoever wonders why a relay is slow.
+/// It uses the primary key, whatever the statistics say.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn plan(client: &Client, schema: &str) -> Result<Vec<String>, OutboxError> {
     let failed = || OutboxError::database("explaining the cursor");
     let read = read_sql(&sql::quoted_schema(schema)?);
     // Settings made inside a transaction that is rolled back leave the session as it was.

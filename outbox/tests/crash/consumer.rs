@@ -11,7 +11,7 @@ use outbox::inbox::{
     Advance, Cursor, Delivery, Inbox, LogMark, LogStart, PartitionState, SourceCursor, TopicPartition,
 };
 use outbox::planted::PlantedBug;
-use outbox::{Client, Expect, Outbox, Position};
+use outbox::{Client, Expect, Outbox, Position, params};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -177,19 +177,11 @@ impl<'s> Session<'s> {
         for record in &next {
             let Position { epoch, first, sequence, .. } = record.position;
             let (key, body) = (record.key.clone(), record.body.clone());
-            let params = vec![
-                Box::new(at.0.clone()) as _,
-                Box::new(at.1) as _,
-                Box::new(*count) as _,
-                Box::new(epoch) as _,
-                Box::new(first) as _,
-                Box::new(sequence) as _,
-                Box::new(body) as _,
-            ];
+            let params = params![at.0.clone(), at.1, *count, epoch, first, sequence, body];
             *count += 1;
             transaction.defer(&self.take, params, Expect::Rows(1));
             let value = value_of(&record.body);
-            transaction.defer(&self.fold, vec![Box::new(key) as _, Box::new(value) as _], Expect::Rows(1));
+            transaction.defer(&self.fold, params![key, value], Expect::Rows(1));
         }
         let moved = cursor.filter(|_| cursor != state.cursors.get(SOURCE).copied());
         // Whoever takes offsets for the truth keeps nothing else.

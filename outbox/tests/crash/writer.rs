@@ -3,14 +3,11 @@
 //! Transactions of every kind: one lane or many, rolled back, dropped, refused at COMMIT after their messages were
 //! appended, held open for long, and plain SQL with savepoints. Whatever breaks, the writer notes what it knows, connects again and goes on.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use outbox::{Class, Client, Kind, Outbox, OutboxError, OutboxMessage, Target};
+use outbox::{Class, Client, Outbox, OutboxError, OutboxMessage};
 use tokio_postgres::NoTls;
-use uuid::Uuid;
 
 use crate::Outcome;
 use crate::body::{Body, Name};
@@ -211,16 +208,7 @@ impl Writer {
 
     fn message(&self, body: &Body) -> OutboxMessage {
         let topic = &self.settings.topics[usize::from(body.key.starts_with('b'))];
-        OutboxMessage {
-            topic: topic.as_str().into(),
-            partition: Target::ByKey,
-            id: Uuid::now_v7(),
-            kind: Kind::Event { ce_type: Cow::Borrowed("crash.Event.v1"), causation: None, trace_parent: None },
-            key: Some(Bytes::from(body.key.clone().into_bytes())),
-            payload: Some(Bytes::from(body.to_string().into_bytes())),
-            time: jiff::Timestamp::now(),
-            headers: Vec::new(),
-        }
+        OutboxMessage::event(topic.as_str(), "crash.Event.v1").key(body.key.clone()).payload(body.to_string())
     }
 }
 
@@ -234,10 +222,8 @@ async fn carry_out(
     pause: Duration,
 ) -> Result<(), OutboxError> {
     let transaction = outbox.begin(client).await?;
-    let failed = |source| OutboxError::Database { doing: "preparing the writer's own statement", source };
     let insert = "insert into app.transactions (name, doomed) values ($1, $2)";
-    let insert = transaction.client().prepare_cached(insert).await.map_err(failed)?;
-    transaction.query(&insert, &[&name, &(course == Course::Doomed)]).await?;
+    transaction.execute(insert, &[&name, &(course == Course::Doomed)]).await?;
     match course {
         Course::OneKey | Course::ManyLanes | Course::Doomed | Course::Foreign => {
             transaction.commit(messages).await.map(|_| ())

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use outbox::OutboxMessage;
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
@@ -29,12 +28,8 @@ fn start_writers(rig: &Rig, stop: &Arc<AtomicBool>) -> JoinSet<BTreeSet<String>>
                 while !stop.load(Ordering::Acquire) {
                     round += 1;
                     let body = format!("{writer}/{round}");
-                    let message = OutboxMessage {
-                        id: uuid::Uuid::now_v7(),
-                        key: Some(format!("key-{}", round % 13).into()),
-                        payload: Some(body.clone().into()),
-                        ..template.clone()
-                    };
+                    let key = format!("key-{}", round % 13);
+                    let message = template.clone().id(uuid::Uuid::now_v7()).key(key).payload(body.clone());
                     let Ok(transaction) = outbox.begin(&mut client).await else { break };
                     if transaction.commit(vec![message]).await.is_err() {
                         break;

@@ -1,7 +1,6 @@
 //! Appending: gapless lanes, nothing half done, and guards that raise.
 
-use outbox::{Class, Expect, Outbox, OutboxConfig, OutboxError, TopicSpec};
-use tokio_postgres::types::ToSql;
+use outbox::{Class, Expect, Outbox, OutboxConfig, OutboxError, OutboxMessage, TopicSpec, params};
 
 use crate::rig::{PARTITIONS, Rig};
 
@@ -28,8 +27,8 @@ async fn a_rollback_leaves_neither_rows_nor_a_gap() {
     rig.append(&mut client, vec![rig.event_at(0, "first")]).await;
 
     let mut transaction = rig.outbox.begin(&mut client).await.unwrap();
-    transaction.defer(&insert, vec![Box::new(1_i32)], Expect::Rows(1));
-    transaction.defer(&insert, vec![Box::new(1_i32)], Expect::Rows(1));
+    transaction.defer(&insert, params![1_i32], Expect::Rows(1));
+    transaction.defer(&insert, params![1_i32], Expect::Rows(1));
     let refused = transaction.commit(vec![rig.event_at(0, "never")]).await.unwrap_err();
     assert!(matches!(refused, OutboxError::Database { .. }), "{refused}");
     assert!(refused.to_string().contains("23505"), "{refused}");
@@ -85,8 +84,8 @@ async fn a_statement_that_cannot_be_sent_stops_the_commit() {
     client.batch_execute("create table note (id int primary key)").await.unwrap();
     let insert = client.prepare("insert into note values ($1)").await.unwrap();
     let mut transaction = rig.outbox.begin(&mut client).await.unwrap();
-    transaction.defer(&insert, vec![Box::new(1_i32)], Expect::Any);
-    transaction.defer(&insert, vec![Box::new("not a number")], Expect::Any);
+    transaction.defer(&insert, params![1_i32], Expect::Any);
+    transaction.defer(&insert, params!["not a number"], Expect::Any);
     transaction.commit(vec![rig.event_at(0, "never")]).await.unwrap_err();
     assert_eq!(client.query_one("select count(*) from note", &[]).await.unwrap().get::<_, i64>(0), 0);
     assert_eq!(rig.rows(&client, 0).await, []);
@@ -122,12 +121,61 @@ async fn what_cannot_be_published_is_refused_before_it_is_stored() {
     })
     .await;
     let mut client = rig.client().await;
-    let unknown = outbox::OutboxMessage { topic: "elsewhere".into(), ..rig.event("k", "b") };
+    let unknown = OutboxMessage::event("elsewhere", "test.Event.v1").key("k");
     for message in [unknown, rig.event_at(PARTITIONS, "b"), rig.event("k", &"b".repeat(2_000))] {
         let refused = rig.outbox.begin(&mut client).await.unwrap().commit(vec![message]).await.unwrap_err();
         assert_eq!(refused.class(), Class::Permanent, "{refused}");
     }
     assert_eq!(rig.append(&mut client, vec![rig.event_at(0, "fits")]).await.places[0].sequence, 1);
+}
+
+#[tokio::test]
+async fn statements_are_texts_too() {
+    let rig = Rig::new("texts").await;
+    let mut client = rig.client().await;
+    client.batch_execute("create table note (id int primary key)").await.unwrap();
+    let (insert, all) = ("insert into note values ($1)", "select id from note order by id");
+    let mut transaction = rig.outbox.begin(&mut client).await.unwrap();
+    assert_eq!(transaction.execute(insert, &[&1_i32]).await.unwrap(), 1);
+    assert_eq!(transaction.query_one(all, &[]).await.unwrap().get::<_, i32>(0), 1);
+    assert!(transaction.query_opt("select id from note where id > $1", &[&1_i32]).await.unwrap().is_none());
+    transaction.defer(insert, params![2_i32], Expect::Rows(1));
+    transaction.defer(&insert.to_owned(), params![3_i32], Expect::Rows(1));
+    transaction.commit(vec![rig.event_at(0, "with texts")]).await.unwrap();
+
+    // Nothing of it was visible before the commit, everything after: BEGIN went first, prepared or not.
+    let transaction = rig.outbox.begin(&mut client).await.unwrap();
+    let several = transaction.query_one(all, &[]).await.unwrap_err();
+    assert!(matches!(several, OutboxError::RowCount { got: 3, .. }), "{several}");
+    let none = transaction.query_one("select id from note where id > $1", &[&3_i32]).await.unwrap_err();
+    assert!(matches!(none, OutboxError::RowCount { got: 0, .. }), "{none}");
+    // A wrong number of rows is no failure of the transaction.
+    transaction.execute("delete from note", &[]).await.unwrap();
+    drop(transaction);
+    let rows = client.query(all, &[]).await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i32>>(), [1, 2, 3]);
+    assert_eq!(rig.rows(&client, 0).await, [(1, "with texts".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_statement_stops_the_transaction() {
+    let rig = Rig::new("nonsense").await;
+    let mut client = rig.client().await;
+    client.batch_execute("create table note (id int primary key)").await.unwrap();
+    let insert = "insert into note values ($1)";
+    let transaction = rig.outbox.begin(&mut client).await.unwrap();
+    transaction.execute(insert, &[&1_i32]).await.unwrap();
+    transaction.execute("insert nonsense", &[]).await.unwrap_err();
+    let refused = transaction.commit(vec![rig.event_at(0, "never")]).await.unwrap_err();
+    assert!(matches!(refused, OutboxError::TransactionFailed), "{refused}");
+
+    let mut transaction = rig.outbox.begin(&mut client).await.unwrap();
+    transaction.defer(insert, params![1_i32], Expect::Any);
+    transaction.defer("insert nonsense", params![], Expect::Any);
+    let refused = transaction.commit(vec![rig.event_at(0, "never")]).await.unwrap_err();
+    assert!(refused.to_string().contains("42601"), "{refused}");
+    assert_eq!(client.query_one("select count(*) from note", &[]).await.unwrap().get::<_, i64>(0), 0);
+    assert_eq!(rig.rows(&client, 0).await, []);
 }
 
 #[tokio::test]
@@ -137,8 +185,7 @@ async fn a_deferred_statement_with_too_few_rows_is_named() {
     client.batch_execute("create table note (id int primary key)").await.unwrap();
     let update = client.prepare("update note set id = id where id = $1").await.unwrap();
     let mut transaction = rig.outbox.begin(&mut client).await.unwrap();
-    let params: Vec<Box<dyn ToSql + Sync + Send>> = vec![Box::new(1_i32)];
-    transaction.defer(&update, params, Expect::Rows(1));
+    transaction.defer(&update, params![1_i32], Expect::Rows(1));
     let error = transaction.commit(Vec::new()).await.unwrap_err();
     assert!(matches!(error, OutboxError::UnexpectedRows { expected: 1, got: 0 }), "{error}");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use outbox::operate::{self, AuditConfig, AuditReport, FindingKind};
 use outbox::position::POSITION_HEADER;
-use outbox::{Causation, Kind, OutboxMessage, Position};
+use outbox::{OutboxMessage, Position};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use uuid::Uuid;
 
@@ -118,15 +118,10 @@ async fn messages_of_every_kind_are_the_same_in_table_and_topic() {
     topic::create(&rig.topic).await;
     let mut client = rig.client().await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let event = |causation, trace: &str| Kind::Event {
-        ce_type: "test.Event.v1".into(),
-        causation,
-        trace_parent: Some(trace.to_owned()),
-    };
     let kinds = [
-        event(Some(Causation::Id(Uuid::now_v7())), trace),
-        event(Some(Causation::Text("because".to_owned())), "no trace"),
-        Kind::Raw,
+        rig.event_at(0, "").caused_by(Uuid::now_v7()).trace_parent(trace),
+        rig.event_at(0, "").caused_by("because").trace_parent("no trace"),
+        OutboxMessage::raw(rig.topic.as_str()).partition(0),
     ];
     let headers =
         [vec![], vec![("a".to_owned(), None), ("a".to_owned(), Some(vec![])), (String::new(), Some(vec![255]))]];
@@ -134,13 +129,11 @@ async fn messages_of_every_kind_are_the_same_in_table_and_topic() {
     for kind in &kinds {
         for headers in &headers {
             for (key, payload) in [(None, Some(&b"p"[..])), (Some(&b"\xff"[..]), None), (Some(b"k"), Some(b""))] {
-                messages.push(OutboxMessage {
-                    kind: kind.clone(),
-                    headers: headers.clone(),
-                    key: key.map(Bytes::from_static),
-                    payload: payload.map(Bytes::from_static),
-                    ..rig.event_at(0, "")
-                });
+                let mut message = kind.clone().id(Uuid::now_v7());
+                message.headers.clone_from(headers);
+                message.key = key.map(Bytes::from_static);
+                message.payload = payload.map(Bytes::from_static);
+                messages.push(message);
             }
         }
     }

@@ -167,7 +167,7 @@ async fn opposite_orders_do_not_deadlock_and_all_writers_share_the_lanes() {
     let messages: Vec<OutboxMessage> = (0..PARTITIONS).map(|partition| rig.event_at(partition, "crate")).collect();
     writers.spawn(async move {
         for _ in 0..60 {
-            let again = messages.iter().map(|m| OutboxMessage { id: Uuid::now_v7(), ..m.clone() }).collect();
+            let again = messages.iter().map(|message| message.clone().id(Uuid::now_v7())).collect();
             outbox.begin(&mut client).await.unwrap().commit(again).await.unwrap();
         }
         60 * PARTITIONS
@@ -195,18 +195,12 @@ async fn the_partition_of_a_key_is_the_same_in_the_database() {
     let block = |n: usize| Uuid::new_v5(&salt, &n.to_be_bytes()).into_bytes();
     let keys: Vec<Vec<u8>> =
         (0..600_usize).map(|n| (0..5).flat_map(|part| block(n * 5 + part)).take(n % 75).collect()).collect();
-    let message = |key: &Vec<u8>| OutboxMessage {
-        topic: "wide".into(),
-        partition: outbox::Target::ByKey,
-        key: Some(key.clone().into()),
-        id: Uuid::now_v7(),
-        ..rig.event("k", "")
-    };
+    let message = |key: &Vec<u8>| OutboxMessage::event("wide", "test.Event.v1").key(key.clone()).payload("");
     let places = rig.append(&mut client, keys.iter().map(message).collect()).await.places;
     let by_crate: Vec<i32> = places.iter().map(|place| place.lane & 0xffff).collect();
-    let sql =
-        "select array_agg(shop.outbox_partition(k, $2) order by n) from unnest($1::bytea[]) with ordinality u (k, n)";
-    let in_database: Vec<i32> = client.query_one(sql, &[&keys, &WIDE]).await.unwrap().get(0);
+    let partition = outbox::partition_sql("shop", "k", "$2").unwrap();
+    let sql = format!("select array_agg({partition} order by n) from unnest($1::bytea[]) with ordinality u (k, n)");
+    let in_database: Vec<i32> = client.query_one(&sql, &[&keys, &WIDE]).await.unwrap().get(0);
     assert_eq!(in_database, by_crate);
     assert!(by_crate.iter().collect::<std::collections::BTreeSet<_>>().len() > 300, "they are spread");
 }

@@ -41,9 +41,13 @@ mod rotation;
 #[cfg(test)]
 mod secured;
 #[cfg(test)]
+mod send;
+#[cfg(test)]
 mod stall;
 #[cfg(test)]
 mod status;
+#[cfg(test)]
+mod tables;
 #[cfg(test)]
 mod takeover;
 #[cfg(test)]

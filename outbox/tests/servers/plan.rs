@@ -6,7 +6,7 @@ use crate::rig::Rig;
 use crate::topic;
 
 async fn assert_primary_key(rig: &Rig, statistics: &str) {
-    let plan = rig.outbox.cursor_plan(&*rig.client().await).await.unwrap().join("\n");
+    let plan = outbox::operate::cursor_plan(&*rig.client().await, "shop").await.unwrap().join("\n");
     for table in ["outbox_messages_0", "outbox_messages_1"] {
         let wanted = format!("Index Scan using {table}_pkey");
         assert!(plan.contains(&wanted), "with {statistics}:\n{plan}");

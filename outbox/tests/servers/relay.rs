@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use outbox::{Causation, Kind, Outbox, OutboxMessage, Target};
+use outbox::{Outbox, OutboxMessage};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -94,28 +94,13 @@ async fn an_event_and_a_dead_letter_arrive_with_their_headers() {
     let mut client = rig.client().await;
     let cause = Uuid::now_v7();
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let event = OutboxMessage {
-        kind: Kind::Event {
-            ce_type: "test.Event.v1".into(),
-            causation: Some(Causation::Id(cause)),
-            trace_parent: Some(trace.to_owned()),
-        },
-        time: "2026-02-03T04:05:06.789012345Z".parse().unwrap(),
-        ..rig.event_at(0, "body")
-    };
-    let original = Some(b"/other:1:1:9".to_vec());
-    let dead = OutboxMessage {
-        kind: Kind::Raw,
-        key: None,
-        partition: Target::Given(1),
-        headers: vec![
-            ("outbox-position".to_owned(), original),
-            ("x".to_owned(), None),
-            ("kafka_dlt-exception-message".to_owned(), Some(b"bad".to_vec())),
-        ],
-        ..rig.event("k", "raw")
-    };
-    let again = |message: &OutboxMessage| OutboxMessage { id: Uuid::now_v7(), ..message.clone() };
+    let time = "2026-02-03T04:05:06.789012345Z".parse().unwrap();
+    let event = rig.event_at(0, "body").caused_by(cause).trace_parent(trace).time(time);
+    let mut dead = OutboxMessage::raw(rig.topic.as_str()).partition(1).payload("raw");
+    dead = dead.header("outbox-position", "/other:1:1:9");
+    dead.headers.push(("x".to_owned(), None));
+    dead = dead.header("kafka_dlt-exception-message", "bad");
+    let again = |message: &OutboxMessage| message.clone().id(Uuid::now_v7());
     // Once from the table and once from memory: both ways must give the same.
     rig.append(&mut client, vec![again(&event), again(&dead)]).await;
     let relay = rig.relay(&rig.outbox);
@@ -237,7 +222,7 @@ async fn a_message_that_the_broker_refuses_is_named() {
     // What compresses badly.
     let mixed = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let large: String = (1..1000).map(|n| format!("{:016x}", mixed(n))).collect();
-    let refused = OutboxMessage { key: Some("order-17".into()), ..rig.event_at(2, &large) };
+    let refused = rig.event_at(2, &large).key("order-17");
     let id = refused.id.to_string();
     rig.append(&mut client, vec![refused, rig.event_at(3, "fine")]).await;
     let relay = rig.relay(&rig.outbox);

@@ -1,14 +1,12 @@
 //! What the tests share: the servers, a database of one's own, an outbox in it.
 
-use std::borrow::Cow;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use bytes::Bytes;
 use dev_stack::{Stack, StackConfig};
 use outbox::{
-    Client, Database, Kind, Outbox, OutboxConfig, OutboxMessage, Relay, RelayConfig, RelayReport, RelayStatus, Role,
-    Target, TopicSpec,
+    Client, Database, Outbox, OutboxConfig, OutboxMessage, Relay, RelayConfig, RelayReport, RelayStatus, Role,
+    TopicSpec,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -138,21 +136,12 @@ impl Rig {
 
     /// An event for `key` with `body` as payload.
     pub(crate) fn event(&self, key: &str, body: &str) -> OutboxMessage {
-        OutboxMessage {
-            topic: self.topic.as_str().into(),
-            partition: Target::ByKey,
-            id: Uuid::now_v7(),
-            kind: Kind::Event { ce_type: Cow::Borrowed("test.Event.v1"), causation: None, trace_parent: None },
-            key: Some(Bytes::copy_from_slice(key.as_bytes())),
-            payload: Some(Bytes::copy_from_slice(body.as_bytes())),
-            time: jiff::Timestamp::now(),
-            headers: Vec::new(),
-        }
+        OutboxMessage::event(self.topic.as_str(), "test.Event.v1").key(key.to_owned()).payload(body.to_owned())
     }
 
     /// An event for one partition.
     pub(crate) fn event_at(&self, partition: i32, body: &str) -> OutboxMessage {
-        OutboxMessage { partition: Target::Given(partition), ..self.event("k", body) }
+        self.event("k", body).partition(partition)
     }
 
     /// Commits messages in a transaction of their own.

@@ -271,10 +271,9 @@ async fn writers_that_race_with_rotation_lose_and_repeat_nothing() {
                     break;
                 }
                 let messages: Vec<_> = (0..1 + round % 3)
-                    .map(|n| outbox::OutboxMessage {
-                        partition: outbox::Target::Given((writer + round * n) % PARTITIONS),
-                        payload: Some(format!("{writer}/{round}/{n}").into()),
-                        ..one.clone()
+                    .map(|n| {
+                        let partition = (writer + round * n) % PARTITIONS;
+                        one.clone().partition(partition).payload(format!("{writer}/{round}/{n}"))
                     })
                     .collect();
                 written.extend(messages.iter().map(|message| message.payload.clone().unwrap()));

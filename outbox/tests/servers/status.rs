@@ -61,7 +61,7 @@ async fn a_message_that_waits_is_named_and_clocks_that_differ_are() {
     topic::create(&rig.topic).await;
     let mut client = rig.client().await;
     let time = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(2);
-    let ahead = outbox::OutboxMessage { time, ..rig.event_at(1, "ahead") };
+    let ahead = rig.event_at(1, "ahead").time(time);
     let id = ahead.id.to_string();
     rig.append(&mut client, vec![ahead]).await;
 

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use outbox::{Client, Epoch, Epochs, OutboxMessage};
-use uuid::Uuid;
 
 use crate::rig::{PARTITIONS, Rig};
 use crate::topic::{self, follow, read, read_until};
@@ -249,12 +248,9 @@ async fn a_take_over_of_many_lanes_is_fast() {
         topic::create(&topic.name).await;
         for partition in 0..PARTITIONS {
             for n in 0..10 {
-                let id = Uuid::now_v7();
-                messages.push(OutboxMessage {
-                    topic: topic.name.as_str().into(),
-                    id,
-                    ..rig.event_at(partition, &format!("{n}"))
-                });
+                let mut message = rig.event_at(partition, &format!("{n}"));
+                message.topic = topic.name.as_str().into();
+                messages.push(message);
             }
         }
     }

@@ -76,11 +76,7 @@ mod tests {
     async fn write(outbox: Outbox, mut client: Client, one: OutboxMessage, until: Instant) -> usize {
         let mut written = 0;
         while Instant::now() < until {
-            let messages = (0..20).map(|n| OutboxMessage {
-                partition: outbox::Target::Given(n % PARTITIONS),
-                id: uuid::Uuid::now_v7(),
-                ..one.clone()
-            });
+            let messages = (0..20).map(|n| one.clone().id(uuid::Uuid::now_v7()).partition(n % PARTITIONS));
             written += outbox.begin(&mut client).await.unwrap().commit(messages.collect()).await.unwrap().places.len();
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -9,9 +9,11 @@
 //! The inbox keeps the rows of the old topics. Nobody reads them but a second run of the same restore, which has to know what
 //! earlier restores had left.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use outbox::Epochs;
+use outbox::inbox::{Cursor, Inbox, PartitionState, TopicPartition};
+use outbox::operate::adopt::{self, LastPublished, Tail};
+use outbox::{Epochs, OutboxError, cut};
 use schemas::ServiceName;
 use schemas::place::Restoration;
 use tokio_postgres::Transaction;
@@ -21,7 +23,7 @@ use super::repartition::Placed;
 use crate::config::ServiceTables;
 use crate::connection::{Connection, company};
 use crate::error::ReplayError;
-use crate::snapshot::{LaneCut, OutboxCut, read_cut, read_inbox};
+use crate::snapshot::{LaneCut, OutboxCut, read_inbox};
 
 /// Where a service's tables stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub(crate) async fn restorations(
     let connection = Connection::open(service, &tables.database_url, &tables.schema).await?;
     let checked = workers::migrate::check(&connection.client, service, &tables.schema).await;
     let inbox = match checked {
-        Ok(()) => read_inbox(service, &connection.client).await,
+        Ok(()) => read_inbox(service, &connection.client, &tables.schema).await,
         Err(failure) => Err(ReplayError::Tables { service, reason: failure.to_string() }),
     };
     connection.close().await;
@@ -56,7 +58,7 @@ pub(crate) async fn check_rest(
     let mut connection = Connection::open(service, &tables.database_url, &tables.schema).await?;
     let checked = async {
         let tx = begin(service, tables, &mut connection).await?;
-        stand(service, topics, &tx).await.map(drop)
+        stand(service, &tables.schema, topics, &tx).await.map(drop)
     }
     .await;
     connection.close().await;
@@ -82,19 +84,22 @@ async fn in_transaction(
     connection: &mut Connection,
 ) -> Result<Adopted, ReplayError> {
     let failed = connection.failed("going over to the restored topics");
+    let schema = tables.schema.as_str();
     let tx = begin(service, tables, connection).await?;
     let mut adopted = Adopted { service: service.as_str(), written: 0, read: 0, set_back: 0 };
-    if stand(service, topics, &tx).await? == Stand::After {
+    if stand(service, schema, topics, &tx).await? == Stand::After {
         return Ok(adopted);
     }
     let written: Vec<&Placed> = topics.iter().filter(|topic| topic.channel.writer() == Some(service)).collect();
     let read: Vec<&Placed> = topics.iter().filter(|topic| topic.channel.reader() == Some(service)).collect();
-    adopted.written = write_elsewhere(&tx, &written).await.map_err(&failed)?;
-    adopted.read = read_elsewhere(&tx, &read).await.map_err(&failed)?;
+    adopted.written = write_elsewhere(&tx, schema, &written).await.map_err(ReplayError::outbox(service))?;
+    adopted.read = read_elsewhere(&tx, schema, &read).await.map_err(ReplayError::outbox(service))?;
     let count = topics.first().map_or(0, |topic| topic.lanes.len());
-    move_orders(service, &tx, i32::try_from(count).unwrap_or(i32::MAX)).await.map_err(&failed)?;
+    let home =
+        outbox::partition_sql(schema, "convert_to(order_id, 'UTF8')", "$1").map_err(ReplayError::outbox(service))?;
+    move_orders(service, &tx, &home, i32::try_from(count).unwrap_or(i32::MAX)).await.map_err(&failed)?;
     // What was written is what a second run would find.
-    if stand(service, topics, &tx).await? != Stand::After {
+    if stand(service, schema, topics, &tx).await? != Stand::After {
         return Err(refused(service, "the tables do not say what was written to them"));
     }
     tx.commit().await.map_err(&failed)?;
@@ -115,17 +120,18 @@ async fn begin<'c>(
 }
 
 /// Where the tables stand; an error where neither before nor after.
-async fn stand(service: ServiceName, topics: &[Placed], tx: &Transaction<'_>) -> Result<Stand, ReplayError> {
-    let outbox = read_cut(service, tx.client()).await?;
-    let failed = ReplayError::database(service, "reading the inbox");
-    let sql = "select topic, partition, next_offset, restored_below, place_shift from inbox_offsets";
-    let rows = tx.query(sql, &[]).await.map_err(failed)?;
-    let inbox: Inbox =
-        rows.iter().map(|row| ((row.get(0), row.get(1)), (row.get(2), row.get(3), row.get(4)))).collect();
+async fn stand(
+    service: ServiceName,
+    schema: &str,
+    topics: &[Placed],
+    tx: &Transaction<'_>,
+) -> Result<Stand, ReplayError> {
+    let failed = ReplayError::outbox(service);
+    let outbox = cut::read(tx.client(), schema).await.map_err(&failed)?;
+    let inbox = Inbox::new(schema).map_err(&failed)?.load_all(tx.client()).await.map_err(&failed)?;
     let of_ours = |topic: &&Placed| topic.channel.writer() == Some(service) || topic.channel.reader() == Some(service);
-    let is_new = |topic: &Placed| {
-        inbox.contains_key(&(topic.to.clone(), 0)) || outbox.lanes.contains_key(&(topic.to.clone(), 0))
-    };
+    let is_new =
+        |topic: &Placed| inbox.contains_key(&at(&topic.to, 0)) || outbox.lanes.contains_key(&(topic.to.clone(), 0));
     let stand = if topics.iter().filter(of_ours).any(is_new) { Stand::After } else { Stand::Before };
     for topic in topics {
         if topic.channel.writer() == Some(service) {
@@ -170,14 +176,19 @@ fn check_outbox(service: ServiceName, topic: &Placed, stand: Stand, outbox: &Out
     Ok(())
 }
 
-/// Next offset, bound and shift of a partition.
-type Inbox = HashMap<(String, i32), (Option<i64>, i64, i32)>;
+/// What the inbox knows.
+type States = BTreeMap<TopicPartition, PartitionState>;
 
-fn check_inbox(service: ServiceName, topic: &Placed, stand: Stand, inbox: &Inbox) -> Result<(), ReplayError> {
+fn at(topic: &str, partition: i32) -> TopicPartition {
+    TopicPartition { topic: topic.to_owned(), partition }
+}
+
+fn check_inbox(service: ServiceName, topic: &Placed, stand: Stand, inbox: &States) -> Result<(), ReplayError> {
     if stand == Stand::After {
         for (partition, lane) in (0..).zip(&topic.lanes) {
             let expected = (Some(lane.end), lane.end, topic.shift);
-            if inbox.get(&(topic.to.clone(), partition)) != Some(&expected) {
+            let found = inbox.get(&at(&topic.to, partition));
+            if found.map(|state| (state.next_offset, state.restored_below, state.place_shift)) != Some(expected) {
                 let reason = format!("its inbox knows {}[{partition}], and not as it would be restored", topic.to);
                 return Err(refused(service, format!("{reason}; give another --topic-prefix")));
             }
@@ -185,7 +196,7 @@ fn check_inbox(service: ServiceName, topic: &Placed, stand: Stand, inbox: &Inbox
         return Ok(());
     }
     for (partition, end) in (0..).zip(&topic.ends) {
-        let next = inbox.get(&(topic.from.clone(), partition)).and_then(|(next, _, _)| *next).unwrap_or(0);
+        let next = inbox.get(&at(&topic.from, partition)).and_then(|state| state.next_offset).unwrap_or(0);
         if next != *end {
             let advice = match next < *end {
                 true => "start the service until it has read all, stop it, and archive again",
@@ -204,53 +215,60 @@ fn check_inbox(service: ServiceName, topic: &Placed, stand: Stand, inbox: &Inbox
 }
 
 /// The outbox forgets its old topics, and begins behind what was restored. How many topics.
-async fn write_elsewhere(tx: &Transaction<'_>, topics: &[&Placed]) -> Result<u64, tokio_postgres::Error> {
-    let forget = "truncate outbox_messages_0, outbox_messages_1; delete from outbox_positions; \
-                  delete from outbox_lanes; delete from outbox_topics";
-    tx.batch_execute(forget).await?;
+async fn write_elsewhere(tx: &Transaction<'_>, schema: &str, topics: &[&Placed]) -> Result<u64, OutboxError> {
+    adopt::forget_topics(tx, schema).await?;
     let mut written = 0;
     for topic in topics {
         let count = i32::try_from(topic.lanes.len()).unwrap_or(i32::MAX);
-        tx.query_one("select outbox_register($1, $2)", &[&topic.to, &count]).await?;
+        adopt::register(tx, schema, &topic.to, count).await?;
         written += 1;
-        for (partition, lane) in (0_i32..).zip(&topic.lanes).filter(|(_, lane)| lane.sequence > 0) {
-            let raise = "update outbox_lanes l set floor = $3, pruned = $3 from outbox_topics t \
-                         where t.id = l.topic_id and t.name = $1 and l.partition = $2 returning l.lane";
-            let row = tx.query_one(raise, &[&topic.to, &partition, &lane.sequence]).await?;
-            let number: i32 = row.get(0);
-            let position = "insert into outbox_positions (lane, epoch, sequence, kafka_offset) values ($1, 1, $2, $3)";
-            tx.execute(position, &[&number, &lane.sequence, &lane.last_offset]).await?;
-        }
+        let tails: Vec<Tail> = (0_i32..)
+            .zip(&topic.lanes)
+            .map(|(partition, lane)| {
+                let last = LastPublished { epoch: 1, sequence: lane.sequence, offset: lane.last_offset };
+                let last = Some(last).filter(|last| last.sequence > 0);
+                Tail { topic: topic.to.clone(), partition, last, epochs: Epochs::default() }
+            })
+            .collect();
+        adopt::raise(tx, schema, &tails).await?;
     }
     Ok(written)
 }
 
 /// The inbox begins at the new ends. How many partitions.
-async fn read_elsewhere(tx: &Transaction<'_>, topics: &[&Placed]) -> Result<u64, tokio_postgres::Error> {
+async fn read_elsewhere(tx: &Transaction<'_>, schema: &str, topics: &[&Placed]) -> Result<u64, OutboxError> {
+    let inbox = Inbox::new(schema)?;
     let mut read = 0;
     for topic in topics {
         for (partition, lane) in (0_i32..).zip(&topic.lanes) {
-            let offset = "insert into inbox_offsets (topic, partition, next_offset, restored_below, place_shift) \
-                          values ($1, $2, $3, $3, $4)";
-            read += tx.execute(offset, &[&topic.to, &partition, &lane.end, &topic.shift]).await?;
-            if let Some(writer) = topic.channel.writer().filter(|_| lane.sequence > 0) {
-                let position = "insert into inbox_positions (topic, partition, source, epoch, sequence) \
-                                values ($1, $2, $3, 1, $4)";
-                tx.execute(position, &[&topic.to, &partition, &writer.source(), &lane.sequence]).await?;
-            }
+            let writer = topic.channel.writer().filter(|_| lane.sequence > 0);
+            let cursor = Cursor { epoch: 1, sequence: lane.sequence };
+            let state = PartitionState {
+                next_offset: Some(lane.end),
+                cursors: writer.map(|writer| (writer.source().to_owned(), cursor)).into_iter().collect(),
+                restored_below: lane.end,
+                place_shift: topic.shift,
+                ..PartitionState::default()
+            };
+            inbox.insert(tx, &at(&topic.to, partition), &state).await?;
+            read += 1;
         }
     }
     Ok(read)
 }
 
 /// What belongs to an order goes to its new partition.
-async fn move_orders(service: ServiceName, tx: &Transaction<'_>, count: i32) -> Result<(), tokio_postgres::Error> {
+async fn move_orders(
+    service: ServiceName,
+    tx: &Transaction<'_>,
+    home: &str,
+    count: i32,
+) -> Result<(), tokio_postgres::Error> {
     let table = match service {
         ServiceName::Order => "orders",
         ServiceName::Payment => "payment_calls",
         ServiceName::Inventory => return Ok(()),
     };
-    let home = "outbox_partition(convert_to(order_id, 'UTF8'), $1)";
     let sql = format!("update {table} set partition = {home} where partition is distinct from {home}");
     tx.execute(&sql, &[&count]).await.map(drop)
 }

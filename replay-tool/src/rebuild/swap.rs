@@ -11,17 +11,19 @@
 
 use std::collections::HashMap;
 
-use outbox::Epochs;
+use outbox::cut;
+use outbox::inbox::Inbox;
+use outbox::operate::adopt;
 use schemas::ServiceName;
 use tokio_postgres::Transaction;
 
 use super::note::LaneEnd;
-use super::tail::{Last, Tail};
+use super::tail::Tail;
 use crate::config::ServiceTables;
 use crate::connection::{Connection, company};
 use crate::error::ReplayError;
 use crate::log::Channel;
-use crate::snapshot::{LaneCut, OutboxCut, read_cut, table_names};
+use crate::snapshot::{LaneCut, OutboxCut, table_names};
 
 /// Views of tables of state.
 fn views(service: ServiceName) -> &'static [&'static str] {
@@ -69,11 +71,11 @@ impl Swap<'_> {
         let lock = format!("lock table {} in access exclusive mode", locked.join(", "));
         tx.batch_execute(&lock).await.map_err(&failed)?;
         // Who came between the look and the lock waits for it, and finds the new tables.
-        let cut = read_cut(self.service, tx.client()).await?;
+        let cut = cut::read(tx.client(), &self.live.schema).await.map_err(ReplayError::outbox(self.service))?;
         self.refuse_unpublished(&cut)?;
         self.refuse_behind()?;
-        let is_behind = self.raise_floors(&tx, &cut).await?;
-        self.mend_runtime(&tx, is_behind).await.map_err(&failed)?;
+        let is_behind = self.raise_floors(&tx).await?;
+        self.mend_runtime(&tx, is_behind).await?;
         let before = format!("{}_before_{}", self.live.schema, jiff::Timestamp::now().strftime("%Y%m%dt%H%M%Sz"));
         let (kept, rebuilt) = (quoted(&before), quoted(self.rebuilt));
         let privileges = privileges_sql(&self.live.schema, self.rebuilt, &tables);
@@ -129,44 +131,26 @@ impl Swap<'_> {
     }
 
     /// Whether the topics were ahead of the outbox anywhere.
-    async fn raise_floors(&self, tx: &Transaction<'_>, cut: &OutboxCut) -> Result<bool, ReplayError> {
-        let failed = ReplayError::database(self.service, "raising the outbox' floors");
-        let mut is_behind = false;
-        let mut registered: HashMap<&str, i16> = HashMap::new();
-        for tail in self.tails {
-            let Some(last) = tail.last else { continue };
-            let known = cut.lanes.get(&(tail.topic.clone(), tail.partition));
-            if known.is_some_and(|lane| lane.head >= last.sequence) {
-                continue;
-            }
-            is_behind = true;
-            if known.is_none() && !registered.contains_key(tail.topic.as_str()) {
-                let partitions = self.tails.iter().filter(|other| other.topic == tail.topic).count();
-                let partitions = i32::try_from(partitions).unwrap_or(i32::MAX);
-                let sql = "select outbox_register($1, $2)";
-                let row = tx.query_one(sql, &[&tail.topic, &partitions]).await.map_err(&failed)?;
-                registered.insert(&tail.topic, row.get(0));
-            }
-            raise(tx, tail, last, known.map(|lane| &lane.epochs)).await.map_err(&failed)?;
-        }
-        Ok(is_behind)
+    async fn raise_floors(&self, tx: &Transaction<'_>) -> Result<bool, ReplayError> {
+        let tails: Vec<adopt::Tail> = self.tails.iter().map(Tail::to_adopt).collect();
+        let raised = adopt::raise(tx, &self.live.schema, &tails).await;
+        raised.map(|lanes| lanes > 0).map_err(ReplayError::outbox(self.service))
     }
 
     /// Runtime tables that would contradict the state.
-    async fn mend_runtime(&self, tx: &Transaction<'_>, is_behind: bool) -> Result<(), tokio_postgres::Error> {
+    async fn mend_runtime(&self, tx: &Transaction<'_>, is_behind: bool) -> Result<(), ReplayError> {
+        let failed = ReplayError::database(self.service, "mending the runtime tables");
         if self.service == ServiceName::Order {
             // Deadlines are looked at again from the beginning; those that were met are passed over.
-            tx.batch_execute("delete from timer_watermarks").await?;
+            tx.batch_execute("delete from timer_watermarks").await.map_err(&failed)?;
         }
         let calls_are_void = self.service == ServiceName::Payment && (is_behind || self.reads_again);
         if calls_are_void {
-            tx.batch_execute("delete from payment_calls").await?;
+            tx.batch_execute("delete from payment_calls").await.map_err(&failed)?;
         }
         if calls_are_void || self.reads_again {
-            let sql = "update inbox_offsets \
-                       set next_offset = null, witness_offset = null, witness_digest = null, topic_id = null; \
-                       delete from inbox_positions";
-            tx.batch_execute(sql).await?;
+            let inbox = Inbox::new(&self.live.schema).map_err(ReplayError::outbox(self.service))?;
+            inbox.rewind(tx).await.map_err(ReplayError::outbox(self.service))?;
         }
         Ok(())
     }
@@ -174,31 +158,6 @@ impl Swap<'_> {
     fn refused(&self, reason: String) -> ReplayError {
         ReplayError::Tables { service: self.service, reason: format!("not swapped: {reason}") }
     }
-}
-
-/// What is published counts as published, and as pruned: the outbox has no rows of it.
-async fn raise(
-    tx: &Transaction<'_>,
-    tail: &Tail,
-    last: Last,
-    known: Option<&Epochs>,
-) -> Result<(), tokio_postgres::Error> {
-    let sql = "update outbox_lanes l set floor = greatest(l.floor, $3), pruned = greatest(l.pruned, $3) \
-               from outbox_topics t where t.id = l.topic_id and t.name = $1 and l.partition = $2 returning l.lane";
-    let row = tx.query_one(sql, &[&tail.topic, &tail.partition, &last.sequence]).await?;
-    let lane: i32 = row.get(0);
-    for epoch in tail.epochs.iter() {
-        let is_known = known.is_some_and(|known| known.iter().any(|one| one.epoch == epoch.epoch));
-        if !is_known {
-            let sql = "insert into outbox_epochs (lane, epoch, first, last_equal) values ($1, $2, $3, $4)";
-            tx.execute(sql, &[&lane, &epoch.epoch, &epoch.first, &epoch.last_equal]).await?;
-        }
-    }
-    let sql = "insert into outbox_positions (lane, epoch, sequence, kafka_offset) values ($1, $2, $3, $4) \
-               on conflict (lane) do update \
-               set epoch = excluded.epoch, sequence = excluded.sequence, kafka_offset = excluded.kafka_offset";
-    tx.execute(sql, &[&lane, &last.epoch, &last.sequence, &last.offset]).await?;
-    Ok(())
 }
 
 /// Owners and grants of the live tables, given to the rebuilt ones.

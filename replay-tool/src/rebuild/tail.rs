@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use outbox::Epochs;
+use outbox::operate::adopt::{self, LastPublished};
 use schemas::ServiceName;
 
 use super::epochs;
@@ -31,6 +32,14 @@ pub(crate) struct Last {
     pub(crate) epoch: i64,
     pub(crate) sequence: i64,
     pub(crate) offset: i64,
+}
+
+impl Tail {
+    /// As the outbox takes it over.
+    pub(super) fn to_adopt(&self) -> adopt::Tail {
+        let last = self.last.map(|Last { epoch, sequence, offset }| LastPublished { epoch, sequence, offset });
+        adopt::Tail { topic: self.topic.clone(), partition: self.partition, last, epochs: self.epochs.clone() }
+    }
 }
 
 /// Look at the ends of all topics that the service writes to. Blocks.

@@ -2,12 +2,11 @@
 
 use std::collections::HashMap;
 
-use outbox::inbox::Cursor;
+use outbox::inbox::{Cursor, Inbox, TopicPartition};
 use schemas::ServiceName;
 use schemas::place::Restoration;
-use tokio_postgres::{Client, Row};
+use tokio_postgres::Client;
 
-use super::table::Columns;
 use crate::error::ReplayError;
 
 /// A service's inbox, by full topic name and partition.
@@ -44,31 +43,22 @@ impl InboxSnapshot {
 }
 
 /// How far the service has read.
-pub(crate) async fn read_inbox(service: ServiceName, client: &Client) -> Result<InboxSnapshot, ReplayError> {
-    let failed = || ReplayError::database(service, "reading the inbox");
-    let (offsets, positions) = tokio::try_join!(
-        client.query("select topic, partition, next_offset, restored_below, place_shift from inbox_offsets", &[]),
-        client.query("select topic, partition, source, epoch, sequence from inbox_positions", &[]),
-    )
-    .map_err(failed())?;
-    read_rows(&offsets, &positions).map_err(failed())
-}
-
-fn read_rows(offsets: &[Row], positions: &[Row]) -> Result<InboxSnapshot, tokio_postgres::Error> {
-    let mut inbox = InboxSnapshot::default();
-    for row in offsets {
-        let mut columns = Columns::of(row);
-        let (place, resume): ((String, i32), Option<i64>) = ((columns.next()?, columns.next()?), columns.next()?);
-        let restoration = Restoration { below: columns.next()?, shift: columns.next()? };
+pub(crate) async fn read_inbox(
+    service: ServiceName,
+    client: &Client,
+    schema: &str,
+) -> Result<InboxSnapshot, ReplayError> {
+    let failed = ReplayError::outbox(service);
+    let inbox = Inbox::new(schema).map_err(&failed)?;
+    let mut snapshot = InboxSnapshot::default();
+    for (TopicPartition { topic, partition }, state) in inbox.load_all(client).await.map_err(&failed)? {
+        let restoration = Restoration { below: state.restored_below, shift: state.place_shift };
         if restoration != Restoration::default() {
-            inbox.restorations.insert(place.clone(), restoration);
+            snapshot.restorations.insert((topic.clone(), partition), restoration);
         }
-        inbox.resume.extend(resume.map(|resume| (place, resume)));
+        let cursors = state.cursors.into_iter();
+        snapshot.cursors.extend(cursors.map(|(source, cursor)| ((topic.clone(), partition, source), cursor)));
+        snapshot.resume.extend(state.next_offset.map(|next| ((topic, partition), next)));
     }
-    for row in positions {
-        let mut columns = Columns::of(row);
-        let place = (columns.next()?, columns.next()?, columns.next()?);
-        inbox.cursors.insert(place, Cursor { epoch: columns.next()?, sequence: columns.next()? });
-    }
-    Ok(inbox)
+    Ok(snapshot)
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use outbox::cut;
 use schemas::ServiceName;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
@@ -12,7 +13,7 @@ use workers::tables::TableRow;
 
 use super::Cut;
 use super::inbox::{InboxSnapshot, read_inbox};
-use super::outbox::{self, LaneRows};
+use super::outbox::{LaneRows, read_rows};
 use super::table::Table;
 use crate::config::ServiceTables;
 use crate::connection::connect;
@@ -27,12 +28,10 @@ const BATCH_ROWS: usize = 4096;
 /// A connection to a service's database.
 pub(crate) struct Session {
     service: ServiceName,
+    schema: String,
     client: Client,
     connection: JoinHandle<()>,
 }
-
-/// Tables whose rows may be deleted by a TRUNCATE: a snapshot that is older than one would see them empty.
-const LOCKED: &str = "outbox_topics, outbox_lanes, outbox_messages, outbox_epochs, outbox_positions";
 
 impl Session {
     /// Connect, and see that the schema is the service's own.
@@ -41,7 +40,7 @@ impl Session {
         let database = Database::open(&tables.database_url, None, &tables.schema, "replay-tool")
             .map_err(|error| wrong(error.to_string()))?;
         let (client, connection) = connect(service, &database).await?;
-        let session = Session { service, client, connection };
+        let session = Session { service, schema: tables.schema.clone(), client, connection };
         workers::migrate::check(&session.client, service, &tables.schema)
             .await
             .map_err(|failure| wrong(failure.to_string()))?;
@@ -56,15 +55,8 @@ impl Session {
 
     /// Take the snapshot; everything read from now on is from it.
     pub(crate) async fn freeze(&mut self) -> Result<Cut, ReplayError> {
-        // LOCK takes no snapshot: the first query does, and by then no TRUNCATE can come between.
-        let begin = format!(
-            "begin isolation level repeatable read read only; lock table {LOCKED} in access share mode; \
-             set local enable_seqscan = off"
-        );
-        self.run("taking the snapshot", &begin).await?;
-        let outbox = outbox::read_cut(self.service, &self.client).await?;
+        let outbox = cut::begin(&self.client, &self.schema).await.map_err(ReplayError::outbox(self.service))?;
         let inbox = self.inbox().await?;
-        self.run("taking the snapshot", "set local enable_seqscan = on").await?;
         Ok(Cut { outbox, inbox })
     }
 
@@ -102,12 +94,12 @@ impl Session {
 
     /// A print of every message in the outbox.
     pub(crate) async fn outbox_rows(&self) -> Result<LaneRows, ReplayError> {
-        outbox::read_rows(self.service, &self.client).await
+        read_rows(self.service, &self.client, &self.schema).await
     }
 
     /// How far the service has read.
     pub(crate) async fn inbox(&self) -> Result<InboxSnapshot, ReplayError> {
-        read_inbox(self.service, &self.client).await
+        read_inbox(self.service, &self.client, &self.schema).await
     }
 
     /// Orders that the machine is not done with.
@@ -119,7 +111,7 @@ impl Session {
 
     /// The heads of all lanes as they are now; outside of the snapshot once that has ended.
     pub(crate) async fn heads(&self) -> Result<HashMap<(String, i32), i64>, ReplayError> {
-        let cut = outbox::read_cut(self.service, &self.client).await?;
+        let cut = cut::read(&self.client, &self.schema).await.map_err(ReplayError::outbox(self.service))?;
         Ok(cut.lanes.into_iter().map(|(place, lane)| (place, lane.head)).collect())
     }
 
@@ -131,6 +123,11 @@ impl Session {
     /// The connection, for what another module asks.
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The schema that it reads.
+    pub(super) fn schema(&self) -> &str {
+        &self.schema
     }
 
     /// End the connection.

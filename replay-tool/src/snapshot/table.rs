@@ -8,8 +8,6 @@ use std::error::Error;
 use bytes::BytesMut;
 use rusqlite::types::{ToSqlOutput, Type};
 use serde_json::Value;
-use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
 use workers::Timestamptz;
 use workers::tables::{Cell, CellSource, Column, TableRow};
 
@@ -96,24 +94,6 @@ pub(crate) struct Difference {
 }
 
 /// Reads a row's columns one after the other.
-pub(crate) struct Columns<'r> {
-    row: &'r Row,
-    next: usize,
-}
-
-impl<'r> Columns<'r> {
-    pub(crate) fn of(row: &'r Row) -> Self {
-        Columns { row, next: 0 }
-    }
-
-    pub(crate) fn next<V: FromSql<'r>>(&mut self) -> Result<V, tokio_postgres::Error> {
-        let value = self.row.try_get(self.next)?;
-        self.next += 1;
-        Ok(value)
-    }
-}
-
-/// The same of a row of SQLite's.
 struct SqliteColumns<'r> {
     row: &'r rusqlite::Row<'r>,
     next: usize,

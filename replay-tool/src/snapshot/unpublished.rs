@@ -2,13 +2,12 @@
 
 use jiff::Timestamp;
 use outbox::Position;
+use outbox::cut::{self, Unpublished};
 use schemas::ServiceName;
 use uuid::Uuid;
 
 use super::inbox::InboxSnapshot;
-use super::outbox::read_cut;
 use super::session::Session;
-use super::table::Columns;
 use crate::config::ServiceTables;
 use crate::error::ReplayError;
 use crate::log::Channel;
@@ -34,14 +33,6 @@ pub(crate) struct ServiceView {
     pub(crate) inbox: InboxSnapshot,
 }
 
-/// Rows of a key beyond what is recorded as published, lane by lane.
-const UNPUBLISHED: &str = "select t.name, l.partition, m.sequence, m.id, m.payload, m.time, m.causation, m.causation_text \
-    from outbox_lanes l join outbox_topics t on t.id = l.topic_id \
-    left join outbox_positions p on p.lane = l.lane \
-    cross join lateral (select * from outbox_messages m where m.lane = l.lane \
-        and m.sequence > greatest(coalesce(p.sequence, 0), l.pruned) and m.key = $1) m \
-    order by l.lane, m.sequence";
-
 impl ServiceView {
     /// Ask a service's database about a key. `prefix` stands in front of topic names.
     pub(crate) async fn take(
@@ -62,28 +53,27 @@ impl ServiceView {
         prefix: &str,
         key: &str,
     ) -> Result<ServiceView, ReplayError> {
-        let cut = read_cut(service, session.client()).await?;
+        let (client, schema) = (session.client(), session.schema());
+        let failed = ReplayError::outbox(service);
+        let cut = cut::read(client, schema).await.map_err(&failed)?;
         let inbox = session.inbox().await?;
-        let failed = || ReplayError::database(service, "reading unpublished messages");
-        let found = session.client().query(UNPUBLISHED, &[&key.as_bytes()]).await.map_err(failed())?;
-        let mut rows = Vec::with_capacity(found.len());
-        for row in &found {
-            let mut columns = Columns::of(row);
-            let mut read = || {
-                let (topic, partition, sequence): (String, i32, i64) =
-                    (columns.next()?, columns.next()?, columns.next()?);
-                let (id, payload, time) = (columns.next()?, columns.next()?, columns.next()?);
-                let (causation, text): (Option<Uuid>, Option<String>) = (columns.next()?, columns.next()?);
-                let lane = cut.lanes.get(&(topic.clone(), partition));
-                let (epoch, first) = lane.map_or((1, 1), |lane| lane.epochs.of(sequence));
-                let position = Position { source: service.source().to_owned(), epoch, first, sequence };
-                let causation = causation.map(|id| id.to_string()).or(text);
-                let name = topic.strip_prefix(prefix).map(str::to_owned);
-                let channel = Channel::all().find(|channel| Some(channel.name()) == name);
-                Ok(channel.map(|channel| OutboxRow { channel, partition, position, id, payload, time, causation }))
-            };
-            rows.extend(read().map_err(failed())?);
-        }
-        Ok(ServiceView { service, rows, inbox })
+        let found = cut::unpublished(client, schema, key.as_bytes()).await.map_err(&failed)?;
+        let row_of = |row: Unpublished| {
+            let name = row.topic.strip_prefix(prefix)?;
+            let channel = Channel::all().find(|channel| channel.name() == name)?;
+            let lane = cut.lanes.get(&(row.topic.clone(), row.partition));
+            let (epoch, first) = lane.map_or((1, 1), |lane| lane.epochs.of(row.sequence));
+            let position = Position { source: service.source().to_owned(), epoch, first, sequence: row.sequence };
+            Some(OutboxRow {
+                channel,
+                partition: row.partition,
+                position,
+                id: row.id,
+                payload: row.payload,
+                time: row.time,
+                causation: row.causation.map(|cause| cause.to_string()),
+            })
+        };
+        Ok(ServiceView { service, rows: found.into_iter().filter_map(row_of).collect(), inbox })
     }
 }

@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use outbox::{Kind, OutboxMessage, Target};
+use outbox::OutboxMessage;
 use schemas::place::{ORIGINAL_PLACE_HEADER, Place};
 use schemas::{ServiceName, TopicName, message_id};
 
@@ -96,16 +96,10 @@ impl DeadLetter {
             ours.push(("kafka_dlt-original-headers-left-out".into(), Some(count)));
         }
         headers.append(&mut ours);
-        OutboxMessage {
-            topic: format!("{prefix}{}", self.topic.dead_letter()).into(),
-            partition: Target::Given(self.partition),
-            id,
-            kind: Kind::Raw,
-            key,
-            payload,
-            time: now,
-            headers,
-        }
+        let topic = format!("{prefix}{}", self.topic.dead_letter());
+        let mut letter = OutboxMessage::raw_of(id, now, topic).partition(self.partition);
+        (letter.key, letter.payload, letter.headers) = (key, payload, headers);
+        letter
     }
 
     fn size_bytes(&self) -> usize {
@@ -189,7 +183,7 @@ mod tests {
             10_000_000,
         );
         assert_eq!(&*message.topic, "t.order.commands.v1-dlt");
-        assert!(matches!(message.partition, Target::Given(3)));
+        assert!(matches!(message.partition, outbox::Target::Given(3)));
         assert_eq!(message.payload.as_deref(), Some(&[1, 2, 3][..]));
         assert_eq!(message.headers[..2], letter(Vec::new()).headers[..]);
         assert_eq!(header(&message, "kafka_dlt-original-offset"), 258_i64.to_be_bytes());

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use outbox::{Causation, Kind, OutboxMessage, Target};
+use outbox::OutboxMessage;
 use schemas::place::Place;
 use schemas::{Codec, Message, PerTopic, ServiceName, TopicName, message_id};
 use uuid::Uuid;
@@ -100,20 +100,17 @@ impl Emitter {
                 let payload = codec
                     .encode(&one.message)
                     .map_err(|error| Failure::Poison(format!("cannot encode {}: {error}", one.message.type_name())))?;
-                Ok(OutboxMessage {
-                    topic: topics.full(one.message.topic()),
-                    partition: Target::ByKey,
-                    id: one.id,
-                    kind: Kind::Event {
-                        ce_type: one.message.type_name().into(),
-                        causation: one.cause_id.as_deref().map(Causation::from),
-                        trace_parent: one.trace_parent,
-                    },
-                    key: Some(Bytes::copy_from_slice(one.message.key().as_bytes())),
-                    payload: Some(Bytes::from(payload)),
-                    time,
-                    headers: Vec::new(),
-                })
+                let topic = topics.full(one.message.topic());
+                let mut row = OutboxMessage::event_of(one.id, time, topic, one.message.type_name())
+                    .key(Bytes::copy_from_slice(one.message.key().as_bytes()))
+                    .payload(payload);
+                if let Some(cause_id) = one.cause_id.as_deref() {
+                    row = row.caused_by(cause_id);
+                }
+                if let Some(trace_parent) = one.trace_parent {
+                    row = row.trace_parent(trace_parent);
+                }
+                Ok(row)
             })
             .collect()
     }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use tokio_postgres::Client;
 
 use super::AuditConfig;
+use crate::cut::read_epochs;
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
-use crate::operate::read_epochs;
 
 /// Most places without rows that are looked at.
 const MAX_HOLES: i64 = 10_000;
