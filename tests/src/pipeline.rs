@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::simulator::SimulatorConfig;
+use domain::statement::{self, StatementLine};
 use rdkafka::ClientConfig;
 use schemas::{CommandId, Message, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
 use tokio::task::JoinHandle;
 use workers::client::{Connection, Publisher, Record, Selection, TopicReader};
-use workers::payment::simulator::{SimulatorConfig, Statement, StatementLine};
 
 use crate::daemon::Program;
 use crate::settings::SettingsFile;
@@ -361,7 +362,7 @@ impl Pipeline {
     /// What the payment provider did, by its own statement.
     pub fn statement(&self) -> Outcome<Vec<StatementLine>> {
         let file = self.statement_file();
-        if file.exists() { Ok(Statement::read(&file)?) } else { Ok(Vec::new()) }
+        if file.exists() { Ok(statement::parse(&std::fs::read_to_string(&file)?)?) } else { Ok(Vec::new()) }
     }
 
     /// What stands in front of the topics' names.

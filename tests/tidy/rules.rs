@@ -6,39 +6,6 @@ use crate::source::Source;
 const FILE_LINES: usize = 450;
 const FUNCTION_LINES: usize = 70;
 
-/// Where the aggregates are decided and folded: nothing from outside, no clock, no chance, no logging.
-pub(crate) fn cores_are_pure(source: &Source) -> Vec<String> {
-    const CORES: [&str; 4] = [
-        "workers/src/order/saga",
-        "workers/src/inventory/stock",
-        "workers/src/payment/charge",
-        "workers/src/decision.rs",
-    ];
-    const IMPURE: [&str; 17] = [
-        "tokio",
-        "rdkafka",
-        "deadpool",
-        "outbox::",
-        "std::time",
-        "std::fs",
-        "std::io",
-        "std::env",
-        "std::net",
-        "std::thread",
-        "Instant",
-        "SystemTime",
-        "Timestamp::now",
-        "tracing",
-        "metrics",
-        "rand::",
-        "async ",
-    ];
-    if !CORES.iter().any(|core| source.is_in(core)) {
-        return Vec::new();
-    }
-    source.lines_with(&IMPURE, "a core is pure")
-}
-
 /// In `workers`, SQL is in the services' stores and in what changes schemas or positions on purpose.
 pub(crate) fn sql_is_in_the_files_for_it(source: &Source) -> Vec<String> {
     const AT_HOME: [&str; 5] = ["/store.rs", "/plan_tests.rs", "/migrate.rs", "/accept_gap.rs", "/postgres.rs"];

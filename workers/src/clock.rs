@@ -9,13 +9,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use domain::planted::Bug;
+use domain::planted::Planted;
 use jiff::{SignedDuration, Timestamp};
 use schemas::ServiceName;
 use tokio::sync::watch;
 
 #[cfg(feature = "planted-bugs")]
-use crate::planted::Bug;
-use crate::planted::Planted;
 use crate::runtime::{Database, Failure};
 use crate::{metrics, postgres};
 

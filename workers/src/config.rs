@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use domain::simulator::SimulatorConfig;
 use outbox::ConnectionString;
 use rdkafka::ClientConfig;
 use schemas::ServiceName;
 use serde::{Deserialize, Serialize};
 
 use crate::listen::Listen;
-use crate::payment::simulator::SimulatorConfig;
 
 /// Why the configuration cannot be used.
 #[derive(Debug, thiserror::Error)]

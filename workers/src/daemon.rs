@@ -9,6 +9,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use domain::planted::Planted;
+use domain::{charge, saga, stock};
 use outbox::inbox::Inbox;
 use outbox::{Outbox, OutboxConfig, TopicSpec};
 use schemas::{Codec, ServiceName, TopicName};
@@ -18,10 +20,9 @@ use crate::accept_gap::{self, Gap};
 use crate::accept_restore::{self, Restore};
 use crate::config::{Config, Flags};
 use crate::health::Health;
-use crate::inventory::{InventoryService, stock};
-use crate::order::{OrderService, saga};
-use crate::payment::{PaymentService, charge, simulator::Simulator};
-use crate::planted::Planted;
+use crate::inventory::InventoryService;
+use crate::order::OrderService;
+use crate::payment::{PaymentService, simulator::SimulatedProvider};
 use crate::restored::Gate;
 use crate::runtime::{Database, Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
@@ -249,7 +250,7 @@ fn inventory_service(_: &Config, planted: Planted, _: i32) -> Result<InventorySe
 }
 
 fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result<PaymentService, DaemonError> {
-    let provider = Simulator::open(config.simulator.clone()).map_err(DaemonError::of)?;
+    let provider = SimulatedProvider::open(config.simulator.clone()).map_err(DaemonError::of)?;
     let policy = charge::Policy { planted, ..charge::Policy::default() };
     Ok(PaymentService::new(policy, partitions, Arc::new(provider)))
 }

@@ -41,7 +41,7 @@ fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &Reading) -> K
         Ok(message)
             if message
                 .key()
-                .is_some_and(|key| key.starts_with(workers::planted::Mishap::RecordUnreadable.key_prefix())) =>
+                .is_some_and(|key| key.starts_with(domain::planted::Mishap::RecordUnreadable.key_prefix())) =>
         {
             let here = Offset::Offset(message.offset());
             consumer.seek(message.topic(), message.partition(), here, Duration::from_secs(5))?;

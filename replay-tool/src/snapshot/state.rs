@@ -1,10 +1,10 @@
 //! State as rows: what a service has to store for an aggregate that its events tell of.
 
+use domain::charge::{AuthorizationOutcome, CaptureOutcome, Payment, Posting};
+use domain::saga::{Order, Stage};
+use domain::stock::{Level, Receipt, Reservation};
 use schemas::{Awaiting, CancelReason, PaymentOperation, Sku, partitioner};
 use workers::Timestamptz;
-use workers::inventory::stock::{Level, Receipt, Reservation};
-use workers::order::saga::{Order, Stage};
-use workers::payment::charge::{AuthorizationOutcome, CaptureOutcome, Payment, Posting};
 
 use super::rows::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow};
 

@@ -6,14 +6,14 @@
 
 use std::time::Duration;
 
+use domain::decision::Inconsistent;
+use domain::saga::{Order, evolve};
 use schemas::{CommandId, Message, OrderCommand, OrderEvent, OrderId, TopicName};
 
 use super::open_transaction::{OpenTransaction, open_transactions};
 use super::order_place::{Partitions, commands, is_placing};
 use super::set_aside::AllSetAside;
 use super::{ClientError, Connection, Record, Selection, TopicReader};
-use crate::decision::Inconsistent;
-use crate::order::saga::{Order, evolve};
 
 /// The topics that are keyed by order.
 pub(super) const TOPICS: [TopicName; 6] = [
@@ -151,7 +151,7 @@ fn answered(message: &Message) -> Option<&CommandId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::order::saga::Stage;
+    use domain::saga::Stage;
     use schemas::{
         CancelReason, CustomerId, OrderCancelled, OrderCommandName, OrderPlaced, OrderRejected, OrderStockReserved,
         Time,

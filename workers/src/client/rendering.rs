@@ -2,6 +2,7 @@
 //!
 //! Nothing is left out of the JSON; the text has what one looks for first.
 
+use domain::saga::{Order, Stage};
 use schemas::{
     InventoryCommand, InventoryEvent, Message, OrderCommand, OrderEvent, OrderLine, PaymentCommand, PaymentEvent,
     Rejection, Shortage, StockCommand, StockEvent, StockLine, Time,
@@ -10,7 +11,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Record;
-use crate::order::saga::{Order, Stage};
 
 /// Fields that hold a point in time, in microseconds.
 pub const TIME_FIELDS: [&str; 3] = ["at", "placed_at", "confirm_by"];

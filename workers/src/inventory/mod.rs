@@ -2,19 +2,18 @@
 //!
 //! Wiring only: which topics it reads, and how a batch goes through `stock` (pure) and `store` (SQL).
 
-pub mod stock;
 mod store;
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
+use domain::decision::Outcome;
+use domain::stock::{self, Level, Policy, Receipt, Reservation};
 use outbox::Transaction;
 use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
 use tokio_postgres::Client;
 
-use crate::decision::Outcome;
 use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Wanted, Working};
-use stock::{Level, Policy, Receipt, Reservation};
 use store::Statements;
 
 /// The inventory service.
@@ -88,7 +87,7 @@ impl Batch {
     }
 }
 
-fn poison(error: crate::decision::Inconsistent) -> Failure {
+fn poison(error: domain::decision::Inconsistent) -> Failure {
     Failure::Poison(error.to_string())
 }
 

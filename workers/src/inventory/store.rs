@@ -8,11 +8,11 @@
 
 use std::collections::HashMap;
 
+use domain::stock::{Level, Receipt, ReceiptKind, Reservation, ReservationStatus};
 use outbox::{Expect, Transaction};
 use schemas::{CommandId, OrderId, Shortage, Sku, StockLine};
 use tokio_postgres::{Client, Row, Statement};
 
-use super::stock::{Level, Receipt, ReceiptKind, Reservation, ReservationStatus};
 use crate::columns::{Timestamptz, array_literal, column, get, get_time, number_array_literal, parsed};
 use crate::runtime::{Failure, Working};
 

@@ -3,19 +3,18 @@
 //! Wiring only: which topics it reads, and how a batch goes through `saga` (pure) and `store` (SQL).
 
 mod deadlines;
-pub mod saga;
 mod store;
 
 use std::collections::BTreeMap;
 
+use domain::decision::Outcome;
+use domain::saga::{self, Input, Order, Policy};
 use outbox::Transaction;
 use schemas::{Message, OrderId, ServiceName, Time, TopicName};
 use tokio_postgres::Client;
 
-use crate::decision::Outcome;
 use crate::metrics;
 use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Wanted, Working};
-use saga::{Input, Order, Policy};
 use store::Statements;
 
 /// The order service.

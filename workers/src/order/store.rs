@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use domain::saga::{Cancellation, ContentDigest, Order, Stage};
 use outbox::{Expect, Transaction};
 use schemas::{CommandId, CustomerId, OrderId, Time, partitioner};
 use tokio_postgres::{Client, Row, Statement};
 
-use super::saga::{Cancellation, ContentDigest, Order, Stage};
 use crate::columns::{
     Timestamptz, array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed,
     reason_name, reason_named,

@@ -4,23 +4,21 @@
 //! called outside of every transaction (`calls`), between the commit of the intent and the commit of the outcome.
 
 mod calls;
-pub mod charge;
-pub mod provider;
-pub mod simulator;
+pub(crate) mod simulator;
 mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::charge::{self, Answer, Call, CallChange, Input, Payment, Policy, Posting};
+use domain::decision::Outcome;
+use domain::provider::Provider;
 use outbox::Transaction;
 use schemas::{Message, OrderId, ServiceName, Time, TopicName, partitioner};
 use tokio_postgres::Client;
 
-use crate::decision::Outcome;
 use crate::runtime::{Body, Cause, Emitter, Failure, Lanes, Service, Wanted, Working};
 use calls::Calls;
-use charge::{Answer, Call, CallChange, Input, Payment, Policy, Posting};
-use provider::Provider;
 use store::Statements;
 
 /// The payment service.

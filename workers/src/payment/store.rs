@@ -2,15 +2,15 @@
 //!
 //! `payments` and `ledger` are state; `payment_calls` is runtime and lives only until an outcome is recorded.
 
+use domain::charge::{
+    Authorization, AuthorizationOutcome, Call, Capture, CaptureOutcome, Payment, Posting, Stuck, Void,
+};
+use domain::provider::{operation_name, parse_operation};
 use outbox::{Expect, Transaction};
 use schemas::{CustomerId, OrderId, PaymentOperation, Time, partitioner};
 use tokio_postgres::{Client, Row, Statement};
 
 use super::OpenCall;
-use super::charge::{
-    Authorization, AuthorizationOutcome, Call, Capture, CaptureOutcome, Payment, Posting, Stuck, Void,
-};
-use super::provider::{operation_name, parse_operation};
 use crate::columns::{Timestamptz, column, get, get_time, parsed};
 use crate::runtime::{Cause, Failure, Lanes, Working};
 

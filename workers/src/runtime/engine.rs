@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::planted::Planted;
 use outbox::Outbox;
 use outbox::inbox::Inbox;
 use rdkafka::ClientConfig;
@@ -35,7 +36,6 @@ use super::timers::{Due, Periods};
 use super::watch::Watch;
 use crate::health::Health;
 use crate::metrics;
-use crate::planted::Planted;
 use crate::restored::Gate;
 
 /// How long to wait for something to do before looking after rebalances and timers.

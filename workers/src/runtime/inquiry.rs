@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use domain::planted::Planted;
 use jiff::Timestamp;
 use outbox::kafka::Listener;
 use rdkafka::consumer::Consumer as _;
@@ -20,7 +21,6 @@ use super::feed::FeedId;
 use super::progress::Obstacle;
 use super::reception;
 use super::record_headers;
-use crate::planted::Planted;
 
 /// How long one inquiry may take; what it has found by then counts.
 const LIMIT: Duration = Duration::from_secs(15);

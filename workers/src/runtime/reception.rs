@@ -6,13 +6,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use domain::planted::{Mishap, Planted};
 use rdkafka::Offset;
 use rdkafka::consumer::{Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::consumer::{Asker, Consumer};
-use crate::planted::{Mishap, Planted};
 
 /// How long setting a test's consumer back may take.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,9 +1,9 @@
 //! The cores' own planted bugs: each is found, and under the invariant that it breaks.
 
+use domain::planted::{Bug, Planted};
 use schemas::{
     CancelOrder, CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ReceiveStock, RefundOrder, Sku, Time, TopicName,
 };
-use workers::planted::{Bug, Planted};
 
 use super::gathering::{assert_found, found};
 use super::shelf::partition_of;

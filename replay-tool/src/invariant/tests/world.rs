@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use domain::charge::{self, Answer, Call, CallChange, CallStep, Payment, Posting};
+use domain::decision::Decision;
+use domain::planted::Planted;
+use domain::provider::ProviderAnswer;
+use domain::saga::{self, Input, Order};
+use domain::statement::{StatementLine, StatementOutcome};
+use domain::stock::{self, Level, Receipt, Reservation};
 use schemas::{Message, OrderId, PlaceOrder, ServiceName, Sku, StockCommand, Time, TopicName, message_id};
 use uuid::Uuid;
-use workers::decision::Decision;
-use workers::inventory::stock::{self, Level, Receipt, Reservation};
-use workers::order::saga::{self, Input, Order};
-use workers::payment::charge::{self, Answer, Call, CallChange, CallStep, Payment, Posting};
-use workers::payment::provider::ProviderAnswer;
-use workers::payment::simulator::{StatementLine, StatementOutcome};
-use workers::planted::Planted;
 
 use super::shelf::{OutboxRow, OwnedRecord, PARTITIONS, Shelf, header};
 use crate::log::{Channel, reader_of};

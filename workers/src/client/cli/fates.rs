@@ -6,13 +6,13 @@
 
 use std::collections::HashMap;
 
+use domain::saga::ContentDigest;
 use schemas::{Message, OrderCommandName, OrderEvent, PlaceOrder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::client::rendering::counted;
 use crate::client::{Record, detail};
-use crate::order::saga::ContentDigest;
 
 /// More orders than this are published and not waited for: they are kept in memory.
 pub(super) const WAITED_MAX: usize = 100_000;

@@ -1,5 +1,6 @@
 //! `orders show`: one order's state and everything that the topics say about it.
 
+use domain::saga::Order;
 use serde_json::{Value, json};
 
 use super::options::ShowOptions;
@@ -7,7 +8,6 @@ use super::output::{Failure, reading_bar, table};
 use super::{End, Session};
 use crate::client::rendering::counted;
 use crate::client::{OpenTransaction, OrderHistory, Record, SetAside, detail, record_json, stage_in_words};
-use crate::order::saga::Order;
 
 pub(super) async fn run(session: &Session, options: ShowOptions) -> Result<End, Failure> {
     let bar = reading_bar();

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use domain::decision::{Decision, Inconsistent, Outcome};
+use domain::stock::{Level, Policy, Receipt, Reservation, decide, decide_stock, evolve, evolve_stock, skus_touched};
 use schemas::{CommandId, InventoryCommand, InventoryEvent, Message, OrderId, Sku, StockCommand, StockEvent, Time};
-use workers::decision::{Decision, Inconsistent, Outcome};
-use workers::inventory::stock::{
-    Level, Policy, Receipt, Reservation, decide, decide_stock, evolve, evolve_stock, skus_touched,
-};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Books {

@@ -1,9 +1,9 @@
 //! Charges in detail: keys, retries, look-ups, what waits, and the ledger.
 
+use domain::charge::{Account, Answer, CallChange, CallStep, Input, PaymentStatus, decide, evolve};
+use domain::decision::{Contradiction, Outcome};
+use domain::provider::ProviderAnswer;
 use schemas::{PaymentCommand, PaymentEvent, PaymentOperation};
-use workers::decision::{Contradiction, Outcome};
-use workers::payment::charge::{Account, Answer, CallChange, CallStep, Input, PaymentStatus, decide, evolve};
-use workers::payment::provider::ProviderAnswer;
 
 use super::fixtures::{charge_policy, noon, pay};
 use super::payment_table::{Given, Held, authorizing, command, refused, succeeded, unknown};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use domain::decision::{Decision, Inconsistent, Outcome};
+use domain::saga::{Input, Order, Policy, decide, evolve};
 use schemas::{Message, OrderEvent, OrderId, Time};
-use workers::decision::{Decision, Inconsistent, Outcome};
-use workers::order::saga::{Input, Order, Policy, decide, evolve};
 
 pub(super) struct Orders {
     pub(super) policy: Policy,

@@ -1,11 +1,11 @@
 //! Stock in detail: sums, shortages, locks, receipts.
 
+use domain::decision::{Contradiction, Outcome};
+use domain::stock::{Level, Policy, Receipt, decide, decide_stock, evolve, evolve_stock, skus_touched};
 use schemas::{
     AdjustStock, InventoryEvent, ReceiveStock, Shortage, Sku, StockCommand, StockCommandRejected, StockEvent,
     StockRejected, StockRejectionCode, StockReserved, limits,
 };
-use workers::decision::{Contradiction, Outcome};
-use workers::inventory::stock::{Level, Policy, Receipt, decide, decide_stock, evolve, evolve_stock, skus_touched};
 
 use super::fixtures::{command_id, noon, order_id, sku, stock, stock_line};
 

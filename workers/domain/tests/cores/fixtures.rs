@@ -1,5 +1,8 @@
 //! Messages and policies that the tests share. Everything is about order `o-1` unless it says otherwise.
 
+use domain::charge;
+use domain::planted::Planted;
+use domain::saga;
 use schemas::{
     AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, InventoryCommand,
     InventoryEvent, OrderCommand, OrderId, OrderLine, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured,
@@ -7,9 +10,6 @@ use schemas::{
     RefundOrder, ReleaseStock, ReserveStock, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected,
     StockReleased, StockReserved, Time, VoidPayment,
 };
-use workers::order::saga;
-use workers::payment::charge;
-use workers::planted::Planted;
 
 /// The present, where it does not matter.
 pub(crate) fn noon() -> Time {

@@ -1,10 +1,10 @@
 //! The saga under any history whatever, also such as no other service would make.
 
+use domain::decision::Outcome;
+use domain::saga::{Order, Phase, evolve};
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::{collection::vec, sample::select};
 use schemas::{Message, OrderEvent};
-use workers::decision::Outcome;
-use workers::order::saga::{Order, Phase, evolve};
 
 use super::fixtures::{CONFIRM_WITHIN_MS, noon};
 use super::order_table::{Given, messages, then, when};

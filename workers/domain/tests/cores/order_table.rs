@@ -1,8 +1,8 @@
 //! The saga: every state against every message.
 
+use domain::decision::Decision;
+use domain::saga::{Input, Order, decide, evolve};
 use schemas::{OrderEvent, Time};
-use workers::decision::Decision;
-use workers::order::saga::{Input, Order, decide, evolve};
 
 use super::fixtures::{CONFIRM_WITHIN_MS, ask, noon, order_id, pay, saga_policy, stock};
 use super::table::{Table, cell};

@@ -13,9 +13,9 @@ mod random;
 mod rules;
 mod world;
 
+use domain::planted::Planted;
 use proptest::collection::vec;
 use proptest::prelude::{any, prop_assert, proptest};
-use workers::planted::Planted;
 
 use random::Random;
 use rules::Violation;
@@ -95,7 +95,7 @@ proptest! {
 #[cfg(feature = "planted-bugs")]
 mod planted {
     use super::*;
-    use workers::planted::Bug;
+    use domain::planted::Bug;
 
     /// The rule that a bug breaks first; none where it is none of a core's.
     fn rule_against(bug: Bug) -> Option<&'static str> {

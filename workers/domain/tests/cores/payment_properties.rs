@@ -1,12 +1,12 @@
 //! Charges under any history of commands and answers, also such as nobody would make.
 
+use domain::charge::evolve;
+use domain::decision::Outcome;
+use domain::provider::ProviderAnswer;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::sample::select;
 use schemas::{Message, PaymentEvent};
-use workers::decision::Outcome;
-use workers::payment::charge::evolve;
-use workers::payment::provider::ProviderAnswer;
 
 use super::fixtures::{noon, pay};
 use super::payment_table::{Given, Held, command, refused, succeeded, unknown};

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, Policy, Posting, decide, evolve};
+use domain::decision::{Inconsistent, Outcome};
+use domain::provider::{IdempotencyKey, operation_name};
+use domain::simulator::Simulator;
+use domain::statement::StatementOutcome;
 use schemas::{Message, OrderId, PaymentEvent, PaymentOperation, Time};
-use workers::decision::{Inconsistent, Outcome};
-use workers::payment::charge::{
-    Answer, Call, CallChange, CallStep, Decided, Input, Payment, Policy, Posting, decide, evolve,
-};
-use workers::payment::provider::{IdempotencyKey, operation_name};
-use workers::payment::simulator::{Simulator, StatementOutcome};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Accounts {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::saga::{Order, Stage};
 use schemas::{Message, OrderEvent, OrderId, Sku, TopicName};
-use workers::order::saga::{Order, Stage};
 
 use super::inventory::Books;
 use super::order::fold;

@@ -1,11 +1,11 @@
 //! The saga in detail: what events and commands say, and every reason to refuse.
 
+use domain::decision::{Contradiction, Outcome};
+use domain::saga::{ContentDigest, Order, Phase, Stage, evolve, outstanding};
 use schemas::{
     AuthorizePayment, Awaiting, CancelReason, InventoryCommand, Message, OrderCommand, OrderEvent, OrderPlaced,
     OrderRejected, PaymentCommand, PlaceOrder, Rejection, RejectionCode, ReserveStock, limits,
 };
-use workers::decision::{Contradiction, Outcome};
-use workers::order::saga::{ContentDigest, Order, Phase, Stage, evolve, outstanding};
 
 use super::fixtures::{CONFIRM_WITHIN_MS, ask, line, noon, order_id, pay, place_order, stock, stock_line};
 use super::order_table::{Given, order_after, then, when};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use super::state::Authorization;
-use crate::payment::provider::{IdempotencyKey, ProviderRequest};
+use crate::provider::{IdempotencyKey, ProviderRequest};
 
 /// A call that is under way; a row of runtime, not of state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

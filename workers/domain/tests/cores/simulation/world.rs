@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::charge::{self, CallStep};
+use domain::decision::{Inconsistent, Outcome};
+use domain::planted::Planted;
+use domain::saga::{self, Order};
+use domain::simulator::{Simulator, SimulatorConfig};
+use domain::stock;
 use schemas::{Message, OrderId, PaymentCommand, Time, TopicName};
-use workers::decision::{Inconsistent, Outcome};
-use workers::inventory::stock;
-use workers::order::saga::{self, Order};
-use workers::payment::charge::{self, CallStep};
-use workers::payment::simulator::{Simulator, SimulatorConfig};
-use workers::planted::Planted;
 
 use super::bus::{Bus, Lane, partition_of};
 use super::clients::Clients;
@@ -70,7 +70,7 @@ impl World {
             give_up_after_ms,
             planted,
         };
-        let provider = Simulator::open(provider).unwrap();
+        let provider = Simulator::new(provider);
         World {
             random,
             now: noon(),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use domain::decision::{Decision, Outcome};
 use schemas::{Message, OrderEvent};
-use workers::decision::{Decision, Outcome};
 
 /// A table with one row per message and one column per state.
 pub(crate) struct Table {
@@ -34,7 +34,7 @@ impl Table {
 
     /// Panics unless the document has this table under this name.
     pub(crate) fn assert_documented(&self, name: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/state-machine.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/state-machine.md");
         let document = std::fs::read_to_string(&path).unwrap();
         let table = self.render();
         let written = document

@@ -12,8 +12,8 @@ use super::commands::{after_outcome, next_version, recorded};
 use super::state::{Payment, evolve};
 use super::{CallChange, Decided, Policy};
 use crate::decision::{Decision, Outcome};
-use crate::payment::provider::{IdempotencyKey, ProviderAnswer};
 use crate::planted::Bug;
+use crate::provider::{IdempotencyKey, ProviderAnswer};
 
 /// What the provider answered to a step of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use domain::provider::{IdempotencyKey, ProviderAnswer, ProviderRequest};
+use domain::simulator::{Simulator, SimulatorConfig};
+use domain::statement::StatementOutcome;
 use schemas::{CustomerId, OrderId, PaymentOperation};
-use workers::payment::provider::{IdempotencyKey, Provider, ProviderAnswer, ProviderRequest};
-use workers::payment::simulator::{Simulator, SimulatorConfig, Statement, StatementError, StatementOutcome};
 
 fn request(order: &str, operation: PaymentOperation, sent_before: i32) -> ProviderRequest {
     let order_id = OrderId::new(order).unwrap();
@@ -21,7 +22,7 @@ fn request(order: &str, operation: PaymentOperation, sent_before: i32) -> Provid
 }
 
 fn simulator(config: SimulatorConfig) -> Simulator {
-    Simulator::open(config).unwrap()
+    Simulator::new(config)
 }
 
 fn faulty(seed: u64) -> SimulatorConfig {
@@ -113,48 +114,6 @@ fn latency_stays_in_its_range_and_varies() {
     let latency = |number| provider.plan(&request(&format!("o-{number}"), PaymentOperation::Capture, 0)).latency_ms;
     let seen: BTreeSet<u64> = (0..200).map(latency).collect();
     assert_eq!(seen, BTreeSet::from([5, 6, 7, 8, 9]));
-}
-
-fn statement_file(name: &str) -> std::path::PathBuf {
-    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("simulator-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder.join(name)
-}
-
-#[tokio::test]
-async fn the_statement_has_a_line_per_effect() {
-    let path = statement_file("effects.jsonl");
-    let config = SimulatorConfig { statement: Some(path.clone()), timeout_ms: 0, ..faulty(9) };
-    let mut answers = 0;
-    for number in 0..40 {
-        // A provider of its own for each order, as after a restart.
-        let provider = simulator(config.clone());
-        for sent_before in 0..=3 {
-            let request = request(&format!("o-{number}"), PaymentOperation::Authorize, sent_before);
-            provider.look_up(&request).await;
-            let answer = provider.execute(&request).await;
-            answers += i32::from(matches!(answer, ProviderAnswer::Succeeded { .. } | ProviderAnswer::Refused { .. }));
-        }
-    }
-    let lines = Statement::read(&path).unwrap();
-    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
-    let orders: BTreeSet<&str> = lines.iter().map(|line| line.order_id.as_str()).collect();
-    assert_eq!((lines.len(), orders.len()), (40, 40));
-    assert!(lines.iter().any(|line| line.outcome == StatementOutcome::Refused));
-    assert!(lines.iter().all(|line| line.operation == "authorize" && line.amount_minor == 850));
-    assert!(answers >= 40);
-}
-
-#[test]
-fn a_statement_that_was_cut_off_is_read_up_to_there_and_a_broken_one_is_named() {
-    let path = statement_file("cut.jsonl");
-    let whole = r#"{"key":"o/capture/1","order_id":"o","operation":"capture","amount_minor":1,"currency":"EUR","outcome":"succeeded"}"#;
-    std::fs::write(&path, format!("{whole}\n{{\"key\":")).unwrap();
-    assert_eq!(Statement::read(&path).unwrap().len(), 1);
-    std::fs::write(&path, format!("{whole}\nnonsense\n")).unwrap();
-    let error = Statement::read(&path).unwrap_err();
-    assert!(matches!(error, StatementError::Line { number: 2, .. }), "{error}");
-    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! Whoever implements it maps its own protocol to these answers and guesses nothing: an answer that is not certain is
 //! `Unknown`. What to do about an answer is decided in `charge`, never here.
 
-use futures_util::future::BoxFuture;
+use std::pin::Pin;
+
 use schemas::{CustomerId, OrderId, PaymentOperation};
 use serde::{Deserialize, Serialize};
 
@@ -89,13 +90,16 @@ pub enum ProviderAnswer {
     NotFound,
 }
 
+/// An answer that is still to come.
+pub type Asked<'a> = Pin<Box<dyn Future<Output = ProviderAnswer> + Send + 'a>>;
+
 /// A payment provider.
 pub trait Provider: Send + Sync {
     /// Do it, unless it was done under this key before; the answer is the same either way.
-    fn execute<'a>(&'a self, request: &'a ProviderRequest) -> BoxFuture<'a, ProviderAnswer>;
+    fn execute<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a>;
 
     /// What became of the request's key, without doing anything.
-    fn look_up<'a>(&'a self, request: &'a ProviderRequest) -> BoxFuture<'a, ProviderAnswer>;
+    fn look_up<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a>;
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Payments: every state, with and without a call under way, against every command and answer.
 
+use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, decide, evolve};
+use domain::decision::Outcome;
+use domain::provider::ProviderAnswer;
 use schemas::{PaymentCommand, PaymentOperation, Time};
-use workers::decision::Outcome;
-use workers::payment::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, decide, evolve};
-use workers::payment::provider::ProviderAnswer;
 
 use super::fixtures::{charge_policy, noon, pay};
 use super::table::{Table, cell};
@@ -124,7 +124,7 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
 }
 
 fn name(operation: PaymentOperation) -> &'static str {
-    workers::payment::provider::operation_name(operation)
+    domain::provider::operation_name(operation)
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use domain::stock::{Level, Policy};
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::{collection::vec, sample::select};
 use schemas::{
     AdjustStock, CommitStock, InventoryCommand, Message, OrderId, ReceiveStock, ReleaseStock, ReserveStock,
     StockCommand, StockLine,
 };
-use workers::inventory::stock::{Level, Policy};
 
 use super::fixtures::{command_id, noon, sku, stock_line};
 use super::simulation::inventory::{Books, Inventory};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use domain::charge::{Payment, PaymentStatus};
+use domain::saga::{Order, Stage};
+use domain::stock::{Reservation, ReservationStatus};
 use schemas::{InventoryEvent, Message, OrderId, PaymentEvent};
-use workers::inventory::stock::{Reservation, ReservationStatus};
-use workers::order::saga::{Order, Stage};
-use workers::payment::charge::{Payment, PaymentStatus};
 
 /// A rule that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Reservations: every state against every command.
 
+use domain::decision::Decision;
+use domain::stock::{Level, Policy, Reservation, decide, evolve};
 use schemas::{InventoryCommand, InventoryEvent, Sku};
-use workers::decision::Decision;
-use workers::inventory::stock::{Level, Policy, Reservation, decide, evolve};
 
 use super::fixtures::{noon, stock};
 use super::table::{Table, cell};
