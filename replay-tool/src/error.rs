@@ -9,7 +9,7 @@ use schemas::ServiceName;
 #[non_exhaustive]
 pub enum ReplayError {
     /// The brokers refuse, or the configuration is none that the client takes.
-    #[error("Kafka: {doing}: {}", workers::client::words(source))]
+    #[error("Kafka: {doing}: {}", client::words(source))]
     Kafka {
         /// What was being done.
         doing: String,

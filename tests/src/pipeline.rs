@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use client::{Connection, Publisher, Record, Selection, TopicReader};
 use domain::simulator::SimulatorConfig;
 use domain::statement::{self, StatementLine};
 use rdkafka::ClientConfig;
 use schemas::{CommandId, Message, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
 use tokio::task::JoinHandle;
-use workers::client::{Connection, Publisher, Record, Selection, TopicReader};
 
 use crate::daemon::Program;
 use crate::settings::SettingsFile;

@@ -3,10 +3,11 @@
 use crate::source;
 
 /// A member and what it must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 8] = [
+const FORBIDDEN: [(&str, &[&str]); 9] = [
     ("schemas", &["outbox", "workers", "replay-tool", "dev-stack", "rdkafka", "tokio", "tokio-postgres"]),
     ("outbox", &["schemas", "workers", "replay-tool", "apache-avro"]),
     ("dev", &["schemas", "outbox", "workers", "replay-tool", "rdkafka"]),
+    ("workers/client", &["workers", "replay-tool", "dev-stack", "demo", "bench", "tokio-postgres"]),
     ("workers", &["replay-tool", "dev-stack", "demo", "bench"]),
     ("replay-tool", &["dev-stack", "demo", "bench"]),
     ("demo", &["bench"]),

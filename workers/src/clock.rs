@@ -9,13 +9,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "planted-bugs")]
 use domain::planted::Bug;
 use domain::planted::Planted;
 use jiff::{SignedDuration, Timestamp};
 use schemas::ServiceName;
 use tokio::sync::watch;
 
-#[cfg(feature = "planted-bugs")]
 use crate::runtime::{Database, Failure};
 use crate::{metrics, postgres};
 

@@ -1,12 +1,11 @@
-//! The workers of the order pipeline: three services that talk only through topics, and the client that talks to them.
+//! The workers of the order pipeline: three services that talk only through topics.
 //!
-//! `order`, `inventory`, `payment` have the same shape: a pure core, its SQL, its wiring. `runtime` is what they share;
-//! `daemon` is their entry; `client` is for whoever publishes and looks.
+//! `order`, `inventory`, `payment` have the same shape: a core of the crate `domain`, its SQL, its wiring. `runtime` is what
+//! they share; `daemon` is their entry. Absent: what is decided (`domain`), and publishing and looking (`client`).
 
 mod accept_gap;
 mod accept_restore;
 mod acls;
-pub mod client;
 mod clock;
 mod columns;
 pub mod config;

@@ -19,8 +19,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use schemas::TopicName;
 
-use crate::client;
-
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the brokers may take to tell their topics.
 const ANSWER_WAIT: Duration = Duration::from_secs(20);

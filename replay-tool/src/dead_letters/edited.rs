@@ -1,12 +1,12 @@
 //! An edited copy of a letter: what `show --json` prints, with another body.
 
+use client::TIME_FIELDS;
 use schemas::{
     AdjustStock, CancelOrder, Codec, EncodeError, Message, PlaceOrder, ReceiveStock, RefundOrder, Time, TopicName,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use workers::client::TIME_FIELDS;
 
 /// A message in place of a letter's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,7 +110,7 @@ fn names(topic: TopicName) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use workers::client::body_json;
+    use client::body_json;
 
     use super::*;
 

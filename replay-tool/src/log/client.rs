@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
+pub(super) use client::is_about_content;
 use outbox::kafka::Listener;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
-pub(super) use workers::runtime::is_about_content;
 
 use crate::error::ReplayError;
 

@@ -4,10 +4,10 @@
 
 use std::time::{Duration, Instant};
 
+use client::{Connection, Publisher};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use schemas::{CustomerId, OrderId, OrderLine, PlaceOrder, Sku};
-use workers::client::{Connection, Publisher};
 
 const ROUNDS: usize = 50;
 

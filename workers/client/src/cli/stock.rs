@@ -10,7 +10,7 @@ use super::options::{ReceiveOptions, StockShowOptions};
 use super::output::{Failure, reading_bar, table};
 use super::publish::{SOURCE, publish_file};
 use super::{End, Session, or_interrupted};
-use crate::client::{Entries, Level, Pace, Publisher, Record, Selection, Step, StockLevels, TopicReader, record_json};
+use crate::{Entries, Level, Pace, Publisher, Record, Selection, Step, StockLevels, TopicReader, record_json};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -52,7 +52,7 @@ async fn receive_one(session: &Session, sku: Sku, quantity: i64, id: CommandId, 
     let json = || json!({ "sku": sku.as_str(), "command_id": id.as_str(), "accepted": accepted, "answer": record_json(&record) });
     session.output.say(json, || match accepted {
         true => format!("received {quantity} × {sku} (receipt {id})"),
-        false => format!("refused: {}", crate::client::detail(&record.message)),
+        false => format!("refused: {}", crate::detail(&record.message)),
     })?;
     Ok(if accepted { End::Done } else { End::Negative })
 }

@@ -1,7 +1,7 @@
 //! Place an order from your own program: `cargo run --example publish` (KAFKA_BROKERS and TOPIC_PREFIX say where).
 
+use client::{Connection, Publisher};
 use schemas::{CustomerId, OrderId, OrderLine, PlaceOrder, Sku};
-use workers::client::{Connection, Publisher};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

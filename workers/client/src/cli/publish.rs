@@ -13,8 +13,8 @@ use super::fates::Fates;
 use super::options::PublishOptions;
 use super::output::{Failure, spinner};
 use super::{End, Session};
-use crate::client::rendering::counted;
-use crate::client::{
+use crate::rendering::counted;
+use crate::{
     Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, Selection, Step, TopicReader,
     publish_entries,
 };

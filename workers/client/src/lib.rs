@@ -6,7 +6,7 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use schemas::{CommandId, OrderId};
-//! use workers::client::{Connection, Publisher};
+//! use client::{Connection, Publisher};
 //!
 //! let publisher = Publisher::open(&Connection::new("localhost:9092"), "/my-shop")?;
 //! publisher.cancel(OrderId::new("31198570044")?, CommandId::new("cancel-1")?).await?;
@@ -27,8 +27,10 @@ mod order_history;
 mod order_place;
 mod publication;
 mod publisher;
+pub mod record_headers;
 mod rendering;
 mod set_aside;
+pub mod settings;
 mod stock_file;
 mod stock_levels;
 mod topic_reader;
@@ -39,7 +41,7 @@ use std::collections::BTreeSet;
 use schemas::TopicName;
 
 pub use connection::Connection;
-pub use error::{ClientError, words};
+pub use error::{ClientError, is_about_content, words};
 pub use file_format::FileFormat;
 pub use headers::new_trace_parent;
 pub use json_object::FieldError;
@@ -57,7 +59,7 @@ pub use stock_levels::{Level, StockLevels};
 pub use topic_reader::{Record, Selection, Step, TopicReader};
 
 /// The topics that looking reads, without a deployment's prefix: what became of orders, of what was set aside, of stock.
-pub(crate) fn reads() -> Vec<String> {
+pub fn reads() -> Vec<String> {
     let topics: BTreeSet<TopicName> = order_history::TOPICS.into_iter().chain(stock_levels::TOPICS).collect();
     let dead = order_history::TOPICS.iter().map(|topic| topic.dead_letter());
     topics.iter().map(|topic| topic.as_str().to_owned()).chain(dead).collect()

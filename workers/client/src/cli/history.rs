@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use super::options::ShowOptions;
 use super::output::{Failure, reading_bar, table};
 use super::{End, Session};
-use crate::client::rendering::counted;
-use crate::client::{OpenTransaction, OrderHistory, Record, SetAside, detail, record_json, stage_in_words};
+use crate::rendering::counted;
+use crate::{OpenTransaction, OrderHistory, Record, SetAside, detail, record_json, stage_in_words};
 
 pub(super) async fn run(session: &Session, options: ShowOptions) -> Result<End, Failure> {
     let bar = reading_bar();

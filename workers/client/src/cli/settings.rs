@@ -7,8 +7,8 @@ use std::path::Path;
 
 use super::options::KafkaOptions;
 use super::output::Failure;
-use crate::client::Connection;
-use crate::config::kafka_properties;
+use crate::Connection;
+use crate::settings::kafka_properties;
 
 const DEFAULT_BROKERS: &str = "localhost:9092";
 

@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn the_sample_orders_are_all_orders() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/orders-2017-01.jsonl.zst");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/orders-2017-01.jsonl.zst");
         let mut ids = std::collections::HashSet::new();
         let mut with_zero = 0;
         let mut file = OrderFile::open(&path).unwrap();

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 
 /// Shows each header, in order; gives the number of those that cannot be read.
-pub(crate) fn visit<'m>(message: &'m BorrowedMessage<'_>, mut show: impl FnMut(&'m str, Option<&'m [u8]>)) -> usize {
+pub fn visit<'m>(message: &'m BorrowedMessage<'_>, mut show: impl FnMut(&'m str, Option<&'m [u8]>)) -> usize {
     let Some(headers) = message.headers() else { return 0 };
     let (mut index, mut unreadable) = (0, 0);
     loop {

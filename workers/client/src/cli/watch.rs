@@ -7,7 +7,7 @@ use schemas::{Message, OrderEvent, TopicName};
 use super::options::WatchOptions;
 use super::output::{Failure, spinner};
 use super::{End, Session};
-use crate::client::{Record, Selection, Step, TopicReader, detail, record_json};
+use crate::{Record, Selection, Step, TopicReader, detail, record_json};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
-use crate::client::ClientError;
+use crate::ClientError;
 
 /// Why the program cannot do what was asked.
 #[derive(Debug, thiserror::Error)]

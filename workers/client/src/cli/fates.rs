@@ -11,8 +11,8 @@ use schemas::{Message, OrderCommandName, OrderEvent, PlaceOrder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::client::rendering::counted;
-use crate::client::{Record, detail};
+use crate::rendering::counted;
+use crate::{Record, detail};
 
 /// More orders than this are published and not waited for: they are kept in memory.
 pub(super) const WAITED_MAX: usize = 100_000;

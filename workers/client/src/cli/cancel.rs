@@ -10,7 +10,7 @@ use super::options::CancelOptions;
 use super::output::{Failure, reading_bar};
 use super::publish::SOURCE;
 use super::{End, Session};
-use crate::client::{OrderPlace, Publisher, Record, Selection, Step, TopicReader, detail, record_json};
+use crate::{OrderPlace, Publisher, Record, Selection, Step, TopicReader, detail, record_json};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
