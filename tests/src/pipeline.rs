@@ -63,8 +63,10 @@ impl Pipeline {
         }
         let kafka = servers.client_config("topic-admin")?;
         let (topics, partitions) = (&prefix, settings.partitions);
-        until("the topics are made", LONG, async || Ok(workers::topics::create(&kafka, topics, partitions, 1).await?))
-            .await?;
+        until("the topics are made", LONG, async || {
+            Ok(provision::topics::create(&kafka, topics, partitions, 1, jiff::Timestamp::now()).await?)
+        })
+        .await?;
         let publishing = connection(servers, "publisher", &prefix)?;
         let tables = Tables::create(&database_url).await?;
         let pipeline = Pipeline {

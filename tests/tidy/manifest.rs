@@ -3,14 +3,15 @@
 use crate::source;
 
 /// A member and what it must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 9] = [
+const FORBIDDEN: [(&str, &[&str]); 10] = [
     ("schemas", &["outbox", "workers", "replay-tool", "dev-stack", "rdkafka", "tokio", "tokio-postgres"]),
     ("outbox", &["schemas", "workers", "replay-tool", "apache-avro"]),
     ("dev", &["schemas", "outbox", "workers", "replay-tool", "rdkafka"]),
     ("workers/client", &["workers", "replay-tool", "dev-stack", "demo", "bench", "tokio-postgres"]),
+    ("workers/provision", &["workers", "replay-tool", "demo", "bench"]),
     ("workers", &["replay-tool", "dev-stack", "demo", "bench"]),
-    ("replay-tool", &["dev-stack", "demo", "bench"]),
-    ("demo", &["bench"]),
+    ("replay-tool", &["workers", "dev-stack", "demo", "bench"]),
+    ("demo", &["workers", "bench"]),
     ("bench", &["demo"]),
     ("tests", &["bench"]),
 ];

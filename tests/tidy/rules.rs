@@ -6,9 +6,9 @@ use crate::source::Source;
 const FILE_LINES: usize = 450;
 const FUNCTION_LINES: usize = 70;
 
-/// In `workers`, SQL is in the services' stores and in what changes schemas or positions on purpose.
+/// In `workers`, SQL is in the services' stores and in what changes positions on purpose.
 pub(crate) fn sql_is_in_the_files_for_it(source: &Source) -> Vec<String> {
-    const AT_HOME: [&str; 5] = ["/store.rs", "/plan_tests.rs", "/migrate.rs", "/accept_gap.rs", "/postgres.rs"];
+    const AT_HOME: [&str; 4] = ["/store.rs", "/plan_tests.rs", "/accept_gap.rs", "/postgres.rs"];
     const SQL: [&str; 8] = [
         "\"select ",
         "\"insert into ",
@@ -75,8 +75,7 @@ pub(crate) fn names_say_something(source: &Source) -> Vec<String> {
 
 /// Locks, positions, writes and messages go together because only one place begins.
 pub(crate) fn one_file_opens_the_transaction(source: &Source) -> Vec<String> {
-    const HOME: [&str; 2] = ["workers/src/runtime/process.rs", "workers/src/migrate.rs"];
-    if !source.is_in("workers/src/") || HOME.contains(&source.path.as_str()) {
+    if !source.is_in("workers/src/") || source.path == "workers/src/runtime/process.rs" {
         return Vec::new();
     }
     source.lines_with(&[".begin(", ".transaction()", ".build_transaction()"], "only process.rs opens a transaction")

@@ -7,10 +7,9 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
+use domain::topology;
+use provision::topics::archive_group;
 use schemas::{ServiceName, TopicName};
-
-use crate::topics::archive_group;
-use crate::{client, topology};
 
 /// Options of `topics acls`.
 #[derive(Debug, Clone, Args)]

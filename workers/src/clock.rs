@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use domain::planted::Bug;
 use domain::planted::Planted;
 use jiff::{SignedDuration, Timestamp};
+use provision::Database;
 use schemas::ServiceName;
 use tokio::sync::watch;
 
-use crate::runtime::{Database, Failure};
+use crate::runtime::Failure;
 use crate::{metrics, postgres};
 
 /// Two clocks that differ by less agree.

@@ -10,9 +10,11 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use domain::planted::Planted;
+use domain::topology;
 use domain::{charge, saga, stock};
 use outbox::inbox::Inbox;
 use outbox::{Outbox, OutboxConfig, TopicSpec};
+use provision::{Database, DatabaseError, migrate, topics};
 use schemas::{Codec, ServiceName, TopicName};
 use tokio::sync::watch;
 
@@ -24,10 +26,10 @@ use crate::inventory::InventoryService;
 use crate::order::OrderService;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
 use crate::restored::Gate;
-use crate::runtime::{Database, Engine, EngineConfig, Failure, Service};
+use crate::runtime::{Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
-use crate::{acls, clock, http, migrate, postgres, relay, telemetry, topics, topology};
+use crate::{acls, clock, http, postgres, relay, telemetry};
 
 /// How long the brokers may take for one of the start's questions.
 const START_QUESTION: Duration = Duration::from_secs(3);
@@ -88,6 +90,11 @@ pub struct DaemonError(String);
 impl DaemonError {
     fn of(error: impl std::fmt::Display) -> Self {
         DaemonError(error.to_string())
+    }
+
+    /// With what a person can do about it.
+    fn of_database(error: DatabaseError) -> Self {
+        DaemonError::of(Failure::from(error))
     }
 }
 
@@ -155,14 +162,14 @@ fn database(service: ServiceName, config: &Config) -> Result<Database, DaemonErr
 async fn migrate_schema(service: ServiceName, config: &Config, role: Option<&str>) -> Result<(), DaemonError> {
     let schema = &config.schema;
     let mut client = database(service, config)?.first_client().await.map_err(DaemonError::of)?;
-    let done = migrate::migrate(&mut client, service, schema).await.map_err(DaemonError::of)?;
+    let done = migrate::migrate(&mut client, service, schema).await.map_err(DaemonError::of_database)?;
     match (done.from, done.to) {
         (0, to) => println!("schema {schema} of the {service} service: made, version {to}"),
         (from, to) if from == to => println!("schema {schema} of the {service} service: is at version {to} already"),
         (from, to) => println!("schema {schema} of the {service} service: from version {from} to {to}"),
     }
     if let Some(role) = role {
-        let given = migrate::grant(&mut client, service, schema, role).await.map_err(DaemonError::of)?;
+        let given = migrate::grant(&mut client, service, schema, role).await.map_err(DaemonError::of_database)?;
         given.iter().for_each(|statement| println!("{statement};"));
         if given.is_empty() {
             println!("role {role} has every right that it needs");
@@ -173,14 +180,18 @@ async fn migrate_schema(service: ServiceName, config: &Config, role: Option<&str
 
 async fn create_topics(config: &Config) -> Result<(), DaemonError> {
     let (kafka, prefix) = (config.client_config(), &config.topic_prefix);
-    let created = topics::create(&kafka, prefix, config.partitions, config.replicas).await.map_err(DaemonError::of)?;
+    let created = topics::create(&kafka, prefix, config.partitions, config.replicas, clock::now())
+        .await
+        .map_err(DaemonError::of)?;
     let topics::Created { made, found, partitions } = created;
     println!("topics: {made} made, {found} were there; {partitions} partitions each, as they have to be");
     Ok(())
 }
 
 async fn check_topics(config: &Config, is_strict: bool) -> Result<(), DaemonError> {
-    let checked = topics::check(&config.client_config(), &config.topic_prefix, None).await.map_err(DaemonError::of)?;
+    let checked = topics::check(&config.client_config(), &config.topic_prefix, None, clock::now())
+        .await
+        .map_err(DaemonError::of)?;
     let topics::Checked { partitions, alarms, warnings } = checked;
     let count = 2 * TopicName::ALL.len();
     println!("topics: all {count} are there; {partitions} partitions each, as they have to be");
@@ -192,7 +203,7 @@ async fn check_topics(config: &Config, is_strict: bool) -> Result<(), DaemonErro
 async fn accept_a_gap(service: ServiceName, config: &Config, gap: &Gap) -> Result<(), DaemonError> {
     let database = database(service, config)?;
     let client = database.first_client().await.map_err(DaemonError::of)?;
-    migrate::check(&client, service, &config.schema).await.map_err(DaemonError::of)?;
+    migrate::check(&client, service, &config.schema).await.map_err(DaemonError::of_database)?;
     drop(client);
     let done = accept_gap::accept(&database, &config.topic_prefix, service, gap).await.map_err(DaemonError::of)?;
     println!("{done}");
@@ -288,7 +299,7 @@ impl Started {
         let (kafka, prefix) = (config.client_config(), config.topic_prefix.as_str());
         let brokers = format!("Kafka at {}", config.brokers);
         let asked = start.await_server(&brokers, async || {
-            topics::check_within(&kafka, prefix, None, START_QUESTION).await.map_err(Obstacle::from)
+            topics::check_within(&kafka, prefix, None, clock::now(), START_QUESTION).await.map_err(Obstacle::from)
         });
         let topics::Checked { partitions, alarms, .. } = asked.await.map_err(DaemonError)?;
         // No reason to stand still: what is lost does not come back by that, and what is late has time.

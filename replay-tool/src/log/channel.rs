@@ -1,10 +1,7 @@
 //! The topics of the pipeline with their dead letters, and who writes and reads each.
 
+pub(crate) use domain::topology::reader_of;
 use schemas::{ServiceName, TopicName};
-use workers::inventory::InventoryService;
-use workers::order::OrderService;
-use workers::payment::PaymentService;
-use workers::runtime::Service;
 
 /// A topic of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,16 +52,6 @@ impl Channel {
             Channel::DeadLetters(_) => None,
         }
     }
-}
-
-/// The service that reads a topic; none of them reads `order.events.v1` and `stock.events.v1`.
-pub(crate) fn reader_of(topic: TopicName) -> Option<ServiceName> {
-    let inputs = [
-        (ServiceName::Order, OrderService::INPUTS),
-        (ServiceName::Inventory, InventoryService::INPUTS),
-        (ServiceName::Payment, PaymentService::INPUTS),
-    ];
-    inputs.into_iter().find(|(_, inputs)| inputs.contains(&topic)).map(|(service, _)| service)
 }
 
 #[cfg(test)]

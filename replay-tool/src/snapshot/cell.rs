@@ -9,11 +9,11 @@
 use std::error::Error;
 
 use bytes::{BufMut as _, BytesMut};
+use provision::Timestamptz;
 use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio_postgres::types::{IsNull, ToSql, Type};
-use workers::Timestamptz;
 
 /// A value of a column.
 pub(crate) trait Cell: ToSql + Sync + Sized {

@@ -3,8 +3,8 @@
 //! Written down here a second time on purpose: what the services store is compared with what their events say, and their
 //! own reading code may not take part in that. Runtime tables are not here; they are never compared.
 
+use provision::Timestamptz;
 use schemas::ServiceName;
-use workers::Timestamptz;
 
 use super::table::{TableRow, table_row};
 

@@ -3,8 +3,8 @@
 use domain::charge::{AuthorizationOutcome, CaptureOutcome, Payment, Posting};
 use domain::saga::{Order, Stage};
 use domain::stock::{Level, Receipt, Reservation};
+use provision::Timestamptz;
 use schemas::{Awaiting, CancelReason, PaymentOperation, Sku, partitioner};
-use workers::Timestamptz;
 
 use super::rows::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow};
 

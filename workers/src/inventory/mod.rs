@@ -9,6 +9,7 @@ use std::convert::Infallible;
 
 use domain::decision::Outcome;
 use domain::stock::{self, Level, Policy, Receipt, Reservation};
+use domain::topology;
 use outbox::Transaction;
 use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
 use tokio_postgres::Client;
@@ -153,7 +154,7 @@ fn named_by<'b>(inputs: &[&'b Body<Infallible>]) -> Named<'b> {
 
 impl Service for InventoryService {
     const NAME: ServiceName = ServiceName::Inventory;
-    const INPUTS: &'static [TopicName] = &[TopicName::InventoryCommands, TopicName::StockCommands];
+    const INPUTS: &'static [TopicName] = topology::reads(ServiceName::Inventory);
     type Signal = Infallible;
     type Statements = Statements;
     type Batch = Batch;

@@ -10,10 +10,11 @@ use std::collections::HashMap;
 
 use domain::stock::{Level, Receipt, ReceiptKind, Reservation, ReservationStatus};
 use outbox::{Expect, Transaction};
+use provision::Timestamptz;
 use schemas::{CommandId, OrderId, Shortage, Sku, StockLine};
 use tokio_postgres::{Client, Row, Statement};
 
-use crate::columns::{Timestamptz, array_literal, column, get, get_time, number_array_literal, parsed};
+use crate::columns::{array_literal, column, get, get_time, number_array_literal, parsed};
 use crate::runtime::{Failure, Working};
 
 /// The statements of a lane transaction.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use domain::decision::Outcome;
 use domain::saga::{self, Input, Order, Policy};
+use domain::topology;
 use outbox::Transaction;
 use schemas::{Message, OrderId, ServiceName, Time, TopicName};
 use tokio_postgres::Client;
@@ -93,8 +94,7 @@ fn input_of(body: &Body<DeadlinePassed>) -> Option<Input<'_>> {
 
 impl Service for OrderService {
     const NAME: ServiceName = ServiceName::Order;
-    const INPUTS: &'static [TopicName] =
-        &[TopicName::OrderCommands, TopicName::InventoryEvents, TopicName::PaymentEvents];
+    const INPUTS: &'static [TopicName] = topology::reads(ServiceName::Order);
     type Signal = DeadlinePassed;
     type Statements = Statements;
     type Batch = Batch;

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use domain::saga::{Cancellation, ContentDigest, Order, Stage};
 use outbox::{Expect, Transaction};
+use provision::Timestamptz;
 use schemas::{CommandId, CustomerId, OrderId, Time, partitioner};
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::columns::{
-    Timestamptz, array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed,
-    reason_name, reason_named,
+    array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed, reason_name,
+    reason_named,
 };
 use crate::runtime::{Failure, Lanes, Working};
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use domain::charge::{self, Answer, Call, CallChange, Input, Payment, Policy, Posting};
 use domain::decision::Outcome;
 use domain::provider::Provider;
+use domain::topology;
 use outbox::Transaction;
 use schemas::{Message, OrderId, ServiceName, Time, TopicName, partitioner};
 use tokio_postgres::Client;
@@ -123,7 +124,7 @@ impl Batch {
 
 impl Service for PaymentService {
     const NAME: ServiceName = ServiceName::Payment;
-    const INPUTS: &'static [TopicName] = &[TopicName::PaymentCommands];
+    const INPUTS: &'static [TopicName] = topology::reads(ServiceName::Payment);
     type Signal = Answered;
     type Statements = Statements;
     type Batch = Batch;

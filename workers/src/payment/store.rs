@@ -7,11 +7,12 @@ use domain::charge::{
 };
 use domain::provider::{operation_name, parse_operation};
 use outbox::{Expect, Transaction};
+use provision::Timestamptz;
 use schemas::{CustomerId, OrderId, PaymentOperation, Time, partitioner};
 use tokio_postgres::{Client, Row, Statement};
 
 use super::OpenCall;
-use crate::columns::{Timestamptz, column, get, get_time, parsed};
+use crate::columns::{column, get, get_time, parsed};
 use crate::runtime::{Cause, Failure, Lanes, Working};
 
 /// The most due calls that are read at once.

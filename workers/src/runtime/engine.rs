@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use domain::planted::Planted;
 use outbox::Outbox;
 use outbox::inbox::Inbox;
+use provision::Database;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
 use schemas::Codec;
@@ -17,7 +18,6 @@ use tokio::sync::watch;
 
 use super::assignment::Loaded;
 use super::background::Background;
-use super::connection::Database;
 use super::consumer::{self, Consumer, Notes};
 use super::dead_letter::DeadCause;
 use super::emitter::TopicNames;

@@ -1,5 +1,6 @@
 //! What went wrong with a batch, and what becomes of it: one classification for every error of a lane transaction.
 
+use provision::DatabaseError;
 use tokio_postgres::error::SqlState;
 
 use super::feed::FeedId;
@@ -58,6 +59,17 @@ impl Failure {
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         Failure::of_database(&error)
+    }
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Away(words) => Failure::Retry(words),
+            DatabaseError::Unusable(words) => Failure::Halt(words),
+            DatabaseError::Outbox(error) => Failure::of_outbox(error),
+            DatabaseError::Statement(error) => Failure::of_database(&error),
+        }
     }
 }
 

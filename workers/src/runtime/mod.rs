@@ -10,7 +10,6 @@ mod assignment;
 mod background;
 mod client_errors;
 mod complaints;
-mod connection;
 mod consumer;
 mod dead_letter;
 mod emitter;
@@ -42,8 +41,6 @@ mod watchdog;
 mod witness;
 mod working;
 
-pub use connection::Database;
-pub(crate) use connection::quote;
 pub use emitter::Emitter;
 pub use engine::{Engine, EngineConfig, Halted};
 pub use failure::Failure;

@@ -13,7 +13,7 @@ use outbox::{CONNECT_TIMEOUT, ConnectionString, Tls, TlsError};
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 
-use super::failure::Failure;
+use crate::DatabaseError;
 
 /// After how long without a sign of life a connection is given up, where the connection string does not say it.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ pub struct Database {
 }
 
 /// What has to agree before a new connection is used, once another one has failed; an error says why it may not be.
-pub(crate) type Guard = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+pub type Guard = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// Whether the database may be another one than it was: it was away, or a connection to it broke.
 #[derive(Default)]
@@ -107,42 +107,42 @@ impl Database {
     }
 
     /// From now on, once a connection has failed, new ones are given out only if `guard` agrees. The first guard stays.
-    pub(crate) fn guard_with(&self, guard: Guard) {
+    pub fn guard_with(&self, guard: Guard) {
         // A second guard would be a mistake of the program, not of its user; the first one goes on guarding.
         let _ = self.guarded.guard.set(guard);
     }
 
     /// A connection has failed: the database that answers next may be another one.
-    pub(crate) fn suspect(&self) {
+    pub fn suspect(&self) {
         self.guarded.is_suspect.store(true, Ordering::Release);
     }
 
     /// A pooled connection with the session settings of a lane transaction.
-    pub async fn client(&self) -> Result<Object, Failure> {
+    pub async fn client(&self) -> Result<Object, DatabaseError> {
         self.pool.get().await.map_err(|error| self.no_connection(&error))
     }
 
-    fn no_connection(&self, error: &PoolError) -> Failure {
+    fn no_connection(&self, error: &PoolError) -> DatabaseError {
         self.suspect();
         let reason = match error {
             // The guard's own words: there is a connection, and it is not to be used.
-            PoolError::PostCreateHook(HookError::Message(words)) => return Failure::Retry(words.to_string()),
+            PoolError::PostCreateHook(HookError::Message(words)) => return DatabaseError::Away(words.to_string()),
             PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => outbox::explain(error),
             PoolError::Timeout(_) | PoolError::Closed | PoolError::NoRuntimeSpecified => error.to_string(),
         };
-        Failure::Retry(format!("no database connection: {reason}"))
+        DatabaseError::Away(format!("no database connection: {reason}"))
     }
 
     /// The first connection of a program: what waiting does not mend is told from a server that is not there yet.
     ///
     /// # Errors
-    /// [`Failure::Halt`] when the server refuses the role, its password or the database; [`Failure::Retry`] otherwise.
-    pub async fn first_client(&self) -> Result<Object, Failure> {
+    /// [`DatabaseError::Unusable`] when the server refuses the role, its password or the database; [`DatabaseError::Away`] otherwise.
+    pub async fn first_client(&self) -> Result<Object, DatabaseError> {
         self.pool.get().await.map_err(|error| {
             if let PoolError::Backend(backend) = &error
                 && is_refusal(backend)
             {
-                return Failure::Halt(format!(
+                return DatabaseError::Unusable(format!(
                     "the database refuses: {}; check DATABASE_URL",
                     outbox::explain(backend)
                 ));

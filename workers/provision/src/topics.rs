@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use outbox::kafka::{Refusal, Unanswered};
 use outbox::operate::Copies;
 use outbox::operate::archiving::{self, Archiving, Unarchived};
@@ -111,12 +112,13 @@ pub fn archive_group(prefix: &str) -> String {
     format!("{prefix}replay-archive")
 }
 
-/// Create what is missing, then check everything.
+/// Create what is missing, then check everything, by the clock that says that it is `now`.
 pub async fn create(
     kafka: &ClientConfig,
     prefix: &str,
     partitions: i32,
     replicas: i32,
+    now: Timestamp,
 ) -> Result<Created, TopicsError> {
     let admin = admin(kafka)?;
     // Asked first, because it tells in words when nobody is there.
@@ -148,7 +150,11 @@ pub async fn create(
         return Err(TopicsError::Mistakes(mistakes));
     }
     await_visible(kafka, prefix, &wanted).await?;
-    check(kafka, prefix, Some(partitions)).await.map(|checked| Created { made, found, partitions: checked.partitions })
+    check(kafka, prefix, Some(partitions), now).await.map(|checked| Created {
+        made,
+        found,
+        partitions: checked.partitions,
+    })
 }
 
 /// The controller answers before every broker knows of a new topic; what is still unknown in the end, `check` names.
@@ -165,15 +171,21 @@ async fn await_visible(kafka: &ClientConfig, prefix: &str, wanted: &[NewTopic<'_
 }
 
 /// Check that every topic is there, with the same partitions and large enough, and archived if it has a retention.
-pub async fn check(kafka: &ClientConfig, prefix: &str, partitions: Option<i32>) -> Result<Checked, TopicsError> {
-    check_within(kafka, prefix, partitions, ANSWER_WAIT).await
-}
-
-/// The same, when the brokers are to tell their topics within `wait`.
-pub(crate) async fn check_within(
+pub async fn check(
     kafka: &ClientConfig,
     prefix: &str,
     partitions: Option<i32>,
+    now: Timestamp,
+) -> Result<Checked, TopicsError> {
+    check_within(kafka, prefix, partitions, now, ANSWER_WAIT).await
+}
+
+/// The same, when the brokers are to tell their topics within `wait`.
+pub async fn check_within(
+    kafka: &ClientConfig,
+    prefix: &str,
+    partitions: Option<i32>,
+    now: Timestamp,
     wait: Duration,
 ) -> Result<Checked, TopicsError> {
     let admin = admin(kafka)?;
@@ -208,7 +220,7 @@ pub(crate) async fn check_within(
         aging.extend(settings.retention_ms.filter(|millis| *millis >= 0).map(|millis| (name.clone(), millis)));
     }
     checked.warnings = warnings.iter().map(|(warning, topics)| of_topics(topics, warning)).collect();
-    for unarchived in unarchived(kafka, prefix, aging, wait).await? {
+    for unarchived in unarchived(kafka, prefix, aging, now, wait).await? {
         match unarchived.archiving {
             // The same mistake as ever: something deletes what state is rebuilt from.
             Archiving::Nowhere => mistakes.push(unarchived.to_string()),
@@ -242,11 +254,12 @@ async fn unarchived(
     kafka: &ClientConfig,
     prefix: &str,
     aging: Vec<(String, i64)>,
+    now: Timestamp,
     wait: Duration,
 ) -> Result<Vec<Unarchived>, TopicsError> {
     let (kafka, group) = (kafka.clone(), archive_group(prefix));
-    let now_ms = crate::clock::now().as_millisecond();
-    let looked = tokio::task::spawn_blocking(move || archiving::look(&kafka, &group, &aging, now_ms, wait)).await;
+    let looked =
+        tokio::task::spawn_blocking(move || archiving::look(&kafka, &group, &aging, now.as_millisecond(), wait)).await;
     let looked = looked.unwrap_or_else(|error| Err(KafkaError::ClientCreation(error.to_string())));
     looked.map_err(|source| TopicsError::asked("tell how far the topics are archived", source))
 }

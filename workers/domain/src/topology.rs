@@ -1,32 +1,32 @@
-//! Which service reads and which writes what: the one place that joins the contract's writers with the services' inputs.
+//! Which service reads and which writes what: what the services read, joined with the contract's writers.
 //!
 //! Names are without the deployment's prefix.
 
 use schemas::{ServiceName, TopicName};
 
-use crate::inventory::InventoryService;
-use crate::order::OrderService;
-use crate::payment::PaymentService;
-use crate::runtime::Service as _;
-
 /// The topics that a service reads.
-pub(crate) fn reads(service: ServiceName) -> &'static [TopicName] {
+pub const fn reads(service: ServiceName) -> &'static [TopicName] {
     match service {
-        ServiceName::Order => OrderService::INPUTS,
-        ServiceName::Inventory => InventoryService::INPUTS,
-        ServiceName::Payment => PaymentService::INPUTS,
+        ServiceName::Order => &[TopicName::OrderCommands, TopicName::InventoryEvents, TopicName::PaymentEvents],
+        ServiceName::Inventory => &[TopicName::InventoryCommands, TopicName::StockCommands],
+        ServiceName::Payment => &[TopicName::PaymentCommands],
     }
 }
 
+/// The service that reads a topic; none of them reads `order.events.v1` and `stock.events.v1`.
+pub fn reader_of(topic: TopicName) -> Option<ServiceName> {
+    ServiceName::ALL.into_iter().find(|service| reads(*service).contains(&topic))
+}
+
 /// The topics that a service writes through its outbox: its own, and the dead letters of what it reads.
-pub(crate) fn writes(service: ServiceName) -> Vec<String> {
+pub fn writes(service: ServiceName) -> Vec<String> {
     let own = TopicName::ALL.into_iter().filter(|topic| topic.written_by() == Some(service));
     let dead = reads(service).iter().map(|topic| topic.dead_letter());
     own.map(|topic| topic.as_str().to_owned()).chain(dead).collect()
 }
 
 /// Every topic with its dead-letter topic.
-pub(crate) fn all() -> Vec<String> {
+pub fn all() -> Vec<String> {
     TopicName::ALL.into_iter().flat_map(|topic| [topic.as_str().to_owned(), topic.dead_letter()]).collect()
 }
 

@@ -4,8 +4,8 @@
 
 use schemas::ServiceName;
 
-use crate::grants;
-use crate::runtime::{Failure, quote};
+use crate::database::quote;
+use crate::{DatabaseError, grants};
 
 /// First key of the advisory lock; the second is a hash of the schema's name.
 const LOCK: i32 = 0x7368_6f70;
@@ -38,8 +38,8 @@ pub async fn migrate(
     client: &mut tokio_postgres::Client,
     service: ServiceName,
     schema: &str,
-) -> Result<Migrated, Failure> {
-    outbox::migrate(client, schema).await.map_err(Failure::of_outbox)?;
+) -> Result<Migrated, DatabaseError> {
+    outbox::migrate(client, schema).await?;
     let quoted = quote(schema);
     let tx = client.transaction().await?;
     tx.execute("select pg_advisory_xact_lock ($1, hashtext ($2))", &[&LOCK, &schema]).await?;
@@ -52,7 +52,7 @@ pub async fn migrate(
     let row = tx.query_one("select coalesce (max (version), 0), min (service) from service_version", &[]).await?;
     let (version, owner): (i32, Option<String>) = (row.get(0), row.get(1));
     if owner.as_deref().is_some_and(|owner| owner != service.as_str()) {
-        return Err(Failure::Halt(format!(
+        return Err(DatabaseError::Unusable(format!(
             "schema {schema} belongs to the {} service; give the {service} service another one",
             owner.unwrap_or_default()
         )));
@@ -69,14 +69,14 @@ pub async fn migrate(
 /// Give a role that owns nothing what a daemon needs in this schema, and no more; the statements that it took.
 ///
 /// # Errors
-/// [`Failure::Halt`] when there is no such role, or the caller may not grant.
+/// [`DatabaseError::Unusable`] when there is no such role, or the caller may not grant.
 pub async fn grant(
     client: &mut tokio_postgres::Client,
     service: ServiceName,
     schema: &str,
     role: &str,
-) -> Result<Vec<String>, Failure> {
-    outbox::grants::grant(client, schema, role, &grants::rights(service)).await.map_err(Failure::of_outbox)
+) -> Result<Vec<String>, DatabaseError> {
+    Ok(outbox::grants::grant(client, schema, role, &grants::rights(service)).await?)
 }
 
 /// Tables and views of a schema.
@@ -102,7 +102,7 @@ pub async fn create_tables(
 }
 
 /// Fails with words for a person when the schema is not at this program's version.
-pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), Failure> {
+pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), DatabaseError> {
     let wanted = latest(service);
     let table = format!("{}.service_version", quote(schema));
     let present: bool = client.query_one("select to_regclass ($1) is not null", &[&table]).await?.get(0);
@@ -115,10 +115,10 @@ pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema
     };
     match found {
         Some(found) if found == wanted => Ok(()),
-        Some(found) if found > wanted => Err(Failure::Halt(format!(
+        Some(found) if found > wanted => Err(DatabaseError::Unusable(format!(
             "schema {schema} has version {found}, newer than this program's {wanted}; upgrade the program"
         ))),
-        Some(_) | None => Err(Failure::Halt(format!(
+        Some(_) | None => Err(DatabaseError::Unusable(format!(
             "schema {schema} is not that of the {service} service at version {wanted}; run `{service}-worker migrate`"
         ))),
     }

@@ -60,8 +60,8 @@ mod tests {
     use dev_stack::{Stack, StackConfig};
 
     use super::*;
+    use crate::Database;
     use crate::migrate;
-    use crate::runtime::Database;
 
     /// A right for a table that is not there would be passed over in silence, and a table without a right forgotten.
     #[tokio::test(flavor = "multi_thread")]
