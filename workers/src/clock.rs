@@ -9,14 +9,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "planted-bugs")]
-use domain::planted::Bug;
-use domain::planted::Planted;
 use jiff::{SignedDuration, Timestamp};
 use provision::Database;
 use schemas::ServiceName;
 use tokio::sync::watch;
 
+#[cfg(feature = "planted-bugs")]
+use crate::planted::Mishap;
+use crate::planted::Planted;
 use crate::runtime::Failure;
 use crate::{metrics, postgres};
 
@@ -142,11 +142,11 @@ pub(crate) async fn watch(service: ServiceName, database: Database, mut stopping
 /// In tests, this host's clock is wrong when asked to be.
 pub(crate) fn plant(planted: Planted) {
     #[cfg(feature = "planted-bugs")]
-    if planted.has(Bug::ClockAhead) {
+    if planted.suffers(Mishap::ClockAhead) {
         host::put_ahead(PLANTED_S);
     }
     #[cfg(not(feature = "planted-bugs"))]
-    let Planted = planted;
+    let Planted { decisions: _ } = planted;
 }
 
 /// What people should know about the clocks; none while they agree.

@@ -9,9 +9,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use domain::planted::Planted;
 use domain::topology;
-use domain::{charge, saga, stock};
+use domain::{charge, saga};
 use outbox::inbox::Inbox;
 use outbox::{Outbox, OutboxConfig, TopicSpec};
 use provision::{Database, DatabaseError, migrate, topics};
@@ -25,6 +24,7 @@ use crate::health::Health;
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
+use crate::planted::Planted;
 use crate::restored::Gate;
 use crate::runtime::{Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
@@ -252,18 +252,17 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
 }
 
 fn order_service(config: &Config, planted: Planted, partitions: i32) -> Result<OrderService, DaemonError> {
-    let policy = saga::Policy { confirm_within_ms: config.confirm_within_ms, planted };
-    Ok(OrderService::new(policy, partitions))
+    let policy = saga::Policy { confirm_within_ms: config.confirm_within_ms };
+    Ok(OrderService::new(policy, planted.decisions, partitions))
 }
 
 fn inventory_service(_: &Config, planted: Planted, _: i32) -> Result<InventoryService, DaemonError> {
-    Ok(InventoryService::new(stock::Policy { planted }))
+    Ok(InventoryService::new(planted.decisions))
 }
 
 fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result<PaymentService, DaemonError> {
     let provider = SimulatedProvider::open(config.simulator.clone()).map_err(DaemonError::of)?;
-    let policy = charge::Policy { planted, ..charge::Policy::default() };
-    Ok(PaymentService::new(policy, partitions, Arc::new(provider)))
+    Ok(PaymentService::new(charge::Policy::default(), planted.decisions, partitions, Arc::new(provider)))
 }
 
 /// A signal during the start ends it, with nothing to drain.

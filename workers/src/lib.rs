@@ -17,6 +17,7 @@ mod listen;
 pub mod metrics;
 pub mod order;
 pub mod payment;
+pub mod planted;
 mod postgres;
 mod relay;
 mod restored;

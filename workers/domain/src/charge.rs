@@ -22,7 +22,6 @@ pub use state::{
 };
 
 use crate::decision::{Decision, Outcome};
-use crate::planted::Planted;
 
 /// What is set by configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,8 +34,6 @@ pub struct Policy {
     pub idempotency_window_ms: i64,
     /// How long to try before a person is asked, in milliseconds, counted from the opening of the call.
     pub give_up_after_ms: i64,
-    /// The bug that is on, in tests.
-    pub planted: Planted,
 }
 
 impl Default for Policy {
@@ -47,7 +44,6 @@ impl Default for Policy {
             retry_max_ms: 60_000,
             idempotency_window_ms: 23 * HOUR_MS,
             give_up_after_ms: 72 * HOUR_MS,
-            planted: Planted::NONE,
         }
     }
 }

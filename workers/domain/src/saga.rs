@@ -19,7 +19,6 @@ pub use content::ContentDigest;
 pub use state::{Cancellation, Order, Phase, Stage, evolve};
 
 use crate::decision::{Decision, Outcome};
-use crate::planted::{Bug, Planted};
 use replies::Transition;
 
 /// What is set by configuration.
@@ -27,8 +26,6 @@ use replies::Transition;
 pub struct Policy {
     /// How long after its placing an order may take to be confirmed, in milliseconds.
     pub confirm_within_ms: i64,
-    /// The bug that is on, in tests.
-    pub planted: Planted,
 }
 
 /// What an order reacts to.
@@ -71,18 +68,18 @@ impl<'a> Input<'a> {
 pub fn decide(state: Option<&Order>, input: Input<'_>, now: Time, policy: &Policy) -> Decision<OrderEvent> {
     match input {
         Input::Command(OrderCommand::PlaceOrder(command)) => placing::place(state, command, now, policy),
-        Input::Command(OrderCommand::CancelOrder(command)) => cancel(state, command, now, policy),
+        Input::Command(OrderCommand::CancelOrder(command)) => cancel(state, command, now),
         Input::Command(OrderCommand::RefundOrder(command)) => refund(state, command, now),
         Input::Inventory(event) => match state {
-            Some(order) => replies::from_inventory(Transition { order, now, policy }, event),
+            Some(order) => replies::from_inventory(Transition { order, now }, event),
             None => Decision::silent(Outcome::Unknown),
         },
         Input::Payment(event) => match state {
-            Some(order) => replies::from_payment(Transition { order, now, policy }, event),
+            Some(order) => replies::from_payment(Transition { order, now }, event),
             None => Decision::silent(Outcome::Unknown),
         },
         Input::DeadlinePassed(_) => match state {
-            Some(order) => deadline_passed(Transition { order, now, policy }),
+            Some(order) => deadline_passed(Transition { order, now }),
             None => Decision::silent(Outcome::Unknown),
         },
     }
@@ -96,7 +93,7 @@ pub fn outstanding(order: &Order) -> Option<Message> {
     }
 }
 
-fn cancel(state: Option<&Order>, command: &CancelOrder, now: Time, policy: &Policy) -> Decision<OrderEvent> {
+fn cancel(state: Option<&Order>, command: &CancelOrder, now: Time) -> Decision<OrderEvent> {
     let reject = |code, detail| {
         let name = OrderCommandName::CancelOrder;
         Decision::rejected(OrderRejected {
@@ -119,7 +116,7 @@ fn cancel(state: Option<&Order>, command: &CancelOrder, now: Time, policy: &Poli
         Stage::Placed | Stage::StockReserved => {
             let cancellation =
                 Cancellation { reason: CancelReason::Requested, command_id: Some(command.command_id.clone()) };
-            Transition { order, now, policy }.wait_then_undo(cancellation)
+            Transition { order, now }.wait_then_undo(cancellation)
         }
         Stage::Cancelling { .. } => Decision::silent(Outcome::NoEffect),
         Stage::Confirmed | Stage::PaymentCaptured => {
@@ -151,7 +148,7 @@ fn deadline_passed(transition: Transition<'_>) -> Decision<OrderEvent> {
     let order = transition.order;
     let has_passed = |deadline| transition.now >= deadline || order.accepted_at > transition.now;
     let is_due = order.deadline().is_some_and(has_passed);
-    if !is_due || transition.policy.planted.has(Bug::DeadlineIgnored) {
+    if !is_due {
         return Decision::silent(Outcome::NoEffect);
     }
     let cancellation =

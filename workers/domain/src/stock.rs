@@ -12,12 +12,3 @@ mod reservation;
 pub use level::{Level, LevelChange};
 pub use receipt::{Receipt, ReceiptKind, decide_stock, evolve_stock};
 pub use reservation::{Evolved, Reservation, ReservationStatus, decide, evolve, skus_touched};
-
-use crate::planted::Planted;
-
-/// What is set by configuration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Policy {
-    /// The bug that is on, in tests.
-    pub planted: Planted,
-}

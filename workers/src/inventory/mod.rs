@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
 use domain::decision::Outcome;
-use domain::stock::{self, Level, Policy, Receipt, Reservation};
+use domain::planted::Planted;
+use domain::stock::{self, Level, Receipt, Reservation};
 use domain::topology;
 use outbox::Transaction;
 use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
@@ -20,7 +21,7 @@ use store::Statements;
 /// The inventory service.
 #[derive(Debug)]
 pub struct InventoryService {
-    policy: Policy,
+    planted: Planted,
 }
 
 /// What a batch touches.
@@ -35,9 +36,9 @@ pub struct Batch {
 }
 
 impl InventoryService {
-    /// A service that decides by this policy.
-    pub fn new(policy: Policy) -> Self {
-        InventoryService { policy }
+    /// A service that makes this mistake, in tests.
+    pub fn new(planted: Planted) -> Self {
+        InventoryService { planted }
     }
 }
 
@@ -50,11 +51,12 @@ impl Batch {
         &mut self,
         command: &InventoryCommand,
         now: Time,
-        policy: &Policy,
+        planted: Planted,
         emitter: &mut Emitter,
     ) -> Result<Outcome, Failure> {
         let id = order_of(command);
-        let decision = stock::decide(self.reservations.get(id), command, |sku| self.level(sku), now, policy);
+        let decision = stock::decide(self.reservations.get(id), command, |sku| self.level(sku), now);
+        let decision = planted.alter_reservation(command, decision);
         if let Some(event) = decision.change() {
             let evolved = stock::evolve(self.reservations.take(id), event).map_err(poison)?;
             self.reservations.put(id.clone(), evolved.reservation);
@@ -209,7 +211,7 @@ impl Service for InventoryService {
         emitter: &mut Emitter,
     ) -> Result<Outcome, Failure> {
         match input {
-            Body::Message(Message::InventoryCommand(command)) => batch.reserve(command, now, &self.policy, emitter),
+            Body::Message(Message::InventoryCommand(command)) => batch.reserve(command, now, self.planted, emitter),
             Body::Message(Message::StockCommand(command)) => batch.restock(command, now, emitter),
             Body::Message(
                 Message::OrderCommand(_)

@@ -8,6 +8,7 @@ mod store;
 use std::collections::BTreeMap;
 
 use domain::decision::Outcome;
+use domain::planted::Planted;
 use domain::saga::{self, Input, Order, Policy};
 use domain::topology;
 use outbox::Transaction;
@@ -22,6 +23,7 @@ use store::Statements;
 #[derive(Debug)]
 pub struct OrderService {
     policy: Policy,
+    planted: Planted,
     partitions: i32,
     lanes: BTreeMap<i32, deadlines::Lane>,
 }
@@ -70,8 +72,8 @@ struct FoundInLane {
 
 impl OrderService {
     /// A service for topics of so many partitions.
-    pub fn new(policy: Policy, partitions: i32) -> Self {
-        OrderService { policy, partitions, lanes: BTreeMap::new() }
+    pub fn new(policy: Policy, planted: Planted, partitions: i32) -> Self {
+        OrderService { policy, planted, partitions, lanes: BTreeMap::new() }
     }
 }
 
@@ -133,7 +135,8 @@ impl Service for OrderService {
     ) -> Result<Outcome, Failure> {
         let Some(input) = input_of(input) else { return Ok(Outcome::NoEffect) };
         let id = input.order_id();
-        let decision = saga::decide(batch.orders.get(id), input, now, &self.policy);
+        let state = batch.orders.get(id);
+        let decision = self.planted.alter_order(state, input, saga::decide(state, input, now, &self.policy));
         if let Some(event) = decision.change() {
             let next =
                 saga::evolve(batch.orders.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use domain::charge::{self, Answer, Call, CallChange, Input, Payment, Policy, Posting};
 use domain::decision::Outcome;
+use domain::planted::Planted;
 use domain::provider::Provider;
 use domain::topology;
 use outbox::Transaction;
@@ -25,6 +26,7 @@ use store::Statements;
 /// The payment service.
 pub struct PaymentService {
     policy: Policy,
+    planted: Planted,
     partitions: i32,
     calls: Calls,
 }
@@ -77,8 +79,8 @@ pub struct Found {
 
 impl PaymentService {
     /// A service that asks this provider, for topics of so many partitions.
-    pub fn new(policy: Policy, partitions: i32, provider: Arc<dyn Provider>) -> Self {
-        PaymentService { policy, partitions, calls: Calls::new(provider, policy) }
+    pub fn new(policy: Policy, planted: Planted, partitions: i32, provider: Arc<dyn Provider>) -> Self {
+        PaymentService { policy, planted, partitions, calls: Calls::new(provider, policy) }
     }
 }
 
@@ -177,6 +179,7 @@ impl Service for PaymentService {
         let Some(input) = input_of(input) else { return Ok(Outcome::NoEffect) };
         let id = input.order_id();
         let decided = charge::decide(batch.payments.get(id), batch.call(id), input, now, &self.policy);
+        let decided = self.planted.alter_charge(input, decided);
         if let Some(event) = decided.decision.change() {
             let evolved =
                 charge::evolve(batch.payments.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::planted::Planted;
+use crate::planted::Planted;
 use outbox::Outbox;
 use outbox::inbox::Inbox;
 use provision::Database;

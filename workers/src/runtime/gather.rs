@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use domain::planted::Planted;
+use crate::planted::Planted;
 use futures_util::FutureExt;
 use outbox::inbox::Witness;
 use rdkafka::error::KafkaError;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::planted::Planted;
 use client::record_headers;
-use domain::planted::Planted;
 use jiff::Timestamp;
 use outbox::kafka::Listener;
 use rdkafka::consumer::Consumer as _;

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use domain::planted::{Mishap, Planted};
+use crate::planted::{Mishap, Planted};
 use rdkafka::Offset;
 use rdkafka::consumer::{Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -12,7 +12,6 @@ use super::commands::{after_outcome, next_version, recorded};
 use super::state::{Payment, evolve};
 use super::{CallChange, Decided, Policy};
 use crate::decision::{Decision, Outcome};
-use crate::planted::Bug;
 use crate::provider::{IdempotencyKey, ProviderAnswer};
 
 /// What the provider answered to a step of a call.
@@ -139,9 +138,6 @@ fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, p
     match &answer.answer {
         ProviderAnswer::Unknown { .. } => {
             next.unknown_since = next.unknown_since.or(Some(now));
-            if policy.planted.has(Bug::DoubleCharge) {
-                (next.attempt, next.sends) = (next.attempt + 1, 0);
-            }
         }
         ProviderAnswer::NotFound => {
             // Sent again at once: after a pause the look-up would be old news.

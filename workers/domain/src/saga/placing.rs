@@ -11,7 +11,6 @@ use super::content::ContentDigest;
 use super::state::Order;
 use super::{Policy, request};
 use crate::decision::{Decision, Outcome};
-use crate::planted::Bug;
 
 pub(super) fn place(state: Option<&Order>, command: &PlaceOrder, now: Time, policy: &Policy) -> Decision<OrderEvent> {
     if let Some(order) = state {
@@ -43,12 +42,8 @@ fn accept(command: &PlaceOrder, total_minor: i64, now: Time, policy: &Policy) ->
         total_minor,
         confirm_by: now.plus_ms(policy.confirm_within_ms),
     };
-    let mut commands = Vec::with_capacity(1);
-    if policy.planted.has(Bug::PayBeforeReserving) {
-        commands.push(request::authorize(&placed.order_id, &placed.customer_id, &placed.currency, total_minor));
-    }
-    commands.push(request::reserve(&placed.order_id, &placed.lines));
-    Decision::applied(placed, commands)
+    let command = request::reserve(&placed.order_id, &placed.lines);
+    Decision::applied(placed, vec![command])
 }
 
 fn reject(command: &PlaceOrder, reasons: Vec<Rejection>, now: Time) -> Decision<OrderEvent> {

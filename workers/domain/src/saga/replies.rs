@@ -8,10 +8,9 @@ use schemas::{
     OrderEvent, OrderPaymentCaptured, OrderStockReserved, OrderStuck, PaymentEvent, Time, limits,
 };
 
+use super::request;
 use super::state::{Cancellation, Order, Phase};
-use super::{Policy, request};
 use crate::decision::{Decision, Outcome};
-use crate::planted::Bug;
 
 pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Decision<OrderEvent> {
     match event {
@@ -23,8 +22,7 @@ pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Deci
         // Of nothing reserved there is nothing to release, whether it was refused or (a tombstone) released before.
         InventoryEvent::StockRejected(_) | InventoryEvent::StockReleased(_) => match at.order.phase() {
             Phase::Forward(Awaiting::StockReservation) => at.cancelled(because(CancelReason::OutOfStock)),
-            Phase::Undoing(Awaiting::StockReservation) => at.cancelled(at.recorded()),
-            Phase::Undoing(Awaiting::StockRelease) => at.stock_released(),
+            Phase::Undoing(Awaiting::StockReservation | Awaiting::StockRelease) => at.cancelled(at.recorded()),
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Finished => late(),
         },
         InventoryEvent::StockCommitted(_) => match at.order.phase() {
@@ -43,17 +41,20 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
     match event {
         PaymentEvent::PaymentAuthorized(_) => match at.order.phase() {
             Phase::Forward(Awaiting::PaymentAuthorization) => at.confirmed(),
-            Phase::Undoing(Awaiting::PaymentAuthorization) => at.undo_payment(at.recorded()),
+            Phase::Undoing(Awaiting::PaymentAuthorization) => at.undo(Awaiting::PaymentVoid, at.recorded()),
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Finished => late(),
         },
         // Nothing is held, whether it was refused or (a tombstone) voided before.
         PaymentEvent::PaymentDeclined(_) | PaymentEvent::PaymentVoided(_) => match at.order.phase() {
-            Phase::Forward(Awaiting::PaymentAuthorization) => at.declined(),
+            Phase::Forward(Awaiting::PaymentAuthorization) => {
+                at.undo(Awaiting::StockRelease, because(CancelReason::PaymentDeclined))
+            }
             Phase::Forward(Awaiting::PaymentCapture) => {
                 at.undo(Awaiting::StockRelease, because(CancelReason::CaptureFailed))
             }
-            Phase::Undoing(Awaiting::PaymentAuthorization) => at.undo(Awaiting::StockRelease, at.recorded()),
-            Phase::Undoing(Awaiting::PaymentVoid) => at.payment_voided(),
+            Phase::Undoing(Awaiting::PaymentAuthorization | Awaiting::PaymentVoid) => {
+                at.undo(Awaiting::StockRelease, at.recorded())
+            }
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Finished => late(),
         },
         PaymentEvent::PaymentCaptured(_) => match at.order.phase() {
@@ -62,7 +63,9 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Finished => late(),
         },
         PaymentEvent::PaymentCaptureFailed(_) => match at.order.phase() {
-            Phase::Forward(Awaiting::PaymentCapture) => at.undo_payment(because(CancelReason::CaptureFailed)),
+            Phase::Forward(Awaiting::PaymentCapture) => {
+                at.undo(Awaiting::PaymentVoid, because(CancelReason::CaptureFailed))
+            }
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Finished => late(),
         },
         PaymentEvent::PaymentStuck(event) => match at.order.phase() {
@@ -86,7 +89,6 @@ fn because(reason: CancelReason) -> Cancellation {
 pub(super) struct Transition<'a> {
     pub(super) order: &'a Order,
     pub(super) now: Time,
-    pub(super) policy: &'a Policy,
 }
 
 macro_rules! forward {
@@ -104,23 +106,12 @@ macro_rules! forward {
 impl Transition<'_> {
     forward!(stock_reserved, OrderStockReserved, Some(Awaiting::PaymentAuthorization));
     forward!(confirmed, OrderConfirmed, Some(Awaiting::PaymentCapture));
+    forward!(payment_captured, OrderPaymentCaptured, Some(Awaiting::StockCommit));
     forward!(completed, OrderCompleted, None);
-
-    fn payment_captured(self) -> Decision<OrderEvent> {
-        let event =
-            OrderPaymentCaptured { order_id: self.order.order_id.clone(), version: self.version(), at: self.now };
-        if self.policy.planted.has(Bug::CommitForgotten) {
-            return Decision::applied(event, Vec::new());
-        }
-        Decision::applied(event, vec![request::of(self.order, Awaiting::StockCommit)])
-    }
 
     /// A step is outstanding: its reply, or the deadline, comes first.
     pub(super) fn wait_then_undo(self, cancellation: Cancellation) -> Decision<OrderEvent> {
         match self.order.phase() {
-            Phase::Forward(Awaiting::StockReservation) if self.policy.planted.has(Bug::IgnoreLateReply) => {
-                self.cancelled(cancellation)
-            }
             Phase::Forward(awaiting) => Decision::applied(self.cancelling(awaiting, cancellation), Vec::new()),
             Phase::Undoing(_) | Phase::Finished => Decision::silent(Outcome::NoEffect),
         }
@@ -133,40 +124,10 @@ impl Transition<'_> {
                 self.undo(Awaiting::StockRelease, cancellation)
             }
             Phase::Forward(Awaiting::PaymentAuthorization) | Phase::Undoing(Awaiting::PaymentAuthorization) => {
-                self.undo_payment(cancellation)
+                self.undo(Awaiting::PaymentVoid, cancellation)
             }
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Finished => Decision::silent(Outcome::NoEffect),
         }
-    }
-
-    /// Payment and stock are to be undone, the later step first.
-    fn undo_payment(self, cancellation: Cancellation) -> Decision<OrderEvent> {
-        if self.policy.planted.has(Bug::CompensateInWrongOrder) {
-            return self.undo(Awaiting::StockRelease, cancellation);
-        }
-        self.undo(Awaiting::PaymentVoid, cancellation)
-    }
-
-    fn payment_voided(self) -> Decision<OrderEvent> {
-        if self.policy.planted.has(Bug::CompensateInWrongOrder) {
-            return self.cancelled(self.recorded());
-        }
-        self.undo(Awaiting::StockRelease, self.recorded())
-    }
-
-    fn stock_released(self) -> Decision<OrderEvent> {
-        if self.policy.planted.has(Bug::CompensateInWrongOrder) {
-            return self.undo(Awaiting::PaymentVoid, self.recorded());
-        }
-        self.cancelled(self.recorded())
-    }
-
-    fn declined(self) -> Decision<OrderEvent> {
-        let cancellation = because(CancelReason::PaymentDeclined);
-        if self.policy.planted.has(Bug::ReleaseForgotten) {
-            return self.cancelled(cancellation);
-        }
-        self.undo(Awaiting::StockRelease, cancellation)
     }
 
     fn undo(self, awaiting: Awaiting, cancellation: Cancellation) -> Decision<OrderEvent> {

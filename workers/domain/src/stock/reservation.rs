@@ -12,10 +12,8 @@ use schemas::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::Policy;
 use super::level::{Level, LevelChange};
 use crate::decision::{Contradiction, Decision, Follows, Inconsistent, Step};
-use crate::planted::Bug;
 
 /// What is held for an order, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,11 +92,10 @@ pub fn decide(
     command: &InventoryCommand,
     level_of: impl Fn(&Sku) -> Level,
     now: Time,
-    policy: &Policy,
 ) -> Decision<InventoryEvent> {
     match command {
         InventoryCommand::ReserveStock(command) => match state {
-            None => reserve(command, level_of, now, policy),
+            None => reserve(command, level_of, now),
             Some(reservation) => Decision::repeated(reservation.first_event()),
         },
         InventoryCommand::CommitStock(command) => commit(state, command, now),
@@ -106,16 +103,11 @@ pub fn decide(
     }
 }
 
-fn reserve(
-    command: &ReserveStock,
-    level_of: impl Fn(&Sku) -> Level,
-    now: Time,
-    policy: &Policy,
-) -> Decision<InventoryEvent> {
+fn reserve(command: &ReserveStock, level_of: impl Fn(&Sku) -> Level, now: Time) -> Decision<InventoryEvent> {
     let wanted = summed(&command.lines);
     let shortages = shortages(&wanted, level_of);
     let order_id = command.order_id.clone();
-    if wanted.is_empty() || (!shortages.is_empty() && !policy.planted.has(Bug::Oversell)) {
+    if wanted.is_empty() || !shortages.is_empty() {
         return Decision::applied(StockRejected { order_id, version: 1, at: now, shortages }, Vec::new());
     }
     let lines = wanted.into_iter().map(|(sku, wanted)| StockLine { sku: sku.clone(), quantity: wanted.pieces() });

@@ -1,7 +1,6 @@
 //! Messages and policies that the tests share. Everything is about order `o-1` unless it says otherwise.
 
 use domain::charge;
-use domain::planted::Planted;
 use domain::saga;
 use schemas::{
     AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, InventoryCommand,
@@ -39,17 +38,11 @@ pub(crate) fn stock_line(text: &str, quantity: i64) -> StockLine {
 pub(crate) const CONFIRM_WITHIN_MS: i64 = 30_000;
 
 pub(crate) fn saga_policy() -> saga::Policy {
-    saga::Policy { confirm_within_ms: CONFIRM_WITHIN_MS, planted: Planted::NONE }
+    saga::Policy { confirm_within_ms: CONFIRM_WITHIN_MS }
 }
 
 pub(crate) fn charge_policy() -> charge::Policy {
-    charge::Policy {
-        retry_first_ms: 100,
-        retry_max_ms: 1_000,
-        idempotency_window_ms: 10_000,
-        give_up_after_ms: 60_000,
-        planted: Planted::NONE,
-    }
+    charge::Policy { retry_first_ms: 100, retry_max_ms: 1_000, idempotency_window_ms: 10_000, give_up_after_ms: 60_000 }
 }
 
 pub(crate) fn place_order() -> PlaceOrder {

@@ -1,7 +1,7 @@
 //! Stock in detail: sums, shortages, locks, receipts.
 
 use domain::decision::{Contradiction, Outcome};
-use domain::stock::{Level, Policy, Receipt, decide, decide_stock, evolve, evolve_stock, skus_touched};
+use domain::stock::{Level, Receipt, decide, decide_stock, evolve, evolve_stock, skus_touched};
 use schemas::{
     AdjustStock, InventoryEvent, ReceiveStock, Shortage, Sku, StockCommand, StockCommandRejected, StockEvent,
     StockRejected, StockRejectionCode, StockReserved, limits,
@@ -14,7 +14,7 @@ fn level(received: i64) -> Level {
 }
 
 fn reserve(lines: &[(&str, i64)], available: i64) -> InventoryEvent {
-    let decision = decide(None, &stock::reserve(lines), |_| level(available), noon(), &Policy::default());
+    let decision = decide(None, &stock::reserve(lines), |_| level(available), noon());
     assert_eq!(decision.outcome, Outcome::Applied);
     decision.event.unwrap()
 }
@@ -49,7 +49,7 @@ fn lines_of_one_sku_are_summed_and_skus_ascend() {
 fn one_short_sku_refuses_all_and_is_named() {
     let levels = |sku: &Sku| if sku.as_str() == "b" { level(2) } else { level(9) };
     let command = stock::reserve(&[("a", 1), ("b", 3)]);
-    let decision = decide(None, &command, levels, noon(), &Policy::default());
+    let decision = decide(None, &command, levels, noon());
     let shortages = vec![Shortage { sku: sku("b"), requested: 3, available: 2 }];
     assert_eq!(decision.event, Some(StockRejected { order_id: order_id(), version: 1, at: noon(), shortages }.into()));
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::stock::{Level, Policy};
+use domain::planted::Planted;
+use domain::stock::Level;
 use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::{collection::vec, sample::select};
 use schemas::{
@@ -62,7 +63,7 @@ fn folded(said: &[Message]) -> Books {
 proptest! {
     #[test]
     fn no_history_sells_what_is_not_there(steps in vec(any_step(), 0..60)) {
-        let mut inventory = Inventory { policy: Policy::default(), books: Books::default() };
+        let mut inventory = Inventory { planted: Planted::NONE, books: Books::default() };
         let mut said: Vec<Message> = Vec::new();
         for step in steps {
             let (messages, _) = match step {

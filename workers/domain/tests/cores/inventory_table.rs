@@ -1,7 +1,7 @@
 //! Reservations: every state against every command.
 
 use domain::decision::Decision;
-use domain::stock::{Level, Policy, Reservation, decide, evolve};
+use domain::stock::{Level, Reservation, decide, evolve};
 use schemas::{InventoryCommand, InventoryEvent, Sku};
 
 use super::fixtures::{noon, stock};
@@ -12,7 +12,7 @@ fn level_of(_: &Sku) -> Level {
 }
 
 fn when(state: Option<&Reservation>, command: &InventoryCommand) -> Decision<InventoryEvent> {
-    decide(state, command, level_of, noon(), &Policy::default())
+    decide(state, command, level_of, noon())
 }
 
 fn after(history: &[InventoryCommand]) -> Option<Reservation> {

@@ -1,9 +1,10 @@
 //! Tables of states and messages, compared with those of `docs/state-machine.md`: the document is the expectation.
 
-use std::path::Path;
-
 use domain::decision::{Decision, Outcome};
 use schemas::{Message, OrderEvent};
+
+/// The expectation.
+const DOCUMENT: &str = include_str!("../../../../docs/state-machine.md");
 
 /// A table with one row per message and one column per state.
 pub(crate) struct Table {
@@ -34,14 +35,12 @@ impl Table {
 
     /// Panics unless the document has this table under this name.
     pub(crate) fn assert_documented(&self, name: &str) {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/state-machine.md");
-        let document = std::fs::read_to_string(&path).unwrap();
         let table = self.render();
-        let written = document
+        let written = DOCUMENT
             .split_once(&format!("<!-- table: {name} -->\n\n"))
             .and_then(|(_, rest)| rest.split_once("\n<!-- end -->"))
             .map_or("", |(table, _)| table);
-        assert!(written == table, "{} says of {name}:\n{written}\nbut the code does:\n{table}", path.display());
+        assert!(written == table, "docs/state-machine.md says of {name}:\n{written}\nbut the code does:\n{table}");
     }
 }
 

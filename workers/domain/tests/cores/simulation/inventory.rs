@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::decision::{Decision, Inconsistent, Outcome};
-use domain::stock::{Level, Policy, Receipt, Reservation, decide, decide_stock, evolve, evolve_stock, skus_touched};
+use domain::planted::Planted;
+use domain::stock::{Level, Receipt, Reservation, decide, decide_stock, evolve, evolve_stock, skus_touched};
 use schemas::{CommandId, InventoryCommand, InventoryEvent, Message, OrderId, Sku, StockCommand, StockEvent, Time};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub(crate) struct Books {
 }
 
 pub(crate) struct Inventory {
-    pub(crate) policy: Policy,
+    pub(crate) planted: Planted,
     pub(crate) books: Books,
 }
 
@@ -26,7 +27,7 @@ impl Inventory {
             assert!(locked.contains(&sku), "the level of {sku} is read without its lock");
             self.books.levels.get(sku).copied().unwrap_or_default()
         };
-        decide(state, command, level_of, now, &self.policy)
+        self.planted.alter_reservation(command, decide(state, command, level_of, now))
     }
 
     pub(crate) fn handle(

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use domain::decision::{Decision, Inconsistent, Outcome};
+use domain::planted::Planted;
 use domain::saga::{Input, Order, Policy, decide, evolve};
 use schemas::{Message, OrderEvent, OrderId, Time};
 
 pub(super) struct Orders {
     pub(super) policy: Policy,
+    pub(super) planted: Planted,
     pub(super) orders: BTreeMap<OrderId, Order>,
 }
 
 impl Orders {
     pub(super) fn decide(&self, input: Input<'_>, now: Time) -> Decision<OrderEvent> {
-        decide(self.orders.get(input.order_id()), input, now, &self.policy)
+        let state = self.orders.get(input.order_id());
+        self.planted.alter_order(state, input, decide(state, input, now, &self.policy))
     }
 
     /// Decide and keep; what is to be said, and how it went.

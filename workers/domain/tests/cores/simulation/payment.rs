@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, Policy, Posting, decide, evolve};
 use domain::decision::{Inconsistent, Outcome};
+use domain::planted::Planted;
 use domain::provider::{IdempotencyKey, operation_name};
 use domain::simulator::Simulator;
 use domain::statement::StatementOutcome;
@@ -25,6 +26,7 @@ struct Making {
 
 pub(super) struct Payments {
     pub(super) policy: Policy,
+    pub(super) planted: Planted,
     pub(super) accounts: Accounts,
     pub(super) calls: BTreeMap<OrderId, Call>,
     pub(super) provider: Simulator,
@@ -34,9 +36,10 @@ pub(super) struct Payments {
 }
 
 impl Payments {
-    pub(super) fn new(policy: Policy, provider: Simulator) -> Self {
+    pub(super) fn new(policy: Policy, planted: Planted, provider: Simulator) -> Self {
         Payments {
             policy,
+            planted,
             accounts: Accounts::default(),
             calls: BTreeMap::new(),
             provider,
@@ -66,7 +69,8 @@ impl Payments {
 
     pub(super) fn decide(&self, input: Input<'_>, now: Time) -> Decided {
         let order_id = input.order_id();
-        decide(self.accounts.payments.get(order_id), self.calls.get(order_id), input, now, &self.policy)
+        let (payment, call) = (self.accounts.payments.get(order_id), self.calls.get(order_id));
+        self.planted.alter_charge(input, decide(payment, call, input, now, &self.policy))
     }
 
     /// The calls that are due and that no owner makes yet.

@@ -7,7 +7,6 @@ use domain::decision::{Inconsistent, Outcome};
 use domain::planted::Planted;
 use domain::saga::{self, Order};
 use domain::simulator::{Simulator, SimulatorConfig};
-use domain::stock;
 use schemas::{Message, OrderId, PaymentCommand, Time, TopicName};
 
 use super::bus::{Bus, Lane, partition_of};
@@ -63,13 +62,8 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(random: Random, setting: Setting) -> Self {
         let Setting { steps, planted, give_up_after_ms, provider } = setting;
-        let payment_policy = charge::Policy {
-            retry_first_ms: 50,
-            retry_max_ms: 800,
-            idempotency_window_ms: 700,
-            give_up_after_ms,
-            planted,
-        };
+        let payment_policy =
+            charge::Policy { retry_first_ms: 50, retry_max_ms: 800, idempotency_window_ms: 700, give_up_after_ms };
         let provider = Simulator::new(provider);
         World {
             random,
@@ -77,9 +71,9 @@ impl World {
             steps,
             bus: Bus::default(),
             clients: Clients::default(),
-            orders: Orders { policy: saga::Policy { confirm_within_ms: 3_000, planted }, orders: BTreeMap::new() },
-            inventory: Inventory { policy: stock::Policy { planted }, books: Books::default() },
-            payments: Payments::new(payment_policy, provider),
+            orders: Orders { policy: saga::Policy { confirm_within_ms: 3_000 }, planted, orders: BTreeMap::new() },
+            inventory: Inventory { planted, books: Books::default() },
+            payments: Payments::new(payment_policy, planted, provider),
             rules: Rules::default(),
             history: Vec::new(),
             sights: BTreeSet::new(),
