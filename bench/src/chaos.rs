@@ -21,10 +21,10 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use client::{Connection, Publisher};
 use dev_stack::Server;
 use schemas::{CommandId, ReceiveStock};
 use tokio::runtime::Runtime;
-use workers::client::{Connection, Publisher};
 
 use crate::error::{BenchError, Doing, Result};
 use crate::pipeline::{Orders, PIECES};

@@ -58,7 +58,7 @@ async fn remove_schemas(scene: &Scene) -> Result<(), DemoError> {
     for service in ServiceName::ALL {
         let schema = scene.schema(service);
         let failed = |error: String| DemoError::Words(format!("cannot remove the demo's schema {schema}: {error}"));
-        let database = workers::runtime::Database::open(&scene.database_url, None, schema, "demo")
+        let database = provision::Database::open(&scene.database_url, None, schema, "demo")
             .map_err(|error| failed(error.to_string()))?;
         let client = database.client().await.map_err(|error| failed(error.to_string()))?;
         let dropped = client.batch_execute(&format!("drop schema if exists {schema} cascade")).await;

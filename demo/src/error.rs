@@ -10,7 +10,7 @@ pub(crate) enum DemoError {
     Stack(#[from] dev_stack::Error),
     /// Kafka or the file with orders.
     #[error("{0}")]
-    Client(#[from] workers::client::ClientError),
+    Client(#[from] client::ClientError),
     /// A daemon's process ended or did not get ready.
     #[error("{name} {what}; its log ends with:\n{tail}")]
     Daemon {

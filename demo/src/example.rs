@@ -1,4 +1,4 @@
-//! The order that the README places and `workers/examples/publish.rs` too: a kept demo leaves stock for it.
+//! The order that the README places and `workers/client/examples/publish.rs` too: a kept demo leaves stock for it.
 
 /// Its SKU.
 pub(crate) const SKU: &str = "1095275";
@@ -16,6 +16,6 @@ mod tests {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
         assert!(read("README.md").contains(ORDER));
-        assert!(ORDER.contains(SKU) && read("workers/examples/publish.rs").contains(&format!("\"{SKU}\"")));
+        assert!(ORDER.contains(SKU) && read("workers/client/examples/publish.rs").contains(&format!("\"{SKU}\"")));
     }
 }

@@ -1,4 +1,4 @@
-//! The daemons as processes: this program again, as `demo daemon <service> …`, which runs the daemons' real entry.
+//! The daemons as processes: `order-worker` and its sisters, the programs that lie beside this one.
 //!
 //! Each has a log file, a port of its own on loopback, and a stable instance id. They die with this process; stopping
 //! them in order lets them drain.
@@ -120,15 +120,20 @@ impl Fleet {
     }
 }
 
-/// This program as a daemon, with the scene's servers in its environment: a URL with a password is no argument.
+/// The service's program, with the scene's servers in its environment: a URL with a password is no argument.
 fn command(scene: &Scene, service: ServiceName) -> Result<Command, DemoError> {
-    let program = std::env::current_exe().map_err(|error| DemoError::Words(format!("where am I? {error}")))?;
+    let own = std::env::current_exe().map_err(|error| DemoError::Words(format!("where am I? {error}")))?;
+    let program = own.with_file_name(format!("{service}-worker"));
+    if !program.exists() {
+        let path = program.display();
+        return Err(DemoError::Words(format!("{path} is missing; `cargo demo` builds the workers beside the demo")));
+    }
     let mut command = Command::new(program);
     for name in FOREIGN_SETTINGS {
         command.env_remove(name);
     }
     command.env("KAFKA_BROKERS", &scene.brokers).env("DATABASE_URL", &scene.database_url);
-    command.args(["daemon", service.as_str(), "--schema", scene.schema(service)]);
+    command.args(["--schema", scene.schema(service)]);
     command.args(["--topic-prefix", &scene.topic_prefix]);
     Ok(command)
 }

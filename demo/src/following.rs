@@ -5,8 +5,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use client::{Connection, Selection, Step, TopicReader};
 use schemas::{Message, StockEvent, TopicName};
-use workers::client::{Connection, Selection, Step, TopicReader};
 
 use crate::error::DemoError;
 use crate::tally::Tally;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use workers::client::OrderFile;
+use client::OrderFile;
 
 use crate::error::DemoError;
 use crate::stock_plan::{Demand, StockPlan};

@@ -1,6 +1,6 @@
 //! The demo: real orders through three daemons on a real Kafka and a real Postgres, with one command.
 //!
-//! It also is the daemons: `demo daemon <order|inventory|payment> …` runs their real entry, so that one build is enough.
+//! It starts the daemons' own programs, which lie beside it: one build makes them all.
 //! A library with one function, so that the test of the README can run it.
 
 mod cleanup;
@@ -23,7 +23,6 @@ mod tally;
 mod track;
 mod verdict;
 
-use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,7 +31,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use schemas::ServiceName;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::DemoError;
@@ -64,10 +62,6 @@ impl Holder {
 /// The program: its arguments are those of this process.
 pub fn main() -> ExitCode {
     let begin = Instant::now();
-    let mut args = std::env::args_os();
-    if args.nth(1).is_some_and(|verb| verb == "daemon") {
-        return daemon(args);
-    }
     let options = Options::parse();
     let ended = match options.verb {
         None => play(options.run, begin),
@@ -91,17 +85,6 @@ fn env() -> Result<ExitCode, DemoError> {
     // A reader that has gone wants nothing more.
     let _ = write!(std::io::stdout().lock(), "{lines}");
     Ok(ExitCode::SUCCESS)
-}
-
-/// `demo daemon <service> …`: from here on this process is a daemon like any other.
-fn daemon(mut args: impl Iterator<Item = OsString>) -> ExitCode {
-    let name = args.next().unwrap_or_default();
-    let Some(service) = name.to_str().and_then(ServiceName::parse) else {
-        eprintln!("demo daemon: expected order, inventory or payment");
-        return ExitCode::from(2);
-    };
-    let program = OsString::from(format!("{}-worker", service.as_str()));
-    workers::daemon::main(service, std::iter::once(program).chain(args))
 }
 
 fn play(options: RunOptions, begin: Instant) -> Result<ExitCode, DemoError> {

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use schemas::{CommandId, Message, OrderCommand, ReceiveStock, Sku, TopicName};
-use tokio::task::JoinSet;
-use workers::client::{
+use client::{
     Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, Selection, TopicReader, publish_entries,
 };
+use schemas::{CommandId, Message, OrderCommand, ReceiveStock, Sku, TopicName};
+use tokio::task::JoinSet;
 
 use crate::error::DemoError;
 use crate::example;

@@ -5,9 +5,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use client::Connection;
 use schemas::{PerService, ServiceName};
 use serde::{Deserialize, Serialize};
-use workers::client::Connection;
 
 use crate::error::DemoError;
 

@@ -232,7 +232,7 @@ mod tests {
     fn the_sample_orders_have_their_four_percent() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/orders-2017-01.jsonl.zst");
         let orders: Vec<PlaceOrder> =
-            workers::client::OrderFile::open(&path).unwrap().map(|entry| entry.unwrap().content.unwrap()).collect();
+            client::OrderFile::open(&path).unwrap().map(|entry| entry.unwrap().content.unwrap()).collect();
         let plan = demand(&orders).plan();
         assert_eq!((plan.short_orders, plan.exact), (488, true));
         assert_eq!(failing(&plan, orders.iter()), 488);

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use domain::statement::{self, StatementLine};
 use schemas::{PerService, ServiceName};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use workers::payment::simulator::{Statement, StatementLine};
 
 use crate::config::CheckConfig;
 use crate::error::ReplayError;
@@ -207,7 +207,10 @@ fn read_statements(config: &CheckConfig) -> Result<Option<Vec<StatementLine>>, R
     }
     let mut lines = Vec::new();
     for path in &config.statements {
-        lines.append(&mut Statement::read(path)?);
+        let read = std::fs::read_to_string(path);
+        let text = read.map_err(|source| ReplayError::Statement { path: path.clone(), source })?;
+        let parsed = statement::parse(&text);
+        lines.append(&mut parsed.map_err(|source| ReplayError::StatementLine { path: path.clone(), source })?);
     }
     Ok(Some(lines))
 }

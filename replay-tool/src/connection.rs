@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
+use provision::Database;
 use schemas::ServiceName;
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Transaction};
-use workers::runtime::Database;
 
 use crate::error::ReplayError;
 

@@ -1,5 +1,7 @@
 //! Why something could not be carried out. What is found is no error: that is in a report.
 
+use std::path::PathBuf;
+
 use outbox::OutboxError;
 use schemas::ServiceName;
 
@@ -8,7 +10,7 @@ use schemas::ServiceName;
 #[non_exhaustive]
 pub enum ReplayError {
     /// The brokers refuse, or the configuration is none that the client takes.
-    #[error("Kafka: {doing}: {}", workers::client::words(source))]
+    #[error("Kafka: {doing}: {}", client::words(source))]
     Kafka {
         /// What was being done.
         doing: String,
@@ -115,11 +117,23 @@ pub enum ReplayError {
         reason: String,
     },
     /// A statement of the payment simulator cannot be read.
-    #[error("{source}: {}", cause(source))]
+    #[error("cannot read the provider's statement {path}: {source}", path = .path.display())]
     Statement {
-        /// Which, and why.
-        #[from]
-        source: workers::payment::simulator::StatementError,
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line of a statement of the payment simulator cannot be understood.
+    #[error(
+        "line {number} of the provider's statement {path} cannot be understood: {cause}",
+        number = .source.number, path = .path.display(), cause = .source.source
+    )]
+    StatementLine {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, and why.
+        source: domain::statement::StatementError,
     },
     /// A thread of ours ended before its work was done.
     #[error("reading {what} ended abnormally")]
@@ -257,8 +271,4 @@ impl ReplayError {
 
 fn after(last: Option<&str>) -> String {
     last.map_or_else(String::new, |last| format!("; the client's last complaint: {last}"))
-}
-
-fn cause(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(String::new, ToString::to_string)
 }

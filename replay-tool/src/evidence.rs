@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use domain::statement::StatementLine;
 use schemas::{PerService, ServiceName};
-use workers::payment::simulator::StatementLine;
 
 use crate::fold::Topics;
 use crate::invariant;

@@ -22,11 +22,11 @@ pub(crate) use inbox::{InboxSnapshot, read_inbox};
 pub(crate) use outbox::LaneRows;
 pub(crate) use session::Session;
 pub(crate) use table::{Difference, RowFormats, Table};
-pub(crate) use unpublished::{OutboxRow, ServiceView};
-pub(crate) use workers::tables::{
+pub(crate) use tables::{
     ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow,
     each_table, table_names,
 };
+pub(crate) use unpublished::{OutboxRow, ServiceView};
 
 use crate::config::CheckConfig;
 use crate::error::ReplayError;

@@ -153,7 +153,7 @@ fn hop_of_row(row: &OutboxRow, codec: &Codec) -> Hop {
     let (Channel::Messages(topic) | Channel::DeadLetters(topic)) = row.channel;
     let message = row.payload.as_deref().and_then(|payload| codec.decode(topic, payload).ok());
     let is_letter = matches!(row.channel, Channel::DeadLetters(_));
-    let told = message.as_ref().map_or_else(String::new, workers::client::detail);
+    let told = message.as_ref().map_or_else(String::new, client::detail);
     Hop {
         channel: row.channel,
         partition: row.partition,

@@ -2,9 +2,9 @@
 
 use std::process::{Command, Output};
 
+use client::Connection;
 use serde_json::Value;
 use tests::{Outcome, Pipeline, trouble};
-use workers::client::Connection;
 
 use crate::ORDERS;
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use client::open_transaction;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use schemas::{CancelOrder, CommandId, OrderId, ServiceName, TopicName, partitioner};
 use serde_json::json;
 use tests::{LONG, Outcome, Pipeline, Sent, Servers, Settings, order, stock_for, trouble};
-use workers::client::open_transaction;
 
 use crate::DAEMON;
 use crate::program::{Run, connection, run};

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use domain::simulator::SimulatorConfig;
 use schemas::{
     CancelOrder, CommandId, InventoryEvent, Message, OrderEvent, PaymentEvent, PlaceOrder, RejectionCode, ServiceName,
     TopicName,
 };
 use tests::{Outcome, Pipeline, Servers, Settings, is_sound, order, sample, stock_for, trouble};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 

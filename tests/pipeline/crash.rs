@@ -1,8 +1,8 @@
 //! `kill -9` of each worker in the middle, again and again, with a restart under the same instance id.
 
+use domain::simulator::SimulatorConfig;
 use schemas::ServiceName;
 use tests::{Outcome, Pipeline, Servers, Settings, is_sound, sample, stock_for};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use domain::simulator::SimulatorConfig;
 use schemas::{Message, OrderEvent, StockEvent, TopicName};
 use tests::{Outcome, Pipeline, Sent, Servers, Settings, is_sound, sample, stock_for};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 

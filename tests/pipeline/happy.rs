@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use client::Record;
+use domain::simulator::SimulatorConfig;
+use domain::statement::StatementOutcome;
 use schemas::{Message, OrderEvent, ServiceName, TopicName};
 use tests::{Outcome, Pipeline, Servers, Settings, is_sound, sample, stock_for, trouble};
-use workers::client::Record;
-use workers::payment::simulator::{SimulatorConfig, StatementOutcome};
 
 use crate::DAEMON;
 

@@ -5,10 +5,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use domain::simulator::SimulatorConfig;
 use schemas::{PlaceOrder, ServiceName};
 use tests::{Outcome, Passage, Pipeline, Servers, Settings, is_sound, sample, stock_for, trouble, until};
 use tokio::time::Instant;
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 

@@ -1,8 +1,8 @@
 //! A worker that stands still (SIGSTOP) until its partitions have moved, and then goes on as if nothing had happened.
 
+use domain::simulator::SimulatorConfig;
 use schemas::ServiceName;
 use tests::{Outcome, Pipeline, Sent, Servers, Settings, sample, stock_for, trouble};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 

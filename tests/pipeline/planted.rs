@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use domain::simulator::SimulatorConfig;
 use replay_tool::{Invariant, Report};
 use schemas::ServiceName;
 use tests::{Outcome, Pipeline, Servers, Settings, is_sound, sample, stock_for, trouble};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 

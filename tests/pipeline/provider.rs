@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::simulator::SimulatorConfig;
+use domain::statement::{StatementLine, StatementOutcome};
 use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for};
-use workers::payment::simulator::{SimulatorConfig, StatementLine, StatementOutcome};
 
 use crate::DAEMON;
 

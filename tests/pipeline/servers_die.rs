@@ -1,9 +1,9 @@
 //! The servers die or stand still under load; when they are back, everything goes on.
 
+use domain::simulator::SimulatorConfig;
 use schemas::ServiceName;
 use std::time::Duration;
 use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for, trouble};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 

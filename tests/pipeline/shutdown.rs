@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::simulator::SimulatorConfig;
 use schemas::ServiceName;
 use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 

@@ -1,9 +1,9 @@
 //! Rebuilding beside a live pipeline, in its place, and after everything was lost.
 
+use domain::simulator::SimulatorConfig;
 use schemas::{PlaceOrder, ServiceName};
 use serde_json::Value;
 use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for, trouble};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 use crate::program::{Run, run};

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use domain::simulator::SimulatorConfig;
 use schemas::{PlaceOrder, ServiceName};
 use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for, trouble};
-use workers::payment::simulator::SimulatorConfig;
 
 use crate::DAEMON;
 use crate::program::run;

@@ -3,8 +3,8 @@
 //! Both are of one instant, and putting them back ends every session that knew what was there, as a restore does. No program of
 //! Postgres is asked for it: the development servers have none but the server itself.
 
+use provision::Database;
 use schemas::ServiceName;
-use workers::runtime::Database;
 
 use crate::{LONG, Outcome, Pipeline, Tables, until};
 

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use provision::topics::{MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -15,7 +16,6 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use schemas::{Codec, Message, TopicName};
-use workers::topics::{MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES};
 
 use crate::{LONG, Outcome, RawRecord, raw_produce, trouble, until};
 

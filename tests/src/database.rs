@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use outbox::inbox::Inbox;
+use provision::Database;
+use provision::migrate::{grant, migrate};
 use tokio_postgres::config::Host;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
-use workers::migrate::{grant, migrate};
-use workers::runtime::Database;
 
 use crate::{Outcome, trouble};
 use schemas::ServiceName;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use client::OrderFile;
 use schemas::{CustomerId, OrderId, OrderLine, PlaceOrder, Sku, Time};
-use workers::client::OrderFile;
 
 use crate::Outcome;
 

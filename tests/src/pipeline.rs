@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use client::{Connection, Publisher, Record, Selection, TopicReader};
+use domain::simulator::SimulatorConfig;
+use domain::statement::{self, StatementLine};
 use rdkafka::ClientConfig;
 use schemas::{CommandId, Message, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
 use tokio::task::JoinHandle;
-use workers::client::{Connection, Publisher, Record, Selection, TopicReader};
-use workers::payment::simulator::{SimulatorConfig, Statement, StatementLine};
 
 use crate::daemon::Program;
 use crate::settings::SettingsFile;
@@ -62,8 +63,10 @@ impl Pipeline {
         }
         let kafka = servers.client_config("topic-admin")?;
         let (topics, partitions) = (&prefix, settings.partitions);
-        until("the topics are made", LONG, async || Ok(workers::topics::create(&kafka, topics, partitions, 1).await?))
-            .await?;
+        until("the topics are made", LONG, async || {
+            Ok(provision::topics::create(&kafka, topics, partitions, 1, jiff::Timestamp::now()).await?)
+        })
+        .await?;
         let publishing = connection(servers, "publisher", &prefix)?;
         let tables = Tables::create(&database_url).await?;
         let pipeline = Pipeline {
@@ -361,7 +364,7 @@ impl Pipeline {
     /// What the payment provider did, by its own statement.
     pub fn statement(&self) -> Outcome<Vec<StatementLine>> {
         let file = self.statement_file();
-        if file.exists() { Ok(Statement::read(&file)?) } else { Ok(Vec::new()) }
+        if file.exists() { Ok(statement::parse(&std::fs::read_to_string(&file)?)?) } else { Ok(Vec::new()) }
     }
 
     /// What stands in front of the topics' names.

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use domain::simulator::SimulatorConfig;
 use schemas::ServiceName;
 use serde::Serialize;
-use workers::payment::simulator::SimulatorConfig;
 
 /// What a pipeline is started with.
 #[derive(Debug, Clone)]

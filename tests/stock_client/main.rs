@@ -5,10 +5,10 @@ mod python;
 
 use std::collections::BTreeMap;
 
+use domain::simulator::SimulatorConfig;
 use schemas::{CancelOrder, CommandId, TopicName};
 use serde::Deserialize;
 use tests::{Outcome, Pipeline, Servers, Settings, order, sample, stock_for, trouble};
-use workers::payment::simulator::SimulatorConfig;
 
 /// The daemons' program.
 const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");

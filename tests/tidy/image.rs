@@ -8,7 +8,7 @@ use crate::dependencies::Metadata;
 use crate::source;
 
 /// Members whose programs are for users; the others are for whoever works on this.
-const SHIPPED: [&str; 3] = ["outbox", "replay-tool", "workers"];
+const SHIPPED: [&str; 4] = ["client", "outbox", "replay-tool", "workers"];
 
 /// What is not built by default, and is in the image.
 const FEATURES: [&str; 1] = ["replay-tool/s3"];

@@ -3,16 +3,32 @@
 use crate::source;
 
 /// A member and what it must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 8] = [
+const FORBIDDEN: [(&str, &[&str]); 10] = [
     ("schemas", &["outbox", "workers", "replay-tool", "dev-stack", "rdkafka", "tokio", "tokio-postgres"]),
     ("outbox", &["schemas", "workers", "replay-tool", "apache-avro"]),
     ("dev", &["schemas", "outbox", "workers", "replay-tool", "rdkafka"]),
+    ("workers/client", &["workers", "replay-tool", "dev-stack", "demo", "bench", "tokio-postgres"]),
+    ("workers/provision", &["workers", "replay-tool", "demo", "bench"]),
     ("workers", &["replay-tool", "dev-stack", "demo", "bench"]),
-    ("replay-tool", &["dev-stack", "demo", "bench"]),
-    ("demo", &["bench"]),
+    ("replay-tool", &["workers", "dev-stack", "demo", "bench"]),
+    ("demo", &["workers", "bench"]),
     ("bench", &["demo"]),
     ("tests", &["bench"]),
 ];
+
+/// What the cores may depend on: the contract, and crates that only compute.
+const OF_THE_CORES: [&str; 5] = ["schemas", "serde", "serde_json", "sha2", "thiserror"];
+
+/// Whatever would give the cores a way to servers, clocks or logs.
+pub(crate) fn impurities() -> Vec<String> {
+    let path = "workers/domain/Cargo.toml";
+    let Some(manifest) = source::all().iter().find(|source| source.path == path) else {
+        return vec![format!("there is no {path}")];
+    };
+    let mut names = dependencies(&manifest.text);
+    names.retain(|name| !name.starts_with('#') && !OF_THE_CORES.contains(&name.as_str()));
+    names.into_iter().map(|name| format!("the cores depend on {name}")).collect()
+}
 
 /// Every dependency that should not be. Development dependencies of a leaf on the servers are fine, and so is what the
 /// table does not name.

@@ -9,43 +9,10 @@ use crate::source::{self, Source};
 const FILE_LINES: usize = 450;
 const FUNCTION_LINES: usize = 70;
 
-/// Where the aggregates are decided and folded: nothing from outside, no clock, no chance, no logging.
-pub(crate) fn cores_are_pure(source: &Source) -> Vec<String> {
-    const CORES: [&str; 4] = [
-        "workers/src/order/saga",
-        "workers/src/inventory/stock",
-        "workers/src/payment/charge",
-        "workers/src/decision.rs",
-    ];
-    const IMPURE: [&str; 17] = [
-        "tokio",
-        "rdkafka",
-        "deadpool",
-        "outbox::",
-        "std::time",
-        "std::fs",
-        "std::io",
-        "std::env",
-        "std::net",
-        "std::thread",
-        "Instant",
-        "SystemTime",
-        "Timestamp::now",
-        "tracing",
-        "metrics",
-        "rand::",
-        "async ",
-    ];
-    if !CORES.iter().any(|core| source.is_in(core)) {
-        return Vec::new();
-    }
-    source.lines_with(&IMPURE, "a core is pure")
-}
-
 /// In `workers`, SQL is in what makes statements from the tables' descriptions, in the services' stores, and in what changes
 /// schemas on purpose.
 pub(crate) fn sql_is_in_the_files_for_it(source: &Source) -> Vec<String> {
-    const AT_HOME: [&str; 5] = ["/tables/statements.rs", "/store.rs", "/plan_tests.rs", "/migrate.rs", "/postgres.rs"];
+    const AT_HOME: [&str; 4] = ["/tables/src/statements.rs", "/store.rs", "/plan_tests.rs", "/postgres.rs"];
     const SQL: [&str; 8] = [
         "\"select ",
         "\"insert into ",
@@ -141,17 +108,15 @@ pub(crate) fn names_say_something(source: &Source) -> Vec<String> {
 
 /// Locks, positions, writes and messages go together because only one place begins.
 pub(crate) fn one_file_opens_the_transaction(source: &Source) -> Vec<String> {
-    const HOME: [&str; 2] = ["workers/src/runtime/process.rs", "workers/src/migrate.rs"];
-    if !source.is_in("workers/src/") || HOME.contains(&source.path.as_str()) {
+    if !source.is_in("workers/src/") || source.path == "workers/src/runtime/process.rs" {
         return Vec::new();
     }
     source.lines_with(&[".begin(", ".transaction()", ".build_transaction()"], "only process.rs opens a transaction")
 }
 
-/// Time is an input; `client` stamps what it sends.
+/// Time is an input.
 pub(crate) fn one_file_reads_the_clock(source: &Source) -> Vec<String> {
-    let is_elsewhere = source.path == "workers/src/clock.rs" || source.is_in("workers/src/client/");
-    if !source.is_in("workers/src/") || is_elsewhere {
+    if !source.is_in("workers/src/") || source.path == "workers/src/clock.rs" {
         return Vec::new();
     }
     source.lines_with(&["Timestamp::now", "SystemTime::now"], "only clock.rs reads the clock")

@@ -6,10 +6,11 @@
 
 use clap::Args;
 use outbox::inbox::{Cursor, GapAccepted, Inbox, Resumed, SourceCursor, TopicPartition};
+use provision::Database;
 use schemas::{ServiceName, TopicName};
 use tokio_postgres::Client;
 
-use crate::runtime::{Database, Failure};
+use crate::runtime::Failure;
 
 /// Which gap to accept: `--epoch` with `--sequence`, or `--offset`, or both.
 #[derive(Debug, Clone, Args)]

@@ -6,10 +6,11 @@
 
 use clap::Args;
 use outbox::operate::{Lead, RebaseConfig, RebaseReport, RebasedLane, rebase};
+use provision::Database;
 use rdkafka::ClientConfig;
 use schemas::ServiceName;
 
-use crate::runtime::{Database, Failure};
+use crate::runtime::Failure;
 
 /// How the older state is accepted.
 #[derive(Debug, Clone, Args)]

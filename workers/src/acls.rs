@@ -7,10 +7,8 @@
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
+use provision::topics::archive_group;
 use schemas::{ServiceName, TopicName};
-
-use crate::client;
-use crate::topics::archive_group;
 
 /// Options of `topics acls`.
 #[derive(Debug, Clone, Args)]

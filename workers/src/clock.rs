@@ -10,13 +10,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use provision::Database;
 use schemas::ServiceName;
 use tokio::sync::watch;
 
 #[cfg(feature = "planted-bugs")]
-use crate::planted::Bug;
+use crate::planted::Mishap;
 use crate::planted::Planted;
-use crate::runtime::{Database, Failure};
+use crate::runtime::Failure;
 use crate::{metrics, postgres};
 
 /// Two clocks that differ by less agree.
@@ -141,11 +142,11 @@ pub(crate) async fn watch(service: ServiceName, database: Database, mut stopping
 /// In tests, this host's clock is wrong when asked to be.
 pub(crate) fn plant(planted: Planted) {
     #[cfg(feature = "planted-bugs")]
-    if planted.has(Bug::ClockAhead) {
+    if planted.suffers(Mishap::ClockAhead) {
         host::put_ahead(PLANTED_S);
     }
     #[cfg(not(feature = "planted-bugs"))]
-    let Planted = planted;
+    let Planted { decisions: _ } = planted;
 }
 
 /// What people should know about the clocks; none while they agree.

@@ -1,11 +1,11 @@
 //! Columns of the stores' odd queries: a value by its name. Whole rows are read by `tables`.
 
 use schemas::Time;
+use tables::Timestamptz;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 
 use crate::runtime::Failure;
-use crate::tables::Timestamptz;
 
 /// A column's value, or an error that names the column.
 pub(crate) fn get<'r, V: FromSql<'r>>(row: &'r Row, name: &str) -> Result<V, Failure> {

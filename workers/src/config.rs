@@ -9,31 +9,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use client::settings::{SettingError, kafka_properties, secret};
+use domain::simulator::SimulatorConfig;
 use outbox::ConnectionString;
 use rdkafka::ClientConfig;
 use schemas::ServiceName;
 use serde::{Deserialize, Serialize};
 
 use crate::listen::Listen;
-use crate::payment::simulator::SimulatorConfig;
-
-/// Why the configuration cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A file cannot be read.
-    #[error("{what} {path}: {reason}")]
-    File {
-        /// Which file.
-        what: &'static str,
-        /// Its path.
-        path: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A setting is missing or wrong.
-    #[error("{0}")]
-    Setting(String),
-}
 
 /// Settings as flags and environment variables.
 #[derive(Debug, Clone, Default, Args)]
@@ -193,7 +176,7 @@ pub struct Config {
 
 impl Config {
     /// Put the sources together.
-    pub fn resolve(service: ServiceName, flags: &Flags) -> Result<Config, ConfigError> {
+    pub fn resolve(service: ServiceName, flags: &Flags) -> Result<Config, SettingError> {
         let file = match &flags.config {
             Some(path) => read_file(path)?,
             None => File::default(),
@@ -235,8 +218,8 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |text: String| Err(ConfigError::Setting(text));
+    fn check(&self) -> Result<(), SettingError> {
+        let wrong = |text: String| Err(SettingError::Setting(text));
         if self.brokers.is_empty() {
             return wrong("no Kafka brokers: set KAFKA_BROKERS or --brokers, for instance localhost:9092".into());
         }
@@ -247,9 +230,9 @@ impl Config {
             );
         }
         ConnectionString::parse(&self.database_url)
-            .map_err(|error| ConfigError::Setting(format!("DATABASE_URL or --database-url: {error}")))?;
+            .map_err(|error| SettingError::Setting(format!("DATABASE_URL or --database-url: {error}")))?;
         outbox::check_schema_name(&self.schema)
-            .map_err(|error| ConfigError::Setting(format!("{error}; set DATABASE_SCHEMA or --schema")))?;
+            .map_err(|error| SettingError::Setting(format!("{error}; set DATABASE_SCHEMA or --schema")))?;
         if !self.topic_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
             return wrong(format!("topic prefix {:?}: letters, digits, '.', '_' and '-' only", self.topic_prefix));
         }
@@ -282,7 +265,7 @@ impl Config {
     }
 
     /// As TOML, with every secret replaced.
-    pub fn redacted(&self) -> Result<String, ConfigError> {
+    pub fn redacted(&self) -> Result<String, SettingError> {
         let mut copy = self.clone();
         // As it was understood, in libpq's words; `check` has read it before.
         copy.database_url =
@@ -292,7 +275,7 @@ impl Config {
             *value = HIDDEN.to_owned();
         }
         toml::to_string_pretty(&copy)
-            .map_err(|error| ConfigError::Setting(format!("the configuration cannot be shown: {error}")))
+            .map_err(|error| SettingError::Setting(format!("the configuration cannot be shown: {error}")))
     }
 }
 
@@ -302,60 +285,14 @@ fn default_listen(service: ServiceName) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], service.default_port()))
 }
 
-fn read_file(path: &Path) -> Result<File, ConfigError> {
-    let failed =
-        |reason: String| ConfigError::File { what: "the configuration file", path: path.display().to_string(), reason };
+fn read_file(path: &Path) -> Result<File, SettingError> {
+    let failed = |reason: String| SettingError::File {
+        what: "the configuration file",
+        path: path.display().to_string(),
+        reason,
+    };
     let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
     toml::from_str(&text).map_err(|error| failed(error.to_string()))
-}
-
-/// The value, or the content of the file that `<NAME>_FILE` names.
-fn secret(name: &str, value: Option<String>) -> Result<Option<String>, ConfigError> {
-    if value.is_some() {
-        return Ok(value);
-    }
-    let Ok(path) = std::env::var(format!("{name}_FILE")) else { return Ok(None) };
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned())),
-        Err(error) => Err(ConfigError::File { what: "the secret's file", path, reason: error.to_string() }),
-    }
-}
-
-/// `[kafka]` of the file, then `-X`, then the SASL password or the token's file that the environment names.
-pub fn kafka_properties(
-    table: &BTreeMap<String, toml::Value>,
-    flags: &[String],
-) -> Result<BTreeMap<String, String>, ConfigError> {
-    let mut properties = BTreeMap::new();
-    for (key, value) in table {
-        let text = match value {
-            toml::Value::String(text) => text.clone(),
-            toml::Value::Integer(number) => number.to_string(),
-            toml::Value::Boolean(flag) => flag.to_string(),
-            toml::Value::Table(_) => {
-                return Err(ConfigError::Setting(format!(
-                    "[kafka] {key}: quote names that have a dot, as in \"{key}.x\" = 1"
-                )));
-            }
-            toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Array(_) => {
-                return Err(ConfigError::Setting(format!("[kafka] {key}: give a text, a whole number or a boolean")));
-            }
-        };
-        properties.insert(key.clone(), text);
-    }
-    for pair in flags {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| ConfigError::Setting(format!("-X {pair}: give KEY=VALUE")))?;
-        properties.insert(key.to_owned(), value.to_owned());
-    }
-    if let Some(password) = secret("KAFKA_SASL_PASSWORD", std::env::var("KAFKA_SASL_PASSWORD").ok())? {
-        properties.insert("sasl.password".to_owned(), password);
-    }
-    if let Ok(file) = std::env::var(outbox::kafka::TOKEN_FILE_VARIABLE) {
-        let (name, value) = outbox::kafka::token_property(&file);
-        properties.insert(name.to_owned(), value);
-    }
-    Ok(properties)
 }
 
 #[cfg(test)]

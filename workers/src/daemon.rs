@@ -9,8 +9,10 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use domain::{charge, saga};
 use outbox::inbox::Inbox;
 use outbox::{Outbox, OutboxConfig, TopicSpec};
+use provision::{Database, DatabaseError, migrate, topics};
 use schemas::{Codec, ServiceName, TopicName};
 use tokio::sync::watch;
 
@@ -18,15 +20,15 @@ use crate::accept_gap::{self, Gap};
 use crate::accept_restore::{self, Restore};
 use crate::config::{Config, Flags};
 use crate::health::Health;
-use crate::inventory::{InventoryService, stock};
-use crate::order::{OrderService, saga};
-use crate::payment::{PaymentService, charge, simulator::Simulator};
+use crate::inventory::InventoryService;
+use crate::order::OrderService;
+use crate::payment::{PaymentService, simulator::SimulatedProvider};
 use crate::planted::Planted;
 use crate::restored::Gate;
-use crate::runtime::{Database, Engine, EngineConfig, Failure, Service};
+use crate::runtime::{Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
-use crate::{acls, clock, http, migrate, postgres, relay, telemetry, topics};
+use crate::{acls, clock, http, postgres, relay, telemetry};
 
 /// How long the brokers may take for one of the start's questions.
 const START_QUESTION: Duration = Duration::from_secs(3);
@@ -87,6 +89,11 @@ pub struct DaemonError(String);
 impl DaemonError {
     fn of(error: impl std::fmt::Display) -> Self {
         DaemonError(error.to_string())
+    }
+
+    /// With what a person can do about it.
+    fn of_database(error: DatabaseError) -> Self {
+        DaemonError::of(Failure::from(error))
     }
 }
 
@@ -154,14 +161,14 @@ fn database(service: ServiceName, config: &Config) -> Result<Database, DaemonErr
 async fn migrate_schema(service: ServiceName, config: &Config, role: Option<&str>) -> Result<(), DaemonError> {
     let schema = &config.schema;
     let mut client = database(service, config)?.first_client().await.map_err(DaemonError::of)?;
-    let done = migrate::migrate(&mut client, service, schema).await.map_err(DaemonError::of)?;
+    let done = migrate::migrate(&mut client, service, schema).await.map_err(DaemonError::of_database)?;
     match (done.from, done.to) {
         (0, to) => println!("schema {schema} of the {service} service: made, version {to}"),
         (from, to) if from == to => println!("schema {schema} of the {service} service: is at version {to} already"),
         (from, to) => println!("schema {schema} of the {service} service: from version {from} to {to}"),
     }
     if let Some(role) = role {
-        let given = migrate::grant(&mut client, service, schema, role).await.map_err(DaemonError::of)?;
+        let given = migrate::grant(&mut client, service, schema, role).await.map_err(DaemonError::of_database)?;
         given.iter().for_each(|statement| println!("{statement};"));
         if given.is_empty() {
             println!("role {role} has every right that it needs");
@@ -172,14 +179,18 @@ async fn migrate_schema(service: ServiceName, config: &Config, role: Option<&str
 
 async fn create_topics(config: &Config) -> Result<(), DaemonError> {
     let (kafka, prefix) = (config.client_config(), &config.topic_prefix);
-    let created = topics::create(&kafka, prefix, config.partitions, config.replicas).await.map_err(DaemonError::of)?;
+    let created = topics::create(&kafka, prefix, config.partitions, config.replicas, clock::now())
+        .await
+        .map_err(DaemonError::of)?;
     let topics::Created { made, found, partitions } = created;
     println!("topics: {made} made, {found} were there; {partitions} partitions each, as they have to be");
     Ok(())
 }
 
 async fn check_topics(config: &Config, is_strict: bool) -> Result<(), DaemonError> {
-    let checked = topics::check(&config.client_config(), &config.topic_prefix, None).await.map_err(DaemonError::of)?;
+    let checked = topics::check(&config.client_config(), &config.topic_prefix, None, clock::now())
+        .await
+        .map_err(DaemonError::of)?;
     let topics::Checked { partitions, alarms, warnings } = checked;
     let count = 2 * TopicName::ALL.len();
     println!("topics: all {count} are there; {partitions} partitions each, as they have to be");
@@ -191,7 +202,7 @@ async fn check_topics(config: &Config, is_strict: bool) -> Result<(), DaemonErro
 async fn accept_a_gap(service: ServiceName, config: &Config, gap: &Gap) -> Result<(), DaemonError> {
     let database = database(service, config)?;
     let client = database.first_client().await.map_err(DaemonError::of)?;
-    migrate::check(&client, service, &config.schema).await.map_err(DaemonError::of)?;
+    migrate::check(&client, service, &config.schema).await.map_err(DaemonError::of_database)?;
     drop(client);
     let done = accept_gap::accept(&database, &config.topic_prefix, service, gap).await.map_err(DaemonError::of)?;
     println!("{done}");
@@ -240,18 +251,17 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
 }
 
 fn order_service(config: &Config, planted: Planted, partitions: i32) -> Result<OrderService, DaemonError> {
-    let policy = saga::Policy { confirm_within_ms: config.confirm_within_ms, planted };
-    Ok(OrderService::new(policy, partitions))
+    let policy = saga::Policy { confirm_within_ms: config.confirm_within_ms };
+    Ok(OrderService::new(policy, planted.decisions, partitions))
 }
 
 fn inventory_service(_: &Config, planted: Planted, _: i32) -> Result<InventoryService, DaemonError> {
-    Ok(InventoryService::new(stock::Policy { planted }))
+    Ok(InventoryService::new(planted.decisions))
 }
 
 fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result<PaymentService, DaemonError> {
-    let provider = Simulator::open(config.simulator.clone()).map_err(DaemonError::of)?;
-    let policy = charge::Policy { planted, ..charge::Policy::default() };
-    Ok(PaymentService::new(policy, partitions, Arc::new(provider)))
+    let provider = SimulatedProvider::open(config.simulator.clone()).map_err(DaemonError::of)?;
+    Ok(PaymentService::new(charge::Policy::default(), planted.decisions, partitions, Arc::new(provider)))
 }
 
 /// A signal during the start ends it, with nothing to drain.
@@ -287,7 +297,7 @@ impl Started {
         let (kafka, prefix) = (config.client_config(), config.topic_prefix.as_str());
         let brokers = format!("Kafka at {}", config.brokers);
         let asked = start.await_server(&brokers, async || {
-            topics::check_within(&kafka, prefix, None, START_QUESTION).await.map_err(Obstacle::from)
+            topics::check_within(&kafka, prefix, None, clock::now(), START_QUESTION).await.map_err(Obstacle::from)
         });
         let topics::Checked { partitions, alarms, .. } = asked.await.map_err(DaemonError)?;
         // No reason to stand still: what is lost does not come back by that, and what is late has time.

@@ -10,7 +10,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
 use crate::runtime::Failure;
-use crate::tables::{TableRow, statements};
+use tables::{TableRow, statements};
 
 /// Locks rows by key and reads them.
 #[derive(Debug)]
@@ -125,4 +125,4 @@ impl<R: TableRow<Key = (String,)>> Delete<R> {
 }
 
 #[cfg(test)]
-mod tests;
+mod plan_tests;

@@ -9,7 +9,7 @@ use rdkafka::ClientConfig;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::runtime::Database;
+use provision::Database;
 
 /// A relay that runs.
 pub(crate) struct Running {

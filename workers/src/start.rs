@@ -7,8 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use provision::DatabaseError;
+use provision::topics::TopicsError;
+
 use crate::runtime::Failure;
-use crate::topics::TopicsError;
 
 /// Between two attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -33,6 +35,12 @@ impl From<Failure> for Obstacle {
             Failure::Retry(_) | Failure::Moved(_) => Obstacle::NotYet(text),
             Failure::Poison(_) | Failure::Halt(_) => Obstacle::Lasting(text),
         }
+    }
+}
+
+impl From<DatabaseError> for Obstacle {
+    fn from(error: DatabaseError) -> Self {
+        Obstacle::from(Failure::from(error))
     }
 }
 

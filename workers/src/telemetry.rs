@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use client::settings::SettingError;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 use tracing_subscriber::filter::Targets;
@@ -14,28 +15,28 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, registry};
 
-use crate::config::{ConfigError, LogFormat};
+use crate::config::LogFormat;
 use crate::metrics;
 
 /// How often values are folded in.
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// Send logs to standard error in this format.
-pub(crate) fn start_logs(format: LogFormat, filter: &str) -> Result<(), ConfigError> {
+pub(crate) fn start_logs(format: LogFormat, filter: &str) -> Result<(), SettingError> {
     let filter: Targets = filter.parse().map_err(|error| {
-        ConfigError::Setting(format!("log filter {filter:?}: {error}; for instance info,outbox=debug"))
+        SettingError::Setting(format!("log filter {filter:?}: {error}; for instance info,outbox=debug"))
     })?;
     let layer = fmt::layer().with_writer(std::io::stderr);
     let started = match format {
         LogFormat::Text => registry().with(layer.with_ansi(false)).with(filter).try_init(),
         LogFormat::Json => registry().with(layer.json().flatten_event(true)).with(filter).try_init(),
     };
-    started.map_err(|error| ConfigError::Setting(format!("logs cannot be set up: {error}")))
+    started.map_err(|error| SettingError::Setting(format!("logs cannot be set up: {error}")))
 }
 
 /// Collect metrics; the handle renders them.
-pub(crate) fn start_metrics() -> Result<PrometheusHandle, ConfigError> {
-    let failed = |error: &dyn std::fmt::Display| ConfigError::Setting(format!("metrics cannot be set up: {error}"));
+pub(crate) fn start_metrics() -> Result<PrometheusHandle, SettingError> {
+    let failed = |error: &dyn std::fmt::Display| SettingError::Setting(format!("metrics cannot be set up: {error}"));
     let mut builder = PrometheusBuilder::new();
     for (name, buckets) in metrics::BUCKETS {
         builder =

@@ -5,8 +5,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use client::OrderFile;
 use schemas::{CustomerId, IdError, OrderId, OrderLine, PlaceOrder, Sku, Time};
-use workers::client::OrderFile;
 
 use crate::error::{BenchError, Result};
 

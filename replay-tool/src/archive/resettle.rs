@@ -40,7 +40,7 @@ pub(crate) async fn restorations(
     tables: &ServiceTables,
 ) -> Result<HashMap<(String, i32), Restoration>, ReplayError> {
     let connection = Connection::open(service, &tables.database_url, &tables.schema).await?;
-    let checked = workers::migrate::check(&connection.client, service, &tables.schema).await;
+    let checked = provision::migrate::check(&connection.client, service, &tables.schema).await;
     let inbox = match checked {
         Ok(()) => read_inbox(service, &connection.client, &tables.schema).await,
         Err(failure) => Err(ReplayError::Tables { service, reason: failure.to_string() }),

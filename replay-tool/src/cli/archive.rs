@@ -149,7 +149,7 @@ pub(super) async fn run(verb: Verb, interrupt: &Interrupt) -> Result<Ended, Repl
 fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
     options.source.refuse_archive()?;
     let kafka = options.source.kafka_log(interrupt)?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
-    let group = workers::topics::archive_group(options.source.topic_prefix());
+    let group = provision::topics::archive_group(options.source.topic_prefix());
     let commit_to = options.source.kafka()?.filter(|_| !options.no_commit).map(|kafka| (kafka, group));
     let plan = CopyPlan {
         kafka,
@@ -250,7 +250,7 @@ fn run_repartition(
 }
 
 fn make_topics(plan: &RestorePlan, count: i32, replicas: i32) -> Result<(), ReplayError> {
-    let made = workers::topics::create(&plan.kafka, &plan.to_prefix, count, replicas);
+    let made = provision::topics::create(&plan.kafka, &plan.to_prefix, count, replicas, jiff::Timestamp::now());
     Handle::current().block_on(made).map(drop).map_err(ReplayError::arguments)
 }
 

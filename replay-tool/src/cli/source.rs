@@ -110,7 +110,7 @@ impl SourceArgs {
         kafka.set("bootstrap.servers", brokers).set("client.id", "replay-tool");
         // That a broker hangs up is told in a line of this level, and nowhere else.
         kafka.set_log_level(RDKafkaLogLevel::Info);
-        let properties = workers::config::kafka_properties(&BTreeMap::new(), &self.properties);
+        let properties = client::settings::kafka_properties(&BTreeMap::new(), &self.properties);
         for (key, value) in properties.map_err(ReplayError::arguments)? {
             kafka.set(key, value);
         }

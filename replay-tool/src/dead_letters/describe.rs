@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use client::body_json;
 use schemas::{Codec, Time};
 use serde_json::{Value, json};
-use workers::client::body_json;
 
 use super::shelf::Filed;
 use crate::table_text::{harmless, table};

@@ -1,10 +1,10 @@
 //! An edited copy of a letter: what `show --json` prints, with another body.
 
+use client::TIME_FIELDS;
 use schemas::{Codec, EncodeError, Message, MessageType, Time, TopicName};
 use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
 use serde_json::Value;
-use workers::client::TIME_FIELDS;
 
 /// A message in place of a letter's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +96,7 @@ fn names(topic: TopicName) -> String {
 
 #[cfg(test)]
 mod tests {
-    use workers::client::body_json;
+    use client::body_json;
 
     use super::*;
 

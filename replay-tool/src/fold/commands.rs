@@ -1,10 +1,10 @@
 //! `order.commands.v1` and `stock.commands.v1`: what clients and operators have asked for, and what of it a service has
 //! taken. What is not taken must have no trace yet, but may have one: a restored service takes it once more.
 
+use domain::saga::ContentDigest;
+use domain::stock::ReceiptKind;
 use schemas::place::Place;
 use schemas::{CommandId, Message, OrderCommand, OrderId, Sku, StockCommand, TopicName};
-use workers::inventory::stock::ReceiptKind;
-use workers::order::saga::ContentDigest;
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]

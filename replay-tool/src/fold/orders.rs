@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use domain::saga::{Order, evolve};
 use schemas::{Awaiting, OrderCommandName, OrderEvent, OrderId, ServiceName, message_id};
 use uuid::Uuid;
-use workers::order::saga::{Order, evolve};
 
 use super::Told;
 use super::versions::Versions;

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use domain::charge::{Payment, Posting, evolve};
 use schemas::{OrderId, PaymentEvent, ServiceName, message_id};
-use workers::payment::charge::{Payment, Posting, evolve};
 
 use super::Told;
 use super::replies::Replies;

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use domain::stock::{LevelChange, Reservation, evolve};
 use schemas::{InventoryEvent, OrderId, ServiceName, Sku, message_id};
 use uuid::Uuid;
-use workers::inventory::stock::{LevelChange, Reservation, evolve};
 
 use super::Told;
 use super::replies::Replies;

@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
+use domain::stock::{Level, Receipt, evolve_stock};
 use schemas::{CommandId, Sku, StockEvent, message_id};
 use uuid::Uuid;
-use workers::inventory::stock::{Level, Receipt, evolve_stock};
 
 use super::Told;
 use super::versions::Versions;

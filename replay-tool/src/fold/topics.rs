@@ -1,7 +1,7 @@
 //! What all scans together have brought.
 
+use domain::stock::Level;
 use schemas::{Sku, TopicName};
-use workers::inventory::stock::Level;
 
 use super::commands::SentCommand;
 use super::letters::{Broken, Letter};

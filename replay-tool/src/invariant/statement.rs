@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use workers::payment::simulator::{StatementLine, StatementOutcome};
+use domain::statement::{StatementLine, StatementOutcome};
 
 use crate::evidence::Expectations;
 use crate::report::{Findings, Invariant};

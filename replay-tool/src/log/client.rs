@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
+pub(super) use client::is_about_content;
 use outbox::kafka::Listener;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
-pub(super) use workers::runtime::is_about_content;
 
 use crate::error::ReplayError;
 
@@ -38,11 +38,7 @@ fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &Reading) -> K
     use rdkafka::consumer::Consumer as _;
     use rdkafka::{Message as _, Offset};
     match came {
-        Ok(message)
-            if message
-                .key()
-                .is_some_and(|key| key.starts_with(workers::planted::Mishap::RecordUnreadable.key_prefix())) =>
-        {
+        Ok(message) if message.key().is_some_and(|key| key.starts_with(b"unreadable-")) => {
             let here = Offset::Offset(message.offset());
             consumer.seek(message.topic(), message.partition(), here, Duration::from_secs(5))?;
             Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage))

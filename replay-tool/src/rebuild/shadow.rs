@@ -115,7 +115,7 @@ impl Shadow {
             "drop schema if exists {quoted} cascade; create schema {quoted}; set local search_path to {quoted}"
         );
         tx.batch_execute(&sql).await.map_err(&failed)?;
-        workers::migrate::create_tables(&tx, self.service).await.map_err(&failed)?;
+        provision::migrate::create_tables(&tx, self.service).await.map_err(&failed)?;
         tx.batch_execute(NOTES).await.map_err(&failed)?;
         let (ends, marks) = begun.written().map_err(ReplayError::arguments)?;
         let sql = "insert into rebuild_run (service, live_schema, ends, marks, until_ms, unit_records) \

@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use domain::charge::{self, Payment, Posting};
+use domain::decision::Inconsistent;
+use domain::saga::{self, Order};
+use domain::stock::{self, Level, LevelChange, Receipt, Reservation, evolve_stock};
 use foldhash::fast::RandomState;
 use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, Sku, StockEvent};
-use workers::decision::Inconsistent;
-use workers::inventory::stock::{self, Level, LevelChange, Receipt, Reservation, evolve_stock};
-use workers::order::saga::{self, Order};
-use workers::payment::charge::{self, Payment, Posting};
 
 use super::plan::Wanted;
 use crate::snapshot::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow};

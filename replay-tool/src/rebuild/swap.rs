@@ -52,7 +52,7 @@ impl Swap<'_> {
     /// Do it; the name of the schema with what was there before.
     pub(crate) async fn run(&self) -> Result<String, ReplayError> {
         let mut connection = Connection::open(self.service, &self.live.database_url, &self.live.schema).await?;
-        let checked = workers::migrate::check(&connection.client, self.service, &self.live.schema).await;
+        let checked = provision::migrate::check(&connection.client, self.service, &self.live.schema).await;
         checked.map_err(|failure| self.refused(failure.to_string()))?;
         let swapped = self.in_transaction(&mut connection).await;
         connection.close().await;

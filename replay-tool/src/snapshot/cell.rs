@@ -12,9 +12,8 @@ use bytes::{BufMut as _, BytesMut};
 use rusqlite::types::{FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tables::{Cell, Kind, Timestamptz};
 use tokio_postgres::types::{IsNull, ToSql};
-use workers::Timestamptz;
-use workers::tables::{Cell, Kind};
 
 /// Append the value as a field of a binary COPY: its length, −1 for null, and its bytes.
 pub(crate) fn put_field(cell: Option<Cell<'_>>, to: &mut BytesMut) -> Result<(), Box<dyn Error + Sync + Send>> {
@@ -146,7 +145,7 @@ pub(crate) fn json(cell: Option<Cell<'_>>) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use workers::tables::Value as ColumnValue;
+    use tables::Value as ColumnValue;
 
     use super::*;
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use outbox::cut;
+use provision::Database;
 use schemas::ServiceName;
+use tables::TableRow;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
-use workers::runtime::Database;
-use workers::tables::TableRow;
 
 use super::Cut;
 use super::inbox::{InboxSnapshot, read_inbox};
@@ -41,7 +41,7 @@ impl Session {
             .map_err(|error| wrong(error.to_string()))?;
         let (client, connection) = connect(service, &database).await?;
         let session = Session { service, schema: tables.schema.clone(), client, connection };
-        workers::migrate::check(&session.client, service, &tables.schema)
+        provision::migrate::check(&session.client, service, &tables.schema)
             .await
             .map_err(|failure| wrong(failure.to_string()))?;
         let quoted = tables.schema.replace('"', "\"\"");

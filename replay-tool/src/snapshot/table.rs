@@ -1,5 +1,5 @@
 //! A table as rows by key, and what is made of a row whatever its table: COPY, SQLite, a digest's bytes, JSON, and how two of
-//! them differ. What columns a table has is described once, in `workers::tables`.
+//! them differ. What columns a table has is described once, in `tables`.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -8,8 +8,8 @@ use std::error::Error;
 use bytes::BytesMut;
 use rusqlite::types::{ToSqlOutput, Type};
 use serde_json::Value;
-use workers::Timestamptz;
-use workers::tables::{Cell, CellSource, Column, TableRow};
+use tables::Timestamptz;
+use tables::{Cell, CellSource, Column, TableRow};
 
 use super::cell;
 

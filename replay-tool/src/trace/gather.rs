@@ -5,11 +5,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use client::detail;
 use jiff::Timestamp;
 use outbox::Position;
 use outbox::inbox::Delivery;
 use schemas::{Codec, Message, OrderId, Time, TopicName};
-use workers::client::detail;
 
 use super::hop::{Hop, Mark};
 use crate::dead_letters::{DeadLetter, Note, REDRIVE_OF_HEADER};

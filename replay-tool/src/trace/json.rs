@@ -1,9 +1,9 @@
 //! A trace as JSON.
 
+use client::body_json;
 use jiff::Timestamp;
 use schemas::Time;
 use serde_json::{Value, json};
-use workers::client::body_json;
 
 use super::hop::Mark;
 use super::standing::Standing;

@@ -1,7 +1,7 @@
 //! A trace as a Mermaid sequence diagram: who said what to whom.
 
+use client::stage_in_words;
 use schemas::ServiceName;
-use workers::client::stage_in_words;
 
 use super::Trace;
 use super::hop::{Hop, Mark};

@@ -1,7 +1,7 @@
 //! Where the saga stands at the end of the timeline, and what it is waiting for.
 
+use domain::saga::{Order, Phase, evolve, outstanding};
 use schemas::{Awaiting, Message, MessageType, OrderEvent, ServiceName, Time, TopicName};
-use workers::order::saga::{Order, Phase, evolve, outstanding};
 
 use super::hop::{Hop, Mark};
 use super::timeline::Timeline;

@@ -1,8 +1,8 @@
 //! A trace as a table for people, and where the saga stands below it.
 
+use client::stage_in_words;
 use jiff::Timestamp;
 use schemas::Time;
-use workers::client::stage_in_words;
 
 use super::Trace;
 use super::standing::Standing;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    workers::client::cli::main(std::env::args_os())
+    client::cli::main(std::env::args_os())
 }

@@ -6,11 +6,11 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
+use provision::Database;
 use schemas::ServiceName;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
-use workers::runtime::Database;
 
 use super::Shown;
 use super::scene::Scene;

@@ -2,25 +2,25 @@
 //!
 //! Wiring only: which topics it reads, and how a batch goes through `stock` (pure) and `store` (SQL).
 
-pub mod stock;
 mod store;
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
 
+use domain::decision::Outcome;
+use domain::planted::Planted;
+use domain::stock::{self, Level, Receipt, Reservation};
 use outbox::Transaction;
 use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time};
 use tokio_postgres::Client;
 
-use crate::decision::Outcome;
 use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Wanted, Working};
-use stock::{Level, Policy, Receipt, Reservation};
 use store::Statements;
 
 /// The inventory service.
 #[derive(Debug)]
 pub struct InventoryService {
-    policy: Policy,
+    planted: Planted,
 }
 
 /// What a batch touches.
@@ -35,9 +35,9 @@ pub struct Batch {
 }
 
 impl InventoryService {
-    /// A service that decides by this policy.
-    pub fn new(policy: Policy) -> Self {
-        InventoryService { policy }
+    /// A service that makes this mistake, in tests.
+    pub fn new(planted: Planted) -> Self {
+        InventoryService { planted }
     }
 }
 
@@ -50,11 +50,12 @@ impl Batch {
         &mut self,
         command: &InventoryCommand,
         now: Time,
-        policy: &Policy,
+        planted: Planted,
         emitter: &mut Emitter,
     ) -> Result<Outcome, Failure> {
         let id = command.key();
-        let decision = stock::decide(self.reservations.get(id), command, |sku| self.level(sku), now, policy);
+        let decision = stock::decide(self.reservations.get(id), command, |sku| self.level(sku), now);
+        let decision = planted.alter_reservation(command, decision);
         if let Some(event) = decision.change() {
             let evolved = stock::evolve(self.reservations.take(id), event).map_err(poison)?;
             self.reservations.put(id.clone(), evolved.reservation);
@@ -88,7 +89,7 @@ impl Batch {
     }
 }
 
-fn poison(error: crate::decision::Inconsistent) -> Failure {
+fn poison(error: domain::decision::Inconsistent) -> Failure {
     Failure::Poison(error.to_string())
 }
 
@@ -193,7 +194,7 @@ impl Service for InventoryService {
         emitter: &mut Emitter,
     ) -> Result<Outcome, Failure> {
         match input {
-            Body::Message(Message::InventoryCommand(command)) => batch.reserve(command, now, &self.policy, emitter),
+            Body::Message(Message::InventoryCommand(command)) => batch.reserve(command, now, self.planted, emitter),
             Body::Message(Message::StockCommand(command)) => batch.restock(command, now, emitter),
             Body::Message(
                 Message::OrderCommand(_)

@@ -5,14 +5,14 @@
 
 use std::collections::HashMap;
 
+use domain::stock::{Level, Receipt, Reservation};
 use outbox::Transaction;
 use schemas::{OrderId, Sku};
+use tables::{ReceiptRow, ReservationRow, StockRow, TableRow as _};
 use tokio_postgres::Client;
 
-use super::stock::{Level, Receipt, Reservation};
 use crate::prepared::{Insert, Lock, LookUp, Update};
 use crate::runtime::{Failure, Working};
-use crate::tables::{ReceiptRow, ReservationRow, StockRow, TableRow as _};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]

@@ -3,25 +3,26 @@
 //! Wiring only: which topics it reads, and how a batch goes through `saga` (pure) and `store` (SQL).
 
 mod deadlines;
-pub mod saga;
 mod store;
 
 use std::collections::BTreeMap;
 
+use domain::decision::Outcome;
+use domain::planted::Planted;
+use domain::saga::{self, Input, Order, Policy};
 use outbox::Transaction;
 use schemas::{Message, OrderId, ServiceName, Time};
 use tokio_postgres::Client;
 
-use crate::decision::Outcome;
 use crate::metrics;
 use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Wanted, Working};
-use saga::{Input, Order, Policy};
 use store::Statements;
 
 /// The order service.
 #[derive(Debug)]
 pub struct OrderService {
     policy: Policy,
+    planted: Planted,
     partitions: i32,
     lanes: BTreeMap<i32, deadlines::Lane>,
 }
@@ -70,8 +71,8 @@ struct FoundInLane {
 
 impl OrderService {
     /// A service for topics of so many partitions.
-    pub fn new(policy: Policy, partitions: i32) -> Self {
-        OrderService { policy, partitions, lanes: BTreeMap::new() }
+    pub fn new(policy: Policy, planted: Planted, partitions: i32) -> Self {
+        OrderService { policy, planted, partitions, lanes: BTreeMap::new() }
     }
 }
 
@@ -132,7 +133,8 @@ impl Service for OrderService {
     ) -> Result<Outcome, Failure> {
         let Some(input) = input_of(input) else { return Ok(Outcome::NoEffect) };
         let id = input.order_id();
-        let decision = saga::decide(batch.orders.get(id), input, now, &self.policy);
+        let state = batch.orders.get(id);
+        let decision = self.planted.alter_order(state, input, saga::decide(state, input, now, &self.policy));
         if let Some(event) = decision.change() {
             let next =
                 saga::evolve(batch.orders.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;

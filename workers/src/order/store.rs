@@ -5,15 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use domain::saga::Order;
 use outbox::Transaction;
 use schemas::{OrderId, Time};
+use tables::{ContentsRow, OrderRow};
 use tokio_postgres::{Client, Row};
 
-use super::saga::Order;
 use crate::columns::{get, get_time, parsed};
 use crate::prepared::{Insert, Lock, Update};
 use crate::runtime::{Failure, Lanes, Working};
-use crate::tables::{ContentsRow, OrderRow};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::charge::{Answer, CallStep, Policy};
+use domain::provider::{IdempotencyKey, Provider, ProviderAnswer, operation_name};
 use schemas::{OrderId, Time};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::charge::{Answer, CallStep, Policy};
-use super::provider::{Provider, ProviderAnswer, operation_name};
 use super::{Answered, OpenCall};
 use crate::metrics;
 use crate::runtime::Lanes;
@@ -35,7 +35,7 @@ pub(super) struct Calls {
 struct Running {
     lane: i32,
     tries: i32,
-    key: super::provider::IdempotencyKey,
+    key: IdempotencyKey,
     task: AbortHandle,
 }
 

@@ -4,28 +4,28 @@
 //! called outside of every transaction (`calls`), between the commit of the intent and the commit of the outcome.
 
 mod calls;
-pub mod charge;
-pub mod provider;
-pub mod simulator;
+pub(crate) mod simulator;
 mod store;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use domain::charge::{self, Answer, Call, CallChange, Input, Payment, Policy, Posting};
+use domain::decision::Outcome;
+use domain::planted::Planted;
+use domain::provider::Provider;
 use outbox::Transaction;
 use schemas::{Message, OrderId, ServiceName, Time, partitioner};
 use tokio_postgres::Client;
 
-use crate::decision::Outcome;
 use crate::runtime::{Body, Cause, Emitter, Failure, Lanes, Service, Wanted, Working};
 use calls::Calls;
-use charge::{Answer, Call, CallChange, Input, Payment, Policy, Posting};
-use provider::Provider;
 use store::Statements;
 
 /// The payment service.
 pub struct PaymentService {
     policy: Policy,
+    planted: Planted,
     partitions: i32,
     calls: Calls,
 }
@@ -78,8 +78,8 @@ pub struct Found {
 
 impl PaymentService {
     /// A service that asks this provider, for topics of so many partitions.
-    pub fn new(policy: Policy, partitions: i32, provider: Arc<dyn Provider>) -> Self {
-        PaymentService { policy, partitions, calls: Calls::new(provider, policy) }
+    pub fn new(policy: Policy, planted: Planted, partitions: i32, provider: Arc<dyn Provider>) -> Self {
+        PaymentService { policy, planted, partitions, calls: Calls::new(provider, policy) }
     }
 }
 
@@ -177,6 +177,7 @@ impl Service for PaymentService {
         let Some(input) = input_of(input) else { return Ok(Outcome::NoEffect) };
         let id = input.order_id();
         let decided = charge::decide(batch.payments.get(id), batch.call(id), input, now, &self.policy);
+        let decided = self.planted.alter_charge(input, decided);
         if let Some(event) = decided.decision.change() {
             let evolved =
                 charge::evolve(batch.payments.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;

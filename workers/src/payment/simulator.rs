@@ -1,206 +1,31 @@
-//! A payment provider that is simulated: what it does is a function of a seed and the request, never of chance or memory.
+//! The simulated provider at work: it takes the time that its plan says, and writes down what it does.
 //!
-//! Whether an order's card is good depends on (seed, order, operation); whether a try goes wrong on (seed, key, try). So a
-//! restarted process, or another instance, meets the same provider, and "was it done?" is answered by going through the
-//! tries again: done is what a try before this one did. Its statement is evidence of its own of what it did.
+//! What it does is planned in `domain::simulator`, as a function of a seed and the request. Absent: any memory of its own.
 
-mod statement;
-
-use std::path::PathBuf;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use schemas::PaymentOperation;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use domain::provider::{Asked, Provider, ProviderAnswer, ProviderRequest};
+use domain::simulator::{Plan, Simulator, SimulatorConfig};
+use domain::statement::StatementLine;
 
-use super::provider::{Provider, ProviderAnswer, ProviderRequest, operation_name};
-pub use statement::{Statement, StatementError, StatementLine, StatementOutcome};
-
-/// How the simulated provider behaves. Shares are parts of a million; all faults are off unless asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SimulatorConfig {
-    /// Two providers with the same seed do the same.
-    pub seed: u64,
-    /// Of authorizations, how many are refused for good.
-    pub decline_per_million: u32,
-    /// An authorization above this amount is refused for good, in minor units of whatever currency.
-    pub decline_above_minor: Option<i64>,
-    /// Of captures, how many are refused for good.
-    pub capture_failure_per_million: u32,
-    /// Of tries, how many are lost before anything is done.
-    pub timeout_before_effect_per_million: u32,
-    /// Of tries, how many are done without an answer.
-    pub timeout_after_effect_per_million: u32,
-    /// Of tries, how many fail with a server error before anything is done.
-    pub server_error_per_million: u32,
-    /// Of tries, how many are turned away because the key is being worked on.
-    pub conflict_per_million: u32,
-    /// How many tries of a key can go wrong; the next one goes well.
-    pub faulty_tries: i32,
-    /// The shortest time to answer, in milliseconds.
-    pub latency_min_ms: u64,
-    /// The longest time to answer, in milliseconds.
-    pub latency_max_ms: u64,
-    /// How long a lost answer is waited for, in milliseconds.
-    pub timeout_ms: u64,
-    /// Where to write what was done, one JSON object per line.
-    pub statement: Option<PathBuf>,
-}
-
-impl Default for SimulatorConfig {
-    fn default() -> Self {
-        SimulatorConfig {
-            seed: 1,
-            decline_per_million: 0,
-            decline_above_minor: None,
-            capture_failure_per_million: 0,
-            timeout_before_effect_per_million: 0,
-            timeout_after_effect_per_million: 0,
-            server_error_per_million: 0,
-            conflict_per_million: 0,
-            faulty_tries: 3,
-            latency_min_ms: 0,
-            latency_max_ms: 0,
-            timeout_ms: 1_000,
-            statement: None,
-        }
-    }
-}
-
-/// What the provider will do about a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
-    /// How long it takes, in milliseconds.
-    pub latency_ms: u64,
-    /// What it does, where it does anything that no earlier try of the key did.
-    pub effect: Option<StatementOutcome>,
-    /// What it answers, after the effect.
-    pub answer: ProviderAnswer,
-}
-
-/// The simulated provider.
+/// A provider that answers by the simulator's plan.
 #[derive(Debug)]
-pub struct Simulator {
-    config: SimulatorConfig,
+pub(crate) struct SimulatedProvider {
+    simulator: Simulator,
     statement: Option<Statement>,
 }
 
-/// How a try goes wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    TimeoutBeforeEffect,
-    TimeoutAfterEffect,
-    ServerError,
-    Conflict,
-}
-
-impl Simulator {
+impl SimulatedProvider {
     /// A provider that behaves so.
     ///
     /// # Errors
     /// The statement cannot be opened for appending.
-    pub fn open(config: SimulatorConfig) -> Result<Self, StatementError> {
+    pub(crate) fn open(config: SimulatorConfig) -> Result<Self, StatementFileError> {
         let statement = config.statement.as_deref().map(Statement::open).transpose()?;
-        Ok(Simulator { config, statement })
-    }
-
-    /// What it will do about a request to execute: the same for the same request, always.
-    pub fn plan(&self, request: &ProviderRequest) -> Plan {
-        let number = request.sent_before.saturating_add(1);
-        let verdict = self.verdict(request);
-        let done_before = (1..number).any(|earlier| self.takes_effect(request, earlier));
-        let is_done_now = self.takes_effect(request, number) && !done_before;
-        let unknown = |detail: &str| ProviderAnswer::Unknown { detail: detail.into() };
-        let (latency_ms, answer) = match self.fault(request, number) {
-            None => (self.latency_ms(request, number), self.answer(request, verdict)),
-            Some(Fault::TimeoutBeforeEffect | Fault::TimeoutAfterEffect) => {
-                (self.config.timeout_ms, unknown("no answer in time"))
-            }
-            Some(Fault::ServerError) => (self.latency_ms(request, number), unknown("the provider answered 503")),
-            Some(Fault::Conflict) => {
-                let detail = "the provider answered 409: the key is being worked on".into();
-                (self.latency_ms(request, number), ProviderAnswer::RetryLater { detail, after_ms: None })
-            }
-        };
-        Plan { latency_ms, effect: is_done_now.then_some(verdict), answer }
-    }
-
-    /// What it will answer to a look-up.
-    pub fn plan_look_up(&self, request: &ProviderRequest) -> Plan {
-        let is_done = (1..=request.sent_before).any(|earlier| self.takes_effect(request, earlier));
-        let answer = if is_done { self.answer(request, self.verdict(request)) } else { ProviderAnswer::NotFound };
-        Plan { latency_ms: self.latency_ms(request, 0), effect: None, answer }
-    }
-
-    /// Whether the try does what was asked, if no earlier one did.
-    fn takes_effect(&self, request: &ProviderRequest, number: i32) -> bool {
-        match self.fault(request, number) {
-            None | Some(Fault::TimeoutAfterEffect) => true,
-            Some(Fault::TimeoutBeforeEffect | Fault::ServerError | Fault::Conflict) => false,
-        }
-    }
-
-    fn verdict(&self, request: &ProviderRequest) -> StatementOutcome {
-        let draw = self.draw(&[b"verdict", request.order_id.as_str().as_bytes(), operation_bytes(request)]);
-        let is_refused = match request.operation {
-            PaymentOperation::Authorize => {
-                let is_above = self.config.decline_above_minor.is_some_and(|limit| request.amount_minor > limit);
-                is_above || in_share(draw, self.config.decline_per_million)
-            }
-            PaymentOperation::Capture => in_share(draw, self.config.capture_failure_per_million),
-            PaymentOperation::Void => false,
-        };
-        if is_refused { StatementOutcome::Refused } else { StatementOutcome::Succeeded }
-    }
-
-    fn answer(&self, request: &ProviderRequest, verdict: StatementOutcome) -> ProviderAnswer {
-        match verdict {
-            StatementOutcome::Succeeded => {
-                let name = self.draw(&[b"reference", request.key.as_str().as_bytes()]);
-                ProviderAnswer::Succeeded { reference: format!("sim-{name:016x}") }
-            }
-            StatementOutcome::Refused => ProviderAnswer::Refused {
-                detail: format!("{} refused by the issuer", operation_name(request.operation)),
-            },
-        }
-    }
-
-    fn fault(&self, request: &ProviderRequest, number: i32) -> Option<Fault> {
-        if number > self.config.faulty_tries {
-            return None;
-        }
-        let shares = [
-            (Fault::TimeoutBeforeEffect, self.config.timeout_before_effect_per_million),
-            (Fault::TimeoutAfterEffect, self.config.timeout_after_effect_per_million),
-            (Fault::ServerError, self.config.server_error_per_million),
-            (Fault::Conflict, self.config.conflict_per_million),
-        ];
-        let draw = self.draw(&[b"fault", request.key.as_str().as_bytes(), &number.to_be_bytes()]) % MILLION;
-        let mut below = 0_u64;
-        shares.into_iter().find_map(|(fault, share)| {
-            below += u64::from(share);
-            (draw < below).then_some(fault)
-        })
-    }
-
-    fn latency_ms(&self, request: &ProviderRequest, number: i32) -> u64 {
-        let span = self.config.latency_max_ms.saturating_sub(self.config.latency_min_ms).saturating_add(1);
-        let draw = self.draw(&[b"latency", request.key.as_str().as_bytes(), &number.to_be_bytes()]);
-        self.config.latency_min_ms.saturating_add(draw % span)
-    }
-
-    /// 64 bits that depend on the seed and on these parts, and on nothing else.
-    fn draw(&self, parts: &[&[u8]]) -> u64 {
-        let mut hash = Sha256::new();
-        hash.update(self.config.seed.to_be_bytes());
-        for part in parts {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let digest: [u8; 32] = hash.finalize().into();
-        digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
+        Ok(SimulatedProvider { simulator: Simulator::new(config), statement })
     }
 
     async fn carry_out(&self, request: &ProviderRequest, plan: Plan) -> ProviderAnswer {
@@ -222,28 +47,110 @@ impl Simulator {
     }
 }
 
-impl Provider for Simulator {
-    fn execute<'a>(&'a self, request: &'a ProviderRequest) -> BoxFuture<'a, ProviderAnswer> {
-        Box::pin(self.carry_out(request, self.plan(request)))
+impl Provider for SimulatedProvider {
+    fn execute<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a> {
+        Box::pin(self.carry_out(request, self.simulator.plan(request)))
     }
 
-    fn look_up<'a>(&'a self, request: &'a ProviderRequest) -> BoxFuture<'a, ProviderAnswer> {
-        Box::pin(self.carry_out(request, self.plan_look_up(request)))
+    fn look_up<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a> {
+        Box::pin(self.carry_out(request, self.simulator.plan_look_up(request)))
     }
-}
-
-const MILLION: u64 = 1_000_000;
-
-fn in_share(draw: u64, per_million: u32) -> bool {
-    draw % MILLION < u64::from(per_million)
-}
-
-fn operation_bytes(request: &ProviderRequest) -> &'static [u8] {
-    operation_name(request.operation).as_bytes()
 }
 
 async fn pause(ms: u64) {
     if ms > 0 {
         tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+}
+
+/// The file cannot be opened or written.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} the provider's statement {path}", path = .path.display())]
+pub(crate) struct StatementFileError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// A statement that is being written. Several processes may append to one file: a line is one write.
+#[derive(Debug)]
+struct Statement {
+    path: PathBuf,
+    file: File,
+}
+
+impl Statement {
+    /// Open for appending; created where missing.
+    fn open(path: &Path) -> Result<Self, StatementFileError> {
+        let opened = OpenOptions::new().create(true).append(true).open(path);
+        let file = opened.map_err(|source| StatementFileError { action: "open", path: path.to_owned(), source })?;
+        Ok(Statement { path: path.to_owned(), file })
+    }
+
+    fn append(&self, line: &StatementLine) -> Result<(), StatementFileError> {
+        let failed = |source| StatementFileError { action: "write", path: self.path.clone(), source };
+        let mut text = serde_json::to_vec(line).map_err(|error| failed(error.into()))?;
+        text.push(b'\n');
+        (&self.file).write_all(&text).map_err(failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::provider::IdempotencyKey;
+    use domain::statement::{self, StatementOutcome};
+    use schemas::{CustomerId, OrderId, PaymentOperation};
+
+    use super::*;
+
+    fn request(order: &str, sent_before: i32) -> ProviderRequest {
+        let order_id = OrderId::new(order).unwrap();
+        ProviderRequest {
+            key: IdempotencyKey::new(&order_id, PaymentOperation::Authorize, 1),
+            order_id,
+            operation: PaymentOperation::Authorize,
+            customer_id: CustomerId::new("c-1").unwrap(),
+            currency: "EUR".into(),
+            amount_minor: 850,
+            authorization: None,
+            sent_before,
+        }
+    }
+
+    #[tokio::test]
+    async fn the_statement_has_a_line_per_effect() {
+        let path = std::env::temp_dir().join(format!("simulator-{}.jsonl", std::process::id()));
+        let config = SimulatorConfig {
+            seed: 9,
+            timeout_before_effect_per_million: 250_000,
+            timeout_after_effect_per_million: 250_000,
+            server_error_per_million: 100_000,
+            conflict_per_million: 100_000,
+            decline_per_million: 100_000,
+            timeout_ms: 0,
+            statement: Some(path.clone()),
+            ..SimulatorConfig::default()
+        };
+        let mut answers = 0;
+        for number in 0..40 {
+            // A provider of its own for each order, as after a restart.
+            let provider = SimulatedProvider::open(config.clone()).unwrap();
+            for sent_before in 0..=3 {
+                let request = request(&format!("o-{number}"), sent_before);
+                provider.look_up(&request).await;
+                let answer = provider.execute(&request).await;
+                answers +=
+                    i32::from(matches!(answer, ProviderAnswer::Succeeded { .. } | ProviderAnswer::Refused { .. }));
+            }
+        }
+        let lines = statement::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let orders: BTreeSet<&str> = lines.iter().map(|line| line.order_id.as_str()).collect();
+        assert_eq!((lines.len(), orders.len()), (40, 40));
+        assert!(lines.iter().any(|line| line.outcome == StatementOutcome::Refused));
+        assert!(lines.iter().all(|line| line.operation == "authorize" && line.amount_minor == 850));
+        assert!(answers >= 40);
     }
 }

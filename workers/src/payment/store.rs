@@ -3,15 +3,15 @@
 //!
 //! `payments` and `ledger` are state; `payment_calls` is runtime and lives only until an outcome is recorded.
 
+use domain::charge::{Payment, Posting};
 use outbox::Transaction;
 use schemas::{OrderId, Time};
+use tables::{PaymentCallRow, PaymentRow, PostingRow, TableRow as _};
 use tokio_postgres::Client;
 
 use super::OpenCall;
-use super::charge::{Payment, Posting};
 use crate::prepared::{Delete, Insert, Lock, Update};
 use crate::runtime::{Cause, Failure, Lanes, Working};
-use crate::tables::{PaymentCallRow, PaymentRow, PostingRow, TableRow as _};
 
 /// The most due calls that are read at once.
 pub(super) const DUE_LIMIT: i64 = 2000;

@@ -10,13 +10,13 @@ use std::time::Instant;
 use outbox::inbox::{
     Cursor, Inbox, LogMark, LogSight, LogStart, LogVerdict, OtherLog, PartitionState, TopicPartition, judge_log,
 };
+use provision::Database;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::place::Restoration;
 use uuid::Uuid;
 
-use super::connection::Database;
 use super::consumer::Consumer;
 use super::emitter::TopicNames;
 use super::engine::Engine;

@@ -14,9 +14,8 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::consumer;
 use super::engine::Engine;
 use super::failure::Failure;
-use super::reception::{self, Loss};
+use super::reception::Loss;
 use super::service::Service;
-use crate::client;
 
 /// How long closing the old client may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +34,7 @@ impl<S: Service> Engine<S> {
                 self.health.denied(format!("group {}: {}", self.group.name, client::words(error)));
             }
         }
-        if errors.iter().any(reception::is_about_content) {
+        if errors.iter().any(client::is_about_content) {
             self.watch.unreadable = Some(now);
         }
         if errors.iter().any(is_lost_broker) {

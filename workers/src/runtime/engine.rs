@@ -7,8 +7,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::planted::Planted;
 use outbox::Outbox;
 use outbox::inbox::Inbox;
+use provision::Database;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
 use schemas::Codec;
@@ -16,7 +18,6 @@ use tokio::sync::watch;
 
 use super::assignment::Loaded;
 use super::background::Background;
-use super::connection::Database;
 use super::consumer::{self, Consumer, Notes};
 use super::dead_letter::DeadCause;
 use super::emitter::TopicNames;
@@ -35,7 +36,6 @@ use super::timers::{Due, Periods};
 use super::watch::Watch;
 use crate::health::Health;
 use crate::metrics;
-use crate::planted::Planted;
 use crate::restored::Gate;
 
 /// How long to wait for something to do before looking after rebalances and timers.

@@ -1,9 +1,10 @@
 //! What went wrong with a batch, and what becomes of it: one classification for every error of a lane transaction.
 
+use provision::DatabaseError;
 use tokio_postgres::error::SqlState;
 
 use super::feed::FeedId;
-use crate::tables::{Unknown, Unreadable};
+use tables::{Unknown, Unreadable};
 
 /// Why a batch was not committed.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +73,17 @@ impl From<Unreadable> for Failure {
 impl From<Unknown> for Failure {
     fn from(unknown: Unknown) -> Self {
         Failure::Halt(unknown.to_string())
+    }
+}
+
+impl From<DatabaseError> for Failure {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Away(words) => Failure::Retry(words),
+            DatabaseError::Unusable(words) => Failure::Halt(words),
+            DatabaseError::Outbox(error) => Failure::of_outbox(error),
+            DatabaseError::Statement(error) => Failure::of_database(&error),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use crate::planted::Planted;
 use futures_util::FutureExt;
 use outbox::inbox::Witness;
 use rdkafka::error::KafkaError;
@@ -20,7 +21,6 @@ use super::pace::Pace;
 use super::reception;
 use super::service::Service;
 use super::witness;
-use crate::planted::Planted;
 
 /// What was taken.
 pub(crate) struct Gathered<S> {

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::planted::Planted;
+use client::record_headers;
 use jiff::Timestamp;
 use outbox::kafka::Listener;
 use rdkafka::consumer::Consumer as _;
@@ -19,8 +21,6 @@ use super::consumer::{Asker, config_over};
 use super::feed::FeedId;
 use super::progress::Obstacle;
 use super::reception;
-use super::record_headers;
-use crate::planted::Planted;
 
 /// How long one inquiry may take; what it has found by then counts.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -133,7 +133,7 @@ fn read(consumer: &Asker, question: &Question, offset: i64, given_up: &AtomicBoo
     while Instant::now() < deadline && !given_up.load(Ordering::Relaxed) {
         match reception::next_within(consumer, POLL, question.planted) {
             Some(Ok(message)) if message.offset() >= offset => return Ok(Reading::Record),
-            Some(Err(error)) if reception::is_about_content(&error) => {
+            Some(Err(error)) if client::is_about_content(&error) => {
                 return Ok(Reading::Unreadable(
                     error.rdkafka_error_code().map_or(error.to_string(), |code| code.to_string()),
                 ));

@@ -3,6 +3,7 @@
 //! The table of DESIGN "What becomes of bad input" in code. What a stranger sent never blocks; what one of our own services sent
 //! is never dropped. No I/O; the only state is the feed's gathered position.
 
+use client::record_headers;
 use outbox::inbox::{Cursor, Delivery, judge};
 use outbox::position::{POSITION_HEADER as HEADER, Position};
 use rdkafka::message::{BorrowedMessage, Message as _};
@@ -15,7 +16,7 @@ use super::emitter::is_trace_parent;
 use super::feed::{Feed, FeedId, Proof, Reread};
 use super::item::{Body, Cause, Item, Progress, Skip, Work};
 use super::service::Service;
-use super::{lanes, record_headers, witness};
+use super::{lanes, witness};
 
 /// The longest `ce_id` that is taken over as a cause, in bytes.
 const CAUSE_MAX_BYTES: usize = 256;

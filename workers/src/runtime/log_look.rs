@@ -19,7 +19,6 @@ use super::emitter::TopicNames;
 use super::failure::Failure;
 use super::feed::FeedId;
 use super::topic_id;
-use crate::client;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(3);

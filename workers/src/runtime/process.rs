@@ -12,9 +12,9 @@ use deadpool_postgres::Object;
 use jiff::Timestamp;
 use outbox::inbox::{Advance, Cursor, Inbox, LogMark, SourceCursor, TopicPartition};
 use outbox::{Outbox, OutboxMessage};
+use provision::Database;
 use schemas::{Codec, Message, Time};
 
-use super::connection::Database;
 use super::emitter::{Emitter, TopicNames};
 use super::failure::Failure;
 use super::feed::{Feed, FeedId};

@@ -1,18 +1,18 @@
 //! The one place where records come in from the client library: for the engine's consumer and for what looks ahead of it.
 //!
-//! It also knows which of the library's errors mean that a record cannot be read, and, with the feature `planted-bugs`,
-//! brings about what no test could cause otherwise: a record that cannot be read, a client that is lost.
+//! With the feature `planted-bugs` it brings about what no test could cause otherwise: a record that cannot be read, a
+//! client that is lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::planted::{Mishap, Planted};
 use rdkafka::Offset;
 use rdkafka::consumer::{Consumer as _, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::consumer::{Asker, Consumer};
-use crate::planted::{Mishap, Planted};
 
 /// How long setting a test's consumer back may take.
 const SEEK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,23 +34,6 @@ pub(crate) fn next_within(
     planted: Planted,
 ) -> Option<Result<BorrowedMessage<'_>, KafkaError>> {
     consumer.poll(limit).map(|received| screened(received, consumer, planted))
-}
-
-/// Whether the client says that it got records that it cannot read. It does not say which, and stands before them.
-pub fn is_about_content(error: &KafkaError) -> bool {
-    matches!(
-        error,
-        KafkaError::MessageConsumption(
-            RDKafkaErrorCode::BadMessage
-                | RDKafkaErrorCode::BadCompression
-                | RDKafkaErrorCode::NotImplemented
-                | RDKafkaErrorCode::Underflow
-                | RDKafkaErrorCode::InvalidMessage
-                | RDKafkaErrorCode::InvalidMessageSize
-                | RDKafkaErrorCode::MessageSizeTooLarge
-                | RDKafkaErrorCode::InvalidRecord
-        )
-    )
 }
 
 /// Whether a test has taken this client away: it has left its group, and nothing is heard of it any more.

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 
+use domain::decision::Outcome;
 use outbox::Transaction;
 use schemas::{MessageType, ServiceName, Time, TopicName};
 use tokio_postgres::Client;
@@ -12,7 +13,6 @@ use tokio_postgres::Client;
 use super::emitter::Emitter;
 use super::failure::Failure;
 use super::item::{Body, Cause};
-use crate::decision::Outcome;
 
 /// The partition numbers that an instance owns in all topics of its service.
 pub type Lanes = BTreeSet<i32>;

@@ -5,7 +5,7 @@
 use rdkafka::message::{BorrowedMessage, Message as _};
 use sha2::{Digest as _, Sha256};
 
-use super::record_headers;
+use client::record_headers;
 
 /// The digest of a record: time, key, value, and those headers that can be read.
 pub(super) fn digest(message: &BorrowedMessage<'_>) -> [u8; 16] {

@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
+use domain::saga::ContentDigest;
 use schemas::{ServiceName, TopicName, message_id};
 use uuid::Uuid;
-use workers::order::saga::ContentDigest;
 
 use super::letters::LetterIndex;
 use super::place;

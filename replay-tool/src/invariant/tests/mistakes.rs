@@ -1,8 +1,8 @@
 //! Bad input: whatever is sent leaves a trace, and where the trace is taken away it is missed.
 
+use domain::planted::Planted;
 use schemas::{OrderId, PaymentAuthorized, ServiceName, Time, TopicName};
 use uuid::Uuid;
-use workers::planted::Planted;
 
 use super::gathering::{assert_found, found};
 use super::planted::{busy_world, order, receipt};

@@ -1,9 +1,9 @@
 //! The cores' own planted bugs: each is found, and under the invariant that it breaks.
 
+use domain::planted::{Bug, Planted};
 use schemas::{
     CancelOrder, CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ReceiveStock, RefundOrder, Sku, Time, TopicName,
 };
-use workers::planted::{Bug, Planted};
 
 use super::gathering::{assert_found, found};
 use super::shelf::partition_of;
@@ -65,7 +65,7 @@ pub(super) fn busy_world(planted: Planted) -> World {
 }
 
 fn with_bug(bug: Bug) -> World {
-    busy_world(Planted::by_name(bug.as_str()).unwrap())
+    busy_world(Planted::with(bug))
 }
 
 #[test]
@@ -131,14 +131,14 @@ fn undoing_in_the_right_order_is_clean() {
 
 #[test]
 fn undoing_in_the_wrong_order_is_found() {
-    let wrong = || undone_world(Planted::by_name(Bug::CompensateInWrongOrder.as_str()).unwrap()).gather();
+    let wrong = || undone_world(Planted::with(Bug::CompensateInWrongOrder)).gather();
     assert_found(wrong(), Invariant::Compensation, "its stock was released before its payment was voided");
     assert_found(wrong(), Invariant::Compensation, "released by something else than the void of its payment");
 }
 
 #[test]
 fn a_double_charge_is_found() {
-    let mut world = World::with_bug(Planted::by_name(Bug::DoubleCharge.as_str()).unwrap());
+    let mut world = World::with_bug(Planted::with(Bug::DoubleCharge));
     world.answers_are_lost = true;
     world.send(receipt("apple", 100));
     world.run();

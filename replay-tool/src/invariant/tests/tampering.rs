@@ -1,7 +1,7 @@
 //! Tables, topics and the statement tampered with: every invariant has a case that it alone would show.
 
+use domain::planted::Planted;
 use schemas::{OrderId, TopicName};
-use workers::planted::Planted;
 
 use super::gathering::{assert_found, found};
 use super::planted::busy_world;
@@ -78,7 +78,7 @@ fn a_hold_that_nobody_ends_is_found() {
     let tampered = evidence(|it| {
         let line = it.statement.as_ref().unwrap().iter().find(|line| line.operation == "authorize").cloned().unwrap();
         let order_id = OrderId::new("cancelled").unwrap();
-        let line = workers::payment::simulator::StatementLine { order_id, ..line };
+        let line = domain::statement::StatementLine { order_id, ..line };
         it.statement = Some(vec![line]);
     });
     assert_found(tampered, Invariant::Money, "cancelled: the provider still holds the amount");

@@ -1,7 +1,7 @@
 //! Runs of records that nobody can read, with and without the dead letters that stand for them.
 
+use domain::planted::Planted;
 use schemas::{ServiceName, TopicName, message_id};
-use workers::planted::Planted;
 
 use super::gathering::{assert_found, found};
 use super::planted::busy_world;

@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use domain::charge::{self, Answer, Call, CallChange, CallStep, Payment, Posting};
+use domain::decision::Decision;
+use domain::planted::Planted;
+use domain::provider::ProviderAnswer;
+use domain::saga::{self, Input, Order};
+use domain::statement::{StatementLine, StatementOutcome};
+use domain::stock::{self, Level, Receipt, Reservation};
 use schemas::{Message, OrderId, PlaceOrder, ServiceName, Sku, StockCommand, Time, TopicName, message_id};
 use uuid::Uuid;
-use workers::decision::Decision;
-use workers::inventory::stock::{self, Level, Receipt, Reservation};
-use workers::order::saga::{self, Input, Order};
-use workers::payment::charge::{self, Answer, Call, CallChange, CallStep, Payment, Posting};
-use workers::payment::provider::ProviderAnswer;
-use workers::payment::simulator::{StatementLine, StatementOutcome};
-use workers::planted::Planted;
 
 use super::shelf::{OutboxRow, OwnedRecord, PARTITIONS, Shelf, header};
 use crate::log::Channel;
@@ -117,8 +117,8 @@ impl World {
 
     fn saga(&mut self, input: Input<'_>, cause: Cause) {
         let id = input.order_id().clone();
-        let policy = saga::Policy { confirm_within_ms: 30_000, planted: self.planted };
-        let decision = saga::decide(self.orders.get(&id), input, self.now(), &policy);
+        let (state, policy) = (self.orders.get(&id), saga::Policy { confirm_within_ms: 30_000 });
+        let decision = self.planted.alter_order(state, input, saga::decide(state, input, self.now(), &policy));
         if let Some(event) = decision.change() {
             let next = saga::evolve(self.orders.remove(&id), event).unwrap().unwrap();
             self.orders.insert(id, next);
@@ -129,9 +129,9 @@ impl World {
     fn reserve(&mut self, message: &Message, cause: Cause) {
         let Message::InventoryCommand(command) = message else { return };
         let id = OrderId::new(message.key()).unwrap();
-        let policy = stock::Policy { planted: self.planted };
         let level = |sku: &Sku| self.levels.get(sku).copied().unwrap_or_default();
-        let decision = stock::decide(self.reservations.get(&id), command, level, self.now(), &policy);
+        let decision = stock::decide(self.reservations.get(&id), command, level, self.now());
+        let decision = self.planted.alter_reservation(command, decision);
         if let Some(event) = decision.change() {
             let evolved = stock::evolve(self.reservations.remove(&id), event).unwrap();
             self.reservations.insert(id, evolved.reservation.unwrap());
@@ -157,8 +157,9 @@ impl World {
 
     fn charge(&mut self, input: charge::Input<'_>, cause: Cause) {
         let id = input.order_id().clone();
-        let policy = charge::Policy { planted: self.planted, ..charge::Policy::default() };
+        let policy = charge::Policy::default();
         let decided = charge::decide(self.payments.get(&id), self.calls.get(&id), input, self.now(), &policy);
+        let decided = self.planted.alter_charge(input, decided);
         if let Some(event) = decided.decision.change() {
             let evolved = charge::evolve(self.payments.remove(&id), event).unwrap();
             self.payments.insert(id.clone(), evolved.payment.unwrap());

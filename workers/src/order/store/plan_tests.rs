@@ -2,12 +2,12 @@
 //! updates that stay within their page.
 
 use dev_stack::{Stack, StackConfig};
+use provision::Database;
+use provision::migrate;
 use schemas::ServiceName;
 use tokio_postgres::types::ToSql;
 
 use super::*;
-use crate::migrate;
-use crate::runtime::Database;
 
 const FINISHED: i64 = 100_000;
 

@@ -1,0 +1,63 @@
+//! `orders watch`: what happens to orders as it happens, or one order's events until it is finished.
+
+use std::time::Duration;
+
+use schemas::{Message, OrderEvent, TopicName};
+
+use super::options::WatchOptions;
+use super::output::{Failure, spinner};
+use super::{End, Session};
+use crate::{Record, Selection, Step, TopicReader, detail, record_json};
+
+/// How often a wait looks at the clock.
+const TICK: Duration = Duration::from_millis(200);
+
+pub(super) async fn run(session: &Session, options: WatchOptions) -> Result<End, Failure> {
+    let one = options.order_id.is_some();
+    let selection = Selection {
+        topic: TopicName::OrderEvents,
+        key: options.order_id.map(String::from),
+        from_end: !one && !options.from_beginning,
+    };
+    let mut reader = TopicReader::open(&session.connection, selection).await?;
+    let begin = tokio::time::Instant::now();
+    let limit = options.for_seconds.map(Duration::from_secs);
+    let bar = spinner("{spinner} watching, Ctrl-C ends it  {elapsed}");
+    while limit.is_none_or(|limit| begin.elapsed() < limit) {
+        let Step::Message(record) = reader.next(TICK).await? else { continue };
+        bar.suspend(|| session.output.say(|| record_json(&record), || line(&record)))?;
+        if one && is_finish(&record.message) {
+            return Ok(End::Done);
+        }
+    }
+    Ok(if one { End::Negative } else { End::Done })
+}
+
+/// One line of text for a message.
+pub(super) fn line(record: &Record) -> String {
+    let message = &record.message;
+    let text = format!("{}  {}  {:<20} {}", record.time, message.key(), message.name(), detail(message));
+    text.trim_end().to_owned()
+}
+
+/// Whether nothing more happens to the order by itself after this event.
+fn is_finish(message: &Message) -> bool {
+    match message {
+        Message::OrderEvent(event) => match event {
+            OrderEvent::OrderCompleted(_) | OrderEvent::OrderCancelled(_) | OrderEvent::OrderStuck(_) => true,
+            OrderEvent::OrderPlaced(_)
+            | OrderEvent::OrderStockReserved(_)
+            | OrderEvent::OrderConfirmed(_)
+            | OrderEvent::OrderPaymentCaptured(_)
+            | OrderEvent::OrderCancelling(_)
+            | OrderEvent::OrderRejected(_) => false,
+        },
+        Message::OrderCommand(_)
+        | Message::InventoryCommand(_)
+        | Message::InventoryEvent(_)
+        | Message::StockCommand(_)
+        | Message::StockEvent(_)
+        | Message::PaymentCommand(_)
+        | Message::PaymentEvent(_) => false,
+    }
+}

@@ -1,0 +1,66 @@
+//! The client's side of the pipeline: publish commands, read what became of them, and the `orders` program over both.
+//!
+//! Talks to Kafka only. What a command means and whether it is allowed is decided by the services; here it is encoded,
+//! delivered once and found again. Any other Kafka client that keeps `schemas/` and the headers can do the same.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use schemas::{CommandId, OrderId};
+//! use client::{Connection, Publisher};
+//!
+//! let publisher = Publisher::open(&Connection::new("localhost:9092"), "/my-shop")?;
+//! publisher.cancel(OrderId::new("31198570044")?, CommandId::new("cancel-1")?).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod cli;
+mod connection;
+mod error;
+mod file_format;
+mod headers;
+mod json_object;
+mod line_file;
+mod open_transaction;
+mod order_file;
+mod order_history;
+mod order_place;
+mod publication;
+mod publisher;
+pub mod record_headers;
+mod rendering;
+mod set_aside;
+pub mod settings;
+mod stock_file;
+mod stock_levels;
+mod topic_reader;
+pub mod unique_keys;
+
+use std::collections::BTreeSet;
+
+use schemas::TopicName;
+
+pub use connection::Connection;
+pub use error::{ClientError, is_about_content, words};
+pub use file_format::FileFormat;
+pub use headers::new_trace_parent;
+pub use json_object::FieldError;
+pub use line_file::{Line, LineFile, MAX_LINE_BYTES};
+pub use open_transaction::{OpenTransaction, open_transaction, open_transactions};
+pub use order_file::{Entry, LineError, OrderFile};
+pub use order_history::OrderHistory;
+pub use order_place::OrderPlace;
+pub use publication::{Entries, Observation, Pace, Published, publish_entries};
+pub use publisher::{Delivered, Deliveries, IN_FLIGHT_MAX, Publisher};
+pub use rendering::{TIME_FIELDS, body_json, detail, record_json, stage_in_words};
+pub use set_aside::{AllSetAside, SetAside};
+pub use stock_file::StockFile;
+pub use stock_levels::{Level, StockLevels};
+pub use topic_reader::{Record, Selection, Step, TopicReader};
+
+/// The topics that looking reads, without a deployment's prefix: what became of orders, of what was set aside, of stock.
+pub fn reads() -> Vec<String> {
+    let topics: BTreeSet<TopicName> = TopicName::by_order().chain(stock_levels::TOPICS).collect();
+    let dead = TopicName::by_order().map(TopicName::dead_letter);
+    topics.iter().map(|topic| topic.as_str().to_owned()).chain(dead).collect()
+}

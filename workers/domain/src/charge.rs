@@ -1,0 +1,110 @@
+//! The charge: what payment does about a command or a provider's answer, as a pure function of the payment, the call that
+//! is under way for it, one input and the present.
+//!
+//! A command is answered from what is recorded, or it opens a [`Call`]. One call is under way per payment; a command that
+//! comes meanwhile waits in it. Only a definitive answer makes an event. An uncertain one leads to the same key again or,
+//! outside the provider's memory, to a look-up; in the end a person is asked. Nothing is guessed, so nothing is charged twice.
+//! There is no I/O here, no clock, no randomness and no logging.
+
+mod answers;
+mod call;
+mod commands;
+mod ledger;
+mod state;
+
+use schemas::{OrderId, PaymentCommand, PaymentEvent, Time};
+
+pub use answers::Answer;
+pub use call::{Call, CallStep};
+pub use ledger::{Account, Posting};
+pub use state::{
+    Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Evolved, Payment, PaymentStatus, Stuck, Void, evolve,
+};
+
+use crate::decision::{Decision, Outcome};
+
+/// What is set by configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// The pause after the first uncertain answer, in milliseconds; it doubles with each further one.
+    pub retry_first_ms: i64,
+    /// The longest pause, in milliseconds.
+    pub retry_max_ms: i64,
+    /// How long the provider remembers a key, in milliseconds, counted from the opening of the call.
+    pub idempotency_window_ms: i64,
+    /// How long to try before a person is asked, in milliseconds, counted from the opening of the call.
+    pub give_up_after_ms: i64,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        const HOUR_MS: i64 = 3_600_000;
+        Policy {
+            retry_first_ms: 200,
+            retry_max_ms: 60_000,
+            idempotency_window_ms: 23 * HOUR_MS,
+            give_up_after_ms: 72 * HOUR_MS,
+        }
+    }
+}
+
+/// What a payment reacts to.
+#[derive(Debug, Clone, Copy)]
+pub enum Input<'a> {
+    /// From `payment.commands.v1`.
+    Command(&'a PaymentCommand),
+    /// From the provider.
+    Answer(&'a Answer),
+}
+
+impl<'a> Input<'a> {
+    /// The order whose payment it is about.
+    pub fn order_id(self) -> &'a OrderId {
+        match self {
+            Input::Command(command) => command.key(),
+            Input::Answer(answer) => &answer.order_id,
+        }
+    }
+}
+
+/// What payment decided: the decision that all services make, and what becomes of the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// What to emit, and what became of the input.
+    pub decision: Decision<PaymentEvent>,
+    /// What becomes of the call.
+    pub call: CallChange,
+}
+
+/// What becomes of the call that is under way for a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallChange {
+    /// It stays as it is.
+    Unchanged,
+    /// This is the call now: to be stored, and made when it is due.
+    Set(Call),
+    /// No call is under way any more.
+    Cleared,
+}
+
+impl Decided {
+    fn without_call(decision: Decision<PaymentEvent>) -> Self {
+        Decided { decision, call: CallChange::Unchanged }
+    }
+
+    fn pending(call: Call) -> Self {
+        Decided { decision: Decision::silent(Outcome::Pending), call: CallChange::Set(call) }
+    }
+}
+
+/// What payment does about the input. `state` and `call` are those of [`Input::order_id`].
+pub fn decide(state: Option<&Payment>, call: Option<&Call>, input: Input<'_>, now: Time, policy: &Policy) -> Decided {
+    match input {
+        Input::Command(PaymentCommand::AuthorizePayment(command)) => commands::authorize(state, call, command, now),
+        Input::Command(PaymentCommand::CapturePayment(command)) => {
+            commands::capture(state, call, &command.order_id, now)
+        }
+        Input::Command(PaymentCommand::VoidPayment(command)) => commands::void(state, call, &command.order_id, now),
+        Input::Answer(answer) => answers::record(state, call, answer, now, policy),
+    }
+}

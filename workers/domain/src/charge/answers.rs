@@ -1,0 +1,150 @@
+//! What payment does about a provider's answer.
+//!
+//! A definitive answer is recorded as an event and lets the waiting command go on. Any other one only plans the next try.
+
+use schemas::{
+    OrderId, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentDeclined, PaymentEvent, PaymentOperation,
+    PaymentStuck, PaymentVoided, Time, limits,
+};
+
+use super::call::{Call, CallStep};
+use super::commands::{after_outcome, next_version, recorded};
+use super::state::{Payment, evolve};
+use super::{CallChange, Decided, Policy};
+use crate::decision::{Decision, Outcome};
+use crate::provider::{IdempotencyKey, ProviderAnswer};
+
+/// What the provider answered to a step of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// For which order.
+    pub order_id: OrderId,
+    /// The call's key.
+    pub key: IdempotencyKey,
+    /// The call's [`Call::tries`] when the step was begun: tells an old try from the present one.
+    pub tries: i32,
+    /// What was done.
+    pub step: CallStep,
+    /// What came back.
+    pub answer: ProviderAnswer,
+}
+
+impl Answer {
+    /// The answer to a step of this call.
+    pub fn to(call: &Call, step: CallStep, answer: ProviderAnswer) -> Self {
+        Answer { order_id: call.order_id.clone(), key: call.key(), tries: call.tries(), step, answer }
+    }
+}
+
+pub(super) fn record(
+    state: Option<&Payment>,
+    call: Option<&Call>,
+    answer: &Answer,
+    now: Time,
+    policy: &Policy,
+) -> Decided {
+    let late = |call| Decided { decision: Decision::silent(Outcome::Late), call };
+    let Some(call) = call else { return late(CallChange::Unchanged) };
+    if answer.key != call.key() {
+        // Another owner has moved on; its call is still to be made when it is due.
+        return late(CallChange::Set(call.clone()));
+    }
+    if state.is_some_and(|payment| recorded(payment, call.operation).is_some()) {
+        return late(CallChange::Cleared);
+    }
+    match &answer.answer {
+        ProviderAnswer::Succeeded { reference } => outcome(state, call, succeeded(state, call, reference, now), now),
+        ProviderAnswer::Refused { detail } => outcome(state, call, refused(state, call, detail, now), now),
+        ProviderAnswer::Unknown { .. } | ProviderAnswer::RetryLater { .. } | ProviderAnswer::NotFound => {
+            if answer.tries != call.tries() {
+                return late(CallChange::Set(call.clone()));
+            }
+            uncertain(state, call, answer, now, policy)
+        }
+    }
+}
+
+/// A definitive answer: its event, and whatever waited for it.
+fn outcome(state: Option<&Payment>, call: &Call, event: PaymentEvent, now: Time) -> Decided {
+    let after = evolve(state.cloned(), &event).ok().and_then(|evolved| evolved.payment);
+    let next = after.map_or(CallChange::Cleared, |payment| after_outcome(&payment, call.queued, now));
+    Decided { decision: Decision::applied(event, Vec::new()), call: next }
+}
+
+fn succeeded(state: Option<&Payment>, call: &Call, reference: &str, now: Time) -> PaymentEvent {
+    let (order_id, version, at) = (call.order_id.clone(), next_version(state), now);
+    let provider_reference = Some(limits::detail(reference));
+    match call.operation {
+        PaymentOperation::Authorize => PaymentAuthorized {
+            order_id,
+            version,
+            at,
+            customer_id: call.customer_id.clone(),
+            currency: call.currency.clone(),
+            amount_minor: call.amount_minor,
+            provider_reference,
+        }
+        .into(),
+        PaymentOperation::Capture => PaymentCaptured { order_id, version, at, provider_reference }.into(),
+        PaymentOperation::Void => PaymentVoided { order_id, version, at }.into(),
+    }
+}
+
+fn refused(state: Option<&Payment>, call: &Call, detail: &str, now: Time) -> PaymentEvent {
+    let (order_id, version, at) = (call.order_id.clone(), next_version(state), now);
+    let detail = limits::detail(detail);
+    match call.operation {
+        PaymentOperation::Authorize => PaymentDeclined {
+            order_id,
+            version,
+            at,
+            customer_id: call.customer_id.clone(),
+            currency: call.currency.clone(),
+            amount_minor: call.amount_minor,
+            detail,
+        }
+        .into(),
+        PaymentOperation::Capture => PaymentCaptureFailed { order_id, version, at, detail }.into(),
+        // Money stays held that nobody will take: a person has to look.
+        PaymentOperation::Void => stuck(state, call, &detail, now),
+    }
+}
+
+fn stuck(state: Option<&Payment>, call: &Call, detail: &str, now: Time) -> PaymentEvent {
+    PaymentStuck {
+        order_id: call.order_id.clone(),
+        version: next_version(state),
+        at: now,
+        operation: call.operation,
+        detail: limits::detail(detail),
+    }
+    .into()
+}
+
+/// No certainty: the same key again after a pause, until a person is asked.
+fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, policy: &Policy) -> Decided {
+    let (detail, after_ms) = match &answer.answer {
+        ProviderAnswer::Unknown { detail } => (detail.as_str(), None),
+        ProviderAnswer::RetryLater { detail, after_ms } => (detail.as_str(), *after_ms),
+        ProviderAnswer::NotFound => ("the provider knows nothing of it", None),
+        ProviderAnswer::Succeeded { reference } => (reference.as_str(), None),
+        ProviderAnswer::Refused { detail } => (detail.as_str(), None),
+    };
+    if call.is_given_up(now, policy) {
+        let detail = format!("no certain answer in {} tries; the last: {detail}", call.tries().saturating_add(1));
+        return outcome(state, call, stuck(state, call, &detail, now), now);
+    }
+    let mut next = call.after_try(answer.step, after_ms, now, policy);
+    match &answer.answer {
+        ProviderAnswer::Unknown { .. } => {
+            next.unknown_since = next.unknown_since.or(Some(now));
+        }
+        ProviderAnswer::NotFound => {
+            // Sent again at once: after a pause the look-up would be old news.
+            next.not_found_at = Some(now);
+            next.due_at = now;
+        }
+        ProviderAnswer::RetryLater { .. } | ProviderAnswer::Succeeded { .. } | ProviderAnswer::Refused { .. } => {}
+    }
+    Decided::pending(next)
+}

@@ -1,0 +1,152 @@
+//! Stock in detail: sums, shortages, locks, receipts.
+
+use domain::decision::{Contradiction, Outcome};
+use domain::stock::{Level, Receipt, decide, decide_stock, evolve, evolve_stock, skus_touched};
+use schemas::{
+    AdjustStock, InventoryEvent, ReceiveStock, Shortage, Sku, StockCommand, StockCommandRejected, StockEvent,
+    StockRejected, StockRejectionCode, StockReserved, limits,
+};
+
+use super::fixtures::{command_id, noon, order_id, sku, stock, stock_line};
+
+fn level(received: i64) -> Level {
+    Level { version: 1, received, ..Level::default() }
+}
+
+fn reserve(lines: &[(&str, i64)], available: i64) -> InventoryEvent {
+    let decision = decide(None, &stock::reserve(lines), |_| level(available), noon());
+    assert_eq!(decision.outcome, Outcome::Applied);
+    decision.event.unwrap()
+}
+
+fn stock_event(level: Level, command: StockCommand) -> StockEvent {
+    decide_stock(None, level, &command, noon()).event.unwrap()
+}
+
+fn code(level: Level, command: StockCommand) -> StockRejectionCode {
+    let event = stock_event(level, command);
+    let StockEvent::StockCommandRejected(StockCommandRejected { code, .. }) = event else { panic!("{event:?}") };
+    code
+}
+
+fn receive(quantity: i64) -> StockCommand {
+    ReceiveStock { sku: sku("a"), command_id: command_id("k"), quantity }.into()
+}
+
+fn adjust(delta: i64) -> StockCommand {
+    AdjustStock { sku: sku("a"), command_id: command_id("k"), delta }.into()
+}
+
+#[test]
+fn lines_of_one_sku_are_summed_and_skus_ascend() {
+    let InventoryEvent::StockReserved(StockReserved { lines, .. }) = reserve(&[("b", 2), ("a", 1), ("b", 3)], 5) else {
+        panic!()
+    };
+    assert_eq!(lines, [stock_line("a", 1), stock_line("b", 5)]);
+}
+
+#[test]
+fn one_short_sku_refuses_all_and_is_named() {
+    let levels = |sku: &Sku| if sku.as_str() == "b" { level(2) } else { level(9) };
+    let command = stock::reserve(&[("a", 1), ("b", 3)]);
+    let decision = decide(None, &command, levels, noon());
+    let shortages = vec![Shortage { sku: sku("b"), requested: 3, available: 2 }];
+    assert_eq!(decision.event, Some(StockRejected { order_id: order_id(), version: 1, at: noon(), shortages }.into()));
+}
+
+#[test]
+fn a_sum_that_does_not_fit_is_more_than_there_is() {
+    let InventoryEvent::StockRejected(StockRejected { shortages, .. }) =
+        reserve(&[("a", i64::MAX), ("a", 1)], i64::MAX)
+    else {
+        panic!()
+    };
+    assert_eq!(shortages, [Shortage { sku: sku("a"), requested: i64::MAX, available: i64::MAX }]);
+}
+
+#[test]
+fn nothing_and_less_than_nothing_are_never_reserved() {
+    assert!(matches!(reserve(&[], 5), InventoryEvent::StockRejected(_)));
+    assert!(matches!(reserve(&[("a", 0)], 5), InventoryEvent::StockRejected(_)));
+    assert!(matches!(reserve(&[("a", -1)], 5), InventoryEvent::StockRejected(_)));
+}
+
+#[test]
+fn the_list_of_shortages_is_bounded() {
+    let names: Vec<String> = (0..40).map(|number| format!("s-{number:02}")).collect();
+    let lines: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let InventoryEvent::StockRejected(StockRejected { shortages, .. }) = reserve(&lines, 0) else { panic!() };
+    assert_eq!(shortages.len(), limits::MAX_REASONS);
+}
+
+#[test]
+fn the_locks_cover_what_is_read_or_changed() {
+    let command = stock::reserve(&[("b", 1), ("a", 1)]);
+    assert_eq!(skus_touched(None, &command).map(Sku::as_str).collect::<Vec<_>>(), ["b", "a"]);
+    let reservation = evolve(None, &reserve(&[("c", 1)], 5)).unwrap().reservation;
+    assert_eq!(skus_touched(reservation.as_ref(), &stock::commit()).map(Sku::as_str).collect::<Vec<_>>(), ["c"]);
+    assert_eq!(skus_touched(None, &stock::release()).count(), 0);
+}
+
+#[test]
+fn a_repeated_event_changes_no_level() {
+    let event = reserve(&[("a", 2)], 5);
+    let first = evolve(None, &event).unwrap();
+    assert_eq!(first.changes.len(), 1);
+    let second = evolve(first.reservation.clone(), &event).unwrap();
+    assert_eq!((second.reservation, second.changes), (first.reservation, vec![]));
+}
+
+#[test]
+fn what_cannot_follow_is_an_error() {
+    assert_eq!(evolve(None, &stock::committed()).unwrap_err().why, Contradiction::Gap);
+    let released = evolve(None, &reserve(&[("a", 2)], 5)).unwrap().reservation;
+    let released = evolve(released, &stock::released()).unwrap().reservation;
+    let InventoryEvent::StockCommitted(mut committed) = stock::committed() else { panic!() };
+    committed.version = 3;
+    assert_eq!(evolve(released, &committed.into()).unwrap_err().why, Contradiction::Impossible("released"));
+}
+
+#[test]
+fn stock_commands_are_refused_with_a_reason() {
+    assert_eq!(code(level(5), receive(0)), StockRejectionCode::QuantityNotPositive);
+    assert_eq!(code(level(5), receive(-3)), StockRejectionCode::QuantityNotPositive);
+    assert_eq!(code(level(5), receive(i64::MAX)), StockRejectionCode::QuantityOverflow);
+    assert_eq!(code(level(5), adjust(0)), StockRejectionCode::NoChange);
+    assert_eq!(code(level(5), adjust(i64::MAX)), StockRejectionCode::QuantityOverflow);
+    assert_eq!(code(level(5), adjust(-6)), StockRejectionCode::BelowReserved);
+    assert_eq!(code(Level { reserved: 2, shipped: 2, ..level(5) }, adjust(-2)), StockRejectionCode::BelowReserved);
+    assert_eq!(code(Level::default(), adjust(i64::MIN)), StockRejectionCode::BelowReserved);
+}
+
+#[test]
+fn an_adjustment_can_take_what_is_available() {
+    let before = Level { reserved: 2, shipped: 2, ..level(5) };
+    let after = evolve_stock(&sku("a"), before, &stock_event(before, adjust(-1))).unwrap();
+    assert_eq!(after, Level { version: 2, received: 4, reserved: 2, shipped: 2 });
+    assert_eq!(after.available(), 0);
+}
+
+#[test]
+fn a_repeated_stock_command_is_answered_in_the_same_words() {
+    for command in [receive(5), adjust(3)] {
+        let event = stock_event(Level::default(), command.clone());
+        let receipt = Receipt::of(&event).unwrap();
+        let again = decide_stock(Some(&receipt), level(99), &command, noon().plus_ms(9));
+        assert_eq!((again.outcome, again.event), (Outcome::Repeated, Some(event)));
+    }
+    let receipt = Receipt::of(&stock_event(Level::default(), receive(5))).unwrap();
+    for other in [receive(6), adjust(5)] {
+        let decision = decide_stock(Some(&receipt), level(5), &other, noon());
+        assert_eq!(decision.outcome, Outcome::Rejected, "{other:?}");
+    }
+}
+
+#[test]
+fn stock_events_of_another_sku_or_with_a_gap_are_errors() {
+    let event = stock_event(Level::default(), receive(5));
+    assert_eq!(evolve_stock(&sku("b"), Level::default(), &event).unwrap_err().why, Contradiction::OtherAggregate);
+    let later = stock_event(level(5), receive(5));
+    assert_eq!(evolve_stock(&sku("a"), Level::default(), &later).unwrap_err().why, Contradiction::Gap);
+    assert_eq!(evolve_stock(&sku("a"), level(9), &event).unwrap(), level(9));
+}

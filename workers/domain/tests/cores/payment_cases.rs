@@ -1,0 +1,221 @@
+//! Charges in detail: keys, retries, look-ups, what waits, and the ledger.
+
+use domain::charge::{Account, Answer, CallChange, CallStep, Input, PaymentStatus, decide, evolve};
+use domain::decision::{Contradiction, Outcome};
+use domain::provider::ProviderAnswer;
+use schemas::{PaymentCommand, PaymentEvent, PaymentOperation};
+
+use super::fixtures::{charge_policy, noon, pay};
+use super::payment_table::{Given, Held, authorizing, command, refused, succeeded, unknown};
+
+fn captured() -> Vec<Given> {
+    vec![command(pay::authorize(850)), succeeded(), command(pay::capture()), succeeded()]
+}
+
+#[test]
+fn the_call_carries_what_the_provider_needs() {
+    let call = authorizing().call.unwrap();
+    assert_eq!(call.key().as_str(), "o-1/authorize/1");
+    assert_eq!((call.amount_minor, call.currency.as_str(), call.due_at), (850, "EUR", noon()));
+    assert_eq!(call.request().authorization, None);
+
+    let capturing = Held::after(&captured()[..3]).call.unwrap();
+    assert_eq!(capturing.key().as_str(), "o-1/capture/1");
+    assert_eq!(capturing.request().authorization.as_deref(), Some("ref"));
+    assert_eq!(capturing.request().amount_minor, 850);
+}
+
+#[test]
+fn an_uncertain_answer_leads_to_the_same_key_after_a_doubling_pause() {
+    let mut held = authorizing();
+    let key = held.call.as_ref().unwrap().key();
+    let mut pauses = Vec::new();
+    for _ in 0..6 {
+        let decided = held.when(&unknown(), noon());
+        assert_eq!((decided.decision.outcome, decided.decision.event.clone()), (Outcome::Pending, None));
+        held = held.then(&decided);
+        let call = held.call.as_ref().unwrap();
+        assert_eq!(call.key(), key);
+        assert_eq!(call.unknown_since, Some(noon()));
+        pauses.push((call.due_at.as_micros() - noon().as_micros()) / 1_000);
+    }
+    assert_eq!(pauses, [100, 200, 400, 800, 1_000, 1_000]);
+}
+
+#[test]
+fn the_provider_may_say_how_long_to_wait() {
+    let later = |after_ms| Given::Answer(ProviderAnswer::RetryLater { detail: "429".into(), after_ms: Some(after_ms) });
+    for (asked, waited) in [(300, 300), (-5, 0), (86_400_000, 1_000)] {
+        let held = authorizing();
+        let decided = held.when(&later(asked), noon());
+        let call = held.then(&decided).call.unwrap();
+        assert_eq!(call.due_at, noon().plus_ms(waited));
+        assert_eq!(call.unknown_since, None, "it was not done");
+    }
+}
+
+#[test]
+fn outside_the_providers_memory_it_is_asked_first() {
+    let policy = charge_policy();
+    let call = authorizing().call.unwrap();
+    let end = noon().plus_ms(policy.idempotency_window_ms);
+    assert_eq!(call.step(end.plus_ms(-1), &policy), CallStep::Execute);
+    assert_eq!(call.step(end, &policy), CallStep::LookUp);
+}
+
+#[test]
+fn times_taken_by_a_clock_that_was_ahead_are_not_waited_for_and_prove_nothing() {
+    const DAY_MS: i64 = 86_400_000;
+    let policy = charge_policy();
+    let mut call = authorizing().call.unwrap();
+    assert!(call.is_due(noon(), &policy) && !call.is_due(noon().plus_ms(-1), &policy));
+    call.due_at = noon().plus_ms(DAY_MS);
+    assert!(call.is_due(noon(), &policy), "no pause is that long");
+    // How long the provider has remembered the key is not known: it is asked.
+    call.opened_at = noon().plus_ms(DAY_MS);
+    assert_eq!(call.step(noon(), &policy), CallStep::LookUp);
+    call.not_found_at = Some(noon().plus_ms(DAY_MS));
+    assert_eq!(call.step(noon(), &policy), CallStep::LookUp);
+    call.not_found_at = Some(noon());
+    assert_eq!(call.step(noon(), &policy), CallStep::Execute);
+}
+
+#[test]
+fn what_was_not_found_is_sent_again_at_once_under_the_same_key() {
+    let policy = charge_policy();
+    let late = noon().plus_ms(policy.idempotency_window_ms);
+    let held = authorizing();
+    let call = held.call.clone().unwrap();
+    let answer = Answer::to(&call, CallStep::LookUp, ProviderAnswer::NotFound);
+    let decided = decide(None, Some(&call), Input::Answer(&answer), late, &policy);
+    let CallChange::Set(next) = &decided.call else { panic!("{decided:?}") };
+    assert_eq!((next.key(), next.due_at, next.look_ups, next.sends), (call.key(), late, 1, 0));
+    assert_eq!(next.step(late, &policy), CallStep::Execute);
+    assert_eq!(next.step(late.plus_ms(policy.idempotency_window_ms), &policy), CallStep::LookUp);
+}
+
+#[test]
+fn in_the_end_a_person_is_asked() {
+    let policy = charge_policy();
+    let held = authorizing();
+    let just_before = noon().plus_ms(policy.give_up_after_ms - 1);
+    assert_eq!(held.when(&unknown(), just_before).decision.outcome, Outcome::Pending);
+    let decided = held.when(&unknown(), noon().plus_ms(policy.give_up_after_ms));
+    let Some(PaymentEvent::PaymentStuck(event)) = &decided.decision.event else { panic!("{decided:?}") };
+    assert_eq!((event.version, event.operation), (1, PaymentOperation::Authorize));
+    assert_eq!(event.detail, "no certain answer in 1 tries; the last: timed out");
+    assert_eq!(decided.call, CallChange::Cleared);
+}
+
+#[test]
+fn an_old_try_that_knows_nothing_changes_nothing() {
+    let first = authorizing();
+    let old = Answer::to(first.call.as_ref().unwrap(), CallStep::Execute, ProviderAnswer::NotFound);
+    let decided = first.when(&unknown(), noon());
+    let held = first.then(&decided);
+    let late = decide(None, held.call.as_ref(), Input::Answer(&old), noon(), &charge_policy());
+    assert_eq!(late.decision.outcome, Outcome::Late);
+    assert_eq!(late.call, CallChange::Set(held.call.unwrap()));
+}
+
+#[test]
+fn an_old_try_that_knows_is_believed() {
+    let first = authorizing();
+    let call = first.call.clone().unwrap();
+    let old = Answer::to(&call, CallStep::Execute, ProviderAnswer::Succeeded { reference: "ref".into() });
+    let decided = first.when(&unknown(), noon());
+    let held = first.then(&decided);
+    let believed = decide(None, held.call.as_ref(), Input::Answer(&old), noon(), &charge_policy());
+    assert_eq!(believed.decision.outcome, Outcome::Applied);
+    // The answer of the newer try says nothing new.
+    let after = held.then(&believed);
+    let again = decide(after.payment.as_ref(), None, Input::Answer(&old), noon(), &charge_policy());
+    assert_eq!((again.decision.outcome, again.call), (Outcome::Late, CallChange::Unchanged));
+}
+
+#[test]
+fn a_void_waits_for_the_authorization_and_then_goes_on() {
+    let waiting = Held::after(&[command(pay::authorize(850)), command(pay::void())]);
+    assert_eq!(waiting.call.as_ref().unwrap().queued, Some(PaymentOperation::Void));
+    let decided = waiting.when(&succeeded(), noon());
+    let held = waiting.then(&decided);
+    let call = held.call.as_ref().unwrap();
+    assert_eq!((call.operation, call.queued, call.tries()), (PaymentOperation::Void, None, 0));
+    let decided = held.when(&succeeded(), noon());
+    assert_eq!(held.then(&decided).payment.unwrap().status(), PaymentStatus::Voided);
+}
+
+#[test]
+fn a_waiting_void_survives_uncertain_answers_and_is_settled_by_a_refusal() {
+    let waiting = Held::after(&[command(pay::authorize(850)), command(pay::void()), unknown()]);
+    assert_eq!(waiting.call.as_ref().unwrap().queued, Some(PaymentOperation::Void));
+    let decided = waiting.when(&refused(), noon());
+    assert!(matches!(decided.decision.event, Some(PaymentEvent::PaymentDeclined(_))));
+    assert_eq!(decided.call, CallChange::Cleared);
+}
+
+#[test]
+fn a_void_takes_the_place_of_a_waiting_capture_and_not_the_other_way_round() {
+    let both = |first: PaymentCommand, second: PaymentCommand| {
+        Held::after(&[command(pay::authorize(850)), command(first), command(second)]).call.unwrap().queued
+    };
+    assert_eq!(both(pay::capture(), pay::void()), Some(PaymentOperation::Void));
+    assert_eq!(both(pay::void(), pay::capture()), Some(PaymentOperation::Void));
+}
+
+#[test]
+fn nothing_to_pay_needs_no_provider() {
+    let mut held = Held::default();
+    for (given, status) in [(pay::authorize(0), PaymentStatus::Authorized), (pay::capture(), PaymentStatus::Captured)] {
+        let decided = held.when(&command(given), noon());
+        assert_eq!(decided.call, CallChange::Unchanged);
+        held = held.then(&decided);
+        assert_eq!(held.payment.as_ref().unwrap().status(), status);
+    }
+    let voided = Held::after(&[command(pay::authorize(0)), command(pay::void())]);
+    assert_eq!(voided.payment.unwrap().status(), PaymentStatus::Voided);
+    let negative = Held::after(&[command(pay::authorize(-1))]);
+    assert_eq!(negative.payment.unwrap().status(), PaymentStatus::Declined);
+}
+
+#[test]
+fn a_capture_moves_the_amount_once_and_nothing_else_does() {
+    let history = captured();
+    let mut held = Held::default();
+    let mut posted = Vec::new();
+    for given in &history {
+        let decided = held.when(given, noon());
+        if let Some(event) = decided.decision.change() {
+            let evolved = evolve(held.payment.clone(), event).unwrap();
+            posted.extend(evolved.postings);
+            let again = evolve(evolved.payment, event).unwrap();
+            assert!(again.postings.is_empty(), "posted twice");
+        }
+        held = held.then(&decided);
+    }
+    let rows: Vec<_> = posted.iter().map(|one| (one.version, one.account, one.amount_minor)).collect();
+    assert_eq!(rows, [(2, Account::ProviderReceivable, 850), (2, Account::Sales, -850)]);
+    assert!(posted.iter().all(|one| one.currency == "EUR"));
+}
+
+#[test]
+fn what_cannot_follow_is_an_error() {
+    assert_eq!(evolve(None, &pay::captured()).unwrap_err().why, Contradiction::Gap);
+    let declined = evolve(None, &pay::declined()).unwrap().payment;
+    assert_eq!(evolve(declined, &pay::captured()).unwrap_err().why, Contradiction::Impossible("declined"));
+}
+
+#[test]
+fn a_repeated_command_is_answered_in_the_same_words() {
+    let mut held = Held::default();
+    let mut said = Vec::new();
+    for given in captured() {
+        let decided = held.when(&given, noon());
+        said.extend(decided.decision.change().cloned());
+        held = held.then(&decided);
+    }
+    for (index, repeated) in [pay::authorize(850), pay::capture()].into_iter().enumerate() {
+        let decided = held.when(&command(repeated), noon().plus_ms(77));
+        assert_eq!((decided.decision.outcome, decided.decision.event.as_ref()), (Outcome::Repeated, said.get(index)));
+    }
+}

@@ -1,0 +1,55 @@
+//! Charges under any history of commands and answers, also such as nobody would make.
+
+use domain::charge::evolve;
+use domain::decision::Outcome;
+use domain::provider::ProviderAnswer;
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
+use proptest::sample::select;
+use schemas::{Message, PaymentEvent};
+
+use super::fixtures::{noon, pay};
+use super::payment_table::{Given, Held, command, refused, succeeded, unknown};
+
+fn any_history() -> impl Strategy<Value = Vec<(Given, i64)>> {
+    let later = Given::Answer(ProviderAnswer::RetryLater { detail: "409".into(), after_ms: None });
+    let commands = vec![command(pay::authorize(850)), command(pay::capture()), command(pay::void())];
+    let answers = vec![succeeded(), refused(), unknown(), later, Given::Answer(ProviderAnswer::NotFound)];
+    let pauses = prop_oneof![4 => Just(10_i64), 1 => Just(20_000)];
+    vec((prop_oneof![select(commands), select(answers)], pauses), 0..40)
+}
+
+proptest! {
+    #[test]
+    fn any_history_keeps_the_rules(history in any_history()) {
+        let mut held = Held::default();
+        let mut events: Vec<PaymentEvent> = Vec::new();
+        let mut posted = Vec::new();
+        let mut now = noon();
+        for (given, pause_ms) in history {
+            now = now.plus_ms(pause_ms);
+            let decided = held.when(&given, now);
+            let decision = &decided.decision;
+            prop_assert!(decision.commands.is_empty());
+            match decision.outcome {
+                Outcome::Applied => {
+                    let event = decision.event.clone().unwrap();
+                    posted.extend(evolve(held.payment.clone(), &event).unwrap().postings);
+                    events.push(event.clone());
+                    prop_assert_eq!(Message::from(event).version(), i64::try_from(events.len()).ok());
+                }
+                Outcome::Repeated => prop_assert!(events.contains(decision.event.as_ref().unwrap()), "new words"),
+                Outcome::Pending | Outcome::NoEffect | Outcome::Late => prop_assert!(decision.event.is_none()),
+                Outcome::Rejected | Outcome::Unknown => prop_assert!(false, "{decision:?}"),
+            }
+            let attempt_before = held.call.as_ref().map(|call| (call.operation, call.attempt));
+            held = held.then(&decided);
+            let attempt = held.call.as_ref().map(|call| (call.operation, call.attempt));
+            prop_assert!(attempt.is_none_or(|(_, attempt)| attempt == 1), "from {attempt_before:?} to {attempt:?}");
+        }
+        let folded = events.iter().try_fold(None, |state, event| evolve(state, event).map(|next| next.payment)).unwrap();
+        prop_assert_eq!(folded, held.payment);
+        prop_assert_eq!(posted.iter().map(|posting| posting.amount_minor).sum::<i64>(), 0);
+        prop_assert!(posted.len() <= 2, "charged more than once: {posted:?}");
+    }
+}

@@ -1,0 +1,145 @@
+//! The payment service of the simulation, with calls under way in a process that can die or sleep, and the provider that
+//! they reach.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, Policy, Posting, decide, evolve};
+use domain::decision::{Inconsistent, Outcome};
+use domain::planted::Planted;
+use domain::provider::{IdempotencyKey, operation_name};
+use domain::simulator::Simulator;
+use domain::statement::StatementOutcome;
+use schemas::{Message, OrderId, PaymentEvent, PaymentOperation, Time};
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Accounts {
+    pub(super) payments: BTreeMap<OrderId, Payment>,
+    pub(super) ledger: Vec<Posting>,
+}
+
+/// A call that some process is making, perhaps one that has lost its payment to another.
+struct Making {
+    call: Call,
+    step: CallStep,
+    by_owner: bool,
+}
+
+pub(super) struct Payments {
+    pub(super) policy: Policy,
+    pub(super) planted: Planted,
+    pub(super) accounts: Accounts,
+    pub(super) calls: BTreeMap<OrderId, Call>,
+    pub(super) provider: Simulator,
+    /// What the provider did: the keys per order and operation.
+    pub(super) effects: BTreeMap<(OrderId, &'static str), BTreeSet<IdempotencyKey>>,
+    making: Vec<Making>,
+}
+
+impl Payments {
+    pub(super) fn new(policy: Policy, planted: Planted, provider: Simulator) -> Self {
+        Payments {
+            policy,
+            planted,
+            accounts: Accounts::default(),
+            calls: BTreeMap::new(),
+            provider,
+            effects: BTreeMap::new(),
+            making: Vec::new(),
+        }
+    }
+
+    pub(super) fn handle(&mut self, input: Input<'_>, now: Time) -> Result<(Vec<Message>, Outcome), Inconsistent> {
+        let order_id = input.order_id();
+        let Decided { decision, call } = self.decide(input, now);
+        if let Some(event) = decision.change() {
+            self.accounts.fold(order_id, event)?;
+        }
+        match call {
+            CallChange::Unchanged => {}
+            CallChange::Set(call) => {
+                self.calls.insert(order_id.clone(), call);
+            }
+            CallChange::Cleared => {
+                self.calls.remove(order_id);
+            }
+        }
+        let outcome = decision.outcome;
+        Ok((decision.messages().collect(), outcome))
+    }
+
+    pub(super) fn decide(&self, input: Input<'_>, now: Time) -> Decided {
+        let order_id = input.order_id();
+        let (payment, call) = (self.accounts.payments.get(order_id), self.calls.get(order_id));
+        self.planted.alter_charge(input, decide(payment, call, input, now, &self.policy))
+    }
+
+    /// The calls that are due and that no owner makes yet.
+    pub(super) fn due(&self, now: Time) -> Vec<OrderId> {
+        let is_made = |call: &Call| self.making.iter().any(|one| one.by_owner && one.call.order_id == call.order_id);
+        let due = self.calls.values().filter(|call| call.due_at <= now && !is_made(call));
+        due.map(|call| call.order_id.clone()).collect()
+    }
+
+    pub(super) fn next_due(&self) -> Option<Time> {
+        self.calls.values().map(|call| call.due_at).min()
+    }
+
+    pub(super) fn start(&mut self, order_id: &OrderId, now: Time) -> CallStep {
+        let call = self.calls[order_id].clone();
+        let step = call.step(now, &self.policy);
+        self.making.push(Making { call, step, by_owner: true });
+        step
+    }
+
+    pub(super) fn under_way(&self) -> usize {
+        self.making.len()
+    }
+
+    /// The request reaches the provider, and its answer comes back.
+    pub(super) fn finish(&mut self, index: usize) -> Answer {
+        let Making { call, step, .. } = self.making.swap_remove(index);
+        let request = call.request();
+        let plan = match step {
+            CallStep::Execute => self.provider.plan(&request),
+            CallStep::LookUp => self.provider.plan_look_up(&request),
+        };
+        if plan.effect == Some(StatementOutcome::Succeeded) {
+            let operation = (call.order_id.clone(), operation_name(call.operation));
+            self.effects.entry(operation).or_default().insert(request.key);
+        }
+        Answer::to(&call, step, plan.answer)
+    }
+
+    /// The owner sleeps and another takes over: what was being made may still be made, later, by the old one.
+    pub(super) fn pause(&mut self) {
+        self.making.iter_mut().for_each(|one| one.by_owner = false);
+    }
+
+    /// The owner dies; what it was making is forgotten.
+    pub(super) fn crash(&mut self) {
+        self.making.clear();
+    }
+
+    /// The tables are rebuilt from events; calls are no part of events.
+    pub(super) fn rebuild(&mut self, accounts: Accounts) {
+        self.accounts = accounts;
+        self.calls.clear();
+        self.pause();
+    }
+
+    pub(super) fn is_authorizing(&self, order_id: &OrderId) -> bool {
+        self.calls.get(order_id).is_some_and(|call| call.operation == PaymentOperation::Authorize)
+    }
+}
+
+impl Accounts {
+    pub(super) fn fold(&mut self, order_id: &OrderId, event: &PaymentEvent) -> Result<(), Inconsistent> {
+        let evolved = evolve(self.payments.remove(order_id), event)?;
+        if let Some(payment) = evolved.payment {
+            self.payments.insert(order_id.clone(), payment);
+        }
+        self.ledger.extend(evolved.postings);
+        self.ledger.sort_by(|a, b| (&a.order_id, a.version, a.account).cmp(&(&b.order_id, b.version, b.account)));
+        Ok(())
+    }
+}

@@ -1,0 +1,84 @@
+//! The rights that a daemon's role needs on its service's schema: the least with which it runs.
+//!
+//! Whoever migrates owns the tables; `migrate --grants ROLE` gives a role that owns nothing what is listed here and what the
+//! outbox needs. Every table that a migration makes is in the lists, with what its store does to it, or says why not.
+
+use outbox::grants::{Right, Work};
+use schemas::ServiceName;
+
+/// What a service's stores do to its own tables. `for update` takes UPDATE as well.
+const fn own(service: ServiceName) -> &'static [Right] {
+    match service {
+        ServiceName::Order => &[
+            ("service_version", "SELECT"),
+            ("orders", "SELECT"),
+            ("orders", "INSERT"),
+            ("orders", "UPDATE"),
+            // Written once, when an order is taken; only a rebuild and people read it.
+            ("order_contents", "INSERT"),
+        ],
+        ServiceName::Inventory => &[
+            ("service_version", "SELECT"),
+            ("reservations", "SELECT"),
+            ("reservations", "INSERT"),
+            ("reservations", "UPDATE"),
+            ("stock", "SELECT"),
+            ("stock", "INSERT"),
+            ("stock", "UPDATE"),
+            ("stock_receipts", "SELECT"),
+            ("stock_receipts", "INSERT"),
+        ],
+        ServiceName::Payment => &[
+            ("service_version", "SELECT"),
+            ("payments", "SELECT"),
+            ("payments", "INSERT"),
+            ("payments", "UPDATE"),
+            // Insert-only, as a ledger should be: not even the service can change what it has posted.
+            ("ledger", "INSERT"),
+            ("payment_calls", "SELECT"),
+            ("payment_calls", "INSERT"),
+            ("payment_calls", "UPDATE"),
+            ("payment_calls", "DELETE"),
+        ],
+    }
+}
+
+/// Tables that a daemon does not touch: a view for people, and one that is not used since version 2.
+#[cfg(test)]
+const UNTOUCHED: [&str; 2] = ["order_lines", "timer_watermarks"];
+
+/// Everything: the service's own tables, its outbox as writer and as relay, and its inbox.
+pub(crate) fn rights(service: ServiceName) -> Vec<Right> {
+    let outbox = [Work::Write, Work::Relay, Work::Consume].map(Work::rights);
+    [own(service)].into_iter().chain(outbox).flatten().copied().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use dev_stack::{Stack, StackConfig};
+
+    use super::*;
+    use crate::Database;
+    use crate::migrate;
+
+    /// A right for a table that is not there would be passed over in silence, and a table without a right forgotten.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn every_table_that_migrations_make_is_thought_of() {
+        let stack = tokio::task::spawn_blocking(|| Stack::start_postgres(StackConfig::in_project())).await.unwrap();
+        let stack = stack.unwrap();
+        for service in ServiceName::ALL {
+            let database = Database::open(&stack.database_url(), None, service.as_str(), "grants").unwrap();
+            let mut client = database.client().await.unwrap();
+            migrate::migrate(&mut client, service, service.as_str()).await.unwrap();
+            let made: BTreeSet<String> =
+                migrate::tables(&client, service.as_str()).await.unwrap().into_iter().collect();
+            let named: BTreeSet<String> = rights(service).iter().map(|(table, _)| (*table).to_owned()).collect();
+            let known = UNTOUCHED.map(str::to_owned);
+            let forgotten: Vec<&String> = made.iter().filter(|table| !named.contains(*table)).collect();
+            assert!(forgotten.iter().all(|table| known.contains(table)), "{service}: {forgotten:?}");
+            assert_eq!(named.difference(&made).collect::<Vec<_>>(), Vec::<&String>::new(), "{service}");
+        }
+    }
+}

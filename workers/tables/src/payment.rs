@@ -1,0 +1,145 @@
+//! What became of an order's payment.
+
+use schemas::{CustomerId, OrderId};
+
+use super::{Timestamptz, Unknown, table};
+use domain::charge::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment, Stuck, Void};
+use domain::provider::{operation_name, parse_operation};
+
+table!(
+    /// An order's payment. What was authorized never changes once it has a row.
+    PaymentRow in "payments", key (order_id: String), guard (version) {
+        changes version: i64,
+        changes status: String,
+        once customer_id: Option<String>,
+        once currency: Option<String>,
+        once amount_minor: Option<i64>,
+        once authorization_version: Option<i64>,
+        once authorization_at: Option<Timestamptz>,
+        once authorization_reference: Option<String>,
+        once decline_detail: Option<String>,
+        changes capture_version: Option<i64>,
+        changes capture_at: Option<Timestamptz>,
+        changes capture_reference: Option<String>,
+        changes capture_failure: Option<String>,
+        changes void_version: Option<i64>,
+        changes void_at: Option<Timestamptz>,
+        changes stuck_version: Option<i64>,
+        changes stuck_at: Option<Timestamptz>,
+        changes stuck_operation: Option<String>,
+        changes stuck_detail: Option<String>,
+    }
+);
+
+impl PaymentRow {
+    /// The row of a payment.
+    pub fn of(payment: &Payment) -> Self {
+        let authorization = payment.authorization.as_ref();
+        let (authorization_reference, decline_detail) = match authorization.map(|had| &had.outcome) {
+            Some(AuthorizationOutcome::Authorized { provider_reference }) => (provider_reference.clone(), None),
+            Some(AuthorizationOutcome::Declined { detail }) => (None, Some(detail.clone())),
+            None => (None, None),
+        };
+        let capture = payment.capture.as_ref();
+        let (capture_reference, capture_failure) = match capture.map(|had| &had.outcome) {
+            Some(CaptureOutcome::Captured { provider_reference }) => (provider_reference.clone(), None),
+            Some(CaptureOutcome::Failed { detail }) => (None, Some(detail.clone())),
+            None => (None, None),
+        };
+        let stuck = payment.stuck.as_ref();
+        PaymentRow {
+            order_id: payment.order_id.as_str().to_owned(),
+            version: payment.version,
+            status: payment.status().as_str().to_owned(),
+            customer_id: authorization.map(|had| had.customer_id.as_str().to_owned()),
+            currency: authorization.map(|had| had.currency.clone()),
+            amount_minor: authorization.map(|had| had.amount_minor),
+            authorization_version: authorization.map(|had| had.version),
+            authorization_at: authorization.map(|had| Timestamptz(had.at)),
+            authorization_reference,
+            decline_detail,
+            capture_version: capture.map(|had| had.version),
+            capture_at: capture.map(|had| Timestamptz(had.at)),
+            capture_reference,
+            capture_failure,
+            void_version: payment.void.map(|had| had.version),
+            void_at: payment.void.map(|had| Timestamptz(had.at)),
+            stuck_version: stuck.map(|had| had.version),
+            stuck_at: stuck.map(|had| Timestamptz(had.at)),
+            stuck_operation: stuck.map(|had| operation_name(had.operation).to_owned()),
+            stuck_detail: stuck.map(|had| had.detail.clone()),
+        }
+    }
+
+    /// The payment.
+    ///
+    /// # Errors
+    /// A text is none that this version knows, or a column lacks that the others ask for.
+    pub fn into_payment(mut self) -> Result<Payment, Unknown> {
+        Ok(Payment {
+            authorization: self.take_authorization()?,
+            capture: self.take_capture()?,
+            void: match self.void_version {
+                None => None,
+                Some(version) => Some(Void { version, at: required("void_at", self.void_at)?.0 }),
+            },
+            stuck: self.take_stuck()?,
+            order_id: Unknown::unless("order_id", &self.order_id, |text| OrderId::new(text).ok())?,
+            version: self.version,
+        })
+    }
+
+    /// Whether the amount was held at the provider at some time.
+    pub fn was_authorized(&self) -> bool {
+        self.authorization_version.is_some() && self.decline_detail.is_none()
+    }
+
+    /// Whether the amount was taken.
+    pub fn is_captured(&self) -> bool {
+        self.capture_version.is_some() && self.capture_failure.is_none()
+    }
+
+    fn take_authorization(&mut self) -> Result<Option<Authorization>, Unknown> {
+        let Some(version) = self.authorization_version else { return Ok(None) };
+        let customer_id = required("customer_id", self.customer_id.take())?;
+        Ok(Some(Authorization {
+            version,
+            at: required("authorization_at", self.authorization_at)?.0,
+            customer_id: Unknown::unless("customer_id", &customer_id, |text| CustomerId::new(text).ok())?,
+            currency: required("currency", self.currency.take())?,
+            amount_minor: required("amount_minor", self.amount_minor)?,
+            outcome: match self.decline_detail.take() {
+                Some(detail) => AuthorizationOutcome::Declined { detail },
+                None => AuthorizationOutcome::Authorized { provider_reference: self.authorization_reference.take() },
+            },
+        }))
+    }
+
+    fn take_capture(&mut self) -> Result<Option<Capture>, Unknown> {
+        let Some(version) = self.capture_version else { return Ok(None) };
+        Ok(Some(Capture {
+            version,
+            at: required("capture_at", self.capture_at)?.0,
+            outcome: match self.capture_failure.take() {
+                Some(detail) => CaptureOutcome::Failed { detail },
+                None => CaptureOutcome::Captured { provider_reference: self.capture_reference.take() },
+            },
+        }))
+    }
+
+    fn take_stuck(&mut self) -> Result<Option<Stuck>, Unknown> {
+        let Some(version) = self.stuck_version else { return Ok(None) };
+        let operation = required("stuck_operation", self.stuck_operation.take())?;
+        Ok(Some(Stuck {
+            version,
+            at: required("stuck_at", self.stuck_at)?.0,
+            operation: Unknown::unless("stuck_operation", &operation, parse_operation)?,
+            detail: required("stuck_detail", self.stuck_detail.take())?,
+        }))
+    }
+}
+
+/// A value that must not be null where its neighbours are not.
+fn required<V>(column: &'static str, value: Option<V>) -> Result<V, Unknown> {
+    value.ok_or_else(|| Unknown { column, text: "null".into() })
+}

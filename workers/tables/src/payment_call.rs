@@ -1,0 +1,80 @@
+//! Calls to the provider that are intended or under way: a runtime table, whose rows go when their outcome is recorded.
+
+use schemas::{CustomerId, OrderId, Time, partitioner};
+
+use super::{Timestamptz, Unknown, table};
+use domain::charge::Call;
+use domain::provider::{operation_name, parse_operation};
+
+table!(
+    /// A call with what caused it. It has no version: whoever changes it holds its lock.
+    PaymentCallRow in "payment_calls", key (order_id: String), guard () {
+        once partition: i32,
+        changes operation: String,
+        changes attempt: i32,
+        once customer_id: String,
+        once currency: String,
+        once amount_minor: i64,
+        changes authorization_reference: Option<String>,
+        changes queued: Option<String>,
+        changes opened_at: Timestamptz,
+        changes unknown_since: Option<Timestamptz>,
+        changes not_found_at: Option<Timestamptz>,
+        changes sends: i32,
+        changes look_ups: i32,
+        changes due_at: Timestamptz,
+        changes cause_id: Option<String>,
+        changes trace_parent: Option<String>,
+    }
+);
+
+impl PaymentCallRow {
+    /// The row of a call, for topics of so many partitions, with the id and the trace of the message that caused it.
+    pub fn of(call: &Call, partitions: i32, cause_id: Option<&str>, trace_parent: Option<&str>) -> Self {
+        let time = |time: Option<Time>| time.map(Timestamptz);
+        PaymentCallRow {
+            order_id: call.order_id.as_str().to_owned(),
+            partition: partitioner::partition_of(call.order_id.as_str().as_bytes(), partitions),
+            operation: operation_name(call.operation).to_owned(),
+            attempt: call.attempt,
+            customer_id: call.customer_id.as_str().to_owned(),
+            currency: call.currency.clone(),
+            amount_minor: call.amount_minor,
+            authorization_reference: call.authorization.clone(),
+            queued: call.queued.map(|operation| operation_name(operation).to_owned()),
+            opened_at: Timestamptz(call.opened_at),
+            unknown_since: time(call.unknown_since),
+            not_found_at: time(call.not_found_at),
+            sends: call.sends,
+            look_ups: call.look_ups,
+            due_at: Timestamptz(call.due_at),
+            cause_id: cause_id.map(str::to_owned),
+            trace_parent: trace_parent.map(str::to_owned),
+        }
+    }
+
+    /// The call.
+    ///
+    /// # Errors
+    /// A text is none that this version knows.
+    pub fn into_call(self) -> Result<Call, Unknown> {
+        let time = |time: Option<Timestamptz>| time.map(|Timestamptz(time)| time);
+        let queued = self.queued.as_ref().map(|text| Unknown::unless("queued", text, parse_operation));
+        Ok(Call {
+            order_id: Unknown::unless("order_id", &self.order_id, |text| OrderId::new(text).ok())?,
+            operation: Unknown::unless("operation", &self.operation, parse_operation)?,
+            attempt: self.attempt,
+            customer_id: Unknown::unless("customer_id", &self.customer_id, |text| CustomerId::new(text).ok())?,
+            currency: self.currency,
+            amount_minor: self.amount_minor,
+            authorization: self.authorization_reference,
+            queued: queued.transpose()?,
+            opened_at: self.opened_at.0,
+            unknown_since: time(self.unknown_since),
+            not_found_at: time(self.not_found_at),
+            sends: self.sends,
+            look_ups: self.look_ups,
+            due_at: self.due_at.0,
+        })
+    }
+}
