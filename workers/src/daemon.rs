@@ -13,10 +13,10 @@ use domain::{charge, saga};
 use outbox::inbox::Inbox;
 use outbox::{Outbox, OutboxConfig, TopicSpec};
 use provision::{Database, DatabaseError, migrate, topics};
-use schemas::{Codec, ServiceName, TopicName};
+use schemas::{Codec, ServiceName};
 use tokio::sync::watch;
 
-use crate::accept_gap::{self, Gap};
+use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
 use crate::config::{Config, Flags};
 use crate::health::Health;
@@ -28,7 +28,7 @@ use crate::restored::Gate;
 use crate::runtime::{Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
-use crate::{acls, clock, http, postgres, relay, telemetry};
+use crate::{acls, clock, http, postgres, relay, telemetry, verbs};
 
 /// How long the brokers may take for one of the start's questions.
 const START_QUESTION: Duration = Duration::from_secs(3);
@@ -84,15 +84,15 @@ enum TopicsAction {
 /// Why a daemon ended with an error.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct DaemonError(String);
+pub struct DaemonError(pub(crate) String);
 
 impl DaemonError {
-    fn of(error: impl std::fmt::Display) -> Self {
+    pub(crate) fn of(error: impl std::fmt::Display) -> Self {
         DaemonError(error.to_string())
     }
 
     /// With what a person can do about it.
-    fn of_database(error: DatabaseError) -> Self {
+    pub(crate) fn of_database(error: DatabaseError) -> Self {
         DaemonError::of(Failure::from(error))
     }
 }
@@ -137,11 +137,11 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
     let result = runtime.block_on(async {
         match command {
             Command::Run => run(service, config, planted).await,
-            Command::Migrate { grants } => migrate_schema(service, &config, grants.as_deref()).await,
-            Command::Topics { action: TopicsAction::Create } => create_topics(&config).await,
-            Command::Topics { action: TopicsAction::Check { strict } } => check_topics(&config, strict).await,
+            Command::Migrate { grants } => verbs::migrate(service, &config, grants.as_deref()).await,
+            Command::Topics { action: TopicsAction::Create } => verbs::create_topics(&config).await,
+            Command::Topics { action: TopicsAction::Check { strict } } => verbs::check_topics(&config, strict).await,
             Command::Topics { action: TopicsAction::Acls(_) } | Command::Config => Ok(()),
-            Command::AcceptGap(gap) => accept_a_gap(service, &config, &gap).await,
+            Command::AcceptGap(gap) => verbs::accept_gap(service, &config, &gap).await,
             Command::AcceptRestore(restore) => {
                 let database = database(service, &config)?;
                 let done = accept_restore::accept(&database, config.client_config(), service, &restore).await;
@@ -153,60 +153,9 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
     result
 }
 
-fn database(service: ServiceName, config: &Config) -> Result<Database, DaemonError> {
+pub(crate) fn database(service: ServiceName, config: &Config) -> Result<Database, DaemonError> {
     let (password, name) = (config.database_password.as_deref(), format!("{service}-worker"));
     Database::open(&config.database_url, password, &config.schema, &name).map_err(DaemonError::of)
-}
-
-async fn migrate_schema(service: ServiceName, config: &Config, role: Option<&str>) -> Result<(), DaemonError> {
-    let schema = &config.schema;
-    let mut client = database(service, config)?.first_client().await.map_err(DaemonError::of)?;
-    let done = migrate::migrate(&mut client, service, schema).await.map_err(DaemonError::of_database)?;
-    match (done.from, done.to) {
-        (0, to) => println!("schema {schema} of the {service} service: made, version {to}"),
-        (from, to) if from == to => println!("schema {schema} of the {service} service: is at version {to} already"),
-        (from, to) => println!("schema {schema} of the {service} service: from version {from} to {to}"),
-    }
-    if let Some(role) = role {
-        let given = migrate::grant(&mut client, service, schema, role).await.map_err(DaemonError::of_database)?;
-        given.iter().for_each(|statement| println!("{statement};"));
-        if given.is_empty() {
-            println!("role {role} has every right that it needs");
-        }
-    }
-    Ok(())
-}
-
-async fn create_topics(config: &Config) -> Result<(), DaemonError> {
-    let (kafka, prefix) = (config.client_config(), &config.topic_prefix);
-    let created = topics::create(&kafka, prefix, config.partitions, config.replicas, clock::now())
-        .await
-        .map_err(DaemonError::of)?;
-    let topics::Created { made, found, partitions } = created;
-    println!("topics: {made} made, {found} were there; {partitions} partitions each, as they have to be");
-    Ok(())
-}
-
-async fn check_topics(config: &Config, is_strict: bool) -> Result<(), DaemonError> {
-    let checked = topics::check(&config.client_config(), &config.topic_prefix, None, clock::now())
-        .await
-        .map_err(DaemonError::of)?;
-    let topics::Checked { partitions, alarms, warnings } = checked;
-    let count = 2 * TopicName::ALL.len();
-    println!("topics: all {count} are there; {partitions} partitions each, as they have to be");
-    let (bad, told) = if is_strict { ([alarms, warnings].concat(), Vec::new()) } else { (alarms, warnings) };
-    told.iter().for_each(|warning| println!("warning: {warning}"));
-    if bad.is_empty() { Ok(()) } else { Err(DaemonError(bad.join("\n"))) }
-}
-
-async fn accept_a_gap(service: ServiceName, config: &Config, gap: &Gap) -> Result<(), DaemonError> {
-    let database = database(service, config)?;
-    let client = database.first_client().await.map_err(DaemonError::of)?;
-    migrate::check(&client, service, &config.schema).await.map_err(DaemonError::of_database)?;
-    drop(client);
-    let done = accept_gap::accept(&database, &config.topic_prefix, service, gap).await.map_err(DaemonError::of)?;
-    println!("{done}");
-    Ok(())
 }
 
 /// How long the relay may take when somebody insists on the end.
@@ -303,7 +252,7 @@ impl Started {
         // No reason to stand still: what is lost does not come back by that, and what is late has time.
         alarms.iter().for_each(|alarm| tracing::error!("{alarm}"));
         let database = database(S::NAME, config)?;
-        let topics = outbox_topics(S::NAME, prefix, partitions);
+        let topics = topics_written(S::NAME, prefix, partitions);
         let asked = start.await_server("Postgres", async || {
             let client = database.first_client().await?;
             migrate::check(&client, S::NAME, &config.schema).await?;
@@ -319,7 +268,7 @@ impl Started {
 }
 
 /// The topics that a service's outbox writes to.
-fn outbox_topics(service: ServiceName, prefix: &str, partitions: i32) -> Vec<TopicSpec> {
+fn topics_written(service: ServiceName, prefix: &str, partitions: i32) -> Vec<TopicSpec> {
     let names = service.written_names().into_iter();
     names.map(|name| TopicSpec { name: format!("{prefix}{name}"), partitions }).collect()
 }
@@ -355,7 +304,10 @@ async fn work<S: Service>(
         outbox: outbox.clone(),
         codec: Arc::new(codec),
         partitions,
-        outputs: outbox_topics(S::NAME, &config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect(),
+        outputs: topics_written(S::NAME, &config.topic_prefix, partitions)
+            .into_iter()
+            .map(|topic| topic.name)
+            .collect(),
         planted: *planted,
         health: shown.health.clone(),
         gate: gate.clone(),

@@ -27,3 +27,4 @@ pub mod runtime;
 mod signals;
 mod start;
 mod telemetry;
+mod verbs;
