@@ -24,6 +24,7 @@ use crate::health::Health;
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
+use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
 use crate::restored::Gate;
 use crate::runtime::{Engine, EngineConfig, Failure, Service};
@@ -215,6 +216,7 @@ const INSISTED_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the parts of a process share from its first moment on.
 struct Frame {
+    service: ServiceName,
     config: Config,
     planted: Planted,
     shown: http::Shown,
@@ -239,7 +241,7 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     };
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
     let served = tokio::spawn(http::serve(listener, shown.clone(), ended(stopping)));
-    let frame = Frame { config, planted, shown, stop };
+    let frame = Frame { service, config, planted, shown, stop };
     let worked = match service {
         ServiceName::Order => start_and_work(&frame, &mut signals, order_service).await,
         ServiceName::Inventory => start_and_work(&frame, &mut signals, inventory_service).await,
@@ -266,13 +268,13 @@ fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result
 }
 
 /// A signal during the start ends it, with nothing to drain.
-async fn start_and_work<S: Service>(
+async fn start_and_work<S: Service<Contract = Pipeline>>(
     frame: &Frame,
     signals: &mut Signals,
     service: impl FnOnce(&Config, Planted, i32) -> Result<S, DaemonError>,
 ) -> Result<(), DaemonError> {
     let started = tokio::select! {
-        started = Started::begin::<S>(frame) => started?,
+        started = Started::begin(frame) => started?,
         () = signals.request() => {
             let waited = frame.shown.start.waits_for().unwrap_or_default();
             tracing::info!(during = waited, "asked to end before the work began; ended");
@@ -292,8 +294,9 @@ struct Started {
 
 impl Started {
     /// Wait for the servers, then look whether everything is as it has to be.
-    async fn begin<S: Service>(frame: &Frame) -> Result<Self, DaemonError> {
-        let config = &frame.config;
+    async fn begin(frame: &Frame) -> Result<Self, DaemonError> {
+        let Frame { config, service, .. } = frame;
+        let service = *service;
         let start = Start::new(Duration::from_secs(config.start_timeout_s), frame.shown.start.clone());
         let (kafka, prefix) = (config.client_config(), config.topic_prefix.as_str());
         let brokers = format!("Kafka at {}", config.brokers);
@@ -303,14 +306,14 @@ impl Started {
         let topics::Checked { partitions, alarms, .. } = asked.await.map_err(DaemonError)?;
         // No reason to stand still: what is lost does not come back by that, and what is late has time.
         alarms.iter().for_each(|alarm| tracing::error!("{alarm}"));
-        let database = database(S::NAME, config)?;
-        let topics = outbox_topics(S::NAME, prefix, partitions);
+        let database = database(service, config)?;
+        let topics = outbox_topics(service, prefix, partitions);
         let asked = start.await_server("Postgres", async || {
             let client = database.first_client().await?;
-            migrate::check(&client, S::NAME, &config.schema).await?;
+            migrate::check(&client, service, &config.schema).await?;
             postgres::check_sessions(&database).await?;
-            clock::look(S::NAME, &database).await?;
-            let outbox = OutboxConfig::new(&config.schema, S::NAME.source(), topics.clone());
+            clock::look(service, &database).await?;
+            let outbox = OutboxConfig::new(&config.schema, service.source(), topics.clone());
             Outbox::open(&client, outbox).await.map_err(|error| Obstacle::from(Failure::of_outbox(error)))
         });
         let outbox = asked.await.map_err(DaemonError)?;
@@ -326,19 +329,20 @@ fn outbox_topics(service: ServiceName, prefix: &str, partitions: i32) -> Vec<Top
 }
 
 /// Everything of one instance, joined before this returns.
-async fn work<S: Service>(
+async fn work<S: Service<Contract = Pipeline>>(
     service: S,
     frame: &Frame,
     signals: &mut Signals,
     started: Started,
 ) -> Result<(), DaemonError> {
-    let Frame { config, planted, shown, stop } = frame;
+    let Frame { service: name, config, planted, shown, stop } = frame;
+    let name = *name;
     let Started { partitions, database, outbox } = started;
     let codec = match &config.schema_directory {
         Some(directory) => Codec::with_directory(directory).map_err(DaemonError::of)?,
         None => Codec::embedded(),
     };
-    let gate = gate::<S>(config, &outbox, &database, &shown.health);
+    let gate = gate(name, config, &outbox, &database, &shown.health);
     let mut kafka = config.client_config();
     if let Some(instance) = &config.instance_id {
         kafka.set("group.instance.id", instance);
@@ -354,9 +358,9 @@ async fn work<S: Service>(
         inbox: Inbox::new(&config.schema).map_err(DaemonError::of)?,
         database: database.clone(),
         outbox: outbox.clone(),
-        codec: Arc::new(codec),
+        contract: Arc::new(Pipeline::new(codec)),
         partitions,
-        outputs: outbox_topics(S::NAME, &config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect(),
+        outputs: outbox_topics(name, &config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect(),
         planted: *planted,
         health: shown.health.clone(),
         gate: gate.clone(),
@@ -366,9 +370,9 @@ async fn work<S: Service>(
     let relay = relay::Running::start(&outbox, &database, &config.client_config(), linger);
     let status = shown.relay.get_or_init(|| relay.status()).clone();
     let guarding = tokio::spawn(gate.keep_looking(stopping.clone()));
-    let clocks = tokio::spawn(clock::watch(S::NAME, database, stopping));
+    let clocks = tokio::spawn(clock::watch(name, database, stopping));
     shown.health.alive();
-    tracing::info!(service = S::NAME.as_str(), partitions, "started");
+    tracing::info!(service = S::NAME, partitions, "started");
     let engine = Engine::new(service, engine);
     let deadline = Duration::from_secs(config.shutdown_timeout_s);
     let worked = match engine {
@@ -397,12 +401,12 @@ async fn end_relay(relay: relay::Running, signals: &mut Signals) -> Result<(), D
 }
 
 /// Compares the database with the topics, at the start and whenever a connection to it has failed.
-fn gate<S: Service>(config: &Config, outbox: &Outbox, database: &Database, health: &Health) -> Arc<Gate> {
-    let rest_ms = if S::NAME == ServiceName::Order { config.confirm_within_ms } else { 0 };
+fn gate(service: ServiceName, config: &Config, outbox: &Outbox, database: &Database, health: &Health) -> Arc<Gate> {
+    let rest_ms = if service == ServiceName::Order { config.confirm_within_ms } else { 0 };
     let rest = Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0));
     let (connector, tls) = database.connector();
     let own = outbox::Database::new(connector, tls);
-    let gate = Gate::new(S::NAME, outbox, own, config.client_config(), rest, health);
+    let gate = Gate::new(service, outbox, own, config.client_config(), rest, health);
     let guard = gate.clone();
     database.guard_with(Box::new(move || {
         let gate = guard.clone();

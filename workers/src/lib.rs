@@ -17,6 +17,7 @@ mod listen;
 pub mod metrics;
 pub mod order;
 pub mod payment;
+pub mod pipeline_contract;
 pub mod planted;
 mod postgres;
 mod relay;

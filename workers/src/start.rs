@@ -32,7 +32,7 @@ impl From<Failure> for Obstacle {
     fn from(failure: Failure) -> Self {
         let text = failure.to_string();
         match failure {
-            Failure::Retry(_) | Failure::Moved(_) => Obstacle::NotYet(text),
+            Failure::Retry(_) => Obstacle::NotYet(text),
             Failure::Poison(_) | Failure::Halt(_) => Obstacle::Lasting(text),
         }
     }

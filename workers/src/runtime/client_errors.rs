@@ -12,6 +12,7 @@ use outbox::kafka::Denied;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::consumer;
+use super::contract::Contract as _;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::reception::Loss;
@@ -28,10 +29,10 @@ impl<S: Service> Engine<S> {
         let now = Instant::now();
         for error in errors {
             if let Some(untold) = self.watch.complaints.hear(&error.to_string(), now) {
-                tracing::warn!(error = client::words(error), untold, "the Kafka client reports an error");
+                tracing::warn!(error = S::Contract::explain(error), untold, "the Kafka client reports an error");
             }
             if outbox::kafka::denied(error) == Some(Denied::Group) {
-                self.health.denied(format!("group {}: {}", self.group.name, client::words(error)));
+                self.health.denied(format!("group {}: {}", self.group.name, S::Contract::explain(error)));
             }
         }
         if errors.iter().any(client::is_about_content) {
@@ -46,7 +47,7 @@ impl<S: Service> Engine<S> {
         }
         if errors.iter().any(is_about_offsets) {
             self.check_ranges();
-            self.verify_logs().await?;
+            self.feeds.verify_logs(&mut self.watch.complaints).await?;
         }
         Ok(())
     }
@@ -66,7 +67,7 @@ impl<S: Service> Engine<S> {
         tokio::time::sleep(PAUSE).await;
         let failed = |error| Failure::Halt(format!("cannot join the group {} again: {error}", self.group.name));
         let (fresh, notes) = consumer::create(&self.group.kafka, &self.group.name, Loss::default()).map_err(failed)?;
-        let old = std::mem::replace(&mut self.consumer, fresh.into());
+        let old = std::mem::replace(&mut self.feeds.consumer, fresh.into());
         self.notes = notes;
         // Closing blocks; nothing of the old client is needed any more. It comes first: two clients of one static member
         // would fence each other.
@@ -74,7 +75,7 @@ impl<S: Service> Engine<S> {
         if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
             tracing::warn!("the old Kafka client did not close within {CLOSE_TIMEOUT:?}");
         }
-        consumer::subscribe(&self.consumer, &self.group.topics).map_err(failed)?;
+        consumer::subscribe(&self.feeds.consumer, &self.group.topics).map_err(failed)?;
         self.watch.renewed(Instant::now());
         Ok(())
     }

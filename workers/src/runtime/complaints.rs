@@ -1,8 +1,10 @@
 //! What the Kafka client complains of, and what is put off, told once and then now and then: during an outage the same comes
-//! many times a second. Pure: time is an input.
+//! many times a second.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use super::failure::Failure;
 
 /// The same complaint is told again after this.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -20,6 +22,19 @@ struct Kept {
 }
 
 impl Complaints {
+    /// What failed comes again by itself; during an outage it is not told each time.
+    pub(crate) fn tolerate(&mut self, failure: Failure, what: &str) -> Result<(), Failure> {
+        match failure {
+            Failure::Halt(reason) => Err(Failure::Halt(reason)),
+            Failure::Retry(reason) | Failure::Poison(reason) => {
+                if let Some(untold) = self.hear(&format!("{what}: {reason}"), Instant::now()) {
+                    tracing::warn!(%reason, what, untold, "put off");
+                }
+                Ok(())
+            }
+        }
+    }
+
     /// A complaint; how many equal ones were not told since the last, if this one is to be told.
     pub(crate) fn hear(&mut self, words: &str, now: Instant) -> Option<u64> {
         if self.0.len() >= KINDS && !self.0.contains_key(words) {

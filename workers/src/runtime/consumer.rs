@@ -5,6 +5,8 @@
 //! vital signs. Absent on purpose: the group's own offsets decide nothing, they are written for people's lag tools.
 
 use std::collections::HashMap;
+use std::fmt::Display;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,9 +17,9 @@ use rdkafka::error::KafkaResult;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientConfig, Offset, Statistics, TopicPartitionList};
 
-use super::emitter::TopicNames;
 use super::feed::FeedId;
 use super::reception::Loss;
+use super::topic_names::TopicNames;
 
 /// The consumer with its hooks.
 pub(crate) type Consumer = StreamConsumer<Hooks>;
@@ -125,7 +127,10 @@ pub(crate) fn subscribe(consumer: &Consumer, topics: &[impl AsRef<str>]) -> Kafk
 
 /// Up to where the client has handed over each partition that it fetches; a local look, no broker is asked. Unlike the last
 /// record's offset it is also behind the markers of transactions, which are never handed over.
-pub(crate) fn positions(consumer: &Consumer, topics: &TopicNames) -> HashMap<FeedId, i64> {
+pub(crate) fn positions<T>(consumer: &Consumer, topics: &TopicNames<T>) -> HashMap<FeedId<T>, i64>
+where
+    T: Copy + Eq + Hash + Display,
+{
     let Ok(list) = consumer.position() else { return HashMap::new() };
     let position = |element: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
         let id = FeedId { topic: topics.find(element.topic())?, partition: element.partition() };

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use outbox::{Kind, OutboxMessage, Target};
 use schemas::place::{ORIGINAL_PLACE_HEADER, Place};
-use schemas::{ServiceName, TopicName, message_id};
+
+use super::contract::{Contract, Origin};
 
 /// The room that headers of ours need, in bytes; a dead-letter topic takes 64 KiB more than its source.
 const HEADER_ROOM_BYTES: usize = 16 * 1024;
@@ -17,8 +18,8 @@ const HEADER_NAME_MAX_BYTES: usize = 1024;
 
 /// A record with the reason why it cannot be taken.
 #[derive(Debug, Clone)]
-pub(crate) struct DeadLetter {
-    pub(crate) topic: TopicName,
+pub(crate) struct DeadLetter<T> {
+    pub(crate) topic: T,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     /// What its id is made of.
@@ -63,21 +64,22 @@ impl DeadCause {
     }
 }
 
-impl DeadLetter {
+impl<T: Copy> DeadLetter<T> {
     /// The row for the outbox. A record too large even for the dead-letter topic loses its body, and says so.
-    pub(crate) fn into_message(
+    pub(crate) fn into_message<C: Contract<Topic = T>>(
         mut self,
-        service: ServiceName,
+        service: &str,
         prefix: &str,
         group: &str,
         now: Timestamp,
         limit_bytes: usize,
     ) -> OutboxMessage {
-        let id = message_id::of_input(service, self.topic.as_str(), self.place.partition, self.place.offset, 0);
+        let origin = Origin::Record { topic: C::topic_name(self.topic), place: self.place };
+        let id = C::message_id(service, origin, None, 0);
         let (size, given) = (self.size_bytes(), self.headers.len());
         self.headers.retain(|(name, _)| name.len() <= HEADER_NAME_MAX_BYTES);
         self.headers_left_out += given - self.headers.len();
-        let mut ours = self.cause_headers(prefix, group);
+        let mut ours = self.cause_headers::<C>(prefix, group);
         let fits = size + HEADER_ROOM_BYTES <= limit_bytes && !self.is_reduced;
         let (key, payload, mut headers) = if fits {
             (self.key.map(Bytes::from), self.payload.map(Bytes::from), self.headers)
@@ -97,7 +99,7 @@ impl DeadLetter {
         }
         headers.append(&mut ours);
         OutboxMessage {
-            topic: format!("{prefix}{}", self.topic.dead_letter()).into(),
+            topic: format!("{prefix}{}", C::dead_letter_topic(self.topic)).into(),
             partition: Target::Given(self.partition),
             id,
             kind: Kind::Raw,
@@ -114,8 +116,8 @@ impl DeadLetter {
         headers + self.key.as_ref().map_or(0, Vec::len) + self.payload.as_ref().map_or(0, Vec::len)
     }
 
-    fn cause_headers(&self, prefix: &str, group: &str) -> Vec<(String, Option<Vec<u8>>)> {
-        let topic = format!("{prefix}{}", self.topic.as_str());
+    fn cause_headers<C: Contract<Topic = T>>(&self, prefix: &str, group: &str) -> Vec<(String, Option<Vec<u8>>)> {
+        let topic = format!("{prefix}{}", C::topic_name(self.topic));
         let (timestamp_ms, timestamp_type) = named(self.timestamp);
         [
             ("kafka_dlt-original-topic", topic.into_bytes()),
@@ -156,10 +158,11 @@ fn sha256_hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::test_contract::Letters;
 
-    fn letter(payload: Vec<u8>) -> DeadLetter {
+    fn letter(payload: Vec<u8>) -> DeadLetter<&'static str> {
         DeadLetter {
-            topic: TopicName::OrderCommands,
+            topic: "order.commands.v1",
             partition: 3,
             offset: 258,
             place: Place { partition: 3, offset: 258 },
@@ -181,8 +184,8 @@ mod tests {
 
     #[test]
     fn bytes_and_headers_stay_as_they_were_and_the_cause_comes_after() {
-        let message = letter(vec![1, 2, 3]).into_message(
-            ServiceName::Order,
+        let message = letter(vec![1, 2, 3]).into_message::<Letters>(
+            "order",
             "t.",
             "t.order-worker",
             Timestamp::UNIX_EPOCH,
@@ -201,7 +204,7 @@ mod tests {
     fn a_record_whose_place_is_another_is_told_with_it_and_has_its_id() {
         let at = |place| {
             let given = DeadLetter { place, ..letter(Vec::new()) };
-            given.into_message(ServiceName::Order, "", "g", Timestamp::UNIX_EPOCH, 10_000_000)
+            given.into_message::<Letters>("order", "", "g", Timestamp::UNIX_EPOCH, 10_000_000)
         };
         let (here, there) = (at(Place { partition: 3, offset: 258 }), at(Place { partition: 0, offset: 7 }));
         assert!(header(&here, ORIGINAL_PLACE_HEADER).is_empty());
@@ -219,7 +222,7 @@ mod tests {
         ];
         for (timestamp, ms, name) in cases {
             let given = DeadLetter { timestamp, ..letter(Vec::new()) };
-            let message = given.into_message(ServiceName::Order, "", "g", Timestamp::UNIX_EPOCH, 10_000_000);
+            let message = given.into_message::<Letters>("order", "", "g", Timestamp::UNIX_EPOCH, 10_000_000);
             assert_eq!(header(&message, "kafka_dlt-original-timestamp"), ms.to_be_bytes());
             assert_eq!(header(&message, "kafka_dlt-original-timestamp-type"), name.as_bytes());
         }
@@ -230,14 +233,14 @@ mod tests {
         let mut given = letter(vec![1]);
         given.headers.push(("x".repeat(HEADER_NAME_MAX_BYTES + 1), None));
         given.headers_left_out = 1;
-        let message = given.into_message(ServiceName::Order, "", "g", Timestamp::UNIX_EPOCH, 10_000_000);
+        let message = given.into_message::<Letters>("order", "", "g", Timestamp::UNIX_EPOCH, 10_000_000);
         assert_eq!(message.headers[..2], letter(Vec::new()).headers[..]);
         assert_eq!(header(&message, "kafka_dlt-original-headers-left-out"), b"2");
     }
 
     #[test]
     fn what_is_too_large_loses_its_body_and_says_so() {
-        let message = letter(vec![0; 50_000]).into_message(ServiceName::Order, "", "g", Timestamp::UNIX_EPOCH, 40_000);
+        let message = letter(vec![0; 50_000]).into_message::<Letters>("order", "", "g", Timestamp::UNIX_EPOCH, 40_000);
         assert_eq!(message.payload, None);
         let digest = "5b4b67b5d68e02c992760de07640472efe53a7f7553865f83262d0a74efc3e5d";
         assert_eq!(header(&message, "kafka_dlt-original-sha256"), digest.as_bytes());

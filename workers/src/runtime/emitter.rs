@@ -6,33 +6,34 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use outbox::{Causation, Kind, OutboxMessage, Target};
 use schemas::place::Place;
-use schemas::{Codec, Message, ServiceName, TopicName, message_id};
 use uuid::Uuid;
 
+use super::contract::{Contract, Origin};
 use super::failure::Failure;
 use super::feed::FeedId;
 use super::item::Cause;
+use super::topic_names::TopicNames;
 
 /// Collects the messages of one batch.
-pub struct Emitter {
-    service: ServiceName,
+pub struct Emitter<C: Contract> {
+    service: &'static str,
     now: Timestamp,
-    input: Option<(TopicName, Place)>,
+    input: Option<(C::Topic, Place)>,
     cause: Cause,
     transition: Option<(String, i64)>,
     index: u32,
-    collected: Vec<Collected>,
+    collected: Vec<Collected<C::Message>>,
 }
 
-struct Collected {
-    message: Message,
+struct Collected<M> {
+    message: M,
     id: Uuid,
     cause_id: Option<String>,
     trace_parent: Option<String>,
 }
 
-impl Emitter {
-    pub(crate) fn new(service: ServiceName, now: Timestamp, capacity: usize) -> Self {
+impl<C: Contract> Emitter<C> {
+    pub(crate) fn new(service: &'static str, now: Timestamp, capacity: usize) -> Self {
         Emitter {
             service,
             now,
@@ -45,7 +46,7 @@ impl Emitter {
     }
 
     /// What follows is caused by this input.
-    pub(crate) fn begin(&mut self, feed: FeedId, place: Option<Place>, cause: &Cause) {
+    pub(crate) fn begin(&mut self, feed: FeedId<C::Topic>, place: Option<Place>, cause: &Cause) {
         self.input = place.map(|place| (feed.topic, place));
         self.cause = cause.clone();
         self.transition = None;
@@ -61,10 +62,10 @@ impl Emitter {
     ///
     /// A message with a version begins a transition; messages without one belong to the transition before them,
     /// or, where there is none (a refusal), to the input.
-    pub fn emit(&mut self, message: impl Into<Message>) {
+    pub fn emit(&mut self, message: impl Into<C::Message>) {
         let message = message.into();
-        if let Some(version) = message.version() {
-            let transition = (message.key().to_owned(), version);
+        if let Some(version) = C::version(&message) {
+            let transition = (C::key(&message).to_owned(), version);
             if self.transition.as_ref() != Some(&transition) {
                 self.transition = Some(transition);
                 self.index = 0;
@@ -75,67 +76,47 @@ impl Emitter {
         self.collected.push(Collected { message, id, cause_id: self.cause.id.clone(), trace_parent });
     }
 
-    fn next_id(&mut self, message: &Message) -> Uuid {
+    fn next_id(&mut self, message: &C::Message) -> Uuid {
         let index = self.index;
         self.index += 1;
-        match (&self.transition, self.input) {
-            (Some((sku, version)), _) if message.topic() == TopicName::StockEvents => {
-                message_id::of_sku_version(sku, *version, index)
-            }
-            (Some((aggregate, version)), _) => message_id::of_version(self.service, aggregate, *version, index),
-            (None, Some((topic, Place { partition, offset }))) => {
-                message_id::of_input(self.service, topic.as_str(), partition, offset, index)
-            }
+        let origin = match (&self.transition, self.input) {
+            (Some((aggregate, version)), _) => Origin::Version { aggregate, version: *version },
+            (None, Some((topic, place))) => Origin::Record { topic: C::topic_name(topic), place },
             // A signal that changes nothing says nothing; the key keeps the id defined all the same.
-            (None, None) => message_id::of_version(self.service, message.key(), 0, index),
-        }
+            (None, None) => Origin::Version { aggregate: C::key(message), version: 0 },
+        };
+        C::message_id(self.service, origin, Some(message), index)
     }
 
     /// The rows for the outbox.
-    pub(crate) fn into_messages(self, codec: &Codec, topics: &TopicNames) -> Result<Vec<OutboxMessage>, Failure> {
+    pub(crate) fn into_messages(
+        self,
+        contract: &C,
+        topics: &TopicNames<C::Topic>,
+    ) -> Result<Vec<OutboxMessage>, Failure> {
         let time = self.now;
         self.collected
             .into_iter()
             .map(|one| {
-                let payload = codec
+                let payload = contract
                     .encode(&one.message)
-                    .map_err(|error| Failure::Poison(format!("cannot encode {}: {error}", one.message.type_name())))?;
+                    .map_err(|error| Failure::Poison(format!("cannot encode {}: {error}", C::ce_type(&one.message))))?;
                 Ok(OutboxMessage {
-                    topic: topics.full(one.message.topic()),
+                    topic: topics.full(C::topic(&one.message)),
                     partition: Target::ByKey,
                     id: one.id,
                     kind: Kind::Event {
-                        ce_type: one.message.type_name().into(),
+                        ce_type: C::ce_type(&one.message).into(),
                         causation: one.cause_id.as_deref().map(Causation::from),
                         trace_parent: one.trace_parent,
                     },
-                    key: Some(Bytes::copy_from_slice(one.message.key().as_bytes())),
+                    key: Some(Bytes::copy_from_slice(C::key(&one.message).as_bytes())),
                     payload: Some(Bytes::from(payload)),
                     time,
                     headers: Vec::new(),
                 })
             })
             .collect()
-    }
-}
-
-/// The topics' names with the configured prefix.
-#[derive(Debug, Clone)]
-pub(crate) struct TopicNames([std::sync::Arc<str>; 8]);
-
-impl TopicNames {
-    pub(crate) fn new(prefix: &str) -> Self {
-        TopicNames(TopicName::ALL.map(|topic| format!("{prefix}{}", topic.as_str()).into()))
-    }
-
-    pub(crate) fn full(&self, topic: TopicName) -> std::sync::Arc<str> {
-        let index = TopicName::ALL.iter().position(|each| *each == topic).unwrap_or_default();
-        self.0[index].clone()
-    }
-
-    /// The topic that has this full name.
-    pub(crate) fn find(&self, full: &str) -> Option<TopicName> {
-        self.0.iter().position(|each| **each == *full).map(|index| TopicName::ALL[index])
     }
 }
 

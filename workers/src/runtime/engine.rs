@@ -13,26 +13,26 @@ use outbox::inbox::Inbox;
 use provision::Database;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
-use schemas::Codec;
 use tokio::sync::watch;
 
-use super::assignment::Loaded;
+use super::assignment::Sources;
 use super::background::Background;
-use super::consumer::{self, Consumer, Notes};
+use super::consumer::{self, Notes, Ownership};
+use super::contract::Contract;
 use super::dead_letter::DeadCause;
-use super::emitter::TopicNames;
 use super::failure::Failure;
-use super::feed::{Feed, FeedId};
+use super::feeds::Feeds;
 use super::gather::{Gatherer, Stop};
-use super::item::{Item, Work};
+use super::item::Work;
 use super::log_watch::LogWatch;
 use super::pace::Pace;
-use super::process::{Done, Moved, Processor};
+use super::process::{Attempt, Done, Processor};
 use super::reception::Loss;
 use super::rivalry::Rivalry;
-use super::service::Service;
+use super::service::{ItemOf, Service};
 use super::survey::{Surveyor, Terrain};
 use super::timers::{Due, Periods};
+use super::topic_names::TopicNames;
 use super::watch::Watch;
 use crate::health::Health;
 use crate::metrics;
@@ -51,7 +51,7 @@ pub(super) const RETRY_LONGEST: Duration = Duration::from_secs(2);
 pub struct Halted(pub String);
 
 /// What an engine needs besides its service.
-pub struct EngineConfig {
+pub struct EngineConfig<C> {
     /// librdkafka properties of the user.
     pub kafka: ClientConfig,
     /// Consumer group.
@@ -71,7 +71,7 @@ pub struct EngineConfig {
     /// Its inbox.
     pub inbox: Inbox,
     /// Encodes and decodes.
-    pub codec: Arc<Codec>,
+    pub contract: Arc<C>,
     /// The topics' partition count.
     pub partitions: i32,
     /// The topics that the outbox writes to, in full.
@@ -89,13 +89,11 @@ pub struct EngineConfig {
 /// A service in its consumer group.
 pub struct Engine<S: Service> {
     pub(super) service: S,
-    pub(super) consumer: Arc<Consumer>,
+    pub(super) feeds: Feeds<S>,
     pub(super) notes: Notes,
     pub(super) group: Group,
     /// Whether another process has this instance's id.
     pub(super) rivalry: Rivalry,
-    pub(super) feeds: HashMap<FeedId, Feed>,
-    pub(super) logs: LogWatch,
     pub(super) processor: Processor<S>,
     pub(super) pace: Pace,
     pub(super) max_batch_items: usize,
@@ -103,17 +101,11 @@ pub struct Engine<S: Service> {
     pub(super) gate: Arc<Gate>,
     shutdown: watch::Receiver<bool>,
     /// Passed deadlines, by lane.
-    pub(super) due: HashMap<i32, Due<S::Signal>>,
-    /// Whether the group has decided what is ours.
-    pub(super) is_assigned: bool,
-    /// The topics' partition count at the start.
-    pub(super) partitions: i32,
-    pub(super) watch: Watch,
+    pub(super) due: HashMap<i32, Due<S>>,
+    pub(super) watch: Watch<S>,
     pub(super) planted: Planted,
     /// What the service looks up by the clock.
-    pub(super) lookup: Background<S::Found>,
-    /// Held feeds, looked at again: those that were asked for, and what came of it.
-    pub(super) held_again: Background<Loaded>,
+    pub(super) lookup: Background<Option<S::Found>>,
     pub(super) last: Periods,
 }
 
@@ -126,8 +118,8 @@ pub(super) struct Group {
 
 impl<S: Service> Engine<S> {
     /// Join the group; nothing is fetched before `run`.
-    pub fn new(service: S, config: EngineConfig) -> Result<Self, Halted> {
-        let topics = TopicNames::new(&config.topic_prefix);
+    pub fn new(service: S, config: EngineConfig<S::Contract>) -> Result<Self, Halted> {
+        let topics = TopicNames::new(&config.topic_prefix, S::Contract::TOPICS);
         let names: Vec<_> = S::INPUTS.iter().map(|topic| topics.full(*topic)).collect();
         let loss = Loss::of_first(config.planted);
         let (consumer, notes) = consumer::create(&config.kafka, &config.group, loss)
@@ -143,19 +135,24 @@ impl<S: Service> Engine<S> {
             lanes: config.partitions,
         })
         .map_err(|error| Halted(format!("cannot start the surveyor's thread: {error}")))?;
+        let logs = LogWatch::new(&config.kafka);
+        let sources = Sources {
+            database: config.database.clone(),
+            inbox: config.inbox.clone(),
+            topics: topics.clone(),
+            look: logs.look.clone(),
+        };
         Ok(Engine {
             service,
-            consumer: Arc::new(consumer),
+            feeds: Feeds::new(consumer, sources, logs, config.partitions, config.health.clone()),
             notes,
-            logs: LogWatch::new(&config.kafka),
             group: Group { kafka: config.kafka, name: config.group.clone(), topics: names },
             rivalry: Rivalry::default(),
-            feeds: HashMap::new(),
             processor: Processor::new(
                 config.database,
                 config.outbox,
                 config.inbox,
-                config.codec,
+                config.contract,
                 topics,
                 (config.topic_prefix, config.group),
                 config.dead_letter_limit_bytes,
@@ -166,12 +163,9 @@ impl<S: Service> Engine<S> {
             gate: config.gate,
             shutdown: config.shutdown,
             due: HashMap::new(),
-            is_assigned: false,
-            partitions: config.partitions,
             watch: Watch::new(surveyor, config.partitions, now),
             planted: config.planted,
             lookup: Background::new(),
-            held_again: Background::new(),
             last: Periods { timers: now, holds: now, gauges: now },
         })
     }
@@ -189,10 +183,8 @@ impl<S: Service> Engine<S> {
                 break Err(Halted(failure.to_string()));
             }
         };
-        self.logs.join().await;
         self.lookup.join().await;
-        self.held_again.join().await;
-        let consumer = self.consumer;
+        let consumer = self.feeds.join().await;
         let surveyor = self.watch.surveyor;
         surveyor.stop();
         if let Some(inquiry) = self.watch.inquiry {
@@ -213,6 +205,23 @@ impl<S: Service> Engine<S> {
         result
     }
 
+    /// The group has decided anew what is ours.
+    async fn own(&mut self, note: Ownership) -> Result<(), Failure> {
+        self.leave();
+        if self.feeds.own(note, &mut self.service, &self.shutdown).await? {
+            self.feeds_changed(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// No lane is ours until the group says so again.
+    pub(super) fn leave(&mut self) {
+        self.due.clear();
+        self.lookup.give_up();
+        self.feeds.leave();
+        self.feeds_changed(Instant::now());
+    }
+
     pub(super) fn is_stopping(&self) -> bool {
         *self.shutdown.borrow()
     }
@@ -226,11 +235,11 @@ impl<S: Service> Engine<S> {
         // Everything gathered before is committed or held by now, so the client's own positions count.
         let mut due = self.due_items();
         let gatherer = Gatherer {
-            consumer: &self.consumer,
-            codec: &self.processor.codec,
+            consumer: &self.feeds.consumer,
+            contract: &self.processor.contract,
             topics: &self.processor.topics,
             service: &mut self.service,
-            feeds: &mut self.feeds,
+            feeds: &mut self.feeds.by_id,
             max_items: self.max_batch_items,
             idle: if due.is_empty() { IDLE } else { Duration::ZERO },
             planted: self.planted,
@@ -247,19 +256,19 @@ impl<S: Service> Engine<S> {
             self.pace.worked(items, started, Instant::now());
         }
         if !gathered.stops.is_empty() {
-            self.stop_feeds(gathered.stops)?;
+            self.feeds.stop(gathered.stops)?;
         }
         Ok(())
     }
 
     /// Commit these items, in parts where they cannot be committed together.
-    pub(super) async fn process(&mut self, items: Vec<Item<S::Signal>>) -> Result<(), Failure> {
+    pub(super) async fn process(&mut self, items: Vec<ItemOf<S>>) -> Result<(), Failure> {
         let mut parts = vec![items];
         let mut backoff = RETRY_FIRST;
         while let Some(mut part) = parts.pop() {
             // A signal survives a hold of its lane's feed; a record does not: it will be fetched again.
             part.retain(|item| {
-                self.feeds.get(&item.feed).is_some_and(|feed| feed.takes_records() || item.progress.is_none())
+                self.feeds.by_id.get(&item.feed).is_some_and(|feed| feed.takes_records() || item.progress.is_none())
             });
             if part.is_empty() {
                 continue;
@@ -268,22 +277,23 @@ impl<S: Service> Engine<S> {
                 return Ok(());
             }
             let now = crate::clock::now();
-            match self.processor.attempt(&self.service, &self.feeds, &part, now).await {
-                Ok(done) => {
+            match self.processor.attempt(&self.service, &self.feeds.by_id, &part, now).await {
+                Ok(Attempt::Done(done)) => {
                     self.committed(done, part.len());
                     backoff = RETRY_FIRST;
                 }
+                Ok(Attempt::Overtaken(overtaken)) => {
+                    metrics::retry(S::NAME, "moved");
+                    parts.push(part);
+                    for part in &mut parts {
+                        part.retain(|item| item.progress.is_none() || !overtaken.contains(&item.feed));
+                    }
+                    self.feeds.reload(&overtaken).await?;
+                }
                 Err(failure) => {
-                    metrics::retry(S::NAME.as_str(), failure_kind(&failure));
+                    metrics::retry(S::NAME, failure.kind());
                     match failure {
                         Failure::Halt(reason) => return Err(Failure::Halt(reason)),
-                        Failure::Moved(moved) => {
-                            parts.push(part);
-                            for part in &mut parts {
-                                part.retain(|item| item.progress.is_none() || !moved.contains(&item.feed));
-                            }
-                            self.reload(&moved).await?;
-                        }
                         Failure::Retry(reason) => {
                             tracing::warn!(%reason, items = part.len(), "a batch was rolled back and is tried again");
                             self.health.database(Err(&reason));
@@ -303,9 +313,9 @@ impl<S: Service> Engine<S> {
     /// Halve what cannot be committed; the single culprit is held, or goes to the dead letters when a stranger sent it.
     fn bisect(
         &mut self,
-        mut part: Vec<Item<S::Signal>>,
+        mut part: Vec<ItemOf<S>>,
         reason: String,
-        parts: &mut Vec<Vec<Item<S::Signal>>>,
+        parts: &mut Vec<Vec<ItemOf<S>>>,
     ) -> Result<(), Failure> {
         if part.len() > 1 {
             let second = part.split_off(part.len() / 2);
@@ -332,48 +342,20 @@ impl<S: Service> Engine<S> {
                 parts.push(vec![item]);
             }
             (None, Some(progress)) => {
-                self.stop_feeds(vec![Stop { feed: item.feed, offset: progress.offset, hold: Some(reason) }])?;
+                self.feeds.stop(vec![Stop { feed: item.feed, offset: progress.offset, hold: Some(reason) }])?;
             }
             (None, None) => tracing::error!(feed = %item.feed, %reason, "a signal cannot be saved; it will come again"),
         }
         Ok(())
     }
 
-    /// The group's offset, for people's lag tools and autoscalers only: the row decides where to resume.
-    pub(super) fn store_for_tools(&self, id: FeedId, next_offset: i64) {
-        let topic = self.processor.topics.full(id.topic);
-        if let Err(error) = self.consumer.store_offset(&topic, id.partition, next_offset - 1) {
-            tracing::debug!(%error, feed = %id, "the group's offset was not stored");
-        }
-    }
-
-    fn committed(&mut self, done: Done<S::FollowUp>, items: usize) {
-        let mut released = false;
-        for Moved { id, next_offset, cursor, log } in done.feeds {
-            if let Some(feed) = self.feeds.get_mut(&id) {
-                let was_held = feed.hold.is_some();
-                feed.committed(next_offset, cursor, log);
-                released |= was_held && feed.hold.is_none();
-                self.store_for_tools(id, next_offset);
-            }
-        }
-        if released {
-            self.report_holds();
-        }
+    fn committed(&mut self, done: Done<S>, items: usize) {
+        self.feeds.committed(done.feeds);
         for ((kind, outcome), count) in done.counts {
-            metrics::messages(S::NAME.as_str(), kind, outcome, count);
+            metrics::messages(S::NAME, kind, outcome, count);
         }
-        metrics::batch(S::NAME.as_str(), u32::try_from(items).unwrap_or(u32::MAX), done.process, done.commit);
+        metrics::batch(S::NAME, u32::try_from(items).unwrap_or(u32::MAX), done.process, done.commit);
         self.health.database(Ok(()));
         self.service.committed(done.follow_up);
-    }
-}
-
-fn failure_kind(failure: &Failure) -> &'static str {
-    match failure {
-        Failure::Retry(_) => "retry",
-        Failure::Moved(_) => "moved",
-        Failure::Poison(_) => "poison",
-        Failure::Halt(_) => "halt",
     }
 }

@@ -3,17 +3,12 @@
 use provision::DatabaseError;
 use tokio_postgres::error::SqlState;
 
-use super::feed::FeedId;
-
 /// Why a batch was not committed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The same batch may succeed later: the server was away, or another transaction was in the way.
     #[error("{0}")]
     Retry(String),
-    /// Another instance has moved these feeds on: drop them, reload, run the rest again.
-    #[error("{} of this batch's feeds were moved on by another instance", .0.len())]
-    Moved(Vec<FeedId>),
     /// Something in the batch cannot be taken: bisect.
     #[error("{0}")]
     Poison(String),
@@ -23,6 +18,15 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// As a metric label.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Failure::Retry(_) => "retry",
+            Failure::Poison(_) => "poison",
+            Failure::Halt(_) => "halt",
+        }
+    }
+
     /// Sort a database error by its SQL state.
     /// Classes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
     pub fn of_database(error: &tokio_postgres::Error) -> Failure {

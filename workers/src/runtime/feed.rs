@@ -6,22 +6,21 @@
 use std::time::Instant;
 
 use outbox::inbox::{Cursor, LogMark, LogStart, OtherLog, Witness};
-use schemas::TopicName;
 use schemas::place::Restoration;
 use uuid::Uuid;
 
 /// A topic partition that a service reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct FeedId {
+pub struct FeedId<T> {
     /// The topic.
-    pub topic: TopicName,
+    pub topic: T,
     /// The partition, which is also the lane.
     pub partition: i32,
 }
 
-impl std::fmt::Display for FeedId {
+impl<T: std::fmt::Display> std::fmt::Display for FeedId<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}[{}]", self.topic.as_str(), self.partition)
+        write!(f, "{}[{}]", self.topic, self.partition)
     }
 }
 

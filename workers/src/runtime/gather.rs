@@ -10,23 +10,22 @@ use futures_util::FutureExt;
 use outbox::inbox::Witness;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
-use schemas::Codec;
 
 use super::consumer::Consumer;
-use super::emitter::TopicNames;
 use super::feed::{Feed, FeedId};
 use super::intake::{Verdict, judge_record};
 use super::item::{Body, Item, Work};
 use super::pace::Pace;
 use super::reception;
-use super::service::Service;
+use super::service::{IdOf, ItemOf, Service, Signal as _, TopicOf};
+use super::topic_names::TopicNames;
 use super::witness;
 
 /// What was taken.
-pub(crate) struct Gathered<S> {
-    pub(crate) items: Vec<Item<S>>,
+pub(crate) struct Gathered<S: Service> {
+    pub(crate) items: Vec<ItemOf<S>>,
     /// Feeds that cannot go on, in the order found.
-    pub(crate) stops: Vec<Stop>,
+    pub(crate) stops: Vec<Stop<TopicOf<S>>>,
     /// What the client reported.
     pub(crate) errors: Vec<KafkaError>,
     /// Whether the client had nothing more to hand over.
@@ -35,8 +34,8 @@ pub(crate) struct Gathered<S> {
 
 /// A feed that cannot go on.
 #[derive(Debug)]
-pub(crate) struct Stop {
-    pub(crate) feed: FeedId,
+pub(crate) struct Stop<T> {
+    pub(crate) feed: FeedId<T>,
     pub(crate) offset: i64,
     /// `None`: a gap; the log is read again first.
     pub(crate) hold: Option<String>,
@@ -45,10 +44,10 @@ pub(crate) struct Stop {
 /// What a gathering works with.
 pub(crate) struct Gatherer<'e, S: Service> {
     pub(crate) consumer: &'e Consumer,
-    pub(crate) codec: &'e Codec,
-    pub(crate) topics: &'e TopicNames,
+    pub(crate) contract: &'e S::Contract,
+    pub(crate) topics: &'e TopicNames<TopicOf<S>>,
     pub(crate) service: &'e mut S,
-    pub(crate) feeds: &'e mut HashMap<FeedId, Feed>,
+    pub(crate) feeds: &'e mut HashMap<IdOf<S>, Feed>,
     pub(crate) max_items: usize,
     /// How long to wait for the first item.
     pub(crate) idle: Duration,
@@ -56,18 +55,17 @@ pub(crate) struct Gatherer<'e, S: Service> {
 }
 
 /// What was seen of the feeds while a batch was gathered.
-#[derive(Default)]
-struct Seen<'e> {
-    stopped: HashSet<FeedId>,
+struct Seen<'e, T> {
+    stopped: HashSet<FeedId<T>>,
     /// The last record of each that is in the batch.
-    last: HashMap<FeedId, BorrowedMessage<'e>>,
+    last: HashMap<FeedId<T>, BorrowedMessage<'e>>,
 }
 
 impl<'e, S: Service> Gatherer<'e, S> {
     /// Wait for something, then take what is there. Empty after `idle`, or when a rebalance was noted.
-    pub(crate) async fn gather(mut self, pace: &Pace) -> Gathered<S::Signal> {
+    pub(crate) async fn gather(mut self, pace: &Pace) -> Gathered<S> {
         let mut gathered = Gathered { items: Vec::new(), stops: Vec::new(), errors: Vec::new(), is_drained: false };
-        let mut seen = Seen::default();
+        let mut seen = Seen { stopped: HashSet::new(), last: HashMap::new() };
         if !self.first(&mut gathered, &mut seen).await {
             gathered.is_drained = true;
             return gathered;
@@ -87,7 +85,7 @@ impl<'e, S: Service> Gatherer<'e, S> {
         gathered
     }
 
-    async fn first(&mut self, gathered: &mut Gathered<S::Signal>, seen: &mut Seen<'e>) -> bool {
+    async fn first(&mut self, gathered: &mut Gathered<S>, seen: &mut Seen<'e, TopicOf<S>>) -> bool {
         let saturated = self.service.is_saturated();
         let (consumer, planted) = (self.consumer, self.planted);
         let deadline = tokio::time::sleep(self.idle);
@@ -100,7 +98,7 @@ impl<'e, S: Service> Gatherer<'e, S> {
     }
 
     /// Take everything that needs no waiting.
-    fn drain(&mut self, gathered: &mut Gathered<S::Signal>, seen: &mut Seen<'e>) {
+    fn drain(&mut self, gathered: &mut Gathered<S>, seen: &mut Seen<'e, TopicOf<S>>) {
         while gathered.items.len() < self.max_items {
             match self.service.signal().now_or_never() {
                 Some(signal) => gathered.items.push(signal_item::<S>(signal)),
@@ -124,8 +122,8 @@ impl<'e, S: Service> Gatherer<'e, S> {
     fn take(
         &mut self,
         received: Result<BorrowedMessage<'e>, KafkaError>,
-        gathered: &mut Gathered<S::Signal>,
-        seen: &mut Seen<'e>,
+        gathered: &mut Gathered<S>,
+        seen: &mut Seen<'e, TopicOf<S>>,
     ) {
         let message = match received {
             Ok(message) => message,
@@ -137,7 +135,7 @@ impl<'e, S: Service> Gatherer<'e, S> {
         let Some(feed) = self.feeds.get_mut(&id).filter(|feed| feed.fetching && !seen.stopped.contains(&id)) else {
             return;
         };
-        let hold = match judge_record::<S>(self.codec, id, feed, &message) {
+        let hold = match judge_record::<S>(self.contract, id, feed, &message) {
             Verdict::Take(item) => {
                 seen.last.insert(id, message);
                 return gathered.items.push(item);
@@ -152,8 +150,8 @@ impl<'e, S: Service> Gatherer<'e, S> {
 }
 
 /// A signal belongs to its lane's first feed.
-pub(crate) fn signal_item<S: Service>(signal: S::Signal) -> Item<S::Signal> {
-    let feed = FeedId { topic: S::INPUTS[0], partition: S::lane_of(&signal) };
-    let cause = S::cause_of(&signal);
-    Item { feed, progress: None, work: Work::Decide(Body::Signal(signal)), raw: None, cause }
+pub(crate) fn signal_item<S: Service>(signal: S::Signal) -> ItemOf<S> {
+    let feed = FeedId { topic: S::INPUTS[0], partition: signal.lane() };
+    let cause = signal.cause();
+    Item { feed, progress: None, work: Work::Decide { name: "signal", body: Body::Signal(signal) }, raw: None, cause }
 }

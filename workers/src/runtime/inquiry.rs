@@ -58,16 +58,16 @@ pub(crate) enum Answer {
 }
 
 /// An inquiry under way.
-pub(crate) struct Inquiry {
-    pub(crate) feed: FeedId,
+pub(crate) struct Inquiry<T> {
+    pub(crate) feed: FeedId<T>,
     pub(crate) from: i64,
     task: tokio::task::JoinHandle<Answer>,
     given_up: Arc<AtomicBool>,
 }
 
-impl Inquiry {
+impl<T> Inquiry<T> {
     /// Ask what stands behind this obstacle; none where there is nothing to ask.
-    pub(crate) fn start(feed: FeedId, obstacle: Obstacle, question: Question) -> Option<Self> {
+    pub(crate) fn start(feed: FeedId<T>, obstacle: Obstacle, question: Question) -> Option<Self> {
         let ask: fn(&Question, &AtomicBool) -> KafkaResult<Answer> = match obstacle {
             Obstacle::Unreadable => extent,
             Obstacle::OpenTransaction => first_of_transaction,

@@ -7,16 +7,16 @@ use client::record_headers;
 use outbox::inbox::{Cursor, Delivery, judge};
 use outbox::position::{POSITION_HEADER as HEADER, Position};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use schemas::Codec;
 use schemas::place::{Place, RESTORED_FROM_HEADER, Restoration};
 use schemas::text::is_storable;
 
+use super::contract::Contract;
 use super::dead_letter::{DeadCause, DeadLetter};
 use super::emitter::is_trace_parent;
 use super::feed::{Feed, FeedId, Proof, Reread};
 use super::item::{Body, Cause, Item, Progress, Skip, Work};
-use super::service::Service;
-use super::{lanes, witness};
+use super::service::{BodyOf, IdOf, MessageOf, Service, TopicOf};
+use super::{feeds, witness};
 
 /// The longest `ce_id` that is taken over as a cause, in bytes.
 const CAUSE_MAX_BYTES: usize = 256;
@@ -24,9 +24,9 @@ const CAUSE_MAX_BYTES: usize = 256;
 /// What becomes of a record.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly every verdict is `Take`, and moves straight into the batch")]
-pub(crate) enum Verdict<S> {
+pub(crate) enum Verdict<T, B> {
     /// It is part of the batch.
-    Take(Item<S>),
+    Take(Item<T, B>),
     /// It was gathered before (the consumer was set back).
     Ignore,
     /// A sequence is missing before it: read the log again from its start.
@@ -34,6 +34,9 @@ pub(crate) enum Verdict<S> {
     /// It cannot be taken and must not be dropped.
     Hold(String),
 }
+
+/// What becomes of a record of a service.
+pub(crate) type VerdictOf<S> = Verdict<TopicOf<S>, BodyOf<S>>;
 
 /// The headers that a judgement needs, and the place that they tell.
 #[derive(Default)]
@@ -77,24 +80,24 @@ impl<'m> Envelope<'m> {
 
 /// Judge a record of this feed.
 pub(crate) fn judge_record<S: Service>(
-    codec: &Codec,
-    id: FeedId,
+    contract: &S::Contract,
+    id: IdOf<S>,
     feed: &mut Feed,
     message: &BorrowedMessage<'_>,
-) -> Verdict<S::Signal> {
+) -> VerdictOf<S> {
     let offset = message.offset();
     if let Some(proof) = feed.proof {
-        return prove(id, feed, proof, message);
+        return prove::<S>(id, feed, proof, message);
     }
     if feed.rereading.is_none() && offset < feed.gathered_offset {
         return Verdict::Ignore;
     }
     let envelope = Envelope::of(message, feed.restoration);
-    let verdict = match id.topic.written_by() {
-        None => foreign::<S>(codec, id, message, &envelope),
+    let verdict = match S::Contract::written_by(id.topic) {
+        None => foreign::<S>(contract, id, message, &envelope),
         Some(writer) => match envelope.position.map(Position::parse) {
-            Some(Ok(position)) if position.source == writer.source() => {
-                own::<S>(codec, id, feed, message, &envelope, &position)
+            Some(Ok(position)) if position.source == writer => {
+                own::<S>(contract, id, feed, message, &envelope, &position)
             }
             // A log that is read again: what lies before the resume offset was set aside then.
             Some(Ok(_) | Err(_)) | None if offset < feed.next_offset => Verdict::Take(Item {
@@ -105,7 +108,7 @@ pub(crate) fn judge_record<S: Service>(
                 cause: Cause::default(),
             }),
             Some(Ok(_) | Err(_)) | None => {
-                let detail = format!("no {HEADER} header of {}, the only writer of this topic", writer.source());
+                let detail = format!("no {HEADER} header of {writer}, the only writer of this topic");
                 dead::<S>(id, message, &envelope, DeadCause::Unpositioned, detail)
             }
         },
@@ -123,36 +126,36 @@ pub(crate) fn judge_record<S: Service>(
 }
 
 /// The first record of a feed that has to show that its log is the one that was read before. It was taken then.
-fn prove<S>(id: FeedId, feed: &mut Feed, proof: Proof, message: &BorrowedMessage<'_>) -> Verdict<S> {
+fn prove<S: Service>(id: IdOf<S>, feed: &mut Feed, proof: Proof, message: &BorrowedMessage<'_>) -> VerdictOf<S> {
     match feed.prove(proof, message.offset(), witness::digest(message)) {
         Ok(()) => Verdict::Ignore,
-        Err(other) => Verdict::Hold(lanes::words_of(id, &other)),
+        Err(other) => Verdict::Hold(feeds::words_of::<S::Contract>(id, &other)),
     }
 }
 
 /// A record on a topic that anyone writes.
 fn foreign<S: Service>(
-    codec: &Codec,
-    id: FeedId,
+    contract: &S::Contract,
+    id: IdOf<S>,
     message: &BorrowedMessage<'_>,
     envelope: &Envelope<'_>,
-) -> Verdict<S::Signal> {
+) -> VerdictOf<S> {
     let Some(key) = message.key().filter(|key| !key.is_empty()) else {
         return dead::<S>(id, message, envelope, DeadCause::Key, "the record has no key".into());
     };
     let Some(payload) = message.payload() else {
         return dead::<S>(id, message, envelope, DeadCause::Undecodable, "the record has no value".into());
     };
-    match codec.decode(id.topic, payload) {
-        Err(error) => dead::<S>(id, message, envelope, DeadCause::Undecodable, error.to_string()),
-        Ok(decoded) if decoded.key().as_bytes() != key => {
-            let detail = format!("the key differs from the id in the body, {:?}", decoded.key());
+    match contract.decode(id.topic, payload) {
+        Err(error) => dead::<S>(id, message, envelope, DeadCause::Undecodable, error),
+        Ok(decoded) if S::Contract::key(&decoded).as_bytes() != key => {
+            let detail = format!("the key differs from the id in the body, {:?}", S::Contract::key(&decoded));
             dead::<S>(id, message, envelope, DeadCause::Key, detail)
         }
         Ok(decoded) => Verdict::Take(Item {
             feed: id,
             progress: Some(Progress { offset: message.offset(), place: envelope.place, cursor: None }),
-            work: Work::Decide(Body::Message(decoded)),
+            work: narrowed::<S>(decoded),
             raw: Some(Box::new(raw(id, message, envelope, DeadCause::Refused, String::new()))),
             cause: envelope.cause(),
         }),
@@ -161,13 +164,13 @@ fn foreign<S: Service>(
 
 /// A record with the position of the topic's own writer.
 fn own<S: Service>(
-    codec: &Codec,
-    id: FeedId,
+    contract: &S::Contract,
+    id: IdOf<S>,
     feed: &Feed,
     message: &BorrowedMessage<'_>,
     envelope: &Envelope<'_>,
     position: &Position,
-) -> Verdict<S::Signal> {
+) -> VerdictOf<S> {
     let offset = message.offset();
     let take = |work, cursor| {
         let progress = Some(Progress { offset, place: envelope.place, cursor });
@@ -190,17 +193,29 @@ fn own<S: Service>(
     let cursor = Some(Cursor { epoch: position.epoch, sequence: position.sequence });
     let named = envelope.ce_type.and_then(|name| std::str::from_utf8(name).ok());
     let payload = message.payload().unwrap_or_default();
-    if named.or_else(|| codec.type_of(payload)).is_some_and(|name| !S::handles(name)) {
+    if named.or_else(|| contract.type_in(payload)).is_some_and(|name| !S::Contract::belongs(name, S::INPUTS)) {
         return take(Work::Skip(Skip::Unhandled), cursor);
     }
-    match codec.decode(id.topic, payload) {
-        Ok(decoded) if message.key() == Some(decoded.key().as_bytes()) => {
-            take(Work::Decide(Body::Message(decoded)), cursor)
+    match contract.decode(id.topic, payload) {
+        Ok(decoded) if message.key() == Some(S::Contract::key(&decoded).as_bytes()) => {
+            take(narrowed::<S>(decoded), cursor)
         }
-        Ok(decoded) => Verdict::Hold(format!("the record at offset {offset} has another key than {:?}", decoded.key())),
+        Ok(decoded) => Verdict::Hold(format!(
+            "the record at offset {offset} has another key than {:?}",
+            S::Contract::key(&decoded)
+        )),
         Err(error) => {
             Verdict::Hold(format!("the record at offset {offset} of {} cannot be read: {error}", position.source))
         }
+    }
+}
+
+/// What the service makes of a message.
+fn narrowed<S: Service>(message: MessageOf<S>) -> Work<TopicOf<S>, BodyOf<S>> {
+    let name = S::Contract::name(&message);
+    match S::narrow(message) {
+        Some(input) => Work::Decide { name, body: Body::Message(input) },
+        None => Work::Skip(Skip::Unhandled),
     }
 }
 
@@ -214,12 +229,12 @@ fn missing_of(delivery: Delivery) -> String {
 }
 
 fn dead<S: Service>(
-    id: FeedId,
+    id: IdOf<S>,
     message: &BorrowedMessage<'_>,
     envelope: &Envelope<'_>,
     cause: DeadCause,
     detail: String,
-) -> Verdict<S::Signal> {
+) -> VerdictOf<S> {
     Verdict::Take(Item {
         feed: id,
         progress: Some(Progress { offset: message.offset(), place: envelope.place, cursor: None }),
@@ -230,13 +245,13 @@ fn dead<S: Service>(
 }
 
 /// The record's bytes, to be kept.
-fn raw(
-    id: FeedId,
+fn raw<T>(
+    id: FeedId<T>,
     message: &BorrowedMessage<'_>,
     envelope: &Envelope<'_>,
     cause: DeadCause,
     detail: String,
-) -> DeadLetter {
+) -> DeadLetter<T> {
     let mut headers = Vec::new();
     let headers_left_out = record_headers::visit(message, |name, value| {
         headers.push((name.to_owned(), value.map(<[u8]>::to_vec)));

@@ -3,7 +3,6 @@
 //! An item of a record always carries the position to move to, also when there is nothing to do.
 
 use outbox::inbox::Cursor;
-use schemas::Message;
 use schemas::place::Place;
 
 use super::dead_letter::DeadLetter;
@@ -11,15 +10,15 @@ use super::feed::FeedId;
 
 /// One step of a batch.
 #[derive(Debug)]
-pub(crate) struct Item<S> {
+pub(crate) struct Item<T, B> {
     /// The feed that it came from; for a signal, the feed that stands for its lane.
-    pub(crate) feed: FeedId,
+    pub(crate) feed: FeedId<T>,
     /// Where it stood; `None` for a signal.
     pub(crate) progress: Option<Progress>,
     /// What is to be done.
-    pub(crate) work: Work<S>,
+    pub(crate) work: Work<T, B>,
     /// The raw record, kept where it may have to go to the dead letters later.
-    pub(crate) raw: Option<Box<DeadLetter>>,
+    pub(crate) raw: Option<Box<DeadLetter<T>>>,
     /// What caused it.
     pub(crate) cause: Cause,
 }
@@ -37,13 +36,17 @@ pub(crate) struct Progress {
 
 /// What an item asks for.
 #[derive(Debug)]
-pub(crate) enum Work<S> {
+pub(crate) enum Work<T, B> {
     /// The service decides.
-    Decide(Body<S>),
+    Decide {
+        /// The kind of message, as a metric label.
+        name: &'static str,
+        body: B,
+    },
     /// Nothing but the position moves.
     Skip(Skip),
     /// The record goes to the dead letters.
-    DeadLetter(Box<DeadLetter>),
+    DeadLetter(Box<DeadLetter<T>>),
 }
 
 /// Why a record is passed over.
@@ -70,9 +73,9 @@ impl Skip {
 
 /// What a service decides about.
 #[derive(Debug, Clone)]
-pub enum Body<S> {
-    /// A message from a topic.
-    Message(Message),
+pub enum Body<I, S> {
+    /// A message from a topic, as the service narrows it.
+    Message(I),
     /// Something of the service's own: a passed deadline, a provider's answer.
     Signal(S),
 }

@@ -15,10 +15,11 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use super::consumer::Asker;
-use super::emitter::TopicNames;
+use super::contract::Contract;
 use super::failure::Failure;
 use super::feed::FeedId;
 use super::topic_id;
+use super::topic_names::TopicNames;
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -46,12 +47,12 @@ impl LogLook {
     }
 
     /// What the brokers say of the logs of these feeds: the topics' ids of all, the ranges of `ranged`.
-    pub(super) async fn sights(
+    pub(super) async fn sights<C: Contract>(
         &self,
-        names: &TopicNames,
-        feeds: &[FeedId],
-        ranged: &[FeedId],
-    ) -> Result<HashMap<FeedId, LogSight>, Failure> {
+        names: &TopicNames<C::Topic>,
+        feeds: &[FeedId<C::Topic>],
+        ranged: &[FeedId<C::Topic>],
+    ) -> Result<HashMap<FeedId<C::Topic>, LogSight>, Failure> {
         if feeds.is_empty() {
             return Ok(HashMap::new());
         }
@@ -67,11 +68,11 @@ impl LogLook {
         let (ids, mut ranges) = match asked.await {
             Ok(Ok(answers)) => answers,
             Ok(Err(error)) => {
-                return Err(Failure::Retry(format!("the brokers do not describe the logs: {}", client::words(&error))));
+                return Err(Failure::Retry(format!("the brokers do not describe the logs: {}", C::explain(&error))));
             }
             Err(error) => return Err(Failure::Retry(format!("the question about the logs ended early: {error}"))),
         };
-        let sight = |id: &FeedId| {
+        let sight = |id: &FeedId<C::Topic>| {
             let topic = names.full(id.topic).to_string();
             let topic_id = ids.get(&topic).copied();
             (*id, LogSight { topic_id, range: ranges.remove(&(topic, id.partition)) })

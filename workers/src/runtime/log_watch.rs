@@ -13,22 +13,22 @@ use rdkafka::error::KafkaError;
 use tokio::task::JoinHandle;
 
 use super::assignment::{self, Closeness};
-use super::engine::Engine;
+use super::complaints::Complaints;
 use super::failure::Failure;
-use super::feed::FeedId;
+use super::feeds::Feeds;
 use super::log_look::{LogLook, TopicIds};
-use super::service::Service;
+use super::service::{IdOf, Service};
 
 /// Between an answer about the ids and the next question.
 const PERIOD: Duration = Duration::from_secs(2);
 
-impl<S: Service> Engine<S> {
+impl<S: Service> Feeds<S> {
     /// Feeds whose topic has another id than before are judged again.
-    pub(super) async fn watch_logs(&mut self) -> Result<(), Failure> {
-        let Some(ids) = self.logs.ids(&self.group.topics) else { return Ok(()) };
-        let topics = &self.processor.topics;
-        let strange: Vec<FeedId> = self
-            .feeds
+    pub(super) async fn watch_logs(&mut self, inputs: &[Arc<str>], complaints: &mut Complaints) -> Result<(), Failure> {
+        let Some(ids) = self.logs.ids(inputs) else { return Ok(()) };
+        let topics = &self.sources.topics;
+        let strange: Vec<IdOf<S>> = self
+            .by_id
             .iter()
             .filter(|(id, feed)| {
                 let there = ids.get(&*topics.full(id.topic));
@@ -36,27 +36,27 @@ impl<S: Service> Engine<S> {
             })
             .map(|(id, _)| *id)
             .collect();
-        self.verify(&strange).await
+        self.verify(&strange, complaints).await
     }
 
     /// After an offset error: every feed that is fetched is compared with its log again, and nothing of it is taken before.
-    pub(super) async fn verify_logs(&mut self) -> Result<(), Failure> {
-        let fetching: Vec<FeedId> = self.feeds.iter().filter(|(_, feed)| feed.fetching).map(|(id, _)| *id).collect();
-        self.verify(&fetching).await
+    pub(super) async fn verify_logs(&mut self, complaints: &mut Complaints) -> Result<(), Failure> {
+        let fetching: Vec<IdOf<S>> = self.by_id.iter().filter(|(_, feed)| feed.fetching).map(|(id, _)| *id).collect();
+        self.verify(&fetching, complaints).await
     }
 
-    async fn verify(&mut self, ids: &[FeedId]) -> Result<(), Failure> {
+    async fn verify(&mut self, ids: &[IdOf<S>], complaints: &mut Complaints) -> Result<(), Failure> {
         if ids.is_empty() {
             return Ok(());
         }
-        match assignment::load(&self.sources(), ids, Closeness::WithRanges).await {
+        match assignment::load::<S::Contract>(&self.sources, ids, Closeness::WithRanges).await {
             Ok(loaded) => {
                 self.logs.is_overdue = false;
-                self.replace_feeds(loaded)
+                self.replace(loaded)
             }
             Err(failure) => {
                 self.logs.is_overdue = true;
-                self.tolerate(failure, "comparing the logs")
+                complaints.tolerate(failure, "comparing the logs")
             }
         }
     }

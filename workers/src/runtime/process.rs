@@ -13,31 +13,40 @@ use jiff::Timestamp;
 use outbox::inbox::{Advance, Cursor, Inbox, LogMark, SourceCursor, TopicPartition};
 use outbox::{Outbox, OutboxMessage};
 use provision::Database;
-use schemas::{Codec, Message, Time};
 
-use super::emitter::{Emitter, TopicNames};
+use super::contract::Contract;
+use super::emitter::Emitter;
 use super::failure::Failure;
 use super::feed::{Feed, FeedId};
-use super::item::{Body, Item, Work};
-use super::service::Service;
+use super::item::Work;
+use super::service::{BodyOf, IdOf, ItemOf, Service, TopicOf};
+use super::topic_names::TopicNames;
 use crate::metrics;
 
 /// How long one attempt may take before its connection is given up.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 
+/// What an attempt came to, when nothing failed.
+pub(crate) enum Attempt<S: Service> {
+    /// The batch is committed.
+    Done(Done<S>),
+    /// Another instance has moved these feeds on: drop them, reload, run the rest again.
+    Overtaken(Vec<IdOf<S>>),
+}
+
 /// A committed batch.
-pub(crate) struct Done<F> {
-    pub(crate) follow_up: F,
+pub(crate) struct Done<S: Service> {
+    pub(crate) follow_up: S::FollowUp,
     /// Where each feed's row is now.
-    pub(crate) feeds: Vec<Moved>,
+    pub(crate) feeds: Vec<Moved<TopicOf<S>>>,
     pub(crate) counts: BTreeMap<(&'static str, &'static str), u64>,
     pub(crate) process: Duration,
     pub(crate) commit: Duration,
 }
 
 /// Where a feed's row is now.
-pub(crate) struct Moved {
-    pub(crate) id: FeedId,
+pub(crate) struct Moved<T> {
+    pub(crate) id: FeedId<T>,
     pub(crate) next_offset: i64,
     pub(crate) cursor: Option<Cursor>,
     pub(crate) log: LogMark,
@@ -48,8 +57,8 @@ pub(crate) struct Processor<S: Service> {
     pub(crate) database: Database,
     pub(crate) outbox: Outbox,
     pub(crate) inbox: Inbox,
-    pub(crate) codec: Arc<Codec>,
-    pub(crate) topics: TopicNames,
+    pub(crate) contract: Arc<S::Contract>,
+    pub(crate) topics: TopicNames<TopicOf<S>>,
     pub(crate) prefix: String,
     pub(crate) group: String,
     pub(crate) dead_letter_limit_bytes: usize,
@@ -62,8 +71,8 @@ struct Connection<S: Service> {
 }
 
 /// How a feed's row moves in a batch.
-struct Step {
-    id: FeedId,
+struct Step<T> {
+    id: FeedId<T>,
     at: TopicPartition,
     /// What the row has to hold.
     row: Option<i64>,
@@ -79,23 +88,33 @@ impl<S: Service> Processor<S> {
         database: Database,
         outbox: Outbox,
         inbox: Inbox,
-        codec: Arc<Codec>,
-        topics: TopicNames,
+        contract: Arc<S::Contract>,
+        topics: TopicNames<TopicOf<S>>,
         names: (String, String),
         dead_letter_limit_bytes: usize,
     ) -> Self {
         let (prefix, group) = names;
-        Processor { database, outbox, inbox, codec, topics, prefix, group, dead_letter_limit_bytes, connection: None }
+        Processor {
+            database,
+            outbox,
+            inbox,
+            contract,
+            topics,
+            prefix,
+            group,
+            dead_letter_limit_bytes,
+            connection: None,
+        }
     }
 
-    /// Run one batch. After an error that is not `Moved` the connection is a new one next time.
+    /// Run one batch. After an error the connection is a new one next time.
     pub(crate) async fn attempt(
         &mut self,
         service: &S,
-        feeds: &HashMap<FeedId, Feed>,
-        items: &[Item<S::Signal>],
+        feeds: &HashMap<IdOf<S>, Feed>,
+        items: &[ItemOf<S>],
         now: Timestamp,
-    ) -> Result<Done<S::FollowUp>, Failure> {
+    ) -> Result<Attempt<S>, Failure> {
         let mut connection = match self.connection.take() {
             Some(connection) if !connection.client.is_closed() => connection,
             Some(_) => {
@@ -112,7 +131,7 @@ impl<S: Service> Processor<S> {
         if matches!(result, Err(Failure::Retry(_))) {
             self.database.suspect();
         }
-        if matches!(result, Ok(_) | Err(Failure::Moved(_))) {
+        if result.is_ok() {
             self.connection = Some(connection);
         } else {
             // Whatever state the session is in, nobody gets it again.
@@ -132,39 +151,40 @@ impl<S: Service> Processor<S> {
         &self,
         connection: &mut Connection<S>,
         service: &S,
-        feeds: &HashMap<FeedId, Feed>,
-        items: &[Item<S::Signal>],
+        feeds: &HashMap<IdOf<S>, Feed>,
+        items: &[ItemOf<S>],
         now: Timestamp,
-    ) -> Result<Done<S::FollowUp>, Failure> {
+    ) -> Result<Attempt<S>, Failure> {
         let begun = Instant::now();
         let Connection { client, statements } = connection;
         let mut tx = self.outbox.begin(client).await.map_err(Failure::of_outbox)?;
         let steps = self.steps(feeds, items);
         let partitions: Vec<TopicPartition> = steps.iter().map(|step| step.at.clone()).collect();
-        let inputs: Vec<&Body<S::Signal>> = items.iter().filter_map(body_of).collect();
+        let inputs: Vec<&BodyOf<S>> = items.iter().filter_map(body_of::<S>).collect();
         // Sent in this order in one round trip: positions are locked before aggregates.
         let (held, batch) = tokio::join!(self.inbox.lock(&tx, &partitions), service.load(&tx, statements, &inputs));
         let held = held.map_err(Failure::of_outbox)?;
-        let moved: Vec<FeedId> =
+        let overtaken: Vec<IdOf<S>> =
             steps.iter().zip(held).filter(|(step, row)| step.row != *row).map(|(step, _)| step.id).collect();
-        if !moved.is_empty() {
+        if !overtaken.is_empty() {
             tx.rollback().await.map_err(Failure::of_outbox)?;
-            return Err(Failure::Moved(moved));
+            return Ok(Attempt::Overtaken(overtaken));
         }
         let mut batch = batch?;
         let (messages, counts) = self.decide(service, &mut batch, items, now)?;
         let follow_up = service.save(batch, statements, &mut tx)?;
-        self.inbox.advance(&mut tx, &advances(&steps)).await.map_err(Failure::of_outbox)?;
+        self.inbox.advance(&mut tx, &advances::<S>(&steps)).await.map_err(Failure::of_outbox)?;
         let committing = Instant::now();
         tx.commit(messages).await.map_err(Failure::of_outbox)?;
         let moved = |Step { id, next_offset, cursor, log, .. }| Moved { id, next_offset, cursor, log };
         let feeds = steps.into_iter().map(moved).collect();
-        Ok(Done { follow_up, feeds, counts, process: begun.elapsed(), commit: committing.elapsed() })
+        let (process, commit) = (begun.elapsed(), committing.elapsed());
+        Ok(Attempt::Done(Done { follow_up, feeds, counts, process, commit }))
     }
 
     /// One step per feed of the batch, ascending, so that rows are always locked in the same order.
-    fn steps(&self, feeds: &HashMap<FeedId, Feed>, items: &[Item<S::Signal>]) -> Vec<Step> {
-        let mut steps: BTreeMap<FeedId, Step> = BTreeMap::new();
+    fn steps(&self, feeds: &HashMap<IdOf<S>, Feed>, items: &[ItemOf<S>]) -> Vec<Step<TopicOf<S>>> {
+        let mut steps: BTreeMap<IdOf<S>, Step<TopicOf<S>>> = BTreeMap::new();
         for item in items {
             let Some(feed) = feeds.get(&item.feed) else { continue };
             let step = steps.entry(item.feed).or_insert_with(|| Step {
@@ -199,24 +219,24 @@ impl<S: Service> Processor<S> {
         &self,
         service: &S,
         batch: &mut S::Batch,
-        items: &[Item<S::Signal>],
+        items: &[ItemOf<S>],
         now: Timestamp,
     ) -> Result<(Vec<OutboxMessage>, BTreeMap<(&'static str, &'static str), u64>), Failure> {
-        let time = Time::from(now);
-        let mut emitter = Emitter::new(S::NAME, now, items.len() * 3);
+        let mut emitter = Emitter::<S::Contract>::new(S::NAME, now, items.len() * 3);
         let mut dead = Vec::new();
         let mut counts = BTreeMap::new();
         for item in items {
             let (kind, outcome) = match &item.work {
-                Work::Decide(body) => {
+                Work::Decide { name, body } => {
                     emitter.begin(item.feed, item.progress.map(|progress| progress.place), &item.cause);
-                    (name_of(body), service.decide(batch, body, time, &mut emitter)?.as_str())
+                    (*name, service.decide(batch, body, now, &mut emitter)?)
                 }
                 Work::Skip(skip) => ("record", skip.as_str()),
                 Work::DeadLetter(letter) => {
-                    metrics::dead_letter(S::NAME.as_str(), letter.topic.as_str(), letter.cause.as_str());
+                    let topic = S::Contract::topic_name(letter.topic);
+                    metrics::dead_letter(S::NAME, topic, letter.cause.as_str());
                     let letter = letter.as_ref().clone();
-                    dead.push(letter.into_message(
+                    dead.push(letter.into_message::<S::Contract>(
                         S::NAME,
                         &self.prefix,
                         &self.group,
@@ -236,31 +256,24 @@ impl<S: Service> Processor<S> {
             );
             *counts.entry((kind, outcome)).or_default() += 1;
         }
-        let mut messages = emitter.into_messages(&self.codec, &self.topics)?;
+        let mut messages = emitter.into_messages(&self.contract, &self.topics)?;
         messages.append(&mut dead);
         Ok((messages, counts))
     }
 }
 
-fn body_of<S>(item: &Item<S>) -> Option<&Body<S>> {
+fn body_of<S: Service>(item: &ItemOf<S>) -> Option<&BodyOf<S>> {
     match &item.work {
-        Work::Decide(body) => Some(body),
+        Work::Decide { body, .. } => Some(body),
         Work::Skip(_) | Work::DeadLetter(_) => None,
     }
 }
 
-fn name_of<S>(body: &Body<S>) -> &'static str {
-    match body {
-        Body::Message(message) => Message::name(message),
-        Body::Signal(_) => "signal",
-    }
-}
-
 /// The steps as the inbox takes them.
-fn advances(steps: &[Step]) -> Vec<Advance> {
-    let moved = |step: &Step| {
-        let (writer, cursor) = step.id.topic.written_by().zip(step.moved_cursor)?;
-        Some(SourceCursor { source: writer.source().to_owned(), cursor })
+fn advances<S: Service>(steps: &[Step<TopicOf<S>>]) -> Vec<Advance> {
+    let moved = |step: &Step<TopicOf<S>>| {
+        let (writer, cursor) = S::Contract::written_by(step.id.topic).zip(step.moved_cursor)?;
+        Some(SourceCursor { source: writer.to_owned(), cursor })
     };
     steps
         .iter()

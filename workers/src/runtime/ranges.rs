@@ -26,7 +26,7 @@ impl<S: Service> Engine<S> {
         let survey = self.watch.survey.clone();
         let Some(asked) = survey.ends_asked.min(survey.lows_asked) else { return Ok(()) };
         let mut stops = Vec::new();
-        for (id, feed) in self.feeds.iter().filter(|(_, feed)| feed.fetching && feed.hold.is_none()) {
+        for (id, feed) in self.feeds.by_id.iter().filter(|(_, feed)| feed.fetching && feed.hold.is_none()) {
             let next = feed.next_offset;
             let bounds = survey.lows.get(id).zip(survey.ends.get(id));
             // Only what was seen after the feed moved last can be compared with where it is.
@@ -48,12 +48,12 @@ impl<S: Service> Engine<S> {
                 tracing::warn!(
                     "the client complained of an offset, and all are inside their logs: they are fetched again"
                 );
-                self.refetch()?;
+                self.feeds.refetch()?;
             }
         }
         for stop in &stops {
             self.watch.outside.remove(&stop.feed);
         }
-        if stops.is_empty() { Ok(()) } else { self.stop_feeds(stops) }
+        if stops.is_empty() { Ok(()) } else { self.feeds.stop(stops) }
     }
 }

@@ -10,15 +10,15 @@ use std::time::{Duration, Instant};
 use schemas::place::Place;
 
 use super::consumer::Vitals;
+use super::contract::Contract as _;
 use super::dead_letter::{DeadCause, DeadLetter};
 use super::engine::Engine;
 use super::failure::Failure;
-use super::feed::FeedId;
 use super::gather::Stop;
 use super::inquiry::{Answer, Inquiry, Question};
 use super::item::{Cause, Item, Progress as Step, Work};
 use super::progress::{Obstacle, Progress, Sight, Standing};
-use super::service::Service;
+use super::service::{IdOf, ItemOf, Service};
 use super::survey::Demand;
 use crate::metrics;
 
@@ -46,7 +46,7 @@ impl<S: Service> Engine<S> {
         let vitals = self.notes.vitals();
         let mut seen = Vec::new();
         let mut has_moved = false;
-        for (id, feed) in &self.feeds {
+        for (id, feed) in &self.feeds.by_id {
             let topic = self.processor.topics.full(id.topic);
             let handed_over = positions.get(id).copied().unwrap_or(feed.next_offset);
             let done = handed_over.max(feed.next_offset);
@@ -56,7 +56,7 @@ impl<S: Service> Engine<S> {
             }
             if done > feed.next_offset && feed.fetching {
                 // Behind a transaction's marker; the group's offset too, or tools would see a lag for ever.
-                self.store_for_tools(*id, done);
+                self.feeds.store_for_tools(*id, done);
             }
             let progress = self.watch.progress.entry(*id).or_insert_with(|| Progress::new(feed.next_offset, now));
             let before = progress.moved();
@@ -95,11 +95,11 @@ impl<S: Service> Engine<S> {
     }
 
     /// Tell of the begin and the end of a standstill.
-    fn name(&mut self, id: FeedId, standing: Option<Standing>, now: Instant) {
-        let service = S::NAME.as_str();
+    fn name(&mut self, id: IdOf<S>, standing: Option<Standing>, now: Instant) {
+        let service = S::NAME;
         let before = self.watch.named.get(&id).map(|named| named.standing);
         if let Some(before) = before.filter(|before| standing.map(|now| now.obstacle) != Some(before.obstacle)) {
-            metrics::standing(id.topic.as_str(), id.partition, before.obstacle.as_str(), 0);
+            metrics::standing(S::Contract::topic_name(id.topic), id.partition, before.obstacle.as_str(), 0);
         }
         match (before, standing) {
             (None, None) => {}
@@ -165,7 +165,12 @@ impl<S: Service> Engine<S> {
         for (id, named) in &self.watch.named {
             let lasts = now.saturating_duration_since(named.standing.since);
             let seconds = i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX);
-            metrics::standing(id.topic.as_str(), id.partition, named.standing.obstacle.as_str(), seconds);
+            metrics::standing(
+                S::Contract::topic_name(id.topic),
+                id.partition,
+                named.standing.obstacle.as_str(),
+                seconds,
+            );
             if named.standing.obstacle != Obstacle::Held {
                 lines.push((self.words_for(*id, &named.standing, lasts), lasts >= READY_PATIENCE));
             }
@@ -174,12 +179,12 @@ impl<S: Service> Engine<S> {
         self.health.standing(lines);
     }
 
-    fn words_for(&self, id: FeedId, standing: &Standing, lasts: Duration) -> String {
+    fn words_for(&self, id: IdOf<S>, standing: &Standing, lasts: Duration) -> String {
         let answer = self.watch.answers.get(&id).filter(|(at, _)| *at == standing.at).map(|(_, answer)| answer);
         let why = match (standing.obstacle, answer) {
             (Obstacle::Held, _) => "held".to_owned(),
             (Obstacle::Unreadable, Some(Answer::Unreadable { last, reason })) => {
-                let what = if id.topic.written_by().is_some() {
+                let what = if S::Contract::written_by(id.topic).is_some() {
                     "it will be held"
                 } else {
                     "they will be passed over with one dead letter"
@@ -226,10 +231,10 @@ impl<S: Service> Engine<S> {
                 (Obstacle::Unreadable, Some((offset, Answer::Unreadable { last, reason }))) if *offset == at => {
                     let words =
                         format!("the client library cannot read the records at offsets {at} to {last}: {reason}");
-                    if id.topic.written_by().is_some() {
+                    if S::Contract::written_by(id.topic).is_some() {
                         stops.push(Stop { feed: *id, offset: at, hold: Some(words) });
                     } else if lasts >= PASS_AFTER {
-                        let restoration = self.feeds.get(id).map(|feed| feed.restoration).unwrap_or_default();
+                        let restoration = self.feeds.by_id.get(id).map(|feed| feed.restoration).unwrap_or_default();
                         let place = restoration.place(id.partition, at, || None);
                         passes.push(passed_over::<S>(*id, place, (at, *last), words));
                     }
@@ -246,18 +251,18 @@ impl<S: Service> Engine<S> {
             }
         }
         if !stops.is_empty() {
-            self.stop_feeds(stops)?;
+            self.feeds.stop(stops)?;
         }
         if !passes.is_empty() {
             self.process(passes).await?;
-            self.refetch()?;
+            self.feeds.refetch()?;
         }
         if !unfetched.is_empty() {
             tracing::warn!(feeds = ?unfetched, "the client does not bring what the logs hold; the feeds are fetched again");
             for id in &unfetched {
                 self.watch.named.entry(*id).and_modify(|named| named.refetched = Some(now));
             }
-            self.refetch()?;
+            self.feeds.refetch()?;
         }
         Ok(())
     }
@@ -270,7 +275,7 @@ fn open_at(vitals: &Vitals, topic: &str, partition: i32, position: i64) -> Optio
 }
 
 /// One dead letter for the whole run, and the feed behind it. What cannot be read cannot be carried.
-fn passed_over<S: Service>(id: FeedId, place: Place, (first, last): (i64, i64), detail: String) -> Item<S::Signal> {
+fn passed_over<S: Service>(id: IdOf<S>, place: Place, (first, last): (i64, i64), detail: String) -> ItemOf<S> {
     tracing::error!(feed = %id, first, last, %detail, "records that cannot be read are passed over with one dead letter");
     let offset = |offset: i64| Some(offset.to_be_bytes().to_vec());
     let letter = DeadLetter {

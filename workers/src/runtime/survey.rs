@@ -6,6 +6,8 @@
 //! that gets no answer is replaced. Nothing here judges; see `progress`, `watchdog`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Display;
+use std::hash::Hash;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,9 +18,9 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use super::consumer::{Asker, config_over};
-use super::emitter::TopicNames;
 use super::feed::FeedId;
 use super::membership::lanes_without_owner;
+use super::topic_names::TopicNames;
 
 /// How long one request may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -33,11 +35,11 @@ const CLIENT_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What to look at.
 #[derive(Debug, Clone)]
-pub(crate) struct Terrain {
+pub(crate) struct Terrain<T> {
     /// librdkafka properties of the user.
     pub(crate) kafka: ClientConfig,
     pub(crate) group: String,
-    pub(crate) names: TopicNames,
+    pub(crate) names: TopicNames<T>,
     /// The topics that the service reads, in full.
     pub(crate) inputs: Vec<Arc<str>>,
     /// Those that it reads or writes, dead letters included.
@@ -47,16 +49,16 @@ pub(crate) struct Terrain {
 }
 
 /// What was seen last.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Survey {
+#[derive(Debug, Clone)]
+pub(crate) struct Survey<T> {
     /// Rises with every answered look.
     pub(crate) number: u64,
     /// Up to where each feed can be read: the end without what a transaction still holds back.
-    pub(crate) ends: HashMap<FeedId, i64>,
+    pub(crate) ends: HashMap<FeedId<T>, i64>,
     /// When these were asked for; the answer is not older.
     pub(crate) ends_asked: Option<Instant>,
     /// The first offset that each log still has.
-    pub(crate) lows: HashMap<FeedId, i64>,
+    pub(crate) lows: HashMap<FeedId<T>, i64>,
     pub(crate) lows_asked: Option<Instant>,
     /// Partition counts; 0: there is no such topic.
     pub(crate) partitions: BTreeMap<Arc<str>, i32>,
@@ -68,6 +70,27 @@ pub(crate) struct Survey {
     pub(crate) trouble: Option<String>,
 }
 
+impl<T> Default for Survey<T> {
+    fn default() -> Self {
+        Survey {
+            number: 0,
+            ends: HashMap::new(),
+            ends_asked: None,
+            lows: HashMap::new(),
+            lows_asked: None,
+            partitions: BTreeMap::new(),
+            unowned: None,
+            answering_since: None,
+            trouble: None,
+        }
+    }
+}
+
+/// What a topic has to be to be surveyed.
+pub(crate) trait Surveyed: Copy + Eq + Hash + Display + Send + Sync + 'static {}
+
+impl<T: Copy + Eq + Hash + Display + Send + Sync + 'static> Surveyed for T {}
+
 /// How much to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Demand {
@@ -78,41 +101,41 @@ pub(crate) enum Demand {
 }
 
 /// The thread; stopped and joined by `stop`.
-pub(crate) struct Surveyor {
-    shared: Arc<Shared>,
+pub(crate) struct Surveyor<T> {
+    shared: Arc<Shared<T>>,
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Default)]
-struct Shared {
-    orders: Mutex<Orders>,
+struct Shared<T> {
+    orders: Mutex<Orders<T>>,
     changed: Condvar,
-    survey: Mutex<Arc<Survey>>,
+    survey: Mutex<Arc<Survey<T>>>,
 }
 
-#[derive(Default)]
-struct Orders {
-    feeds: Vec<FeedId>,
+struct Orders<T> {
+    feeds: Vec<FeedId<T>>,
     demand: Option<Demand>,
     is_stopping: bool,
 }
 
-impl Surveyor {
+impl<T: Surveyed> Surveyor<T> {
     /// Start looking.
-    pub(crate) fn start(terrain: Terrain) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+    pub(crate) fn start(terrain: Terrain<T>) -> std::io::Result<Self> {
+        let orders = Orders { feeds: Vec::new(), demand: None, is_stopping: false };
+        let survey = Mutex::default();
+        let shared = Arc::new(Shared { orders: Mutex::new(orders), changed: Condvar::new(), survey });
         let looking = shared.clone();
         let thread = std::thread::Builder::new().name("surveyor".into()).spawn(move || look_on(&terrain, &looking))?;
         Ok(Surveyor { shared, thread: Some(thread) })
     }
 
     /// What was seen last.
-    pub(crate) fn survey(&self) -> Arc<Survey> {
+    pub(crate) fn survey(&self) -> Arc<Survey<T>> {
         lock(&self.shared.survey).clone()
     }
 
     /// From now on these feeds' logs are looked at.
-    pub(crate) fn watch(&self, feeds: Vec<FeedId>) {
+    pub(crate) fn watch(&self, feeds: Vec<FeedId<T>>) {
         lock(&self.shared.orders).feeds = feeds;
         self.demand(Demand::All);
     }
@@ -121,12 +144,6 @@ impl Surveyor {
     pub(crate) fn demand(&self, demand: Demand) {
         let mut orders = lock(&self.shared.orders);
         orders.demand = orders.demand.max(Some(demand));
-        self.shared.changed.notify_one();
-    }
-
-    /// Stop looking. Returns at once; `join` waits.
-    pub(crate) fn stop(&self) {
-        lock(&self.shared.orders).is_stopping = true;
         self.shared.changed.notify_one();
     }
 
@@ -141,18 +158,26 @@ impl Surveyor {
     }
 }
 
-impl Drop for Surveyor {
+impl<T> Surveyor<T> {
+    /// Stop looking. Returns at once; `join` waits.
+    pub(crate) fn stop(&self) {
+        lock(&self.shared.orders).is_stopping = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+impl<T> Drop for Surveyor<T> {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread's life.
-fn look_on(terrain: &Terrain, shared: &Shared) {
+fn look_on<T: Surveyed>(terrain: &Terrain<T>, shared: &Shared<T>) {
     let mut survey = Survey::default();
     let mut client: Option<(Asker, Instant)> = None;
     let (mut ends_at, mut all_at) = (Instant::now(), Instant::now());
@@ -191,7 +216,7 @@ fn look_on(terrain: &Terrain, shared: &Shared) {
 }
 
 /// Wait until a look is wanted; none when there shall be no more.
-fn next_look(shared: &Shared, ends_at: Instant, all_at: Instant) -> Option<(Vec<FeedId>, Demand)> {
+fn next_look<T: Copy>(shared: &Shared<T>, ends_at: Instant, all_at: Instant) -> Option<(Vec<FeedId<T>>, Demand)> {
     let earliest = Instant::now() + SHORTEST_PERIOD;
     let mut orders = lock(&shared.orders);
     loop {
@@ -218,7 +243,7 @@ fn next_look(shared: &Shared, ends_at: Instant, all_at: Instant) -> Option<(Vec<
 }
 
 /// A client outside of the group: it is only asked.
-fn new_client(terrain: &Terrain) -> KafkaResult<Asker> {
+fn new_client<T>(terrain: &Terrain<T>) -> KafkaResult<Asker> {
     let defaults = [
         ("reconnect.backoff.ms", "50"),
         ("reconnect.backoff.max.ms", "1000"),
@@ -234,7 +259,13 @@ fn new_client(terrain: &Terrain) -> KafkaResult<Asker> {
     config.create_with_context(Listener::default())
 }
 
-fn look(terrain: &Terrain, consumer: &Asker, feeds: &[FeedId], demand: Demand, survey: &mut Survey) -> KafkaResult<()> {
+fn look<T: Surveyed>(
+    terrain: &Terrain<T>,
+    consumer: &Asker,
+    feeds: &[FeedId<T>],
+    demand: Demand,
+    survey: &mut Survey<T>,
+) -> KafkaResult<()> {
     // What the client has to complain of is in the answers, too; its queue must not grow.
     while let Some(reported) = consumer.poll(Duration::ZERO) {
         drop(reported);
@@ -253,7 +284,12 @@ fn look(terrain: &Terrain, consumer: &Asker, feeds: &[FeedId], demand: Demand, s
 }
 
 /// One request for all feeds of a broker.
-fn offsets(terrain: &Terrain, consumer: &Asker, feeds: &[FeedId], which: Offset) -> KafkaResult<HashMap<FeedId, i64>> {
+fn offsets<T: Surveyed>(
+    terrain: &Terrain<T>,
+    consumer: &Asker,
+    feeds: &[FeedId<T>],
+    which: Offset,
+) -> KafkaResult<HashMap<FeedId<T>, i64>> {
     if feeds.is_empty() {
         return Ok(HashMap::new());
     }
@@ -277,7 +313,7 @@ fn offsets(terrain: &Terrain, consumer: &Asker, feeds: &[FeedId], which: Offset)
     Ok(found.collect())
 }
 
-fn partition_counts(terrain: &Terrain, consumer: &Asker) -> KafkaResult<BTreeMap<Arc<str>, i32>> {
+fn partition_counts<T>(terrain: &Terrain<T>, consumer: &Asker) -> KafkaResult<BTreeMap<Arc<str>, i32>> {
     let count = |topic: &Arc<str>| {
         let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WITHIN)?;
         let partitions = metadata.topics().iter().find(|found| found.name() == &**topic);
@@ -287,7 +323,7 @@ fn partition_counts(terrain: &Terrain, consumer: &Asker) -> KafkaResult<BTreeMap
     terrain.topics.iter().map(count).collect()
 }
 
-fn unowned(terrain: &Terrain, consumer: &Asker) -> KafkaResult<Option<BTreeSet<i32>>> {
+fn unowned<T>(terrain: &Terrain<T>, consumer: &Asker) -> KafkaResult<Option<BTreeSet<i32>>> {
     let list = match consumer.fetch_group_list(Some(&terrain.group), ANSWER_WITHIN) {
         Ok(list) => list,
         // Every broker is asked; one that does not answer leaves the question open.

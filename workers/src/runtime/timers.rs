@@ -5,17 +5,16 @@
 //! its deadlines.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::time::{Duration, Instant};
 
-use schemas::Time;
-
-use super::assignment::lanes_of;
+use super::contract::Contract as _;
 use super::engine::Engine;
 use super::failure::Failure;
 use super::feed::FeedId;
+use super::feeds::{Lanes, lanes_of};
 use super::gather::signal_item;
-use super::item::Item;
-use super::service::{Lanes, Service, Wanted};
+use super::service::{IdOf, ItemOf, Service, Signal, TopicOf, Wanted};
 use super::survey::{Demand, Survey};
 
 const TIMER_PERIOD: Duration = Duration::from_millis(500);
@@ -24,12 +23,12 @@ const GAUGE_PERIOD: Duration = Duration::from_secs(10);
 const DUE_LIMIT: i64 = 500;
 
 /// Passed deadlines of a lane, which wait until it has read what was in the topics.
-pub(super) struct Due<T> {
-    pub(super) signals: Vec<T>,
+pub(super) struct Due<S: Service> {
+    pub(super) signals: Vec<S::Signal>,
     /// When they had passed.
     pub(super) passed: Instant,
     /// Up to where the lane must have read; empty until the ends were asked for after `passed`.
-    pub(super) targets: HashMap<FeedId, i64>,
+    pub(super) targets: HashMap<IdOf<S>, i64>,
 }
 
 pub(super) struct Periods {
@@ -42,38 +41,25 @@ impl<S: Service> Engine<S> {
     /// Timers, held feeds, gauges: each in its own period.
     pub(super) async fn periodic(&mut self) -> Result<(), Failure> {
         let now = Instant::now();
-        self.watch_logs().await?;
+        self.feeds.watch_logs(&self.group.topics, &mut self.watch.complaints).await?;
         if now.duration_since(self.last.holds) >= HOLD_PERIOD {
             self.last.holds = now;
-            if self.logs.is_overdue {
-                self.verify_logs().await?;
+            if self.feeds.logs.is_overdue {
+                self.feeds.verify_logs(&mut self.watch.complaints).await?;
             } else {
-                self.look_at_holds();
+                self.feeds.look_at_holds();
             }
         }
-        self.take_holds()?;
+        self.feeds.take_holds(&mut self.watch.complaints)?;
         if let Some(answer) = self.lookup.answer() {
             match answer {
-                Ok(found) => self.take_found(found),
-                Err(failure) => self.tolerate(failure, "timers and gauges")?,
+                Ok(Some(found)) => self.take_found(found),
+                Ok(None) => {}
+                Err(failure) => self.watch.complaints.tolerate(failure, "timers and gauges")?,
             }
         }
         self.look_up(now);
         self.watch().await
-    }
-
-    /// What failed comes again by itself; during an outage it is not told each time.
-    pub(super) fn tolerate(&mut self, failure: Failure, what: &str) -> Result<(), Failure> {
-        match failure {
-            Failure::Halt(reason) => Err(Failure::Halt(reason)),
-            Failure::Retry(reason) | Failure::Poison(reason) => {
-                if let Some(untold) = self.watch.complaints.hear(&format!("{what}: {reason}"), Instant::now()) {
-                    tracing::warn!(%reason, what, untold, "put off");
-                }
-                Ok(())
-            }
-            Failure::Moved(_) => Ok(()),
-        }
     }
 
     /// Ask the database for what is due and what the gauges show, each in its own period.
@@ -83,7 +69,7 @@ impl<S: Service> Engine<S> {
         }
         let is_gauge_time = now.duration_since(self.last.gauges) >= GAUGE_PERIOD;
         let is_timer_time = now.duration_since(self.last.timers) >= TIMER_PERIOD;
-        let lanes = lanes_of(self.feeds.keys());
+        let lanes = lanes_of(self.feeds.by_id.keys());
         // What is due in a lane is looked for again when the last of it has fired.
         let due: Lanes = match is_timer_time && !self.gate.deadlines_rest() {
             true => lanes.iter().filter(|lane| !self.due.contains_key(lane)).copied().collect(),
@@ -99,16 +85,22 @@ impl<S: Service> Engine<S> {
             self.last.timers = now;
         }
         let wanted = Wanted { due, due_limit: DUE_LIMIT, gauges: is_gauge_time.then_some(lanes) };
-        let query = self.service.query(Time::from(crate::clock::now()), wanted);
+        let look = self.service.look_up(&self.processor.database, crate::clock::now(), wanted);
         let database = self.processor.database.clone();
-        self.lookup.ask(async move { S::look_up(&*database.client().await?, query).await });
+        self.lookup.ask(async move {
+            match look {
+                Some(look) => look.await.map(Some),
+                // While no record comes nothing else would notice that the database is away, or is another one.
+                None => database.client().await.map(|_| None).map_err(Failure::from),
+            }
+        });
     }
 
     fn take_found(&mut self, found: S::Found) {
         let passed = Instant::now();
         let mut by_lane: BTreeMap<i32, Vec<S::Signal>> = BTreeMap::new();
         for signal in self.service.found(found) {
-            by_lane.entry(S::lane_of(&signal)).or_default().push(signal);
+            by_lane.entry(signal.lane()).or_default().push(signal);
         }
         if by_lane.is_empty() {
             return;
@@ -119,27 +111,28 @@ impl<S: Service> Engine<S> {
     }
 
     /// The signals of lanes that have read up to their targets.
-    pub(super) fn due_items(&mut self) -> Vec<Item<S::Signal>> {
+    pub(super) fn due_items(&mut self) -> Vec<ItemOf<S>> {
         if self.due.is_empty() {
             return Vec::new();
         }
         let survey = self.watch.surveyor.survey();
         // Strangers' topics hold no replies.
-        let replies: Vec<FeedId> = self.feeds.keys().filter(|id| id.topic.written_by().is_some()).copied().collect();
+        let is_reply = |id: &&IdOf<S>| S::Contract::written_by(id.topic).is_some();
+        let replies: Vec<IdOf<S>> = self.feeds.by_id.keys().filter(is_reply).copied().collect();
         for (lane, due) in &mut self.due {
             if due.targets.is_empty() && survey.ends_asked.is_some_and(|asked| asked > due.passed) {
-                due.targets = targets(&survey, replies.iter().filter(|id| id.partition == *lane));
+                due.targets = targets::<TopicOf<S>>(&survey, replies.iter().filter(|id| id.partition == *lane));
             }
         }
         let positions = self.positions();
         // Behind the last record there may be transactions' markers, which only the client's position steps over.
-        let read_up_to = |id: &FeedId| {
-            let feed = self.feeds.get(id)?;
+        let read_up_to = |id: &IdOf<S>| {
+            let feed = self.feeds.by_id.get(id)?;
             // A held feed is fetched again now and then, and what it is given then is not taken.
             let handed_over = positions.get(id).filter(|_| feed.hold.is_none()).copied();
             Some(handed_over.unwrap_or_default().max(feed.next_offset))
         };
-        let has_read = |due: &Due<S::Signal>| {
+        let has_read = |due: &Due<S>| {
             !due.targets.is_empty()
                 && due.targets.iter().all(|(id, target)| read_up_to(id).is_some_and(|at| at >= *target))
         };
@@ -150,6 +143,9 @@ impl<S: Service> Engine<S> {
 }
 
 /// The ends of these feeds; none where one of them is not known.
-fn targets<'f>(survey: &Survey, feeds: impl Iterator<Item = &'f FeedId>) -> HashMap<FeedId, i64> {
+fn targets<'f, T: Copy + Eq + Hash + 'f>(
+    survey: &Survey<T>,
+    feeds: impl Iterator<Item = &'f FeedId<T>>,
+) -> HashMap<FeedId<T>, i64> {
     feeds.map(|id| Some((*id, *survey.ends.get(id)?))).collect::<Option<HashMap<_, _>>>().unwrap_or_default()
 }

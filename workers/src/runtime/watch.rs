@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use super::complaints::Complaints;
 use super::consumer::{self, VITALS_WITHIN};
+use super::contract::Contract as _;
 use super::engine::Engine;
 use super::failure::Failure;
-use super::feed::FeedId;
 use super::inquiry::{Answer, Inquiry};
 use super::layout::Layout;
 use super::progress::Progress;
-use super::service::Service;
+use super::service::{IdOf, Service, TopicOf};
 use super::standstill::Named;
 use super::survey::{Demand, Survey, Surveyor};
 use super::watchdog::{Signs, Watchdog};
@@ -31,36 +31,34 @@ const UNOWNED_PATIENCE: Duration = Duration::from_secs(30);
 const UNOWNED_PERIOD: Duration = Duration::from_secs(60);
 
 /// What the engine remembers of its looks.
-pub(super) struct Watch {
-    pub(super) surveyor: Surveyor,
-    pub(super) survey: Arc<Survey>,
+pub(super) struct Watch<S: Service> {
+    pub(super) surveyor: Surveyor<TopicOf<S>>,
+    pub(super) survey: Arc<Survey<TopicOf<S>>>,
     looked: Instant,
     pub(super) layout: Layout,
     pub(super) complaints: Complaints,
     watchdog: Watchdog,
     /// Since when this client is ours.
     client_since: Instant,
-    pub(super) progress: HashMap<FeedId, Progress>,
-    pub(super) named: HashMap<FeedId, Named>,
-    pub(super) inquiry: Option<Inquiry>,
+    pub(super) progress: HashMap<IdOf<S>, Progress>,
+    pub(super) named: HashMap<IdOf<S>, Named>,
+    pub(super) inquiry: Option<Inquiry<TopicOf<S>>>,
     /// What was found out about a feed that stands at this offset.
-    pub(super) answers: HashMap<FeedId, (i64, Answer)>,
+    pub(super) answers: HashMap<IdOf<S>, (i64, Answer)>,
     /// When the client complained of records that it cannot read.
     pub(super) unreadable: Option<Instant>,
     /// When it complained of an offset.
     pub(super) suspicion: Option<Instant>,
     /// Since when an offset seems to be outside of its log.
-    pub(super) outside: HashMap<FeedId, Instant>,
+    pub(super) outside: HashMap<IdOf<S>, Instant>,
     /// When the client had nothing more to hand over.
     pub(super) drained: Instant,
-    /// When the consumer was set to its offsets.
-    pub(super) fetched: Instant,
     unowned_since: Option<Instant>,
     unowned_told: Option<Instant>,
 }
 
-impl Watch {
-    pub(super) fn new(surveyor: Surveyor, lanes: i32, now: Instant) -> Self {
+impl<S: Service> Watch<S> {
+    pub(super) fn new(surveyor: Surveyor<TopicOf<S>>, lanes: i32, now: Instant) -> Self {
         Watch {
             surveyor,
             survey: Arc::default(),
@@ -77,7 +75,6 @@ impl Watch {
             suspicion: None,
             outside: HashMap::new(),
             drained: now,
-            fetched: now,
             unowned_since: None,
             unowned_told: None,
         }
@@ -101,11 +98,12 @@ impl<S: Service> Engine<S> {
         if !is_news && now.duration_since(self.watch.looked) < PERIOD {
             return Ok(());
         }
+        self.feeds.survey = survey.clone();
         self.watch.survey = survey;
         self.watch.looked = now;
         self.watch_owners(now);
         let words = self.watch.layout.look(&self.watch.survey.partitions, now);
-        metrics::changed_topics(S::NAME.as_str(), words.len());
+        metrics::changed_topics(S::NAME, words.len());
         self.health.layout(words);
         self.judge_ranges(now)?;
         self.watch_feeds(now).await?;
@@ -113,31 +111,32 @@ impl<S: Service> Engine<S> {
     }
 
     /// Up to where the feeds were handed over; none right after they were set to their offsets.
-    pub(super) fn positions(&self) -> HashMap<FeedId, i64> {
-        if self.watch.fetched.elapsed() < POSITIONS_AFTER {
+    pub(super) fn positions(&self) -> HashMap<IdOf<S>, i64> {
+        if self.feeds.fetched.elapsed() < POSITIONS_AFTER {
             return HashMap::new();
         }
-        consumer::positions(&self.consumer, &self.processor.topics)
+        consumer::positions(&self.feeds.consumer, &self.processor.topics)
     }
 
     /// The feeds are others now, or none.
     pub(super) fn feeds_changed(&mut self, now: Instant) {
-        let feeds: Vec<FeedId> = self.feeds.keys().copied().collect();
+        let feeds: Vec<IdOf<S>> = self.feeds.by_id.keys().copied().collect();
         self.watch.surveyor.watch(feeds);
-        let gone: Vec<FeedId> = self.watch.progress.keys().filter(|id| !self.feeds.contains_key(id)).copied().collect();
+        let is_gone = |id: &&IdOf<S>| !self.feeds.by_id.contains_key(*id);
+        let gone: Vec<IdOf<S>> = self.watch.progress.keys().filter(is_gone).copied().collect();
         for id in gone {
             self.watch.progress.remove(&id);
             self.watch.answers.remove(&id);
             self.watch.outside.remove(&id);
             metrics::consumer_lag(&self.processor.topics.full(id.topic), id.partition, 0);
             if let Some(named) = self.watch.named.remove(&id) {
-                metrics::standing(id.topic.as_str(), id.partition, named.standing.obstacle.as_str(), 0);
+                metrics::standing(S::Contract::topic_name(id.topic), id.partition, named.standing.obstacle.as_str(), 0);
             }
         }
-        for (id, feed) in &self.feeds {
+        for (id, feed) in &self.feeds.by_id {
             self.watch.progress.entry(*id).or_insert_with(|| Progress::new(feed.next_offset, now));
         }
-        self.watch.fetched = now;
+        self.feeds.fetched = now;
     }
 
     /// Whether the client is alive; a new one where it is not.
@@ -148,7 +147,7 @@ impl<S: Service> Engine<S> {
         };
         let finding = self.watch.watchdog.look(&Signs {
             now,
-            is_assigned: self.is_assigned,
+            is_assigned: self.feeds.is_assigned,
             is_connected,
             is_starved: self.is_starved(now),
             reachable_since: self.watch.survey.answering_since,
@@ -163,7 +162,7 @@ impl<S: Service> Engine<S> {
         self.health.client(words, finding.is_hopeless);
         match finding.renew {
             Some(trouble) => {
-                metrics::client_renewed(S::NAME.as_str());
+                metrics::client_renewed(S::NAME);
                 self.renew(trouble.as_str()).await
             }
             None => Ok(()),
@@ -173,10 +172,10 @@ impl<S: Service> Engine<S> {
     /// Lanes of the service that no instance has.
     fn watch_owners(&mut self, now: Instant) {
         let Some(unowned) = self.watch.survey.unowned.as_ref() else { return };
-        metrics::unowned_lanes(S::NAME.as_str(), unowned.len());
+        metrics::unowned_lanes(S::NAME, unowned.len());
         if unowned.is_empty() {
             if self.watch.unowned_told.take().is_some() {
-                tracing::info!(service = S::NAME.as_str(), "every lane has an owner again");
+                tracing::info!(service = S::NAME, "every lane has an owner again");
             }
             self.watch.unowned_since = None;
             return;
@@ -186,7 +185,7 @@ impl<S: Service> Engine<S> {
         if now.duration_since(since) >= UNOWNED_PATIENCE && !is_told {
             self.watch.unowned_told = Some(now);
             tracing::error!(
-                service = S::NAME.as_str(),
+                service = S::NAME,
                 lanes = ?unowned,
                 for_s = now.duration_since(since).as_secs(),
                 "these lanes of the service have no owner: nobody reads their messages"
