@@ -6,6 +6,7 @@
 //! offset all the same, and [`judge_log`] says whether the log is still the one that the offset belongs to.
 
 mod log;
+pub mod place;
 mod store;
 
 pub use log::{LogMark, LogRange, LogSight, LogVerdict, OtherLog, Witness, judge_log};

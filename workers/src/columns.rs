@@ -7,7 +7,7 @@ use schemas::{Awaiting, CancelReason, Time};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql};
 
-use crate::runtime::Failure;
+use consumer::Failure;
 
 /// A boxed parameter.
 pub(crate) type Parameter = Box<dyn ToSql + Sync + Send>;

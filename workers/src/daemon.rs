@@ -9,25 +9,22 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health, Roads, Service};
 use domain::topology;
 use domain::{charge, saga};
-use outbox::inbox::Inbox;
 use outbox::{Outbox, OutboxConfig, TopicSpec};
-use provision::{Database, DatabaseError, migrate, topics};
+use provision::{migrate, topics};
 use schemas::{Codec, ServiceName, TopicName};
 use tokio::sync::watch;
 
 use crate::accept_gap::{self, Gap};
 use crate::accept_restore::{self, Restore};
 use crate::config::{Config, Flags};
-use crate::health::Health;
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
 use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
-use crate::restored::Gate;
-use crate::runtime::{Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
 use crate::{acls, clock, http, postgres, relay, telemetry};
@@ -342,50 +339,59 @@ async fn work<S: Service<Contract = Pipeline>>(
         Some(directory) => Codec::with_directory(directory).map_err(DaemonError::of)?,
         None => Codec::embedded(),
     };
-    let gate = gate(name, config, &outbox, &database, &shown.health);
     let mut kafka = config.client_config();
     if let Some(instance) = &config.instance_id {
         kafka.set("group.instance.id", instance);
     }
-    let stopping = stop.subscribe();
-    let engine = EngineConfig {
-        kafka,
-        group: config.group(),
-        topic_prefix: config.topic_prefix.clone(),
-        max_batch_items: config.max_batch_items,
-        max_pace_us: config.max_pace_us,
-        dead_letter_limit_bytes: topics::MAX_DEAD_LETTER_BYTES,
-        inbox: Inbox::new(&config.schema).map_err(DaemonError::of)?,
-        database: database.clone(),
-        outbox: outbox.clone(),
-        contract: Arc::new(Pipeline::new(codec)),
-        partitions,
-        outputs: outbox_topics(name, &config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect(),
-        planted: *planted,
-        health: shown.health.clone(),
-        gate: gate.clone(),
-        shutdown: stopping.clone(),
-    };
     let linger = Duration::from_micros(config.relay_linger_us);
     let relay = relay::Running::start(&outbox, &database, &config.client_config(), linger);
     let status = shown.relay.get_or_init(|| relay.status()).clone();
-    let guarding = tokio::spawn(gate.keep_looking(stopping.clone()));
-    let clocks = tokio::spawn(clock::watch(name, database, stopping));
-    shown.health.alive();
+    let clocks = tokio::spawn(clock::watch(name, database.clone(), stop.subscribe()));
     tracing::info!(service = S::NAME, partitions, "started");
-    let engine = Engine::new(service, engine);
+    let consumer = Consumer::builder(service, Pipeline::new(codec))
+        .database(&database)
+        .outbox(&outbox)
+        .kafka(kafka)
+        .group(config.group())
+        .topic_prefix(&config.topic_prefix)
+        .partitions(partitions)
+        .sends(outbox_topics(name, &config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect())
+        .max_batch_items(config.max_batch_items)
+        .max_pace(Duration::from_micros(config.max_pace_us))
+        .dead_letter_limit_bytes(topics::MAX_DEAD_LETTER_BYTES)
+        .clock(clock::now)
+        .deadlines_rest(deadlines_rest(name, config))
+        .roads(roads(name))
+        .health(&shown.health)
+        .planted(planted.client);
     let deadline = Duration::from_secs(config.shutdown_timeout_s);
-    let worked = match engine {
-        Ok(engine) => drain(engine, stop, signals, deadline).await,
+    let worked = match consumer.start().await {
+        Ok(consumer) => drain(consumer, stop, signals, deadline).await,
         Err(error) => Err(DaemonError::of(error)),
     };
     stop.send_replace(true);
     clocks.await.map_err(DaemonError::of)?;
-    guarding.await.map_err(DaemonError::of)?;
     let waiting = status.report().backlog.filter(|messages| *messages > 0);
     let outcome = worked.and(end_relay(relay, signals).await);
     farewell(waiting, outcome.is_ok());
     outcome
+}
+
+/// How long no deadline fires after an older state was accepted: the orders under way get their time once more, because the
+/// answers that they wait for are only now repeated.
+fn deadlines_rest(service: ServiceName, config: &Config) -> Duration {
+    let rest_ms = if service == ServiceName::Order { config.confirm_within_ms } else { 0 };
+    Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0))
+}
+
+/// What a person can do about a database that was set back.
+fn roads(service: ServiceName) -> Roads {
+    Roads {
+        forward: format!(
+            "stop the {service} workers, run `replay-tool rebuild --service {service} --swap`, start them"
+        ),
+        back: format!("run `{service}-worker accept-restore`"),
+    }
 }
 
 /// The relay goes last: it publishes what the last batches have appended, unless somebody insists on the end.
@@ -398,21 +404,6 @@ async fn end_relay(relay: relay::Running, signals: &mut Signals) -> Result<(), D
         relayed = relay.stop() => relayed.map_err(DaemonError),
         () = signals.request() => Err(DaemonError(INSISTED.into())),
     }
-}
-
-/// Compares the database with the topics, at the start and whenever a connection to it has failed.
-fn gate(service: ServiceName, config: &Config, outbox: &Outbox, database: &Database, health: &Health) -> Arc<Gate> {
-    let rest_ms = if service == ServiceName::Order { config.confirm_within_ms } else { 0 };
-    let rest = Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0));
-    let (connector, tls) = database.connector();
-    let own = outbox::Database::new(connector, tls);
-    let gate = Gate::new(service, outbox, own, config.client_config(), rest, health);
-    let guard = gate.clone();
-    database.guard_with(Box::new(move || {
-        let gate = guard.clone();
-        Box::pin(async move { gate.look().await })
-    }));
-    gate
 }
 
 /// Say what is done, and what is left to whoever works next. `waiting`: messages that the relay, if it led, had still to
@@ -431,31 +422,26 @@ fn farewell(waiting: Option<i64>, is_drained: bool) {
 
 const INSISTED: &str = "ended by a second signal";
 
-/// Work until a signal comes; then let the engine finish within the deadline. A second signal does not wait.
-async fn drain<S: Service>(
-    engine: Engine<S>,
+/// Work until a signal comes; then let the consumer finish within the deadline. A second signal does not wait.
+async fn drain(
+    mut consumer: Handle,
     stop: &watch::Sender<bool>,
     signals: &mut Signals,
     deadline: Duration,
 ) -> Result<(), DaemonError> {
-    let mut worker = tokio::spawn(engine.run());
-    let result = tokio::select! {
-        ended = &mut worker => ended,
-        () = signals.request() => {
-            tracing::info!("draining");
-            stop.send_replace(true);
-            tokio::select! {
-                ended = tokio::time::timeout(deadline, &mut worker) => match ended {
-                    Ok(ended) => ended,
-                    Err(_) => return Err(DaemonError(format!("draining took longer than {deadline:?}"))),
-                },
-                () = signals.request() => return Err(DaemonError(INSISTED.into())),
-            }
-        }
-    };
-    match result {
-        Ok(result) => result.map_err(DaemonError::of),
-        Err(error) => Err(DaemonError::of(error)),
+    tokio::select! {
+        ended = consumer.join() => return ended.map_err(DaemonError::of),
+        () = signals.request() => {}
+    }
+    tracing::info!("draining");
+    stop.send_replace(true);
+    consumer.stop();
+    tokio::select! {
+        ended = tokio::time::timeout(deadline, consumer.join()) => match ended {
+            Ok(ended) => ended.map_err(DaemonError::of),
+            Err(_) => Err(DaemonError(format!("draining took longer than {deadline:?}"))),
+        },
+        () = signals.request() => Err(DaemonError(INSISTED.into())),
     }
 }
 

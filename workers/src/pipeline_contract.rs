@@ -1,11 +1,11 @@
 //! The pipeline's messages as the runtime sees them: the crate `schemas`, joined with the codec.
 
+use outbox::inbox::place::Place;
 use rdkafka::error::KafkaError;
-use schemas::place::Place;
 use schemas::{Codec, Message, MessageType, TopicName, message_id};
 use uuid::Uuid;
 
-use crate::runtime::{Contract, Origin};
+use consumer::{Contract, Origin};
 
 /// The contract of the order pipeline.
 #[derive(Debug)]

@@ -7,10 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use provision::DatabaseError;
+use consumer::DatabaseError;
 use provision::topics::TopicsError;
 
-use crate::runtime::Failure;
+use consumer::Failure;
 
 /// Between two attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);

@@ -12,8 +12,8 @@
 use std::collections::HashMap;
 
 use outbox::Epochs;
+use outbox::inbox::place::Restoration;
 use schemas::ServiceName;
-use schemas::place::Restoration;
 use tokio_postgres::Transaction;
 
 use super::adopt::Adopted;

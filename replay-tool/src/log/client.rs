@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-pub(super) use client::is_about_content;
 use outbox::kafka::Listener;
+pub(super) use outbox::kafka::is_about_content;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};

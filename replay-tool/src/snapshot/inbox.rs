@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use outbox::inbox::Cursor;
+use outbox::inbox::place::Restoration;
 use schemas::ServiceName;
-use schemas::place::Restoration;
 use tokio_postgres::{Client, Row};
 
 use super::table::Columns;

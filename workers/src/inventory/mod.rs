@@ -17,7 +17,7 @@ use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand
 use tokio_postgres::Client;
 
 use crate::pipeline_contract::Pipeline;
-use crate::runtime::{Body, Emitter, Failure, Service, Working};
+use consumer::{Body, Emitter, Failure, Service, Working};
 use store::Statements;
 
 /// The inventory service.

@@ -15,7 +15,7 @@ use schemas::{CommandId, OrderId, Shortage, Sku, StockLine};
 use tokio_postgres::{Client, Row, Statement};
 
 use crate::columns::{array_literal, column, get, get_time, number_array_literal, parsed};
-use crate::runtime::{Failure, Working};
+use consumer::{Failure, Working};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]

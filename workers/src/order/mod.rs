@@ -7,19 +7,19 @@ mod store;
 
 use std::collections::BTreeMap;
 
+use consumer::Database;
 use domain::planted::Planted;
 use domain::saga::{self, Input, Order, Policy};
 use domain::topology;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use outbox::Transaction;
-use provision::Database;
 use schemas::{InventoryEvent, Message, OrderCommand, OrderId, PaymentEvent, ServiceName, Time, TopicName};
 use tokio_postgres::Client;
 
 use crate::metrics;
 use crate::pipeline_contract::Pipeline;
-use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
+use consumer::{Body, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
 use store::Statements;
 
 /// The order service.

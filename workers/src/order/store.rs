@@ -15,7 +15,7 @@ use crate::columns::{
     array_literal, awaiting_name, awaiting_named, column, get, get_time, number_array_literal, parsed, reason_name,
     reason_named,
 };
-use crate::runtime::{Failure, Lanes, Working};
+use consumer::{Failure, Lanes, Working};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]

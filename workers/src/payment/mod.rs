@@ -10,6 +10,7 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use consumer::Database;
 use domain::charge::{self, Answer, Call, CallChange, Input, Payment, Policy, Posting};
 use domain::planted::Planted;
 use domain::provider::Provider;
@@ -17,13 +18,12 @@ use domain::topology;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use outbox::Transaction;
-use provision::Database;
 use schemas::{Message, OrderId, PaymentCommand, ServiceName, Time, TopicName, partitioner};
 use tokio_postgres::Client;
 
 use crate::pipeline_contract::Pipeline;
-use crate::runtime::{Body, Cause, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
 use calls::Calls;
+use consumer::{Body, Cause, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
 use store::Statements;
 
 /// The payment service.

@@ -13,7 +13,7 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::OpenCall;
 use crate::columns::{column, get, get_time, parsed};
-use crate::runtime::{Cause, Failure, Lanes, Working};
+use consumer::{Cause, Failure, Lanes, Working};
 
 /// The most due calls that are read at once.
 pub(super) const DUE_LIMIT: i64 = 2000;

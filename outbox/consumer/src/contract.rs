@@ -1,0 +1,111 @@
+//! What the messages of a deployment are to the runtime: topics by name and writer, a message's key and type, bytes to
+//! message and back.
+//!
+//! The one place where an engine learns of messages; everything here is resolved at compile time. Deliberately absent: what a
+//! message means. That is a service's.
+
+use std::fmt::{Debug, Display};
+use std::hash::Hash;
+
+use outbox::inbox::place::Place;
+use rdkafka::error::KafkaError;
+use uuid::Uuid;
+
+/// The messages that services exchange.
+pub trait Contract: Send + Sync + 'static {
+    /// A topic; shown as its name without the deployment's prefix.
+    type Topic: Copy + Ord + Hash + Debug + Display + Send + Sync + 'static;
+    /// Any message on any of the topics.
+    type Message: Send + Sync + 'static;
+
+    /// Every topic that messages are read from or sent to.
+    const TOPICS: &'static [Self::Topic];
+
+    /// The topic's name, without the deployment's prefix.
+    fn topic_name(topic: Self::Topic) -> &'static str;
+
+    /// The source of the only outbox that writes to this topic: its records carry positions, and one that cannot be taken is
+    /// held, never dropped. `None` where anyone may write: a record that cannot be taken goes to the dead letters.
+    fn written_by(topic: Self::Topic) -> Option<&'static str>;
+
+    /// The topic for records that could not be taken from this one, without the prefix.
+    fn dead_letter_topic(topic: Self::Topic) -> String {
+        format!("{}-dlt", Self::topic_name(topic))
+    }
+
+    /// The topic that this message is sent to.
+    fn topic(message: &Self::Message) -> Self::Topic;
+
+    /// The record's key. A record with another key than its message's is not taken.
+    fn key(message: &Self::Message) -> &str;
+
+    /// The message's type as a metric label: one of few.
+    fn name(message: &Self::Message) -> &'static str;
+
+    /// The message's `ce_type`.
+    fn ce_type(message: &Self::Message) -> &'static str {
+        Self::name(message)
+    }
+
+    /// The version of the aggregate that this message records; `None` for one that records none.
+    fn version(_message: &Self::Message) -> Option<i64> {
+        None
+    }
+
+    /// The id of what is sent. It must depend on nothing but its arguments, so that a redelivery gives the same one.
+    ///
+    /// `message` is `None` for a dead letter; `index` counts the messages of one origin.
+    fn message_id(service: &str, origin: Origin<'_>, message: Option<&Self::Message>, index: u32) -> Uuid;
+
+    /// Whether messages of this `ce_type` belong on one of these topics. A record of a topic's own writer with a type that
+    /// does not is skipped without a look at its payload, so that a writer may add types.
+    fn belongs(_ce_type: &str, _topics: &[Self::Topic]) -> bool {
+        true
+    }
+
+    /// The `ce_type` that a payload claims, for records without that header; `None` where it claims none.
+    fn type_in<'p>(&'p self, _payload: &'p [u8]) -> Option<&'p str> {
+        None
+    }
+
+    /// The message of a payload found on this topic.
+    ///
+    /// # Errors
+    /// In words, why it is none. Any bytes may be given.
+    fn decode(&self, topic: Self::Topic, payload: &[u8]) -> Result<Self::Message, String>;
+
+    /// The payload of a message.
+    ///
+    /// # Errors
+    /// In words, why it has none: the input that it answers is isolated.
+    fn encode(&self, message: &Self::Message) -> Result<Vec<u8>, String>;
+
+    /// An error of the Kafka client for people, and what they can do.
+    fn explain(error: &KafkaError) -> String {
+        outbox::kafka::words(error)
+    }
+
+    /// What a person has to do so that a held partition resumes in the log that is there now.
+    fn how_to_resume(topic: Self::Topic, partition: i32) -> String {
+        format!("`Inbox::resume_at` for {}[{partition}]", Self::topic_name(topic))
+    }
+}
+
+/// What the id of a message is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin<'a> {
+    /// It goes with this version of this aggregate.
+    Version {
+        /// The aggregate's id.
+        aggregate: &'a str,
+        /// Its version.
+        version: i64,
+    },
+    /// It goes with no version and answers this record.
+    Record {
+        /// The topic's name, without the deployment's prefix.
+        topic: &'a str,
+        /// Where the record lies for good.
+        place: Place,
+    },
+}
