@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use outbox::inbox::Inbox;
-use outbox::{Outbox, OutboxConfig, TopicSpec};
+use outbox::{Outbox, OutboxConfig, Relay, RelayConfig, RelayError, TopicSpec};
 use rdkafka::ClientConfig;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::contract::Contract;
@@ -39,6 +39,7 @@ impl Consumer {
             topic_prefix: String::new(),
             partitions: None,
             sends: Vec::new(),
+            has_relay: false,
             max_batch_items: 1000,
             max_pace: Duration::from_millis(10),
             dead_letter_limit_bytes: 1_000_000 + 64 * 1024,
@@ -63,6 +64,7 @@ pub struct Builder<S: Service> {
     topic_prefix: String,
     partitions: Option<i32>,
     sends: Vec<String>,
+    has_relay: bool,
     max_batch_items: usize,
     max_pace: Duration,
     dead_letter_limit_bytes: usize,
@@ -109,6 +111,13 @@ impl<S: Service> Builder<S> {
     /// The topics, in full, that the service sends to and whose partition counts are watched; by default its dead letters.
     pub fn sends(mut self, topics: Vec<String>) -> Self {
         self.sends = topics;
+        self
+    }
+
+    /// Run a relay beside it, which publishes what the service sends, dead letters among it, and ends after it. By default
+    /// that is another's: the program `outbox-relay`, or a relay that the process runs by itself.
+    pub fn with_relay(mut self) -> Self {
+        self.has_relay = true;
         self
     }
 
@@ -186,6 +195,10 @@ impl<S: Service> Builder<S> {
         let inbox = Inbox::new(database.schema()).map_err(|error| Halted(error.to_string()))?;
         let gate = Gate::new(S::NAME, &outbox, &database, kafka.clone(), self.deadlines_rest, &self.health, self.roads);
         let (stop, stopping) = watch::channel(false);
+        let relay = self.has_relay.then(|| {
+            let (connector, tls) = database.connector();
+            Relay::new(&outbox, RelayConfig::new(outbox::Database::new(connector, tls), kafka.clone()))
+        });
         let health = self.health;
         let engine = Engine::new(
             self.service,
@@ -210,14 +223,7 @@ impl<S: Service> Builder<S> {
             },
         )?;
         health.alive();
-        let guarding = stop.clone();
-        let task = tokio::spawn(async move {
-            let looking = tokio::spawn(gate.keep_looking(stopping));
-            let ended = engine.run().await;
-            guarding.send_replace(true);
-            looking.await.map_err(|error| Halted(error.to_string()))?;
-            ended
-        });
+        let task = tokio::spawn(work(engine, relay, gate.keep_looking(stopping), stop.clone()));
         Ok(Handle { stop, task, health })
     }
 
@@ -247,6 +253,27 @@ impl<S: Service> Builder<S> {
     fn full(&self, topic: &str) -> String {
         format!("{}{topic}", self.topic_prefix)
     }
+}
+
+/// All tasks of a consumer, joined before this returns. The relay goes last: it publishes what the last batches have sent.
+async fn work<S: Service>(
+    engine: Engine<S>,
+    relay: Option<Relay>,
+    keep_looking: impl Future<Output = ()> + Send + 'static,
+    stop: watch::Sender<bool>,
+) -> Result<(), Halted> {
+    let looking = tokio::spawn(keep_looking);
+    let (end, ends) = oneshot::channel::<()>();
+    let publishing = relay.map(|relay| tokio::spawn(relay.run(async { drop(ends.await) })));
+    let worked = engine.run().await;
+    stop.send_replace(true);
+    looking.await.map_err(|error| Halted(error.to_string()))?;
+    drop(end);
+    let published: Result<(), RelayError> = match publishing {
+        Some(publishing) => publishing.await.map_err(|error| Halted(error.to_string()))?,
+        None => Ok(()),
+    };
+    worked.and(published.map_err(|error| Halted(format!("relay: {error}"))))
 }
 
 /// The partition count of each of these topics; 0 where there is none. Blocks.

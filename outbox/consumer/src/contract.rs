@@ -55,7 +55,9 @@ pub trait Contract: Send + Sync + 'static {
     /// The id of what is sent. It must depend on nothing but its arguments, so that a redelivery gives the same one.
     ///
     /// `message` is `None` for a dead letter; `index` counts the messages of one origin.
-    fn message_id(service: &str, origin: Origin<'_>, message: Option<&Self::Message>, index: u32) -> Uuid;
+    fn message_id(service: &str, origin: Origin<'_>, _message: Option<&Self::Message>, index: u32) -> Uuid {
+        origin.id(service, index)
+    }
 
     /// Whether messages of this `ce_type` belong on one of these topics. A record of a topic's own writer with a type that
     /// does not is skipped without a look at its payload, so that a writer may add types.
@@ -108,4 +110,45 @@ pub enum Origin<'a> {
         /// Where the record lies for good.
         place: Place,
     },
+}
+
+/// Names `<service>/<aggregate>/<version>/<index>`.
+const OF_VERSION: Uuid = Uuid::from_u128(0x4b0f_6a1d_92c7_5e38_8d15_70e4_2bc9_a653);
+/// Names `<service>/<topic>/<partition>/<offset>/<index>`.
+const OF_RECORD: Uuid = Uuid::from_u128(0xd27e_13f8_0b64_5c9a_9e3d_a581_6f02_47cb);
+
+impl Origin<'_> {
+    /// A UUID of version 5 over a readable name, in a namespace for each kind.
+    fn id(self, service: &str, index: u32) -> Uuid {
+        match self {
+            Origin::Version { aggregate, version } => {
+                Uuid::new_v5(&OF_VERSION, format!("{service}/{aggregate}/{version}/{index}").as_bytes())
+            }
+            Origin::Record { topic, place: Place { partition, offset } } => {
+                Uuid::new_v5(&OF_RECORD, format!("{service}/{topic}/{partition}/{offset}/{index}").as_bytes())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_part_of_an_origin_and_its_kind_matter() {
+        let record = |topic, offset| Origin::Record { topic, place: Place { partition: 3, offset } };
+        let version = |aggregate, version| Origin::Version { aggregate, version };
+        let ids = [
+            record("orders", 7).id("mailer", 0),
+            record("orders", 8).id("mailer", 0),
+            record("orders", 7).id("mailer", 1),
+            record("orders", 7).id("other", 0),
+            version("orders/3", 7).id("mailer", 0),
+            version("orders/3", 8).id("mailer", 0),
+        ];
+        for (index, id) in ids.iter().enumerate() {
+            assert!(!ids[..index].contains(id), "{index}");
+        }
+    }
 }

@@ -88,6 +88,11 @@ impl<C: Contract> Emitter<C> {
         C::message_id(self.service, origin, Some(message), index)
     }
 
+    /// The messages as they were sent, each with its id.
+    pub(crate) fn into_sent(self) -> Vec<(Uuid, C::Message)> {
+        self.collected.into_iter().map(|one| (one.id, one.message)).collect()
+    }
+
     /// The rows for the outbox.
     pub(crate) fn into_messages(
         self,

@@ -66,6 +66,12 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
+impl From<outbox::OutboxError> for Failure {
+    fn from(error: outbox::OutboxError) -> Self {
+        Failure::of_outbox(error)
+    }
+}
+
 impl From<DatabaseError> for Failure {
     fn from(error: DatabaseError) -> Self {
         match error {

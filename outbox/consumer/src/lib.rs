@@ -1,7 +1,7 @@
 //! An exactly-once consumer with tables of its own: from Kafka into Postgres, and on through the outbox.
 //!
-//! Write a [`Contract`] (what your messages are: topics, keys, bytes) and a [`Service`] (what you load, decide and save), and
-//! start it:
+//! Write a [`Contract`] (what your messages are: topics, keys, bytes; [`Json`] for one type on one topic) and a [`Service`]
+//! (what you load, decide and save; [`Each`] over a [`Handler`] for one function a message), and start it:
 //!
 //! ```no_run
 //! # async fn start<S: consumer::Service>(service: S, contract: S::Contract) -> Result<(), Box<dyn std::error::Error>> {
@@ -50,10 +50,12 @@ mod feed;
 mod feeds;
 mod gather;
 mod group_member;
+mod handler;
 mod health;
 mod inquiry;
 mod intake;
 mod item;
+mod json;
 mod layout;
 mod log_look;
 mod log_watch;
@@ -72,6 +74,7 @@ mod standstill;
 mod survey;
 #[cfg(test)]
 mod test_contract;
+pub mod testing;
 mod text;
 mod timers;
 mod topic_id;
@@ -90,8 +93,10 @@ pub use engine::Halted;
 pub use failure::Failure;
 pub use feed::FeedId;
 pub use feeds::Lanes;
+pub use handler::{Each, Handler};
 pub use health::Health;
 pub use item::{Body, Cause};
+pub use json::{Json, JsonMessage};
 pub use restored::Roads;
 pub use service::{MessageOf, Service, Signal, TopicOf, Wanted};
 pub use working::Working;

@@ -1,9 +1,6 @@
 //! A contract for the unit tests: topics by name, texts as messages.
 
-use outbox::inbox::place::Place;
-use uuid::Uuid;
-
-use crate::contract::{Contract, Origin};
+use crate::contract::Contract;
 
 /// Letters of text; the key is the text's first word.
 pub(crate) struct Letters;
@@ -32,16 +29,6 @@ impl Contract for Letters {
 
     fn name(_: &String) -> &'static str {
         "Letter"
-    }
-
-    fn message_id(service: &str, origin: Origin<'_>, _: Option<&String>, index: u32) -> Uuid {
-        let name = match origin {
-            Origin::Version { aggregate, version } => format!("{service}/{aggregate}/{version}/{index}"),
-            Origin::Record { topic, place: Place { partition, offset } } => {
-                format!("{service}/{topic}/{partition}/{offset}/{index}")
-            }
-        };
-        Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
     }
 
     fn decode(&self, _: &'static str, payload: &[u8]) -> Result<String, String> {
