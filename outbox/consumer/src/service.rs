@@ -40,7 +40,7 @@ pub trait Service: Sized + Send + Sync + 'static {
     type Contract: Contract;
     /// The topics that it reads, each with the same number of partitions. The first one's feed stands for the lane of a
     /// signal.
-    const INPUTS: &'static [TopicOf<Self>] = Self::Contract::TOPICS;
+    const INPUTS: &'static [TopicOf<Self>] = <Self::Contract as Contract>::TOPICS;
     /// What of the contract's messages it decides about; the message itself where it decides about all.
     type Input: Send + Sync + 'static;
     /// What comes from inside: a passed deadline, a provider's answer. `Infallible` where nothing does.

@@ -105,7 +105,7 @@ impl<S: Service> Engine<S> {
         if by_lane.is_empty() {
             return;
         }
-        let due = |(lane, signals)| (lane, Due { signals, passed, targets: HashMap::new() });
+        let due = |(lane, signals)| (lane, Due::<S> { signals, passed, targets: HashMap::new() });
         self.due.extend(by_lane.into_iter().map(due));
         self.look_soon(Demand::Ends);
     }
