@@ -25,6 +25,7 @@ impl Contract for Pipeline {
     type Message = Message;
 
     const TOPICS: &'static [TopicName] = &TopicName::ALL;
+    const CONTENT_TYPE: &'static str = "application/avro";
 
     fn topic_name(topic: TopicName) -> &'static str {
         topic.as_str()

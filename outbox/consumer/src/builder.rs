@@ -246,7 +246,8 @@ impl<S: Service> Builder<S> {
         let dead = S::INPUTS.iter().map(|topic| self.full(&S::Contract::dead_letter_topic(*topic)));
         let names = dead.chain(self.sends.iter().cloned());
         let topics = names.map(|name| TopicSpec { name, partitions }).collect();
-        let config = OutboxConfig::new(database.schema(), format!("/{}", S::NAME), topics);
+        let mut config = OutboxConfig::new(database.schema(), format!("/{}", S::NAME), topics);
+        S::Contract::CONTENT_TYPE.clone_into(&mut config.content_type);
         Outbox::open(&client, config).await.map_err(|error| Halted(Failure::of_outbox(error).to_string()))
     }
 

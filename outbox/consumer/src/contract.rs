@@ -21,6 +21,9 @@ pub trait Contract: Send + Sync + 'static {
     /// Every topic that messages are read from or sent to.
     const TOPICS: &'static [Self::Topic];
 
+    /// The `content-type` of what is sent through an outbox that the consumer opens.
+    const CONTENT_TYPE: &'static str = "application/octet-stream";
+
     /// The topic's name, without the deployment's prefix.
     fn topic_name(topic: Self::Topic) -> &'static str;
 

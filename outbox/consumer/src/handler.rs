@@ -24,6 +24,8 @@ pub trait Handler: Send + Sync + 'static {
     const STATEMENTS: &'static [&'static str];
     /// The messages that it reads and sends.
     type Contract: Contract;
+    /// The topics that it reads; all of the contract's where it says nothing else.
+    const INPUTS: &'static [<Self::Contract as Contract>::Topic] = <Self::Contract as Contract>::TOPICS;
 
     /// Do what the message asks for, and say what is to be sent.
     ///
@@ -48,6 +50,7 @@ pub struct Each<H>(pub H);
 impl<H: Handler> Service for Each<H> {
     const NAME: &'static str = H::NAME;
     type Contract = H::Contract;
+    const INPUTS: &'static [<H::Contract as Contract>::Topic] = H::INPUTS;
     type Input = <H::Contract as Contract>::Message;
     type Signal = Infallible;
     type Statements = Vec<Statement>;

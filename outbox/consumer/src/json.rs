@@ -35,6 +35,7 @@ impl<M: JsonMessage> Contract for Json<M> {
     type Message = M;
 
     const TOPICS: &'static [&'static str] = &[M::TOPIC];
+    const CONTENT_TYPE: &'static str = "application/json";
 
     fn topic_name(topic: &'static str) -> &'static str {
         topic
