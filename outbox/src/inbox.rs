@@ -8,6 +8,7 @@
 
 mod amend;
 mod log;
+pub mod place;
 mod store;
 
 pub use amend::{GapAccepted, Resumed, TopicMoved};

@@ -39,7 +39,6 @@ pub mod currency;
 pub mod limits;
 pub mod message_id;
 pub mod partitioner;
-pub mod place;
 pub mod text;
 
 pub use codec::Codec;

@@ -4,9 +4,9 @@
 //! UUIDs of version 5 over a readable name. Each kind of name has a namespace of its own, because an order id may
 //! hold any printable text, also one that looks like a topic and an offset.
 
-use uuid::Uuid;
+use std::fmt::Display;
 
-use crate::ServiceName;
+use uuid::Uuid;
 
 /// Names `<service>/<aggregate id>/<version>/<index>`.
 const OF_VERSION: Uuid = Uuid::from_u128(0x8a5c_2f0e_6d3b_5b7e_9c41_0f62_7be1_d9a4);
@@ -17,8 +17,8 @@ const OF_INPUT: Uuid = Uuid::from_u128(0xc36e_b815_57f2_5a09_8d74_e12b_90a6_3f5c
 
 /// The id of a message that goes with a version of an order, a reservation or a payment.
 ///
-/// `index` is the message's place in the list that the transition emitted: the event 0, the commands after it.
-pub fn of_version(service: ServiceName, aggregate_id: &str, version: i64, index: u32) -> Uuid {
+/// `service` is the emitting service's name; `index` is the message's place in the list that the transition emitted: the event 0, the commands after it.
+pub fn of_version(service: impl Display, aggregate_id: &str, version: i64, index: u32) -> Uuid {
     Uuid::new_v5(&OF_VERSION, format!("{service}/{aggregate_id}/{version}/{index}").as_bytes())
 }
 
@@ -30,13 +30,14 @@ pub fn of_sku_version(sku: &str, version: i64, index: u32) -> Uuid {
 /// The id of a message without a version (a rejection, a dead letter), by the record that it answers.
 ///
 /// `topic` is the name without a deployment's prefix.
-pub fn of_input(service: ServiceName, topic: &str, partition: i32, offset: i64, index: u32) -> Uuid {
+pub fn of_input(service: impl Display, topic: &str, partition: i32, offset: i64, index: u32) -> Uuid {
     Uuid::new_v5(&OF_INPUT, format!("{service}/{topic}/{partition}/{offset}/{index}").as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ServiceName;
 
     /// Published ids never change: consumers elsewhere have stored them.
     #[test]

@@ -12,7 +12,7 @@ use crate::DAEMON;
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
 
 fn known() -> Vec<Metric> {
-    workers::metrics::ALL.into_iter().chain(outbox::metrics::ALL).collect()
+    workers::metrics::ALL.into_iter().chain(consumer::metrics::ALL).chain(outbox::metrics::ALL).collect()
 }
 
 /// A metric's line of the document.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemas::place::RESTORED_FROM_HEADER;
+use outbox::inbox::place::RESTORED_FROM_HEADER;
 use schemas::{CancelOrder, CommandId, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
 use tests::{Found, Outcome, Pipeline, Sent, Servers, sample, trouble};
 

@@ -3,9 +3,13 @@
 use crate::source;
 
 /// A member and what it must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 10] = [
+const FORBIDDEN: [(&str, &[&str]); 11] = [
     ("schemas", &["outbox", "workers", "replay-tool", "dev-stack", "rdkafka", "tokio", "tokio-postgres"]),
-    ("outbox", &["schemas", "workers", "replay-tool", "apache-avro"]),
+    ("outbox", &["schemas", "consumer", "workers", "replay-tool", "apache-avro"]),
+    (
+        "outbox/consumer",
+        &["schemas", "domain", "client", "provision", "workers", "replay-tool", "dev-stack", "apache-avro"],
+    ),
     ("dev", &["schemas", "outbox", "workers", "replay-tool", "rdkafka"]),
     ("workers/client", &["workers", "replay-tool", "dev-stack", "demo", "bench", "tokio-postgres"]),
     ("workers/provision", &["workers", "replay-tool", "demo", "bench"]),

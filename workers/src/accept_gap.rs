@@ -5,12 +5,12 @@
 //! is logged, and shows in `verify` for ever.
 
 use clap::Args;
+use consumer::Database;
 use outbox::inbox::{Cursor, GapAccepted, Inbox, Resumed, SourceCursor, TopicPartition};
-use provision::Database;
 use schemas::{ServiceName, TopicName};
 use tokio_postgres::Client;
 
-use crate::runtime::Failure;
+use consumer::Failure;
 
 /// Which gap to accept: `--epoch` with `--sequence`, or `--offset`, or both.
 #[derive(Debug, Clone, Args)]

@@ -5,12 +5,12 @@
 //! The other road, the state that was published, is `replay-tool rebuild --swap`.
 
 use clap::Args;
+use consumer::Database;
 use outbox::operate::{Lead, RebaseConfig, RebaseReport, RebasedLane, rebase};
-use provision::Database;
 use rdkafka::ClientConfig;
 use schemas::ServiceName;
 
-use crate::runtime::Failure;
+use consumer::Failure;
 
 /// How the older state is accepted.
 #[derive(Debug, Clone, Args)]

@@ -9,16 +9,14 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use consumer::Database;
 use jiff::{SignedDuration, Timestamp};
-use provision::Database;
 use schemas::ServiceName;
 use tokio::sync::watch;
 
-#[cfg(feature = "planted-bugs")]
-use crate::planted::Mishap;
 use crate::planted::Planted;
-use crate::runtime::Failure;
 use crate::{metrics, postgres};
+use consumer::Failure;
 
 /// Two clocks that differ by less agree.
 const AGREEMENT: SignedDuration = SignedDuration::from_secs(1);
@@ -142,11 +140,11 @@ pub(crate) async fn watch(service: ServiceName, database: Database, mut stopping
 /// In tests, this host's clock is wrong when asked to be.
 pub(crate) fn plant(planted: Planted) {
     #[cfg(feature = "planted-bugs")]
-    if planted.suffers(Mishap::ClockAhead) {
+    if planted.is_clock_ahead {
         host::put_ahead(PLANTED_S);
     }
     #[cfg(not(feature = "planted-bugs"))]
-    let Planted { decisions: _ } = planted;
+    let Planted { decisions: _, client: _ } = planted;
 }
 
 /// What people should know about the clocks; none while they agree.

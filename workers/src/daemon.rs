@@ -9,23 +9,21 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health, Roads, Service};
 use domain::{charge, saga};
-use outbox::inbox::Inbox;
 use outbox::{Outbox, OutboxConfig, TopicSpec};
-use provision::{Database, DatabaseError, migrate, topics};
+use provision::{migrate, topics};
 use schemas::{Codec, ServiceName};
 use tokio::sync::watch;
 
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
 use crate::config::{Config, Flags};
-use crate::health::Health;
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
+use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
-use crate::restored::Gate;
-use crate::runtime::{Engine, EngineConfig, Failure, Service};
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
 use crate::{acls, clock, http, postgres, relay, telemetry, verbs};
@@ -163,6 +161,7 @@ const INSISTED_LIMIT: Duration = Duration::from_secs(1);
 
 /// What the parts of a process share from its first moment on.
 struct Frame {
+    service: ServiceName,
     config: Config,
     planted: Planted,
     shown: http::Shown,
@@ -187,7 +186,7 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     };
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
     let served = tokio::spawn(http::serve(listener, shown.clone(), ended(stopping)));
-    let frame = Frame { config, planted, shown, stop };
+    let frame = Frame { service, config, planted, shown, stop };
     let worked = match service {
         ServiceName::Order => start_and_work(&frame, &mut signals, order_service).await,
         ServiceName::Inventory => start_and_work(&frame, &mut signals, inventory_service).await,
@@ -214,13 +213,13 @@ fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result
 }
 
 /// A signal during the start ends it, with nothing to drain.
-async fn start_and_work<S: Service>(
+async fn start_and_work<S: Service<Contract = Pipeline>>(
     frame: &Frame,
     signals: &mut Signals,
     service: impl FnOnce(&Config, Planted, i32) -> Result<S, DaemonError>,
 ) -> Result<(), DaemonError> {
     let started = tokio::select! {
-        started = Started::begin::<S>(frame) => started?,
+        started = Started::begin(frame) => started?,
         () = signals.request() => {
             let waited = frame.shown.start.waits_for().unwrap_or_default();
             tracing::info!(during = waited, "asked to end before the work began; ended");
@@ -240,8 +239,9 @@ struct Started {
 
 impl Started {
     /// Wait for the servers, then look whether everything is as it has to be.
-    async fn begin<S: Service>(frame: &Frame) -> Result<Self, DaemonError> {
-        let config = &frame.config;
+    async fn begin(frame: &Frame) -> Result<Self, DaemonError> {
+        let Frame { config, service, .. } = frame;
+        let service = *service;
         let start = Start::new(Duration::from_secs(config.start_timeout_s), frame.shown.start.clone());
         let (kafka, prefix) = (config.client_config(), config.topic_prefix.as_str());
         let brokers = format!("Kafka at {}", config.brokers);
@@ -251,14 +251,14 @@ impl Started {
         let topics::Checked { partitions, alarms, .. } = asked.await.map_err(DaemonError)?;
         // No reason to stand still: what is lost does not come back by that, and what is late has time.
         alarms.iter().for_each(|alarm| tracing::error!("{alarm}"));
-        let database = database(S::NAME, config)?;
-        let topics = topics_written(S::NAME, prefix, partitions);
+        let database = database(service, config)?;
+        let topics = topics_written(service, prefix, partitions);
         let asked = start.await_server("Postgres", async || {
             let client = database.first_client().await?;
-            migrate::check(&client, S::NAME, &config.schema).await?;
+            migrate::check(&client, service, &config.schema).await?;
             postgres::check_sessions(&database).await?;
-            clock::look(S::NAME, &database).await?;
-            let outbox = OutboxConfig::new(&config.schema, S::NAME.source(), topics.clone());
+            clock::look(service, &database).await?;
+            let outbox = OutboxConfig::new(&config.schema, service.source(), topics.clone());
             Outbox::open(&client, outbox).await.map_err(|error| Obstacle::from(Failure::of_outbox(error)))
         });
         let outbox = asked.await.map_err(DaemonError)?;
@@ -274,65 +274,72 @@ fn topics_written(service: ServiceName, prefix: &str, partitions: i32) -> Vec<To
 }
 
 /// Everything of one instance, joined before this returns.
-async fn work<S: Service>(
+async fn work<S: Service<Contract = Pipeline>>(
     service: S,
     frame: &Frame,
     signals: &mut Signals,
     started: Started,
 ) -> Result<(), DaemonError> {
-    let Frame { config, planted, shown, stop } = frame;
+    let Frame { service: name, config, planted, shown, stop } = frame;
+    let name = *name;
     let Started { partitions, database, outbox } = started;
     let codec = match &config.schema_directory {
         Some(directory) => Codec::with_directory(directory).map_err(DaemonError::of)?,
         None => Codec::embedded(),
     };
-    let gate = gate::<S>(config, &outbox, &database, &shown.health);
     let mut kafka = config.client_config();
     if let Some(instance) = &config.instance_id {
         kafka.set("group.instance.id", instance);
     }
-    let stopping = stop.subscribe();
-    let engine = EngineConfig {
-        kafka,
-        group: config.group(),
-        topic_prefix: config.topic_prefix.clone(),
-        max_batch_items: config.max_batch_items,
-        max_pace_us: config.max_pace_us,
-        dead_letter_limit_bytes: topics::MAX_DEAD_LETTER_BYTES,
-        inbox: Inbox::new(&config.schema).map_err(DaemonError::of)?,
-        database: database.clone(),
-        outbox: outbox.clone(),
-        codec: Arc::new(codec),
-        partitions,
-        outputs: topics_written(S::NAME, &config.topic_prefix, partitions)
-            .into_iter()
-            .map(|topic| topic.name)
-            .collect(),
-        planted: *planted,
-        health: shown.health.clone(),
-        gate: gate.clone(),
-        shutdown: stopping.clone(),
-    };
     let linger = Duration::from_micros(config.relay_linger_us);
     let relay = relay::Running::start(&outbox, &database, &config.client_config(), linger);
     let status = shown.relay.get_or_init(|| relay.status()).clone();
-    let guarding = tokio::spawn(gate.keep_looking(stopping.clone()));
-    let clocks = tokio::spawn(clock::watch(S::NAME, database, stopping));
-    shown.health.alive();
-    tracing::info!(service = S::NAME.as_str(), partitions, "started");
-    let engine = Engine::new(service, engine);
+    let clocks = tokio::spawn(clock::watch(name, database.clone(), stop.subscribe()));
+    tracing::info!(service = S::NAME, partitions, "started");
+    let consumer = Consumer::builder(service, Pipeline::new(codec))
+        .database(&database)
+        .outbox(&outbox)
+        .kafka(kafka)
+        .group(config.group())
+        .topic_prefix(&config.topic_prefix)
+        .partitions(partitions)
+        .sends(topics_written(name, &config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect())
+        .max_batch_items(config.max_batch_items)
+        .max_pace(Duration::from_micros(config.max_pace_us))
+        .dead_letter_limit_bytes(topics::MAX_DEAD_LETTER_BYTES)
+        .clock(clock::now)
+        .deadlines_rest(deadlines_rest(name, config))
+        .roads(roads(name))
+        .health(&shown.health)
+        .planted(planted.client);
     let deadline = Duration::from_secs(config.shutdown_timeout_s);
-    let worked = match engine {
-        Ok(engine) => drain(engine, stop, signals, deadline).await,
+    let worked = match consumer.start().await {
+        Ok(consumer) => drain(consumer, stop, signals, deadline).await,
         Err(error) => Err(DaemonError::of(error)),
     };
     stop.send_replace(true);
     clocks.await.map_err(DaemonError::of)?;
-    guarding.await.map_err(DaemonError::of)?;
     let waiting = status.report().backlog.filter(|messages| *messages > 0);
     let outcome = worked.and(end_relay(relay, signals).await);
     farewell(waiting, outcome.is_ok());
     outcome
+}
+
+/// How long no deadline fires after an older state was accepted: the orders under way get their time once more, because the
+/// answers that they wait for are only now repeated.
+fn deadlines_rest(service: ServiceName, config: &Config) -> Duration {
+    let rest_ms = if service == ServiceName::Order { config.confirm_within_ms } else { 0 };
+    Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0))
+}
+
+/// What a person can do about a database that was set back.
+fn roads(service: ServiceName) -> Roads {
+    Roads {
+        forward: format!(
+            "stop the {service} workers, run `replay-tool rebuild --service {service} --swap`, start them"
+        ),
+        back: format!("run `{service}-worker accept-restore`"),
+    }
 }
 
 /// The relay goes last: it publishes what the last batches have appended, unless somebody insists on the end.
@@ -345,21 +352,6 @@ async fn end_relay(relay: relay::Running, signals: &mut Signals) -> Result<(), D
         relayed = relay.stop() => relayed.map_err(DaemonError),
         () = signals.request() => Err(DaemonError(INSISTED.into())),
     }
-}
-
-/// Compares the database with the topics, at the start and whenever a connection to it has failed.
-fn gate<S: Service>(config: &Config, outbox: &Outbox, database: &Database, health: &Health) -> Arc<Gate> {
-    let rest_ms = if S::NAME == ServiceName::Order { config.confirm_within_ms } else { 0 };
-    let rest = Duration::from_millis(u64::try_from(rest_ms).unwrap_or(0));
-    let (connector, tls) = database.connector();
-    let own = outbox::Database::new(connector, tls);
-    let gate = Gate::new(S::NAME, outbox, own, config.client_config(), rest, health);
-    let guard = gate.clone();
-    database.guard_with(Box::new(move || {
-        let gate = guard.clone();
-        Box::pin(async move { gate.look().await })
-    }));
-    gate
 }
 
 /// Say what is done, and what is left to whoever works next. `waiting`: messages that the relay, if it led, had still to
@@ -378,31 +370,26 @@ fn farewell(waiting: Option<i64>, is_drained: bool) {
 
 const INSISTED: &str = "ended by a second signal";
 
-/// Work until a signal comes; then let the engine finish within the deadline. A second signal does not wait.
-async fn drain<S: Service>(
-    engine: Engine<S>,
+/// Work until a signal comes; then let the consumer finish within the deadline. A second signal does not wait.
+async fn drain(
+    mut consumer: Handle,
     stop: &watch::Sender<bool>,
     signals: &mut Signals,
     deadline: Duration,
 ) -> Result<(), DaemonError> {
-    let mut worker = tokio::spawn(engine.run());
-    let result = tokio::select! {
-        ended = &mut worker => ended,
-        () = signals.request() => {
-            tracing::info!("draining");
-            stop.send_replace(true);
-            tokio::select! {
-                ended = tokio::time::timeout(deadline, &mut worker) => match ended {
-                    Ok(ended) => ended,
-                    Err(_) => return Err(DaemonError(format!("draining took longer than {deadline:?}"))),
-                },
-                () = signals.request() => return Err(DaemonError(INSISTED.into())),
-            }
-        }
-    };
-    match result {
-        Ok(result) => result.map_err(DaemonError::of),
-        Err(error) => Err(DaemonError::of(error)),
+    tokio::select! {
+        ended = consumer.join() => return ended.map_err(DaemonError::of),
+        () = signals.request() => {}
+    }
+    tracing::info!("draining");
+    stop.send_replace(true);
+    consumer.stop();
+    tokio::select! {
+        ended = tokio::time::timeout(deadline, consumer.join()) => match ended {
+            Ok(ended) => ended.map_err(DaemonError::of),
+            Err(_) => Err(DaemonError(format!("draining took longer than {deadline:?}"))),
+        },
+        () = signals.request() => Err(DaemonError(INSISTED.into())),
     }
 }
 

@@ -16,9 +16,9 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::RelayStatus;
 use tokio::net::TcpListener;
 
-use crate::health::Health;
 use crate::start::Progress;
 use crate::{clock, relay};
+use consumer::Health;
 
 /// What the endpoints tell; cheap to clone.
 #[derive(Clone)]

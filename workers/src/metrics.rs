@@ -1,43 +1,18 @@
-//! Every metric of the workers in one table: name, labels, meaning, who sets it and when it ends, when to alarm. The
-//! outbox has its own table of the same kind; `docs/metrics.md` shows both, and a test compares it with a real scrape.
+//! Every metric of the shop's services in one table: name, labels, meaning, who sets it and when it ends, when to alarm. The
+//! consumer and the outbox have tables of the same kind; `docs/metrics.md` shows all, and a test compares it with a real
+//! scrape.
 //!
 //! Labels are bounded: services, message types, outcomes, topics, partitions, states. Never an order id.
 
-use std::time::Duration;
-
-use metrics::{Unit, counter, gauge, histogram};
+use metrics::{Unit, counter, gauge};
 use outbox::metrics::{Kind, Metric, Shown};
 
-const MESSAGES: &str = "worker_messages_total";
-const BATCH_ITEMS: &str = "worker_batch_items";
-const PROCESS_SECONDS: &str = "worker_process_duration_seconds";
-const COMMIT_SECONDS: &str = "worker_commit_duration_seconds";
-const LAG: &str = "worker_consumer_lag_messages";
-const DEAD_LETTERS: &str = "worker_dead_letters_total";
-const HELD: &str = "worker_held_partitions";
-const LANES: &str = "worker_lanes";
-const RETRIES: &str = "worker_batch_retries_total";
 const TRANSITIONS: &str = "saga_transitions_total";
 const SAGAS: &str = "saga_orders";
 const SAGA_AGE: &str = "saga_oldest_age_seconds";
 const PROVIDER_CALLS: &str = "payment_provider_calls_total";
 const PROVIDER_OPEN: &str = "payment_provider_calls_open";
 const CLOCK_SKEW: &str = "worker_clock_skew_seconds";
-const RESTORED: &str = "worker_restored";
-const STANDING: &str = "worker_feed_standing_seconds";
-const UNOWNED: &str = "worker_unowned_lanes";
-const CHANGED_TOPICS: &str = "worker_changed_topics";
-const RENEWED: &str = "worker_client_renewals_total";
-
-/// Histogram buckets by metric; without them the exporter would render summaries.
-pub(crate) const BUCKETS: [(&str, &[f64]); 4] = [
-    (BATCH_ITEMS, &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0]),
-    (PROCESS_SECONDS, SECONDS),
-    (COMMIT_SECONDS, SECONDS),
-    ("outbox_publish_duration_seconds", SECONDS),
-];
-
-const SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// With the process that counts.
 const WITH_THE_PROCESS: &str = "the instance that did it; with the process";
@@ -55,47 +30,13 @@ const fn counted(name: &'static str, labels: &'static [&'static str], meaning: &
     }
 }
 
-const fn timed(name: &'static str, unit: Option<Unit>, meaning: &'static str) -> Metric {
-    let labels = &["service"];
-    let (kind, ends) = (Kind::Histogram, WITH_THE_PROCESS);
-    Metric { name, kind, labels, unit, meaning, ends, alarm: "", shown: Shown::Always }
-}
-
 const fn gauged(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
     let ends = "every instance; with the process";
     Metric { name, kind: Kind::Gauge, labels, unit: None, meaning, ends, alarm: "", shown: Shown::Always }
 }
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 20] = [
-    counted(MESSAGES, &["service", "type", "outcome"], "Messages taken, by type and outcome"),
-    timed(BATCH_ITEMS, None, "Items of a lane transaction"),
-    timed(
-        PROCESS_SECONDS,
-        Some(Unit::Seconds),
-        "From the first statement of a lane transaction to its commit's answer",
-    ),
-    timed(COMMIT_SECONDS, Some(Unit::Seconds), "Writes, append and commit of a lane transaction"),
-    Metric {
-        ends: "the instance that owns the partition",
-        alarm: "> 0 and not falling for 5 min",
-        ..gauged(LAG, &["topic", "partition"], "Messages in a partition that are not processed yet")
-    },
-    Metric {
-        alarm: "any rise",
-        shown: Shown::WhenItHappens,
-        ..counted(DEAD_LETTERS, &["service", "topic", "cause"], "Records sent to a dead-letter topic, by cause")
-    },
-    Metric { alarm: "> 0", ..gauged(HELD, &["service"], "Partitions that wait for a person") },
-    Metric {
-        alarm: "sum over a service's instances is not the number of partitions for a minute",
-        ..gauged(LANES, &["service"], "Partition numbers that this instance owns")
-    },
-    Metric {
-        alarm: "rises for 5 min",
-        shown: Shown::WhenItHappens,
-        ..counted(RETRIES, &["service", "kind"], "Lane transactions that were rolled back, by kind of failure")
-    },
+pub const ALL: [Metric; 6] = [
     counted(TRANSITIONS, &["event"], "Saga transitions, by the event that records them"),
     Metric {
         ends: OF_OWNED_LANES,
@@ -123,35 +64,6 @@ pub const ALL: [Metric; 20] = [
             "How far the clock of this host is ahead of the database's (below 0: behind)",
         )
     },
-    Metric {
-        ends: "every instance; 0 once a road was taken",
-        alarm: "1",
-        ..gauged(RESTORED, &["service"], "1 while this instance holds because its database was set back, else 0")
-    },
-    Metric {
-        unit: Some(Unit::Seconds),
-        ends: "the instance that owns the partition; 0 once it moves or is another's",
-        alarm: "> 30",
-        shown: Shown::WhenItHappens,
-        ..gauged(
-            STANDING,
-            &["topic", "partition", "cause"],
-            "How long a partition has not moved although its log goes on, by cause; 0: it moves",
-        )
-    },
-    Metric {
-        alarm: "> 0 for a minute",
-        ..gauged(UNOWNED, &["service"], "Lanes of the service that no instance has, as the group's coordinator tells")
-    },
-    Metric {
-        alarm: "> 0",
-        ..gauged(CHANGED_TOPICS, &["service"], "Topics with another partition count than when this instance started")
-    },
-    Metric {
-        alarm: "any rise",
-        shown: Shown::WhenItHappens,
-        ..counted(RENEWED, &["service"], "Kafka clients that were of no more use and were replaced")
-    },
 ];
 
 const OF_OWNED_LANES: &str =
@@ -160,36 +72,6 @@ const OF_OWNED_LANES: &str =
 /// Tell the recorder what each metric means.
 pub(crate) fn describe() {
     outbox::metrics::describe_all(&ALL);
-}
-
-pub(crate) fn messages(service: &'static str, kind: &'static str, outcome: &'static str, count: u64) {
-    counter!(MESSAGES, "service" => service, "type" => kind, "outcome" => outcome).increment(count);
-}
-
-pub(crate) fn batch(service: &'static str, items: u32, process: Duration, commit: Duration) {
-    histogram!(BATCH_ITEMS, "service" => service).record(f64::from(items));
-    histogram!(PROCESS_SECONDS, "service" => service).record(process.as_secs_f64());
-    histogram!(COMMIT_SECONDS, "service" => service).record(commit.as_secs_f64());
-}
-
-pub(crate) fn retry(service: &'static str, kind: &'static str) {
-    counter!(RETRIES, "service" => service, "kind" => kind).increment(1);
-}
-
-pub(crate) fn consumer_lag(topic: &str, partition: i32, lag: i64) {
-    gauge!(LAG, "topic" => topic.to_owned(), "partition" => partition.to_string()).set(approximate(lag));
-}
-
-pub(crate) fn dead_letter(service: &'static str, topic: &'static str, cause: &'static str) {
-    counter!(DEAD_LETTERS, "service" => service, "topic" => topic, "cause" => cause).increment(1);
-}
-
-pub(crate) fn held(service: &'static str, count: usize) {
-    gauge!(HELD, "service" => service).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
-}
-
-pub(crate) fn lanes(service: &'static str, count: usize) {
-    gauge!(LANES, "service" => service).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
 }
 
 pub(crate) fn transition(event: &'static str, count: u64) {
@@ -211,27 +93,6 @@ pub(crate) fn provider_open(count: usize) {
 
 pub(crate) fn clock_skew(service: &'static str, skew_s: f64) {
     gauge!(CLOCK_SKEW, "service" => service).set(skew_s);
-}
-
-pub(crate) fn restored(service: &'static str, is_restored: bool) {
-    gauge!(RESTORED, "service" => service).set(f64::from(u8::from(is_restored)));
-}
-
-pub(crate) fn standing(topic: &'static str, partition: i32, cause: &'static str, seconds: i64) {
-    let partition = partition.to_string();
-    gauge!(STANDING, "topic" => topic, "partition" => partition, "cause" => cause).set(approximate(seconds));
-}
-
-pub(crate) fn unowned_lanes(service: &'static str, count: usize) {
-    gauge!(UNOWNED, "service" => service).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
-}
-
-pub(crate) fn changed_topics(service: &'static str, count: usize) {
-    gauge!(CHANGED_TOPICS, "service" => service).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
-}
-
-pub(crate) fn client_renewed(service: &'static str) {
-    counter!(RENEWED, "service" => service).increment(1);
 }
 
 /// A gauge is a float; counts beyond 2^32 are shown as that.

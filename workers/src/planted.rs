@@ -1,43 +1,14 @@
 //! What goes wrong in a daemon when a test asks for it: a bug in what its core decides, or a mishap of its surroundings.
 //!
 //! Without the feature `planted-bugs` the choice is a type of size 0 that always says no, so that a release has neither the
-//! branch nor a way to ask for it. The bugs themselves are in `domain::planted`.
+//! branch nor a way to ask for it. The bugs themselves are in `domain::planted`, what befalls the Kafka client in
+//! `consumer::planted`.
 
+use consumer::planted::Mishap;
 use domain::planted::{self, Bug};
 
-/// What the daemon suffers when asked to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mishap {
-    /// The clock of its host is half an hour ahead.
-    ClockAhead,
-    /// Its Kafka client cannot read a record whose key begins with `unreadable-`, and stands before it.
-    RecordUnreadable,
-    /// The process's first Kafka client is lost once it has seen a record whose key begins with `client-lost-`.
-    ClientLost,
-}
-
-impl Mishap {
-    /// All of them.
-    pub const ALL: [Mishap; 3] = [Mishap::ClockAhead, Mishap::RecordUnreadable, Mishap::ClientLost];
-
-    /// The name to select it by.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Mishap::ClockAhead => "clock-ahead",
-            Mishap::RecordUnreadable => "record-unreadable",
-            Mishap::ClientLost => "client-lost",
-        }
-    }
-
-    /// How the key of a record begins that brings it about, where a record does.
-    pub const fn key_prefix(self) -> Option<&'static [u8]> {
-        match self {
-            Mishap::ClockAhead => None,
-            Mishap::RecordUnreadable => Some(b"unreadable-"),
-            Mishap::ClientLost => Some(b"client-lost-"),
-        }
-    }
-}
+/// The name of a host's clock that is half an hour ahead.
+const CLOCK_AHEAD: &str = "clock-ahead";
 
 /// Why no bug of this name can be planted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,7 +22,8 @@ pub enum PlantError {
 }
 
 fn names() -> Vec<&'static str> {
-    Bug::ALL.map(Bug::as_str).into_iter().chain(Mishap::ALL.map(Mishap::as_str)).collect()
+    let mishaps = Mishap::ALL.map(Mishap::as_str).into_iter().chain([CLOCK_AHEAD]);
+    Bug::ALL.map(Bug::as_str).into_iter().chain(mishaps).collect()
 }
 
 /// Which bug or mishap is on: at most one.
@@ -60,36 +32,30 @@ fn names() -> Vec<&'static str> {
 pub struct Planted {
     /// In what the core decides.
     pub decisions: planted::Planted,
-    mishap: Option<Mishap>,
+    /// What befalls the Kafka client.
+    pub client: consumer::planted::Planted,
+    /// Whether the clock of the host is half an hour ahead.
+    pub is_clock_ahead: bool,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Planted {
     /// No bug.
-    pub const NONE: Planted = Planted { decisions: planted::Planted::NONE, mishap: None };
+    pub const NONE: Planted =
+        Planted { decisions: planted::Planted::NONE, client: consumer::planted::Planted::NONE, is_clock_ahead: false };
 
     /// The bug or mishap of this name.
     pub fn by_name(name: &str) -> Result<Planted, PlantError> {
         if let Some(bug) = Bug::ALL.into_iter().find(|bug| bug.as_str() == name) {
             return Ok(Planted { decisions: planted::Planted::with(bug), ..Planted::NONE });
         }
-        match Mishap::ALL.into_iter().find(|mishap| mishap.as_str() == name) {
-            Some(mishap) => Ok(Planted { mishap: Some(mishap), ..Planted::NONE }),
-            None => Err(PlantError::NoSuchBug(name.to_owned())),
+        if let Some(mishap) = Mishap::ALL.into_iter().find(|mishap| mishap.as_str() == name) {
+            return Ok(Planted { client: consumer::planted::Planted::with(mishap), ..Planted::NONE });
         }
-    }
-
-    /// Whether this mishap is on.
-    #[inline]
-    pub fn suffers(self, mishap: Mishap) -> bool {
-        self.mishap == Some(mishap)
-    }
-
-    /// Whether a record with this key brings the mishap about.
-    #[inline]
-    pub fn befalls(self, mishap: Mishap, key: Option<&[u8]>) -> bool {
-        let is_it = |(key, prefix): (&[u8], &[u8])| key.starts_with(prefix);
-        self.suffers(mishap) && key.zip(mishap.key_prefix()).is_some_and(is_it)
+        match name {
+            CLOCK_AHEAD => Ok(Planted { is_clock_ahead: true, ..Planted::NONE }),
+            _ => Err(PlantError::NoSuchBug(name.to_owned())),
+        }
     }
 }
 
@@ -99,28 +65,18 @@ impl Planted {
 pub struct Planted {
     /// None.
     pub decisions: planted::Planted,
+    /// Nothing.
+    pub client: consumer::planted::Planted,
 }
 
 #[cfg(not(feature = "planted-bugs"))]
 impl Planted {
     /// No bug.
-    pub const NONE: Planted = Planted { decisions: planted::Planted::NONE };
+    pub const NONE: Planted = Planted { decisions: planted::Planted::NONE, client: consumer::planted::Planted::NONE };
 
     /// Always an error: no bug is built in.
     pub fn by_name(name: &str) -> Result<Planted, PlantError> {
         Err(PlantError::NotBuiltIn(name.to_owned()))
-    }
-
-    /// No.
-    #[inline]
-    pub const fn suffers(self, _mishap: Mishap) -> bool {
-        false
-    }
-
-    /// No.
-    #[inline]
-    pub const fn befalls(self, _mishap: Mishap, _key: Option<&[u8]>) -> bool {
-        false
     }
 }
 
@@ -131,7 +87,7 @@ mod tests {
     #[test]
     fn names_are_unique() {
         let distinct: std::collections::BTreeSet<_> = names().into_iter().collect();
-        assert_eq!(distinct.len(), Bug::ALL.len() + Mishap::ALL.len());
+        assert_eq!(distinct.len(), Bug::ALL.len() + Mishap::ALL.len() + 1);
     }
 
     #[cfg(not(feature = "planted-bugs"))]
@@ -139,7 +95,6 @@ mod tests {
     fn a_release_refuses_and_carries_nothing() {
         assert_eq!(size_of::<Planted>(), 0);
         assert_eq!(Planted::by_name("oversell"), Err(PlantError::NotBuiltIn("oversell".into())));
-        assert!(Mishap::ALL.into_iter().all(|mishap| !Planted::NONE.suffers(mishap)));
     }
 
     #[cfg(feature = "planted-bugs")]
@@ -151,9 +106,9 @@ mod tests {
         }
         for mishap in Mishap::ALL {
             let planted = Planted::by_name(mishap.as_str()).unwrap();
-            assert!(planted.suffers(mishap) && !planted.befalls(mishap, Some(b"order")));
-            assert_eq!(planted.befalls(mishap, mishap.key_prefix()), mishap.key_prefix().is_some());
+            assert_eq!(planted, Planted { client: consumer::planted::Planted::with(mishap), ..Planted::NONE });
         }
+        assert!(Planted::by_name(CLOCK_AHEAD).unwrap().is_clock_ahead);
         assert!(Planted::by_name("none of these").is_err());
     }
 }

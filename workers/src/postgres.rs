@@ -6,11 +6,11 @@
 
 use std::time::Instant;
 
-use provision::Database;
+use consumer::Database;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
 use crate::clock::{Look, host};
-use crate::runtime::Failure;
+use consumer::Failure;
 
 /// How many times each connection is asked; a busy pooler may answer twice from the same backend by chance.
 const ROUNDS: usize = 4;

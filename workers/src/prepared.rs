@@ -9,7 +9,9 @@ use outbox::{Expect, Transaction};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use crate::runtime::Failure;
+use consumer::Failure;
+
+use crate::columns::unreadable;
 use tables::{TableRow, statements};
 
 /// Locks rows by key and reads them.
@@ -55,7 +57,7 @@ impl<R: TableRow> LookUp<R> {
         keys: &[&(dyn ToSql + Sync)],
     ) -> Result<impl Iterator<Item = Result<R, Failure>> + use<R>, Failure> {
         let rows = tx.query(&self.statement, keys).await.map_err(Failure::of_outbox)?;
-        Ok(rows.into_iter().map(|row| R::read(&row).map_err(Failure::from)))
+        Ok(rows.into_iter().map(|row| R::read(&row).map_err(unreadable)))
     }
 }
 

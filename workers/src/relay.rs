@@ -9,7 +9,7 @@ use rdkafka::ClientConfig;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use provision::Database;
+use consumer::Database;
 
 /// A relay that runs.
 pub(crate) struct Running {

@@ -7,10 +7,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use provision::DatabaseError;
+use consumer::DatabaseError;
 use provision::topics::TopicsError;
 
-use crate::runtime::Failure;
+use consumer::Failure;
 
 /// Between two attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -32,7 +32,7 @@ impl From<Failure> for Obstacle {
     fn from(failure: Failure) -> Self {
         let text = failure.to_string();
         match failure {
-            Failure::Retry(_) | Failure::Moved(_) => Obstacle::NotYet(text),
+            Failure::Retry(_) => Obstacle::NotYet(text),
             Failure::Poison(_) | Failure::Halt(_) => Obstacle::Lasting(text),
         }
     }

@@ -38,12 +38,14 @@ pub(crate) fn start_logs(format: LogFormat, filter: &str) -> Result<(), SettingE
 pub(crate) fn start_metrics() -> Result<PrometheusHandle, SettingError> {
     let failed = |error: &dyn std::fmt::Display| SettingError::Setting(format!("metrics cannot be set up: {error}"));
     let mut builder = PrometheusBuilder::new();
-    for (name, buckets) in metrics::BUCKETS {
+    let published = ("outbox_publish_duration_seconds", consumer::metrics::SECONDS);
+    for (name, buckets) in consumer::metrics::BUCKETS.into_iter().chain([published]) {
         builder =
             builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), buckets).map_err(|error| failed(&error))?;
     }
     let handle = builder.install_recorder().map_err(|error| failed(&error))?;
     metrics::describe();
+    consumer::metrics::describe();
     outbox::metrics::describe();
     Ok(handle)
 }

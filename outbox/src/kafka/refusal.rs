@@ -132,6 +132,23 @@ fn shortened(reason: &str) -> String {
     line.split(" (after ").next().unwrap_or(line).trim_end_matches(['.', ' ']).to_owned()
 }
 
+/// Whether the client says that it got records that it cannot read. It does not say which, and stands before them.
+pub fn is_about_content(error: &KafkaError) -> bool {
+    matches!(
+        error,
+        KafkaError::MessageConsumption(
+            RDKafkaErrorCode::BadMessage
+                | RDKafkaErrorCode::BadCompression
+                | RDKafkaErrorCode::NotImplemented
+                | RDKafkaErrorCode::Underflow
+                | RDKafkaErrorCode::InvalidMessage
+                | RDKafkaErrorCode::InvalidMessageSize
+                | RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidRecord
+        )
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use rdkafka::types::RDKafkaConfRes;

@@ -8,8 +8,8 @@
 use std::collections::HashMap;
 
 use outbox::Position;
+use outbox::inbox::place::{Place, RESTORED_FROM_HEADER, Restoration};
 use outbox::position::POSITION_HEADER;
-use schemas::place::{Place, RESTORED_FROM_HEADER, Restoration};
 use schemas::{ServiceName, partitioner};
 
 use super::kept::{Kept, KeptHeader};

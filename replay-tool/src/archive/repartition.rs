@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use schemas::place::Restoration;
+use outbox::inbox::place::Restoration;
 
 use super::kept::Kept;
 use super::mapping::Mapping;

@@ -11,11 +11,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use outbox::inbox::place::Restoration;
 use outbox::inbox::{Cursor, Inbox, PartitionState, TopicPartition};
 use outbox::operate::adopt::{self, LastPublished, Tail};
 use outbox::{Epochs, OutboxError, cut};
 use schemas::ServiceName;
-use schemas::place::Restoration;
 use tokio_postgres::Transaction;
 
 use super::adopt::Adopted;

@@ -3,7 +3,7 @@
 
 use domain::saga::ContentDigest;
 use domain::stock::ReceiptKind;
-use schemas::place::Place;
+use outbox::inbox::place::Place;
 use schemas::{CommandId, Message, OrderCommand, OrderId, Sku, StockCommand, TopicName};
 
 /// A command.

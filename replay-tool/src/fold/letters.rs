@@ -1,8 +1,8 @@
 //! Records that nobody could take, and the dead letters that must have become of them.
 
+use outbox::inbox::place::{ORIGINAL_PLACE_HEADER, Place, Restoration};
 use outbox::position::ID_HEADER;
 use schemas::TopicName;
-use schemas::place::{ORIGINAL_PLACE_HEADER, Place, Restoration};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use schemas::place::Place;
+use outbox::inbox::place::Place;
 use schemas::{InventoryCommand, Message, OrderId, PaymentCommand};
 use uuid::Uuid;
 

@@ -1,8 +1,8 @@
 //! One topic's records, taken one after the other, partition by partition in the order of the log.
 
 use outbox::Position;
+use outbox::inbox::place::{Place as RecordPlace, Restoration};
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
-use schemas::place::{Place as RecordPlace, Restoration};
 use schemas::{Codec, Message, ServiceName, TopicName, partitioner};
 
 use super::Told;

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-pub(super) use client::is_about_content;
 use outbox::kafka::Listener;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;

@@ -40,7 +40,7 @@ impl Feed {
     pub(crate) fn poll(&self) -> Result<Fed<'_>, ReplayError> {
         match client::poll(&self.consumer, POLL) {
             Some(Ok(message)) => Ok(Fed::Message(message)),
-            Some(Err(error)) if client::is_about_content(&error) => Ok(Fed::Unreadable(error.to_string())),
+            Some(Err(error)) if outbox::kafka::is_about_content(&error) => Ok(Fed::Unreadable(error.to_string())),
             Some(Err(error)) if is_final(&error) => {
                 Err(ReplayError::Kafka { doing: "following the topics".into(), source: error })
             }

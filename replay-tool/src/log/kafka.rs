@@ -196,7 +196,7 @@ impl KafkaLog {
                     }
                     true
                 }
-                Some(Err(error)) if client::is_about_content(&error) => {
+                Some(Err(error)) if outbox::kafka::is_about_content(&error) => {
                     last = Some(error.to_string());
                     self.pass_over(channel, &consumer, &mut open)?
                 }

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use outbox::inbox::place::{Place, RESTORED_FROM_HEADER, Restoration};
 use outbox::position::{ID_HEADER, LAST_EQUAL_HEADER, POSITION_HEADER, Position};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _, Timestamp};
 use schemas::ServiceName;
-use schemas::place::{Place, RESTORED_FROM_HEADER, Restoration};
 use uuid::Uuid;
 
 use super::print::{Envelope, Print};

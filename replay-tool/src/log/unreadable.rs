@@ -131,7 +131,7 @@ impl Probe<'_> {
                 Some(Ok(message)) if message.offset() >= offset => return Ok(Look::Record),
                 Some(Ok(_)) | None => {}
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Look::End),
-                Some(Err(error)) if client::is_about_content(&error) => {
+                Some(Err(error)) if outbox::kafka::is_about_content(&error) => {
                     let code = error.rdkafka_error_code();
                     return Ok(Look::Unreadable(code.map_or_else(|| error.to_string(), |code| code.to_string())));
                 }

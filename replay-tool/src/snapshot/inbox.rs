@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
+use outbox::inbox::place::Restoration;
 use outbox::inbox::{Cursor, Inbox, TopicPartition};
 use schemas::ServiceName;
-use schemas::place::Restoration;
 use tokio_postgres::Client;
 
 use crate::error::ReplayError;

@@ -16,23 +16,6 @@ pub fn words(error: &KafkaError) -> String {
     }
 }
 
-/// Whether the client says that it got records that it cannot read. It does not say which, and stands before them.
-pub fn is_about_content(error: &KafkaError) -> bool {
-    matches!(
-        error,
-        KafkaError::MessageConsumption(
-            RDKafkaErrorCode::BadMessage
-                | RDKafkaErrorCode::BadCompression
-                | RDKafkaErrorCode::NotImplemented
-                | RDKafkaErrorCode::Underflow
-                | RDKafkaErrorCode::InvalidMessage
-                | RDKafkaErrorCode::InvalidMessageSize
-                | RDKafkaErrorCode::MessageSizeTooLarge
-                | RDKafkaErrorCode::InvalidRecord
-        )
-    )
-}
-
 /// A failure of the client library.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {

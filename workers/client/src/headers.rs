@@ -8,7 +8,7 @@ use rdkafka::message::{BorrowedMessage, Header, OwnedHeaders};
 use schemas::{Message, Time};
 use uuid::Uuid;
 
-use crate::record_headers;
+use outbox::kafka::record_headers;
 
 /// The headers of one message.
 pub(super) fn outgoing(message: &Message, id: Uuid, source: &str, now: Timestamp, trace_parent: &str) -> OwnedHeaders {

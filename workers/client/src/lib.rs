@@ -27,7 +27,6 @@ mod order_history;
 mod order_place;
 mod publication;
 mod publisher;
-pub mod record_headers;
 mod rendering;
 mod set_aside;
 pub mod settings;
@@ -41,7 +40,7 @@ use std::collections::BTreeSet;
 use schemas::TopicName;
 
 pub use connection::Connection;
-pub use error::{ClientError, is_about_content, words};
+pub use error::{ClientError, words};
 pub use file_format::FileFormat;
 pub use headers::new_trace_parent;
 pub use json_object::FieldError;

@@ -3,11 +3,8 @@
 //! The daemons work with what is made here; the checker, a rebuild and a restore look at it or make it anew, without them.
 //! Deliberately absent: rows and messages. What is in the tables is the stores', what is in the topics the contract's.
 
-mod database;
-mod error;
 pub mod grants;
 pub mod migrate;
 pub mod topics;
 
-pub use database::{Database, DatabaseUrlError, Guard};
-pub use error::DatabaseError;
+pub use consumer::{Database, DatabaseError, DatabaseUrlError};

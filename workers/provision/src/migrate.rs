@@ -4,7 +4,6 @@
 
 use schemas::ServiceName;
 
-use crate::database::quote;
 use crate::{DatabaseError, grants};
 
 /// First key of the advisory lock; the second is a hash of the schema's name.
@@ -17,6 +16,11 @@ fn steps(service: ServiceName) -> &'static [&'static str] {
         ServiceName::Inventory => &[include_str!("../migrations/inventory.sql")],
         ServiceName::Payment => &[include_str!("../migrations/payment.sql")],
     }
+}
+
+/// An SQL identifier.
+fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// This program's version of a service's schema.

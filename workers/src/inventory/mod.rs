@@ -10,17 +10,28 @@ use std::convert::Infallible;
 use domain::decision::Outcome;
 use domain::planted::Planted;
 use domain::stock::{self, Level, Receipt, Reservation};
+use jiff::Timestamp;
 use outbox::Transaction;
-use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time};
+use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
 use tokio_postgres::Client;
 
-use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Wanted, Working};
+use crate::pipeline_contract::Pipeline;
+use consumer::{Body, Emitter, Failure, Service, Working};
 use store::Statements;
 
 /// The inventory service.
 #[derive(Debug)]
 pub struct InventoryService {
     planted: Planted,
+}
+
+/// What the service decides about.
+#[derive(Debug)]
+pub enum Input {
+    /// About what is held for an order.
+    Inventory(InventoryCommand),
+    /// About what there is of a SKU.
+    Stock(StockCommand),
 }
 
 /// What a batch touches.
@@ -51,7 +62,7 @@ impl Batch {
         command: &InventoryCommand,
         now: Time,
         planted: Planted,
-        emitter: &mut Emitter,
+        emitter: &mut Emitter<Pipeline>,
     ) -> Result<Outcome, Failure> {
         let id = command.key();
         let decision = stock::decide(self.reservations.get(id), command, |sku| self.level(sku), now);
@@ -71,7 +82,12 @@ impl Batch {
         Ok(outcome)
     }
 
-    fn restock(&mut self, command: &StockCommand, now: Time, emitter: &mut Emitter) -> Result<Outcome, Failure> {
+    fn restock(
+        &mut self,
+        command: &StockCommand,
+        now: Time,
+        emitter: &mut Emitter<Pipeline>,
+    ) -> Result<Outcome, Failure> {
         let sku = command.key();
         let key = (sku.clone(), command.command_id().as_str().to_owned());
         let decision = stock::decide_stock(self.receipts.get(&key), self.level(sku), command, now);
@@ -103,11 +119,11 @@ struct Named<'b> {
     receipts: BTreeSet<(&'b str, &'b str)>,
 }
 
-fn named_by<'b>(inputs: &[&'b Body<Infallible>]) -> Named<'b> {
+fn named_by<'b>(inputs: &[&'b Body<Input, Infallible>]) -> Named<'b> {
     let mut named = Named::default();
     for body in inputs {
         match body {
-            Body::Message(Message::InventoryCommand(command)) => {
+            Body::Message(Input::Inventory(command)) => {
                 let id = command.key().as_str();
                 named.orders.insert(id);
                 match command {
@@ -119,36 +135,39 @@ fn named_by<'b>(inputs: &[&'b Body<Infallible>]) -> Named<'b> {
                     }
                 }
             }
-            Body::Message(Message::StockCommand(command)) => {
+            Body::Message(Input::Stock(command)) => {
                 let sku = command.key().as_str();
                 named.skus.insert(sku);
                 named.receipts.insert((sku, command.command_id().as_str()));
             }
-            Body::Message(
-                Message::OrderCommand(_)
-                | Message::OrderEvent(_)
-                | Message::InventoryEvent(_)
-                | Message::StockEvent(_)
-                | Message::PaymentCommand(_)
-                | Message::PaymentEvent(_),
-            )
-            | Body::Signal(_) => {}
+            Body::Signal(never) => match *never {},
         }
     }
     named
 }
 
 impl Service for InventoryService {
-    const NAME: ServiceName = ServiceName::Inventory;
+    const NAME: &'static str = ServiceName::Inventory.as_str();
+    type Contract = Pipeline;
+    const INPUTS: &'static [TopicName] = ServiceName::Inventory.inputs();
+    type Input = Input;
     type Signal = Infallible;
     type Statements = Statements;
     type Batch = Batch;
     type FollowUp = ();
-    type Query = ();
     type Found = ();
 
-    fn lane_of(signal: &Infallible) -> i32 {
-        match *signal {}
+    fn narrow(message: Message) -> Option<Input> {
+        match message {
+            Message::InventoryCommand(command) => Some(Input::Inventory(command)),
+            Message::StockCommand(command) => Some(Input::Stock(command)),
+            Message::OrderCommand(_)
+            | Message::OrderEvent(_)
+            | Message::InventoryEvent(_)
+            | Message::StockEvent(_)
+            | Message::PaymentCommand(_)
+            | Message::PaymentEvent(_) => None,
+        }
     }
 
     async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {
@@ -159,7 +178,7 @@ impl Service for InventoryService {
         &self,
         tx: &Transaction<'_>,
         statements: &Statements,
-        inputs: &[&Body<Infallible>],
+        inputs: &[&Body<Input, Infallible>],
     ) -> Result<Batch, Failure> {
         let named = named_by(inputs);
         let orders: Vec<&str> = named.orders.into_iter().collect();
@@ -189,23 +208,17 @@ impl Service for InventoryService {
     fn decide(
         &self,
         batch: &mut Batch,
-        input: &Body<Infallible>,
-        now: Time,
-        emitter: &mut Emitter,
-    ) -> Result<Outcome, Failure> {
-        match input {
-            Body::Message(Message::InventoryCommand(command)) => batch.reserve(command, now, self.planted, emitter),
-            Body::Message(Message::StockCommand(command)) => batch.restock(command, now, emitter),
-            Body::Message(
-                Message::OrderCommand(_)
-                | Message::OrderEvent(_)
-                | Message::InventoryEvent(_)
-                | Message::StockEvent(_)
-                | Message::PaymentCommand(_)
-                | Message::PaymentEvent(_),
-            ) => Ok(Outcome::NoEffect),
+        input: &Body<Input, Infallible>,
+        now: Timestamp,
+        emitter: &mut Emitter<Pipeline>,
+    ) -> Result<&'static str, Failure> {
+        let now = Time::from(now);
+        let outcome = match input {
+            Body::Message(Input::Inventory(command)) => batch.reserve(command, now, self.planted, emitter),
+            Body::Message(Input::Stock(command)) => batch.restock(command, now, emitter),
             Body::Signal(never) => match *never {},
-        }
+        };
+        outcome.map(Outcome::as_str)
     }
 
     fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<(), Failure> {
@@ -215,25 +228,5 @@ impl Service for InventoryService {
         statements.save_levels(tx, batch.levels, &batch.before);
         statements.insert_receipts(tx, &batch.new_receipts);
         Ok(())
-    }
-
-    fn committed(&mut self, (): ()) {}
-
-    async fn signal(&mut self) -> Infallible {
-        std::future::pending().await
-    }
-
-    async fn assigned(&mut self, _client: &Client, _lanes: &Lanes) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn query(&mut self, _now: Time, _wanted: Wanted) {}
-
-    async fn look_up(_client: &Client, (): ()) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn found(&mut self, (): ()) -> Vec<Infallible> {
-        Vec::new()
     }
 }

@@ -11,8 +11,9 @@ use schemas::{OrderId, Sku};
 use tables::{ReceiptRow, ReservationRow, StockRow, TableRow as _};
 use tokio_postgres::Client;
 
+use crate::columns::unreadable;
 use crate::prepared::{Insert, Lock, LookUp, Update};
-use crate::runtime::{Failure, Working};
+use consumer::{Failure, Working};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Statements {
             return Ok(reservations);
         }
         for row in self.lock_reservations.rows(tx, &[&orders]).await? {
-            let reservation = row?.into_reservation()?;
+            let reservation = row?.into_reservation().map_err(unreadable)?;
             reservations.loaded(reservation.order_id.clone(), reservation.version, reservation);
         }
         Ok(reservations)
@@ -83,7 +84,7 @@ impl Statements {
             return Ok(HashMap::new());
         }
         let rows = self.lock_levels.rows(tx, &[&skus, &settled]).await?;
-        rows.map(|row| Ok(row?.into_level()?)).collect()
+        rows.map(|row| row?.into_level().map_err(unreadable)).collect()
     }
 
     /// The receipts of these commands, where they were carried out.
@@ -98,7 +99,7 @@ impl Statements {
         let (skus, ids): (Vec<&str>, Vec<&str>) = commands.iter().copied().unzip();
         let rows = self.look_up_receipts.rows(tx, &[&skus, &ids]).await?;
         rows.map(|row| {
-            let receipt = row?.into_receipt()?;
+            let receipt = row?.into_receipt().map_err(unreadable)?;
             Ok(((receipt.sku.clone(), receipt.command_id.as_str().to_owned()), receipt))
         })
         .collect()

@@ -7,15 +7,18 @@ mod store;
 
 use std::collections::BTreeMap;
 
-use domain::decision::Outcome;
+use consumer::Database;
 use domain::planted::Planted;
 use domain::saga::{self, Input, Order, Policy};
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use outbox::Transaction;
-use schemas::{Message, OrderId, ServiceName, Time};
+use schemas::{InventoryEvent, Message, OrderCommand, OrderId, PaymentEvent, ServiceName, Time, TopicName};
 use tokio_postgres::Client;
 
 use crate::metrics;
-use crate::runtime::{Body, Emitter, Failure, Lanes, Service, Wanted, Working};
+use crate::pipeline_contract::Pipeline;
+use consumer::{Body, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
 use store::Statements;
 
 /// The order service.
@@ -34,6 +37,23 @@ pub struct DeadlinePassed {
     lane: i32,
 }
 
+impl Signal for DeadlinePassed {
+    fn lane(&self) -> i32 {
+        self.lane
+    }
+}
+
+/// What of the topics' messages the saga decides about.
+#[derive(Debug)]
+pub enum Request {
+    /// Of an order.
+    Order(OrderCommand),
+    /// Inventory's reply.
+    Inventory(InventoryEvent),
+    /// Payment's reply.
+    Payment(PaymentEvent),
+}
+
 /// The orders that a batch touches.
 #[derive(Debug)]
 pub struct Batch {
@@ -42,7 +62,7 @@ pub struct Batch {
 }
 
 /// What is looked up by the clock.
-pub struct Query {
+struct Query {
     now: Time,
     /// By lane, where deadlines are looked for.
     looks: Vec<(i32, deadlines::Look)>,
@@ -74,36 +94,47 @@ impl OrderService {
     pub fn new(policy: Policy, planted: Planted, partitions: i32) -> Self {
         OrderService { policy, planted, partitions, lanes: BTreeMap::new() }
     }
+
+    /// What became due since the last look; and now and then everything unfinished.
+    fn query(&self, now: Time, wanted: Wanted) -> Query {
+        let Wanted { due, due_limit: limit, gauges: counted } = wanted;
+        let looks = due.into_iter().filter_map(|lane| Some((lane, self.lanes.get(&lane)?.look(now)))).collect();
+        Query { now, looks, limit, within_ms: self.policy.confirm_within_ms, counted }
+    }
 }
 
-/// The input as the saga sees it; none for messages that are not for it.
-fn input_of(body: &Body<DeadlinePassed>) -> Option<Input<'_>> {
+/// The input as the saga sees it.
+fn input_of(body: &Body<Request, DeadlinePassed>) -> Input<'_> {
     match body {
-        Body::Signal(due) => Some(Input::DeadlinePassed(&due.order_id)),
-        Body::Message(Message::OrderCommand(command)) => Some(Input::Command(command)),
-        Body::Message(Message::InventoryEvent(event)) => Some(Input::Inventory(event)),
-        Body::Message(Message::PaymentEvent(event)) => Some(Input::Payment(event)),
-        Body::Message(
-            Message::OrderEvent(_)
-            | Message::InventoryCommand(_)
-            | Message::StockCommand(_)
-            | Message::StockEvent(_)
-            | Message::PaymentCommand(_),
-        ) => None,
+        Body::Signal(due) => Input::DeadlinePassed(&due.order_id),
+        Body::Message(Request::Order(command)) => Input::Command(command),
+        Body::Message(Request::Inventory(event)) => Input::Inventory(event),
+        Body::Message(Request::Payment(event)) => Input::Payment(event),
     }
 }
 
 impl Service for OrderService {
-    const NAME: ServiceName = ServiceName::Order;
+    const NAME: &'static str = ServiceName::Order.as_str();
+    type Contract = Pipeline;
+    const INPUTS: &'static [TopicName] = ServiceName::Order.inputs();
+    type Input = Request;
     type Signal = DeadlinePassed;
     type Statements = Statements;
     type Batch = Batch;
     type FollowUp = BTreeMap<&'static str, u64>;
-    type Query = Query;
     type Found = Found;
 
-    fn lane_of(signal: &DeadlinePassed) -> i32 {
-        signal.lane
+    fn narrow(message: Message) -> Option<Request> {
+        match message {
+            Message::OrderCommand(command) => Some(Request::Order(command)),
+            Message::InventoryEvent(event) => Some(Request::Inventory(event)),
+            Message::PaymentEvent(event) => Some(Request::Payment(event)),
+            Message::OrderEvent(_)
+            | Message::InventoryCommand(_)
+            | Message::StockCommand(_)
+            | Message::StockEvent(_)
+            | Message::PaymentCommand(_) => None,
+        }
     }
 
     async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {
@@ -114,10 +145,9 @@ impl Service for OrderService {
         &self,
         tx: &Transaction<'_>,
         statements: &Statements,
-        inputs: &[&Body<DeadlinePassed>],
+        inputs: &[&Body<Request, DeadlinePassed>],
     ) -> Result<Batch, Failure> {
-        let mut ids: Vec<&str> =
-            inputs.iter().filter_map(|body| input_of(body)).map(|input| input.order_id().as_str()).collect();
+        let mut ids: Vec<&str> = inputs.iter().map(|body| input_of(body).order_id().as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
         let orders = statements.lock_orders(tx, &ids).await?;
@@ -127,11 +157,11 @@ impl Service for OrderService {
     fn decide(
         &self,
         batch: &mut Batch,
-        input: &Body<DeadlinePassed>,
-        now: Time,
-        emitter: &mut Emitter,
-    ) -> Result<Outcome, Failure> {
-        let Some(input) = input_of(input) else { return Ok(Outcome::NoEffect) };
+        input: &Body<Request, DeadlinePassed>,
+        now: Timestamp,
+        emitter: &mut Emitter<Pipeline>,
+    ) -> Result<&'static str, Failure> {
+        let (input, now) = (input_of(input), Time::from(now));
         let id = input.order_id();
         let state = batch.orders.get(id);
         let decision = self.planted.alter_order(state, input, saga::decide(state, input, now, &self.policy));
@@ -145,7 +175,7 @@ impl Service for OrderService {
         for message in decision.messages() {
             emitter.emit(message);
         }
-        Ok(outcome)
+        Ok(outcome.as_str())
     }
 
     fn save(
@@ -166,47 +196,24 @@ impl Service for OrderService {
         }
     }
 
-    async fn signal(&mut self) -> DeadlinePassed {
-        // Deadlines come from `found`.
-        std::future::pending().await
-    }
-
-    async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
+    async fn assigned(&mut self, database: &Database, lanes: &Lanes) -> Result<(), Failure> {
         self.lanes = lanes.iter().map(|lane| (*lane, deadlines::Lane::default())).collect();
         // Lanes that moved away are not counted here any more, from now on and not from the next look on.
         let wanted = Wanted { due: Lanes::new(), due_limit: 0, gauges: Some(lanes.clone()) };
         let query = self.query(Time::from(crate::clock::now()), wanted);
-        let found = Self::look_up(client, query).await?;
+        let found = look_up(database, query).await?;
         self.found(found);
         Ok(())
     }
 
-    /// What became due since the last look; and now and then everything unfinished.
-    fn query(&mut self, now: Time, wanted: Wanted) -> Query {
-        let Wanted { due, due_limit: limit, gauges: counted } = wanted;
-        let looks = due.into_iter().filter_map(|lane| Some((lane, self.lanes.get(&lane)?.look(now)))).collect();
-        Query { now, looks, limit, within_ms: self.policy.confirm_within_ms, counted }
-    }
-
-    async fn look_up(client: &Client, query: Query) -> Result<Found, Failure> {
-        let Query { now, looks, limit, within_ms, counted } = query;
-        let unfinished = match counted {
-            Some(lanes) => store::count_unfinished(client, &lanes, now).await?,
-            None => Vec::new(),
-        };
-        let mut lanes = Vec::new();
-        for (lane, look) in looks {
-            let due = store::load_due(client, lane, look.from, now, limit).await?;
-            let ahead = match look.is_sweep {
-                true => {
-                    let (from, to) = (deadlines::ahead_of(now), now.plus_ms(within_ms));
-                    Some(store::load_ahead(client, lane, from, to, limit).await?)
-                }
-                false => None,
-            };
-            lanes.push(FoundInLane { lane, look, due, ahead });
-        }
-        Ok(Found { now, lanes, unfinished })
+    fn look_up(
+        &mut self,
+        database: &Database,
+        now: Timestamp,
+        wanted: Wanted,
+    ) -> Option<BoxFuture<'static, Result<Found, Failure>>> {
+        let (database, query) = (database.clone(), self.query(Time::from(now), wanted));
+        Some(Box::pin(async move { look_up(&database, query).await }))
     }
 
     fn found(&mut self, found: Found) -> Vec<DeadlinePassed> {
@@ -228,6 +235,28 @@ impl Service for OrderService {
         }
         due
     }
+}
+
+async fn look_up(database: &Database, query: Query) -> Result<Found, Failure> {
+    let Query { now, looks, limit, within_ms, counted } = query;
+    let client = database.client().await?;
+    let unfinished = match counted {
+        Some(lanes) => store::count_unfinished(&client, &lanes, now).await?,
+        None => Vec::new(),
+    };
+    let mut lanes = Vec::new();
+    for (lane, look) in looks {
+        let due = store::load_due(&client, lane, look.from, now, limit).await?;
+        let ahead = match look.is_sweep {
+            true => {
+                let (from, to) = (deadlines::ahead_of(now), now.plus_ms(within_ms));
+                Some(store::load_ahead(&client, lane, from, to, limit).await?)
+            }
+            false => None,
+        };
+        lanes.push(FoundInLane { lane, look, due, ahead });
+    }
+    Ok(Found { now, lanes, unfinished })
 }
 
 /// Orders that were accepted while a clock was ahead wait for a time that may be far off: they get the time to confirm from

@@ -11,9 +11,9 @@ use schemas::{OrderId, Time};
 use tables::{ContentsRow, OrderRow};
 use tokio_postgres::{Client, Row};
 
-use crate::columns::{get, get_time, parsed};
+use crate::columns::{get, get_time, parsed, unreadable};
 use crate::prepared::{Insert, Lock, Update};
-use crate::runtime::{Failure, Lanes, Working};
+use consumer::{Failure, Lanes, Working};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Statements {
             return Ok(orders);
         }
         for row in self.lock_orders.rows(tx, &[&ids]).await? {
-            let order = row?.into_order()?;
+            let order = row?.into_order().map_err(unreadable)?;
             orders.loaded(order.order_id.clone(), order.version, order);
         }
         Ok(orders)

@@ -14,7 +14,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::{Answered, OpenCall};
 use crate::metrics;
-use crate::runtime::Lanes;
+use consumer::Lanes;
 
 /// The most calls under way at once.
 const MAX_RUNNING: usize = 1024;

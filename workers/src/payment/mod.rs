@@ -10,16 +10,19 @@ mod store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use consumer::Database;
 use domain::charge::{self, Answer, Call, CallChange, Input, Payment, Policy, Posting};
-use domain::decision::Outcome;
 use domain::planted::Planted;
 use domain::provider::Provider;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use outbox::Transaction;
-use schemas::{Message, OrderId, ServiceName, Time, partitioner};
+use schemas::{Message, OrderId, PaymentCommand, ServiceName, Time, TopicName, partitioner};
 use tokio_postgres::Client;
 
-use crate::runtime::{Body, Cause, Emitter, Failure, Lanes, Service, Wanted, Working};
+use crate::pipeline_contract::Pipeline;
 use calls::Calls;
+use consumer::{Body, Cause, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
 use store::Statements;
 
 /// The payment service.
@@ -36,6 +39,16 @@ pub struct Answered {
     answer: Answer,
     lane: i32,
     cause: Cause,
+}
+
+impl Signal for Answered {
+    fn lane(&self) -> i32 {
+        self.lane
+    }
+
+    fn cause(&self) -> Cause {
+        self.cause.clone()
+    }
 }
 
 /// A call as it is stored: with what caused it.
@@ -62,7 +75,7 @@ struct CallEntry {
 }
 
 /// What is looked up by the clock.
-pub struct Query {
+struct Query {
     now: Time,
     /// The lanes whose due calls are wanted.
     lanes: Lanes,
@@ -81,22 +94,18 @@ impl PaymentService {
     pub fn new(policy: Policy, planted: Planted, partitions: i32, provider: Arc<dyn Provider>) -> Self {
         PaymentService { policy, planted, partitions, calls: Calls::new(provider, policy) }
     }
+
+    fn query(&mut self, now: Time, wanted: Wanted) -> Query {
+        self.calls.look_begins();
+        Query { now, lanes: wanted.due, latest: Call::latest_due(now, &self.policy) }
+    }
 }
 
-/// The input as the charge sees it; none for messages that are not for it.
-fn input_of(body: &Body<Answered>) -> Option<Input<'_>> {
+/// The input as the charge sees it.
+fn input_of(body: &Body<PaymentCommand, Answered>) -> Input<'_> {
     match body {
-        Body::Signal(answered) => Some(Input::Answer(&answered.answer)),
-        Body::Message(Message::PaymentCommand(command)) => Some(Input::Command(command)),
-        Body::Message(
-            Message::OrderCommand(_)
-            | Message::OrderEvent(_)
-            | Message::InventoryCommand(_)
-            | Message::InventoryEvent(_)
-            | Message::StockCommand(_)
-            | Message::StockEvent(_)
-            | Message::PaymentEvent(_),
-        ) => None,
+        Body::Signal(answered) => Input::Answer(&answered.answer),
+        Body::Message(command) => Input::Command(command),
     }
 }
 
@@ -124,20 +133,27 @@ impl Batch {
 }
 
 impl Service for PaymentService {
-    const NAME: ServiceName = ServiceName::Payment;
+    const NAME: &'static str = ServiceName::Payment.as_str();
+    type Contract = Pipeline;
+    const INPUTS: &'static [TopicName] = ServiceName::Payment.inputs();
+    type Input = PaymentCommand;
     type Signal = Answered;
     type Statements = Statements;
     type Batch = Batch;
     type FollowUp = Vec<OpenCall>;
-    type Query = Query;
     type Found = Found;
 
-    fn lane_of(signal: &Answered) -> i32 {
-        signal.lane
-    }
-
-    fn cause_of(signal: &Answered) -> Cause {
-        signal.cause.clone()
+    fn narrow(message: Message) -> Option<PaymentCommand> {
+        match message {
+            Message::PaymentCommand(command) => Some(command),
+            Message::OrderCommand(_)
+            | Message::OrderEvent(_)
+            | Message::InventoryCommand(_)
+            | Message::InventoryEvent(_)
+            | Message::StockCommand(_)
+            | Message::StockEvent(_)
+            | Message::PaymentEvent(_) => None,
+        }
     }
 
     async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {
@@ -148,10 +164,9 @@ impl Service for PaymentService {
         &self,
         tx: &Transaction<'_>,
         statements: &Statements,
-        inputs: &[&Body<Answered>],
+        inputs: &[&Body<PaymentCommand, Answered>],
     ) -> Result<Batch, Failure> {
-        let mut ids: Vec<&str> =
-            inputs.iter().filter_map(|body| input_of(body)).map(|input| input.order_id().as_str()).collect();
+        let mut ids: Vec<&str> = inputs.iter().map(|body| input_of(body).order_id().as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
         // A call's row is only touched under its payment's lanes; where there is no payment row yet, the call's row is
@@ -170,11 +185,11 @@ impl Service for PaymentService {
     fn decide(
         &self,
         batch: &mut Batch,
-        input: &Body<Answered>,
-        now: Time,
-        emitter: &mut Emitter,
-    ) -> Result<Outcome, Failure> {
-        let Some(input) = input_of(input) else { return Ok(Outcome::NoEffect) };
+        input: &Body<PaymentCommand, Answered>,
+        now: Timestamp,
+        emitter: &mut Emitter<Pipeline>,
+    ) -> Result<&'static str, Failure> {
+        let (input, now) = (input_of(input), Time::from(now));
         let id = input.order_id();
         let decided = charge::decide(batch.payments.get(id), batch.call(id), input, now, &self.policy);
         let decided = self.planted.alter_charge(input, decided);
@@ -187,7 +202,7 @@ impl Service for PaymentService {
         batch.change_call(id, decided.call, emitter.cause());
         let outcome = decided.decision.outcome;
         decided.decision.messages().for_each(|message| emitter.emit(message));
-        Ok(outcome)
+        Ok(outcome.as_str())
     }
 
     fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Vec<OpenCall>, Failure> {
@@ -227,27 +242,23 @@ impl Service for PaymentService {
         self.calls.is_full()
     }
 
-    async fn assigned(&mut self, client: &Client, lanes: &Lanes) -> Result<(), Failure> {
+    async fn assigned(&mut self, database: &Database, lanes: &Lanes) -> Result<(), Failure> {
         self.calls.keep(lanes);
         let wanted = Wanted { due: lanes.clone(), due_limit: store::DUE_LIMIT, gauges: None };
         let query = self.query(Time::from(crate::clock::now()), wanted);
-        let found = Self::look_up(client, query).await?;
+        let found = look_up(database, query).await?;
         self.found(found);
         Ok(())
     }
 
-    fn query(&mut self, now: Time, wanted: Wanted) -> Query {
-        self.calls.look_begins();
-        Query { now, lanes: wanted.due, latest: Call::latest_due(now, &self.policy) }
-    }
-
-    async fn look_up(client: &Client, query: Query) -> Result<Found, Failure> {
-        let Query { now, lanes, latest } = query;
-        let calls = match lanes.is_empty() {
-            true => Vec::new(),
-            false => store::load_due_calls(client, &lanes, now, latest).await?,
-        };
-        Ok(Found { now, calls })
+    fn look_up(
+        &mut self,
+        database: &Database,
+        now: Timestamp,
+        wanted: Wanted,
+    ) -> Option<BoxFuture<'static, Result<Found, Failure>>> {
+        let (database, query) = (database.clone(), self.query(Time::from(now), wanted));
+        Some(Box::pin(async move { look_up(&database, query).await }))
     }
 
     /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before.
@@ -258,4 +269,13 @@ impl Service for PaymentService {
         self.calls.observe();
         Vec::new()
     }
+}
+
+async fn look_up(database: &Database, query: Query) -> Result<Found, Failure> {
+    let Query { now, lanes, latest } = query;
+    let calls = match lanes.is_empty() {
+        true => Vec::new(),
+        false => store::load_due_calls(&*database.client().await?, &lanes, now, latest).await?,
+    };
+    Ok(Found { now, calls })
 }

@@ -10,8 +10,9 @@ use tables::{PaymentCallRow, PaymentRow, PostingRow, TableRow as _};
 use tokio_postgres::Client;
 
 use super::OpenCall;
+use crate::columns::unreadable;
 use crate::prepared::{Delete, Insert, Lock, Update};
-use crate::runtime::{Cause, Failure, Lanes, Working};
+use consumer::{Cause, Failure, Lanes, Working};
 
 /// The most due calls that are read at once.
 pub(super) const DUE_LIMIT: i64 = 2000;
@@ -54,7 +55,7 @@ impl Statements {
             return Ok(payments);
         }
         for row in self.lock_payments.rows(tx, &[&ids]).await? {
-            let payment = row?.into_payment()?;
+            let payment = row?.into_payment().map_err(unreadable)?;
             payments.loaded(payment.order_id.clone(), payment.version, payment);
         }
         Ok(payments)
@@ -111,7 +112,7 @@ pub(super) async fn load_due_calls(
     );
     let rows = client.query(&sql, &[&lanes, &now.to_timestamp(), &latest.to_timestamp(), &DUE_LIMIT]).await?;
     let calls = rows.iter().map(|row| {
-        let row = PaymentCallRow::read(row)?;
+        let row = PaymentCallRow::read(row).map_err(unreadable)?;
         let lane = row.partition;
         Ok((open_call(row)?, lane))
     });
@@ -125,5 +126,5 @@ fn call_row(open: &OpenCall, partitions: i32) -> PaymentCallRow {
 
 fn open_call(mut row: PaymentCallRow) -> Result<OpenCall, Failure> {
     let cause = Cause { id: row.cause_id.take(), trace_parent: row.trace_parent.take() };
-    Ok(OpenCall { call: row.into_call()?, cause })
+    Ok(OpenCall { call: row.into_call().map_err(unreadable)?, cause })
 }

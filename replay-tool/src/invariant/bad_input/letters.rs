@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use schemas::place::Place;
+use outbox::inbox::place::Place;
 use schemas::{TopicName, message_id};
 
 use super::place;

@@ -1,6 +1,6 @@
 //! What inventory and payment have taken of order's requests, against what they made of them.
 
-use schemas::place::Place;
+use outbox::inbox::place::Place;
 use schemas::{ServiceName, TopicName, message_id};
 
 use super::place;

@@ -1,8 +1,8 @@
 //! What looks at unfinished orders costs nothing for finished ones: plans on a real server with 100,000 of them, and
 //! updates that stay within their page.
 
+use consumer::Database;
 use dev_stack::{Stack, StackConfig};
-use provision::Database;
 use provision::migrate;
 use schemas::ServiceName;
 use tokio_postgres::types::ToSql;

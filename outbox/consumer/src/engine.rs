@@ -1,0 +1,366 @@
+//! Drives one service: rebalances, batches, bisection of what cannot be saved, holds, timers, shutdown.
+//!
+//! One task, one loop. Everything that can wait has a time-out; what cannot be taken is held or sent to the dead letters,
+//! and the rest goes on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::database::Database;
+use crate::planted::Planted;
+use jiff::Timestamp;
+use outbox::Outbox;
+use outbox::inbox::Inbox;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::Consumer as _;
+use tokio::sync::watch;
+
+use crate::assignment::Sources;
+use crate::background::Background;
+use crate::contract::Contract;
+use crate::dead_letter::DeadCause;
+use crate::failure::Failure;
+use crate::feeds::Feeds;
+use crate::gather::{Gatherer, Stop};
+use crate::group_member::{self, Notes, Ownership};
+use crate::health::Health;
+use crate::item::Work;
+use crate::log_watch::LogWatch;
+use crate::metrics;
+use crate::pace::Pace;
+use crate::process::{Attempt, Done, Processor};
+use crate::reception::Loss;
+use crate::restored::Gate;
+use crate::rivalry::Rivalry;
+use crate::service::{ItemOf, Service};
+use crate::survey::{Surveyor, Terrain};
+use crate::timers::{Due, Periods};
+use crate::topic_names::TopicNames;
+use crate::watch::Watch;
+
+/// How long to wait for something to do before looking after rebalances and timers.
+const IDLE: Duration = Duration::from_millis(50);
+/// How long closing the Kafka clients may take at the end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(50);
+pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(2);
+
+/// Why a consumer could not start, or stopped on its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Halted(pub String);
+
+/// What an engine needs besides its service.
+pub(crate) struct EngineConfig<C> {
+    /// librdkafka properties of the user.
+    pub(crate) kafka: ClientConfig,
+    /// Consumer group.
+    pub(crate) group: String,
+    /// In front of every topic name.
+    pub(crate) topic_prefix: String,
+    /// The most items of a lane transaction.
+    pub(crate) max_batch_items: usize,
+    /// The longest rest between two transactions under load.
+    pub(crate) max_pace: Duration,
+    /// The largest record that a dead-letter topic takes.
+    pub(crate) dead_letter_limit_bytes: usize,
+    /// The service's database.
+    pub(crate) database: Database,
+    /// Its outbox.
+    pub(crate) outbox: Outbox,
+    /// Its inbox.
+    pub(crate) inbox: Inbox,
+    /// Encodes and decodes.
+    pub(crate) contract: Arc<C>,
+    /// The topics' partition count.
+    pub(crate) partitions: i32,
+    /// The topics that the outbox writes to, in full.
+    pub(crate) outputs: Vec<String>,
+    /// Where the present comes from.
+    pub(crate) clock: fn() -> Timestamp,
+    /// What befalls the Kafka client in a test.
+    pub(crate) planted: Planted,
+    /// What the health endpoints tell.
+    pub(crate) health: Health,
+    /// Holds the engine while its database is set back.
+    pub(crate) gate: Arc<Gate>,
+    /// Turns true when the process is to end.
+    pub(crate) shutdown: watch::Receiver<bool>,
+}
+
+/// A service in its consumer group.
+pub(crate) struct Engine<S: Service> {
+    pub(crate) service: S,
+    pub(crate) feeds: Feeds<S>,
+    pub(crate) notes: Notes,
+    pub(crate) group: Group,
+    /// Whether another process has this instance's id.
+    pub(crate) rivalry: Rivalry,
+    pub(crate) processor: Processor<S>,
+    pub(crate) pace: Pace,
+    pub(crate) max_batch_items: usize,
+    pub(crate) health: Health,
+    pub(crate) gate: Arc<Gate>,
+    shutdown: watch::Receiver<bool>,
+    /// Passed deadlines, by lane.
+    pub(crate) due: HashMap<i32, Due<S>>,
+    pub(crate) watch: Watch<S>,
+    pub(crate) clock: fn() -> Timestamp,
+    pub(crate) planted: Planted,
+    /// What the service looks up by the clock.
+    pub(crate) lookup: Background<Option<S::Found>>,
+    pub(crate) last: Periods,
+}
+
+/// What it takes to join the group (again).
+pub(crate) struct Group {
+    pub(crate) kafka: ClientConfig,
+    pub(crate) name: String,
+    pub(crate) topics: Vec<Arc<str>>,
+}
+
+impl<S: Service> Engine<S> {
+    /// Join the group; nothing is fetched before `run`.
+    pub(crate) fn new(service: S, config: EngineConfig<S::Contract>) -> Result<Self, Halted> {
+        let topics = TopicNames::new(&config.topic_prefix, S::Contract::TOPICS);
+        let names: Vec<_> = S::INPUTS.iter().map(|topic| topics.full(*topic)).collect();
+        let loss = Loss::of_first(config.planted);
+        let (consumer, notes) = group_member::create(&config.kafka, &config.group, loss)
+            .and_then(|made| group_member::subscribe(&made.0, &names).map(|()| made))
+            .map_err(|error| Halted(format!("cannot join the group {}: {error}", config.group)))?;
+        let now = Instant::now();
+        let surveyor = Surveyor::start(Terrain {
+            kafka: config.kafka.clone(),
+            group: config.group.clone(),
+            names: topics.clone(),
+            inputs: names.clone(),
+            topics: names.iter().cloned().chain(config.outputs.into_iter().map(Arc::from)).collect(),
+            lanes: config.partitions,
+        })
+        .map_err(|error| Halted(format!("cannot start the surveyor's thread: {error}")))?;
+        let logs = LogWatch::new(&config.kafka);
+        let sources = Sources {
+            database: config.database.clone(),
+            inbox: config.inbox.clone(),
+            topics: topics.clone(),
+            look: logs.look.clone(),
+        };
+        Ok(Engine {
+            service,
+            feeds: Feeds::new(consumer, sources, logs, config.partitions, config.health.clone()),
+            notes,
+            group: Group { kafka: config.kafka, name: config.group.clone(), topics: names },
+            rivalry: Rivalry::default(),
+            processor: Processor::new(
+                config.database,
+                config.outbox,
+                config.inbox,
+                config.contract,
+                topics,
+                (config.topic_prefix, config.group),
+                config.dead_letter_limit_bytes,
+            ),
+            pace: Pace::new(config.max_pace, now),
+            max_batch_items: config.max_batch_items,
+            health: config.health,
+            gate: config.gate,
+            shutdown: config.shutdown,
+            due: HashMap::new(),
+            watch: Watch::new(surveyor, config.partitions, now),
+            clock: config.clock,
+            planted: config.planted,
+            lookup: Background::new(),
+            last: Periods { timers: now, holds: now, gauges: now },
+        })
+    }
+
+    /// Work until asked to stop; then commit the group's offsets and leave.
+    pub(crate) async fn run(mut self) -> Result<(), Halted> {
+        self.gate.pass(self.shutdown.clone()).await;
+        let result = loop {
+            if self.is_stopping() {
+                break Ok(());
+            }
+            self.health.alive();
+            // A turn is short: it waits at most `IDLE` for work, and a batch is bounded.
+            if let Err(failure) = self.turn().await {
+                break Err(Halted(failure.to_string()));
+            }
+        };
+        self.lookup.join().await;
+        let consumer = self.feeds.join().await;
+        let surveyor = self.watch.surveyor;
+        surveyor.stop();
+        if let Some(inquiry) = self.watch.inquiry {
+            inquiry.give_up();
+            inquiry.answer().await;
+        }
+        // Closing blocks until the group has heard of it.
+        let closed = tokio::task::spawn_blocking(move || {
+            if let Err(error) = consumer.commit_consumer_state(rdkafka::consumer::CommitMode::Sync) {
+                tracing::debug!(%error, "the group's offsets were not committed; positions are in the database");
+            }
+            drop(consumer);
+            surveyor.join();
+        });
+        if tokio::time::timeout(CLOSE_TIMEOUT, closed).await.is_err() {
+            tracing::warn!("the Kafka clients did not close within {CLOSE_TIMEOUT:?}");
+        }
+        result
+    }
+
+    /// The group has decided anew what is ours.
+    async fn own(&mut self, note: Ownership) -> Result<(), Failure> {
+        self.leave();
+        if self.feeds.own(note, &mut self.service, &self.shutdown).await? {
+            self.feeds_changed(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// No lane is ours until the group says so again.
+    pub(crate) fn leave(&mut self) {
+        self.due.clear();
+        self.lookup.give_up();
+        self.feeds.leave();
+        self.feeds_changed(Instant::now());
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+
+    /// One turn of the loop. Only what must end the process is an error.
+    async fn turn(&mut self) -> Result<(), Failure> {
+        if let Some(note) = self.notes.take() {
+            self.own(note).await?;
+        }
+        self.periodic().await?;
+        // Everything gathered before is committed or held by now, so the client's own positions count.
+        let mut due = self.due_items();
+        let gatherer = Gatherer {
+            consumer: &self.feeds.consumer,
+            contract: &*self.processor.contract,
+            topics: &self.processor.topics,
+            service: &mut self.service,
+            feeds: &mut self.feeds.by_id,
+            max_items: self.max_batch_items,
+            idle: if due.is_empty() { IDLE } else { Duration::ZERO },
+            planted: self.planted,
+        };
+        let mut gathered = gatherer.gather(&self.pace).await;
+        if gathered.is_drained {
+            self.watch.drained = Instant::now();
+        }
+        self.heed(&gathered.errors).await?;
+        gathered.items.append(&mut due);
+        if !gathered.items.is_empty() {
+            let (items, started) = (gathered.items.len(), Instant::now());
+            self.process(gathered.items).await?;
+            self.pace.worked(items, started, Instant::now());
+        }
+        if !gathered.stops.is_empty() {
+            self.feeds.stop(gathered.stops)?;
+        }
+        Ok(())
+    }
+
+    /// Commit these items, in parts where they cannot be committed together.
+    pub(crate) async fn process(&mut self, items: Vec<ItemOf<S>>) -> Result<(), Failure> {
+        let mut parts = vec![items];
+        let mut backoff = RETRY_FIRST;
+        while let Some(mut part) = parts.pop() {
+            // A signal survives a hold of its lane's feed; a record does not: it will be fetched again.
+            part.retain(|item| {
+                self.feeds.by_id.get(&item.feed).is_some_and(|feed| feed.takes_records() || item.progress.is_none())
+            });
+            if part.is_empty() {
+                continue;
+            }
+            if self.is_stopping() && backoff > RETRY_FIRST {
+                return Ok(());
+            }
+            let now = (self.clock)();
+            match self.processor.attempt(&self.service, &self.feeds.by_id, &part, now).await {
+                Ok(Attempt::Done(done)) => {
+                    self.committed(done, part.len());
+                    backoff = RETRY_FIRST;
+                }
+                Ok(Attempt::Overtaken(overtaken)) => {
+                    metrics::retry(S::NAME, "moved");
+                    parts.push(part);
+                    for part in &mut parts {
+                        part.retain(|item| item.progress.is_none() || !overtaken.contains(&item.feed));
+                    }
+                    self.feeds.reload(&overtaken).await?;
+                }
+                Err(failure) => {
+                    metrics::retry(S::NAME, failure.kind());
+                    match failure {
+                        Failure::Halt(reason) => return Err(Failure::Halt(reason)),
+                        Failure::Retry(reason) => {
+                            tracing::warn!(%reason, items = part.len(), "a batch was rolled back and is tried again");
+                            self.health.database(Err(&reason));
+                            self.health.alive();
+                            tokio::time::sleep(backoff).await;
+                            backoff = (backoff * 2).min(RETRY_LONGEST);
+                            parts.push(part);
+                        }
+                        Failure::Poison(reason) => self.bisect(part, reason, &mut parts)?,
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Halve what cannot be committed; the single culprit is held, or goes to the dead letters when a stranger sent it.
+    fn bisect(
+        &mut self,
+        mut part: Vec<ItemOf<S>>,
+        reason: String,
+        parts: &mut Vec<Vec<ItemOf<S>>>,
+    ) -> Result<(), Failure> {
+        if part.len() > 1 {
+            let second = part.split_off(part.len() / 2);
+            parts.push(second);
+            parts.push(part);
+            return Ok(());
+        }
+        let Some(mut item) = part.pop() else { return Ok(()) };
+        if let Work::DeadLetter(letter) = &mut item.work
+            && !letter.is_reduced
+        {
+            // Whatever a stranger sent must not block the partition: then only the fact is kept.
+            tracing::error!(feed = %item.feed, %reason, "a dead letter cannot be saved as it is; it is reduced");
+            letter.is_reduced = true;
+            parts.push(vec![item]);
+            return Ok(());
+        }
+        match (item.raw.take(), item.progress) {
+            (Some(mut letter), _) => {
+                tracing::error!(feed = %item.feed, %reason, "a record cannot be saved; it goes to the dead letters");
+                letter.cause = DeadCause::Refused;
+                letter.detail = crate::text::detail(&reason);
+                item.work = Work::DeadLetter(letter);
+                parts.push(vec![item]);
+            }
+            (None, Some(progress)) => {
+                self.feeds.stop(vec![Stop { feed: item.feed, offset: progress.offset, hold: Some(reason) }])?;
+            }
+            (None, None) => tracing::error!(feed = %item.feed, %reason, "a signal cannot be saved; it will come again"),
+        }
+        Ok(())
+    }
+
+    fn committed(&mut self, done: Done<S>, items: usize) {
+        self.feeds.committed(done.feeds);
+        for ((kind, outcome), count) in done.counts {
+            metrics::messages(S::NAME, kind, outcome, count);
+        }
+        metrics::batch(S::NAME, u32::try_from(items).unwrap_or(u32::MAX), done.process, done.commit);
+        self.health.database(Ok(()));
+        self.service.committed(done.follow_up);
+    }
+}
