@@ -1,7 +1,8 @@
 //! Who writes and reads what, and what is fixed about each service: the one table that joins services and topics.
 //!
 //! Written down are, per service, its names, its default places, what it reads and what its state is made of, and, per
-//! topic, its only writer and where what is asked there is answered. All else (readers, who writes a dead-letter topic, what a service writes) follows.
+//! topic, its only writer and where what is asked there is answered. All else (readers, who writes a dead-letter topic,
+//! what a service writes) follows.
 //! Names are without the deployment's prefix. Absent: what can be configured beyond a default.
 
 use crate::{ServiceName, TopicName};
