@@ -1,37 +1,11 @@
-//! State made of the topics: every record goes through its topic's scan, once.
-//!
-//! A scan does two things that must not be mixed up. Up to the *writer's* cut it folds what the service committed, each
-//! message once, into state. Up to the *reader's* resume offset it notes what the reading service has taken, so that it can
-//! be asked afterwards what became of it.
+//! State folded from messages with the daemons' own `evolve`: of all aggregates, or of those that are wanted.
 
-mod commands;
-mod letters;
-mod orders;
-mod payments;
-mod requests;
-mod reservations;
-mod scan;
-mod stock;
-mod topics;
-mod versions;
+mod counts;
+mod levels;
+mod state;
+mod wanted;
 
-pub(crate) use commands::{Command, SentCommand};
-pub(crate) use letters::{Broken, Letter};
-pub(crate) use payments::TakenPaymentReplies;
-pub(crate) use requests::{Request, RequestKind, Requests};
-pub(crate) use reservations::TakenStockReplies;
-pub(crate) use scan::{Scan, ScanPlan};
-pub(crate) use topics::{ReadPartition, Topics};
-
-use uuid::Uuid;
-
-/// What is known of a message besides its body.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
-    /// `ce_id`.
-    pub(crate) id: Option<Uuid>,
-    /// `ce_causationid`.
-    pub(crate) cause: Option<Uuid>,
-    /// Of key and payload.
-    pub(crate) body: u128,
-}
+pub use counts::OrderCounts;
+pub(crate) use levels::Levels;
+pub(crate) use state::{State, TakeRows};
+pub(crate) use wanted::Wanted;

@@ -8,31 +8,28 @@
 mod archive;
 mod check;
 pub mod cli;
-mod config;
-mod connection;
 mod dead_letters;
 mod error;
-mod evidence;
 mod fold;
 mod interrupt;
-mod invariant;
 mod log;
 mod progress;
 mod rebuild;
-mod records;
-mod report;
+mod rows;
 mod snapshot;
+mod source;
 mod table_text;
 mod trace;
 
-pub use archive::{ArchiveStore, Codec, Refusal};
-pub use check::check;
-pub use config::{CheckConfig, ServiceTables};
-pub use error::ReplayError;
-pub use log::{MemoryLog, OpenTransaction, UnreadableRun};
+pub use archive::{ArchiveStore, Codec};
+pub use check::{CheckConfig, Comparison, Invariant, MessageCounts, Note, Report, Violation, check};
+pub use error::{Refusal, ReplayError, UnreadableRun};
+pub use fold::OrderCounts;
+pub use log::{MemoryLog, OpenTransaction};
 pub use rebuild::{
-    Differences, Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, RowDifference, ServiceReport,
-    TableReport, Target, Vector, rebuild, rehearse,
+    Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, ServiceReport, TableReport, Target, Vector, rebuild,
+    rehearse,
 };
-pub use records::Records;
-pub use report::{Comparison, Invariant, MessageCounts, Note, OrderCounts, Report, Violation};
+pub use rows::{Differences, RowDifference};
+pub use snapshot::ServiceTables;
+pub use source::Records;

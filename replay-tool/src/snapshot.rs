@@ -4,42 +4,26 @@
 //! every lane to exactly its head gives the state that the snapshot holds. Order's snapshot is taken first, so whatever a
 //! finished order has led to is in the others' snapshots too. Reading takes no lock that stops anybody but a TRUNCATE.
 
-mod cell;
+mod connection;
 mod inbox;
 mod outbox;
-mod rows;
+mod service_tables;
 mod session;
-mod state;
-mod table;
 mod unpublished;
 
 use std::collections::HashSet;
 
 use schemas::ServiceName;
 
+pub(crate) use connection::{Connection, company};
 pub(crate) use inbox::{InboxSnapshot, read_inbox};
 pub(crate) use outbox::{LaneCut, LaneRows, OutboxCut, read_cut};
-pub(crate) use rows::{
-    ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, each_table,
-};
+pub use service_tables::ServiceTables;
 pub(crate) use session::Session;
-pub(crate) use table::{Difference, Table, TableRow};
 pub(crate) use unpublished::{OutboxRow, ServiceView};
 
-use crate::config::CheckConfig;
 use crate::error::ReplayError;
-
-/// The state of all services, as their tables hold it or as a fold makes it.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub(crate) struct Rows {
-    pub(crate) orders: Table<OrderRow>,
-    pub(crate) contents: Table<ContentsRow>,
-    pub(crate) reservations: Table<ReservationRow>,
-    pub(crate) stock: Table<StockRow>,
-    pub(crate) receipts: Table<ReceiptRow>,
-    pub(crate) payments: Table<PaymentRow>,
-    pub(crate) ledger: Table<PostingRow>,
-}
+use crate::rows::Rows;
 
 /// What one service's snapshot tells about the topics: what it has sent, and what it has taken.
 #[derive(Debug, Default, Clone)]
@@ -83,8 +67,10 @@ pub(crate) struct Tables {
 
 impl Snapshots {
     /// Take all three, order's first, each with its cut.
-    pub(crate) async fn take(config: &CheckConfig) -> Result<(Snapshots, Cuts), ReplayError> {
-        let connect = |service| Session::connect(service, config.tables(service));
+    pub(crate) async fn take<'t>(
+        tables: impl Fn(ServiceName) -> &'t ServiceTables,
+    ) -> Result<(Snapshots, Cuts), ReplayError> {
+        let connect = |service| Session::connect(service, tables(service));
         let (mut order, mut inventory, mut payment) = tokio::try_join!(
             connect(ServiceName::Order),
             connect(ServiceName::Inventory),

@@ -16,9 +16,9 @@ use super::notes::Noted;
 use super::run_note;
 use super::segment::About;
 use super::store::ArchiveStore;
-use crate::error::ReplayError;
+use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
-use crate::log::{Channel, Range, Record, UnreadableRun, past_spans};
+use crate::log::{Channel, Range, Record, past_spans};
 use crate::progress::Progress;
 
 /// Findings beyond this many are only counted.

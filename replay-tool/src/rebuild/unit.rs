@@ -1,20 +1,36 @@
 //! A unit folded: every record of its ranges judged by its position, decoded, and applied to its aggregate.
 
+mod lane;
+mod note;
+mod problem;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use schemas::{Codec, ServiceName, TopicName};
 
-use super::digest::StateDigest;
-use super::lane::{Lane, Step};
-use super::note::{LaneEnd, Note, ReadCounts};
 use super::plan::{Plan, Unit};
-use super::problem::{Problem, Problems};
-use super::state::State;
 use crate::error::ReplayError;
-use crate::log::{Channel, Record, Source};
+use crate::fold::State;
+use crate::log::{Channel, Record};
 use crate::progress::Progress;
+use crate::rows::StateDigest;
+use crate::source::Source;
+use lane::{Lane, Step};
+
+pub use note::ReadCounts;
+pub(crate) use note::{LaneEnd, Note, Written};
+pub use problem::{Problem, Problems};
+
+/// From where units are read, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Input {
+    pub(crate) source: Source,
+    pub(crate) codec: Codec,
+    /// The first problem is an error.
+    pub(crate) is_strict: bool,
+}
 
 /// A unit's part of the state.
 #[derive(Debug)]
@@ -28,15 +44,9 @@ pub(crate) struct Folded {
     pub(crate) elapsed: Duration,
 }
 
-/// Read a unit and fold it; where `is_strict`, the first problem is an error. Blocks.
-pub(crate) fn fold(
-    source: &Source,
-    plan: &Plan,
-    unit: &Unit,
-    codec: &Codec,
-    is_strict: bool,
-    progress: &Progress,
-) -> Result<Folded, ReplayError> {
+/// Read a unit and fold it. Blocks.
+pub(crate) fn fold(input: &Input, plan: &Plan, unit: &Unit, progress: &Progress) -> Result<Folded, ReplayError> {
+    let Input { source, codec, is_strict } = input;
     let (begun, busy) = (Instant::now(), on_cpu());
     let mut folding = Folding::new(plan, unit, codec);
     source.read(Channel::Messages(unit.topic), &unit.ranges, &mut |record| {
@@ -45,10 +55,10 @@ pub(crate) fn fold(
             progress.add(PROGRESS_EVERY);
         }
         let next = folding.take(record);
-        if is_strict && !folding.problems.is_empty() { ControlFlow::Break(()) } else { next }
+        if *is_strict && !folding.problems.is_empty() { ControlFlow::Break(()) } else { next }
     })?;
     folding.tell_early();
-    if is_strict && let Some(problem) = folding.problems.listed.first() {
+    if *is_strict && let Some(problem) = folding.problems.listed.first() {
         return Err(ReplayError::arguments(format!("{problem} (--strict)")));
     }
     progress.add(folding.counts.read % PROGRESS_EVERY);
