@@ -5,12 +5,14 @@
 mod cell;
 mod differences;
 mod digest;
+mod merge;
 mod of_aggregates;
 mod table;
 mod tables;
 
 pub use differences::{Differences, RowDifference};
 pub(crate) use digest::{StateDigest, Sum};
+pub(crate) use merge::{Unequal, compare, merge};
 pub(crate) use table::{Columns, Difference, Table, TableRow};
 pub(crate) use tables::{
     ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, each_table,

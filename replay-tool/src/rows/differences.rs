@@ -6,6 +6,7 @@ use schemas::ServiceName;
 use serde::Serialize;
 
 use super::Rows;
+use super::merge::{Unequal, compare};
 use super::table::{Difference, Table, TableRow};
 
 /// Where a live row and its rebuilt one differ.
@@ -63,25 +64,18 @@ impl Differences {
     }
 
     fn compare<R: TableRow>(&mut self, live: &Table<R>, rebuilt: &Table<R>) {
-        live.iter().for_each(|(key, row)| self.of_rows(Some(row), rebuilt.get(key)));
-        rebuilt.iter().filter(|(key, _)| !live.contains_key(*key)).for_each(|(_, row)| self.of_rows(None, Some(row)));
+        compare(live, rebuilt, |unequal| self.add(unequal));
     }
 
-    /// Of two rows of the same key.
-    pub(crate) fn of_rows<R: TableRow>(&mut self, live: Option<&R>, rebuilt: Option<&R>) {
-        match (live, rebuilt) {
-            (None, None) => {}
-            (Some(row), None) => self.add(row.subject(), None, Some(row.json().to_string()), None),
-            (None, Some(row)) => self.add(row.subject(), None, None, Some(row.json().to_string())),
-            (Some(row), Some(other)) => {
-                for Difference { column, here, there } in row.differences(other) {
-                    self.add(row.subject(), Some(column), Some(here), Some(there));
-                }
-            }
-        }
-    }
-
-    fn add(&mut self, row: String, column: Option<&'static str>, live: Option<String>, rebuilt: Option<String>) {
+    /// Between a live table, here, and a rebuilt one.
+    pub(crate) fn add<R: TableRow>(&mut self, unequal: Unequal<'_, R>) {
+        let row = unequal.row().subject();
+        let whole = |row: &R| Some(row.json().to_string());
+        let (column, live, rebuilt) = match unequal {
+            Unequal::Here(row) => (None, whole(row), None),
+            Unequal::There(row) => (None, None, whole(row)),
+            Unequal::Column(_, Difference { column, here, there }) => (Some(column), Some(here), Some(there)),
+        };
         self.found += 1;
         if self.listed.len() < Self::LISTED {
             self.listed.push(RowDifference { row, column, live, rebuilt });

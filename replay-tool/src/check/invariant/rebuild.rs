@@ -6,7 +6,7 @@ use schemas::TopicName;
 
 use crate::check::evidence::Evidence;
 use crate::check::findings::{Findings, Invariant};
-use crate::rows::{Difference, Rows, Table, TableRow};
+use crate::rows::{self, Difference, Rows, Table, TableRow, Unequal};
 
 pub(crate) fn check(evidence: &Evidence, folded: &Rows, findings: &mut Findings) {
     let (tables, topics) = (&evidence.tables.rows, &evidence.topics);
@@ -45,21 +45,21 @@ fn compare<R: TableRow>(table: &Table<R>, folded: &Table<R>, told: &HashSet<Stri
 where
     R::Key: FirstPart,
 {
-    let is_told = |row: &R| told.contains(row.key().first_part());
-    for (key, row) in table.iter().filter(|(_, row)| !is_told(row)) {
-        match folded.get(key) {
-            None => findings.add(Invariant::Rebuild, row.subject(), "in the table, but the topics do not tell of it"),
-            Some(other) => {
-                for Difference { column, here, there } in row.differences(other) {
-                    let detail = format!("{column} is {here}; folded from the topics it is {there}");
-                    findings.add(Invariant::Rebuild, row.subject(), detail);
-                }
-            }
+    rows::compare(table, folded, |unequal| {
+        let row = unequal.row();
+        if told.contains(row.key().first_part()) {
+            return;
         }
-    }
-    for (_, row) in folded.iter().filter(|(key, row)| !table.contains_key(*key) && !is_told(row)) {
-        findings.add(Invariant::Rebuild, row.subject(), "the topics tell of it, but it is not in the table");
-    }
+        let subject = row.subject();
+        let detail = match unequal {
+            Unequal::Here(_) => "in the table, but the topics do not tell of it".to_owned(),
+            Unequal::There(_) => "the topics tell of it, but it is not in the table".to_owned(),
+            Unequal::Column(_, Difference { column, here, there }) => {
+                format!("{column} is {here}; folded from the topics it is {there}")
+            }
+        };
+        findings.add(Invariant::Rebuild, subject, detail);
+    });
 }
 
 /// The aggregate's id in a row's key.

@@ -1,13 +1,10 @@
 //! Two files, table by table in the order of keys, side by side: what differs, in memory that does not grow.
 
-use std::cmp::Ordering;
-
-use rusqlite::{Rows, Statement};
 use schemas::ServiceName;
 
 use super::StateFile;
 use crate::error::ReplayError;
-use crate::rows::{Differences, EachTable, TableRow, each_table};
+use crate::rows::{Differences, EachTable, TableRow, each_table, merge};
 
 impl StateFile {
     /// What differs in these services' tables between this file, the live one, and a rebuilt one. Blocks.
@@ -34,45 +31,14 @@ impl EachTable for Merging<'_> {
     fn table<R: TableRow>(&mut self) -> Result<(), ReplayError> {
         let (live, rebuilt) = (self.live.lock(), self.rebuilt.lock());
         let sql = format!("select {} from {} order by {}", R::COLUMNS.join(", "), R::TABLE, R::KEY_COLUMNS.join(", "));
-        let mut merge = || {
-            let (mut left, mut right) = (live.prepare(&sql)?, rebuilt.prepare(&sql)?);
-            merge::<R>(&mut left, &mut right, &mut self.differences)
+        let mut compare = || {
+            let (mut live, mut rebuilt) = (live.prepare(&sql)?, rebuilt.prepare(&sql)?);
+            let (live, rebuilt) = (live.query_map([], R::of_sqlite)?, rebuilt.query_map([], R::of_sqlite)?);
+            // Text is ordered by its bytes in SQLite as it is here.
+            merge::<R, R, _>(live, rebuilt, |unequal| self.differences.add(unequal))
         };
-        merge().map_err(self.live.failed())
+        compare().map_err(self.live.failed())
     }
-}
-
-fn merge<R: TableRow>(
-    live: &mut Statement<'_>,
-    rebuilt: &mut Statement<'_>,
-    differences: &mut Differences,
-) -> rusqlite::Result<()> {
-    let (mut live, mut rebuilt) = (live.query([])?, rebuilt.query([])?);
-    let (mut left, mut right) = (next::<R>(&mut live)?, next::<R>(&mut rebuilt)?);
-    loop {
-        let order = match (&left, &right) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(left), Some(right)) => left.key().cmp(&right.key()),
-        };
-        match order {
-            Ordering::Less => differences.of_rows(left.as_ref(), None),
-            Ordering::Greater => differences.of_rows(None, right.as_ref()),
-            Ordering::Equal => differences.of_rows(left.as_ref(), right.as_ref()),
-        }
-        if order.is_le() {
-            left = next(&mut live)?;
-        }
-        if order.is_ge() {
-            right = next(&mut rebuilt)?;
-        }
-    }
-}
-
-/// Text is ordered by its bytes in SQLite as it is here.
-fn next<R: TableRow>(rows: &mut Rows<'_>) -> rusqlite::Result<Option<R>> {
-    rows.next()?.map(R::of_sqlite).transpose()
 }
 
 #[cfg(test)]
