@@ -5,6 +5,7 @@ mod channel;
 mod client;
 mod feed;
 mod kafka;
+mod lane;
 mod letter_headers;
 mod memory;
 mod open_transaction;
@@ -22,6 +23,7 @@ mod written;
 pub(crate) use channel::{Channel, reader_of};
 pub(crate) use feed::{Fed, Feed};
 pub(crate) use kafka::KafkaLog;
+pub(crate) use lane::{Lane, Step};
 pub use memory::MemoryLog;
 pub use open_transaction::OpenTransaction;
 

@@ -6,7 +6,7 @@
 
 mod commands;
 mod counts;
-mod lane;
+mod delivered;
 mod letters;
 mod orders;
 mod payments;

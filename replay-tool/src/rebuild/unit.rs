@@ -1,6 +1,5 @@
 //! A unit folded: every record of its ranges judged by its position, decoded, and applied to its aggregate.
 
-mod lane;
 mod note;
 mod problem;
 
@@ -13,11 +12,10 @@ use schemas::{Codec, ServiceName, TopicName};
 use super::plan::{Plan, Unit};
 use crate::error::ReplayError;
 use crate::fold::State;
-use crate::log::{Channel, Record};
+use crate::log::{Channel, Lane, Record, Step};
 use crate::progress::Progress;
 use crate::rows::StateDigest;
 use crate::source::Source;
-use lane::{Lane, Step};
 
 pub use note::ReadCounts;
 pub(crate) use note::{LaneEnd, Note, Written};
@@ -157,14 +155,14 @@ impl<'f> Folding<'f> {
         }
         // Of a single key's messages nothing can be said about what is between them.
         let step = match self.key {
-            Some(_) if partition.lane.is_void(&position) => Step::Void,
-            Some(_) => Step::Next,
+            Some(_) if partition.lane.counts(&position) => Step::Next,
+            Some(_) => Step::Void,
             None => partition.lane.step(&position),
         };
         match step {
             Step::Next => self.fold(record),
             Step::Duplicate => self.counts.duplicates += u64::from(self.slice == 0),
-            Step::Void => self.counts.void += u64::from(self.slice == 0),
+            Step::Void | Step::OtherEpoch => self.counts.void += u64::from(self.slice == 0),
             Step::AfterGap(from, to) => {
                 if self.slice == 0 {
                     let cause = format!("messages are missing before it: sequence {from} to {to}");

@@ -24,7 +24,7 @@ fn check_lane(evidence: &Evidence, partition: &ReadPartition, findings: &mut Fin
     let lane = evidence.cuts.of(writer).outbox.lanes.get(&place);
     let rows = lane.and_then(|lane| outbox.rows.get(&lane.number)).map_or(&[][..], Vec::as_slice);
     let head_now = outbox.heads_now.get(&place).copied().unwrap_or(0);
-    partition.read.lane.compare(rows, head_now, evidence.place, findings);
+    partition.read.delivered.compare(rows, head_now, evidence.place, findings);
 }
 
 /// The reader's own position is that of the last message that it had to take.

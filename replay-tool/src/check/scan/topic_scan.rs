@@ -2,13 +2,13 @@
 
 use outbox::Position;
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
-use schemas::place::{Place as RecordPlace, Restoration};
+use schemas::place::{Place, Restoration};
 use schemas::{Codec, Message, ServiceName, TopicName, partitioner};
 
 use super::Told;
 use super::commands::{Command, SentCommand};
 use super::counts::MessageCounts;
-use super::lane::{Lane, Place};
+use super::delivered::{Delivered, Judged};
 use super::letters::{Broken, Letter};
 use super::orders::OrderFold;
 use super::payments::PaymentFold;
@@ -64,7 +64,7 @@ pub(crate) struct Scan {
 /// One partition of the topic.
 #[derive(Debug)]
 pub(crate) struct Partition {
-    pub(crate) lane: Lane,
+    pub(crate) delivered: Delivered,
     /// Where the log ended when the scan ended: the offset after the last record.
     pub(crate) next_offset: i64,
     /// Records that the reader has not taken.
@@ -84,7 +84,7 @@ impl Partition {
     /// Whether everything is read that belongs to the cut and was there.
     pub(crate) fn is_complete(&self) -> bool {
         let has_ended = self.is_at_end || self.next_offset >= self.end;
-        has_ended && self.lane.is_at_cut() && (!self.awaits_resume || self.has_all_taken())
+        has_ended && self.delivered.is_at_cut() && (!self.awaits_resume || self.has_all_taken())
     }
 
     /// Whether everything was read that the reader has taken.
@@ -102,7 +102,7 @@ impl Scan {
     /// A scan of `channel`, whose full name is `topic`, with a plan for each partition.
     pub(crate) fn new(channel: Channel, topic: &str, plans: Vec<ScanPlan>, codec: Codec) -> Self {
         let partition = |(number, plan): (usize, ScanPlan)| Partition {
-            lane: Lane::new(format!("{topic}[{number}]"), plan.cut),
+            delivered: Delivered::new(format!("{topic}[{number}]"), plan.cut),
             next_offset: 0,
             waiting: 0,
             cursor: None,
@@ -178,18 +178,18 @@ impl Scan {
         let print = record.print(position.sequence, false);
         let told = Told { id: print.id, cause: record.cause(), body: print.body };
         let partition = &mut self.partitions[index];
-        let place = partition.lane.place(position, print, &mut self.findings);
-        self.counts.count(place);
+        let judged = partition.delivered.take(position, print, &mut self.findings);
+        self.counts.count(judged);
         let is_next = is_taken && matches!(judge(partition.cursor, position, LogStart::AtZero), Delivery::Next);
         if is_next {
             partition.cursor = Some(Cursor::from(position));
         }
-        if place != Place::Taken && !is_next {
+        if judged != Judged::Taken && !is_next {
             return;
         }
         match self.codec.decode(topic, record.payload.unwrap_or_default()) {
             Ok(message) if record.key == Some(message.key().as_bytes()) => {
-                if place == Place::Taken {
+                if judged == Judged::Taken {
                     self.check_partition(topic, record, message.key());
                     self.folding.apply(&message, told, &mut self.findings);
                 }
@@ -245,21 +245,21 @@ impl Scan {
 
     fn letter(&mut self, index: usize, record: &Record<'_>, position: &Position) {
         let print = record.print(position.sequence, true);
-        let place = self.partitions[index].lane.place(position, print, &mut self.findings);
-        self.counts.count(place);
-        if let (Place::Taken, Folding::Letters(letters)) = (place, &mut self.folding) {
+        let judged = self.partitions[index].delivered.take(position, print, &mut self.findings);
+        self.counts.count(judged);
+        if let (Judged::Taken, Folding::Letters(letters)) = (judged, &mut self.folding) {
             letters.push(Letter::of(record));
         }
     }
 }
 
 impl MessageCounts {
-    fn count(&mut self, place: Place) {
-        match place {
-            Place::Taken => self.delivered += 1,
-            Place::Duplicate => self.duplicates += 1,
-            Place::Void => self.void += 1,
-            Place::AfterCut => self.after_cut += 1,
+    fn count(&mut self, judged: Judged) {
+        match judged {
+            Judged::Taken => self.delivered += 1,
+            Judged::Duplicate => self.duplicates += 1,
+            Judged::Void => self.void += 1,
+            Judged::AfterCut => self.after_cut += 1,
         }
     }
 }
@@ -313,7 +313,7 @@ impl Folding {
     }
 
     /// A message that the reading service has taken.
-    fn consume(&mut self, message: &Message, record: &Record<'_>, place: RecordPlace) {
+    fn consume(&mut self, message: &Message, record: &Record<'_>, place: Place) {
         match message {
             Message::InventoryEvent(event) => {
                 if let Folding::Reservations(fold) = self {

@@ -77,13 +77,13 @@ impl Topics {
     /// Whether everything that the service had committed to this topic was found in it.
     pub(crate) fn is_whole(&self, topic: TopicName) -> bool {
         let of_topic = |partition: &&ReadPartition| partition.channel == Channel::Messages(topic);
-        self.partitions.iter().filter(of_topic).all(|partition| partition.read.lane.is_at_cut())
+        self.partitions.iter().filter(of_topic).all(|partition| partition.read.delivered.is_at_cut())
     }
 
     /// Whether the dead letters of a topic are.
     pub(crate) fn are_letters_whole(&self, topic: TopicName) -> bool {
         let of_topic = |partition: &&ReadPartition| partition.channel == Channel::DeadLetters(topic);
-        self.partitions.iter().filter(of_topic).all(|partition| partition.read.lane.is_at_cut())
+        self.partitions.iter().filter(of_topic).all(|partition| partition.read.delivered.is_at_cut())
     }
 
     /// Whether everything was found in this topic that its reader has taken from it.

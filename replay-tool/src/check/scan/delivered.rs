@@ -1,4 +1,4 @@
-//! One service's messages in one topic partition, judged by their positions up to the cut.
+//! One service's messages in one topic partition up to the cut, as they were delivered: a print of each that counts.
 //!
 //! What is taken is every committed sequence once, whatever the relay repeated. A sequence that comes before its
 //! predecessor is taken all the same, and told, unless it was repeated after all of them: a consumer that takes nothing but
@@ -7,12 +7,12 @@
 use outbox::Position;
 
 use crate::check::findings::{Findings, Invariant};
-use crate::log::Print;
+use crate::log::{Lane, Print, Step};
 use crate::snapshot::LaneCut;
 
-/// What a record is to the lane.
+/// What a record is judged to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Judged {
     /// Taken for the first time.
     Taken,
     /// Taken before.
@@ -23,81 +23,73 @@ pub(crate) enum Place {
     AfterCut,
 }
 
-/// A lane.
+/// What was delivered.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct Delivered {
     /// `topic[partition]`, for words.
     name: String,
     cut: LaneCut,
-    /// The sequence that comes next.
-    next: i64,
+    lane: Lane,
     /// Those taken, ascending.
     taken: Vec<Print>,
     /// The highest sequence seen.
     highest: i64,
-    /// What comes next to a consumer that takes nothing but the next.
-    chain: i64,
     /// Those that came before others, each with the one that was due.
     early: Vec<(i64, i64)>,
 }
 
-impl Lane {
+impl Delivered {
     pub(crate) fn new(name: String, cut: LaneCut) -> Self {
-        let next = cut.epochs.after(0);
-        Lane { name, cut, next, taken: Vec::new(), highest: 0, chain: next, early: Vec::new() }
+        let lane = Lane::new(cut.epochs.clone());
+        Delivered { name, cut, lane, taken: Vec::new(), highest: 0, early: Vec::new() }
     }
 
     /// Whether everything up to the cut was seen, or passed over.
     pub(crate) fn is_at_cut(&self) -> bool {
-        self.next > self.cut.head
+        self.lane.next() > self.cut.head
     }
 
-    /// Judge the record at `position` with this print.
-    pub(crate) fn place(&mut self, position: &Position, print: Print, findings: &mut Findings) -> Place {
+    /// Take the record at `position` with this print, if it counts.
+    pub(crate) fn take(&mut self, position: &Position, print: Print, findings: &mut Findings) -> Judged {
         let sequence = position.sequence;
         self.highest = self.highest.max(sequence);
         if sequence > self.cut.head {
-            return Place::AfterCut;
+            return Judged::AfterCut;
         }
-        if self.cut.epochs.is_void(sequence) {
-            return Place::Void;
+        match self.lane.step(position) {
+            Step::Void => Judged::Void,
+            Step::OtherEpoch => {
+                let (epoch, first) = self.cut.epochs.of(sequence);
+                let detail =
+                    format!("a record says {position}, but sequence {sequence} is of epoch {epoch} from {first}");
+                findings.add(Invariant::Delivery, self.name.as_str(), detail);
+                Judged::Void
+            }
+            Step::AfterGap(due, _) => {
+                self.early.push((sequence, due));
+                self.keep(print, findings)
+            }
+            Step::Next | Step::Duplicate => self.keep(print, findings),
         }
-        if self.cut.epochs.of(sequence) != (position.epoch, position.first) {
-            let (epoch, first) = self.cut.epochs.of(sequence);
-            let detail = format!("a record says {position}, but sequence {sequence} is of epoch {epoch} from {first}");
-            findings.add(Invariant::Delivery, self.name.as_str(), detail);
-            return Place::Void;
-        }
-        if sequence == self.chain {
-            self.chain = self.cut.epochs.after(sequence);
-        }
-        if sequence == self.next {
-            self.next = self.cut.epochs.after(sequence);
-            self.taken.push(print);
-            return Place::Taken;
-        }
-        if sequence > self.next {
-            self.early.push((sequence, self.next));
-            self.next = self.cut.epochs.after(sequence);
-            self.taken.push(print);
-            return Place::Taken;
-        }
-        self.again(print, findings)
     }
 
-    /// A sequence below the next one: a repetition, or one that was passed over.
-    fn again(&mut self, print: Print, findings: &mut Findings) -> Place {
+    /// Keep the print of a message that counts, unless there is one of its sequence: then both must say the same.
+    fn keep(&mut self, print: Print, findings: &mut Findings) -> Judged {
+        if self.taken.last().is_none_or(|last| last.sequence < print.sequence) {
+            self.taken.push(print);
+            return Judged::Taken;
+        }
         match self.taken.binary_search_by_key(&print.sequence, |had| had.sequence) {
             Ok(index) => {
                 if let Some(what) = self.taken.get(index).and_then(|had| had.difference(&print)) {
                     let detail = format!("sequence {} was published twice with another {what}", print.sequence);
                     findings.add(Invariant::Delivery, self.name.as_str(), detail);
                 }
-                Place::Duplicate
+                Judged::Duplicate
             }
             Err(index) => {
                 self.taken.insert(index, print);
-                Place::Taken
+                Judged::Taken
             }
         }
     }
@@ -105,7 +97,7 @@ impl Lane {
     /// Compare what was taken with the rows of the same lane, both ascending. `head_now` is the lane's head in the
     /// present: what was published must have been committed before. `place` says in words what records were taken from.
     pub(crate) fn compare(&self, rows: &[Print], head_now: i64, place: &str, findings: &mut Findings) {
-        for (sequence, due) in self.early.iter().filter(|(sequence, _)| *sequence >= self.chain) {
+        for (sequence, due) in self.early.iter().filter(|(sequence, _)| !self.lane.is_in_order(*sequence)) {
             let detail = format!("sequence {sequence} was published before {due}");
             findings.add(Invariant::Delivery, self.name.as_str(), detail);
         }
@@ -152,8 +144,8 @@ impl Lane {
             add(format!("committed, but not in the {place}: {lost}"));
         }
         let forgotten = self.cut.pruned.min(self.cut.head);
-        if self.next <= forgotten {
-            let next = self.next;
+        let next = self.lane.next();
+        if next <= forgotten {
             add(format!("the {place} ends before sequence {next}; rows up to {forgotten} were published and pruned"));
         }
     }
@@ -188,5 +180,5 @@ impl Ranges {
 }
 
 #[cfg(test)]
-#[path = "lane_tests.rs"]
+#[path = "delivered_tests.rs"]
 mod tests;

@@ -18,24 +18,24 @@ fn position(epoch: i64, first: i64, sequence: i64) -> Position {
 }
 
 struct Walk {
-    lane: Lane,
+    delivered: Delivered,
     findings: Findings,
 }
 
 impl Walk {
     fn to(head: i64, epochs: Vec<Epoch>) -> Self {
         let cut = LaneCut { number: 1, head, pruned: 0, epochs: Epochs::new(epochs) };
-        Walk { lane: Lane::new("t[0]".into(), cut), findings: Findings::default() }
+        Walk { delivered: Delivered::new("t[0]".into(), cut), findings: Findings::default() }
     }
 
-    fn place(&mut self, sequences: &[i64]) -> Vec<Place> {
-        let lane = &mut self.lane;
-        let place = |s: &i64| lane.place(&position(1, 1, *s), print(*s), &mut self.findings);
+    fn place(&mut self, sequences: &[i64]) -> Vec<Judged> {
+        let delivered = &mut self.delivered;
+        let place = |s: &i64| delivered.take(&position(1, 1, *s), print(*s), &mut self.findings);
         sequences.iter().map(place).collect()
     }
 
     fn compare(mut self, rows: &[Print], head_now: i64) -> Vec<String> {
-        self.lane.compare(rows, head_now, "topic", &mut self.findings);
+        self.delivered.compare(rows, head_now, "topic", &mut self.findings);
         self.findings.listed().iter().map(|violation| violation.detail.clone()).collect()
     }
 }
@@ -43,10 +43,13 @@ impl Walk {
 #[test]
 fn repetitions_are_dropped_and_what_follows_the_cut_waits() {
     let mut walk = Walk::to(3, vec![]);
-    assert!(!walk.lane.is_at_cut());
+    assert!(!walk.delivered.is_at_cut());
     let places = walk.place(&[1, 2, 1, 2, 3, 4]);
-    assert_eq!(places, [Place::Taken, Place::Taken, Place::Duplicate, Place::Duplicate, Place::Taken, Place::AfterCut]);
-    assert!(walk.lane.is_at_cut());
+    assert_eq!(
+        places,
+        [Judged::Taken, Judged::Taken, Judged::Duplicate, Judged::Duplicate, Judged::Taken, Judged::AfterCut]
+    );
+    assert!(walk.delivered.is_at_cut());
     assert_eq!(walk.compare(&[print(1), print(2), print(3)], 4), Vec::<String>::new());
 }
 
@@ -80,14 +83,14 @@ fn another_payload_is_found() {
 fn a_repetition_with_other_bytes_is_found() {
     let mut walk = Walk::to(1, vec![]);
     walk.place(&[1]);
-    walk.lane.place(&position(1, 1, 1), print_of(1, b"other"), &mut walk.findings);
+    walk.delivered.take(&position(1, 1, 1), print_of(1, b"other"), &mut walk.findings);
     assert_eq!(walk.compare(&[print(1)], 1), ["sequence 1 was published twice with another key or payload"]);
 }
 
 #[test]
 fn another_order_is_found() {
     let mut walk = Walk::to(3, vec![]);
-    assert_eq!(walk.place(&[1, 3, 2]), [Place::Taken; 3]);
+    assert_eq!(walk.place(&[1, 3, 2]), [Judged::Taken; 3]);
     let rows: Vec<Print> = (1..=3).map(print).collect();
     assert_eq!(walk.compare(&rows, 3), ["sequence 3 was published before 2"]);
 }
@@ -121,7 +124,7 @@ fn rows_below_a_raised_floor_are_no_hole_and_one_above_it_is() {
     // As after a restore and a swap: rows 1 to 3 are old, the topic is ahead up to 6, and 7 is committed after that.
     let raised = |above: &[i64]| {
         let mut walk = Walk::to(9, vec![]);
-        walk.lane.cut.pruned = 6;
+        walk.delivered.cut.pruned = 6;
         walk.place(&[1, 2, 3, 4, 5, 6, 7, 8, 9]);
         let rows: Vec<Print> = [1, 2, 3].iter().chain(above).copied().map(print).collect();
         walk.compare(&rows, 9)
@@ -136,10 +139,10 @@ fn rows_below_a_raised_floor_are_no_hole_and_one_above_it_is() {
 #[test]
 fn what_an_ended_epoch_published_does_not_count() {
     let mut walk = Walk::to(11, vec![Epoch { epoch: 2, first: 10, last_equal: 2 }]);
-    assert_eq!(walk.place(&[1, 2, 3, 4]), [Place::Taken, Place::Taken, Place::Void, Place::Void]);
+    assert_eq!(walk.place(&[1, 2, 3, 4]), [Judged::Taken, Judged::Taken, Judged::Void, Judged::Void]);
     for sequence in [10, 11] {
-        let place = walk.lane.place(&position(2, 10, sequence), print(sequence), &mut walk.findings);
-        assert_eq!(place, Place::Taken);
+        let place = walk.delivered.take(&position(2, 10, sequence), print(sequence), &mut walk.findings);
+        assert_eq!(place, Judged::Taken);
     }
     let rows = [print(1), print(2), print_of(3, b"superseded"), print(10), print(11)];
     assert_eq!(walk.compare(&rows, 11), Vec::<String>::new());
@@ -148,14 +151,14 @@ fn what_an_ended_epoch_published_does_not_count() {
 #[test]
 fn a_contradictory_position_is_found() {
     let mut walk = Walk::to(2, vec![]);
-    walk.lane.place(&position(2, 2, 2), print(2), &mut walk.findings);
+    walk.delivered.take(&position(2, 2, 2), print(2), &mut walk.findings);
     assert!(walk.findings.listed()[0].detail.contains("is of epoch 1 from 1"));
 }
 
 #[test]
 fn an_end_is_missed_where_its_rows_are_pruned() {
     let mut walk = Walk::to(4, vec![]);
-    walk.lane.cut.pruned = 3;
+    walk.delivered.cut.pruned = 3;
     walk.place(&[1, 2]);
     let told = [
         "committed, but not in the topic: 1 messages, sequence 4",

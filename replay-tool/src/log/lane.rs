@@ -1,7 +1,10 @@
-//! One service's messages in one topic partition, followed by their positions in memory that does not grow.
+//! One service's messages in one topic partition, followed by their positions in memory that does not grow, by someone who
+//! knows the lane's epochs beforehand: what counts, once each, and what is missing before it. The one judge of this; who
+//! meets the epochs only on the way is a [`Walk`](super::Walk).
 //!
-//! Unlike the checker's lane it keeps no message: what a lane lacks is told as ranges of sequences, of which a bounded
-//! number is remembered, so that a message that comes late still counts as found.
+//! No message is kept: what a lane lacks is told as ranges of sequences, of which a bounded number is remembered, so that a
+//! message that comes late still counts as found. Beyond that number it is taken for a repetition; who keeps the messages
+//! knows better.
 
 use outbox::{Epochs, Position};
 
@@ -17,6 +20,8 @@ pub(crate) enum Step {
     Duplicate,
     /// Of an epoch that a restored database has ended, after the last message that counts.
     Void,
+    /// Of another epoch than the one that its sequence belongs to: it does not count either.
+    OtherEpoch,
     /// One that counts, but messages before it are missing: from and to.
     AfterGap(i64, i64),
 }
@@ -42,8 +47,11 @@ impl Lane {
     /// Judge the message at `position`.
     pub(crate) fn step(&mut self, position: &Position) -> Step {
         let sequence = position.sequence;
-        if self.is_void(position) {
+        if self.epochs.is_void(sequence) {
             return Step::Void;
+        }
+        if self.epochs.of(sequence) != (position.epoch, position.first) {
+            return Step::OtherEpoch;
         }
         if sequence == self.chain {
             self.chain = self.epochs.after(sequence);
@@ -63,9 +71,9 @@ impl Lane {
         Step::AfterGap(expected, sequence - 1)
     }
 
-    /// Whether the message is void, whatever came before it.
-    pub(crate) fn is_void(&self, position: &Position) -> bool {
-        !self.epochs.counts(position)
+    /// Whether the message counts, whatever came before it.
+    pub(crate) fn counts(&self, position: &Position) -> bool {
+        self.epochs.counts(position)
     }
 
     /// Whether the sequence was missing until now.
@@ -75,7 +83,8 @@ impl Lane {
         };
         let (from, to) = self.holes.swap_remove(index);
         let rest = [(from, sequence - 1), (sequence + 1, to)];
-        self.holes.extend(rest.into_iter().filter(|(from, to)| from <= to));
+        let room = REMEMBERED_HOLES - self.holes.len();
+        self.holes.extend(rest.into_iter().filter(|(from, to)| from <= to).take(room));
         true
     }
 
@@ -83,6 +92,11 @@ impl Lane {
     /// later, and it once more behind that.
     pub(crate) fn is_in_order(&self, sequence: i64) -> bool {
         sequence < self.chain
+    }
+
+    /// The sequence that comes behind all that counts so far.
+    pub(crate) fn next(&self) -> i64 {
+        self.next
     }
 
     /// Epoch and sequence of the highest message that counts; none where there was none.
@@ -117,11 +131,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_remembered_does_not_grow_and_what_is_beyond_it_is_taken_for_a_repetition() {
+        let mut lane = Lane::new(Epochs::default());
+        let most = i64::try_from(REMEMBERED_HOLES).unwrap();
+        let last = 4 * most;
+        assert_eq!(lane.step(&position(1, 1, last)), Step::AfterGap(1, last - 1));
+        // Every second one of a hole leaves a hole on either side.
+        let found = (1..last / 2).map(|half| lane.step(&position(1, 1, 2 * half))).filter(|step| *step == Step::Next);
+        assert_eq!((found.count(), lane.holes.len()), (REMEMBERED_HOLES, REMEMBERED_HOLES));
+        assert_eq!(lane.step(&position(1, 1, last - 1)), Step::Duplicate);
+    }
+
+    #[test]
     fn what_an_epoch_voids_does_not_count_and_leaves_no_gap() {
         let mut lane = Lane::new(Epochs::new(vec![Epoch { epoch: 2, first: 5, last_equal: 2 }]));
         let steps =
             [(1, 1, 1), (1, 1, 2), (1, 1, 3), (2, 5, 5), (1, 1, 4)].map(|(e, f, s)| lane.step(&position(e, f, s)));
         assert_eq!(steps, [Step::Next, Step::Next, Step::Void, Step::Next, Step::Void]);
         assert_eq!(lane.highest(), Some((2, 5)));
+        assert_eq!(lane.step(&position(1, 1, 6)), Step::OtherEpoch, "of the database that was lost");
     }
 }
