@@ -42,6 +42,11 @@ impl Levels {
         level.shipped = level.shipped.saturating_add(part.shipped);
     }
 
+    /// The row of every level, also of one that no table would take.
+    pub(crate) fn all(&self) -> impl Iterator<Item = StockRow> {
+        self.0.iter().map(|(sku, level)| StockRow::of(sku, *level))
+    }
+
     /// The rows. A level that no table would take is told with its SKU and left out.
     pub(crate) fn rows(self) -> (Vec<StockRow>, Vec<(Sku, String)>) {
         let (mut rows, mut unsound) = (Vec::with_capacity(self.0.len()), Vec::new());

@@ -101,7 +101,7 @@ fn key(order_id: &OrderId) -> (String,) {
 
 /// Payment is undone before stock: once an order waits for the release, it never waits for the void.
 fn check_direction(evidence: &Evidence, findings: &mut Findings) {
-    for (order_id, awaited) in &evidence.topics.orders.undoing {
+    for (order_id, awaited) in &evidence.topics.orders.watch.undoing {
         let released = awaited.iter().position(|awaiting| *awaiting == Awaiting::StockRelease);
         let voided = awaited.iter().rposition(|awaiting| *awaiting == Awaiting::PaymentVoid);
         if let (Some(released), Some(voided)) = (released, voided)

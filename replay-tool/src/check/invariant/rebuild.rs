@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use schemas::TopicName;
+use schemas::{OrderId, Sku, TopicName};
 
 use crate::check::evidence::Evidence;
 use crate::check::findings::{Findings, Invariant};
@@ -10,23 +10,27 @@ use crate::rows::{self, Difference, Rows, Table, TableRow, Unequal};
 
 pub(crate) fn check(evidence: &Evidence, folded: &Rows, findings: &mut Findings) {
     let (tables, topics) = (&evidence.tables.rows, &evidence.topics);
+    let orders: HashSet<&str> = topics.orders.aggregates.contradicted().map(OrderId::as_str).collect();
+    let reservations: HashSet<&str> = topics.reservations.aggregates.contradicted().map(OrderId::as_str).collect();
+    let skus: HashSet<&str> = topics.stock.contradicted.iter().map(Sku::as_str).collect();
+    let payments: HashSet<&str> = topics.payments.aggregates.contradicted().map(OrderId::as_str).collect();
     if is_whole(evidence, &[TopicName::OrderEvents], findings) {
-        compare(&tables.orders, &folded.orders, &topics.orders.contradicted, findings);
-        compare(&tables.contents, &folded.contents, &topics.orders.contradicted, findings);
+        compare(&tables.orders, &folded.orders, &orders, findings);
+        compare(&tables.contents, &folded.contents, &orders, findings);
     }
     if is_whole(evidence, &[TopicName::InventoryEvents], findings) {
-        compare(&tables.reservations, &folded.reservations, &topics.reservations.contradicted, findings);
+        compare(&tables.reservations, &folded.reservations, &reservations, findings);
     }
     if is_whole(evidence, &[TopicName::StockEvents], findings) {
-        compare(&tables.receipts, &folded.receipts, &topics.stock.contradicted, findings);
+        compare(&tables.receipts, &folded.receipts, &skus, findings);
     }
     let are_levels_whole = topics.is_whole(TopicName::StockEvents) && topics.is_whole(TopicName::InventoryEvents);
-    if are_levels_whole && topics.reservations.contradicted.is_empty() {
-        compare(&tables.stock, &folded.stock, &topics.stock.contradicted, findings);
+    if are_levels_whole && reservations.is_empty() {
+        compare(&tables.stock, &folded.stock, &skus, findings);
     }
     if is_whole(evidence, &[TopicName::PaymentEvents], findings) {
-        compare(&tables.payments, &folded.payments, &topics.payments.contradicted, findings);
-        compare(&tables.ledger, &folded.ledger, &topics.payments.contradicted, findings);
+        compare(&tables.payments, &folded.payments, &payments, findings);
+        compare(&tables.ledger, &folded.ledger, &payments, findings);
     }
 }
 
@@ -41,7 +45,7 @@ fn is_whole(evidence: &Evidence, needed: &[TopicName], findings: &mut Findings) 
 }
 
 /// Both ways, but for aggregates whose events contradict each other: that is told already.
-fn compare<R: TableRow>(table: &Table<R>, folded: &Table<R>, told: &HashSet<String>, findings: &mut Findings)
+fn compare<R: TableRow>(table: &Table<R>, folded: &Table<R>, told: &HashSet<&str>, findings: &mut Findings)
 where
     R::Key: FirstPart,
 {

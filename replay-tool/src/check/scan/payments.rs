@@ -1,23 +1,21 @@
-//! `payment.events.v1` folded: payments, the ledger, and what was said to order.
+//! What is looked at while `payment.events.v1` is folded: what was said to order, and whether versions are repeated word for
+//! word.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use schemas::{OrderId, PaymentEvent, ServiceName, message_id};
-use workers::payment::charge::{Payment, Posting, evolve};
+use schemas::{OrderId, PaymentEvent, ServiceName, Sku, message_id};
 
 use super::Told;
 use super::versions::Versions;
-use crate::check::findings::{Findings, Invariant};
+use crate::check::findings::Findings;
+use crate::fold::Watch;
 
-/// Payments as their events tell them.
+/// What was seen of payments besides their state.
 #[derive(Debug, Default)]
-pub(crate) struct PaymentFold {
-    pub(crate) payments: HashMap<OrderId, Payment>,
-    pub(crate) postings: Vec<Posting>,
-    /// Orders whose payment's events contradict each other.
-    pub(crate) contradicted: HashSet<String>,
+pub(crate) struct PaymentsSeen {
     /// Replies that the order service has taken.
     pub(crate) taken: HashMap<OrderId, TakenPaymentReplies>,
+    pub(super) findings: Findings,
     versions: Versions,
 }
 
@@ -32,33 +30,22 @@ pub(crate) struct TakenPaymentReplies {
     pub(crate) stuck: bool,
 }
 
-impl PaymentFold {
-    pub(crate) fn apply(&mut self, event: &PaymentEvent, told: Told, findings: &mut Findings) {
-        let (order_id, version) = match event {
-            PaymentEvent::PaymentAuthorized(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentDeclined(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentCaptured(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentCaptureFailed(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentVoided(event) => (&event.order_id, event.version),
-            PaymentEvent::PaymentStuck(event) => (&event.order_id, event.version),
-        };
-        if self.contradicted.contains(order_id.as_str()) {
-            return;
-        }
-        let expected = message_id::of_version(ServiceName::Payment, order_id.as_str(), version, 0);
-        self.versions.see(order_id.as_str(), version, told, expected, findings);
-        match evolve(self.payments.remove(order_id), event) {
-            Ok(evolved) => {
-                self.payments.extend(evolved.payment.map(|payment| (order_id.clone(), payment)));
-                self.postings.extend(evolved.postings);
-            }
-            Err(inconsistent) => {
-                findings.add(Invariant::Rebuild, order_id.as_str(), inconsistent.to_string());
-                self.contradicted.insert(order_id.as_str().to_owned());
-            }
-        }
+impl Watch<PaymentEvent> for PaymentsSeen {
+    type Told = Told;
+
+    fn comes(&mut self, id: &str, version: i64, told: Told) {
+        let expected = message_id::of_version(ServiceName::Payment, id, version, 0);
+        self.versions.see(id, version, told, expected, &mut self.findings);
     }
 
+    fn advanced(&mut self, _: &PaymentEvent) {}
+
+    fn refused(&mut self, _: &PaymentEvent, _: Told) {}
+
+    fn overflowed(&mut self, _: &Sku) {}
+}
+
+impl PaymentsSeen {
     /// The order service has taken this event.
     pub(crate) fn take(&mut self, event: &PaymentEvent) {
         let mut mark = |order_id: &OrderId, mark: fn(&mut TakenPaymentReplies)| {

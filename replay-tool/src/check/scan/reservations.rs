@@ -1,27 +1,24 @@
-//! `inventory.events.v1` folded: reservations, what they add to levels, and what was said to order.
+//! What is looked at while `inventory.events.v1` is folded: what was refused, what was said to order, and whether versions are
+//! repeated word for word.
 
 use std::collections::{HashMap, HashSet};
 
 use schemas::{InventoryEvent, OrderId, ServiceName, Sku, message_id};
 use uuid::Uuid;
-use workers::inventory::stock::{LevelChange, Reservation, evolve};
 
 use super::Told;
 use super::versions::Versions;
 use crate::check::findings::{Findings, Invariant};
+use crate::fold::Watch;
 
-/// Reservations as their events tell them.
+/// What was seen of reservations besides their state.
 #[derive(Debug, Default)]
-pub(crate) struct ReservationFold {
-    pub(crate) reservations: HashMap<OrderId, Reservation>,
-    /// Pieces reserved and shipped, by SKU.
-    pub(crate) changes: HashMap<Sku, (i64, i64)>,
+pub(crate) struct ReservationsSeen {
     /// The ids of refused commits.
     pub(crate) refusals: HashSet<Uuid>,
-    /// Orders whose reservation's events contradict each other.
-    pub(crate) contradicted: HashSet<String>,
     /// Replies that the order service has taken.
     pub(crate) taken: HashMap<OrderId, TakenStockReplies>,
+    pub(super) findings: Findings,
     versions: Versions,
 }
 
@@ -35,47 +32,26 @@ pub(crate) struct TakenStockReplies {
     pub(crate) released: bool,
 }
 
-impl ReservationFold {
-    pub(crate) fn apply(&mut self, event: &InventoryEvent, told: Told, findings: &mut Findings) {
-        let (order_id, version) = match event {
-            InventoryEvent::StockReserved(event) => (&event.order_id, event.version),
-            InventoryEvent::StockRejected(event) => (&event.order_id, event.version),
-            InventoryEvent::StockCommitted(event) => (&event.order_id, event.version),
-            InventoryEvent::StockReleased(event) => (&event.order_id, event.version),
-            InventoryEvent::StockCommitRefused(_) => {
-                self.refusals.extend(told.id);
-                return;
-            }
-        };
-        if self.contradicted.contains(order_id.as_str()) {
-            return;
-        }
-        let expected = message_id::of_version(ServiceName::Inventory, order_id.as_str(), version, 0);
-        self.versions.see(order_id.as_str(), version, told, expected, findings);
-        match evolve(self.reservations.remove(order_id), event) {
-            Ok(evolved) => {
-                if let Some(reservation) = evolved.reservation {
-                    self.reservations.insert(order_id.clone(), reservation);
-                }
-                evolved.changes.into_iter().for_each(|change| self.add(change, findings));
-            }
-            Err(inconsistent) => {
-                findings.add(Invariant::Rebuild, order_id.as_str(), inconsistent.to_string());
-                self.contradicted.insert(order_id.as_str().to_owned());
-            }
-        }
+impl Watch<InventoryEvent> for ReservationsSeen {
+    type Told = Told;
+
+    fn comes(&mut self, id: &str, version: i64, told: Told) {
+        let expected = message_id::of_version(ServiceName::Inventory, id, version, 0);
+        self.versions.see(id, version, told, expected, &mut self.findings);
     }
 
-    fn add(&mut self, change: LevelChange, findings: &mut Findings) {
-        let (reserved, shipped) = self.changes.entry(change.sku.clone()).or_default();
-        match (reserved.checked_add(change.reserved), shipped.checked_add(change.shipped)) {
-            (Some(more_reserved), Some(more_shipped)) => (*reserved, *shipped) = (more_reserved, more_shipped),
-            (None, _) | (_, None) => {
-                findings.add(Invariant::Stock, change.sku.as_str(), "a sum does not fit into 64 bits");
-            }
-        }
+    fn advanced(&mut self, _: &InventoryEvent) {}
+
+    fn refused(&mut self, _: &InventoryEvent, told: Told) {
+        self.refusals.extend(told.id);
     }
 
+    fn overflowed(&mut self, sku: &Sku) {
+        self.findings.add(Invariant::Stock, sku.as_str(), "a sum does not fit into 64 bits");
+    }
+}
+
+impl ReservationsSeen {
     /// The order service has taken this event.
     pub(crate) fn take(&mut self, event: &InventoryEvent) {
         let mut mark = |order_id: &OrderId, mark: fn(&mut TakenStockReplies)| {

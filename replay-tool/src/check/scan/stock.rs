@@ -1,57 +1,37 @@
-//! `stock.events.v1` folded: what came in, by which command, and what was refused.
+//! What is looked at while `stock.events.v1` is folded: what was refused, and whether versions are repeated word for word.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use schemas::{CommandId, Sku, StockEvent, message_id};
+use schemas::{Sku, StockEvent, message_id};
 use uuid::Uuid;
-use workers::inventory::stock::{Level, Receipt, evolve_stock};
 
 use super::Told;
 use super::versions::Versions;
-use crate::check::findings::{Findings, Invariant};
+use crate::check::findings::Findings;
+use crate::fold::Watch;
 
-/// Receipts and adjustments as their events tell them.
+/// What was seen of receipts and adjustments besides their state.
 #[derive(Debug, Default)]
-pub(crate) struct StockFold {
-    /// Without what reservations add.
-    pub(crate) levels: HashMap<Sku, Level>,
-    pub(crate) receipts: HashMap<(Sku, CommandId), Receipt>,
+pub(crate) struct StockSeen {
     /// The ids of refused commands' events.
     pub(crate) refusals: HashSet<Uuid>,
-    /// SKUs whose events contradict each other.
-    pub(crate) contradicted: HashSet<String>,
+    pub(super) findings: Findings,
     versions: Versions,
 }
 
-impl StockFold {
-    pub(crate) fn apply(&mut self, event: &StockEvent, told: Told, findings: &mut Findings) {
-        let (sku, version) = match event {
-            StockEvent::StockReceived(event) => (&event.sku, event.version),
-            StockEvent::StockAdjusted(event) => (&event.sku, event.version),
-            StockEvent::StockCommandRejected(_) => {
-                self.refusals.extend(told.id);
-                return;
-            }
-        };
-        if self.contradicted.contains(sku.as_str()) {
-            return;
-        }
-        let expected = message_id::of_sku_version(sku.as_str(), version, 0);
-        self.versions.see(sku.as_str(), version, told, expected, findings);
-        let level = self.levels.get(sku).copied().unwrap_or_default();
-        match evolve_stock(sku, level, event) {
-            Ok(next) => {
-                if next.version > level.version
-                    && let Some(receipt) = Receipt::of(event)
-                {
-                    self.receipts.insert((sku.clone(), receipt.command_id.clone()), receipt);
-                }
-                self.levels.insert(sku.clone(), next);
-            }
-            Err(inconsistent) => {
-                findings.add(Invariant::Rebuild, sku.as_str(), inconsistent.to_string());
-                self.contradicted.insert(sku.as_str().to_owned());
-            }
-        }
+impl Watch<StockEvent> for StockSeen {
+    type Told = Told;
+
+    fn comes(&mut self, id: &str, version: i64, told: Told) {
+        let expected = message_id::of_sku_version(id, version, 0);
+        self.versions.see(id, version, told, expected, &mut self.findings);
     }
+
+    fn advanced(&mut self, _: &StockEvent) {}
+
+    fn refused(&mut self, _: &StockEvent, told: Told) {
+        self.refusals.extend(told.id);
+    }
+
+    fn overflowed(&mut self, _: &Sku) {}
 }

@@ -10,12 +10,13 @@ use super::commands::{Command, SentCommand};
 use super::counts::MessageCounts;
 use super::delivered::{Delivered, Judged};
 use super::letters::{Broken, Letter};
-use super::orders::OrderFold;
-use super::payments::PaymentFold;
+use super::orders::OrdersSeen;
+use super::payments::PaymentsSeen;
 use super::requests::{self, Requests};
-use super::reservations::ReservationFold;
-use super::stock::StockFold;
+use super::reservations::ReservationsSeen;
+use super::stock::StockSeen;
 use crate::check::findings::{Findings, Invariant};
+use crate::fold::{Orders, Payments, Reservations, Stock};
 use crate::log::{ACTION_HEADER, Channel, Record};
 use crate::snapshot::LaneCut;
 
@@ -38,11 +39,11 @@ pub(crate) struct ScanPlan {
 #[derive(Debug)]
 pub(crate) enum Folding {
     Commands(Vec<SentCommand>),
-    Orders(Box<OrderFold>),
+    Orders(Box<Orders<OrdersSeen>>),
     Requests(Requests),
-    Reservations(Box<ReservationFold>),
-    Stock(Box<StockFold>),
-    Payments(Box<PaymentFold>),
+    Reservations(Box<Reservations<ReservationsSeen>>),
+    Stock(Box<Stock<StockSeen>>),
+    Payments(Box<Payments<PaymentsSeen>>),
     Letters(Vec<Letter>),
 }
 
@@ -282,33 +283,33 @@ impl Folding {
     /// A message of the service itself, within its cut, for the first time. Decoding allows no message on another topic
     /// than its own, so what does not fit cannot come.
     fn apply(&mut self, message: &Message, told: Told, findings: &mut Findings) {
-        match message {
+        let folded = match message {
             Message::OrderEvent(event) => {
-                if let Folding::Orders(fold) = self {
-                    fold.apply(event, told, findings);
-                }
+                let Folding::Orders(fold) = self else { return };
+                fold.apply(event, told)
             }
             Message::InventoryEvent(event) => {
-                if let Folding::Reservations(fold) = self {
-                    fold.apply(event, told, findings);
-                }
+                let Folding::Reservations(fold) = self else { return };
+                fold.apply(event, told)
             }
             Message::StockEvent(event) => {
-                if let Folding::Stock(fold) = self {
-                    fold.apply(event, told, findings);
-                }
+                let Folding::Stock(fold) = self else { return };
+                fold.apply(event, told)
             }
             Message::PaymentEvent(event) => {
-                if let Folding::Payments(fold) = self {
-                    fold.apply(event, told, findings);
-                }
+                let Folding::Payments(fold) = self else { return };
+                fold.apply(event, told)
             }
             Message::InventoryCommand(_) | Message::PaymentCommand(_) => {
                 if let (Folding::Requests(requests), Some((order_id, kind))) = (self, requests::of(message)) {
                     requests.send(order_id, kind, told);
                 }
+                return;
             }
-            Message::OrderCommand(_) | Message::StockCommand(_) => {}
+            Message::OrderCommand(_) | Message::StockCommand(_) => return,
+        };
+        if let Err(inconsistent) = folded {
+            findings.add(Invariant::Rebuild, message.key(), inconsistent.to_string());
         }
     }
 
@@ -317,12 +318,12 @@ impl Folding {
         match message {
             Message::InventoryEvent(event) => {
                 if let Folding::Reservations(fold) = self {
-                    fold.take(event);
+                    fold.watch.take(event);
                 }
             }
             Message::PaymentEvent(event) => {
                 if let Folding::Payments(fold) = self {
-                    fold.take(event);
+                    fold.watch.take(event);
                 }
             }
             Message::InventoryCommand(_) | Message::PaymentCommand(_) => {

@@ -1,33 +1,31 @@
 //! What all scans together have brought.
 
-use schemas::{Sku, TopicName};
-use workers::inventory::stock::Level;
+use schemas::TopicName;
 
 use super::commands::SentCommand;
 use super::counts::MessageCounts;
 use super::letters::{Broken, Letter};
-use super::orders::OrderFold;
-use super::payments::PaymentFold;
+use super::orders::OrdersSeen;
+use super::payments::PaymentsSeen;
 use super::requests::Requests;
-use super::reservations::ReservationFold;
-use super::stock::StockFold;
+use super::reservations::ReservationsSeen;
+use super::stock::StockSeen;
 use super::topic_scan::{Folding, Partition, Scan};
 use crate::check::findings::Findings;
+use crate::fold::{Levels, Orders, Payments, Reservations, Stock};
 use crate::log::Channel;
-use crate::rows::{
-    ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, Rows, StockRow, TableRow,
-};
+use crate::rows::{Rows, TableRow};
 
 /// All topics, read and folded.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     pub(crate) commands: Vec<SentCommand>,
-    pub(crate) orders: OrderFold,
+    pub(crate) orders: Orders<OrdersSeen>,
     pub(crate) inventory_requests: Requests,
-    pub(crate) reservations: ReservationFold,
-    pub(crate) stock: StockFold,
+    pub(crate) reservations: Reservations<ReservationsSeen>,
+    pub(crate) stock: Stock<StockSeen>,
     pub(crate) payment_requests: Requests,
-    pub(crate) payments: PaymentFold,
+    pub(crate) payments: Payments<PaymentsSeen>,
     /// With the topic that they come from.
     pub(crate) letters: Vec<(TopicName, Letter)>,
     pub(crate) broken: Vec<Broken>,
@@ -59,12 +57,24 @@ impl Topics {
         let (Channel::Messages(topic) | Channel::DeadLetters(topic)) = channel;
         match folding {
             Folding::Commands(commands) => self.commands.extend(commands),
-            Folding::Orders(fold) => self.orders = *fold,
+            Folding::Orders(mut fold) => {
+                self.findings.append(std::mem::take(&mut fold.watch.findings));
+                self.orders = *fold;
+            }
             Folding::Requests(requests) if topic == TopicName::InventoryCommands => self.inventory_requests = requests,
             Folding::Requests(requests) => self.payment_requests = requests,
-            Folding::Reservations(fold) => self.reservations = *fold,
-            Folding::Stock(fold) => self.stock = *fold,
-            Folding::Payments(fold) => self.payments = *fold,
+            Folding::Reservations(mut fold) => {
+                self.findings.append(std::mem::take(&mut fold.watch.findings));
+                self.reservations = *fold;
+            }
+            Folding::Stock(mut fold) => {
+                self.findings.append(std::mem::take(&mut fold.watch.findings));
+                self.stock = *fold;
+            }
+            Folding::Payments(mut fold) => {
+                self.findings.append(std::mem::take(&mut fold.watch.findings));
+                self.payments = *fold;
+            }
             Folding::Letters(letters) => self.letters.extend(letters.into_iter().map(|letter| (topic, letter))),
         }
         self.broken.extend(broken);
@@ -101,27 +111,17 @@ impl Topics {
 
     /// The folded state as the tables would hold it.
     pub(crate) fn rows(&self, partitions: i32) -> Rows {
-        let levels = self.levels();
-        let orders = &self.orders.orders;
+        let mut levels = Levels::default();
+        levels.add(self.stock.levels().chain(self.reservations.levels()));
         Rows {
-            orders: keyed(orders.values().map(|order| OrderRow::of(order, partitions))),
-            contents: keyed(orders.values().map(ContentsRow::of)),
-            reservations: keyed(self.reservations.reservations.values().map(ReservationRow::of)),
-            stock: keyed(levels.iter().map(|(sku, level)| StockRow::of(sku, *level))),
-            receipts: keyed(self.stock.receipts.values().map(ReceiptRow::of)),
-            payments: keyed(self.payments.payments.values().map(PaymentRow::of)),
-            ledger: keyed(self.payments.postings.iter().map(PostingRow::of)),
+            orders: keyed(self.orders.rows(partitions)),
+            contents: keyed(self.orders.contents()),
+            reservations: keyed(self.reservations.rows()),
+            stock: keyed(levels.all()),
+            receipts: keyed(self.stock.rows()),
+            payments: keyed(self.payments.rows()),
+            ledger: keyed(self.payments.ledger()),
         }
-    }
-
-    /// Receipts and reservations together.
-    fn levels(&self) -> Vec<(Sku, Level)> {
-        let mut levels = self.stock.levels.clone();
-        for (sku, (reserved, shipped)) in &self.reservations.changes {
-            let level = levels.entry(sku.clone()).or_default();
-            (level.reserved, level.shipped) = (*reserved, *shipped);
-        }
-        levels.into_iter().collect()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Commands of clients and operators, against what became of them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use schemas::{ServiceName, TopicName, message_id};
+use schemas::{CommandId, ServiceName, Sku, TopicName, message_id};
 use uuid::Uuid;
+use workers::inventory::stock::Receipt;
 use workers::order::saga::ContentDigest;
 
 use super::letters::LetterIndex;
@@ -16,10 +17,15 @@ use crate::log::reader_of;
 /// The cause under which a service puts a command aside that it could read.
 const REFUSED: &str = "refused";
 
+/// What came of commands that change a stock.
+type Receipts<'e> = HashMap<(&'e Sku, &'e CommandId), &'e Receipt>;
+
 pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &mut Findings) {
     let mut answered: HashSet<Uuid> = HashSet::new();
     let mut asked_for: HashSet<(&str, ContentDigest)> = HashSet::new();
     let mut restocked: HashSet<(&str, &str)> = HashSet::new();
+    let receipts = evidence.topics.stock.receipts.iter();
+    let receipts: Receipts<'_> = receipts.map(|receipt| ((&receipt.sku, &receipt.command_id), receipt)).collect();
     for taken in &evidence.topics.commands {
         match &taken.command {
             Command::Place { order_id, content } => {
@@ -39,10 +45,11 @@ pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &m
         if !taken.is_taken || !are_answers_whole(evidence, taken.topic, reader) {
             continue;
         }
-        check_one(evidence, taken, is_refused, letters, findings);
+        let is_answered = is_refused || has_effect(evidence, &receipts, &taken.command);
+        check_one(taken, is_answered, letters, findings);
     }
-    check_origins(evidence, &asked_for, &restocked, findings);
-    let (orders, stock) = (&evidence.topics.orders.refusals, &evidence.topics.stock.refusals);
+    check_origins(evidence, &receipts, &asked_for, &restocked, findings);
+    let (orders, stock) = (&evidence.topics.orders.watch.refusals, &evidence.topics.stock.watch.refusals);
     let has_orders = evidence.topics.has_all_taken(TopicName::OrderCommands);
     let has_stock = evidence.topics.has_all_taken(TopicName::StockCommands);
     let refusals = orders.keys().filter(|_| has_orders).chain(stock.iter().filter(|_| has_stock));
@@ -63,19 +70,13 @@ fn are_answers_whole(evidence: &Evidence, topic: TopicName, reader: ServiceName)
 
 fn is_refused(evidence: &Evidence, reader: ServiceName, refusal: &Uuid) -> bool {
     match reader {
-        ServiceName::Order => evidence.topics.orders.refusals.contains_key(refusal),
-        ServiceName::Inventory => evidence.topics.stock.refusals.contains(refusal),
+        ServiceName::Order => evidence.topics.orders.watch.refusals.contains_key(refusal),
+        ServiceName::Inventory => evidence.topics.stock.watch.refusals.contains(refusal),
         ServiceName::Payment => false,
     }
 }
 
-fn check_one(
-    evidence: &Evidence,
-    taken: &SentCommand,
-    is_refused: bool,
-    letters: &LetterIndex<'_>,
-    findings: &mut Findings,
-) {
+fn check_one(taken: &SentCommand, is_answered: bool, letters: &LetterIndex<'_>, findings: &mut Findings) {
     let SentCommand { topic, partition, offset, command, place: lay, .. } = taken;
     let mut add = |detail: String| {
         findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
@@ -86,20 +87,20 @@ fn check_one(
             add(format!("the {name} for {} can be read, but was put aside as {}", command.key(), letter.cause));
         }
         Some(_) => {}
-        None if is_refused || has_effect(evidence, command) => {}
+        None if is_answered => {}
         None => add(format!("the {name} for {} was taken and left no trace", command.key())),
     }
 }
 
 /// Whether the state shows that the command was carried out, or that there was nothing left to do.
-fn has_effect(evidence: &Evidence, command: &Command) -> bool {
-    let order_of = |id| evidence.topics.orders.orders.get(id);
+fn has_effect(evidence: &Evidence, receipts: &Receipts<'_>, command: &Command) -> bool {
+    let order_of = |id| evidence.topics.orders.aggregates.get(id);
     match command {
         Command::Place { order_id, content } => order_of(order_id).is_some_and(|order| order.content == *content),
         Command::Cancel { order_id } => order_of(order_id).is_some_and(|order| order.cancellation.is_some()),
         Command::Refund { .. } => false,
         Command::Stock { sku, command_id, kind, pieces } => {
-            let receipt = evidence.topics.stock.receipts.get(&(sku.clone(), command_id.clone()));
+            let receipt = receipts.get(&(sku, command_id));
             receipt.is_some_and(|receipt| receipt.kind == *kind && receipt.pieces == *pieces)
         }
     }
@@ -108,20 +109,21 @@ fn has_effect(evidence: &Evidence, command: &Command) -> bool {
 /// Nothing came of nothing.
 fn check_origins(
     evidence: &Evidence,
+    receipts: &Receipts<'_>,
     asked_for: &HashSet<(&str, ContentDigest)>,
     restocked: &HashSet<(&str, &str)>,
     findings: &mut Findings,
 ) {
     let topics = &evidence.topics;
     let has_orders = topics.has_all_taken(TopicName::OrderCommands);
-    for order in topics.orders.orders.values().filter(|_| has_orders) {
+    for order in topics.orders.aggregates.values().filter(|_| has_orders) {
         if !asked_for.contains(&(order.order_id.as_str(), order.content)) {
             let detail = "an order that nobody placed, or not so";
             findings.add(Invariant::BadInput, order.order_id.as_str(), detail);
         }
     }
     let has_stock = topics.has_all_taken(TopicName::StockCommands);
-    for (sku, command_id) in topics.stock.receipts.keys().filter(|_| has_stock) {
+    for (sku, command_id) in receipts.keys().filter(|_| has_stock) {
         if !restocked.contains(&(sku.as_str(), command_id.as_str())) {
             let detail = format!("command {command_id} was carried out, but is not on {}", TopicName::StockCommands);
             findings.add(Invariant::BadInput, sku.as_str(), detail);

@@ -6,7 +6,7 @@ use crate::check::scan::{TakenPaymentReplies, TakenStockReplies};
 use crate::rows::OrderRow;
 
 pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
-    let (stock, payment) = (&evidence.topics.reservations.taken, &evidence.topics.payments.taken);
+    let (stock, payment) = (&evidence.topics.reservations.watch.taken, &evidence.topics.payments.watch.taken);
     for order in evidence.tables.rows.orders.values() {
         let Some(awaited) = awaited(order) else { continue };
         let Ok(order_id) = schemas::OrderId::new(order.order_id.as_str()) else { continue };

@@ -15,7 +15,7 @@ pub(super) fn check(evidence: &Evidence, findings: &mut Findings) {
     for request in &evidence.topics.inventory_requests.taken {
         let reservation = rows.reservations.get(&(request.order_id.as_str().to_owned(),));
         let refusal = of_input(ServiceName::Inventory, TopicName::InventoryCommands, request);
-        let is_refused = || !are_refusals_whole || evidence.topics.reservations.refusals.contains(&refusal());
+        let is_refused = || !are_refusals_whole || evidence.topics.reservations.watch.refusals.contains(&refusal());
         if !is_answered_by_stock(request.kind, reservation, is_refused) {
             tell(TopicName::InventoryCommands, request, findings);
         }

@@ -1,0 +1,58 @@
+//! `order.events.v1` folded.
+
+use schemas::{OrderEvent, OrderId};
+use workers::decision::Inconsistent;
+use workers::order::saga::{Order, evolve};
+
+use super::aggregates::Aggregates;
+use super::watch::Watch;
+use crate::rows::{ContentsRow, OrderRow};
+
+/// Orders as their events tell them.
+#[derive(Debug, Default)]
+pub(crate) struct Orders<W = ()> {
+    pub(crate) aggregates: Aggregates<OrderId, Order>,
+    pub(crate) watch: W,
+}
+
+impl<W: Watch<OrderEvent>> Orders<W> {
+    /// The next event of its order.
+    pub(crate) fn apply(&mut self, event: &OrderEvent, told: W::Told) -> Result<(), Inconsistent> {
+        let (id, version) = match event {
+            OrderEvent::OrderPlaced(event) => (&event.order_id, event.version),
+            OrderEvent::OrderStockReserved(event) => (&event.order_id, event.version),
+            OrderEvent::OrderConfirmed(event) => (&event.order_id, event.version),
+            OrderEvent::OrderPaymentCaptured(event) => (&event.order_id, event.version),
+            OrderEvent::OrderCompleted(event) => (&event.order_id, event.version),
+            OrderEvent::OrderCancelling(event) => (&event.order_id, event.version),
+            OrderEvent::OrderCancelled(event) => (&event.order_id, event.version),
+            OrderEvent::OrderStuck(event) => (&event.order_id, event.version),
+            OrderEvent::OrderRejected(_) => {
+                self.watch.refused(event, told);
+                return Ok(());
+            }
+        };
+        let watch = &mut self.watch;
+        self.aggregates.step(id, |order| {
+            watch.comes(id.as_str(), version, told);
+            let before = order.as_ref().map_or(0, |order| order.version);
+            let order = evolve(order, event)?;
+            if order.as_ref().is_some_and(|order| order.version > before) {
+                watch.advanced(event);
+            }
+            Ok(order)
+        })
+    }
+}
+
+impl<W> Orders<W> {
+    /// Their rows; `partitions` is how many each topic has.
+    pub(crate) fn rows(&self, partitions: i32) -> impl Iterator<Item = OrderRow> {
+        self.aggregates.values().map(move |order| OrderRow::of(order, partitions))
+    }
+
+    /// The rows of what they are about.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = ContentsRow> {
+        self.aggregates.values().map(ContentsRow::of)
+    }
+}
