@@ -14,6 +14,7 @@ mod reader;
 mod requests;
 mod reservations;
 mod stock;
+mod told;
 mod topic_scan;
 mod topics;
 mod versions;
@@ -27,16 +28,3 @@ pub(crate) use requests::{Request, RequestKind, Requests};
 pub(crate) use reservations::TakenStockReplies;
 pub(crate) use topic_scan::{Scan, ScanPlan};
 pub(crate) use topics::{ReadPartition, Topics};
-
-use uuid::Uuid;
-
-/// What is known of a message besides its body.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
-    /// `ce_id`.
-    pub(crate) id: Option<Uuid>,
-    /// `ce_causationid`.
-    pub(crate) cause: Option<Uuid>,
-    /// Of key and payload.
-    pub(crate) body: u128,
-}

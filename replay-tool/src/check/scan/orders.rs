@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use schemas::{Awaiting, OrderCommandName, OrderEvent, OrderId, ServiceName, Sku, message_id};
 use uuid::Uuid;
 
-use super::Told;
+use super::told::Told;
 use super::versions::Versions;
 use crate::check::findings::Findings;
 use crate::fold::{Orders, Watch};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use schemas::{OrderId, PaymentEvent, ServiceName, Sku, message_id};
 
-use super::Told;
+use super::told::Told;
 use super::versions::Versions;
 use crate::check::findings::Findings;
 use crate::fold::Watch;

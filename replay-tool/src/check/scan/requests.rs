@@ -6,7 +6,7 @@ use schemas::place::Place;
 use schemas::{InventoryCommand, Message, OrderId, PaymentCommand};
 use uuid::Uuid;
 
-use super::Told;
+use super::told::Told;
 
 /// What order asks of the other services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

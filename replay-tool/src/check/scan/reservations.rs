@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use schemas::{InventoryEvent, OrderId, ServiceName, Sku, message_id};
 use uuid::Uuid;
 
-use super::Told;
+use super::told::Told;
 use super::versions::Versions;
 use crate::check::findings::{Findings, Invariant};
 use crate::fold::Watch;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use schemas::{Sku, StockEvent, message_id};
 use uuid::Uuid;
 
-use super::Told;
+use super::told::Told;
 use super::versions::Versions;
 use crate::check::findings::Findings;
 use crate::fold::Watch;

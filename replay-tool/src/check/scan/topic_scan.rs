@@ -5,7 +5,6 @@ use outbox::inbox::{Cursor, Delivery, LogStart, judge};
 use schemas::place::{Place, Restoration};
 use schemas::{Codec, Message, ServiceName, TopicName, partitioner};
 
-use super::Told;
 use super::commands::{Command, SentCommand};
 use super::counts::MessageCounts;
 use super::delivered::{Delivered, Judged};
@@ -15,6 +14,7 @@ use super::payments::PaymentsSeen;
 use super::requests::{self, Requests};
 use super::reservations::ReservationsSeen;
 use super::stock::StockSeen;
+use super::told::Told;
 use crate::check::findings::{Findings, Invariant};
 use crate::fold::{Orders, Payments, Reservations, Stock};
 use crate::log::{ACTION_HEADER, Channel, Record};

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use super::Told;
+use super::told::Told;
 use crate::check::findings::{Findings, Invariant};
 
 /// What was said in each version of each aggregate.
