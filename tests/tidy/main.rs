@@ -5,6 +5,7 @@
 mod dependencies;
 mod image;
 mod manifest;
+mod rooms;
 mod rules;
 #[cfg(test)]
 mod sbom;
@@ -50,6 +51,12 @@ kept! {
 fn members_depend_as_they_should() {
     let complaints = manifest::complaints();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn no_room_reaches_itself_again() {
+    let complaints = rooms::complaints(source::all());
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 
 #[test]

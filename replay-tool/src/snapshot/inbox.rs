@@ -7,8 +7,8 @@ use schemas::ServiceName;
 use schemas::place::Restoration;
 use tokio_postgres::{Client, Row};
 
-use super::table::Columns;
 use crate::error::ReplayError;
+use crate::rows::Columns;
 
 /// A service's inbox, by full topic name and partition.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]

@@ -10,9 +10,9 @@ use schemas::ServiceName;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
-use super::table::Columns;
 use crate::error::ReplayError;
 use crate::log::{Envelope, Header, Print};
+use crate::rows::Columns;
 
 /// A lane's number in the outbox tables.
 pub(crate) type LaneNumber = i32;

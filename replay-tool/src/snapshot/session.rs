@@ -8,15 +8,14 @@ use schemas::ServiceName;
 use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 use workers::runtime::Database;
-use workers::tables::TableRow;
 
 use super::Cut;
+use super::connection::connect;
 use super::inbox::{InboxSnapshot, read_inbox};
 use super::outbox::{self, LaneRows};
-use super::table::Table;
-use crate::config::ServiceTables;
-use crate::connection::connect;
+use super::service_tables::ServiceTables;
 use crate::error::ReplayError;
+use crate::rows::{Table, TableRow};
 
 /// How long the connection may take to end after its client is gone.
 const GOODBYE: Duration = Duration::from_secs(2);

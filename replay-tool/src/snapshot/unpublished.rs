@@ -7,11 +7,11 @@ use uuid::Uuid;
 
 use super::inbox::InboxSnapshot;
 use super::outbox::read_cut;
+use super::service_tables::ServiceTables;
 use super::session::Session;
-use super::table::Columns;
-use crate::config::ServiceTables;
 use crate::error::ReplayError;
 use crate::log::Channel;
+use crate::rows::Columns;
 
 /// A row of an outbox.
 #[derive(Debug, Clone)]
