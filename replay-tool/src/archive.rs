@@ -23,7 +23,6 @@ mod mapping;
 mod merge;
 mod notes;
 mod place;
-mod refusal;
 mod renumbering;
 mod repartition;
 mod resettle;
@@ -32,20 +31,17 @@ mod row;
 mod run_note;
 mod segment;
 mod store;
-mod witness;
 
 pub(crate) use adopt::{Adopted, Moved, adopt};
 pub(crate) use check::{Checked, CheckedPartition, check};
 pub use codec::Codec;
 pub(crate) use copy::{Copied, CopyPlan, copy};
 pub(crate) use log::{ArchiveLog, Archived};
-pub use refusal::Refusal;
 pub(crate) use repartition::Repartition;
 pub(crate) use resettle::{check_rest, resettle, restorations};
 pub(crate) use restore::{RestorePlan, Restored, partitions, restore};
 pub(crate) use segment::SEGMENT_BYTES;
 pub use store::ArchiveStore;
-pub(crate) use witness::{Witness, check_topic, mark};
 
 #[cfg(test)]
 mod tests;

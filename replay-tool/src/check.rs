@@ -1,5 +1,13 @@
 //! A check from beginning to end: cuts, topics and tables, the present once more, the verdict.
 
+mod config;
+mod evidence;
+mod findings;
+mod invariant;
+mod report;
+mod scan;
+mod verdict;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,15 +16,19 @@ use schemas::{PerService, ServiceName};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::config::CheckConfig;
-use crate::error::ReplayError;
-use crate::evidence::{Evidence, Expectations, Outbox};
-use crate::fold::{Scan, ScanPlan, Topics};
+pub use config::CheckConfig;
+pub use findings::{Invariant, Violation};
+pub use report::{Comparison, Note, Report};
+pub use scan::MessageCounts;
+
+use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::{Interrupt, RaiseOnDrop};
-use crate::log::{self, Channel, Ends, OpenTransaction, Reading, Source, UnreadableRun};
+use crate::log::{Channel, OpenTransaction};
 use crate::progress::Progress;
-use crate::report::{Note, Report};
 use crate::snapshot::{Cuts, LaneRows, Session, Snapshots, at_once};
+use crate::source::{Ends, Source, find_ends};
+use evidence::{Evidence, Expectations, Outbox};
+use scan::{Reading, Scan, ScanPlan, Topics, wait_for_rest};
 
 /// How many topics are read at once.
 const CONCURRENT_TOPICS: usize = 4;
@@ -61,7 +73,7 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
     if config.expect_quiescent {
         wait_for_orders(&config).await?;
     }
-    let (snapshots, cuts) = Snapshots::take(&config).await?;
+    let (snapshots, cuts) = Snapshots::take(&config.tables).await?;
     let statement = read_statements(&config)?;
     let source = config.records.source(watch.interrupt)?;
     let (ends, open) = (ends(&source).await?, open_transactions(&source).await?);
@@ -124,7 +136,7 @@ async fn outboxes_now(
 /// Blocks, so it goes to a blocking thread.
 async fn ends(source: &Source) -> Result<Ends, ReplayError> {
     let source = source.clone();
-    let found = tokio::task::spawn_blocking(move || log::find_ends(&source)).await;
+    let found = tokio::task::spawn_blocking(move || find_ends(&source)).await;
     found.map_err(|_| ReplayError::Aborted { what: "the topics' ends".into() })?
 }
 
@@ -180,7 +192,7 @@ async fn scan_topics(
     let waiting = watch.progress("waiting for what is committed and not there yet: records read", 0);
     let (patience, interrupt) = (config.patience, watch.interrupt.clone());
     let waited = tokio::task::spawn_blocking(move || {
-        let waited = log::wait_for_rest(&mut readings, patience, &interrupt, &waiting);
+        let waited = wait_for_rest(&mut readings, patience, &interrupt, &waiting);
         waiting.finish();
         waited.map(|()| readings.into_iter().map(Reading::into_scan).collect())
     });

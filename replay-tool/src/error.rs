@@ -1,9 +1,15 @@
 //! Why something could not be carried out. What is found is no error: that is in a report.
 
+mod refusal;
+mod unreadable_run;
+
 use std::path::PathBuf;
 
 use outbox::OutboxError;
 use schemas::ServiceName;
+
+pub use refusal::Refusal;
+pub use unreadable_run::UnreadableRun;
 
 /// Why a verb, or a check, could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +53,7 @@ pub enum ReplayError {
     #[error(
         "{0}. Only a service writes this topic, so nothing goes on behind them; the partition's reader holds there too"
     )]
-    Unreadable(crate::UnreadableRun),
+    Unreadable(UnreadableRun),
     /// A topic of the pipeline is not there.
     #[error("there is no topic {topic}; see `order-worker topics check` and the topic prefix")]
     NoTopic {
@@ -155,7 +161,7 @@ pub enum ReplayError {
         /// Which object, or the bucket and what stands before its objects' names; and which server.
         place: String,
         /// What is wrong, and what to do.
-        refusal: crate::Refusal,
+        refusal: Refusal,
     },
     /// Something in the archive cannot be read.
     #[error("archive: {name}: {reason}")]

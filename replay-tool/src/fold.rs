@@ -1,37 +1,23 @@
-//! State made of the topics: every record goes through its topic's scan, once.
-//!
-//! A scan does two things that must not be mixed up. Up to the *writer's* cut it folds what the service committed, each
-//! message once, into state. Up to the *reader's* resume offset it notes what the reading service has taken, so that it can
-//! be asked afterwards what became of it.
+//! State folded from messages with the daemons' own `evolve`, topic by topic: the one fold, of a rebuild and of the checker.
+//! The checker's has a [`Watch`] beside it, for what the state does not keep.
 
-mod commands;
-mod letters;
+mod aggregates;
+mod counts;
+mod levels;
 mod orders;
 mod payments;
-mod replies;
-mod requests;
 mod reservations;
-mod scan;
+mod state;
 mod stock;
-mod topics;
-mod versions;
+mod wanted;
+mod watch;
 
-pub(crate) use commands::{Command, SentCommand};
-pub(crate) use letters::{Broken, Letter};
-pub(crate) use replies::Replies;
-pub(crate) use requests::{Request, RequestKind, Requests};
-pub(crate) use scan::{Scan, ScanPlan};
-pub(crate) use topics::{ReadPartition, Topics};
-
-use uuid::Uuid;
-
-/// What is known of a message besides its body.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Told {
-    /// `ce_id`.
-    pub(crate) id: Option<Uuid>,
-    /// `ce_causationid`.
-    pub(crate) cause: Option<Uuid>,
-    /// Of key and payload.
-    pub(crate) body: u128,
-}
+pub use counts::OrderCounts;
+pub(crate) use levels::Levels;
+pub(crate) use orders::Orders;
+pub(crate) use payments::Payments;
+pub(crate) use reservations::Reservations;
+pub(crate) use state::{State, TakeRows};
+pub(crate) use stock::Stock;
+pub(crate) use wanted::Wanted;
+pub(crate) use watch::Watch;

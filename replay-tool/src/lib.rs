@@ -1,38 +1,62 @@
-//! What the pipeline's topics and tables say, read from outside: nothing here decides, writes or calls anyone.
+//! What the pipeline's topics and tables say, read from outside; and what can be made of the topics again.
 //!
-//! [`check`] holds topics against tables and both against the invariants of the product, while the daemons run or after
-//! they have stopped. It folds the topics with the daemons' own `evolve` functions; `decide` is out of its reach.
-//! `log` reads topics, `fold` makes state of them, `snapshot` reads tables at one cut, `invariant` compares, `report`
-//! tells. Deliberately absent: any repair.
+//! Five things, all of them verbs of the program `replay-tool` ([`cli`]):
+//!
+//! - The *check* holds topics and tables against each other and against the invariants of the product, while the daemons
+//!   run or after they have stopped: [`check`](check()). It only reads.
+//! - A *rebuild* folds the topics into state again: [`rebuild`](rebuild()), [`rehearse`]. It writes into a schema beside the
+//!   live one, into a file or nowhere; when it is told to, it puts that schema's tables in the place of the live ones.
+//! - The *archive* copies every record into files that outlive Kafka's retention ([`ArchiveStore`]), and restores topics
+//!   from them, with the services' positions.
+//! - A *trace* tells everything that happened to one order.
+//! - *Dead letters* are listed, corrected, published again and settled.
+//!
+//! State is folded with the daemons' own `evolve`. `decide` is out of reach, and so is a payment provider: what is here can
+//! repeat what was decided, and decides nothing.
+//!
+//! The modules are floors; each imports only what stands before it:
+//!
+//! | module | what |
+//! |---|---|
+//! | `error`, `interrupt`, `progress`, `table_text` | why something could not be carried out; stopping; what a terminal shows |
+//! | `log` | the records of topics: read, taken apart, judged by their positions |
+//! | `rows` | the rows of state: read, written, digested, compared |
+//! | `snapshot` | the services' databases: tables, outbox and inbox at one cut; connections that write |
+//! | `archive` | records as files, and topics made of them again |
+//! | `source` | where records are read from: topics, archive, or both as one log |
+//! | `fold` | records made into state: the one fold of check and rebuild |
+//! | `check` | scanning, invariants, verdict, report |
+//! | `rebuild` | plan, units, where they go, and looking at what came out |
+//! | `dead_letters`, `trace` | what nobody could take; one order's timeline |
+//! | `cli` | the verbs |
+//!
+//! Deliberately absent: any repair of what a check finds. Whoever runs it decides what follows.
 
 mod archive;
 mod check;
 pub mod cli;
-mod config;
-mod connection;
 mod dead_letters;
 mod error;
-mod evidence;
 mod fold;
 mod interrupt;
-mod invariant;
 mod log;
 mod progress;
 mod rebuild;
-mod records;
-mod report;
+mod rows;
 mod snapshot;
+mod source;
 mod table_text;
 mod trace;
 
-pub use archive::{ArchiveStore, Codec, Refusal};
-pub use check::check;
-pub use config::{CheckConfig, ServiceTables};
-pub use error::ReplayError;
-pub use log::{MemoryLog, OpenTransaction, UnreadableRun};
+pub use archive::{ArchiveStore, Codec};
+pub use check::{CheckConfig, Comparison, Invariant, MessageCounts, Note, Report, Violation, check};
+pub use error::{Refusal, ReplayError, UnreadableRun};
+pub use fold::OrderCounts;
+pub use log::{MemoryLog, OpenTransaction};
 pub use rebuild::{
-    Differences, Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, RowDifference, ServiceReport,
-    TableReport, Target, Vector, rebuild, rehearse,
+    Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, ServiceReport, TableReport, Target, Vector, rebuild,
+    rehearse,
 };
-pub use records::Records;
-pub use report::{Comparison, Invariant, MessageCounts, Note, OrderCounts, Report, Violation};
+pub use rows::{Differences, RowDifference};
+pub use snapshot::ServiceTables;
+pub use source::Records;

@@ -1,42 +1,43 @@
-//! The records of the topics: where they come from, what a record says, and what its position makes of it.
+//! The records of the topics, as the brokers or memory hold them: what a record says, how it is read, and what of it cannot
+//! be read. The ground floor: nothing here knows of archives, tables or state.
 
 mod channel;
 mod client;
-mod ends;
 mod feed;
 mod kafka;
 mod lane;
 mod letter_headers;
 mod memory;
 mod open_transaction;
+mod operator_note;
 mod print;
-mod reader;
+mod range;
 mod record;
-mod source;
 mod spot;
-mod tail;
 mod unreadable;
 mod walk;
+mod witness;
 #[cfg(test)]
 mod written;
 
 pub(crate) use channel::Channel;
-pub(crate) use ends::{Ends, find_ends};
 pub(crate) use feed::{Fed, Feed};
 pub(crate) use kafka::KafkaLog;
+pub(crate) use lane::{Lane, Step};
 pub use memory::MemoryLog;
 pub use open_transaction::OpenTransaction;
-pub use unreadable::UnreadableRun;
-pub(crate) use unreadable::{Span, past_spans};
 
-pub(crate) use lane::{Lane, Place};
 pub(crate) use letter_headers::LetterHeaders;
 pub(crate) use open_transaction::Lookout;
+pub(crate) use operator_note::{
+    ACTION_HEADER, Action, Note, REDRIVE_BY_HEADER, REDRIVE_COUNT_HEADER, REDRIVE_OF_HEADER,
+};
 pub(crate) use print::{Envelope, Print, body, headers_digest};
-pub(crate) use reader::{Reading, wait_for_rest};
+pub(crate) use range::{Bounds, Range, Sink};
 pub(crate) use record::{Header, Headers, Record, TimestampType};
-pub(crate) use source::{Bounds, Range, Sink, Source};
 pub(crate) use spot::Spot;
+pub(crate) use unreadable::{Span, past_spans};
 pub(crate) use walk::Walk;
+pub(crate) use witness::{Witness, check_topic, mark};
 #[cfg(test)]
 pub(crate) use written::Written;

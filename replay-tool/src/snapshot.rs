@@ -4,11 +4,11 @@
 //! every lane to exactly its head gives the state that the snapshot holds. Order's snapshot is taken first, so whatever a
 //! finished order has led to is in the others' snapshots too. Reading takes no lock that stops anybody but a TRUNCATE.
 
-mod cell;
+mod connection;
 mod inbox;
 mod outbox;
+mod service_tables;
 mod session;
-mod table;
 mod unpublished;
 
 use std::collections::HashSet;
@@ -17,31 +17,15 @@ pub(crate) use ::outbox::cut::{Cut as OutboxCut, LaneCut};
 use futures_util::future::{join_all, try_join_all};
 use schemas::{PerService, ServiceName};
 
-pub(crate) use cell::sqlite_type;
+pub(crate) use connection::{Connection, company};
 pub(crate) use inbox::{InboxSnapshot, read_inbox};
 pub(crate) use outbox::LaneRows;
+pub use service_tables::ServiceTables;
 pub(crate) use session::Session;
-pub(crate) use table::{Difference, RowFormats, Table};
-pub(crate) use tables::{
-    ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow,
-    each_table, table_names,
-};
 pub(crate) use unpublished::{OutboxRow, ServiceView};
 
-use crate::config::CheckConfig;
 use crate::error::ReplayError;
-
-/// The state of all services, as their tables hold it or as a fold makes it.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub(crate) struct Rows {
-    pub(crate) orders: Table<OrderRow>,
-    pub(crate) contents: Table<ContentsRow>,
-    pub(crate) reservations: Table<ReservationRow>,
-    pub(crate) stock: Table<StockRow>,
-    pub(crate) receipts: Table<ReceiptRow>,
-    pub(crate) payments: Table<PaymentRow>,
-    pub(crate) ledger: Table<PostingRow>,
-}
+use crate::rows::Rows;
 
 /// What one service's snapshot tells about the topics: what it has sent, and what it has taken.
 #[derive(Debug, Default, Clone)]
@@ -66,8 +50,8 @@ pub(crate) struct Tables {
 
 impl Snapshots {
     /// Take all, order's first, each with its cut.
-    pub(crate) async fn take(config: &CheckConfig) -> Result<(Snapshots, Cuts), ReplayError> {
-        let mut sessions = at_once(|service| Session::connect(service, &config.tables[service])).await?;
+    pub(crate) async fn take(tables: &PerService<ServiceTables>) -> Result<(Snapshots, Cuts), ReplayError> {
+        let mut sessions = at_once(|service| Session::connect(service, &tables[service])).await?;
         let mut cuts = Cuts::default();
         for service in ServiceName::ALL {
             cuts[service] = sessions[service].freeze().await?;

@@ -24,10 +24,11 @@ use standing::Standing;
 pub(crate) use text::text;
 use timeline::Timeline;
 
-use crate::error::ReplayError;
-use crate::log::{Channel, OpenTransaction, Range, Source, UnreadableRun};
+use crate::error::{ReplayError, UnreadableRun};
+use crate::log::{Channel, OpenTransaction, Range};
 use crate::progress::Progress;
 use crate::snapshot::{OutboxRow, ServiceView};
+use crate::source::Source;
 
 /// What to look for, and where.
 #[derive(Debug)]

@@ -5,6 +5,7 @@
 mod dependencies;
 mod image;
 mod manifest;
+mod rooms;
 mod rules;
 #[cfg(test)]
 mod sbom;
@@ -56,6 +57,12 @@ fn members_depend_as_they_should() {
 fn cores_are_pure() {
     let complaints = manifest::impurities();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn no_room_reaches_itself_again() {
+    let complaints = rooms::complaints(source::all());
+    assert!(complaints.is_empty(), "{} complaints:\n{}", complaints.len(), complaints.join("\n"));
 }
 
 #[test]

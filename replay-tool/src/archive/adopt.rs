@@ -10,9 +10,8 @@ use outbox::operate::adopt;
 use schemas::ServiceName;
 use serde::Serialize;
 
-use crate::config::ServiceTables;
-use crate::connection::{Connection, company};
 use crate::error::ReplayError;
+use crate::snapshot::{Connection, ServiceTables, company};
 
 use super::restore::ORIGINAL_TOPIC;
 

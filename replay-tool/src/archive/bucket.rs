@@ -28,8 +28,7 @@ use tokio::runtime::Handle;
 use url::Url;
 use uuid::Uuid;
 
-use super::refusal::Refusal;
-use crate::error::ReplayError;
+use crate::error::{Refusal, ReplayError};
 
 /// How long a request and its answer may take. A segment of 16 MiB needs 140 KiB/s.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);

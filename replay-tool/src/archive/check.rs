@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use outbox::inbox::{Cursor, Delivery, LogStart, judge};
+use outbox::inbox::Delivery;
 use schemas::ServiceName;
 use serde::Serialize;
 
@@ -16,9 +16,9 @@ use super::notes::Noted;
 use super::run_note;
 use super::segment::About;
 use super::store::ArchiveStore;
-use crate::error::ReplayError;
+use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
-use crate::log::{Channel, Range, Record, UnreadableRun, past_spans};
+use crate::log::{Channel, Range, Record, Walk, past_spans};
 use crate::progress::Progress;
 
 /// Findings beyond this many are only counted.
@@ -187,7 +187,7 @@ impl Checking<'_> {
         let past_unreadable = |offset| past_spans(listing.unreadable_of(partition), offset);
         let place = format!("{}[{partition}]", edition.folder());
         let begins = segments.first().map_or(0, |(first, _)| *first);
-        let mut lane = Lane::new(&edition.topic, begins);
+        let mut numbered = Numbered::new(&edition.topic, begins);
         let mut sum = CheckedPartition {
             topic: edition.topic.clone(),
             generation: edition.generation,
@@ -207,7 +207,7 @@ impl Checking<'_> {
             self.interrupt.check()?;
             match due.map(|due| if due < *first { past_unreadable(due) } else { due }) {
                 Some(due) if due < *first => {
-                    lane.interrupted();
+                    numbered.interrupted();
                     checked.add(
                         Kind::Gap,
                         &place,
@@ -221,7 +221,7 @@ impl Checking<'_> {
                 }
                 Some(_) | None => {}
             }
-            due = self.segment(edition, partition, *first, &mut lane, checked)?.map(|about| {
+            due = self.segment(edition, partition, *first, &mut numbered, checked)?.map(|about| {
                 sum.records += about.records;
                 sum.end = about.last + 1;
                 about.last + 1
@@ -243,7 +243,7 @@ impl Checking<'_> {
         edition: &Edition,
         partition: i32,
         first: i64,
-        lane: &mut Lane,
+        numbered: &mut Numbered,
         checked: &mut Checked,
     ) -> Result<Option<About>, ReplayError> {
         let name = edition.segment_name(partition, first);
@@ -260,7 +260,7 @@ impl Checking<'_> {
         let mut segment = match Segment::open(edition, partition, first, &file) {
             Ok(segment) => segment,
             Err(reason) => {
-                lane.interrupted();
+                numbered.interrupted();
                 checked.add(Kind::Damaged, name, reason);
                 return Ok(None);
             }
@@ -268,7 +268,7 @@ impl Checking<'_> {
         let all = Range { partition, from: i64::MIN, until: i64::MAX };
         let mut taken = Vec::new();
         let read = segment.read(&all, self.interrupt, &mut |record| {
-            lane.take(record, &mut taken);
+            numbered.take(record, &mut taken);
             ControlFlow::Continue(())
         });
         for (offset, detail) in taken {
@@ -279,7 +279,7 @@ impl Checking<'_> {
             Ok(_) => checked.add(Kind::Damaged, name, "its bytes are not those of its checksum"),
             Err(Stopped::Interrupted) => return Err(ReplayError::Interrupted),
             Err(Stopped::Damaged(reason)) => {
-                lane.interrupted();
+                numbered.interrupted();
                 checked.add(Kind::Damaged, name, reason);
             }
         }
@@ -288,31 +288,27 @@ impl Checking<'_> {
 }
 
 /// The messages of a partition's only writer, which it has numbered.
-struct Lane {
+struct Numbered {
     writer: Option<ServiceName>,
-    cursor: Option<Cursor>,
-    log_start: LogStart,
+    walk: Walk,
 }
 
-impl Lane {
+impl Numbered {
     fn new(topic: &str, begins: i64) -> Self {
         let writer = Channel::all().find(|channel| topic.ends_with(&channel.name())).and_then(Channel::writer);
-        let log_start = if begins == 0 { LogStart::AtZero } else { LogStart::Later };
-        Lane { writer, cursor: None, log_start }
+        Numbered { writer, walk: Walk::from(begins) }
     }
 
     /// Records are missing, which has been told: what comes next is not measured by what came before.
     fn interrupted(&mut self) {
-        self.cursor = None;
-        self.log_start = LogStart::Later;
+        self.walk.interrupted();
     }
 
     fn take(&mut self, record: &Record<'_>, complaints: &mut Vec<(i64, String)>) {
         let Some(position) = self.writer.and_then(|writer| record.position(writer)) else { return };
-        match judge(self.cursor, &position, self.log_start) {
-            Delivery::Next => {}
-            // What the relay repeats after a crash, and what a restore has made void.
-            Delivery::Duplicate | Delivery::Stale => return,
+        match self.walk.judge(&position, record) {
+            // What the relay repeats after a crash, and what a restore has made void, is no complaint.
+            Delivery::Next | Delivery::Duplicate | Delivery::Stale => {}
             Delivery::Gap { expected } => {
                 complaints.push((record.offset, format!("{position}, where sequence {expected} is due")));
             }
@@ -320,6 +316,5 @@ impl Lane {
                 complaints.push((record.offset, format!("{position}, where the epoch's first, {first}, is due")));
             }
         }
-        self.cursor = Some(Cursor::from(&position));
     }
 }

@@ -20,9 +20,9 @@ use watch::Watch;
 
 use super::codec::Codec;
 use super::store::ArchiveStore;
-use crate::error::ReplayError;
+use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
-use crate::log::{Channel, Fed, Feed, KafkaLog, OpenTransaction, Range, Record, UnreadableRun};
+use crate::log::{Channel, Fed, Feed, KafkaLog, OpenTransaction, Range, Record};
 use crate::progress::Progress;
 
 /// Progress is told so often.

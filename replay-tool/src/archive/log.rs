@@ -11,10 +11,9 @@ use super::row::{Cursor, SCHEMA};
 use super::run_note;
 use super::segment::{About, checksum};
 use super::store::ArchiveStore;
-use super::witness::Witness;
-use crate::error::ReplayError;
+use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
-use crate::log::{Bounds, Channel, Range, Record, Sink, Span, UnreadableRun, past_spans};
+use crate::log::{Bounds, Channel, Range, Record, Sink, Span, Witness, past_spans};
 
 /// Where missing records should be.
 const IN_ARCHIVE: &str = "missing in the archive";

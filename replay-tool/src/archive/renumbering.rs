@@ -14,9 +14,8 @@ use schemas::{ServiceName, partitioner};
 
 use super::kept::{Kept, KeptHeader};
 use super::restore::{ORIGINAL_TOPIC, renamed_origin};
-use crate::dead_letters::{Action, Note};
 use crate::error::ReplayError;
-use crate::log::Channel;
+use crate::log::{Action, Channel, Note};
 
 /// A partition of the new topic, as far as it is filled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -16,9 +16,8 @@ use super::mapping::Mapping;
 use super::merge::merge;
 use super::renumbering::{Lane, Renumbering};
 use super::restore::{Publisher, RestorePlan, Restored};
-use super::witness::Witness;
 use crate::error::ReplayError;
-use crate::log::{Bounds, Channel};
+use crate::log::{Bounds, Channel, Witness};
 
 /// What to restore, where to, and into how many partitions.
 #[derive(Debug)]

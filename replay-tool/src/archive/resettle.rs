@@ -20,10 +20,8 @@ use tokio_postgres::Transaction;
 
 use super::adopt::Adopted;
 use super::repartition::Placed;
-use crate::config::ServiceTables;
-use crate::connection::{Connection, company};
 use crate::error::ReplayError;
-use crate::snapshot::{LaneCut, OutboxCut, read_inbox};
+use crate::snapshot::{Connection, LaneCut, OutboxCut, ServiceTables, company, read_inbox};
 
 /// Where a service's tables stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

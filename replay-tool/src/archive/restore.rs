@@ -23,10 +23,9 @@ use schemas::TopicName;
 use serde::Serialize;
 
 use super::log::ArchiveLog;
-use super::witness::{Witness, check_topic};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
-use crate::log::{Bounds, Channel, KafkaLog, Range, Record, TimestampType};
+use crate::log::{Bounds, Channel, KafkaLog, Range, Record, TimestampType, Witness, check_topic};
 use crate::progress::Progress;
 
 /// On a dead letter: the full name of the topic that its record came from.

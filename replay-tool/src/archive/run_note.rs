@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::Edition;
 use super::store::ArchiveStore;
-use crate::error::ReplayError;
-use crate::log::{Span, UnreadableRun};
+use crate::error::{ReplayError, UnreadableRun};
+use crate::log::Span;
 
 const FORMAT: u32 = 1;
 

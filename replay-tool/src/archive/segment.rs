@@ -11,9 +11,8 @@ use super::codec::{Codec, Compressor};
 use super::container::{self, Header, Metadata, Sync};
 use super::row;
 use super::store::ArchiveStore;
-use super::witness::{Witness, mark};
 use crate::error::ReplayError;
-use crate::log::Record;
+use crate::log::{Record, Witness, mark};
 
 /// A block is compressed when it holds so much.
 const BLOCK_BYTES: usize = 256 * 1024;

@@ -14,7 +14,6 @@ use tokio::runtime::Handle;
 use super::exit::Ended;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
-use crate::ServiceTables;
 use crate::archive::{
     Adopted, ArchiveLog, ArchiveStore, Checked, CheckedPartition, Codec, Copied, CopyPlan, Moved, Repartition,
     RestorePlan, Restored, SEGMENT_BYTES, adopt, check, check_rest, copy, partitions, resettle, restorations, restore,
@@ -22,6 +21,7 @@ use crate::archive::{
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::Channel;
+use crate::snapshot::ServiceTables;
 
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]

@@ -16,7 +16,8 @@ use super::exit::Ended;
 use crate::dead_letters::{Filed, Filter, Signature, read_shelf};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
-use crate::log::{Source, Spot};
+use crate::log::Spot;
+use crate::source::Source;
 
 /// What to do with dead letters.
 #[derive(Debug, Args)]

@@ -11,8 +11,9 @@ use super::exit::Ended;
 use super::rebuild::codec;
 use super::source::SourceArgs;
 use crate::error::ReplayError;
+use crate::fold::Wanted;
 use crate::interrupt::Interrupt;
-use crate::rebuild::{Moment, Rebuild, Until, Wanted};
+use crate::rebuild::{Moment, Rebuild, Until};
 
 /// Flags of `at`.
 #[derive(Debug, Args)]

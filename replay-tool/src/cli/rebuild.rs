@@ -11,10 +11,10 @@ use super::exit::{self, Ended};
 use super::moment;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
-use crate::config::ServiceTables;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::rebuild::{PARALLEL, Rebuild, RebuildReport, Target, UNIT_RECORDS, Until};
+use crate::snapshot::ServiceTables;
 
 /// Flags of `rebuild`.
 #[derive(Debug, Args)]

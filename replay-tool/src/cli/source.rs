@@ -11,8 +11,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use crate::archive::ArchiveStore;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
-use crate::log::{KafkaLog, Source};
-use crate::records::Records;
+use crate::log::KafkaLog;
+use crate::source::{Records, Source};
 
 /// Where records are read from.
 #[derive(Debug, Args)]

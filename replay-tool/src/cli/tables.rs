@@ -3,8 +3,8 @@
 use clap::Args;
 use schemas::ServiceName;
 
-use crate::ServiceTables;
 use crate::error::ReplayError;
+use crate::snapshot::ServiceTables;
 
 /// Where the services' tables are.
 #[derive(Debug, Args)]

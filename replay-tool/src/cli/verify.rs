@@ -11,8 +11,7 @@ use super::exit::{self, Ended};
 use super::rebuild::codec;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
-use crate::CheckConfig;
-use crate::check::{Watch, check_watched};
+use crate::check::{CheckConfig, Watch, check_watched};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 

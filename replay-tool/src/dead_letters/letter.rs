@@ -5,8 +5,7 @@ use outbox::Position;
 use outbox::position::ID_HEADER;
 use schemas::{Codec, Message, TopicName};
 
-use super::note::REDRIVE_COUNT_HEADER;
-use crate::log::{Channel, LetterHeaders, Record, Spot};
+use crate::log::{Channel, LetterHeaders, REDRIVE_COUNT_HEADER, Record, Spot};
 
 /// A header that the record had before it became a letter.
 pub(crate) type OwnHeader = (String, Option<Vec<u8>>);

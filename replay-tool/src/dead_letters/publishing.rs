@@ -16,9 +16,11 @@ use schemas::{Time, message_id, partitioner};
 
 use super::edited::Edited;
 use super::letter::{DeadLetter, OwnHeader};
-use super::note::{ACTION_HEADER, Action, Note, REDRIVE_BY_HEADER, REDRIVE_COUNT_HEADER, REDRIVE_OF_HEADER};
 use crate::error::ReplayError;
-use crate::log::{Channel, Range, Source};
+use crate::log::{
+    ACTION_HEADER, Action, Channel, Note, REDRIVE_BY_HEADER, REDRIVE_COUNT_HEADER, REDRIVE_OF_HEADER, Range,
+};
+use crate::source::Source;
 
 /// How long a record may take to be confirmed.
 const CONFIRMATION: Duration = Duration::from_secs(30);

@@ -6,8 +6,9 @@ use schemas::TopicName;
 
 use super::shelf::Shelf;
 use crate::error::ReplayError;
-use crate::log::{Channel, Range, Source};
+use crate::log::{Channel, Range};
 use crate::progress::Progress;
+use crate::source::Source;
 
 /// All letters of these topics, with all notes. Blocks.
 pub(crate) fn read_shelf(source: &Source, topics: &[TopicName]) -> Result<Shelf, ReplayError> {

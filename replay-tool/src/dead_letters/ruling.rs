@@ -4,8 +4,8 @@ use schemas::Codec;
 
 use super::edited::Edited;
 use super::letter::DeadLetter;
-use super::note::{Action, Note};
 use super::shelf::{Filed, State};
+use crate::log::{Action, Note};
 
 /// What the operator allows beyond the ordinary.
 #[derive(Debug, Clone, Copy)]

@@ -7,8 +7,7 @@ use outbox::inbox::Delivery;
 use schemas::TopicName;
 
 use super::letter::DeadLetter;
-use super::note::{Action, Note};
-use crate::log::{Channel, Record, Spot, Walk};
+use crate::log::{Action, Channel, Note, Record, Spot, Walk};
 
 /// Where a letter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,69 +1,48 @@
-//! `order.events.v1` folded: orders, how they were undone, and what was refused.
+//! `order.events.v1` folded.
 
-use std::collections::{HashMap, HashSet};
-
+use domain::decision::Inconsistent;
 use domain::saga::{Order, evolve};
-use schemas::{Awaiting, OrderCommandName, OrderEvent, OrderId, ServiceName, message_id};
-use uuid::Uuid;
+use schemas::{OrderEvent, OrderId};
 
-use super::Told;
-use super::versions::Versions;
-use crate::report::{Findings, Invariant};
-
-/// A refused command.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) order_id: OrderId,
-    pub(crate) command: OrderCommandName,
-}
+use super::aggregates::Aggregates;
+use super::watch::Watch;
+use crate::rows::{ContentsRow, OrderRow};
 
 /// Orders as their events tell them.
 #[derive(Debug, Default)]
-pub(crate) struct OrderFold {
-    pub(crate) orders: HashMap<OrderId, Order>,
-    /// What an order being undone waited for, one after the other.
-    pub(crate) undoing: HashMap<OrderId, Vec<Awaiting>>,
-    /// By the event's id.
-    pub(crate) refusals: HashMap<Uuid, Refusal>,
-    /// Orders whose events contradict each other.
-    pub(crate) contradicted: HashSet<String>,
-    versions: Versions,
+pub(crate) struct Orders<W = ()> {
+    pub(crate) aggregates: Aggregates<OrderId, Order>,
+    pub(crate) watch: W,
 }
 
-impl OrderFold {
-    pub(crate) fn apply(&mut self, event: &OrderEvent, told: Told, findings: &mut Findings) {
-        let order_id = event.key();
-        if let OrderEvent::OrderRejected(event) = event {
-            let refusal = Refusal { order_id: event.order_id.clone(), command: event.command };
-            self.refusals.insert(told.id.unwrap_or_default(), refusal);
-        }
-        let Some(version) = event.version() else { return };
-        if self.contradicted.contains(order_id.as_str()) {
-            return;
-        }
-        let expected = message_id::of_version(ServiceName::Order, order_id.as_str(), version, 0);
-        self.versions.see(order_id.as_str(), version, told, expected, findings);
-        let before = self.orders.get(order_id).map_or(0, |order| order.version);
-        match evolve(self.orders.remove(order_id), event) {
-            Ok(Some(order)) => {
-                if let (OrderEvent::OrderCancelling(event), true) = (event, order.version > before) {
-                    self.undoing.entry(order_id.clone()).or_default().push(event.awaiting);
-                }
-                self.orders.insert(order_id.clone(), order);
+impl<W: Watch<OrderEvent>> Orders<W> {
+    /// The next event of its order.
+    pub(crate) fn apply(&mut self, event: &OrderEvent, told: W::Told) -> Result<(), Inconsistent> {
+        let Some(version) = event.version() else {
+            self.watch.refused(event, told);
+            return Ok(());
+        };
+        let (id, watch) = (event.key(), &mut self.watch);
+        self.aggregates.step(id, |order| {
+            watch.comes(id.as_str(), version, told);
+            let before = order.as_ref().map_or(0, |order| order.version);
+            let order = evolve(order, event)?;
+            if order.as_ref().is_some_and(|order| order.version > before) {
+                watch.advanced(event);
             }
-            Ok(None) => {}
-            Err(inconsistent) => {
-                findings.add(Invariant::Rebuild, order_id.as_str(), inconsistent.to_string());
-                self.contradicted.insert(order_id.as_str().to_owned());
-            }
-        }
+            Ok(order)
+        })
+    }
+}
+
+impl<W> Orders<W> {
+    /// Their rows; `partitions` is how many each topic has.
+    pub(crate) fn rows(&self, partitions: i32) -> impl Iterator<Item = OrderRow> {
+        self.aggregates.values().map(move |order| OrderRow::of(order, partitions))
     }
 
-    /// Distinct order ids whose `PlaceOrder` was refused and of which there is no order.
-    pub(crate) fn refused_without_order(&self) -> usize {
-        let placements = self.refusals.values().filter(|refusal| refusal.command == OrderCommandName::PlaceOrder);
-        let ids: HashSet<&OrderId> =
-            placements.map(|refusal| &refusal.order_id).filter(|id| !self.orders.contains_key(*id)).collect();
-        ids.len()
+    /// The rows of what they are about.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = ContentsRow> {
+        self.aggregates.values().map(ContentsRow::of)
     }
 }

@@ -1,49 +1,43 @@
-//! `payment.events.v1` folded: payments, the ledger, and what was said to order.
-
-use std::collections::{HashMap, HashSet};
+//! `payment.events.v1` folded: payments and the ledger.
 
 use domain::charge::{Payment, Posting, evolve};
-use schemas::{OrderId, PaymentEvent, ServiceName, message_id};
+use domain::decision::Inconsistent;
+use schemas::{OrderId, PaymentEvent};
 
-use super::Told;
-use super::replies::Replies;
-use super::versions::Versions;
-use crate::report::{Findings, Invariant};
+use super::aggregates::Aggregates;
+use super::watch::Watch;
+use crate::rows::{PaymentRow, PostingRow};
 
 /// Payments as their events tell them.
 #[derive(Debug, Default)]
-pub(crate) struct PaymentFold {
-    pub(crate) payments: HashMap<OrderId, Payment>,
-    pub(crate) postings: Vec<Posting>,
-    /// Orders whose payment's events contradict each other.
-    pub(crate) contradicted: HashSet<String>,
-    /// Replies that the order service has taken.
-    pub(crate) taken: HashMap<OrderId, Replies>,
-    versions: Versions,
+pub(crate) struct Payments<W = ()> {
+    pub(crate) aggregates: Aggregates<OrderId, Payment>,
+    postings: Vec<Posting>,
+    pub(crate) watch: W,
 }
 
-impl PaymentFold {
-    pub(crate) fn apply(&mut self, event: &PaymentEvent, told: Told, findings: &mut Findings) {
-        let (order_id, version) = (event.key(), event.version());
-        if self.contradicted.contains(order_id.as_str()) {
-            return;
-        }
-        let expected = message_id::of_version(ServiceName::Payment, order_id.as_str(), version, 0);
-        self.versions.see(order_id.as_str(), version, told, expected, findings);
-        match evolve(self.payments.remove(order_id), event) {
-            Ok(evolved) => {
-                self.payments.extend(evolved.payment.map(|payment| (order_id.clone(), payment)));
-                self.postings.extend(evolved.postings);
-            }
-            Err(inconsistent) => {
-                findings.add(Invariant::Rebuild, order_id.as_str(), inconsistent.to_string());
-                self.contradicted.insert(order_id.as_str().to_owned());
-            }
-        }
+impl<W: Watch<PaymentEvent>> Payments<W> {
+    /// The next event of its payment.
+    pub(crate) fn apply(&mut self, event: &PaymentEvent, told: W::Told) -> Result<(), Inconsistent> {
+        let (id, version) = (event.key(), event.version());
+        let (watch, postings) = (&mut self.watch, &mut self.postings);
+        self.aggregates.step(id, |payment| {
+            watch.comes(id.as_str(), version, told);
+            let evolved = evolve(payment, event)?;
+            postings.extend(evolved.postings);
+            Ok(evolved.payment)
+        })
+    }
+}
+
+impl<W> Payments<W> {
+    /// Their rows.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = PaymentRow> {
+        self.aggregates.values().map(PaymentRow::of)
     }
 
-    /// The order service has taken this event.
-    pub(crate) fn take(&mut self, event: &PaymentEvent) {
-        self.taken.entry(event.key().clone()).or_default().add(event.message_type());
+    /// The ledger's rows, but for payments whose events contradict each other.
+    pub(crate) fn ledger(&self) -> impl Iterator<Item = PostingRow> {
+        self.postings.iter().filter(move |posting| self.aggregates.get(&posting.order_id).is_some()).map(PostingRow::of)
     }
 }

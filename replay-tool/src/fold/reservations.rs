@@ -1,69 +1,111 @@
-//! `inventory.events.v1` folded: reservations, what they add to levels, and what was said to order.
+//! `inventory.events.v1` folded: reservations, and what they add to levels.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use domain::stock::{LevelChange, Reservation, evolve};
-use schemas::{InventoryEvent, OrderId, ServiceName, Sku, message_id};
-use uuid::Uuid;
+use domain::decision::Inconsistent;
+use domain::stock::{Level, LevelChange, Reservation, evolve};
+use foldhash::fast::RandomState;
+use schemas::{InventoryEvent, OrderId, Sku};
 
-use super::Told;
-use super::replies::Replies;
-use super::versions::Versions;
-use crate::report::{Findings, Invariant};
+use super::aggregates::Aggregates;
+use super::watch::Watch;
+use crate::rows::ReservationRow;
 
 /// Reservations as their events tell them.
 #[derive(Debug, Default)]
-pub(crate) struct ReservationFold {
-    pub(crate) reservations: HashMap<OrderId, Reservation>,
-    /// Pieces reserved and shipped, by SKU.
-    pub(crate) changes: HashMap<Sku, (i64, i64)>,
-    /// The ids of refused commits.
-    pub(crate) refusals: HashSet<Uuid>,
-    /// Orders whose reservation's events contradict each other.
-    pub(crate) contradicted: HashSet<String>,
-    /// Replies that the order service has taken.
-    pub(crate) taken: HashMap<OrderId, Replies>,
-    versions: Versions,
+pub(crate) struct Reservations<W = ()> {
+    pub(crate) aggregates: Aggregates<OrderId, Reservation>,
+    /// What all of them together add to levels: pieces reserved and shipped.
+    added: HashMap<Sku, Level, RandomState>,
+    pub(crate) watch: W,
 }
 
-impl ReservationFold {
-    pub(crate) fn apply(&mut self, event: &InventoryEvent, told: Told, findings: &mut Findings) {
-        let order_id = event.key();
+impl<W: Watch<InventoryEvent>> Reservations<W> {
+    /// The next event of its reservation.
+    pub(crate) fn apply(&mut self, event: &InventoryEvent, told: W::Told) -> Result<(), Inconsistent> {
         let Some(version) = event.version() else {
-            self.refusals.extend(told.id);
+            self.watch.refused(event, told);
+            return Ok(());
+        };
+        let (id, watch, mut changes) = (event.key(), &mut self.watch, Vec::new());
+        self.aggregates.step(id, |reservation| {
+            watch.comes(id.as_str(), version, told);
+            let evolved = evolve(reservation, event)?;
+            changes = evolved.changes;
+            Ok(evolved.reservation)
+        })?;
+        changes.iter().for_each(|change| self.add(change));
+        Ok(())
+    }
+
+    /// What reservations do to a level is a sum, so it does not matter that receipts are read from another topic.
+    fn add(&mut self, change: &LevelChange) {
+        let Some(level) = self.added.get_mut(&change.sku) else {
+            let level = Level { reserved: change.reserved, shipped: change.shipped, ..Level::default() };
+            self.added.insert(change.sku.clone(), level);
             return;
         };
-        if self.contradicted.contains(order_id.as_str()) {
-            return;
+        let (reserved, shipped) =
+            (level.reserved.checked_add(change.reserved), level.shipped.checked_add(change.shipped));
+        if reserved.is_none() || shipped.is_none() {
+            self.watch.overflowed(&change.sku);
         }
-        let expected = message_id::of_version(ServiceName::Inventory, order_id.as_str(), version, 0);
-        self.versions.see(order_id.as_str(), version, told, expected, findings);
-        match evolve(self.reservations.remove(order_id), event) {
-            Ok(evolved) => {
-                if let Some(reservation) = evolved.reservation {
-                    self.reservations.insert(order_id.clone(), reservation);
-                }
-                evolved.changes.into_iter().for_each(|change| self.add(change, findings));
-            }
-            Err(inconsistent) => {
-                findings.add(Invariant::Rebuild, order_id.as_str(), inconsistent.to_string());
-                self.contradicted.insert(order_id.as_str().to_owned());
-            }
+        level.reserved = level.reserved.saturating_add(change.reserved);
+        level.shipped = level.shipped.saturating_add(change.shipped);
+    }
+}
+
+impl<W> Reservations<W> {
+    /// Their rows.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = ReservationRow> {
+        self.aggregates.values().map(ReservationRow::of)
+    }
+
+    /// What they add to levels.
+    pub(crate) fn levels(&self) -> impl Iterator<Item = (&Sku, Level)> {
+        self.added.iter().map(|(sku, level)| (sku, *level))
+    }
+
+    /// Forget what levels of other SKUs are made of.
+    pub(super) fn retain_levels(&mut self, is_wanted: impl Fn(&Sku) -> bool) {
+        self.added.retain(|sku, _| is_wanted(sku));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::{StockLine, StockReserved, Time};
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Overflowed(Vec<String>);
+
+    impl Watch<InventoryEvent> for Overflowed {
+        type Told = ();
+
+        fn comes(&mut self, _: &str, _: i64, (): ()) {}
+
+        fn advanced(&mut self, _: &InventoryEvent) {}
+
+        fn refused(&mut self, _: &InventoryEvent, (): ()) {}
+
+        fn overflowed(&mut self, sku: &Sku) {
+            self.0.push(sku.as_str().to_owned());
         }
     }
 
-    fn add(&mut self, change: LevelChange, findings: &mut Findings) {
-        let (reserved, shipped) = self.changes.entry(change.sku.clone()).or_default();
-        match (reserved.checked_add(change.reserved), shipped.checked_add(change.shipped)) {
-            (Some(more_reserved), Some(more_shipped)) => (*reserved, *shipped) = (more_reserved, more_shipped),
-            (None, _) | (_, None) => {
-                findings.add(Invariant::Stock, change.sku.as_str(), "a sum does not fit into 64 bits");
-            }
+    #[test]
+    fn a_sum_that_does_not_fit_is_heard_of_and_stays_at_the_most() {
+        let mut reservations = Reservations::<Overflowed>::default();
+        for (order, quantity) in [("o-1", i64::MAX), ("o-2", 1)] {
+            let lines = vec![StockLine { sku: Sku::new("a").unwrap(), quantity }];
+            let order_id = OrderId::new(order).unwrap();
+            let event = StockReserved { order_id, version: 1, at: Time::from_micros(1), lines };
+            reservations.apply(&event.into(), ()).unwrap();
         }
-    }
-
-    /// The order service has taken this event.
-    pub(crate) fn take(&mut self, event: &InventoryEvent) {
-        self.taken.entry(event.key().clone()).or_default().add(event.message_type());
+        assert_eq!(reservations.watch.0, ["a"]);
+        let reserved: Vec<i64> = reservations.levels().map(|(_, level)| level.reserved).collect();
+        assert_eq!(reserved, [i64::MAX]);
     }
 }

@@ -16,10 +16,10 @@ use super::channel::Channel;
 use super::client::{self, Reading, is_final};
 use super::feed::{Feed, seek};
 use super::open_transaction::Lookout;
+use super::range::{Bounds, Range, Sink};
 use super::record::Record;
-use super::source::{Bounds, Range, Sink};
-use super::unreadable::{Probe, Runs, UnreadableRun};
-use crate::error::ReplayError;
+use super::unreadable::{Probe, Runs};
+use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
 
 /// How long one question to the brokers may take.

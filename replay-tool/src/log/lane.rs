@@ -1,192 +1,154 @@
-//! One service's messages in one topic partition, judged by their positions up to the cut.
+//! One service's messages in one topic partition, followed by their positions in memory that does not grow, by someone who
+//! knows the lane's epochs beforehand: what counts, once each, and what is missing before it. The one judge of this; who
+//! meets the epochs only on the way is a [`Walk`](super::Walk).
 //!
-//! What is taken is every committed sequence once, whatever the relay repeated. A sequence that comes before its
-//! predecessor is taken all the same, and told, unless it was repeated after all of them: a consumer that takes nothing but
-//! the next message then has them all in order. (A relay that publishes into a topic made anew may have had one in flight.)
+//! No message is kept: what a lane lacks is told as ranges of sequences, of which a bounded number is remembered, so that a
+//! message that comes late still counts as found. Beyond that number it is taken for a repetition; who keeps the messages
+//! knows better.
 
-use outbox::Position;
+use outbox::{Epochs, Position};
 
-use super::print::Print;
-use crate::report::{Findings, Invariant};
-use crate::snapshot::LaneCut;
+/// How many holes are remembered at once.
+const REMEMBERED_HOLES: usize = 1024;
 
-/// What a record is to the lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// Taken for the first time.
-    Taken,
-    /// Taken before.
+/// What a message is to the lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The next one, or one that was missing.
+    Next,
+    /// Come before.
     Duplicate,
     /// Of an epoch that a restored database has ended, after the last message that counts.
     Void,
-    /// Committed after the cut.
-    AfterCut,
+    /// Of another epoch than the one that its sequence belongs to: it does not count either.
+    OtherEpoch,
+    /// One that counts, but messages before it are missing: from and to.
+    AfterGap(i64, i64),
 }
 
 /// A lane.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    /// `topic[partition]`, for words.
-    name: String,
-    cut: LaneCut,
-    /// The sequence that comes next.
+    epochs: Epochs,
     next: i64,
-    /// Those taken, ascending.
-    taken: Vec<Print>,
-    /// The highest sequence seen.
-    highest: i64,
+    holes: Vec<(i64, i64)>,
     /// What comes next to a consumer that takes nothing but the next.
     chain: i64,
-    /// Those that came before others, each with the one that was due.
-    early: Vec<(i64, i64)>,
+    /// Epoch and sequence of the highest message that counts.
+    highest: Option<(i64, i64)>,
 }
 
 impl Lane {
-    pub(crate) fn new(name: String, cut: LaneCut) -> Self {
-        let next = cut.epochs.after(0);
-        Lane { name, cut, next, taken: Vec::new(), highest: 0, chain: next, early: Vec::new() }
+    pub(crate) fn new(epochs: Epochs) -> Self {
+        let next = epochs.after(0);
+        Lane { epochs, next, holes: Vec::new(), chain: next, highest: None }
     }
 
-    /// Whether everything up to the cut was seen, or passed over.
-    pub(crate) fn is_at_cut(&self) -> bool {
-        self.next > self.cut.head
-    }
-
-    /// Judge the record at `position` with this print.
-    pub(crate) fn place(&mut self, position: &Position, print: Print, findings: &mut Findings) -> Place {
+    /// Judge the message at `position`.
+    pub(crate) fn step(&mut self, position: &Position) -> Step {
         let sequence = position.sequence;
-        self.highest = self.highest.max(sequence);
-        if sequence > self.cut.head {
-            return Place::AfterCut;
+        if self.epochs.is_void(sequence) {
+            return Step::Void;
         }
-        if self.cut.epochs.is_void(sequence) {
-            return Place::Void;
-        }
-        if self.cut.epochs.of(sequence) != (position.epoch, position.first) {
-            let (epoch, first) = self.cut.epochs.of(sequence);
-            let detail = format!("a record says {position}, but sequence {sequence} is of epoch {epoch} from {first}");
-            findings.add(Invariant::Delivery, self.name.as_str(), detail);
-            return Place::Void;
+        if self.epochs.of(sequence) != (position.epoch, position.first) {
+            return Step::OtherEpoch;
         }
         if sequence == self.chain {
-            self.chain = self.cut.epochs.after(sequence);
+            self.chain = self.epochs.after(sequence);
         }
-        if sequence == self.next {
-            self.next = self.cut.epochs.after(sequence);
-            self.taken.push(print);
-            return Place::Taken;
+        if sequence < self.next {
+            return if self.fill(sequence) { Step::Next } else { Step::Duplicate };
         }
-        if sequence > self.next {
-            self.early.push((sequence, self.next));
-            self.next = self.cut.epochs.after(sequence);
-            self.taken.push(print);
-            return Place::Taken;
+        let expected = self.next;
+        self.next = self.epochs.after(sequence);
+        self.highest = Some((position.epoch, sequence));
+        if sequence == expected {
+            return Step::Next;
         }
-        self.again(print, findings)
+        if self.holes.len() < REMEMBERED_HOLES {
+            self.holes.push((expected, sequence - 1));
+        }
+        Step::AfterGap(expected, sequence - 1)
     }
 
-    /// A sequence below the next one: a repetition, or one that was passed over.
-    fn again(&mut self, print: Print, findings: &mut Findings) -> Place {
-        match self.taken.binary_search_by_key(&print.sequence, |had| had.sequence) {
-            Ok(index) => {
-                if let Some(what) = self.taken.get(index).and_then(|had| had.difference(&print)) {
-                    let detail = format!("sequence {} was published twice with another {what}", print.sequence);
-                    findings.add(Invariant::Delivery, self.name.as_str(), detail);
-                }
-                Place::Duplicate
-            }
-            Err(index) => {
-                self.taken.insert(index, print);
-                Place::Taken
-            }
-        }
+    /// Whether the message counts, whatever came before it.
+    pub(crate) fn counts(&self, position: &Position) -> bool {
+        self.epochs.counts(position)
     }
 
-    /// Compare what was taken with the rows of the same lane, both ascending. `head_now` is the lane's head in the
-    /// present: what was published must have been committed before. `place` says in words what records were taken from.
-    pub(crate) fn compare(&self, rows: &[Print], head_now: i64, place: &str, findings: &mut Findings) {
-        for (sequence, due) in self.early.iter().filter(|(sequence, _)| *sequence >= self.chain) {
-            let detail = format!("sequence {sequence} was published before {due}");
-            findings.add(Invariant::Delivery, self.name.as_str(), detail);
-        }
-        self.compare_rows(rows, place, findings);
-        if self.highest > head_now {
-            let detail =
-                format!("sequence {} was published and never committed; the last row is {head_now}", self.highest);
-            findings.add(Invariant::Delivery, self.name.as_str(), detail);
-        }
-    }
-
-    fn compare_rows(&self, rows: &[Print], place: &str, findings: &mut Findings) {
-        let mut add = |detail: String| findings.add(Invariant::Delivery, self.name.as_str(), detail);
-        let counts = |print: &&Print| !self.cut.epochs.is_void(print.sequence);
-        let mut records = self.taken.iter().peekable();
-        let mut lost = Ranges::default();
-        let mut expected = self.cut.epochs.after(self.cut.pruned);
-        for row in rows.iter().filter(counts).filter(|row| row.sequence <= self.cut.head) {
-            // Rows that may be gone may also still be there: a restored table keeps them below a floor that was raised.
-            if row.sequence > self.cut.pruned {
-                if row.sequence != expected {
-                    add(format!("the outbox has no row between {expected} and {}", row.sequence));
-                }
-                expected = self.cut.epochs.after(row.sequence);
-            }
-            while let Some(phantom) = records.next_if(|record| record.sequence < row.sequence) {
-                if phantom.sequence > self.cut.pruned {
-                    add(format!("sequence {} was published, but there is no such row", phantom.sequence));
-                }
-            }
-            match records.next_if(|record| record.sequence == row.sequence) {
-                None => lost.add(row.sequence),
-                Some(record) => {
-                    if let Some(what) = row.difference(record) {
-                        add(format!("sequence {} was published with another {what} than committed", row.sequence));
-                    }
-                }
-            }
-        }
-        for phantom in records.filter(|record| record.sequence > self.cut.pruned) {
-            add(format!("sequence {} was published, but there is no such row", phantom.sequence));
-        }
-        if let Some(lost) = lost.told() {
-            add(format!("committed, but not in the {place}: {lost}"));
-        }
-        let forgotten = self.cut.pruned.min(self.cut.head);
-        if self.next <= forgotten {
-            let next = self.next;
-            add(format!("the {place} ends before sequence {next}; rows up to {forgotten} were published and pruned"));
-        }
-    }
-}
-
-/// Numbers, told as ranges.
-#[derive(Debug, Default)]
-struct Ranges {
-    count: u64,
-    ranges: Vec<(i64, i64)>,
-}
-
-impl Ranges {
-    fn add(&mut self, number: i64) {
-        self.count += 1;
-        match self.ranges.last_mut() {
-            Some((_, last)) if *last == number - 1 => *last = number,
-            Some(_) | None => self.ranges.push((number, number)),
-        }
-    }
-
-    fn told(&self) -> Option<String> {
-        const MOST: usize = 8;
-        let range = |(first, last): &(i64, i64)| match first == last {
-            true => first.to_string(),
-            false => format!("{first} to {last}"),
+    /// Whether the sequence was missing until now.
+    fn fill(&mut self, sequence: i64) -> bool {
+        let Some(index) = self.holes.iter().position(|(from, to)| (*from..=*to).contains(&sequence)) else {
+            return false;
         };
-        let told = self.ranges.iter().take(MOST).map(range).collect::<Vec<_>>().join(", ");
-        let more = if self.ranges.len() > MOST { ", …" } else { "" };
-        (self.count > 0).then(|| format!("{} messages, sequence {told}{more}", self.count))
+        let (from, to) = self.holes.swap_remove(index);
+        let rest = [(from, sequence - 1), (sequence + 1, to)];
+        let room = REMEMBERED_HOLES - self.holes.len();
+        self.holes.extend(rest.into_iter().filter(|(from, to)| from <= to).take(room));
+        true
+    }
+
+    /// Whether a consumer that takes nothing but the next has come past this sequence: then what was missing before it came
+    /// later, and it once more behind that.
+    pub(crate) fn is_in_order(&self, sequence: i64) -> bool {
+        sequence < self.chain
+    }
+
+    /// The sequence that comes behind all that counts so far.
+    pub(crate) fn next(&self) -> i64 {
+        self.next
+    }
+
+    /// Epoch and sequence of the highest message that counts; none where there was none.
+    pub(crate) fn highest(&self) -> Option<(i64, i64)> {
+        self.highest
     }
 }
 
 #[cfg(test)]
-#[path = "lane_tests.rs"]
-mod tests;
+mod tests {
+    use outbox::Epoch;
+
+    use super::*;
+
+    fn position(epoch: i64, first: i64, sequence: i64) -> Position {
+        Position { source: "/order".into(), epoch, first, sequence }
+    }
+
+    #[test]
+    fn each_sequence_counts_once_and_what_comes_late_is_found() {
+        let mut lane = Lane::new(Epochs::default());
+        let steps: Vec<Step> = [1, 2, 2, 5, 4, 4, 6].map(|sequence| lane.step(&position(1, 1, sequence))).to_vec();
+        let expected =
+            [Step::Next, Step::Next, Step::Duplicate, Step::AfterGap(3, 4), Step::Next, Step::Duplicate, Step::Next];
+        assert_eq!(steps, expected);
+        assert_eq!(lane.highest(), Some((1, 6)));
+        assert!(lane.is_in_order(2) && !lane.is_in_order(5), "3 never came");
+        for sequence in [3, 4, 5] {
+            lane.step(&position(1, 1, sequence));
+        }
+        assert!(lane.is_in_order(5) && !lane.is_in_order(6), "6 was not repeated behind them");
+    }
+
+    #[test]
+    fn what_is_remembered_does_not_grow_and_what_is_beyond_it_is_taken_for_a_repetition() {
+        let mut lane = Lane::new(Epochs::default());
+        let most = i64::try_from(REMEMBERED_HOLES).unwrap();
+        let last = 4 * most;
+        assert_eq!(lane.step(&position(1, 1, last)), Step::AfterGap(1, last - 1));
+        // Every second one of a hole leaves a hole on either side.
+        let found = (1..last / 2).map(|half| lane.step(&position(1, 1, 2 * half))).filter(|step| *step == Step::Next);
+        assert_eq!((found.count(), lane.holes.len()), (REMEMBERED_HOLES, REMEMBERED_HOLES));
+        assert_eq!(lane.step(&position(1, 1, last - 1)), Step::Duplicate);
+    }
+
+    #[test]
+    fn what_an_epoch_voids_does_not_count_and_leaves_no_gap() {
+        let mut lane = Lane::new(Epochs::new(vec![Epoch { epoch: 2, first: 5, last_equal: 2 }]));
+        let steps =
+            [(1, 1, 1), (1, 1, 2), (1, 1, 3), (2, 5, 5), (1, 1, 4)].map(|(e, f, s)| lane.step(&position(e, f, s)));
+        assert_eq!(steps, [Step::Next, Step::Next, Step::Void, Step::Next, Step::Void]);
+        assert_eq!(lane.highest(), Some((2, 5)));
+        assert_eq!(lane.step(&position(1, 1, 6)), Step::OtherEpoch, "of the database that was lost");
+    }
+}

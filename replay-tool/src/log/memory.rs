@@ -11,8 +11,8 @@ use outbox::position::{LAST_EQUAL_HEADER, POSITION_HEADER};
 use schemas::TopicName;
 
 use super::channel::Channel;
+use super::range::{Bounds, Range, Sink};
 use super::record::{Record, TimestampType};
-use super::source::{Bounds, Range, Sink};
 
 /// Records by topic and partition, in their order; all of them as a service's relay would have published them.
 #[derive(Clone, Default)]

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::channel::Channel;
 use super::kafka::KafkaLog;
-use super::source::{Bounds, Range, Sink};
+use super::range::{Bounds, Range, Sink};
 use crate::error::ReplayError;
 
 /// A transaction that nobody has ended, and what waits behind its beginning.

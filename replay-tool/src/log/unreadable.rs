@@ -5,44 +5,20 @@
 //! What was found is remembered for as long as the log is open, because logs are read more than once.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::{Message as _, Offset, TopicPartitionList};
-use serde::{Deserialize, Serialize};
 
 use super::channel::Channel;
 use super::client::{self, Reading};
-use crate::error::ReplayError;
+use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
 
 /// How long one poll may wait.
 const POLL: Duration = Duration::from_millis(50);
-
-/// Offsets, one after the other, whose records the client library cannot read.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct UnreadableRun {
-    /// The topic's full name.
-    pub topic: String,
-    /// Which partition.
-    pub partition: i32,
-    /// The first offset.
-    pub first: i64,
-    /// The last one.
-    pub last: i64,
-    /// What the client said of the first.
-    pub cause: String,
-}
-
-impl fmt::Display for UnreadableRun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let UnreadableRun { topic, partition, first, last, cause } = self;
-        write!(f, "{topic}[{partition}]: offsets {first} to {last} cannot be read by the client library: {cause}")
-    }
-}
 
 /// First and last offset of a run.
 pub(crate) type Span = (i64, i64);

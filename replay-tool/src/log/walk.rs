@@ -1,4 +1,5 @@
-//! The messages of one topic partition's writer, judged by their positions alone, as any consumer can.
+//! The messages of one topic partition's writer, judged by their positions alone, as any consumer can that meets a new epoch
+//! only on its way, with the consumers' own rule. Who knows the epochs beforehand follows a [`Lane`](super::Lane).
 
 use outbox::Position;
 use outbox::epochs::{Epochs, parse_last_equal};
@@ -30,8 +31,17 @@ impl Walk {
             self.cursor = Some(Cursor::from(position));
         }
         self.highest = self.highest.max(position.sequence);
-        self.epochs.observe(position, record.header(LAST_EQUAL_HEADER).and_then(parse_last_equal));
+        // Only later epochs say what they void.
+        if position.epoch > 1 {
+            self.epochs.observe(position, record.header(LAST_EQUAL_HEADER).and_then(parse_last_equal));
+        }
         delivery
+    }
+
+    /// Records are missing, and that is known: what comes next is not measured by what came before.
+    pub(crate) fn interrupted(&mut self) {
+        self.cursor = None;
+        self.begins_later = true;
     }
 
     /// The highest sequence that was met; 0 where there was none.

@@ -1,33 +1,17 @@
 //! Rebuilding for programs that use this library: benchmarks, tests, other tools.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use schemas::{Codec, ServiceName};
 
-use super::Rebuild;
-use super::plan::UNIT_RECORDS;
+use super::plan::{UNIT_RECORDS, Until};
 use super::report::RebuildReport;
-use super::vector::Until;
-use crate::config::{CheckConfig, ServiceTables};
+use super::run::{PARALLEL, Rebuild, Target};
+use crate::check::CheckConfig;
 use crate::error::ReplayError;
 use crate::interrupt::RaiseOnDrop;
-use crate::log::Source;
-use crate::records::Records;
-
-/// Where rebuilt state goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// A schema beside the live one.
-    Schema,
-    /// A SQLite file, which must not be there yet.
-    File(PathBuf),
-    /// Nowhere: counts and a digest.
-    Memory,
-}
-
-/// How many parts are held at once unless told otherwise: two are folded while one is written.
-pub(crate) const PARALLEL: usize = 3;
+use crate::snapshot::ServiceTables;
+use crate::source::{Records, Source};
 
 /// What to rebuild, from what, and where to. Made by [`RebuildConfig::new`]; the fields may then be changed.
 #[derive(Debug, Clone)]

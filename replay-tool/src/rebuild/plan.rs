@@ -4,62 +4,28 @@
 //! keys whose hash falls into it). A slice costs a reading of its partition, but no unit's state is ever merged with
 //! another's, so rows are written once, in bulk, and a run that was killed goes on after its last unit.
 
+mod begun;
+pub(super) mod epochs;
+mod marks;
+mod vector;
+
 use std::collections::{BTreeMap, HashMap};
 
 use outbox::Epochs;
 use schemas::{ServiceName, TopicName, partitioner};
 
-use super::epochs;
-use super::marks::Marks;
-use super::vector::{Until, Vector};
+pub(crate) use begun::Begun;
+pub(crate) use vector::Until;
+pub use vector::Vector;
+
 use crate::error::ReplayError;
-use crate::log::{Bounds, Channel, Range, Record, Source};
+use crate::fold::Wanted;
+use crate::log::{Bounds, Channel, Range, Record};
+use crate::source::Source;
+use marks::Marks;
 
 /// Records of a unit unless told otherwise: some 100 MB of state at most.
 pub(crate) const UNIT_RECORDS: u64 = 500_000;
-
-/// Whose state is wanted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// Everybody's.
-    #[default]
-    Everything,
-    /// One order's, in all services; no levels.
-    Order(String),
-    /// One SKU's level and receipts.
-    Sku(String),
-}
-
-impl Wanted {
-    /// The only key that matters of a topic.
-    pub(crate) fn key(&self, topic: TopicName) -> Option<&str> {
-        match self {
-            Wanted::Everything => None,
-            Wanted::Order(id) => Some(id),
-            // A level is a sum over the reservations of all orders.
-            Wanted::Sku(sku) => (!topic.is_by_order()).then_some(sku),
-        }
-    }
-
-    /// Whether this SKU's level is wanted. Of the others only a part of what makes them up is read: they would look as
-    /// if they could not be.
-    pub(crate) fn has_level_of(&self, sku: &str) -> bool {
-        match self {
-            Wanted::Everything => true,
-            Wanted::Order(_) => false,
-            Wanted::Sku(wanted) => wanted == sku,
-        }
-    }
-
-    /// Whether a topic matters at all.
-    pub(crate) fn needs(&self, topic: TopicName) -> bool {
-        match self {
-            Wanted::Everything => true,
-            Wanted::Order(_) => topic.is_by_order(),
-            Wanted::Sku(_) => ServiceName::Inventory.state_topics().contains(&topic),
-        }
-    }
-}
 
 /// A part of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]

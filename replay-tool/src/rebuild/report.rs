@@ -6,10 +6,9 @@ use std::time::Duration;
 use schemas::ServiceName;
 use serde::Serialize;
 
-use super::differences::Differences;
-use super::note::{LaneEnd, ReadCounts, Written};
-use super::problem::Problems;
-use super::vector::Vector;
+use super::plan::Vector;
+use super::unit::{LaneEnd, Problems, ReadCounts, Written};
+use crate::rows::Differences;
 
 /// What a rebuild has made.
 #[derive(Debug, Clone, Serialize)]
@@ -66,7 +65,7 @@ pub struct TableReport {
 
 impl ServiceReport {
     pub(crate) fn new(service: ServiceName, written_to: Option<String>, written: Written) -> Self {
-        let table = |(table, sum): (&str, &super::digest::Sum)| TableReport {
+        let table = |(table, sum): (&str, &crate::rows::Sum)| TableReport {
             table: table.to_owned(),
             rows: sum.rows,
             sum: sum.to_hex(),

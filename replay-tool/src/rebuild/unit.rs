@@ -1,20 +1,34 @@
 //! A unit folded: every record of its ranges judged by its position, decoded, and applied to its aggregate.
 
+mod note;
+mod problem;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use schemas::{Codec, ServiceName, TopicName};
 
-use super::digest::StateDigest;
-use super::lane::{Lane, Step};
-use super::note::{LaneEnd, Note, ReadCounts};
 use super::plan::{Plan, Unit};
-use super::problem::{Problem, Problems};
-use super::state::State;
 use crate::error::ReplayError;
-use crate::log::{Channel, Record, Source};
+use crate::fold::State;
+use crate::log::{Channel, Lane, Record, Step};
 use crate::progress::Progress;
+use crate::rows::StateDigest;
+use crate::source::Source;
+
+pub use note::ReadCounts;
+pub(crate) use note::{LaneEnd, Note, Written};
+pub use problem::{Problem, Problems};
+
+/// From where units are read, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Input {
+    pub(crate) source: Source,
+    pub(crate) codec: Codec,
+    /// The first problem is an error.
+    pub(crate) is_strict: bool,
+}
 
 /// A unit's part of the state.
 #[derive(Debug)]
@@ -28,15 +42,9 @@ pub(crate) struct Folded {
     pub(crate) elapsed: Duration,
 }
 
-/// Read a unit and fold it; where `is_strict`, the first problem is an error. Blocks.
-pub(crate) fn fold(
-    source: &Source,
-    plan: &Plan,
-    unit: &Unit,
-    codec: &Codec,
-    is_strict: bool,
-    progress: &Progress,
-) -> Result<Folded, ReplayError> {
+/// Read a unit and fold it. Blocks.
+pub(crate) fn fold(input: &Input, plan: &Plan, unit: &Unit, progress: &Progress) -> Result<Folded, ReplayError> {
+    let Input { source, codec, is_strict } = input;
     let (begun, busy) = (Instant::now(), on_cpu());
     let mut folding = Folding::new(plan, unit, codec);
     source.read(Channel::Messages(unit.topic), &unit.ranges, &mut |record| {
@@ -45,10 +53,10 @@ pub(crate) fn fold(
             progress.add(PROGRESS_EVERY);
         }
         let next = folding.take(record);
-        if is_strict && !folding.problems.is_empty() { ControlFlow::Break(()) } else { next }
+        if *is_strict && !folding.problems.is_empty() { ControlFlow::Break(()) } else { next }
     })?;
     folding.tell_early();
-    if is_strict && let Some(problem) = folding.problems.listed.first() {
+    if *is_strict && let Some(problem) = folding.problems.listed.first() {
         return Err(ReplayError::arguments(format!("{problem} (--strict)")));
     }
     progress.add(folding.counts.read % PROGRESS_EVERY);
@@ -147,14 +155,14 @@ impl<'f> Folding<'f> {
         }
         // Of a single key's messages nothing can be said about what is between them.
         let step = match self.key {
-            Some(_) if partition.lane.is_void(&position) => Step::Void,
-            Some(_) => Step::Next,
+            Some(_) if partition.lane.counts(&position) => Step::Next,
+            Some(_) => Step::Void,
             None => partition.lane.step(&position),
         };
         match step {
             Step::Next => self.fold(record),
             Step::Duplicate => self.counts.duplicates += u64::from(self.slice == 0),
-            Step::Void => self.counts.void += u64::from(self.slice == 0),
+            Step::Void | Step::OtherEpoch => self.counts.void += u64::from(self.slice == 0),
             Step::AfterGap(from, to) => {
                 if self.slice == 0 {
                     let cause = format!("messages are missing before it: sequence {from} to {to}");

@@ -12,12 +12,12 @@ use tokio::task::JoinHandle;
 use tokio_postgres::Client;
 
 use super::Cut;
+use super::connection::connect;
 use super::inbox::{InboxSnapshot, read_inbox};
 use super::outbox::{LaneRows, read_rows};
-use super::table::Table;
-use crate::config::ServiceTables;
-use crate::connection::connect;
+use super::service_tables::ServiceTables;
 use crate::error::ReplayError;
+use crate::rows::Table;
 
 /// How long the connection may take to end after its client is gone.
 const GOODBYE: Duration = Duration::from_secs(2);

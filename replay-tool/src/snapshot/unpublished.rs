@@ -7,8 +7,8 @@ use schemas::ServiceName;
 use uuid::Uuid;
 
 use super::inbox::InboxSnapshot;
+use super::service_tables::ServiceTables;
 use super::session::Session;
-use crate::config::ServiceTables;
 use crate::error::ReplayError;
 use crate::log::Channel;
 

@@ -12,8 +12,8 @@ use outbox::inbox::Delivery;
 use schemas::{Codec, Message, OrderId, Time, TopicName};
 
 use super::hop::{Hop, Mark};
-use crate::dead_letters::{DeadLetter, Note, REDRIVE_OF_HEADER};
-use crate::log::{Channel, Record, Spot, Walk};
+use crate::dead_letters::DeadLetter;
+use crate::log::{Channel, Note, REDRIVE_OF_HEADER, Record, Spot, Walk};
 use outbox::Epochs;
 
 /// The topics in which an order can be met, their dead letters included.

@@ -9,8 +9,8 @@ use std::iter::successors;
 use object_store::Error;
 use object_store::client::{HttpError, HttpErrorKind};
 
-use super::super::refusal::Refusal;
 use super::http::NoAnswer;
+use crate::error::Refusal;
 
 /// Where a machine in the provider's cloud is told its credentials.
 const METADATA: [&str; 2] = ["/latest/api/token", "/latest/meta-data/"];

@@ -2,10 +2,9 @@
 
 use super::super::ArchiveLog;
 use super::super::catalog::Edition;
-use super::super::witness::{Witness, check_topic};
 use super::{CopyPlan, Gap};
 use crate::error::ReplayError;
-use crate::log::{Bounds, Channel, Range};
+use crate::log::{Bounds, Channel, Range, Witness, check_topic};
 
 /// Where to go on in a topic.
 #[derive(Debug)]

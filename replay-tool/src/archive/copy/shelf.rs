@@ -9,12 +9,11 @@ use super::super::codec::Compressor;
 use super::super::notes::{self, Ends};
 use super::super::run_note;
 use super::super::segment::Filling;
-use super::super::witness::{Witness, check_topic};
 use super::begin::Begin;
 use super::committed::Committed;
 use super::{Copied, CopyPlan, Gap};
 use crate::error::ReplayError;
-use crate::log::{Channel, Range, Record};
+use crate::log::{Channel, Range, Record, Witness, check_topic};
 
 /// What all segments that are being filled may take at least; one may always reach its size.
 const HELD_BYTES: usize = 64 * 1024 * 1024;

@@ -6,7 +6,8 @@ use super::super::catalog::Edition;
 use super::super::codec::Codec;
 use super::folder::{CHANNEL, Folder, at, edition, plain};
 use crate::error::ReplayError;
-use crate::log::{Range, Source};
+use crate::log::Range;
+use crate::source::Source;
 
 fn read(folder: &Folder, from: i64, until: i64) -> Result<Vec<i64>, ReplayError> {
     let mut offsets = Vec::new();

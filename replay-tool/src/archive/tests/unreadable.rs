@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use super::super::run_note;
 use super::folder::{CHANNEL, Folder, at, edition, plain};
-use crate::log::{Range, UnreadableRun};
+use crate::error::UnreadableRun;
+use crate::log::Range;
 
 fn note(folder: &Folder, first: i64, last: i64) -> UnreadableRun {
     let (topic, cause) = (CHANNEL.name(), "bad".to_owned());

@@ -1,0 +1,105 @@
+//! The report as a table for people.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{Comparison, Note, Report};
+use crate::check::findings::Invariant;
+
+impl Display for Report {
+    /// Several lines, the last one with its end.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.write_counts(f)?;
+        self.write_invariants(f)?;
+        self.write_comparison(f)?;
+        self.write_notes(f)?;
+        if self.violations.is_empty() {
+            let what = if self.notes.is_empty() { "Everything" } else { "Everything that can be read" };
+            return writeln!(f, "\n{what} holds ({:.1} s).", self.elapsed.as_secs_f64());
+        }
+        writeln!(f, "\n{} violations ({:.1} s):", self.violations_found, self.elapsed.as_secs_f64())?;
+        let width = self.violations.iter().map(|one| one.subject.chars().count()).max().unwrap_or(0).min(48);
+        for violation in &self.violations {
+            writeln!(f, "  {:<12}  {:<width$}  {}", violation.invariant, violation.subject, violation.detail)?;
+        }
+        let listed = u64::try_from(self.violations.len()).unwrap_or(u64::MAX);
+        if self.violations_found > listed {
+            writeln!(f, "  and {} more", self.violations_found - listed)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report {
+    fn write_counts(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let orders = &self.orders;
+        let stages = [
+            ("completed", orders.completed),
+            ("cancelled", orders.cancelled),
+            ("stuck", orders.stuck),
+            ("placed", orders.placed),
+            ("stock reserved", orders.stock_reserved),
+            ("confirmed", orders.confirmed),
+            ("payment captured", orders.payment_captured),
+            ("cancelling", orders.cancelling),
+        ];
+        writeln!(f, "orders    {:>9}   {}", orders.total(), listed(&stages))?;
+        writeln!(f, "refused   {:>9}   ids without an order", self.rejected)?;
+        let messages = &self.messages;
+        let kinds = [
+            ("from services", messages.delivered),
+            ("commands", messages.commands),
+            ("repeated", messages.duplicates),
+            ("void", messages.void),
+            ("after the cut", messages.after_cut),
+            ("strangers'", messages.strangers),
+        ];
+        writeln!(f, "records   {:>9}   {}", messages.read, listed(&kinds))?;
+        let letters: Vec<_> = self.dead_letters.iter().map(|(topic, count)| (topic.as_str(), *count)).collect();
+        writeln!(f, "dead      {:>9}   {}", self.dead_lettered(), listed(&letters))?;
+        let open = self.notes.iter().filter(|note| matches!(note, Note::OpenTransaction(_))).count();
+        let notes = [("open transactions", open), ("unreadable runs", self.notes.len() - open)];
+        let notes = notes.map(|(name, count)| (name, u64::try_from(count).unwrap_or(u64::MAX)));
+        if !self.notes.is_empty() {
+            writeln!(f, "notes     {:>9}   {}", self.notes.len(), listed(&notes))?;
+        }
+        for order in self.stuck.iter().take(Report::LISTED_PER_INVARIANT) {
+            writeln!(f, "stuck               {order}")?;
+        }
+        Ok(())
+    }
+
+    fn write_notes(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if !self.notes.is_empty() {
+            writeln!(f, "\nNot looked at, and no violation:")?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
+    }
+
+    fn write_comparison(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Some(Comparison { digest, live_digest, differences }) = &self.comparison else { return Ok(()) };
+        writeln!(f, "\nstate by the topics  {digest}")?;
+        if digest != live_digest {
+            writeln!(f, "by the tables        {live_digest}")?;
+        }
+        if !differences.is_empty() {
+            writeln!(f, "\n{} differences:\n{differences}", differences.found)?;
+        }
+        Ok(())
+    }
+
+    fn write_invariants(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f)?;
+        for (number, invariant) in (1..).zip(Invariant::ALL) {
+            let broken = self.violations.iter().filter(|violation| violation.invariant == invariant).count();
+            let verdict = if broken == 0 { "holds" } else { "VIOLATED" };
+            writeln!(f, "  {number} {invariant:<13} {verdict}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What there is any of, with its count.
+fn listed(counts: &[(&str, u64)]) -> String {
+    let some = counts.iter().filter(|(_, count)| *count > 0);
+    some.map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,84 @@
+//! A service's live tables at one cut, for comparing with what the topics tell up to exactly there.
+
+use std::sync::Arc;
+
+use futures_util::TryStreamExt as _;
+use schemas::ServiceName;
+
+use crate::error::ReplayError;
+use crate::rebuild::into::StateFile;
+use crate::rebuild::plan::Heads;
+use crate::rebuild::run::blocking;
+use crate::rows::{
+    ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StateDigest, StockRow, TableRow,
+};
+use crate::snapshot::{ServiceTables, Session};
+
+/// A copy of a service's tables of state, and the last sequence of each lane in the same snapshot.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) file: Arc<StateFile>,
+    pub(crate) digest: StateDigest,
+    pub(crate) heads: Heads,
+}
+
+impl Live {
+    /// Read them; the workers may run on. `prefix` is in front of every topic's name.
+    pub(crate) async fn read(service: ServiceName, tables: &ServiceTables, prefix: &str) -> Result<Live, ReplayError> {
+        let mut session = Session::connect(service, tables).await?;
+        let cut = session.freeze().await?;
+        let heads = of_topics(service, cut.outbox.lanes.iter().map(|(at, lane)| (at, lane.head)), prefix);
+        let mut live = Live { file: StateFile::temporary(&[service])?, digest: StateDigest::default(), heads };
+        match service {
+            ServiceName::Order => {
+                live.copy::<OrderRow>(&session).await?;
+                live.copy::<ContentsRow>(&session).await?;
+            }
+            ServiceName::Inventory => {
+                live.copy::<ReservationRow>(&session).await?;
+                live.copy::<StockRow>(&session).await?;
+                live.copy::<ReceiptRow>(&session).await?;
+            }
+            ServiceName::Payment => {
+                live.copy::<PaymentRow>(&session).await?;
+                live.copy::<PostingRow>(&session).await?;
+            }
+        }
+        session.thaw().await?;
+        session.close().await;
+        Ok(live)
+    }
+
+    async fn copy<R: TableRow + 'static>(&mut self, session: &Session) -> Result<(), ReplayError> {
+        let mut batches = std::pin::pin!(session.batches::<R>().await?);
+        while let Some(rows) = batches.try_next().await? {
+            let (file, mut digest) = (Arc::clone(&self.file), std::mem::take(&mut self.digest));
+            self.digest = blocking(move || {
+                digest.add_rows(&rows);
+                file.add(rows).map(|()| digest)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The heads of a service's lanes as they are now.
+pub(crate) async fn heads_now(
+    service: ServiceName,
+    tables: &ServiceTables,
+    prefix: &str,
+) -> Result<Heads, ReplayError> {
+    let session = Session::connect(service, tables).await?;
+    let heads = session.heads().await?;
+    session.close().await;
+    Ok(of_topics(service, heads.iter().map(|(at, head)| (at, *head)), prefix))
+}
+
+/// Of the topics that state is folded from.
+fn of_topics<'h>(service: ServiceName, heads: impl Iterator<Item = (&'h (String, i32), i64)>, prefix: &str) -> Heads {
+    let of_state = service.state_topics();
+    let topic_of =
+        |name: &str| of_state.iter().copied().find(|topic| name.strip_prefix(prefix) == Some(topic.as_str()));
+    heads.filter_map(|((name, partition), head)| Some(((topic_of(name)?, *partition), head))).collect()
+}
