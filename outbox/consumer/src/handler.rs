@@ -1,6 +1,7 @@
 //! The short way to a service: one function per message, with the transaction in its hands.
 //!
-//! For services whose work is a few statements a message. It costs a round trip a statement; a service that loads and writes a
+//! For services whose work is a few statements a message. It costs a round trip a statement, whose text each connection
+//! prepares once; a service that loads and writes a
 //! whole batch at once implements `Service` itself.
 
 use std::convert::Infallible;
@@ -8,7 +9,7 @@ use std::future::Future;
 
 use jiff::Timestamp;
 use outbox::Transaction;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::Client;
 
 use crate::contract::Contract;
 use crate::emitter::Emitter;
@@ -20,8 +21,6 @@ use crate::service::Service;
 pub trait Handler: Send + Sync + 'static {
     /// The service's name: a metric label, and part of the ids of what it sends.
     const NAME: &'static str;
-    /// The statements that `handle` uses, in its order; prepared once per connection.
-    const STATEMENTS: &'static [&'static str];
     /// The messages that it reads and sends.
     type Contract: Contract;
     /// The topics that it reads; all of the contract's where it says nothing else.
@@ -39,7 +38,6 @@ pub trait Handler: Send + Sync + 'static {
         &self,
         message: &<Self::Contract as Contract>::Message,
         tx: &Transaction<'_>,
-        statements: &[Statement],
     ) -> impl Future<Output = Result<Vec<<Self::Contract as Contract>::Message>, Failure>> + Send;
 }
 
@@ -53,7 +51,7 @@ impl<H: Handler> Service for Each<H> {
     const INPUTS: &'static [<H::Contract as Contract>::Topic] = H::INPUTS;
     type Input = <H::Contract as Contract>::Message;
     type Signal = Infallible;
-    type Statements = Vec<Statement>;
+    type Statements = ();
     /// What each input sends, the last one first.
     type Batch = Vec<Vec<<H::Contract as Contract>::Message>>;
     type FollowUp = ();
@@ -63,24 +61,20 @@ impl<H: Handler> Service for Each<H> {
         Some(message)
     }
 
-    async fn prepare(&self, client: &Client) -> Result<Vec<Statement>, tokio_postgres::Error> {
-        let mut statements = Vec::with_capacity(H::STATEMENTS.len());
-        for text in H::STATEMENTS {
-            statements.push(client.prepare(text).await?);
-        }
-        Ok(statements)
+    async fn prepare(&self, _: &Client) -> Result<(), tokio_postgres::Error> {
+        Ok(())
     }
 
     async fn load(
         &self,
         tx: &Transaction<'_>,
-        statements: &Vec<Statement>,
+        (): &(),
         inputs: &[&Body<Self::Input, Infallible>],
     ) -> Result<Self::Batch, Failure> {
         let mut sent = Vec::with_capacity(inputs.len());
         for input in inputs {
             match input {
-                Body::Message(message) => sent.push(self.0.handle(message, tx, statements).await?),
+                Body::Message(message) => sent.push(self.0.handle(message, tx).await?),
                 Body::Signal(never) => match *never {},
             }
         }
@@ -99,7 +93,7 @@ impl<H: Handler> Service for Each<H> {
         Ok("handled")
     }
 
-    fn save(&self, _: Self::Batch, _: &Vec<Statement>, _: &mut Transaction<'_>) -> Result<(), Failure> {
+    fn save(&self, _: Self::Batch, (): &(), _: &mut Transaction<'_>) -> Result<(), Failure> {
         Ok(())
     }
 }

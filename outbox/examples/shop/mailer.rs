@@ -5,8 +5,8 @@ use consumer::{Consumer, Database, Each, Failure, Handle, Handler, Json, JsonMes
 use outbox::Transaction;
 use rdkafka::ClientConfig;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::Statement;
 
+const INSERT: &str = "insert into mailer.mails (order_id) values ($1)";
 const TABLE: &str = "create table if not exists mailer.mails (number bigserial primary key, order_id text not null)";
 
 /// What the shop says.
@@ -30,11 +30,10 @@ pub(crate) struct Mailer;
 
 impl Handler for Mailer {
     const NAME: &'static str = "mailer";
-    const STATEMENTS: &'static [&'static str] = &["insert into mailer.mails (order_id) values ($1)"];
     type Contract = Json<OrderPlaced>;
 
-    async fn handle(&self, placed: &OrderPlaced, tx: &Transaction<'_>, sql: &[Statement]) -> Sends {
-        tx.query(&sql[0], &[&placed.order]).await?;
+    async fn handle(&self, placed: &OrderPlaced, tx: &Transaction<'_>) -> Sends {
+        tx.execute(INSERT, &[&placed.order]).await?;
         println!("   mailer: mail for {}", placed.order);
         Ok(Vec::new())
     }

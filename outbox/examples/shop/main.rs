@@ -19,7 +19,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{BorrowedMessage, Message, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use tokio_postgres::{NoTls, Statement};
+use tokio_postgres::NoTls;
 
 use mailer::{Mailer, OrderPlaced, Sends};
 use shop::Shop;
@@ -124,11 +124,10 @@ struct Dying;
 
 impl Handler for Dying {
     const NAME: &'static str = Mailer::NAME;
-    const STATEMENTS: &'static [&'static str] = Mailer::STATEMENTS;
     type Contract = Json<OrderPlaced>;
 
-    async fn handle(&self, placed: &OrderPlaced, tx: &Transaction<'_>, sql: &[Statement]) -> Sends {
-        Mailer.handle(placed, tx, sql).await?;
+    async fn handle(&self, placed: &OrderPlaced, tx: &Transaction<'_>) -> Sends {
+        Mailer.handle(placed, tx).await?;
         println!("   mailer: dies with {} in hand", placed.order);
         std::panic::resume_unwind(Box::new("killed"))
     }
