@@ -36,8 +36,7 @@ async fn send(connection: &mut PgConnection, messages: &[OutboxMessage]) -> Resu
 async fn prepare(url: &str, topic: &str) -> Result<(), Box<dyn Error>> {
     let mut client = Database::new(url.parse()?, tokio_postgres::NoTls).connect().await?;
     outbox::migrate(&mut client, SCHEMA).await?;
-    let mut config =
-        OutboxConfig::new(SCHEMA, "/shop", vec![TopicSpec { name: topic.to_owned(), partitions: 3 }]);
+    let mut config = OutboxConfig::new(SCHEMA, "/shop", vec![TopicSpec { name: topic.to_owned(), partitions: 3 }]);
     config.content_type = "application/json".to_owned();
     Outbox::open(&client, config).await?;
     Ok(())
