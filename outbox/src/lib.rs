@@ -127,7 +127,8 @@ mod message;
 #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "most are a relay's"))]
 pub mod metrics;
 pub mod migrate;
-#[cfg(all(test, feature = "relay"))]
+#[cfg(feature = "relay")]
+#[cfg(test)]
 mod model;
 #[cfg(feature = "relay")]
 pub mod operate;

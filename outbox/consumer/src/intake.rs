@@ -23,7 +23,6 @@ const CAUSE_MAX_BYTES: usize = 256;
 
 /// What becomes of a record.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly every verdict is `Take`, and moves straight into the batch")]
 pub(crate) enum Verdict<T, B> {
     /// It is part of the batch.
     Take(Item<T, B>),

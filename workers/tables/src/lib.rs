@@ -23,6 +23,7 @@ mod state;
 pub mod statements;
 mod stock;
 #[cfg(any(test, feature = "stories"))]
+#[expect(clippy::unwrap_used, reason = "tests alone are told stories")]
 pub mod stories;
 #[cfg(test)]
 mod tests;
