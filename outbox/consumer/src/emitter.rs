@@ -46,7 +46,7 @@ impl<C: Contract> Emitter<C> {
     }
 
     /// What follows is caused by this input.
-    pub(crate) fn begin(&mut self, feed: FeedId<C::Topic>, place: Option<Place>, cause: &Cause) {
+    pub(crate) fn attribute_to(&mut self, feed: FeedId<C::Topic>, place: Option<Place>, cause: &Cause) {
         self.input = place.map(|place| (feed.topic, place));
         self.cause = cause.clone();
         self.transition = None;

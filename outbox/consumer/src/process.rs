@@ -228,7 +228,7 @@ impl<S: Service> Processor<S> {
         for item in items {
             let (kind, outcome) = match &item.work {
                 Work::Decide { name, body } => {
-                    emitter.begin(item.feed, item.progress.map(|progress| progress.place), &item.cause);
+                    emitter.attribute_to(item.feed, item.progress.map(|progress| progress.place), &item.cause);
                     (*name, service.decide(batch, body, now, &mut emitter)?)
                 }
                 Work::Skip(skip) => ("record", skip.as_str()),

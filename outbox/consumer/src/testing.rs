@@ -86,7 +86,7 @@ impl<S: Service> Given<S> {
         cause: &Cause,
     ) -> Result<Then<MessageOf<S>>, Failure> {
         let mut emitter = Emitter::<S::Contract>::new(S::NAME, self.now, 1);
-        emitter.begin(feed, place, cause);
+        emitter.attribute_to(feed, place, cause);
         let outcome = self.service.decide(&mut self.batch, body, self.now, &mut emitter)?;
         let sent = emitter.into_sent();
         let sent =
