@@ -99,6 +99,41 @@ pub struct Metric {
     pub shown: Shown,
 }
 
+/// With the process that counts.
+const WITH_THE_PROCESS: &str = "the instance that did it; with the process";
+
+impl Metric {
+    /// A counter of one process, without an alarm.
+    pub const fn counter(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Self {
+        Self::new(Kind::Counter, name, labels, meaning, WITH_THE_PROCESS)
+    }
+
+    /// A gauge of every instance, without an alarm.
+    pub const fn gauge(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Self {
+        Self::new(Kind::Gauge, name, labels, meaning, "every instance; with the process")
+    }
+
+    /// A histogram of one process, without an alarm.
+    pub const fn histogram(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Self {
+        Self::new(Kind::Histogram, name, labels, meaning, WITH_THE_PROCESS)
+    }
+
+    const fn new(
+        kind: Kind,
+        name: &'static str,
+        labels: &'static [&'static str],
+        meaning: &'static str,
+        ends: &'static str,
+    ) -> Self {
+        Self { name, kind, labels, unit: None, meaning, ends, alarm: "", shown: Shown::Always }
+    }
+}
+
+/// A count as a gauge's float; counts beyond 2^32 are shown as that, negative ones as 0.
+pub fn approximate(count: i64) -> f64 {
+    f64::from(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
+}
+
 /// Tell the recorder what these metrics mean.
 pub fn describe_all(metrics: &[Metric]) {
     for Metric { name, kind, unit, meaning, .. } in metrics.iter().copied() {

@@ -5,7 +5,7 @@
 //! Labels are bounded: services, message types, outcomes, topics, partitions, states. Never an order id.
 
 use metrics::{Unit, counter, gauge};
-use outbox::metrics::{Kind, Metric, Shown};
+use outbox::metrics::{Metric, approximate};
 
 const TRANSITIONS: &str = "saga_transitions_total";
 const SAGAS: &str = "saga_orders";
@@ -14,51 +14,38 @@ const PROVIDER_CALLS: &str = "payment_provider_calls_total";
 const PROVIDER_OPEN: &str = "payment_provider_calls_open";
 const CLOCK_SKEW: &str = "worker_clock_skew_seconds";
 
-/// With the process that counts.
-const WITH_THE_PROCESS: &str = "the instance that did it; with the process";
-
-const fn counted(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
-    Metric {
-        name,
-        kind: Kind::Counter,
-        labels,
-        unit: None,
-        meaning,
-        ends: WITH_THE_PROCESS,
-        alarm: "",
-        shown: Shown::Always,
-    }
-}
-
-const fn gauged(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
-    let ends = "every instance; with the process";
-    Metric { name, kind: Kind::Gauge, labels, unit: None, meaning, ends, alarm: "", shown: Shown::Always }
-}
-
 /// Every metric of this crate.
 pub const ALL: [Metric; 6] = [
-    counted(TRANSITIONS, &["event"], "Saga transitions, by the event that records them"),
+    Metric::counter(TRANSITIONS, &["event"], "Saga transitions, by the event that records them"),
     Metric {
         ends: OF_OWNED_LANES,
         alarm: "stuck > 0",
-        ..gauged(SAGAS, &["status"], "All unfinished orders of this instance's lanes, however old, stuck ones included")
+        ..Metric::gauge(
+            SAGAS,
+            &["status"],
+            "All unfinished orders of this instance's lanes, however old, stuck ones included",
+        )
     },
     Metric {
         unit: Some(Unit::Seconds),
         ends: OF_OWNED_LANES,
         alarm: "> twice the time to confirm for a minute",
-        ..gauged(SAGA_AGE, &["status"], "Age of the oldest unfinished order of this instance's lanes; 0 without one")
+        ..Metric::gauge(
+            SAGA_AGE,
+            &["status"],
+            "Age of the oldest unfinished order of this instance's lanes; 0 without one",
+        )
     },
-    counted(PROVIDER_CALLS, &["operation", "answer"], "Answers of the payment provider, by operation and kind"),
+    Metric::counter(PROVIDER_CALLS, &["operation", "answer"], "Answers of the payment provider, by operation and kind"),
     Metric {
         ends: "the payment instance that makes the calls, every 10 s; 0 without one",
-        ..gauged(PROVIDER_OPEN, &[], "Calls to the payment provider that this process has under way")
+        ..Metric::gauge(PROVIDER_OPEN, &[], "Calls to the payment provider that this process has under way")
     },
     Metric {
         unit: Some(Unit::Seconds),
         ends: "every instance, every 5 s while its database answers; with the process",
         alarm: "above 1 or below -1",
-        ..gauged(
+        ..Metric::gauge(
             CLOCK_SKEW,
             &["service"],
             "How far the clock of this host is ahead of the database's (below 0: behind)",
@@ -93,9 +80,4 @@ pub(crate) fn provider_open(count: usize) {
 
 pub(crate) fn clock_skew(service: &'static str, skew_s: f64) {
     gauge!(CLOCK_SKEW, "service" => service).set(skew_s);
-}
-
-/// A gauge is a float; counts beyond 2^32 are shown as that.
-fn approximate(count: i64) -> f64 {
-    f64::from(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
 }

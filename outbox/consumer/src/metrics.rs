@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use metrics::{Unit, counter, gauge, histogram};
-use outbox::metrics::{Kind, Metric, Shown};
+use outbox::metrics::{Metric, Shown, approximate};
 
 const MESSAGES: &str = "worker_messages_total";
 const BATCH_ITEMS: &str = "worker_batch_items";
@@ -34,74 +34,53 @@ pub const BUCKETS: [(&str, &[f64]); 3] = [
 pub const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// With the process that counts.
-const WITH_THE_PROCESS: &str = "the instance that did it; with the process";
-
-const fn counted(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
-    Metric {
-        name,
-        kind: Kind::Counter,
-        labels,
-        unit: None,
-        meaning,
-        ends: WITH_THE_PROCESS,
-        alarm: "",
-        shown: Shown::Always,
-    }
-}
-
-const fn timed(name: &'static str, unit: Option<Unit>, meaning: &'static str) -> Metric {
-    let labels = &["service"];
-    let (kind, ends) = (Kind::Histogram, WITH_THE_PROCESS);
-    Metric { name, kind, labels, unit, meaning, ends, alarm: "", shown: Shown::Always }
-}
-
-const fn gauged(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
-    let ends = "every instance; with the process";
-    Metric { name, kind: Kind::Gauge, labels, unit: None, meaning, ends, alarm: "", shown: Shown::Always }
-}
-
 /// Every metric of this crate.
 pub const ALL: [Metric; 14] = [
-    counted(MESSAGES, &["service", "type", "outcome"], "Messages taken, by type and outcome"),
-    timed(BATCH_ITEMS, None, "Items of a lane transaction"),
-    timed(
-        PROCESS_SECONDS,
-        Some(Unit::Seconds),
-        "From the first statement of a lane transaction to its commit's answer",
-    ),
-    timed(COMMIT_SECONDS, Some(Unit::Seconds), "Writes, append and commit of a lane transaction"),
+    Metric::counter(MESSAGES, &["service", "type", "outcome"], "Messages taken, by type and outcome"),
+    Metric::histogram(BATCH_ITEMS, &["service"], "Items of a lane transaction"),
+    Metric {
+        unit: Some(Unit::Seconds),
+        ..Metric::histogram(
+            PROCESS_SECONDS,
+            &["service"],
+            "From the first statement of a lane transaction to its commit's answer",
+        )
+    },
+    Metric {
+        unit: Some(Unit::Seconds),
+        ..Metric::histogram(COMMIT_SECONDS, &["service"], "Writes, append and commit of a lane transaction")
+    },
     Metric {
         ends: "the instance that owns the partition",
         alarm: "> 0 and not falling for 5 min",
-        ..gauged(LAG, &["topic", "partition"], "Messages in a partition that are not processed yet")
+        ..Metric::gauge(LAG, &["topic", "partition"], "Messages in a partition that are not processed yet")
     },
     Metric {
         alarm: "any rise",
         shown: Shown::WhenItHappens,
-        ..counted(DEAD_LETTERS, &["service", "topic", "cause"], "Records sent to a dead-letter topic, by cause")
+        ..Metric::counter(DEAD_LETTERS, &["service", "topic", "cause"], "Records sent to a dead-letter topic, by cause")
     },
-    Metric { alarm: "> 0", ..gauged(HELD, &["service"], "Partitions that wait for a person") },
+    Metric { alarm: "> 0", ..Metric::gauge(HELD, &["service"], "Partitions that wait for a person") },
     Metric {
         alarm: "sum over a service's instances is not the number of partitions for a minute",
-        ..gauged(LANES, &["service"], "Partition numbers that this instance owns")
+        ..Metric::gauge(LANES, &["service"], "Partition numbers that this instance owns")
     },
     Metric {
         alarm: "rises for 5 min",
         shown: Shown::WhenItHappens,
-        ..counted(RETRIES, &["service", "kind"], "Lane transactions that were rolled back, by kind of failure")
+        ..Metric::counter(RETRIES, &["service", "kind"], "Lane transactions that were rolled back, by kind of failure")
     },
     Metric {
         ends: "every instance; 0 once a road was taken",
         alarm: "1",
-        ..gauged(RESTORED, &["service"], "1 while this instance holds because its database was set back, else 0")
+        ..Metric::gauge(RESTORED, &["service"], "1 while this instance holds because its database was set back, else 0")
     },
     Metric {
         unit: Some(Unit::Seconds),
         ends: "the instance that owns the partition; 0 once it moves or is another's",
         alarm: "> 30",
         shown: Shown::WhenItHappens,
-        ..gauged(
+        ..Metric::gauge(
             STANDING,
             &["topic", "partition", "cause"],
             "How long a partition has not moved although its log goes on, by cause; 0: it moves",
@@ -109,16 +88,24 @@ pub const ALL: [Metric; 14] = [
     },
     Metric {
         alarm: "> 0 for a minute",
-        ..gauged(UNOWNED, &["service"], "Lanes of the service that no instance has, as the group's coordinator tells")
+        ..Metric::gauge(
+            UNOWNED,
+            &["service"],
+            "Lanes of the service that no instance has, as the group's coordinator tells",
+        )
     },
     Metric {
         alarm: "> 0",
-        ..gauged(CHANGED_TOPICS, &["service"], "Topics with another partition count than when this instance started")
+        ..Metric::gauge(
+            CHANGED_TOPICS,
+            &["service"],
+            "Topics with another partition count than when this instance started",
+        )
     },
     Metric {
         alarm: "any rise",
         shown: Shown::WhenItHappens,
-        ..counted(RENEWED, &["service"], "Kafka clients that were of no more use and were replaced")
+        ..Metric::counter(RENEWED, &["service"], "Kafka clients that were of no more use and were replaced")
     },
 ];
 
@@ -176,9 +163,4 @@ pub(crate) fn changed_topics(service: &'static str, count: usize) {
 
 pub(crate) fn client_renewed(service: &'static str) {
     counter!(RENEWED, "service" => service).increment(1);
-}
-
-/// A gauge is a float; counts beyond 2^32 are shown as that.
-fn approximate(count: i64) -> f64 {
-    f64::from(u32::try_from(count.max(0)).unwrap_or(u32::MAX))
 }
