@@ -194,14 +194,23 @@ pub async fn unpublished(client: &Client, schema: &str, key: &[u8]) -> Result<Ve
 
 /// The epochs of all lanes that have more than one.
 pub(crate) async fn read_epochs(client: &Client, quoted: &str) -> Result<HashMap<Lane, Epochs>, OutboxError> {
-    let text = sql::in_schema(EPOCHS, quoted);
-    let rows = client.query(&text, &[]).await.map_err(OutboxError::database("reading epochs"))?;
+    let rows = client.query(&epochs_sql(quoted), &[]).await.map_err(OutboxError::database("reading epochs"))?;
+    Ok(epochs_of(&rows))
+}
+
+/// The statement that gives them.
+pub(crate) fn epochs_sql(quoted: &str) -> String {
+    sql::in_schema(EPOCHS, quoted)
+}
+
+/// The epochs of its rows.
+pub(crate) fn epochs_of(rows: &[Row]) -> HashMap<Lane, Epochs> {
     let mut epochs: HashMap<Lane, Vec<Epoch>> = HashMap::new();
     for row in rows {
         let epoch = Epoch { epoch: row.get(1), first: row.get(2), last_equal: row.get(3) };
         epochs.entry(row.get(0)).or_default().push(epoch);
     }
-    Ok(epochs.into_iter().map(|(lane, epochs)| (lane, Epochs::new(epochs))).collect())
+    epochs.into_iter().map(|(lane, epochs)| (lane, Epochs::new(epochs))).collect()
 }
 
 fn stored(row: &Row) -> Result<StoredMessage<'_>, OutboxError> {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::epochs::{Epoch, Epochs};
+use crate::cut;
+use crate::epochs::Epochs;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
 use crate::planted::PlantedBug;
@@ -337,12 +338,7 @@ async fn load(
     topics: &HashMap<i32, (Arc<str>, i32)>,
 ) -> Result<Vec<Known>, OutboxError> {
     let quoted = sql::quoted_schema(schema)?;
-    let epochs_sql = format!("select lane, epoch, first, last_equal from {quoted}.outbox_epochs");
-    let mut epochs: HashMap<Lane, Vec<Epoch>> = HashMap::new();
-    for row in session.query("reading epochs", &epochs_sql, &[]).await? {
-        let epoch = Epoch { epoch: row.get(1), first: row.get(2), last_equal: row.get(3) };
-        epochs.entry(row.get(0)).or_default().push(epoch);
-    }
+    let mut epochs = cut::epochs_of(&session.query("reading epochs", &cut::epochs_sql(&quoted), &[]).await?);
     let lanes_sql = format!(
         "select l.lane, l.topic_id::int4, l.partition, l.pruned, p.epoch, p.sequence, p.kafka_offset \
          from {quoted}.outbox_lanes l left join {quoted}.outbox_positions p using (lane) order by l.lane"
@@ -357,7 +353,7 @@ async fn load(
             lane,
             place: Place { topic: Arc::clone(topic), partition: row.get(2) },
             pruned: row.get(3),
-            epochs: Epochs::new(epochs.remove(&lane).unwrap_or_default()),
+            epochs: epochs.remove(&lane).unwrap_or_default(),
             stored,
         })
     });
