@@ -303,7 +303,6 @@ async fn work<S: Service<Contract = Pipeline>>(
         .group(config.group())
         .topic_prefix(&config.topic_prefix)
         .partitions(partitions)
-        .sends(topics_written(name, &config.topic_prefix, partitions).into_iter().map(|topic| topic.name).collect())
         .max_batch_items(config.max_batch_items)
         .max_pace(Duration::from_micros(config.max_pace_us))
         .dead_letter_limit_bytes(topics::MAX_DEAD_LETTER_BYTES)

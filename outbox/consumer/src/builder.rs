@@ -108,7 +108,7 @@ impl<S: Service> Builder<S> {
         self
     }
 
-    /// The topics, in full, that the service sends to and whose partition counts are watched; by default its dead letters.
+    /// The topics, in full, that the service sends to, of the outbox that is opened here; by default its dead letters alone.
     pub fn sends(mut self, topics: Vec<String>) -> Self {
         self.sends = topics;
         self
@@ -214,7 +214,6 @@ impl<S: Service> Builder<S> {
                 inbox,
                 contract: self.contract,
                 partitions,
-                outputs: self.sends,
                 clock: self.clock,
                 planted: self.planted,
                 health: health.clone(),
@@ -279,14 +278,14 @@ async fn work<S: Service>(
 
 /// The partition count of each of these topics; 0 where there is none. Blocks.
 fn counts(kafka: &ClientConfig, names: &[String]) -> Result<Vec<(String, i32)>, Halted> {
+    let metadata = outbox::kafka::ask(kafka, None, PARTITIONS_WITHIN)
+        .map_err(|error| Halted(format!("the brokers do not tell of the topics {}: {error}", names.join(", "))))?;
     let count = |name: &String| {
-        let metadata = outbox::kafka::ask(kafka, Some(name), PARTITIONS_WITHIN)
-            .map_err(|error| Halted(format!("the brokers do not tell of topic {name}: {error}")))?;
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         let count = found.map_or(0, |topic| topic.partitions().len());
-        Ok((name.clone(), i32::try_from(count).unwrap_or(i32::MAX)))
+        (name.clone(), i32::try_from(count).unwrap_or(i32::MAX))
     };
-    names.iter().map(count).collect()
+    Ok(names.iter().map(count).collect())
 }
 
 /// This host's clock, in the microseconds that a database keeps.

@@ -75,8 +75,6 @@ pub(crate) struct EngineConfig<C> {
     pub(crate) contract: Arc<C>,
     /// The topics' partition count.
     pub(crate) partitions: i32,
-    /// The topics that the outbox writes to, in full.
-    pub(crate) outputs: Vec<String>,
     /// Where the present comes from.
     pub(crate) clock: fn() -> Timestamp,
     /// What befalls the Kafka client in a test.
@@ -130,12 +128,13 @@ impl<S: Service> Engine<S> {
             .and_then(|made| group_member::subscribe(&made.0, &names).map(|()| made))
             .map_err(|error| Halted(format!("cannot join the group {}: {error}", config.group)))?;
         let now = Instant::now();
+        let outputs = config.outbox.config().topics.iter().map(|topic| Arc::from(topic.name.as_str()));
         let surveyor = Surveyor::start(Terrain {
             kafka: config.kafka.clone(),
             group: config.group.clone(),
             names: topics.clone(),
             inputs: names.clone(),
-            topics: names.iter().cloned().chain(config.outputs.into_iter().map(Arc::from)).collect(),
+            topics: names.iter().cloned().chain(outputs).collect(),
             lanes: config.partitions,
         })
         .map_err(|error| Halted(format!("cannot start the surveyor's thread: {error}")))?;

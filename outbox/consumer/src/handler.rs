@@ -1,8 +1,7 @@
 //! The short way to a service: one function per message, with the transaction in its hands.
 //!
 //! For services whose work is a few statements a message. It costs a round trip a statement, whose text each connection
-//! prepares once; a service that loads and writes a
-//! whole batch at once implements `Service` itself.
+//! prepares once; a service that loads and writes a whole batch at once implements `Service` itself.
 
 use std::convert::Infallible;
 use std::future::Future;

@@ -77,8 +77,8 @@ const INSERT_POSITION: &str = "insert into {schema}.inbox_positions (topic, part
 
 const RENAME_POSITIONS: &str = "update {schema}.inbox_positions set topic = $2 where topic = $1";
 
-/// A partition that was never read stays so, and is read from its beginning. The witness before an offset that stays proves the new log; one behind the new end proves nothing. The topic's id is
-/// another one in any case.
+/// A partition that was never read stays so, and is read from its beginning. The witness before an offset that stays proves the
+/// new log; one behind the new end proves nothing. The topic's id is another one in any case.
 const MOVE_OFFSETS: &str = "with old as (select topic, partition, next_offset from {schema}.inbox_offsets \
             where topic = $1 and partition = $3) \
     update {schema}.inbox_offsets o \
