@@ -3,6 +3,7 @@
 //! Tables are owned by whoever migrates; a role that runs daemons owns nothing. What a role lacks is asked of the catalog,
 //! so it need not be able to log in. Deliberately absent: revoking, and operators' verbs, which the owner runs.
 
+use postgres_protocol::escape::escape_identifier;
 use tokio_postgres::Client;
 
 use crate::error::OutboxError;
@@ -105,8 +106,8 @@ pub(crate) async fn role_exists(client: &Client, role: &str) -> Result<bool, Out
 /// [`OutboxError::Configuration`] when there is no such role.
 pub async fn lacking(client: &Client, schema: &str, role: &str, rights: &[Right]) -> Result<Vec<String>, OutboxError> {
     if !role_exists(client, role).await? {
-        let quoted = role.replace('"', "\"\"");
-        let reason = format!("there is no role {role}: create it first, for instance create role \"{quoted}\" login");
+        let quoted = escape_identifier(role);
+        let reason = format!("there is no role {role}: create it first, for instance create role {quoted} login");
         return Err(OutboxError::Configuration { reason });
     }
     let (tables, privileges): (Vec<&str>, Vec<&str>) = rights.iter().copied().unzip();

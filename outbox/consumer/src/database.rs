@@ -10,6 +10,7 @@ use std::time::Duration;
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use futures_util::future::BoxFuture;
 use outbox::{CONNECT_TIMEOUT, ConnectionString, Tls, TlsError};
+use postgres_protocol::escape::escape_identifier;
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 
@@ -200,11 +201,6 @@ fn session_settings(schema: &str) -> String {
          set enable_hashjoin = off; set enable_mergejoin = off; set jit = off; \
          set statement_timeout = '30s'; set lock_timeout = '10s'; \
          set idle_in_transaction_session_timeout = '5s'; set timezone = 'UTC'",
-        quote(schema)
+        escape_identifier(schema)
     )
-}
-
-/// An SQL identifier.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use postgres_protocol::escape::escape_identifier;
 use provision::Database;
 use schemas::ServiceName;
 use tokio::task::JoinHandle;
@@ -79,7 +80,7 @@ impl Connection {
         let wrong = |reason: String| ReplayError::Tables { service, reason };
         let database = Database::open(url, None, schema, "replay-tool").map_err(|error| wrong(error.to_string()))?;
         let (client, task) = connect(service, &database).await?;
-        let quoted = format!("\"{}\"", schema.replace('"', "\"\""));
+        let quoted = escape_identifier(schema);
         let settings = format!(
             "set search_path to {quoted}; set jit = off; set timezone = 'UTC'; set lock_timeout = '10s'; \
              set client_min_messages = warning"

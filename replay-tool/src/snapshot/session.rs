@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use outbox::cut;
+use postgres_protocol::escape::escape_identifier;
 use provision::Database;
 use schemas::ServiceName;
 use tables::TableRow;
@@ -44,9 +45,9 @@ impl Session {
         provision::migrate::check(&session.client, service, &tables.schema)
             .await
             .map_err(|failure| wrong(failure.to_string()))?;
-        let quoted = tables.schema.replace('"', "\"\"");
+        let quoted = escape_identifier(&tables.schema);
         let settings = format!(
-            "set search_path to \"{quoted}\"; set jit = off; set timezone = 'UTC'; set lock_timeout = '10s'; \
+            "set search_path to {quoted}; set jit = off; set timezone = 'UTC'; set lock_timeout = '10s'; \
              set statement_timeout = '10min'; set idle_in_transaction_session_timeout = '5min'"
         );
         session.run("setting up the connection", &settings).await?;

@@ -2,6 +2,7 @@
 //!
 //! Numbered steps, each applied once, in one transaction under an advisory lock: any number of instances may start at once.
 
+use postgres_protocol::escape::escape_identifier;
 use schemas::ServiceName;
 
 use crate::{DatabaseError, grants};
@@ -16,11 +17,6 @@ fn steps(service: ServiceName) -> &'static [&'static str] {
         ServiceName::Inventory => &[include_str!("../migrations/inventory.sql")],
         ServiceName::Payment => &[include_str!("../migrations/payment.sql")],
     }
-}
-
-/// An SQL identifier.
-fn quote(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// This program's version of a service's schema.
@@ -44,7 +40,7 @@ pub async fn migrate(
     schema: &str,
 ) -> Result<Migrated, DatabaseError> {
     outbox::migrate(client, schema).await?;
-    let quoted = quote(schema);
+    let quoted = escape_identifier(schema);
     let tx = client.transaction().await?;
     tx.execute("select pg_advisory_xact_lock ($1, hashtext ($2))", &[&LOCK, &schema]).await?;
     tx.batch_execute(&format!(
@@ -108,7 +104,7 @@ pub async fn create_tables(
 /// Fails with words for a person when the schema, or the outbox and inbox in it, is not at this program's version.
 pub async fn check(client: &tokio_postgres::Client, service: ServiceName, schema: &str) -> Result<(), DatabaseError> {
     let wanted = latest(service);
-    let table = format!("{}.service_version", quote(schema));
+    let table = format!("{}.service_version", escape_identifier(schema));
     let present: bool = client.query_one("select to_regclass ($1) is not null", &[&table]).await?.get(0);
     let found = match present {
         false => None,

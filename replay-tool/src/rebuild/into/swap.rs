@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use outbox::cut;
 use outbox::inbox::Inbox;
 use outbox::operate::adopt;
+use postgres_protocol::escape::escape_identifier;
 use schemas::ServiceName;
 use tokio_postgres::Transaction;
 
@@ -76,7 +77,7 @@ impl Swap<'_> {
         let is_behind = self.raise_floors(&tx).await?;
         self.mend_runtime(&tx, is_behind).await?;
         let before = format!("{}_before_{}", self.live.schema, jiff::Timestamp::now().strftime("%Y%m%dt%H%M%Sz"));
-        let (kept, rebuilt) = (quoted(&before), quoted(self.rebuilt));
+        let (kept, rebuilt) = (escape_identifier(&before), escape_identifier(self.rebuilt));
         let privileges = privileges_sql(&self.live.schema, self.rebuilt, &tables);
         let mut sql = format!("create schema {kept}; {privileges};");
         for (kind, name) in views.iter().map(|view| ("view", view)).chain(tables.iter().map(|table| ("table", table))) {
@@ -180,8 +181,4 @@ fn privileges_sql(live: &str, rebuilt: &str, tables: &[&str]) -> String {
         names.join(", "),
         rebuilt = literal(rebuilt)
     )
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
