@@ -20,7 +20,7 @@ use crate::pipeline::{Board, Orders, Pace, Pipeline, Publisher, TopicReader, num
 use crate::program::{self, Command};
 use crate::report::Machine;
 use crate::servers::Servers;
-use journey::{CHAIN, Journey, Report};
+use journey::{CHAIN, Journey, Passed, Report};
 
 /// Of what every order wants one piece.
 const SKU: &str = "bench-single";
@@ -150,7 +150,7 @@ impl Place {
                 let journey = number.and_then(|number| journeys.get_mut(&number));
                 if let (Some(journey), Some(kind), Some(time_ms)) = (journey, seen.kind, seen.time_ms) {
                     let had_ended = journey.has_ended();
-                    journey.pass(kind, time_ms);
+                    journey.pass(kind, Passed { time_ms, decided_us: seen.decided_us });
                     open -= u64::from(!had_ended && journey.has_ended());
                     moved = Instant::now();
                 }

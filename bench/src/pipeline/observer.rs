@@ -8,9 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::{Codec, MessageType};
 
@@ -33,6 +34,8 @@ pub(crate) struct Seen<'m> {
     pub(crate) kind: Option<MessageType>,
     /// Its time in the log, in milliseconds since 1970.
     pub(crate) time_ms: Option<i64>,
+    /// When it was decided (`ce_time`), in microseconds since 1970; none for what a client published.
+    pub(crate) decided_us: Option<i64>,
 }
 
 impl TopicReader {
@@ -65,9 +68,17 @@ impl TopicReader {
         let Some(message) = self.consumer.poll(wait) else { return Ok(false) };
         let message = message.doing("observing events")?;
         let kind = message.payload().and_then(|payload| self.codec.type_of(payload)).and_then(MessageType::of_ce_type);
-        see(Seen { key: message.key().unwrap_or_default(), kind, time_ms: message.timestamp().to_millis() });
+        let (key, time_ms) = (message.key().unwrap_or_default(), message.timestamp().to_millis());
+        see(Seen { key, kind, time_ms, decided_us: decided_us(&message) });
         Ok(true)
     }
+}
+
+fn decided_us(message: &BorrowedMessage<'_>) -> Option<i64> {
+    let headers = message.headers()?;
+    let named = headers.iter().find(|header| header.key == "ce_time")?;
+    let time: Timestamp = std::str::from_utf8(named.value?).ok()?.parse().ok()?;
+    Some(time.as_microsecond())
 }
 
 /// The thread that follows `order.events.v1` for one load.
