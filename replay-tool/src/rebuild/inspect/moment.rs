@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::ReplayError;
 use crate::fold::{OrderCounts, Wanted};
-use crate::rebuild::into::{FileSink, Pace, StateFile};
+use crate::rebuild::into::{FileSink, StateFile, UnitLimit};
 use crate::rebuild::plan::Vector;
 use crate::rebuild::run::{Rebuild, blocking};
 use crate::rebuild::unit::Problems;
@@ -41,15 +41,15 @@ impl Rebuild {
     /// Fold everything that is wanted.
     pub(crate) async fn moment(&self, wanted: Wanted) -> Result<Moment, ReplayError> {
         let file = StateFile::temporary(&ServiceName::ALL)?;
-        let pace = Pace::new(self.parallel);
+        let limit = UnitLimit::new(self.parallel);
         let fill = async |service| {
             let plan = self.plan(&[service], self.until.clone(), wanted.clone(), self.unit_records).await?;
             let mut sink = FileSink::new(service, &file);
-            self.fill(plan, &mut sink, &pace).await?;
+            self.fill(plan, &mut sink, &limit).await?;
             blocking(move || sink.finish()).await
         };
         let parts = try_join_all(ServiceName::ALL.map(fill)).await?;
-        pace.finish();
+        limit.finish();
         let (mut vector, mut problems) = (Vector::default(), Problems::default());
         for part in parts {
             vector.join(part.vector);
