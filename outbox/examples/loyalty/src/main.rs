@@ -1,8 +1,7 @@
 //! The program: `loyalty-service setup`, then `loyalty-service run`; `loyalty-service rebuild` when in doubt.
 
 use clap::{Parser, Subcommand};
-use consumer::rebuild::rebuild;
-use consumer::{Database, FromTo};
+use consumer::{Database, FromTo, rebuild};
 use loyalty::book::Book;
 use rdkafka::ClientConfig;
 use tokio::signal::unix::{SignalKind, signal};
@@ -50,8 +49,8 @@ async fn main() -> loyalty::Result<()> {
             Ok(service.until(async { _ = terminate.recv().await }).await?)
         }
         Verb::Rebuild => {
-            let rebuilt = rebuild::<Book>(FromTo::default(), &database, &kafka, &topic_prefix).await?;
-            let comparison = rebuilt.compare().await?;
+            let rebuilding = rebuild::rebuild::<Book>(FromTo::default(), &database, &kafka, &topic_prefix);
+            let comparison = rebuilding.await?.compare().await?;
             println!("{comparison}");
             if comparison.differences.is_empty() { Ok(()) } else { Err("the tables differ".into()) }
         }

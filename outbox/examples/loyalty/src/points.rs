@@ -3,7 +3,7 @@
 //! An entry belongs to the partition of its order, whose position the consumer holds locked. An account may be written from
 //! several partitions at once, so what is written there is a difference.
 
-use consumer::{Either, Failure, FromTo, Handler};
+use consumer::{Either, Failure, FromTo, Handler, Reads};
 use outbox::Transaction;
 use schemas::OrderEvent;
 
@@ -25,13 +25,12 @@ const ADD: &str = "insert into loyalty_accounts as a (customer, points) values (
     on conflict (customer) do update set points = a.points + excluded.points";
 
 /// Gives points.
-#[derive(Debug)]
 pub struct Points;
 
 impl Handler for Points {
     const NAME: &'static str = "loyalty";
     type Contract = FromTo<Orders, Entry>;
-    const INPUTS: &'static [&'static str] = &["order.events.v1"];
+    const INPUTS: &'static [&'static str] = &[Orders::TOPIC];
 
     async fn handle(&self, message: &Either<OrderEvent, Entry>, tx: &Transaction<'_>) -> Sends {
         let Either::Read(event) = message else { return Ok(Vec::new()) };
