@@ -66,9 +66,7 @@ impl Reads for Orders {
     }
 
     fn read(&self, payload: &[u8]) -> Result<OrderEvent, String> {
-        match Codec::embedded().decode(TopicName::OrderEvents, payload).map_err(|error| error.to_string())? {
-            Message::OrderEvent(event) => Ok(event),
-            other => Err(format!("{} is no event of an order", other.name())),
-        }
+        let message = Codec::embedded().decode(TopicName::OrderEvents, payload).map_err(|error| error.to_string())?;
+        if let Message::OrderEvent(event) = message { Ok(event) } else { Err("no event of an order".to_owned()) }
     }
 }
