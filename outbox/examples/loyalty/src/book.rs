@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use consumer::rebuild::{Derived, Table};
 use consumer::{Either, FromTo, JsonMessage};
-use schemas::OrderEvent;
 use serde_json::json;
 
 use crate::contract::{Entry, Orders};
@@ -12,15 +11,17 @@ use crate::contract::{Entry, Orders};
 /// All entries, and the accounts that they make.
 #[derive(Debug, Default)]
 pub struct Book {
-    entries: BTreeMap<String, Entry>,
-    accounts: BTreeMap<String, i64>,
+    /// By order.
+    pub entries: BTreeMap<String, Entry>,
+    /// Points by customer.
+    pub accounts: BTreeMap<String, i64>,
 }
 
 impl Derived for Book {
     type Contract = FromTo<Orders, Entry>;
     const TOPICS: &'static [&'static str] = &[Entry::TOPIC];
 
-    fn evolve(&mut self, message: Either<OrderEvent, Entry>) -> Result<(), String> {
+    fn evolve(&mut self, message: Either<schemas::OrderEvent, Entry>) -> Result<(), String> {
         let Either::Said(entry) = message else { return Ok(()) };
         if let Some(points) = entry.added() {
             let account = self.accounts.entry(entry.customer.clone()).or_default();

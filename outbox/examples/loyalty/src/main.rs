@@ -50,8 +50,10 @@ async fn main() -> loyalty::Result<()> {
         }
         Verb::Rebuild => {
             let rebuilding = rebuild::rebuild::<Book>(FromTo::default(), &database, &kafka, &topic_prefix);
-            let comparison = rebuilding.await?.compare().await?;
-            println!("{comparison}");
+            let rebuilt = rebuilding.await?;
+            let points: i128 = rebuilt.state().accounts.values().copied().map(i128::from).sum();
+            let comparison = rebuilt.compare().await?;
+            println!("{points} points are earned\n{comparison}");
             if comparison.differences.is_empty() { Ok(()) } else { Err("the tables differ".into()) }
         }
     }

@@ -24,6 +24,8 @@ const SAVE: &str = "insert into loyalty_entries
 const ADD: &str = "insert into loyalty_accounts as a (customer, points) values ($1, $2)
     on conflict (customer) do update set points = a.points + excluded.points";
 
+type Said = Either<OrderEvent, Entry>;
+
 /// Gives points.
 pub struct Points;
 
@@ -32,7 +34,7 @@ impl Handler for Points {
     type Contract = FromTo<Orders, Entry>;
     const INPUTS: &'static [&'static str] = &[Orders::TOPIC];
 
-    async fn handle(&self, message: &Either<OrderEvent, Entry>, tx: &Transaction<'_>) -> Sends {
+    async fn handle(&self, message: &Said, tx: &Transaction<'_>) -> Result<Vec<Said>, Failure> {
         let Either::Read(event) = message else { return Ok(Vec::new()) };
         let row = tx.query_opt(LOAD, &[&event.key().as_str()]).await?;
         let entry = row.map(|row| serde_json::from_str(row.get(0))).transpose()?;
@@ -44,8 +46,6 @@ impl Handler for Points {
         Ok(vec![Either::Said(entry)])
     }
 }
-
-type Sends = Result<Vec<Either<OrderEvent, Entry>>, Failure>;
 
 /// The entry that an order event makes of the one before; none where it changes nothing, as a repeated event does.
 pub fn answer(event: &OrderEvent, entry: Option<&Entry>) -> Option<Entry> {
