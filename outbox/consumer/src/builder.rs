@@ -15,13 +15,10 @@ use crate::database::Database;
 use crate::engine::{Engine, EngineConfig, Halted};
 use crate::failure::Failure;
 use crate::health::Health;
-use crate::own_topics;
 use crate::planted::Planted;
 use crate::restored::{Gate, Roads};
 use crate::service::Service;
-
-/// How long the brokers may take to tell how many partitions there are.
-const PARTITIONS_WITHIN: Duration = Duration::from_secs(10);
+use crate::topics;
 
 /// Where a consumer begins: `Consumer::builder(service)`.
 #[derive(Debug)]
@@ -184,7 +181,7 @@ impl<S: Service> Builder<S> {
     /// In words for a person: no brokers, no inputs, no right to make topics.
     pub async fn create_topics(&self) -> Result<(), Halted> {
         let kafka = self.kafka.as_ref().ok_or_else(|| missing::<S>("kafka configuration"))?;
-        own_topics::create(kafka, &self.own_topics(), self.known_partitions(kafka).await?).await
+        topics::create(kafka, &self.own_topics(), self.known_partitions(kafka).await?).await
     }
 
     /// Look at the servers, join the group, work.
@@ -238,9 +235,7 @@ impl<S: Service> Builder<S> {
             return Ok(partitions);
         }
         let names: Vec<String> = S::INPUTS.iter().map(|topic| self.full(S::Contract::topic_name(*topic))).collect();
-        let kafka = kafka.clone();
-        let asked = tokio::task::spawn_blocking(move || counts(&kafka, &names));
-        let counts = asked.await.map_err(|error| Halted(error.to_string()))??;
+        let counts = topics::counts(kafka, &names).await?;
         match counts.split_first() {
             Some(((_, count), rest)) if *count > 0 && rest.iter().all(|(_, other)| other == count) => Ok(*count),
             Some(_) | None => Err(Halted(format!(
@@ -292,18 +287,6 @@ async fn work<S: Service>(
         None => Ok(()),
     };
     worked.and(published.map_err(|error| Halted(format!("relay: {error}"))))
-}
-
-/// The partition count of each of these topics; 0 where there is none. Blocks.
-fn counts(kafka: &ClientConfig, names: &[String]) -> Result<Vec<(String, i32)>, Halted> {
-    let metadata = outbox::kafka::ask(kafka, None, PARTITIONS_WITHIN)
-        .map_err(|error| Halted(format!("the brokers do not tell of the topics {}: {error}", names.join(", "))))?;
-    let count = |name: &String| {
-        let found = metadata.topics().iter().find(|topic| topic.name() == name);
-        let count = found.map_or(0, |topic| topic.partitions().len());
-        (name.clone(), i32::try_from(count).unwrap_or(i32::MAX))
-    };
-    Ok(names.iter().map(count).collect())
 }
 
 /// This host's clock, in the microseconds that a database keeps.
