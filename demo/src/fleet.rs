@@ -58,14 +58,12 @@ impl Fleet {
         }
         let partitions = scene.partitions.to_string();
         commands.push(one_shot(scene, ServiceName::Order, &["topics", "create", "--partitions", &partitions])?);
-        for child in commands {
-            match child.wait_timeout(COMMAND_LIMIT)? {
-                Some(status) if status.success() => {}
-                Some(status) => return Err(failure(&child, format!("failed ({status})"))),
-                None => return Err(failure(&child, format!("took longer than {COMMAND_LIMIT:?}"))),
-            }
-        }
-        Ok(())
+        commands.iter().try_for_each(await_success)
+    }
+
+    /// Takes in a process that is drained with the others.
+    pub(crate) fn take_in(&mut self, child: Child) {
+        self.children.push(child);
     }
 
     /// Starts so many of each service and waits until all are ready. Their places go into the scene.
@@ -120,19 +118,34 @@ impl Fleet {
     }
 }
 
-/// The service's program, with the scene's servers in its environment: a URL with a password is no argument.
-fn command(scene: &Scene, service: ServiceName) -> Result<Command, DemoError> {
+/// Waits for a command that ends by itself.
+pub(crate) fn await_success(child: &Child) -> Result<(), DemoError> {
+    match child.wait_timeout(COMMAND_LIMIT)? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(failure(child, format!("failed ({status})"))),
+        None => Err(failure(child, format!("took longer than {COMMAND_LIMIT:?}"))),
+    }
+}
+
+/// A program beside this one, with the scene's servers in its environment: a URL with a password is no argument.
+pub(crate) fn program(scene: &Scene, name: &str) -> Result<Command, DemoError> {
     let own = std::env::current_exe().map_err(|error| DemoError::Words(format!("where am I? {error}")))?;
-    let program = own.with_file_name(format!("{service}-worker"));
+    let program = own.with_file_name(name);
     if !program.exists() {
         let path = program.display();
-        return Err(DemoError::Words(format!("{path} is missing; `cargo demo` builds the workers beside the demo")));
+        return Err(DemoError::Words(format!("{path} is missing; `cargo demo` builds what it starts beside the demo")));
     }
     let mut command = Command::new(program);
     for name in FOREIGN_SETTINGS {
         command.env_remove(name);
     }
     command.env("KAFKA_BROKERS", &scene.brokers).env("DATABASE_URL", &scene.database_url);
+    Ok(command)
+}
+
+/// A service's program.
+fn command(scene: &Scene, service: ServiceName) -> Result<Command, DemoError> {
+    let mut command = program(scene, &format!("{service}-worker"))?;
     command.args(["--schema", scene.schema(service)]);
     command.args(["--topic-prefix", &scene.topic_prefix]);
     Ok(command)

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::error::DemoError;
 use crate::example;
 use crate::following::{await_receipts, follow_orders};
+use crate::guest::{self, Told};
 use crate::input::Input;
 use crate::lag::LagGauge;
 use crate::narrator::{Narrator, grouped};
@@ -47,6 +48,8 @@ pub(crate) struct Outcome {
     pub(crate) working: Duration,
     /// The checker's findings.
     pub(crate) verdict: Verdict,
+    /// What a service beside the workers says, where there is one.
+    pub(crate) guest: Option<Told>,
 }
 
 /// What several tasks share while orders are on their way.
@@ -114,7 +117,11 @@ pub(crate) async fn run(
     let settled = if tally.counts().in_flight == 0 { "every order is settled" } else { "not every order is settled" };
     narrator.tell(&format!("{settled}; checking topics against tables"));
     let verdict = verdict::check(scene).await?;
-    Ok(Outcome { tally, published, deliveries, working, verdict })
+    let guest = match &scene.guest {
+        Some(guest) => Some(guest::ask(scene, guest, narrator).await?),
+        None => None,
+    };
+    Ok(Outcome { tally, published, deliveries, working, verdict, guest })
 }
 
 /// Receives what the example order wants: a kept demo has just as much stock as its own orders needed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::guest::Told;
 use crate::narrator::grouped;
 use crate::run::Outcome;
 use crate::tally::Counts;
@@ -33,6 +34,7 @@ pub(crate) struct Summary {
     first_compensated: Option<Duration>,
     paced: bool,
     sample_order: Option<String>,
+    guest: Option<Told>,
 }
 
 impl Summary {
@@ -58,13 +60,14 @@ impl Summary {
             working: outcome.working,
             total,
             paced,
+            guest: outcome.guest,
         }
     }
 
     /// 0 when every order is settled for good and nothing is violated.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        let good =
-            self.violations.is_empty() && self.counts.in_flight == 0 && self.counts.stuck == 0 && self.undelivered == 0;
+        let is_settled = self.counts.in_flight == 0 && self.counts.stuck == 0 && self.undelivered == 0;
+        let good = is_settled && self.violations.is_empty() && self.guest.as_ref().is_none_or(|told| told.is_good);
         if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
@@ -97,6 +100,7 @@ impl Summary {
             "first_compensated_s": self.first_compensated.map(seconds),
             "working_s": seconds(self.working),
             "total_s": seconds(self.total),
+            "loyalty": self.guest.as_ref().map(|told| json!({ "lines": told.lines, "is_good": told.is_good })),
         })
     }
 
@@ -112,6 +116,9 @@ impl Summary {
         self.times(&mut page);
         self.oddities(&mut page);
         self.findings(&mut page);
+        for line in self.guest.iter().flat_map(|told| &told.lines) {
+            page.push_str(&format!("  loyalty: {line}\n"));
+        }
         page
     }
 

@@ -3,7 +3,6 @@
 //! One task, one loop. Everything that can wait has a time-out; what cannot be taken is held or sent to the dead letters,
 //! and the rest goes on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,6 @@ use rdkafka::consumer::Consumer as _;
 use tokio::sync::watch;
 
 use crate::assignment::Sources;
-use crate::background::Background;
 use crate::contract::Contract;
 use crate::dead_letter::DeadCause;
 use crate::failure::Failure;
@@ -34,8 +32,8 @@ use crate::reception::Loss;
 use crate::restored::Gate;
 use crate::rivalry::Rivalry;
 use crate::service::{ItemOf, Service};
-use crate::survey::{Surveyor, Terrain};
-use crate::timers::{Due, Periods};
+use crate::survey::{Demand, Surveyor, Terrain};
+use crate::timers::Timers;
 use crate::topic_names::TopicNames;
 use crate::watch::Watch;
 
@@ -101,14 +99,10 @@ pub(crate) struct Engine<S: Service> {
     pub(crate) health: Health,
     pub(crate) gate: Arc<Gate>,
     shutdown: watch::Receiver<bool>,
-    /// Passed deadlines, by lane.
-    pub(crate) due: HashMap<i32, Due<S>>,
+    timers: Timers<S>,
     pub(crate) watch: Watch<S>,
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) planted: Planted,
-    /// What the service looks up by the clock.
-    pub(crate) lookup: Background<Option<S::Found>>,
-    pub(crate) last: Periods,
 }
 
 /// What it takes to join the group (again).
@@ -165,12 +159,10 @@ impl<S: Service> Engine<S> {
             health: config.health,
             gate: config.gate,
             shutdown: config.shutdown,
-            due: HashMap::new(),
+            timers: Timers::new(now),
             watch: Watch::new(surveyor, config.partitions, now),
             clock: config.clock,
             planted: config.planted,
-            lookup: Background::new(),
-            last: Periods { timers: now, holds: now, gauges: now },
         })
     }
 
@@ -187,7 +179,7 @@ impl<S: Service> Engine<S> {
                 break Err(Halted(failure.to_string()));
             }
         };
-        self.lookup.join().await;
+        self.timers.join().await;
         let consumer = self.feeds.join().await;
         let surveyor = self.watch.surveyor;
         surveyor.stop();
@@ -220,8 +212,7 @@ impl<S: Service> Engine<S> {
 
     /// No lane is ours until the group says so again.
     pub(crate) fn leave(&mut self) {
-        self.due.clear();
-        self.lookup.give_up();
+        self.timers.leave();
         self.feeds.leave();
         self.feeds_changed(Instant::now());
     }
@@ -237,7 +228,10 @@ impl<S: Service> Engine<S> {
         }
         self.periodic().await?;
         // Everything gathered before is committed or held by now, so the client's own positions count.
-        let mut due = self.due_items();
+        let mut due = match self.timers.has_due() {
+            true => self.timers.due_items(&self.feeds, &self.watch.surveyor.survey(), &self.positions()),
+            false => Vec::new(),
+        };
         let gatherer = Gatherer {
             consumer: &self.feeds.consumer,
             contract: &*self.processor.contract,
@@ -263,6 +257,17 @@ impl<S: Service> Engine<S> {
             self.feeds.stop(gathered.stops)?;
         }
         Ok(())
+    }
+
+    /// What happens by the clock, each in its own period.
+    async fn periodic(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        self.feeds.tend(now, &self.group.topics, &mut self.watch.complaints).await?;
+        if self.timers.take(&mut self.service, &mut self.watch.complaints)? {
+            self.look_soon(Demand::Ends);
+        }
+        self.timers.look_up(&mut self.service, &self.feeds, self.gate.deadlines_rest(), self.clock, now);
+        self.watch().await
     }
 
     /// Commit these items, in parts where they cannot be committed together.
