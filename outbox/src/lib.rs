@@ -84,7 +84,7 @@
 //! | consume | [`inbox`]: [`inbox::judge`] for any store, [`inbox::Inbox`] for tables of yours in Postgres |
 //! | compare tables with topics | [`cut`]; [`migrate::check`](mod@migrate) first |
 //! | move positions by hand, after a rebuild or a restore | [`inbox::Inbox`], [`operate::adopt`] |
-//! | know what to do after an error | [`OutboxError::class`] |
+//! | know what to do after an error | [`OutboxError::class`]; [`Backoff`] for how long to wait |
 //! | get into a secured cluster, and know why not | [`kafka`] |
 //! | watch | [`metrics`], [`Relay::status`] |
 //! | know what a restored database did to the topics | [`epochs`] |
@@ -107,6 +107,7 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links)]
 
 mod append;
+mod backoff;
 #[cfg(feature = "tls")]
 mod connection_string;
 pub mod cut;
@@ -149,6 +150,7 @@ mod store;
 mod tls;
 mod transaction;
 
+pub use backoff::Backoff;
 #[cfg(feature = "tls")]
 pub use connection_string::{ConnectionString, ConnectionStringError};
 pub use database::{CONNECT_TIMEOUT, Database, connect, connect_limit};

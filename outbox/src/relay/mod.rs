@@ -361,7 +361,7 @@ impl Relay {
                     }
                     self.status.set_error(error.to_string());
                     self.outbox.shared.hints.lead(false);
-                    if let Err(error) = session.alive(tokio::time::sleep(memory.next_backoff())).await {
+                    if let Err(error) = session.alive(tokio::time::sleep(memory.backoff.wait())).await {
                         break Err(error.into());
                     }
                 }
