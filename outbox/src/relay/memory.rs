@@ -54,7 +54,6 @@ impl Memory {
             | RelayError::LogBeganAnew { .. }
             | RelayError::TopicMissing { .. }
             | RelayError::PartitionCount { .. }
-            | RelayError::NoBounds { .. }
             | RelayError::TopicSilent
             | RelayError::ShapeChanged
             | RelayError::Panicked
