@@ -31,15 +31,15 @@ fn forget(log: &std::path::Path) {
 
 /// Answers questions with these, one after the other, and then no more.
 fn answering(answers: &'static [&'static str]) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
     thread::spawn(move || {
         for answer in answers {
-            let (mut stream, _) = listener.accept().unwrap();
+            let (mut stream, _) = listener.accept().expect("a question");
             let mut asked = [0; 256];
-            let length = stream.read(&mut asked).unwrap();
+            let length = stream.read(&mut asked).expect("read");
             assert!(asked[..length].starts_with(b"GET /readyz HTTP/1.1\r\n"));
-            stream.write_all(answer.as_bytes()).unwrap();
+            stream.write_all(answer.as_bytes()).expect("written");
         }
     });
     address
