@@ -40,7 +40,7 @@ pub(crate) struct Told {
 /// Makes its tables and topics, and starts it.
 pub(crate) fn start(scene: &Scene) -> Result<(Child, Guest), DemoError> {
     let setup = Child::spawn(command(scene, "setup")?, "loyalty-setup", &scene.logs.join("loyalty-setup.log"))?;
-    fleet::await_success(&setup)?;
+    setup.wait_success(fleet::COMMAND_LIMIT)?;
     let child = Child::spawn(command(scene, "run")?, "loyalty-1", &scene.logs.join("loyalty-1.log"))?;
     let pid = child.pid();
     Ok((child, Guest { pid }))

@@ -4,8 +4,10 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use outbox::log::{self, Bounds, Place};
+use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaResult;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use schemas::{ServiceName, TopicName};
 
@@ -52,9 +54,15 @@ impl LagGauge {
         for topic in topics {
             wanted.add_partition_range(&connection.topic(*topic), 0, i32::from(self.scene.partitions) - 1);
         }
+        let committed = outbox::kafka::committed(consumer, &wanted, LIMIT)?;
+        let elements = committed.elements();
+        let place = |element: &TopicPartitionListElem<'_>| Place {
+            topic: element.topic().into(),
+            partition: element.partition(),
+        };
+        let places: Vec<Place> = elements.iter().map(place).collect();
         let mut lag = 0;
-        for element in outbox::kafka::committed(consumer, &wanted, LIMIT)?.elements() {
-            let (low, high) = consumer.fetch_watermarks(element.topic(), element.partition(), LIMIT)?;
+        for (element, Bounds { low, high }) in elements.iter().zip(log::bounds(consumer, &places, LIMIT)?) {
             let next = match element.offset() {
                 Offset::Offset(offset) => offset,
                 Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => low,

@@ -62,7 +62,7 @@ struct Watch {
 
 impl Watch {
     fn start(scene: &Scene, begin: Instant) -> Result<Self, DemoError> {
-        let tally = Arc::new(Mutex::new(Tally::new(begin)));
+        let tally = Arc::new(Mutex::new(Tally::new(begin)?));
         let lag = Arc::new(Mutex::new(None));
         let mut tasks = JoinSet::new();
         tasks.spawn(follow_orders(scene.connection(), Arc::clone(&tally)));
@@ -88,9 +88,10 @@ impl Watch {
     }
 
     /// Ends the tasks and gives the tally.
-    async fn finish(mut self, begin: Instant) -> Tally {
+    async fn finish(mut self, begin: Instant) -> Result<Tally, DemoError> {
         self.tasks.shutdown().await;
-        std::mem::replace(&mut *self.tally(), Tally::new(begin))
+        let tally = Tally::new(begin)?;
+        Ok(std::mem::replace(&mut *self.tally(), tally))
     }
 }
 
@@ -112,7 +113,7 @@ pub(crate) async fn run(
     let deliveries = publisher.flush(FLUSH_LIMIT).await?;
     settle(scene, &mut watch, whole, first_sent, narrator).await?;
     narrator.clear();
-    let tally = watch.finish(begin).await;
+    let tally = watch.finish(begin).await?;
     let working = tally.last_settled().map_or(Duration::ZERO, |last| last.saturating_duration_since(first_sent));
     let settled = if tally.counts().in_flight == 0 { "every order is settled" } else { "not every order is settled" };
     narrator.tell(&format!("{settled}; checking topics against tables"));

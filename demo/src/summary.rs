@@ -40,11 +40,11 @@ pub(crate) struct Summary {
 impl Summary {
     /// Of a run that took `total` from start to end; `paced` when orders were not published at full speed.
     pub(crate) fn new(outcome: Outcome, total: Duration, paced: bool) -> Self {
-        let mut tally = outcome.tally;
+        let tally = outcome.tally;
         Self {
             counts: tally.counts(),
-            confirm_p50: tally.latency_percentile(50),
-            confirm_p99: tally.latency_percentile(99),
+            confirm_p50: tally.latency(0.5),
+            confirm_p99: tally.latency(0.99),
             first_confirmed: tally.first_confirmed(),
             first_compensated: tally.first_compensated(),
             sample_order: tally.last_compensated().map(ToString::to_string),

@@ -21,7 +21,7 @@ pub use leader::is_unsettled;
 pub use listener::Listener;
 pub use metadata::{Unanswered, ask, attend, in_turns, metadata};
 pub use producing::{Confirmations, Producing};
-pub use refusal::{Denied, Refusal, complaint, denied, denied_topic, is_about_content, words};
+pub use refusal::{Denied, Refusal, complaint, denied, denied_topic, is_about_content, is_final, words};
 pub(crate) use settings::copy;
 pub use settings::is_secret;
 pub use token::{TOKEN_FILE_VARIABLE, give_token, read_token, token_property};

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use crate::database::Database;
 use crate::planted::Planted;
 use jiff::Timestamp;
-use outbox::Outbox;
 use outbox::inbox::Inbox;
+use outbox::{Backoff, Outbox};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
 use tokio::sync::watch;
@@ -41,8 +41,9 @@ use crate::watch::Watch;
 const IDLE: Duration = Duration::from_millis(50);
 /// How long closing the Kafka clients may take at the end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
-pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(50);
-pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(2);
+/// Between two attempts at the database.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
 /// Why a consumer could not start, or stopped on its own.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +84,11 @@ pub(crate) struct EngineConfig<C> {
     pub(crate) gate: Arc<Gate>,
     /// Turns true when the process is to end.
     pub(crate) shutdown: watch::Receiver<bool>,
+}
+
+/// How long to wait for a database that has failed.
+pub(crate) fn retry() -> Backoff {
+    Backoff::new(FIRST_RETRY, LONGEST_RETRY)
 }
 
 /// A service in its consumer group.
@@ -273,7 +279,7 @@ impl<S: Service> Engine<S> {
     /// Commit these items, in parts where they cannot be committed together.
     pub(crate) async fn process(&mut self, items: Vec<ItemOf<S>>) -> Result<(), Failure> {
         let mut parts = vec![items];
-        let mut backoff = RETRY_FIRST;
+        let mut backoff = retry();
         while let Some(mut part) = parts.pop() {
             // A signal survives a hold of its lane's feed; a record does not: it will be fetched again.
             part.retain(|item| {
@@ -282,14 +288,14 @@ impl<S: Service> Engine<S> {
             if part.is_empty() {
                 continue;
             }
-            if self.is_stopping() && backoff > RETRY_FIRST {
+            if self.is_stopping() && backoff.is_failing() {
                 return Ok(());
             }
             let now = (self.clock)();
             match self.processor.attempt(&self.service, &self.feeds.by_id, &part, now).await {
                 Ok(Attempt::Done(done)) => {
                     self.committed(done, part.len());
-                    backoff = RETRY_FIRST;
+                    backoff.succeeded();
                 }
                 Ok(Attempt::Overtaken(overtaken)) => {
                     metrics::retry(S::NAME, "moved");
@@ -307,8 +313,7 @@ impl<S: Service> Engine<S> {
                             tracing::warn!(%reason, items = part.len(), "a batch was rolled back and is tried again");
                             self.health.database(Err(&reason));
                             self.health.alive();
-                            tokio::time::sleep(backoff).await;
-                            backoff = (backoff * 2).min(RETRY_LONGEST);
+                            tokio::time::sleep(backoff.wait()).await;
                             parts.push(part);
                         }
                         Failure::Poison(reason) => self.bisect(part, reason, &mut parts)?,

@@ -17,7 +17,7 @@ use crate::assignment::{self, Closeness, Loaded, Sources};
 use crate::background::Background;
 use crate::complaints::Complaints;
 use crate::contract::Contract;
-use crate::engine::{RETRY_FIRST, RETRY_LONGEST};
+use crate::engine::retry;
 use crate::failure::Failure;
 use crate::feed::{Feed, FeedId, Hold, HoldCause, Reread};
 use crate::gather::Stop;
@@ -112,7 +112,7 @@ impl<S: Service> Feeds<S> {
             })
             .collect();
         let lanes = lanes_of(&ids);
-        let mut backoff = RETRY_FIRST;
+        let mut backoff = retry();
         loop {
             if *shutdown.borrow() {
                 return Ok(false);
@@ -122,8 +122,7 @@ impl<S: Service> Feeds<S> {
                 Err(Failure::Retry(reason)) => {
                     tracing::warn!(%reason, "the lanes' positions cannot be loaded yet");
                     self.health.database(Err(&reason));
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(RETRY_LONGEST);
+                    tokio::time::sleep(backoff.wait()).await;
                 }
                 Err(failure) => return Err(failure),
             }

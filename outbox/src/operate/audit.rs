@@ -23,8 +23,9 @@ use super::{OperateError, Selection};
 use crate::database::Database;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
+use crate::log::{Bounds, Place, Range};
 use crate::relay::resume::Seen;
-use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
+use crate::relay::tail::{Found, Stretch, TailReader};
 use crate::relay::wire::Wire;
 use crate::relay::{RelayError, matching};
 use crate::{migrate, sql};
@@ -188,10 +189,13 @@ impl Walk<'_> {
         }
         let stretch = |slot: &usize| {
             let lane = &lanes[*slot];
-            Stretch { slot: *slot, place: lane.place.clone(), from: lane.from, to: lane.bounds.high }
+            Stretch {
+                slot: *slot,
+                range: Range { place: lane.place.clone(), from: lane.from, until: lane.bounds.high },
+            }
         };
         let stretches: Vec<Stretch> = which.iter().map(stretch).collect();
-        let total = self.done + stretches.iter().map(|stretch| stretch.to - stretch.from).sum::<i64>();
+        let total = self.done + stretches.iter().map(|Stretch { range, .. }| range.until - range.from).sum::<i64>();
         let mut reached: Vec<i64> = lanes.iter().map(|lane| lane.from).collect();
         let (sender, mut receiver) = mpsc::channel(2);
         let reader = Arc::clone(&self.reader);

@@ -235,7 +235,7 @@ mod tests {
 
     use super::*;
     use crate::epochs::Epochs;
-    use crate::relay::tail::Place;
+    use crate::log::Place;
 
     fn board(lanes: usize) -> Board {
         let ready = (0_i32..).take(lanes).map(|lane| Ready {

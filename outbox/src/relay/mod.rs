@@ -221,14 +221,6 @@ pub enum RelayError {
         /// The count that the broker tells.
         found: usize,
     },
-    /// The broker does not tell where a partition begins and ends.
-    #[error("the broker does not tell the bounds of `{topic}` partition {partition}")]
-    NoBounds {
-        /// The topic's name.
-        topic: String,
-        /// The partition.
-        partition: i32,
-    },
     /// A topic partition that is said to hold records gives none.
     #[error("topic partitions that should have records gave none in time")]
     TopicSilent,
@@ -361,7 +353,7 @@ impl Relay {
                     }
                     self.status.set_error(error.to_string());
                     self.outbox.shared.hints.lead(false);
-                    if let Err(error) = session.alive(tokio::time::sleep(memory.next_backoff())).await {
+                    if let Err(error) = session.alive(tokio::time::sleep(memory.backoff.wait())).await {
                         break Err(error.into());
                     }
                 }

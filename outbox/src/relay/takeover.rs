@@ -15,6 +15,7 @@ use crate::cut;
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
+use crate::log::{Bounds, Place, Range};
 use crate::planted::PlantedBug;
 use crate::relay::acked::Acked;
 use crate::relay::restore::{NewEpoch, begin_epoch};
@@ -22,7 +23,7 @@ use crate::relay::restored::{OnRestore, Restored};
 use crate::relay::resume::{Decision, FIRST_STEP_BACK, Facts, Resume, Seen, Stored};
 use crate::relay::session::Session;
 use crate::relay::setback::{Setback, set_back};
-use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
+use crate::relay::tail::{Found, Stretch, TailReader};
 use crate::relay::{RelayConfig, RelayError, RelayStatus, matching};
 use crate::sql;
 use crate::store::Outbox;
@@ -235,7 +236,10 @@ impl Tails<'_> {
     fn begin(&self, slot: usize, lane: &Known, bounds: &Bounds, step_back: Option<i64>) -> (Resume, Stretch) {
         let (facts, from) = Facts::of(lane.epochs.clone(), lane.pruned, lane.stored, *bounds, step_back);
         let planted = self.outbox.config().planted.is(PlantedBug::ResumeAfterMaximum);
-        (Resume::new(facts, planted), Stretch { slot, place: lane.place.clone(), from, to: bounds.high })
+        (
+            Resume::new(facts, planted),
+            Stretch { slot, range: Range { place: lane.place.clone(), from, until: bounds.high } },
+        )
     }
 
     fn is_enough(&self) -> bool {

@@ -4,8 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use client::unique_keys;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::exit::Ended;
 use super::rebuild::codec;
@@ -133,8 +134,8 @@ pub(super) fn parse(text: &str) -> Result<Until, ReplayError> {
              nor a file with one: {reason}"
         ))
     };
-    let vector: Value = serde_json::from_str(&read.map_err(|error| wrong(error.to_string()))?)
-        .map_err(|error| wrong(error.to_string()))?;
+    let read = read.map_err(|error| wrong(error.to_string()))?;
+    let vector = unique_keys::parse(read.as_bytes()).map_err(|error| wrong(error.to_string()))?;
     // A whole report of `rebuild --json` is taken as well: its services' vectors together.
     crate::rebuild::Vector::of_json(&vector).map(Until::Vector).map_err(wrong)
 }

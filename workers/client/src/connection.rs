@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use outbox::kafka::{self, Hearing, Listener, Unanswered};
+use outbox::log::{self, Bounds, Place};
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -140,9 +141,7 @@ impl Connection {
             ("fetch.queue.backoff.ms", "20"),
             ("fetch.wait.max.ms", "100"),
         ]);
-        config.set("group.id", format!("{}orders-client", self.topic_prefix));
-        config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
-        config.set("enable.partition.eof", "true").set("auto.offset.reset", "error");
+        log::configure(&mut config, &format!("{}orders-client", self.topic_prefix));
         config
     }
 
@@ -221,16 +220,15 @@ pub(super) fn partition_count<C: ClientContext>(
     i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0).ok_or_else(missing)
 }
 
-/// First and next offset of a partition, asked before anything is fetched. A partition that is between two leaders is asked
-/// again, and so is a broker that is still being connected to, as long as any question may take. Blocks.
-pub(super) fn watermarks(
+/// First and next offsets, asked before anything is fetched. A partition that is between two leaders is asked again, and so
+/// is a broker that is still being connected to, as long as any question may take. Blocks.
+pub(super) fn bounds(
     consumer: &TopicConsumer,
     connection: &Connection,
-    topic: &str,
-    partition: i32,
-) -> Result<(i64, i64), ClientError> {
+    places: &[Place],
+) -> Result<Vec<Bounds>, ClientError> {
     let hearing = &consumer.context().hearing;
-    let question = |turn| consumer.fetch_watermarks(topic, partition, turn);
+    let question = |turn| log::bounds(consumer, places, turn);
     kafka::in_turns(hearing, ANSWER_WAIT, || attend(consumer), question, is_not_ready).map_err(|unanswered| {
         match unanswered {
             Unanswered::Settings(source) => ClientError::Configuration { source },

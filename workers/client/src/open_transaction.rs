@@ -6,12 +6,13 @@
 
 use std::fmt;
 
+use outbox::log::{Bounds, Place};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::Time;
 
-use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, watermarks};
+use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, bounds};
 use super::{ClientError, Connection};
 
 /// A transaction that is open, and what waits for its end.
@@ -61,15 +62,17 @@ pub async fn open_transactions(
     let (all, committed) = (connection.consumer_that("read_uncommitted")?, connection.consumer_that("read_committed")?);
     let asking = connection.clone();
     let (all, mut found) = blocking(move || {
-        let mut found = Vec::new();
-        for (topic, partition) in partitions {
-            // In this order: a record that is written in between is never taken for one that waits.
-            let (_, end) = watermarks(&all, &asking, &topic, partition)?;
-            let (_, stable) = watermarks(&committed, &asking, &topic, partition)?;
-            if stable < end {
-                found.push(OpenTransaction { topic, partition, from_offset: stable, end, since: None });
-            }
-        }
+        let place = |(topic, partition): (String, i32)| Place { topic: topic.into(), partition };
+        let places: Vec<Place> = partitions.into_iter().map(place).collect();
+        // In this order: a record that is written in between is never taken for one that waits.
+        let ends = bounds(&all, &asking, &places)?;
+        let stables = bounds(&committed, &asking, &places)?;
+        let waiting = |(Place { topic, partition }, (end, stable)): (Place, (Bounds, Bounds))| {
+            let (from_offset, end) = (stable.high, end.high);
+            let topic = topic.to_string();
+            (from_offset < end).then_some(OpenTransaction { topic, partition, from_offset, end, since: None })
+        };
+        let found: Vec<_> = places.into_iter().zip(ends.into_iter().zip(stables)).filter_map(waiting).collect();
         Ok((all, found))
     })
     .await?;
