@@ -129,7 +129,7 @@ async fn begin(
         let mut topics: Vec<(Arc<str>, i32)> =
             rows.iter().map(|row| (Arc::clone(&row.topic), row.partitions)).collect();
         topics.dedup();
-        reader.check_topics(&topics)?;
+        reader.check_topics(&topics, crate::kafka::ANSWER_WAIT)?;
         let place = |row: &LaneRow| Place { topic: Arc::clone(&row.topic), partition: row.partition };
         let places: Vec<Place> = rows.iter().map(place).collect();
         let bounds = reader.bounds(&places)?;

@@ -16,12 +16,13 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::kafka::{self, Denied, Listener};
+use crate::kafka::{self, Asking, Denied, Listener};
 use crate::position::{ID_HEADER, POSITION_HEADER, Position};
 use crate::relay::RelayError;
 use crate::relay::wire::{digest, headers_digest};
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a relay lets the brokers take for one question; it asks again.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest without any record before reading is given up.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 const BATCH: usize = 1000;
@@ -78,6 +79,7 @@ pub(crate) struct Found {
 /// Reads topics; every call blocks.
 pub(crate) struct TailReader {
     consumer: BaseConsumer<Listener>,
+    brokers: String,
     source: String,
     with_headers: bool,
 }
@@ -103,7 +105,8 @@ impl TailReader {
         let consumer = config
             .create_with_context(Listener::default())
             .map_err(RelayError::kafka("creating the consumer that reads topic ends"))?;
-        Ok(Self { consumer, source: source.to_owned(), with_headers: false })
+        let brokers = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
+        Ok(Self { consumer, brokers, source: source.to_owned(), with_headers: false })
     }
 
     /// Lets it digest all headers of what it finds, too.
@@ -112,12 +115,13 @@ impl TailReader {
         Self { with_headers: true, ..self }
     }
 
-    /// Checks that every topic exists with exactly the given partition count.
-    pub(crate) fn check_topics(&self, topics: &[(Arc<str>, i32)]) -> Result<(), RelayError> {
+    /// Checks that every topic exists with exactly the given partition count; each may take so long to ask for.
+    pub(crate) fn check_topics(&self, topics: &[(Arc<str>, i32)], limit: Duration) -> Result<(), RelayError> {
+        let asking = Asking { brokers: &self.brokers, limit };
         for (topic, expected) in topics {
             let hearing = &self.consumer.context().hearing;
             let attend = || kafka::attend(&self.consumer);
-            let metadata = kafka::metadata(self.consumer.client(), hearing, Some(topic), REQUEST_TIMEOUT, attend)?;
+            let metadata = kafka::metadata(self.consumer.client(), hearing, Some(topic), asking, attend)?;
             let told = metadata.topics().first();
             if let Some(source) = told.and_then(kafka::denied_topic) {
                 return Err(RelayError::Denied { topic: topic.to_string(), source });

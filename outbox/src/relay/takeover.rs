@@ -22,7 +22,7 @@ use crate::relay::restored::{OnRestore, Restored};
 use crate::relay::resume::{Decision, FIRST_STEP_BACK, Facts, Resume, Seen, Stored};
 use crate::relay::session::Session;
 use crate::relay::setback::{Setback, set_back};
-use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
+use crate::relay::tail::{Bounds, Found, Place, REQUEST_TIMEOUT, Stretch, TailReader};
 use crate::relay::{RelayConfig, RelayError, RelayStatus, matching};
 use crate::sql;
 use crate::store::Outbox;
@@ -91,7 +91,7 @@ pub(crate) async fn survey(
     let counts: Vec<(Arc<str>, i32)> = topics.into_values().collect();
     let (reader, bounds) = blocking(session, move || {
         let reader = TailReader::new(&kafka, &source)?;
-        reader.check_topics(&counts)?;
+        reader.check_topics(&counts, REQUEST_TIMEOUT)?;
         let bounds = reader.bounds(&places)?;
         Ok((reader, bounds))
     })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use outbox::kafka::{Denied, Unanswered, is_unsettled};
+use outbox::kafka::{Asking, Denied, Unanswered, is_unsettled};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
@@ -22,8 +22,6 @@ use super::unreadable::{Probe, Runs};
 use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
 
-/// How long one question to the brokers may take.
-const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// The same for a look beside other work.
 const BRIEF_WAIT: Duration = Duration::from_secs(2);
 /// How long one poll may wait.
@@ -78,7 +76,7 @@ impl KafkaLog {
             config,
             prefix: prefix.to_owned(),
             patience,
-            answer_wait: ANSWER_WAIT,
+            answer_wait: patience,
             interrupt: interrupt.clone(),
             asking,
             unreadable: Runs::default(),
@@ -312,16 +310,12 @@ impl KafkaLog {
     fn partitions_of(&self, brokers: &str, topic: &str) -> Result<i32, ReplayError> {
         let attend = || outbox::kafka::attend(&self.asking);
         let hearing = &self.asking.context().hearing;
-        let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), self.answer_wait, attend);
-        let metadata = asked.map_err(|unanswered| {
-            let doing = format!("asking {brokers} for {topic}");
-            match unanswered {
-                Unanswered::Refused(refusal) => ReplayError::NotAdmitted { brokers: brokers.to_owned(), refusal },
-                Unanswered::Silent { source, said } => {
-                    ReplayError::NoAnswer { doing, said: said.unwrap_or(source.to_string()) }
-                }
-                Unanswered::Settings(source) => ReplayError::Kafka { doing, source },
-            }
+        let asking = Asking { brokers, limit: self.answer_wait };
+        let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), asking, attend);
+        let metadata = asked.map_err(|unanswered| match unanswered {
+            Unanswered::Refused(refusal) => ReplayError::NotAdmitted { brokers: brokers.to_owned(), refusal },
+            Unanswered::Silent { silence, .. } => ReplayError::NoAnswer(silence),
+            Unanswered::Settings(source) => ReplayError::Configuration(source),
         })?;
         let told = metadata.topics().iter().find(|told| told.name() == topic);
         if let Some(source) = told.and_then(outbox::kafka::denied_topic) {

@@ -5,13 +5,14 @@
 //! Who began it is not said here: the client library cannot ask for that (`kafka-transactions.sh describe-producers` can).
 
 use std::fmt;
+use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::Time;
 
-use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, watermarks};
+use super::connection::{TopicConsumer, blocking, watermarks};
 use super::{ClientError, Connection};
 
 /// A transaction that is open, and what waits for its end.
@@ -74,17 +75,17 @@ pub async fn open_transactions(
     })
     .await?;
     for transaction in &mut found {
-        transaction.since = time_of_record(&all, transaction).await;
+        transaction.since = time_of_record(&all, transaction, connection.answer_wait()).await;
     }
     Ok(found)
 }
 
 /// When the transaction's first record was written; none where it does not come.
-async fn time_of_record(consumer: &TopicConsumer, transaction: &OpenTransaction) -> Option<Time> {
+async fn time_of_record(consumer: &TopicConsumer, transaction: &OpenTransaction, limit: Duration) -> Option<Time> {
     let mut list = TopicPartitionList::new();
     let OpenTransaction { topic, partition, from_offset, .. } = transaction;
     list.add_partition_offset(topic, *partition, Offset::Offset(*from_offset)).ok()?;
     consumer.assign(&list).ok()?;
-    let first = tokio::time::timeout(ANSWER_WAIT, consumer.recv()).await.ok()?.ok()?;
+    let first = tokio::time::timeout(limit, consumer.recv()).await.ok()?.ok()?;
     Some(Time::from_micros(first.timestamp().to_millis()?.saturating_mul(1000)))
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use grammar::Place;
 use outbox::kafka::Denied;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
@@ -43,7 +44,8 @@ pub struct SetAside {
 impl SetAside {
     /// The letter as `replay-tool dead-letters` names it: `order.commands.v1-dlt[3]@17`.
     pub fn letter(&self) -> String {
-        format!("{}[{}]@{}", self.topic.dead_letter(), self.partition, self.letter_offset)
+        let (topic, partition, offset) = (self.topic.dead_letter(), self.partition, self.letter_offset);
+        Place { topic: &topic, partition, offset }.to_string()
     }
 }
 
