@@ -53,7 +53,7 @@ pub enum Unanswered {
         /// What the question came to.
         source: KafkaError,
         /// Who was asked, and what was heard instead.
-        silence: Silence,
+        silence: Box<Silence>,
     },
 }
 
@@ -145,7 +145,7 @@ pub fn in_turns<T>(
         }
         if !passing(&source) || Instant::now() >= deadline {
             let silence = asking.silence(hearing.last().unwrap_or_else(|| words(&source)));
-            return Err(Unanswered::Silent { source, silence });
+            return Err(Unanswered::Silent { source, silence: Box::new(silence) });
         }
         thread::sleep(PAUSE);
         turn *= 2;

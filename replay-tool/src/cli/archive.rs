@@ -20,7 +20,7 @@ use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::Channel;
 use crate::snapshot::ServiceTables;
-use grammar::{Exit, JsonOption};
+use grammar::{Exit, JsonOption, Table, counted, terminal_width};
 
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]
@@ -264,7 +264,8 @@ fn restored_text(restored: &Restored, is_rehearsal: bool, keeps_offsets: bool, a
     let Restored { partitions, records, were_there, without_headers } = restored;
     let done = if is_rehearsal { "would be published" } else { "published" };
     let place = if keeps_offsets { "each under its old offset" } else { "each where its key belongs now" };
-    let mut text = format!("{records} records {done} in {partitions} partitions, {place}\n");
+    let mut text =
+        format!("{} {done} in {}, {place}\n", counted(*records, "record"), counted(*partitions as u64, "partition"));
     if *were_there > 0 {
         put(&mut text, format_args!("{were_there} were there already"));
     }
@@ -307,7 +308,12 @@ fn print(text: &str) -> Result<(), ReplayError> {
 
 fn copied_text(copied: &Copied) -> String {
     let Copied { records, segments, bytes, .. } = copied;
-    let mut text = format!("{records} records in {segments} new segments, {bytes} bytes\n");
+    let mut text = format!(
+        "{} in {}, {}\n",
+        counted(*records, "record"),
+        counted(*segments, "new segment"),
+        counted(*bytes, "byte")
+    );
     for folder in &copied.new_generations {
         put(&mut text, format_args!("{folder}: another topic than before; a new generation was begun"));
     }
@@ -338,21 +344,20 @@ fn checked_text(checked: &Checked) -> String {
         1 => part.topic.clone(),
         generation => format!("{}@{generation}", part.topic),
     };
-    let width = checked.partitions.iter().map(|part| name(part).len()).max().unwrap_or(0).max("topic".len());
-    let mut text = format!(
-        "{:<width$} {:>9} {:>8} {:>10} {:>10} {:>10} {:>12}\n",
-        "topic", "partition", "segments", "first", "end", "records", "bytes"
-    );
+    let mut table = Table::new(["topic", "partition", "segments", "first", "end", "records", "bytes"]);
     for part in &checked.partitions {
         let CheckedPartition { partition, segments, first, end, records, bytes, .. } = part;
-        put(
-            &mut text,
-            format_args!(
-                "{:<width$} {partition:>9} {segments:>8} {first:>10} {end:>10} {records:>10} {bytes:>12}",
-                name(part)
-            ),
-        );
+        let numbers = [
+            partition.to_string(),
+            segments.to_string(),
+            first.to_string(),
+            end.to_string(),
+            records.to_string(),
+            bytes.to_string(),
+        ];
+        table.row(std::iter::once(name(part)).chain(numbers));
     }
+    let mut text = table.text(terminal_width());
     for run in &checked.unreadable {
         put(&mut text, format_args!("{run}; noted when it was archived, no gap"));
     }

@@ -314,7 +314,7 @@ impl KafkaLog {
         let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), asking, attend);
         let metadata = asked.map_err(|unanswered| match unanswered {
             Unanswered::Refused(refusal) => ReplayError::NotAdmitted { brokers: brokers.to_owned(), refusal },
-            Unanswered::Silent { silence, .. } => ReplayError::NoAnswer(silence),
+            Unanswered::Silent { silence, .. } => ReplayError::NoAnswer(*silence),
             Unanswered::Settings(source) => ReplayError::Configuration(source),
         })?;
         let told = metadata.topics().iter().find(|told| told.name() == topic);

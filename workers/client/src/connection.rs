@@ -219,7 +219,7 @@ pub(super) fn partition_count<C: ClientContext>(
     let metadata = metadata.map_err(|unanswered| match unanswered {
         Unanswered::Settings(source) => ClientError::Configuration { source },
         Unanswered::Refused(refusal) => ClientError::NotAdmitted { brokers, refusal },
-        Unanswered::Silent { silence, .. } => ClientError::Unreachable(silence),
+        Unanswered::Silent { silence, .. } => ClientError::Unreachable(*silence),
     })?;
     let missing = || ClientError::NoTopic { brokers: connection.brokers.clone(), topic: topic.to_owned() };
     let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;

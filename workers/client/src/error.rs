@@ -83,7 +83,7 @@ pub enum ClientError {
         source: KafkaError,
     },
     /// Messages were still unconfirmed when the time was up.
-    #[error("{waiting} messages were not confirmed by Kafka within {wait_s} s; publishing them again is safe")]
+    #[error("{} not confirmed by Kafka within {wait_s} s; publishing again is safe", grammar::counted(*.waiting, "message"))]
     FlushTimedOut {
         /// How many.
         waiting: u64,

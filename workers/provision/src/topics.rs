@@ -384,7 +384,7 @@ async fn told(kafka: &ClientConfig, topic: Option<String>, wait: Duration) -> Re
     asked.map_err(ended)?.map_err(|unanswered| match unanswered {
         Unanswered::Settings(source) => TopicsError::Configuration(source),
         Unanswered::Refused(refusal) => TopicsError::Refused { brokers, refusal },
-        Unanswered::Silent { silence, .. } => TopicsError::Unreachable(silence),
+        Unanswered::Silent { silence, .. } => TopicsError::Unreachable(*silence),
     })
 }
 

@@ -85,7 +85,7 @@ fn whole_text(history: &OrderHistory) -> String {
     let id = harmless(history.order_id.as_str());
     let mut text = format!("order {id}: {state}\n\n{}", table.text(terminal_width()));
     if history.left_out > 0 {
-        let records = counted(history.left_out as u64, "further record");
+        let records = counted(history.left_out, "further record");
         text.push_str(&format!("\n{records} under this key not counted\n"));
     }
     let beside = beside(history);
