@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use outbox::log::{self, Bounds, Place};
+use outbox::log::{self, Bounds, Partition};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaResult;
 use rdkafka::topic_partition_list::TopicPartitionListElem;
@@ -56,11 +56,11 @@ impl LagGauge {
         }
         let committed = outbox::kafka::committed(consumer, &wanted, LIMIT)?;
         let elements = committed.elements();
-        let place = |element: &TopicPartitionListElem<'_>| Place {
+        let place = |element: &TopicPartitionListElem<'_>| Partition {
             topic: element.topic().into(),
             partition: element.partition(),
         };
-        let places: Vec<Place> = elements.iter().map(place).collect();
+        let places: Vec<Partition> = elements.iter().map(place).collect();
         let mut lag = 0;
         for (element, Bounds { low, high }) in elements.iter().zip(log::bounds(consumer, &places, LIMIT)?) {
             let next = match element.offset() {

@@ -19,7 +19,7 @@ pub use coordinator::committed;
 pub use hearing::Hearing;
 pub use leader::is_unsettled;
 pub use listener::Listener;
-pub use metadata::{Unanswered, ask, attend, in_turns, metadata};
+pub use metadata::{ANSWER_WAIT, Asking, Silence, Unanswered, ask, attend, in_turns, metadata};
 pub use producing::{Confirmations, Producing};
 pub use refusal::{Denied, Refusal, complaint, denied, denied_topic, is_about_content, is_final, words};
 pub(crate) use settings::copy;

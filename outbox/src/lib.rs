@@ -94,9 +94,10 @@
 //!
 //! # Features
 //!
-//! `daemon` (on by default): the program `outbox-relay`, with `relay` and `tls`. `relay`: [`Relay`], [`operate`], [`kafka`] and
-//! [`log`](mod@log), and with them librdkafka. `tls`: [`ConnectionString`] and the system's OpenSSL. A program that only writes or keeps an
-//! inbox turns the default off, and needs neither.
+//! Both are on by default. `relay`: [`Relay`], [`operate`], [`kafka`] and [`log`](mod@log), and with
+//! them librdkafka. `tls`: [`ConnectionString`]
+//! and the system's OpenSSL. A program that only writes or keeps an inbox turns the default off, and needs neither. The program
+//! `outbox-relay` is a package of its own.
 //!
 //! # What it needs, and what it does not do
 //!

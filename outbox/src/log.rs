@@ -32,7 +32,7 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Partition {
     /// The topic.
     pub topic: Arc<str>,
     /// The partition.
@@ -52,7 +52,7 @@ pub struct Bounds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Range {
     /// Of which partition.
-    pub place: Place,
+    pub place: Partition,
     /// The first offset.
     pub from: i64,
     /// The offset after the last one.
@@ -89,7 +89,7 @@ pub fn configure(config: &mut ClientConfig, group: &str) {
 /// When the brokers do not answer in time, or not for each of them.
 pub fn bounds<C: ConsumerContext>(
     client: &impl Consumer<C>,
-    places: &[Place],
+    places: &[Partition],
     limit: Duration,
 ) -> KafkaResult<Vec<Bounds>> {
     // ListOffsets takes the two ends of a log in place of a time.
@@ -108,7 +108,7 @@ pub fn bounds<C: ConsumerContext>(
 /// When the brokers do not answer in time, or not for each of them.
 pub fn offsets_at<C: ConsumerContext>(
     client: &impl Consumer<C>,
-    wanted: &[(Place, i64)],
+    wanted: &[(Partition, i64)],
     limit: Duration,
 ) -> KafkaResult<Vec<Option<i64>>> {
     asked(client, wanted.iter().map(|(place, time_ms)| (place, Offset::Offset(*time_ms))), limit)
@@ -183,7 +183,7 @@ impl Silence {
 
 fn asked<'p, C: ConsumerContext>(
     client: &impl Consumer<C>,
-    wanted: impl Iterator<Item = (&'p Place, Offset)> + Clone,
+    wanted: impl Iterator<Item = (&'p Partition, Offset)> + Clone,
     limit: Duration,
 ) -> KafkaResult<Vec<Option<i64>>> {
     let mut list = TopicPartitionList::new();

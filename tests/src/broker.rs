@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use outbox::log::{self, Bounds, Place, Range};
+use outbox::log::{self, Bounds, Partition, Range};
 use provision::topics::{MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -256,7 +256,7 @@ fn whole(consumer: &BaseConsumer, prefix: &str, topics: &[String]) -> Outcome<Ve
         if partitions == 0 {
             return Err(trouble(format!("there is no topic {name}")));
         }
-        places.extend((0..).take(partitions).map(|partition| Place { topic: Arc::clone(&name), partition }));
+        places.extend((0..).take(partitions).map(|partition| Partition { topic: Arc::clone(&name), partition }));
     }
     let bounds = log::bounds(consumer, &places, ANSWER)?;
     let range = |(place, Bounds { low, high })| Range { place, from: low, until: high };
@@ -264,7 +264,7 @@ fn whole(consumer: &BaseConsumer, prefix: &str, topics: &[String]) -> Outcome<Ve
 }
 
 fn ends(consumer: &BaseConsumer, prefix: &str, topics: &[String]) -> Outcome<HashMap<(String, i32), (i64, i64)>> {
-    let named = |Range { place: Place { topic, partition }, from, until }: Range| {
+    let named = |Range { place: Partition { topic, partition }, from, until }: Range| {
         ((topic.strip_prefix(prefix).unwrap_or(&topic).to_owned(), partition), (from, until))
     };
     Ok(whole(consumer, prefix, topics)?.into_iter().map(named).collect())

@@ -47,7 +47,7 @@ impl From<TopicsError> for Obstacle {
     fn from(error: TopicsError) -> Self {
         let text = error.to_string();
         match error {
-            TopicsError::Unreachable { .. } | TopicsError::Kafka { .. } => Obstacle::NotYet(text),
+            TopicsError::Unreachable(_) | TopicsError::Kafka { .. } => Obstacle::NotYet(text),
             TopicsError::Refused { .. }
             | TopicsError::Configuration(_)
             | TopicsError::Denied { .. }

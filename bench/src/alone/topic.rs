@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use outbox::Position;
-use outbox::log::{self, Bounds, Place, Range};
+use outbox::log::{self, Bounds, Partition, Range};
 use outbox::position::POSITION_HEADER;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -156,7 +156,8 @@ pub(crate) fn verify(brokers: &str, topic: &str, partitions: i32) -> Result<Verd
     log::configure(&mut config, GROUP);
     let consumer: BaseConsumer = config.create().doing("making a reader")?;
     let topic: Arc<str> = topic.into();
-    let places: Vec<Place> = (0..partitions).map(|partition| Place { topic: Arc::clone(&topic), partition }).collect();
+    let places: Vec<Partition> =
+        (0..partitions).map(|partition| Partition { topic: Arc::clone(&topic), partition }).collect();
     let bounds = log::bounds(&consumer, &places, ANSWER).doing("asking for the topic's ends")?;
     let range = |(place, Bounds { low, high })| Range { place, from: low, until: high };
     let ranges: Vec<Range> = places.into_iter().zip(bounds).map(range).collect();

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use outbox::log::{self, Bounds, Place};
+use outbox::log::{self, Bounds, Partition};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -54,11 +54,11 @@ impl TopicReader {
             let metadata = consumer.fetch_metadata(Some(topic), wait).doing("looking up an observed topic")?;
             let (name, found) =
                 (Arc::from(topic.as_str()), metadata.topics().iter().flat_map(|topic| topic.partitions()));
-            places.extend(found.map(|found| Place { topic: Arc::clone(&name), partition: found.id() }));
+            places.extend(found.map(|found| Partition { topic: Arc::clone(&name), partition: found.id() }));
         }
         let bounds = log::bounds(&consumer, &places, wait).doing("looking up the observed topics' ends")?;
         let mut list = TopicPartitionList::new();
-        for (Place { topic, partition }, Bounds { low, high }) in places.iter().zip(bounds) {
+        for (Partition { topic, partition }, Bounds { low, high }) in places.iter().zip(bounds) {
             let offset = Offset::Offset(if from_end { high } else { low });
             list.add_partition_offset(topic, *partition, offset).doing("naming an observed partition")?;
         }

@@ -12,7 +12,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
-use super::{Place, Range, offset_of};
+use super::{Partition, Range, offset_of};
 use crate::kafka::{self, Denied};
 
 /// How long setting a client to another offset may take.
@@ -24,7 +24,7 @@ pub struct Unread {
     /// The range's index.
     pub index: usize,
     /// Its partition.
-    pub place: Place,
+    pub place: Partition,
     /// The offset that comes next.
     pub next: i64,
     /// The offset after the last one.
@@ -106,7 +106,12 @@ impl Ranges {
     ///
     /// # Errors
     /// When the client does not go there.
-    pub fn pass<C: ConsumerContext>(&mut self, client: &impl Consumer<C>, place: &Place, next: i64) -> KafkaResult<()> {
+    pub fn pass<C: ConsumerContext>(
+        &mut self,
+        client: &impl Consumer<C>,
+        place: &Partition,
+        next: i64,
+    ) -> KafkaResult<()> {
         let Some(range) = self.find(&place.topic, place.partition) else { return Ok(()) };
         range.next = next;
         if next < range.until {

@@ -54,8 +54,8 @@ impl Bed {
     }
 }
 
-fn place(topic: &str, partition: i32) -> Place {
-    Place { topic: topic.into(), partition }
+fn place(topic: &str, partition: i32) -> Partition {
+    Partition { topic: topic.into(), partition }
 }
 
 fn range(topic: &str, partition: i32, from: i64, until: i64) -> Range {

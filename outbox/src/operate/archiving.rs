@@ -15,7 +15,7 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::kafka::{self, Listener};
-use crate::log::{self, Bounds, Place};
+use crate::log::{self, Bounds, Partition};
 
 /// A partition whose topic deletes by age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,17 +169,17 @@ fn agings(
     let (mut list, mut wanted, topic) = (TopicPartitionList::new(), Vec::new(), Arc::<str>::from(topic));
     for partition in (0_i32..).take(partitions) {
         list.add_partition(&topic, partition);
-        wanted.push((Place { topic: Arc::clone(&topic), partition }, half_way_ms));
+        wanted.push((Partition { topic: Arc::clone(&topic), partition }, half_way_ms));
     }
     let archived = kafka::committed(client, &list, wait)?;
     let young = log::offsets_at(client, &wanted, wait)?;
-    let places: Vec<Place> = wanted.into_iter().map(|(place, _)| place).collect();
+    let places: Vec<Partition> = wanted.into_iter().map(|(place, _)| place).collect();
     let bounds = log::bounds(client, &places, wait)?;
     let offset = |elem: TopicPartitionListElem<'_>| match elem.offset() {
         Offset::Offset(offset) => Some(offset),
         Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
     };
-    let aging = |(Place { partition, .. }, (Bounds { low, high }, young)): (Place, (Bounds, Option<i64>))| {
+    let aging = |(Partition { partition, .. }, (Bounds { low, high }, young)): (Partition, (Bounds, Option<i64>))| {
         let archived = archived.find_partition(&topic, partition).and_then(offset);
         (partition, Aging { log_start: low, log_end: high, half: young.unwrap_or(high), archived })
     };

@@ -154,7 +154,7 @@ pub enum RelayError {
     #[error(transparent)]
     Outbox(#[from] OutboxError),
     /// The brokers do not answer, or do not let the relay in.
-    #[error("the brokers do not tell their topics: {0}")]
+    #[error("{0}")]
     Unanswered(#[from] Unanswered),
     /// The Kafka client.
     #[error("{doing}: {}", crate::kafka::words(source))]

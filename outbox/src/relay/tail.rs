@@ -14,13 +14,14 @@ use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers, Message};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::kafka::{self, Listener};
-use crate::log::{self, Bounds, Place, Range, ReadError};
+use crate::kafka::{self, Asking, Listener};
+use crate::log::{self, Bounds, Partition, Range, ReadError};
 use crate::position::{ID_HEADER, POSITION_HEADER, Position};
 use crate::relay::RelayError;
 use crate::relay::wire::{digest, headers_digest};
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a relay lets the brokers take for one question; it asks again.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest without any record before reading is given up.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(10);
 const BATCH: usize = 1000;
@@ -61,6 +62,7 @@ pub(crate) struct Found {
 /// Reads topics; every call blocks.
 pub(crate) struct TailReader {
     consumer: BaseConsumer<Listener>,
+    brokers: String,
     source: String,
     with_headers: bool,
 }
@@ -81,7 +83,8 @@ impl TailReader {
         let consumer = config
             .create_with_context(Listener::default())
             .map_err(RelayError::kafka("creating the consumer that reads topic ends"))?;
-        Ok(Self { consumer, source: source.to_owned(), with_headers: false })
+        let brokers = properties.get("bootstrap.servers").unwrap_or_default().to_owned();
+        Ok(Self { consumer, brokers, source: source.to_owned(), with_headers: false })
     }
 
     /// Lets it digest all headers of what it finds, too.
@@ -90,12 +93,13 @@ impl TailReader {
         Self { with_headers: true, ..self }
     }
 
-    /// Checks that every topic exists with exactly the given partition count.
-    pub(crate) fn check_topics(&self, topics: &[(Arc<str>, i32)]) -> Result<(), RelayError> {
+    /// Checks that every topic exists with exactly the given partition count; each may take so long to ask for.
+    pub(crate) fn check_topics(&self, topics: &[(Arc<str>, i32)], limit: Duration) -> Result<(), RelayError> {
+        let asking = Asking { brokers: &self.brokers, limit };
         for (topic, expected) in topics {
             let hearing = &self.consumer.context().hearing;
             let attend = || kafka::attend(&self.consumer);
-            let metadata = kafka::metadata(self.consumer.client(), hearing, Some(topic), REQUEST_TIMEOUT, attend)?;
+            let metadata = kafka::metadata(self.consumer.client(), hearing, Some(topic), asking, attend)?;
             let told = metadata.topics().first();
             if let Some(source) = told.and_then(kafka::denied_topic) {
                 return Err(RelayError::Denied { topic: topic.to_string(), source });
@@ -112,13 +116,13 @@ impl TailReader {
     }
 
     /// The bounds of these topic partitions, in their order.
-    pub(crate) fn bounds(&self, places: &[Place]) -> Result<Vec<Bounds>, RelayError> {
+    pub(crate) fn bounds(&self, places: &[Partition]) -> Result<Vec<Bounds>, RelayError> {
         log::bounds(&self.consumer, places, REQUEST_TIMEOUT)
             .map_err(RelayError::kafka("asking where topic partitions begin and end"))
     }
 
     /// See [`log::offsets_at`].
-    pub(crate) fn offsets_at(&self, wanted: &[(Place, i64)]) -> Result<Vec<Option<i64>>, RelayError> {
+    pub(crate) fn offsets_at(&self, wanted: &[(Partition, i64)]) -> Result<Vec<Option<i64>>, RelayError> {
         log::offsets_at(&self.consumer, wanted, REQUEST_TIMEOUT)
             .map_err(RelayError::kafka("asking for the offsets of a time"))
     }

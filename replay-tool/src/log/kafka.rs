@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use outbox::kafka::{Unanswered, is_about_content, is_final, is_unsettled};
-use outbox::log::{self, Place, Ranges, Silence, Taken, Unread};
+use outbox::kafka::{Asking, Unanswered, is_about_content, is_final, is_unsettled};
+use outbox::log::{self, Partition, Ranges, Silence, Taken, Unread};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -23,8 +23,6 @@ use super::unreadable::{Probe, Runs};
 use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
 
-/// How long one question to the brokers may take.
-const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// The same for a look beside other work.
 const BRIEF_WAIT: Duration = Duration::from_secs(2);
 /// How long one poll may wait.
@@ -75,7 +73,7 @@ impl KafkaLog {
             config,
             prefix: prefix.to_owned(),
             patience,
-            answer_wait: ANSWER_WAIT,
+            answer_wait: patience,
             interrupt: interrupt.clone(),
             asking,
             unreadable: Runs::default(),
@@ -144,8 +142,8 @@ impl KafkaLog {
         let brokers = self.config.get("bootstrap.servers").unwrap_or_default();
         let partitions = self.partitions_of(brokers, &topic)?;
         let name: Arc<str> = topic.as_str().into();
-        let places: Vec<Place> =
-            (0..partitions).map(|partition| Place { topic: Arc::clone(&name), partition }).collect();
+        let places: Vec<Partition> =
+            (0..partitions).map(|partition| Partition { topic: Arc::clone(&name), partition }).collect();
         let told = log::bounds(&*self.asking, &places, self.answer_wait)
             .map_err(ReplayError::kafka(format!("asking for offsets of {topic}")))?;
         Ok(told.into_iter().map(|log::Bounds { low, high }| Bounds { first: low, end: high }).collect())
@@ -155,7 +153,7 @@ impl KafkaLog {
     pub(crate) fn read(&self, channel: Channel, ranges: &[Range], sink: &mut Sink<'_>) -> Result<(), ReplayError> {
         let topic: Arc<str> = self.topic(channel).into();
         let range = |range: &Range| log::Range {
-            place: Place { topic: Arc::clone(&topic), partition: range.partition },
+            place: Partition { topic: Arc::clone(&topic), partition: range.partition },
             from: self.past_unreadable(channel, range.partition, range.from),
             until: range.until,
         };
@@ -275,16 +273,12 @@ impl KafkaLog {
     fn partitions_of(&self, brokers: &str, topic: &str) -> Result<i32, ReplayError> {
         let attend = || outbox::kafka::attend(&self.asking);
         let hearing = &self.asking.context().hearing;
-        let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), self.answer_wait, attend);
-        let metadata = asked.map_err(|unanswered| {
-            let doing = format!("asking {brokers} for {topic}");
-            match unanswered {
-                Unanswered::Refused(refusal) => ReplayError::NotAdmitted { brokers: brokers.to_owned(), refusal },
-                Unanswered::Silent { source, said } => {
-                    ReplayError::NoAnswer { doing, said: said.unwrap_or(source.to_string()) }
-                }
-                Unanswered::Settings(source) => ReplayError::Kafka { doing, source },
-            }
+        let asking = Asking { brokers, limit: self.answer_wait };
+        let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), asking, attend);
+        let metadata = asked.map_err(|unanswered| match unanswered {
+            Unanswered::Refused(refusal) => ReplayError::NotAdmitted { brokers: brokers.to_owned(), refusal },
+            Unanswered::Silent { silence, .. } => ReplayError::NoAnswer(*silence),
+            Unanswered::Settings(source) => ReplayError::Configuration(source),
         })?;
         let told = metadata.topics().iter().find(|told| told.name() == topic);
         if let Some(source) = told.and_then(outbox::kafka::denied_topic) {
@@ -298,7 +292,7 @@ impl KafkaLog {
 
     /// The log ends here: it must not end before what was asked for. Before a hole the client stands, and the log does not end.
     fn check_end(&self, range: &Unread) -> Result<(), ReplayError> {
-        let Unread { place: Place { topic, partition }, next, until, .. } = range;
+        let Unread { place: Partition { topic, partition }, next, until, .. } = range;
         if next >= until {
             return Ok(());
         }
@@ -319,7 +313,7 @@ fn stuck(reading: &Ranges, source: KafkaError) -> ReplayError {
 /// What is not read yet, in words: where nothing comes from, or what could not be read.
 fn places_of(reading: &Ranges) -> String {
     const MOST: usize = 6;
-    let place = |Unread { place: Place { topic, partition }, next, until, .. }: &Unread| {
+    let place = |Unread { place: Partition { topic, partition }, next, until, .. }: &Unread| {
         format!("{topic}[{partition}] from offset {next} on, of {until}")
     };
     let named = reading.unread().take(MOST).map(place).collect::<Vec<_>>().join(", ");

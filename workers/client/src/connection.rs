@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use outbox::kafka::{self, Hearing, Listener, Unanswered};
-use outbox::log::{self, Bounds, Place};
+use outbox::kafka::{self, ANSWER_WAIT, Asking, Hearing, Listener, Unanswered};
+use outbox::log::{self, Bounds, Partition};
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -31,9 +31,6 @@ const FIXED: [&str; 8] = [
     "auto.offset.reset",
 ];
 
-/// How long a question to the brokers may take.
-pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(10);
-
 /// What a record has beside its payload, at most, in bytes: the topic decides what is too large, not the library's default.
 const RECORD_EXTRA_BYTES: usize = 64 * 1024;
 
@@ -46,6 +43,7 @@ pub struct Connection {
     brokers: String,
     topic_prefix: String,
     properties: BTreeMap<String, String>,
+    answer_wait: Duration,
 }
 
 impl std::fmt::Debug for Connection {
@@ -62,7 +60,14 @@ impl std::fmt::Debug for Connection {
 impl Connection {
     /// To these bootstrap addresses (`host:port`, several with commas).
     pub fn new(brokers: impl Into<String>) -> Self {
-        Self { brokers: brokers.into(), topic_prefix: String::new(), properties: BTreeMap::new() }
+        let (topic_prefix, properties) = (String::new(), BTreeMap::new());
+        Self { brokers: brokers.into(), topic_prefix, properties, answer_wait: ANSWER_WAIT }
+    }
+
+    /// The same, when each question to the brokers may take so long; else [`ANSWER_WAIT`].
+    pub fn with_answer_wait(mut self, limit: Duration) -> Self {
+        self.answer_wait = limit;
+        self
     }
 
     /// The same with this text in front of every topic name.
@@ -93,6 +98,15 @@ impl Connection {
     /// What stands in front of every topic name.
     pub fn topic_prefix(&self) -> &str {
         &self.topic_prefix
+    }
+
+    /// How long a question to the brokers may take.
+    pub(super) fn answer_wait(&self) -> Duration {
+        self.answer_wait
+    }
+
+    fn asking(&self) -> Asking<'_> {
+        Asking { brokers: &self.brokers, limit: self.answer_wait }
     }
 
     /// The full name of a topic.
@@ -200,13 +214,11 @@ pub(super) fn partition_count<C: ClientContext>(
     attend: impl Fn(),
 ) -> Result<i32, ClientError> {
     let brokers = connection.brokers.clone();
-    let metadata = kafka::metadata(client, hearing, Some(topic), ANSWER_WAIT, attend);
+    let metadata = kafka::metadata(client, hearing, Some(topic), connection.asking(), attend);
     let metadata = metadata.map_err(|unanswered| match unanswered {
         Unanswered::Settings(source) => ClientError::Configuration { source },
         Unanswered::Refused(refusal) => ClientError::NotAdmitted { brokers, refusal },
-        Unanswered::Silent { .. } => {
-            ClientError::Unreachable { brokers, wait_s: ANSWER_WAIT.as_secs(), detail: unanswered.to_string() }
-        }
+        Unanswered::Silent { silence, .. } => ClientError::Unreachable(*silence),
     })?;
     let missing = || ClientError::NoTopic { brokers: connection.brokers.clone(), topic: topic.to_owned() };
     let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
@@ -225,11 +237,11 @@ pub(super) fn partition_count<C: ClientContext>(
 pub(super) fn bounds(
     consumer: &TopicConsumer,
     connection: &Connection,
-    places: &[Place],
+    places: &[Partition],
 ) -> Result<Vec<Bounds>, ClientError> {
     let hearing = &consumer.context().hearing;
     let question = |turn| log::bounds(consumer, places, turn);
-    kafka::in_turns(hearing, ANSWER_WAIT, || attend(consumer), question, is_not_ready).map_err(|unanswered| {
+    kafka::in_turns(hearing, connection.asking(), || attend(consumer), question, is_not_ready).map_err(|unanswered| {
         match unanswered {
             Unanswered::Settings(source) => ClientError::Configuration { source },
             Unanswered::Refused(refusal) => ClientError::NotAdmitted { brokers: connection.brokers.clone(), refusal },
@@ -251,12 +263,11 @@ fn is_not_ready(error: &KafkaError) -> bool {
 pub(super) fn unreachable(connection: &Connection, consumer: &TopicConsumer, source: &KafkaError) -> ClientError {
     attend(consumer);
     let hearing = &consumer.context().hearing;
-    let brokers = connection.brokers.clone();
     match hearing.refusal() {
-        Some(refusal) => ClientError::NotAdmitted { brokers, refusal },
+        Some(refusal) => ClientError::NotAdmitted { brokers: connection.brokers.clone(), refusal },
         None => {
             let detail = hearing.last().filter(|_| kafka::denied(source).is_none()).unwrap_or_else(|| words(source));
-            ClientError::Unreachable { brokers, wait_s: ANSWER_WAIT.as_secs(), detail }
+            ClientError::Unreachable(connection.asking().silence(detail))
         }
     }
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use outbox::log::{Bounds, Place, Range, Ranges, Taken};
+use grammar::Place;
+use outbox::log::{Bounds, Partition, Range, Ranges, Taken};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use schemas::{Codec, OrderId, TopicName};
 use serde::Deserialize;
@@ -41,7 +42,8 @@ pub struct SetAside {
 impl SetAside {
     /// The letter as `replay-tool dead-letters` names it: `order.commands.v1-dlt[3]@17`.
     pub fn letter(&self) -> String {
-        format!("{}[{}]@{}", self.topic.dead_letter(), self.partition, self.letter_offset)
+        let (topic, partition, offset) = (self.topic.dead_letter(), self.partition, self.letter_offset);
+        Place { topic: &topic, partition, offset }.to_string()
     }
 }
 
@@ -102,7 +104,8 @@ fn begin(consumer: &TopicConsumer, connection: &Connection, topic: &str) -> Resu
         counted => counted?,
     };
     let name: Arc<str> = topic.into();
-    let places: Vec<Place> = (0..count).map(|partition| Place { topic: Arc::clone(&name), partition }).collect();
+    let places: Vec<Partition> =
+        (0..count).map(|partition| Partition { topic: Arc::clone(&name), partition }).collect();
     let (mut ranges, mut skipped) = (Vec::new(), 0);
     for (place, Bounds { low, high }) in places.iter().zip(bounds(consumer, connection, &places)?) {
         let from = low.max(high - LOOKED_AT_MAX);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use outbox::kafka::Denied;
-use outbox::log::{Bounds, Place};
+use outbox::log::{Bounds, Partition};
 use outbox::position::{POSITION_HEADER, Position};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -214,9 +214,9 @@ fn assign(
     let mut partitions = HashMap::new();
     let name: Arc<str> = topic.into();
     let wanted = (0..count).filter(|partition| is_wanted(*partition, count));
-    let places: Vec<Place> = wanted.map(|partition| Place { topic: Arc::clone(&name), partition }).collect();
+    let places: Vec<Partition> = wanted.map(|partition| Partition { topic: Arc::clone(&name), partition }).collect();
     let bounds = bounds(consumer, connection, &places)?;
-    for (Place { partition, .. }, Bounds { low, high }) in places.into_iter().zip(bounds) {
+    for (Partition { partition, .. }, Bounds { low, high }) in places.into_iter().zip(bounds) {
         let next = if selection.from_end { high } else { low };
         list.add_partition_offset(topic, partition, Offset::Offset(next))
             .map_err(|source| ClientError::Read { topic: topic.to_owned(), source })?;

@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
+use grammar::counted;
 use schemas::ServiceName;
 use serde_json::{Map, Value, json};
 
@@ -209,6 +210,6 @@ impl Differences {
         let table = self.to_string();
         let (head, rest) = table.split_once('\n').unwrap_or((&table, ""));
         let head = head.replacen("live", "then", 1).replacen("rebuilt", "later", 1);
-        format!("{} changes\n{head}\n{rest}", self.found)
+        format!("{}\n{head}\n{rest}", counted(self.found, "change"))
     }
 }

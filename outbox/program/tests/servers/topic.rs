@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use outbox::epochs::parse_last_equal;
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
-use outbox::log::{self, Bounds, Place, Range};
+use outbox::log::{self, Bounds, Partition, Range};
 use outbox::position::LAST_EQUAL_HEADER;
 use outbox::{Epochs, Position};
 use rdkafka::ClientConfig;
@@ -127,7 +127,7 @@ pub(crate) async fn read(topic: &str) -> Vec<Seen> {
 }
 
 /// A busy broker that has just made a topic does not know all its partitions at once.
-fn bounds(consumer: &BaseConsumer, places: &[Place]) -> Vec<Bounds> {
+fn bounds(consumer: &BaseConsumer, places: &[Partition]) -> Vec<Bounds> {
     let until = std::time::Instant::now() + Duration::from_secs(20);
     loop {
         match log::bounds(consumer, places, Duration::from_secs(10)) {
@@ -141,8 +141,8 @@ fn read_blocking(topic: &str) -> Vec<Seen> {
     let mut config = kafka();
     log::configure(&mut config, &Uuid::now_v7().to_string());
     let consumer: BaseConsumer = config.set("fetch.wait.max.ms", "10").create().unwrap();
-    let place = |partition| Place { topic: topic.into(), partition };
-    let places: Vec<Place> = (0..PARTITIONS).map(place).collect();
+    let place = |partition| Partition { topic: topic.into(), partition };
+    let places: Vec<Partition> = (0..PARTITIONS).map(place).collect();
     let range = |(place, Bounds { low, high })| Range { place, from: low, until: high };
     let bounds = bounds(&consumer, &places);
     let ranges: Vec<Range> = places.into_iter().zip(bounds).map(range).collect();
