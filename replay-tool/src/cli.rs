@@ -78,9 +78,6 @@ impl Verb {
     }
 }
 
-/// The program's name.
-const NAME: &str = "replay-tool";
-
 /// Run the program with these arguments, the program's own name first.
 pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
     let arguments: Arguments = match grammar::parse(arguments.into_iter().map(Into::into)) {
@@ -91,7 +88,7 @@ pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCod
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(NAME, error);
+            complain(exit::NAME, error);
             return Exit::Failed.into();
         }
     };

@@ -2,8 +2,10 @@
 
 use grammar::{Exit, complain};
 
-use super::NAME;
 use crate::error::ReplayError;
+
+/// The program's name.
+pub(crate) const NAME: &str = "replay-tool";
 
 /// Below the help of most verbs.
 pub(super) fn exit_codes() -> String {

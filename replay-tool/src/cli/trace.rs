@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use schemas::{Codec, OrderId};
 use tokio::task::JoinSet;
 
-use super::NAME;
+use super::exit::NAME;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
 use crate::error::ReplayError;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{FilterArgs, codec, letters};
-use crate::cli::NAME;
+use crate::cli::exit::NAME;
 use crate::cli::source::SourceArgs;
 use crate::dead_letters::{show_json, show_text};
 use crate::error::ReplayError;
