@@ -21,19 +21,19 @@ pub(crate) use tables::{
     each_table, table_names,
 };
 
-/// From one list of the services' tables of state: the rows of all, and what is done with each of them.
+/// From the list of the services' tables of state: the rows of all, and what is done with each of them.
 macro_rules! rows {
     ($($service:ident { $($table:ident: $row:ident),+ })+) => {
         /// The state of all services, as their tables hold it or as a fold makes it.
         #[derive(Debug, Default, Clone, PartialEq)]
         pub(crate) struct Rows {
-            $($(pub(crate) $table: Table<$row>,)+)+
+            $($(pub(crate) $table: Table<tables::$row>,)+)+
         }
 
         impl Rows {
             /// Read every table, each from its service's.
             pub(crate) async fn read<S: Readable>(from: &PerService<S>) -> Result<Rows, S::Error> {
-                let ($($($table,)+)+) = tokio::try_join!($($(from[ServiceName::$service].table::<$row>()),+),+)?;
+                let ($($($table,)+)+) = tokio::try_join!($($(from[ServiceName::$service].table::<tables::$row>()),+),+)?;
                 Ok(Rows { $($($table,)+)+ })
             }
 
@@ -58,7 +58,7 @@ macro_rules! rows {
         pub(crate) async fn copy_each<C: Copying>(service: ServiceName, copying: &mut C) -> Result<(), C::Error> {
             match service {
                 $(ServiceName::$service => {
-                    $(copying.table::<$row>().await?;)+
+                    $(copying.table::<tables::$row>().await?;)+
                 })+
             }
             Ok(())
@@ -66,11 +66,7 @@ macro_rules! rows {
     };
 }
 
-rows! {
-    Order { orders: OrderRow, contents: ContentsRow }
-    Inventory { reservations: ReservationRow, receipts: ReceiptRow, stock: StockRow }
-    Payment { payments: PaymentRow, ledger: PostingRow }
-}
+tables::state_tables!(rows);
 
 /// Where the tables of a service are read.
 pub(crate) trait Readable {

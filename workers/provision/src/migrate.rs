@@ -5,7 +5,7 @@
 use postgres_protocol::escape::escape_identifier;
 use schemas::ServiceName;
 
-use crate::{DatabaseError, grants};
+use crate::{DatabaseError, grants, schema};
 
 /// First key of the advisory lock; the second is a hash of the schema's name.
 const LOCK: i32 = 0x7368_6f70;
@@ -15,12 +15,7 @@ const NEXT: &str = "\n-- ==== the next version\n";
 
 /// The steps of a service, from version 0 upwards. They stand in one file, to which a further one is only ever added.
 fn steps(service: ServiceName) -> impl Iterator<Item = &'static str> {
-    let all = match service {
-        ServiceName::Order => include_str!("../migrations/order.sql"),
-        ServiceName::Inventory => include_str!("../migrations/inventory.sql"),
-        ServiceName::Payment => include_str!("../migrations/payment.sql"),
-    };
-    all.split(NEXT)
+    schema::of(service).migrations.split(NEXT)
 }
 
 /// This program's version of a service's schema.
