@@ -130,15 +130,12 @@ fn daemon(scene: &Scene, service: ServiceName, number: u16) -> Result<(Daemon, D
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let mut command = command(scene, service)?;
     command.args(["--instance-id", &name, "--listen", &address.to_string()]);
-    match service {
-        ServiceName::Order => {
-            command.args(["--confirm-within-ms", &CONFIRM_WITHIN_MS.to_string()]);
-        }
-        ServiceName::Inventory => {}
-        ServiceName::Payment => {
-            command.args(["--simulator-decline-per-million", &DECLINE_PER_MILLION.to_string()]);
-            command.arg("--simulator-statement").arg(&scene.statement);
-        }
+    if service == ServiceName::Order {
+        command.args(["--confirm-within-ms", &CONFIRM_WITHIN_MS.to_string()]);
+    }
+    if service == ServiceName::Payment {
+        command.args(["--simulator-decline-per-million", &DECLINE_PER_MILLION.to_string()]);
+        command.arg("--simulator-statement").arg(&scene.statement);
     }
     command.arg("run");
     let log = scene.logs.join(format!("{name}.log"));

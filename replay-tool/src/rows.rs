@@ -9,6 +9,8 @@ mod digest;
 mod merge;
 mod table;
 
+use schemas::{PerService, ServiceName};
+
 pub(crate) use cell::sqlite_type;
 pub use differences::{Differences, RowDifference};
 pub(crate) use digest::{StateDigest, Sum};
@@ -19,14 +21,73 @@ pub(crate) use tables::{
     each_table, table_names,
 };
 
-/// The state of all services, as their tables hold it or as a fold makes it.
-#[derive(Debug, Default, Clone, PartialEq)]
-pub(crate) struct Rows {
-    pub(crate) orders: Table<OrderRow>,
-    pub(crate) contents: Table<ContentsRow>,
-    pub(crate) reservations: Table<ReservationRow>,
-    pub(crate) stock: Table<StockRow>,
-    pub(crate) receipts: Table<ReceiptRow>,
-    pub(crate) payments: Table<PaymentRow>,
-    pub(crate) ledger: Table<PostingRow>,
+/// From the list of the services' tables of state: the rows of all, and what is done with each of them.
+macro_rules! rows {
+    ($($service:ident { $($table:ident: $row:ident),+ })+) => {
+        /// The state of all services, as their tables hold it or as a fold makes it.
+        #[derive(Debug, Default, Clone, PartialEq)]
+        pub(crate) struct Rows {
+            $($(pub(crate) $table: Table<tables::$row>,)+)+
+        }
+
+        impl Rows {
+            /// Read every table, each from its service's.
+            pub(crate) async fn read<S: Readable>(from: &PerService<S>) -> Result<Rows, S::Error> {
+                let ($($($table,)+)+) = tokio::try_join!($($(from[ServiceName::$service].table::<tables::$row>()),+),+)?;
+                Ok(Rows { $($($table,)+)+ })
+            }
+
+            /// Show each table of a service, here and there.
+            pub(crate) fn each_pair(&self, there: &Rows, service: ServiceName, look: &mut impl LookAtBoth) {
+                match service {
+                    $(ServiceName::$service => {
+                        $(look.tables(&self.$table, &there.$table);)+
+                    })+
+                }
+            }
+
+            /// A digest of every table, whole.
+            pub(crate) fn digest(&self) -> StateDigest {
+                let mut digest = StateDigest::default();
+                $($(digest.add_rows(self.$table.values());)+)+
+                digest
+            }
+        }
+
+        /// Copy each table of a service.
+        pub(crate) async fn copy_each<C: Copying>(service: ServiceName, copying: &mut C) -> Result<(), C::Error> {
+            match service {
+                $(ServiceName::$service => {
+                    $(copying.table::<tables::$row>().await?;)+
+                })+
+            }
+            Ok(())
+        }
+    };
+}
+
+tables::state_tables!(rows);
+
+/// Where the tables of a service are read.
+pub(crate) trait Readable {
+    /// Why it cannot be read.
+    type Error;
+
+    /// A whole table.
+    fn table<R: TableRow>(&self) -> impl Future<Output = Result<Table<R>, Self::Error>> + Send;
+}
+
+/// Looks at a table here and there.
+pub(crate) trait LookAtBoth {
+    /// Look.
+    fn tables<R: TableRow>(&mut self, here: &Table<R>, there: &Table<R>);
+}
+
+/// Copies tables one after the other.
+pub(crate) trait Copying {
+    /// Why it cannot.
+    type Error;
+
+    /// Copy the table of these rows.
+    fn table<R: TableRow + 'static>(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }

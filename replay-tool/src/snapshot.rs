@@ -75,19 +75,8 @@ impl Snapshots {
     }
 
     async fn read_tables(&self) -> Result<Tables, ReplayError> {
-        let (order, inventory) = (&self.0[ServiceName::Order], &self.0[ServiceName::Inventory]);
-        let payment = &self.0[ServiceName::Payment];
-        let (orders, contents, reservations, stock, receipts, payments, ledger, open_calls) = tokio::try_join!(
-            order.read(),
-            order.read(),
-            inventory.read(),
-            inventory.read(),
-            inventory.read(),
-            payment.read(),
-            payment.read(),
-            payment.open_calls(),
-        )?;
-        let rows = Rows { orders, contents, reservations, stock, receipts, payments, ledger };
+        let open_calls = self.0[ServiceName::Payment].open_calls();
+        let (rows, open_calls) = tokio::try_join!(Rows::read(&self.0), open_calls)?;
         Ok(Tables { rows, open_calls })
     }
 

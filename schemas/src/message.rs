@@ -86,6 +86,15 @@ macro_rules! messages {
                     Message::$group(group)
                 }
             }
+
+            impl TryFrom<Message> for $group {
+                type Error = Message;
+
+                /// The message of this group; the message again where it is of another one.
+                fn try_from(message: Message) -> Result<Self, Message> {
+                    if let Message::$group(group) = message { Ok(group) } else { Err(message) }
+                }
+            }
         )+
 
         /// Any message of the pipeline.

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_list_must_have_one_for_each() {
-        assert_eq!(PerService::try_from(vec![1, 2, 3]).map(|all| all[ServiceName::Payment]), Ok(3));
+        let names = ServiceName::ALL.map(ServiceName::as_str).to_vec();
+        assert_eq!(PerService::try_from(names).map(|all| all[ServiceName::Payment]), Ok("payment"));
         assert_eq!(PerService::try_from(vec![1, 2]), Err(vec![1, 2]));
     }
 }

@@ -1,11 +1,23 @@
-//! Who writes and reads what, and what is fixed about each service: the one table that joins services and topics.
+//! The services by name, who writes and reads what, and what is fixed about each service: the one table that joins services
+//! and topics. A service's name appears in headers, consumer groups and message ids, so it is part of the contract.
 //!
 //! Written down are, per service, its names, its default places, what it reads and what its state is made of, and, per
 //! topic, its only writer and where what is asked there is answered. All else (readers, who writes a dead-letter topic,
 //! what a service writes) follows.
 //! Names are without the deployment's prefix. Absent: what can be configured beyond a default.
 
-use crate::{ServiceName, TopicName};
+use crate::TopicName;
+
+/// A service of the pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceName {
+    /// Takes orders and runs their sagas.
+    Order,
+    /// Keeps stock and reservations.
+    Inventory,
+    /// Charges.
+    Payment,
+}
 
 /// What is fixed about a service.
 struct Service {
@@ -45,6 +57,9 @@ const PAYMENT: Service = Service {
 };
 
 impl ServiceName {
+    /// Every service, in the order in which an order meets them.
+    pub const ALL: [ServiceName; 3] = [ServiceName::Order, ServiceName::Inventory, ServiceName::Payment];
+
     const fn fixed(self) -> &'static Service {
         match self {
             ServiceName::Order => &ORDER,
@@ -97,6 +112,12 @@ impl ServiceName {
     pub fn written_names(self) -> Vec<String> {
         let own = self.outputs().map(|topic| topic.as_str().to_owned());
         own.chain(self.inputs().iter().map(|topic| topic.dead_letter())).collect()
+    }
+}
+
+impl std::fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -262,11 +262,7 @@ async fn move_orders(
     home: &str,
     count: i32,
 ) -> Result<(), tokio_postgres::Error> {
-    let table = match service {
-        ServiceName::Order => "orders",
-        ServiceName::Payment => "payment_calls",
-        ServiceName::Inventory => return Ok(()),
-    };
+    let Some(table) = provision::schema::partitioned(service) else { return Ok(()) };
     let sql = format!("update {table} set partition = {home} where partition is distinct from {home}");
     tx.execute(&sql, &[&count]).await.map(drop)
 }

@@ -8,7 +8,7 @@ use super::invariant;
 use super::report::Comparison;
 use super::scan::MessageCounts;
 use crate::fold::OrderCounts;
-use crate::rows::{Differences, Rows, StateDigest};
+use crate::rows::{Differences, Rows};
 
 /// What follows from it.
 #[derive(Debug)]
@@ -43,8 +43,8 @@ impl Evidence {
         invariant::rebuild::check(&self, &folded, &mut findings);
         invariant::bad_input::check(&self, &mut findings);
         let comparison = self.topics.are_events_whole().then(|| Comparison {
-            digest: StateDigest::of(&folded).to_hex(),
-            live_digest: StateDigest::of(&self.tables.rows).to_hex(),
+            digest: folded.digest().to_hex(),
+            live_digest: self.tables.rows.digest().to_hex(),
             differences: Differences::between(&self.tables.rows, &folded, &ServiceName::ALL),
         });
         let mut orders = OrderCounts::default();

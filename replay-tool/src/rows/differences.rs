@@ -6,9 +6,9 @@ use schemas::ServiceName;
 use serde::Serialize;
 use tables::TableRow;
 
-use super::Rows;
 use super::merge::{Unequal, compare};
 use super::table::{Difference, RowFormats as _, Table};
+use super::{LookAtBoth, Rows};
 
 /// Where a live row and its rebuilt one differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,28 +44,8 @@ impl Differences {
     /// All tables of these services.
     pub(crate) fn between(live: &Rows, rebuilt: &Rows, services: &[ServiceName]) -> Self {
         let mut all = Differences::default();
-        for service in services {
-            match service {
-                ServiceName::Order => {
-                    all.compare(&live.orders, &rebuilt.orders);
-                    all.compare(&live.contents, &rebuilt.contents);
-                }
-                ServiceName::Inventory => {
-                    all.compare(&live.reservations, &rebuilt.reservations);
-                    all.compare(&live.receipts, &rebuilt.receipts);
-                    all.compare(&live.stock, &rebuilt.stock);
-                }
-                ServiceName::Payment => {
-                    all.compare(&live.payments, &rebuilt.payments);
-                    all.compare(&live.ledger, &rebuilt.ledger);
-                }
-            }
-        }
+        services.iter().for_each(|service| live.each_pair(rebuilt, *service, &mut all));
         all
-    }
-
-    fn compare<R: TableRow>(&mut self, live: &Table<R>, rebuilt: &Table<R>) {
-        compare(live, rebuilt, |unequal| self.add(unequal));
     }
 
     /// Between a live table, here, and a rebuilt one.
@@ -81,6 +61,13 @@ impl Differences {
         if self.listed.len() < Self::LISTED {
             self.listed.push(RowDifference { row, column, live, rebuilt });
         }
+    }
+}
+
+impl LookAtBoth for Differences {
+    /// The live table and the rebuilt one.
+    fn tables<R: TableRow>(&mut self, live: &Table<R>, rebuilt: &Table<R>) {
+        compare(live, rebuilt, |unequal| self.add(unequal));
     }
 }
 

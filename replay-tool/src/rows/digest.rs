@@ -65,24 +65,6 @@ impl Sum {
 pub(crate) struct StateDigest(BTreeMap<String, Sum>);
 
 impl StateDigest {
-    /// Of all tables, whole.
-    pub(crate) fn of(rows: &Rows) -> Self {
-        let mut digest = StateDigest::default();
-        let Rows { orders, contents, reservations, stock, receipts, payments, ledger } = rows;
-        digest.add_table(orders);
-        digest.add_table(contents);
-        digest.add_table(reservations);
-        digest.add_table(stock);
-        digest.add_table(receipts);
-        digest.add_table(payments);
-        digest.add_table(ledger);
-        digest
-    }
-
-    fn add_table<R: TableRow>(&mut self, table: &Table<R>) {
-        self.add_rows(table.values());
-    }
-
     /// Add rows of a table.
     pub(crate) fn add_rows<'r, R: TableRow + 'r>(&mut self, rows: impl IntoIterator<Item = &'r R>) {
         let sum = self.0.entry(R::TABLE.to_owned()).or_default();

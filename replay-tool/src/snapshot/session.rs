@@ -18,7 +18,7 @@ use super::inbox::{InboxSnapshot, read_inbox};
 use super::outbox::{LaneRows, read_rows};
 use super::service_tables::ServiceTables;
 use crate::error::ReplayError;
-use crate::rows::Table;
+use crate::rows::{Readable, Table};
 
 /// How long the connection may take to end after its client is gone.
 const GOODBYE: Duration = Duration::from_secs(2);
@@ -59,19 +59,6 @@ impl Session {
         let outbox = cut::begin(&self.client, &self.schema).await.map_err(ReplayError::outbox(self.service))?;
         let inbox = self.inbox().await?;
         Ok(Cut { outbox, inbox })
-    }
-
-    /// A whole table.
-    pub(crate) async fn read<R: TableRow>(&self) -> Result<Table<R>, ReplayError> {
-        let failed = || ReplayError::database(self.service, R::TABLE);
-        let sql = format!("select {} from {}", R::column_list(), R::TABLE);
-        let rows = self.client.query(&sql, &[]).await.map_err(failed())?;
-        let mut table = Table::<R>::new();
-        for row in &rows {
-            let row = R::read(row).map_err(|unreadable| failed()(unreadable.source))?;
-            table.insert(row.key(), row);
-        }
-        Ok(table)
     }
 
     /// A whole table, some rows at a time, in no order.
@@ -142,5 +129,21 @@ impl Session {
 
     async fn run(&self, doing: &'static str, sql: &str) -> Result<(), ReplayError> {
         self.client.batch_execute(sql).await.map_err(ReplayError::database(self.service, doing))
+    }
+}
+
+impl Readable for Session {
+    type Error = ReplayError;
+
+    async fn table<R: TableRow>(&self) -> Result<Table<R>, ReplayError> {
+        let failed = || ReplayError::database(self.service, R::TABLE);
+        let sql = format!("select {} from {}", R::column_list(), R::TABLE);
+        let rows = self.client.query(&sql, &[]).await.map_err(failed())?;
+        let mut table = Table::<R>::new();
+        for row in &rows {
+            let row = R::read(row).map_err(|unreadable| failed()(unreadable.source))?;
+            table.insert(row.key(), row);
+        }
+        Ok(table)
     }
 }

@@ -177,20 +177,12 @@ fn refusal(line: u64, message: &Message, error: ClientError) -> Result<LineError
     if !matches!(error, ClientError::Encode { .. } | ClientError::TooLarge { .. }) {
         return Err(error);
     }
-    let field = match message {
-        // Ids and numbers are bounded: only these two can make an order too large.
-        Message::OrderCommand(OrderCommand::PlaceOrder(order)) if order.currency.len() > MAX_PAYLOAD_BYTES / 2 => {
-            Some("currency".to_owned())
-        }
-        Message::OrderCommand(OrderCommand::PlaceOrder(_)) => Some("lines".to_owned()),
-        Message::OrderCommand(_)
-        | Message::OrderEvent(_)
-        | Message::InventoryCommand(_)
-        | Message::InventoryEvent(_)
-        | Message::StockCommand(_)
-        | Message::StockEvent(_)
-        | Message::PaymentCommand(_)
-        | Message::PaymentEvent(_) => None,
+    // Ids and numbers are bounded: only these two can make an order too large.
+    let field = if let Message::OrderCommand(OrderCommand::PlaceOrder(order)) = message {
+        let is_currency = order.currency.len() > MAX_PAYLOAD_BYTES / 2;
+        Some(if is_currency { "currency" } else { "lines" }.to_owned())
+    } else {
+        None
     };
     Ok(LineError { line, error: FieldError { field, problem: error.to_string() } })
 }

@@ -67,15 +67,11 @@ impl StockLevels {
 
     /// Takes one message in; those of other topics change nothing.
     pub fn apply(&mut self, message: &Message) {
-        match message {
-            Message::StockEvent(event) => self.apply_stock(event),
-            Message::InventoryEvent(event) => self.apply_reservation(event),
-            Message::OrderCommand(_)
-            | Message::OrderEvent(_)
-            | Message::InventoryCommand(_)
-            | Message::StockCommand(_)
-            | Message::PaymentCommand(_)
-            | Message::PaymentEvent(_) => {}
+        if let Message::StockEvent(event) = message {
+            self.apply_stock(event);
+        }
+        if let Message::InventoryEvent(event) = message {
+            self.apply_reservation(event);
         }
     }
 

@@ -1,47 +1,12 @@
 //! The rights that a daemon's role needs on its service's schema: the least with which it runs.
 //!
-//! Whoever migrates owns the tables; `migrate --grants ROLE` gives a role that owns nothing what is listed here and what the
+//! Whoever migrates owns the tables; `migrate --grants ROLE` gives a role that owns nothing what `schema` lists and what the
 //! outbox needs. Every table that a migration makes is in the lists, with what its store does to it, or says why not.
 
 use outbox::grants::{Right, Work};
 use schemas::ServiceName;
 
-/// What a service's stores do to its own tables. `for update` takes UPDATE as well.
-const fn own(service: ServiceName) -> &'static [Right] {
-    match service {
-        ServiceName::Order => &[
-            ("service_version", "SELECT"),
-            ("orders", "SELECT"),
-            ("orders", "INSERT"),
-            ("orders", "UPDATE"),
-            // Written once, when an order is taken; only a rebuild and people read it.
-            ("order_contents", "INSERT"),
-        ],
-        ServiceName::Inventory => &[
-            ("service_version", "SELECT"),
-            ("reservations", "SELECT"),
-            ("reservations", "INSERT"),
-            ("reservations", "UPDATE"),
-            ("stock", "SELECT"),
-            ("stock", "INSERT"),
-            ("stock", "UPDATE"),
-            ("stock_receipts", "SELECT"),
-            ("stock_receipts", "INSERT"),
-        ],
-        ServiceName::Payment => &[
-            ("service_version", "SELECT"),
-            ("payments", "SELECT"),
-            ("payments", "INSERT"),
-            ("payments", "UPDATE"),
-            // Insert-only, as a ledger should be: not even the service can change what it has posted.
-            ("ledger", "INSERT"),
-            ("payment_calls", "SELECT"),
-            ("payment_calls", "INSERT"),
-            ("payment_calls", "UPDATE"),
-            ("payment_calls", "DELETE"),
-        ],
-    }
-}
+use crate::schema;
 
 /// Tables that a daemon does not touch: a view for people, and one that is not used since version 2.
 #[cfg(test)]
@@ -50,7 +15,7 @@ const UNTOUCHED: [&str; 2] = ["order_lines", "timer_watermarks"];
 /// Everything: the service's own tables, its outbox as writer and as relay, and its inbox.
 pub(crate) fn rights(service: ServiceName) -> Vec<Right> {
     let outbox = [Work::Write, Work::Relay, Work::Consume].map(Work::rights);
-    [own(service)].into_iter().chain(outbox).flatten().copied().collect()
+    [schema::of(service).rights].into_iter().chain(outbox).flatten().copied().collect()
 }
 
 #[cfg(test)]

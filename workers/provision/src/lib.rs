@@ -5,6 +5,7 @@
 
 pub mod grants;
 pub mod migrate;
+pub mod schema;
 pub mod topics;
 
 pub use consumer::{Database, DatabaseError, DatabaseUrlError};

@@ -5,23 +5,22 @@
 use postgres_protocol::escape::escape_identifier;
 use schemas::ServiceName;
 
-use crate::{DatabaseError, grants};
+use crate::{DatabaseError, grants, schema};
 
 /// First key of the advisory lock; the second is a hash of the schema's name.
 const LOCK: i32 = 0x7368_6f70;
 
-/// The steps of a service, from version 0 upwards.
-fn steps(service: ServiceName) -> &'static [&'static str] {
-    match service {
-        ServiceName::Order => &[include_str!("../migrations/order.sql"), include_str!("../migrations/order-2.sql")],
-        ServiceName::Inventory => &[include_str!("../migrations/inventory.sql")],
-        ServiceName::Payment => &[include_str!("../migrations/payment.sql")],
-    }
+/// What stands in a service's file between the step to one version and the step to the next.
+const NEXT: &str = "\n-- ==== the next version\n";
+
+/// The steps of a service, from version 0 upwards. They stand in one file, to which a further one is only ever added.
+fn steps(service: ServiceName) -> impl Iterator<Item = &'static str> {
+    schema::of(service).migrations.split(NEXT)
 }
 
 /// This program's version of a service's schema.
 fn latest(service: ServiceName) -> i32 {
-    i32::try_from(steps(service).len()).unwrap_or(i32::MAX)
+    i32::try_from(steps(service).count()).unwrap_or(i32::MAX)
 }
 
 /// What `migrate` has done: the version that the schema had (0: none), and the one that it has.
@@ -57,7 +56,7 @@ pub async fn migrate(
             owner.unwrap_or_default()
         )));
     }
-    for (step, number) in steps(service).iter().zip(1_i32..).filter(|(_, number)| *number > version) {
+    for (step, number) in steps(service).zip(1_i32..).filter(|(_, number)| *number > version) {
         tx.batch_execute(step).await?;
         tx.execute("insert into service_version (version, service) values ($1, $2)", &[&number, &service.as_str()])
             .await?;

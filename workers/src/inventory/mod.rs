@@ -158,16 +158,8 @@ impl Service for InventoryService {
     type Found = ();
 
     fn narrow(message: Message) -> Option<Input> {
-        match message {
-            Message::InventoryCommand(command) => Some(Input::Inventory(command)),
-            Message::StockCommand(command) => Some(Input::Stock(command)),
-            Message::OrderCommand(_)
-            | Message::OrderEvent(_)
-            | Message::InventoryEvent(_)
-            | Message::StockEvent(_)
-            | Message::PaymentCommand(_)
-            | Message::PaymentEvent(_) => None,
-        }
+        let input = InventoryCommand::try_from(message).map(Input::Inventory);
+        input.or_else(|other| StockCommand::try_from(other).map(Input::Stock)).ok()
     }
 
     async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {

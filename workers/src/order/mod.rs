@@ -126,16 +126,9 @@ impl Service for OrderService {
     type Found = Found;
 
     fn narrow(message: Message) -> Option<Request> {
-        match message {
-            Message::OrderCommand(command) => Some(Request::Order(command)),
-            Message::InventoryEvent(event) => Some(Request::Inventory(event)),
-            Message::PaymentEvent(event) => Some(Request::Payment(event)),
-            Message::OrderEvent(_)
-            | Message::InventoryCommand(_)
-            | Message::StockCommand(_)
-            | Message::StockEvent(_)
-            | Message::PaymentCommand(_) => None,
-        }
+        let request = OrderCommand::try_from(message).map(Request::Order);
+        let request = request.or_else(|other| InventoryEvent::try_from(other).map(Request::Inventory));
+        request.or_else(|other| PaymentEvent::try_from(other).map(Request::Payment)).ok()
     }
 
     async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {

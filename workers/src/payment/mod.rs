@@ -144,16 +144,7 @@ impl Service for PaymentService {
     type Found = Found;
 
     fn narrow(message: Message) -> Option<PaymentCommand> {
-        match message {
-            Message::PaymentCommand(command) => Some(command),
-            Message::OrderCommand(_)
-            | Message::OrderEvent(_)
-            | Message::InventoryCommand(_)
-            | Message::InventoryEvent(_)
-            | Message::StockCommand(_)
-            | Message::StockEvent(_)
-            | Message::PaymentEvent(_) => None,
-        }
+        PaymentCommand::try_from(message).ok()
     }
 
     async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use schemas::ServiceName;
 
-use super::{ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow};
+use super::TableRow;
 
 /// Something to be done with every table of state, whatever its rows are.
 pub trait EachTable {
@@ -18,27 +18,36 @@ pub trait EachTable {
     fn table<R: TableRow>(&mut self) -> Result<(), Self::Error>;
 }
 
-/// Visit the service's tables.
-///
-/// # Errors
-/// The visitor's first one.
-pub fn each_table<V: EachTable>(service: ServiceName, visitor: &mut V) -> Result<(), V::Error> {
-    match service {
-        ServiceName::Order => {
-            visitor.table::<OrderRow>()?;
-            visitor.table::<ContentsRow>()
+/// Calls the macro `$then` with each service's tables of state, by the names that they have where rows of all are kept.
+#[macro_export]
+macro_rules! state_tables {
+    ($then:ident) => {
+        $then! {
+            Order { orders: OrderRow, contents: ContentsRow }
+            Inventory { reservations: ReservationRow, stock: StockRow, receipts: ReceiptRow }
+            Payment { payments: PaymentRow, ledger: PostingRow }
         }
-        ServiceName::Inventory => {
-            visitor.table::<ReservationRow>()?;
-            visitor.table::<StockRow>()?;
-            visitor.table::<ReceiptRow>()
-        }
-        ServiceName::Payment => {
-            visitor.table::<PaymentRow>()?;
-            visitor.table::<PostingRow>()
-        }
-    }
+    };
 }
+
+macro_rules! visits {
+    ($($service:ident { $($table:ident: $row:ident),+ })+) => {
+        /// Visit the service's tables.
+        ///
+        /// # Errors
+        /// The visitor's first one.
+        pub fn each_table<V: EachTable>(service: ServiceName, visitor: &mut V) -> Result<(), V::Error> {
+            match service {
+                $(ServiceName::$service => {
+                    $(visitor.table::<$crate::$row>()?;)+
+                })+
+            }
+            Ok(())
+        }
+    };
+}
+
+state_tables!(visits);
 
 /// The names of the service's tables of state.
 pub fn table_names(service: ServiceName) -> Vec<&'static str> {

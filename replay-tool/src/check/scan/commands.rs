@@ -33,36 +33,26 @@ pub(crate) enum Command {
 impl Command {
     /// The command of a message; none for messages that are no commands of clients or operators.
     pub(crate) fn of(message: &Message) -> Option<Command> {
-        match message {
-            Message::OrderCommand(command) => {
-                let order_id = command.key().clone();
-                Some(match command {
-                    OrderCommand::PlaceOrder(command) => {
-                        Command::Place { order_id, content: ContentDigest::of_command(command) }
-                    }
-                    OrderCommand::CancelOrder(_) => Command::Cancel { order_id },
-                    OrderCommand::RefundOrder(_) => Command::AlwaysRefused { order_id },
-                })
-            }
-            Message::StockCommand(StockCommand::ReceiveStock(command)) => Some(Command::Stock {
-                sku: command.sku.clone(),
-                command_id: command.command_id.clone(),
-                kind: ReceiptKind::Received,
-                pieces: command.quantity,
-            }),
-            Message::StockCommand(StockCommand::AdjustStock(command)) => Some(Command::Stock {
-                sku: command.sku.clone(),
-                command_id: command.command_id.clone(),
-                kind: ReceiptKind::Adjusted,
-                pieces: command.delta,
-            }),
-            Message::OrderEvent(_)
-            | Message::InventoryCommand(_)
-            | Message::InventoryEvent(_)
-            | Message::StockEvent(_)
-            | Message::PaymentCommand(_)
-            | Message::PaymentEvent(_) => None,
+        if let Message::OrderCommand(command) = message {
+            let order_id = command.key().clone();
+            return Some(match command {
+                OrderCommand::PlaceOrder(command) => {
+                    Command::Place { order_id, content: ContentDigest::of_command(command) }
+                }
+                OrderCommand::CancelOrder(_) => Command::Cancel { order_id },
+                OrderCommand::RefundOrder(_) => Command::AlwaysRefused { order_id },
+            });
         }
+        let Message::StockCommand(command) = message else { return None };
+        let (sku, command_id) = (command.key().clone(), command.command_id().clone());
+        Some(match command {
+            StockCommand::ReceiveStock(command) => {
+                Command::Stock { sku, command_id, kind: ReceiptKind::Received, pieces: command.quantity }
+            }
+            StockCommand::AdjustStock(command) => {
+                Command::Stock { sku, command_id, kind: ReceiptKind::Adjusted, pieces: command.delta }
+            }
+        })
     }
 
     /// The order or SKU that it is about.

@@ -86,28 +86,19 @@ impl Requests {
 
 /// Whose and which request a message is; none for messages that are no requests of order's.
 pub(crate) fn of(message: &Message) -> Option<(&OrderId, RequestKind)> {
-    match message {
-        Message::InventoryCommand(command) => {
-            let kind = match command {
-                InventoryCommand::ReserveStock(_) => RequestKind::Reserve,
-                InventoryCommand::CommitStock(_) => RequestKind::Commit,
-                InventoryCommand::ReleaseStock(_) => RequestKind::Release,
-            };
-            Some((command.key(), kind))
-        }
-        Message::PaymentCommand(command) => {
-            let kind = match command {
-                PaymentCommand::AuthorizePayment(_) => RequestKind::Authorize,
-                PaymentCommand::CapturePayment(_) => RequestKind::Capture,
-                PaymentCommand::VoidPayment(_) => RequestKind::Void,
-            };
-            Some((command.key(), kind))
-        }
-        Message::OrderCommand(_)
-        | Message::OrderEvent(_)
-        | Message::InventoryEvent(_)
-        | Message::StockCommand(_)
-        | Message::StockEvent(_)
-        | Message::PaymentEvent(_) => None,
+    if let Message::InventoryCommand(command) = message {
+        let kind = match command {
+            InventoryCommand::ReserveStock(_) => RequestKind::Reserve,
+            InventoryCommand::CommitStock(_) => RequestKind::Commit,
+            InventoryCommand::ReleaseStock(_) => RequestKind::Release,
+        };
+        return Some((command.key(), kind));
     }
+    let Message::PaymentCommand(command) = message else { return None };
+    let kind = match command {
+        PaymentCommand::AuthorizePayment(_) => RequestKind::Authorize,
+        PaymentCommand::CapturePayment(_) => RequestKind::Capture,
+        PaymentCommand::VoidPayment(_) => RequestKind::Void,
+    };
+    Some((command.key(), kind))
 }

@@ -1,6 +1,7 @@
 //! What all scans together have brought.
 
-use schemas::TopicName;
+use schemas::{ServiceName, TopicName};
+use uuid::Uuid;
 
 use super::commands::SentCommand;
 use super::counts::MessageCounts;
@@ -105,6 +106,15 @@ impl Topics {
     /// Whether that holds for all topics that state is folded from.
     pub(crate) fn are_events_whole(&self) -> bool {
         TopicName::of_state().all(|topic| self.is_whole(topic))
+    }
+
+    /// Whether the service refuses a command of a client or an operator by an event of this id.
+    pub(crate) fn has_refused(&self, service: ServiceName, refusal: &Uuid) -> bool {
+        match service {
+            ServiceName::Order => self.orders.watch.refusals.contains_key(refusal),
+            ServiceName::Inventory => self.stock.watch.refusals.contains(refusal),
+            ServiceName::Payment => false,
+        }
     }
 
     /// The folded state as the tables would hold it.

@@ -9,9 +9,7 @@ use crate::error::ReplayError;
 use crate::rebuild::into::StateFile;
 use crate::rebuild::plan::Heads;
 use crate::rebuild::run::blocking;
-use crate::rows::{
-    ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StateDigest, StockRow, TableRow,
-};
+use crate::rows::{Copying, StateDigest, TableRow, copy_each};
 use crate::snapshot::{ServiceTables, Session};
 
 /// A copy of a service's tables of state, and the last sequence of each lane in the same snapshot.
@@ -29,31 +27,27 @@ impl Live {
         let cut = session.freeze().await?;
         let heads = of_topics(service, cut.outbox.lanes.iter().map(|(at, lane)| (at, lane.head)), prefix);
         let mut live = Live { file: StateFile::temporary(&[service])?, digest: StateDigest::default(), heads };
-        match service {
-            ServiceName::Order => {
-                live.copy::<OrderRow>(&session).await?;
-                live.copy::<ContentsRow>(&session).await?;
-            }
-            ServiceName::Inventory => {
-                live.copy::<ReservationRow>(&session).await?;
-                live.copy::<StockRow>(&session).await?;
-                live.copy::<ReceiptRow>(&session).await?;
-            }
-            ServiceName::Payment => {
-                live.copy::<PaymentRow>(&session).await?;
-                live.copy::<PostingRow>(&session).await?;
-            }
-        }
+        copy_each(service, &mut Filling { live: &mut live, session: &session }).await?;
         session.thaw().await?;
         session.close().await;
         Ok(live)
     }
+}
 
-    async fn copy<R: TableRow + 'static>(&mut self, session: &Session) -> Result<(), ReplayError> {
-        let mut batches = std::pin::pin!(session.batches::<R>().await?);
+/// A copy under way.
+struct Filling<'l> {
+    live: &'l mut Live,
+    session: &'l Session,
+}
+
+impl Copying for Filling<'_> {
+    type Error = ReplayError;
+
+    async fn table<R: TableRow + 'static>(&mut self) -> Result<(), ReplayError> {
+        let mut batches = std::pin::pin!(self.session.batches::<R>().await?);
         while let Some(rows) = batches.try_next().await? {
-            let (file, mut digest) = (Arc::clone(&self.file), std::mem::take(&mut self.digest));
-            self.digest = blocking(move || {
+            let (file, mut digest) = (Arc::clone(&self.live.file), std::mem::take(&mut self.live.digest));
+            self.live.digest = blocking(move || {
                 digest.add_rows(&rows);
                 file.add(rows).map(|()| digest)
             })

@@ -25,14 +25,6 @@ use crate::rebuild::unit::LaneEnd;
 use crate::rows::table_names;
 use crate::snapshot::{Connection, LaneCut, OutboxCut, ServiceTables, company};
 
-/// Views of tables of state.
-fn views(service: ServiceName) -> &'static [&'static str] {
-    match service {
-        ServiceName::Order => &["order_lines"],
-        ServiceName::Inventory | ServiceName::Payment => &[],
-    }
-}
-
 /// What a swap is to do.
 #[derive(Debug)]
 pub(crate) struct Swap<'s> {
@@ -66,7 +58,7 @@ impl Swap<'_> {
         if let Some(company) = company(&tx, self.service, &self.live.schema).await? {
             return Err(self.refused(company));
         }
-        let (tables, views) = (table_names(self.service), views(self.service));
+        let (tables, views) = (table_names(self.service), provision::schema::views(self.service));
         let locked: Vec<String> = tables.iter().map(|table| format!("{live}.{table}")).collect();
         let lock = format!("lock table {} in access exclusive mode", locked.join(", "));
         tx.batch_execute(&lock).await.map_err(&failed)?;

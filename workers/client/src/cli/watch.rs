@@ -48,22 +48,14 @@ pub(super) fn line(record: &Record) -> String {
 
 /// Whether nothing more happens to the order by itself after this event.
 fn is_finish(message: &Message) -> bool {
-    match message {
-        Message::OrderEvent(event) => match event {
-            OrderEvent::OrderCompleted(_) | OrderEvent::OrderCancelled(_) | OrderEvent::OrderStuck(_) => true,
-            OrderEvent::OrderPlaced(_)
-            | OrderEvent::OrderStockReserved(_)
-            | OrderEvent::OrderConfirmed(_)
-            | OrderEvent::OrderPaymentCaptured(_)
-            | OrderEvent::OrderCancelling(_)
-            | OrderEvent::OrderRejected(_) => false,
-        },
-        Message::OrderCommand(_)
-        | Message::InventoryCommand(_)
-        | Message::InventoryEvent(_)
-        | Message::StockCommand(_)
-        | Message::StockEvent(_)
-        | Message::PaymentCommand(_)
-        | Message::PaymentEvent(_) => false,
+    let Message::OrderEvent(event) = message else { return false };
+    match event {
+        OrderEvent::OrderCompleted(_) | OrderEvent::OrderCancelled(_) | OrderEvent::OrderStuck(_) => true,
+        OrderEvent::OrderPlaced(_)
+        | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderConfirmed(_)
+        | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderCancelling(_)
+        | OrderEvent::OrderRejected(_) => false,
     }
 }

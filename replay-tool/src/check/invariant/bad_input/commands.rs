@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use domain::saga::ContentDigest;
 use domain::stock::Receipt;
-use schemas::{CommandId, ServiceName, Sku, TopicName, message_id};
+use schemas::{CommandId, Sku, TopicName, message_id};
 use uuid::Uuid;
 
 use super::letters::LetterIndex;
@@ -38,7 +38,7 @@ pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &m
         let Some(reader) = taken.topic.read_by() else { continue };
         // A refusal's id follows from the record that it answers.
         let refusal = message_id::of_input(reader, taken.topic.as_str(), taken.place.partition, taken.place.offset, 0);
-        let is_refused = is_refused(evidence, reader, &refusal);
+        let is_refused = evidence.topics.has_refused(reader, &refusal);
         answered.insert(refusal);
         // Not taken, or once more after its service was restored: what came of it the first time counts.
         if !taken.is_taken || !are_answers_whole(evidence, taken.topic) {
@@ -61,14 +61,6 @@ pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &m
 fn are_answers_whole(evidence: &Evidence, topic: TopicName) -> bool {
     topic.answered_on().is_some_and(|events| evidence.topics.is_whole(events))
         && evidence.topics.are_letters_whole(topic)
-}
-
-fn is_refused(evidence: &Evidence, reader: ServiceName, refusal: &Uuid) -> bool {
-    match reader {
-        ServiceName::Order => evidence.topics.orders.watch.refusals.contains_key(refusal),
-        ServiceName::Inventory => evidence.topics.stock.watch.refusals.contains(refusal),
-        ServiceName::Payment => false,
-    }
 }
 
 fn check_one(taken: &SentCommand, is_answered: bool, letters: &LetterIndex<'_>, findings: &mut Findings) {
