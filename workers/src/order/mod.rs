@@ -125,6 +125,7 @@ impl Service for OrderService {
     type FollowUp = BTreeMap<&'static str, u64>;
     type Found = Found;
 
+    #[expect(clippy::result_large_err, reason = "the message goes on to the next question, by value")]
     fn narrow(message: Message) -> Option<Request> {
         let request = OrderCommand::try_from(message).map(Request::Order);
         let request = request.or_else(|other| InventoryEvent::try_from(other).map(Request::Inventory));
