@@ -10,8 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tables::{StockRow, TableRow};
 
-use super::Rows;
-use super::table::{RowFormats as _, Table};
+use super::table::RowFormats as _;
 
 /// Rows of one table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
