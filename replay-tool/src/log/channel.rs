@@ -12,20 +12,10 @@ pub(crate) enum Channel {
 }
 
 impl Channel {
-    /// All sixteen, the fullest first.
+    /// All: messages first.
     pub(crate) fn all() -> impl Iterator<Item = Channel> {
-        const FULLEST_FIRST: [TopicName; TopicName::ALL.len()] = [
-            TopicName::OrderEvents,
-            TopicName::StockEvents,
-            TopicName::InventoryCommands,
-            TopicName::OrderCommands,
-            TopicName::PaymentCommands,
-            TopicName::InventoryEvents,
-            TopicName::PaymentEvents,
-            TopicName::StockCommands,
-        ];
-        let letters = FULLEST_FIRST.into_iter().map(Channel::DeadLetters);
-        FULLEST_FIRST.into_iter().map(Channel::Messages).chain(letters)
+        let letters = TopicName::ALL.into_iter().map(Channel::DeadLetters);
+        TopicName::ALL.into_iter().map(Channel::Messages).chain(letters)
     }
 
     /// The name without a deployment's prefix.
