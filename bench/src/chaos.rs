@@ -29,11 +29,11 @@ use crate::error::{BenchError, Doing, Result};
 use crate::pipeline::{Orders, PIECES};
 use crate::program::{self, Command, sample_data};
 use audit::{Audit, audit};
-use course::{Course, Fault, Step};
+use course::{Course, Fault, Strike};
 use fleet::Fleet;
 use load::Load;
 use outcome::{End, Notes, Outcome};
-use place::Place;
+use place::Site;
 use recovery::{Observer, Recovery};
 
 /// How long everything may take to work for the first time.
@@ -94,7 +94,7 @@ fn chaos(arguments: &Arguments) -> Result<Outcome> {
     let orders = Orders::sample(&file)?.sound();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
     announce("starting Kafka and Postgres");
-    let place = Place::start(arguments.seed, arguments.partitions)?;
+    let place = Site::start(arguments.seed, arguments.partitions)?;
     let outcome = run(arguments, &place, orders, &runtime);
     let keep_logs = !outcome.as_ref().is_ok_and(Outcome::is_clean);
     if keep_logs {
@@ -104,7 +104,7 @@ fn chaos(arguments: &Arguments) -> Result<Outcome> {
     outcome
 }
 
-fn run(arguments: &Arguments, place: &Place, orders: Orders, runtime: &Runtime) -> Result<Outcome> {
+fn run(arguments: &Arguments, place: &Site, orders: Orders, runtime: &Runtime) -> Result<Outcome> {
     announce("starting two processes of each worker");
     let fleet = Fleet::start(place)?;
     runtime.block_on(receive_stock(place, &orders))?;
@@ -135,7 +135,7 @@ fn run(arguments: &Arguments, place: &Place, orders: Orders, runtime: &Runtime) 
 }
 
 /// One step: rest, fault, healing, recovery. What is not back by itself is restarted, as an operator would.
-fn take(step: &Step, observer: &mut Observer<'_>, limit: Duration, notes: &mut Notes) -> Result<()> {
+fn take(step: &Strike, observer: &mut Observer<'_>, limit: Duration, notes: &mut Notes) -> Result<()> {
     sleep(step.rest);
     let victim = victim(step, observer).to_owned();
     let what = format!("step {}: {} of {victim}", step.number, step.fault.as_str());
@@ -169,7 +169,7 @@ fn take(step: &Step, observer: &mut Observer<'_>, limit: Duration, notes: &mut N
 }
 
 /// To whom it happens.
-fn victim<'f>(step: &Step, observer: &Observer<'f>) -> &'f str {
+fn victim<'f>(step: &Strike, observer: &Observer<'f>) -> &'f str {
     match step.fault {
         Fault::WorkerKill | Fault::WorkerAway | Fault::WorkerPause | Fault::WorkerTerminate => {
             observer.fleet.name(step.pick)
@@ -180,7 +180,7 @@ fn victim<'f>(step: &Step, observer: &Observer<'f>) -> &'f str {
 }
 
 /// The fault and its healing: returns when the server answers again, or the worker may run again.
-fn suffer(step: &Step, place: &Place, fleet: &Fleet) -> Result<()> {
+fn suffer(step: &Strike, place: &Site, fleet: &Fleet) -> Result<()> {
     let length = step.length;
     match step.fault {
         Fault::WorkerKill | Fault::WorkerAway => fleet.kill(step.pick, length),
@@ -196,7 +196,7 @@ fn suffer(step: &Step, place: &Place, fleet: &Fleet) -> Result<()> {
 }
 
 /// Receipts come before orders in time only; the first orders may still be refused, which is an end like any other.
-async fn receive_stock(place: &Place, orders: &Orders) -> Result<()> {
+async fn receive_stock(place: &Site, orders: &Orders) -> Result<()> {
     let publisher = Publisher::open(&Connection::new(place.brokers()), "/chaos").map_err(BenchError::other)?;
     for sku in orders.skus()? {
         let command_id = CommandId::new(format!("chaos-{sku}")).map_err(BenchError::other)?;

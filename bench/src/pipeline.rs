@@ -19,13 +19,13 @@ use tokio_postgres::Client;
 pub(crate) use board::Board;
 pub(crate) use observer::TopicReader;
 pub(crate) use orders::{Orders, number_of, order_id};
-pub(crate) use publisher::{Pace, Publisher, headers};
+pub(crate) use publisher::{Arrivals, Publisher, headers};
 
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::{Meter, Target, connect};
 use crate::run::Run;
 use crate::servers::Servers;
-use daemons::{Daemons, Place};
+use daemons::{Daemons, Deployment};
 use observer::Observer;
 
 /// Pieces of every SKU: more than any load takes.
@@ -38,7 +38,7 @@ const HIGHEST_RATE: u64 = 30_000;
 /// A running pipeline.
 pub(crate) struct Pipeline<'s> {
     name: String,
-    place: Place<'s>,
+    place: Deployment<'s>,
     daemons: Daemons,
     orders: Arc<Orders>,
     client: Client,
@@ -50,7 +50,7 @@ pub(crate) struct Load {
     /// Its name in the report and in order ids.
     pub(crate) name: String,
     /// How fast.
-    pub(crate) pace: Pace,
+    pub(crate) pace: Arrivals,
     /// Load before the window.
     pub(crate) warm_up: Duration,
     /// The window.
@@ -62,7 +62,7 @@ impl<'s> Pipeline<'s> {
     pub(crate) async fn start(servers: &'s Servers, name: &str, orders: Orders, partitions: u32) -> Result<Self> {
         let database_url = servers.create_database(name)?;
         let client = connect(&database_url).await?;
-        let place = Place { servers, database_url, prefix: format!("{name}."), partitions };
+        let place = Deployment { servers, database_url, prefix: format!("{name}."), partitions };
         let daemons = Daemons::start(&place)?;
         let pipeline = Pipeline { name: name.to_owned(), place, daemons, orders: Arc::new(orders), client };
         pipeline.receive_stock()?;
@@ -88,7 +88,7 @@ impl<'s> Pipeline<'s> {
         let latencies = observer.finish()?;
         let mut run = measured?;
         run.confirm_latency_ms = latencies.quantiles();
-        if let Pace::PerSecond(rate) = load.pace {
+        if let Arrivals::PerSecond(rate) = load.pace {
             run.offered_per_second = Some(rate);
         }
         Ok(run)
@@ -146,7 +146,7 @@ impl<'s> Pipeline<'s> {
     fn receive_stock(&self) -> Result<()> {
         let skus = self.orders.skus()?;
         let board = Arc::new(Board::new("stock", 0));
-        let pace = Pace::InFlight(0);
+        let pace = Arrivals::InFlight(0);
         let publisher = Publisher::connect(self.place.servers.brokers(), &self.place.prefix, pace, board)?;
         for sku in &skus {
             let command_id = CommandId::new(format!("bench-{sku}")).map_err(BenchError::other)?;
@@ -196,8 +196,8 @@ async fn rest(time: Duration, broken: &impl Fn() -> bool) {
 fn capacity(load: &Load) -> Result<usize> {
     let seconds = load.warm_up.as_secs() + load.window.as_secs() + 30;
     let orders = match load.pace {
-        Pace::InFlight(limit) => seconds.saturating_mul(HIGHEST_RATE).saturating_add(limit),
-        Pace::PerSecond(rate) => {
+        Arrivals::InFlight(limit) => seconds.saturating_mul(HIGHEST_RATE).saturating_add(limit),
+        Arrivals::PerSecond(rate) => {
             Duration::try_from_secs_f64(seconds as f64 * rate).map_err(BenchError::other)?.as_secs() + 1_000
         }
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ceiling::Ceiling;
 use crate::error::Result;
 use crate::outcome::Report;
-use crate::pipeline::{Load, Orders, Pace, Pipeline};
+use crate::pipeline::{Arrivals, Load, Orders, Pipeline};
 use crate::run::Run;
 use crate::servers::Servers;
 
@@ -67,14 +67,14 @@ impl Plan {
                 runs.push(self.load(&pipeline, &name, pace).await?);
             }
             if let (true, Some(full)) = (self.wants(Part::Rates), Report::find(&runs, "max5")) {
-                let half = Pace::PerSecond(half(full.orders_per_second));
+                let half = Arrivals::PerSecond(half(full.orders_per_second));
                 runs.push(self.load(&pipeline, "half", half).await?);
             }
             pipeline.stop().await?;
         }
         if let Some(orders) = sample {
             let pipeline = self.start(&servers, "sampled", orders).await?;
-            runs.push(self.load(&pipeline, "sample", Pace::InFlight(self.in_flight)).await?);
+            runs.push(self.load(&pipeline, "sample", Arrivals::InFlight(self.in_flight)).await?);
             pipeline.stop().await?;
         }
         servers.stop()?;
@@ -85,10 +85,10 @@ impl Plan {
         self.parts.is_empty() || self.parts.contains(&part)
     }
 
-    fn synthetic_loads(&self) -> Vec<(String, Pace)> {
-        let full = self.wants(Part::FiveLines).then(|| ("max5".to_owned(), Pace::InFlight(self.in_flight)));
+    fn synthetic_loads(&self) -> Vec<(String, Arrivals)> {
+        let full = self.wants(Part::FiveLines).then(|| ("max5".to_owned(), Arrivals::InFlight(self.in_flight)));
         let rates = if self.wants(Part::Rates) { &self.rates[..] } else { &[] };
-        let rates = rates.iter().map(|rate| (format!("at{rate}"), Pace::PerSecond(f64::from(*rate))));
+        let rates = rates.iter().map(|rate| (format!("at{rate}"), Arrivals::PerSecond(f64::from(*rate))));
         full.into_iter().chain(rates).collect()
     }
 
@@ -97,7 +97,7 @@ impl Plan {
         Pipeline::start(servers, name, orders, self.partitions).await
     }
 
-    async fn load(&self, pipeline: &Pipeline<'_>, name: &str, pace: Pace) -> Result<Run> {
+    async fn load(&self, pipeline: &Pipeline<'_>, name: &str, pace: Arrivals) -> Result<Run> {
         announce(&format!("pipeline, load {name}: {pace}"));
         pipeline.settle().await?;
         let load = Load { name: name.to_owned(), pace, warm_up: self.warm_up, window: self.window };

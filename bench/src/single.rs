@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use schemas::{CommandId, CustomerId, MessageType, OrderLine, PlaceOrder, ReceiveStock, Sku, Time, TopicName};
 
 use crate::error::{BenchError, Doing, Result};
-use crate::pipeline::{Board, Orders, Pace, Pipeline, Publisher, TopicReader, number_of, order_id};
+use crate::pipeline::{Arrivals, Board, Orders, Pipeline, Publisher, TopicReader, number_of, order_id};
 use crate::program::{self, Command};
 use crate::report::Machine;
 use crate::servers::Servers;
@@ -102,7 +102,7 @@ impl Cluster {
     fn measure(&self, arguments: &Arguments) -> Result<Vec<Journey>> {
         let tag = format!("single-{}", Timestamp::now().as_microsecond());
         let publisher =
-            Publisher::connect(&self.brokers, &self.prefix, Pace::PerSecond(1.0), Board::new("", 0).into())?;
+            Publisher::connect(&self.brokers, &self.prefix, Arrivals::PerSecond(1.0), Board::new("", 0).into())?;
         self.receive_stock(&publisher, &tag, arguments.orders)?;
         let seconds = arguments.orders * arguments.gap_ms / 1_000;
         eprintln!("bench-single: {} orders, {} ms apart: {seconds} s", arguments.orders, arguments.gap_ms);

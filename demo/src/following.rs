@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use client::{Connection, Selection, Step, TopicReader};
+use client::{Came, Connection, Selection, TopicReader};
 use schemas::{Message, StockEvent, TopicName};
 
 use crate::error::DemoError;
@@ -22,7 +22,7 @@ pub(crate) async fn follow_orders(connection: Connection, tally: Arc<Mutex<Tally
     let selection = Selection { topic: TopicName::OrderEvents, key: None, from_end: false };
     let mut reader = TopicReader::open(&connection, selection).await?;
     loop {
-        let Step::Message(record) = reader.next(TICK).await? else { continue };
+        let Came::Message(record) = reader.next(TICK).await? else { continue };
         if let Message::OrderEvent(event) = &record.message {
             tally.lock().unwrap_or_else(PoisonError::into_inner).heard(event, Instant::now());
         }
@@ -42,7 +42,7 @@ pub(crate) async fn await_receipts(
             let words = format!("the inventory service has answered {answered} of {wanted} receipts and then no more");
             return Err(DemoError::Words(words));
         }
-        let Step::Message(record) = reader.next(TICK).await? else {
+        let Came::Message(record) = reader.next(TICK).await? else {
             progress(answered);
             continue;
         };

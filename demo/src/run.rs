@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use client::{
-    Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, Selection, TopicReader, publish_entries,
+    Deliveries, Entries, LineError, Observation, PublishPlan, Published, Publisher, Selection, TopicReader,
+    publish_entries,
 };
 use schemas::{CommandId, Message, OrderCommand, ReceiveStock, Sku, TopicName};
 use tokio::task::JoinSet;
@@ -204,7 +205,7 @@ async fn publish(
         }
         if sent >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let pace = Pace { per_second: options.rate, strict: false };
+    let pace = PublishPlan { per_second: options.rate, strict: false };
     let mut publishing = Box::pin(publish_entries(publisher, entries, pace, observe));
     let (begin, mut named) = (Instant::now(), 0_usize);
     loop {

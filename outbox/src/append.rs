@@ -23,7 +23,7 @@ pub(crate) struct Batch<'a> {
     pub(crate) lanes: Vec<Lane>,
     /// Index into `lanes`, from 1.
     pub(crate) slots: Vec<i32>,
-    /// Place among this transaction's messages of the same lane, from 1.
+    /// Appended among this transaction's messages of the same lane, from 1.
     pub(crate) ordinals: Vec<i64>,
     pub(crate) ids: Vec<Uuid>,
     pub(crate) types: Vec<Option<&'a str>>,

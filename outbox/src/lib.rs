@@ -177,4 +177,4 @@ pub use statement::{Param, ToStatement};
 pub use store::{Outbox, OutboxConfig};
 #[cfg(feature = "tls")]
 pub use tls::{Tls, TlsError};
-pub use transaction::{Committed, Expect, Place, Transaction};
+pub use transaction::{Appended, Committed, Expect, Transaction};

@@ -170,7 +170,7 @@ fn check(config: &OutboxConfig) -> Result<(), OutboxError> {
     for topic in &config.topics {
         let fit = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if topic.name.is_empty() || topic.name.len() > 249 || !topic.name.bytes().all(fit) {
-            return wrong(format!("`{}` is no topic name", topic.name.escape_debug()));
+            return wrong(format!("`{}` is not a topic name", topic.name.escape_debug()));
         }
         if !(1..=65_536).contains(&topic.partitions) {
             return wrong(format!("topic `{}` cannot have {} partitions", topic.name, topic.partitions));

@@ -36,7 +36,7 @@ pub enum Expect {
 /// Where one message was put.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Appended {
     /// The lane (topic id << 16 | partition).
     pub lane: Lane,
     /// Its sequence there.
@@ -48,7 +48,7 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
     /// Where each message was put, in the order in which they were given.
-    pub places: Vec<Place>,
+    pub places: Vec<Appended>,
 }
 
 /// An open transaction on a borrowed connection. Dropped unfinished, it is rolled back.
@@ -292,7 +292,7 @@ impl<'c> Transaction<'c> {
         row.try_get(0).map(Answer::Heads)
     }
 
-    fn hand_over(&self, places: &[Place], messages: Vec<OutboxMessage>) {
+    fn hand_over(&self, places: &[Appended], messages: Vec<OutboxMessage>) {
         let hints = places.iter().zip(messages);
         let hints = hints.map(|(place, message)| Hint { lane: place.lane, sequence: place.sequence, message });
         self.shared.hints.hand(self.term, hints.collect());
@@ -343,10 +343,10 @@ fn leaves_open(error: &tokio_postgres::Error, at_commit: bool) -> bool {
     }
 }
 
-fn place(batch: &Batch<'_>, heads: &[i64]) -> Vec<Place> {
+fn place(batch: &Batch<'_>, heads: &[i64]) -> Vec<Appended> {
     let places = batch.slots.iter().zip(&batch.ordinals).filter_map(|(slot, ordinal)| {
         let index = usize::try_from(*slot).ok()?.checked_sub(1)?;
-        Some(Place { lane: *batch.lanes.get(index)?, sequence: heads.get(index)? + ordinal })
+        Some(Appended { lane: *batch.lanes.get(index)?, sequence: heads.get(index)? + ordinal })
     });
     places.collect()
 }

@@ -23,7 +23,7 @@ mod written;
 pub(crate) use channel::Channel;
 pub(crate) use feed::{Fed, Feed};
 pub(crate) use kafka::KafkaLog;
-pub(crate) use lane::{Lane, Step};
+pub(crate) use lane::{Lane, Sequencing};
 pub use memory::MemoryLog;
 pub use open_transaction::OpenTransaction;
 

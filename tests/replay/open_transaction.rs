@@ -92,7 +92,7 @@ async fn following_tells_when_it_begins_and_ends(pipeline: &Pipeline, archive: &
     let archiver = follow(pipeline, archive, &[])?;
     let archiver = await_line(archiver, "left out for now: ").await?;
     drop(producer(pipeline, "shop").await?);
-    let archiver = await_line(archiver, "order.commands.v1[1] goes on").await?;
+    let archiver = await_line(archiver, "order.commands.v1[1] resumes").await?;
     archiver.terminate()?;
     let ended = tokio::task::spawn_blocking(move || archiver.wait_timeout(LONG)).await??;
     assert_eq!(ended.and_then(|ended| ended.code()), Some(0));

@@ -41,7 +41,7 @@ pub(crate) async fn accept(
     gap: &Gap,
 ) -> Result<String, Failure> {
     let topic = TopicName::parse(&gap.topic)
-        .ok_or_else(|| Failure::Halt(format!("{:?} is no topic of the pipeline", gap.topic)))?;
+        .ok_or_else(|| Failure::Halt(format!("{:?} is not a topic of the pipeline", gap.topic)))?;
     if !service.inputs().contains(&topic) {
         return Err(Failure::Halt(format!("the {service} service does not read {topic}")));
     }

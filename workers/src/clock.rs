@@ -2,7 +2,7 @@
 //!
 //! What a service stores is compared with what other instances stored and will store, so the clock of its database is the
 //! one that counts: the present is this host's clock while the two agree, and the database's while they do not. Between
-//! two looks time goes on by the monotonic clock, so that a host's clock that jumps moves no deadline. Before the first
+//! two looks the monotonic clock is used meanwhile, so that a host's clock that jumps moves no deadline. Before the first
 //! look, and in programs that make none, the present is what the host says.
 //! Deliberately absent: slewing. A step is taken at once, and named.
 
@@ -126,7 +126,7 @@ pub(crate) async fn watch(service: ServiceName, database: Database, mut stopping
         loop {
             tokio::time::sleep(LOOK_PERIOD).await;
             if let Err(error) = look(service, &database).await {
-                tracing::debug!(%error, "the database's clock cannot be looked at; time goes on by the monotonic clock");
+                tracing::debug!(%error, "the database's clock cannot be looked at; the monotonic clock is used meanwhile");
             }
         }
     };

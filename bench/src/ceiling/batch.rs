@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::filler::{Filler, HEADER_BYTES, PAYLOAD_BYTES};
-use super::step::{Step, Topic};
+use super::step::{Link, Topic};
 use super::table::{PARTITIONS, SKUS};
 use super::wire::{Arrival, partition_of};
 
@@ -40,7 +40,7 @@ pub(crate) struct Append<'f> {
 
 impl<'f> Append<'f> {
     /// The rows that a step appends for these orders.
-    pub(crate) fn of(step: &Step, orders: &[Arrival], filler: &'f Filler) -> Self {
+    pub(crate) fn of(step: &Link, orders: &[Arrival], filler: &'f Filler) -> Self {
         let targets = || orders.iter().flat_map(|arrival| step.out.iter().map(move |out| (arrival.order, out)));
         let mut lanes: BTreeMap<i32, (i32, i64)> =
             targets().map(|(order, (topic, _))| (lane_of(*topic, order), (0, 0))).collect();

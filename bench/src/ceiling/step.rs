@@ -113,7 +113,7 @@ pub(crate) enum Work {
 
 /// One of the chained transactions.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Step {
+pub(crate) struct Link {
     /// What it writes.
     pub(crate) work: Work,
     /// Whether its orders come from a topic (else from the step before, in memory).
@@ -122,16 +122,16 @@ pub(crate) struct Step {
     pub(crate) out: &'static [(Topic, Next)],
 }
 
-const fn consumed(work: Work, out: &'static [(Topic, Next)]) -> Step {
-    Step { work, from_topic: true, out }
+const fn consumed(work: Work, out: &'static [(Topic, Next)]) -> Link {
+    Link { work, from_topic: true, out }
 }
 
-const fn handed_on(work: Work, out: &'static [(Topic, Next)]) -> Step {
-    Step { work, from_topic: false, out }
+const fn handed_on(work: Work, out: &'static [(Topic, Next)]) -> Link {
+    Link { work, from_topic: false, out }
 }
 
 /// The steps in an order's way; a step without output hands its orders to the next one in memory.
-pub(crate) const STEPS: [Step; 11] = [
+pub(crate) const STEPS: [Link; 11] = [
     consumed(Work::Place, &[(Topic::OrderEvents, Next::Watched), (Topic::InventoryCommands, Next::Step(1))]),
     consumed(Work::Reserve, &[(Topic::InventoryEvents, Next::Step(2))]),
     consumed(Work::Order { state: 3 }, &[(Topic::OrderEvents, Next::Watched), (Topic::PaymentCommands, Next::Step(3))]),

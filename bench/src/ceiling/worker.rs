@@ -14,7 +14,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Error, Statement};
 
 use super::batch::{Append, lines, positions, wanted};
-use super::step::{STEPS, Step, Work};
+use super::step::{Link, STEPS, Work};
 use super::table::Statements;
 use super::wire::{Arrival, Writer};
 use crate::error::{BenchError, Doing, Result};
@@ -92,7 +92,7 @@ impl Worker {
     /// One transaction; the head of each lane before it.
     async fn transact(
         &self,
-        step: &Step,
+        step: &Link,
         statements: &Statements,
         orders: &[Arrival],
         append: &Append<'_>,

@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use replay_tool::{CheckConfig, Invariant, Records, Report};
 
 use super::load::{Acknowledged, TAG};
-use super::place::Place;
+use super::place::Site;
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::connect;
 use crate::pipeline::number_of;
@@ -41,7 +41,7 @@ pub(crate) struct Audit {
 }
 
 /// Waits for rest and looks at everything.
-pub(crate) async fn audit(place: &Place, acknowledged: &Acknowledged) -> Result<Audit> {
+pub(crate) async fn audit(place: &Site, acknowledged: &Acknowledged) -> Result<Audit> {
     let mut kafka = ClientConfig::new();
     kafka.set("bootstrap.servers", place.brokers());
     let records = Records::Kafka { config: kafka, prefix: String::new(), patience: PATIENCE };
@@ -94,7 +94,7 @@ impl Findings {
 }
 
 /// Orders that Kafka has acknowledged and of which there is no row: the topics may not know of them either.
-async fn untaken(place: &Place, acknowledged: &Acknowledged) -> Result<Vec<String>> {
+async fn untaken(place: &Site, acknowledged: &Acknowledged) -> Result<Vec<String>> {
     let client = connect(place.database_url()).await?;
     let rows = client.query("select order_id from orders.orders", &[]).await.doing("reading the orders' ids")?;
     let known: HashSet<u64> = rows.iter().filter_map(|row| number_of(TAG, row.get::<_, &str>(0).as_bytes())).collect();

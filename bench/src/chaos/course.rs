@@ -32,7 +32,7 @@ pub(crate) enum Fault {
 
 /// One step of the course.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct Strike {
     /// From 1.
     pub(crate) number: u32,
     /// What happens.
@@ -132,16 +132,16 @@ impl Course {
 }
 
 impl Iterator for Course {
-    type Item = Step;
+    type Item = Strike;
 
-    fn next(&mut self) -> Option<Step> {
+    fn next(&mut self) -> Option<Strike> {
         if self.deck.is_empty() {
             self.deck = Fault::ALL.into_iter().flat_map(|fault| vec![fault; fault.cards()]).collect();
         }
         let drawn = self.index(self.deck.len());
         let fault = self.deck.swap_remove(drawn);
         self.number += 1;
-        Some(Step {
+        Some(Strike {
             number: self.number,
             fault,
             pick: self.index(usize::MAX),
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn every_deck_holds_every_fault_and_each_lasts_as_long_as_it_says() {
         let cards: usize = Fault::ALL.into_iter().map(Fault::cards).sum();
-        let steps: Vec<Step> = Course::new(1).take(3 * cards).collect();
+        let steps: Vec<Strike> = Course::new(1).take(3 * cards).collect();
         for deck in steps.chunks(cards) {
             assert!(Fault::ALL.iter().all(|fault| deck.iter().any(|step| step.fault == *fault)));
         }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use dev_stack::{Child, Daemon};
 use schemas::ServiceName;
 
-use super::place::{Place, instance_name};
+use super::place::{Site, instance_name};
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::memory_of;
 
@@ -70,7 +70,7 @@ pub(crate) struct Memory {
 
 impl Fleet {
     /// Migrates, makes the topics, and starts everything and the supervisor.
-    pub(crate) fn start(place: &Place) -> Result<Self> {
+    pub(crate) fn start(place: &Site) -> Result<Self> {
         for service in ServiceName::ALL {
             set_up(place, service, &["migrate"])?;
         }
@@ -254,7 +254,7 @@ fn bound(log: &Path) -> Result<()> {
     Ok(())
 }
 
-fn set_up(place: &Place, service: ServiceName, arguments: &[&str]) -> Result<()> {
+fn set_up(place: &Site, service: ServiceName, arguments: &[&str]) -> Result<()> {
     let name = format!("{}-{}", service.as_str(), arguments[0]);
     let mut command = command(service, &place.settings_file())?;
     command.args(arguments);

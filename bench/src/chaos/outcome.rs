@@ -8,7 +8,7 @@ use replay_tool::Report;
 use serde::Serialize;
 
 use super::audit::Findings;
-use super::course::{Fault, Step};
+use super::course::{Fault, Strike};
 use super::fleet::Memory;
 use super::load::Acknowledged;
 use crate::report::{Machine, dash, table};
@@ -93,13 +93,13 @@ impl Notes {
     }
 
     /// After this step the broker itself served no group; neither a recovery nor a worker that is not back.
-    pub(crate) fn broker_fault(&mut self, step: &Step, victim: &str, fault: &str) {
+    pub(crate) fn broker_fault(&mut self, step: &Strike, victim: &str, fault: &str) {
         let (number, kind) = (step.number, step.fault.as_str());
         self.broker_faults.push(format!("step {number}, {kind} of {victim}: {fault}"));
     }
 
     /// After this step something did not.
-    pub(crate) fn not_back(&mut self, step: &Step, victim: &str, missing: &[String]) {
+    pub(crate) fn not_back(&mut self, step: &Strike, victim: &str, missing: &[String]) {
         self.recoveries.entry(step.fault).or_default().push(None);
         let (number, fault) = (step.number, step.fault.as_str());
         self.not_back.extend(missing.iter().map(|what| format!("step {number}, {fault} of {victim}: {what}")));

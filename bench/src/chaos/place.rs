@@ -31,21 +31,21 @@ timeout_ms = 500
 ";
 
 /// The servers and the folder.
-pub(crate) struct Place {
+pub(crate) struct Site {
     stack: Stack,
     folder: PathBuf,
     database_url: String,
     partitions: u16,
 }
 
-impl Place {
+impl Site {
     /// Starts both servers and writes the services' settings.
     pub(crate) fn start(seed: u64, partitions: u16) -> Result<Self> {
         let folder = dev_stack::dev_folder().join(format!("chaos-{seed}-{}", std::process::id()));
         fs::create_dir_all(&folder).doing("making the folder of the run")?;
         let stack = Stack::start(StackConfig::in_project()).map_err(BenchError::other)?;
         let database_url = stack.new_database("chaos").map_err(BenchError::other)?;
-        let place = Place { stack, folder, database_url, partitions };
+        let place = Site { stack, folder, database_url, partitions };
         fs::write(place.settings_file(), place.settings(seed)).doing("writing the services' settings")?;
         Ok(place)
     }

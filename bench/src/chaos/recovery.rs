@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 
 use super::fleet::Fleet;
 use super::load::{Load, TAG};
-use super::place::Place;
+use super::place::Site;
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::connect;
 use crate::pipeline::{number_of, order_id};
@@ -32,7 +32,7 @@ const DEAF_AFTER: Duration = Duration::from_secs(10);
 /// What is looked at.
 pub(crate) struct Observer<'r> {
     /// The servers.
-    pub(crate) place: &'r Place,
+    pub(crate) place: &'r Site,
     /// The workers.
     pub(crate) fleet: &'r Fleet,
     /// The orders.

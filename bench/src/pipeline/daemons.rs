@@ -29,7 +29,7 @@ pub(crate) struct Daemons {
 }
 
 /// Where the services work.
-pub(crate) struct Place<'s> {
+pub(crate) struct Deployment<'s> {
     /// Kafka and Postgres.
     pub(crate) servers: &'s Servers,
     /// The database's URL.
@@ -42,7 +42,7 @@ pub(crate) struct Place<'s> {
 
 impl Daemons {
     /// Migrates, makes the topics, starts all three and waits until they are ready.
-    pub(crate) fn start(place: &Place<'_>) -> Result<Self> {
+    pub(crate) fn start(place: &Deployment<'_>) -> Result<Self> {
         let logs = place.servers.logs().to_owned();
         for service in ServiceName::ALL {
             set_up(service, place, &logs, &["migrate"])?;
@@ -114,7 +114,7 @@ impl Daemons {
     }
 }
 
-fn set_up(service: ServiceName, place: &Place<'_>, logs: &Path, arguments: &[&str]) -> Result<()> {
+fn set_up(service: ServiceName, place: &Deployment<'_>, logs: &Path, arguments: &[&str]) -> Result<()> {
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     let name = format!("{}{}-{}", place.prefix, service.as_str(), arguments[0]);
     let command = daemon_command(service, place, &arguments)?;
@@ -123,7 +123,7 @@ fn set_up(service: ServiceName, place: &Place<'_>, logs: &Path, arguments: &[&st
     process.wait_success(SET_UP_TIMEOUT).map_err(BenchError::other)
 }
 
-fn daemon_command(service: ServiceName, place: &Place<'_>, arguments: &[String]) -> Result<Command> {
+fn daemon_command(service: ServiceName, place: &Deployment<'_>, arguments: &[String]) -> Result<Command> {
     let program = std::env::current_exe().doing("finding this program")?;
     let mut command = Command::new(program);
     command.args(["daemon", service.as_str()]).args(arguments.iter().map(OsString::from));

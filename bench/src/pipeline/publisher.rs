@@ -28,18 +28,18 @@ const GATHERING_FROM: f64 = 1_000.0;
 
 /// How fast to publish.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Pace {
+pub(crate) enum Arrivals {
     /// So many orders unfinished at any time.
     InFlight(u64),
     /// So many orders a second.
     PerSecond(f64),
 }
 
-impl std::fmt::Display for Pace {
+impl std::fmt::Display for Arrivals {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Pace::InFlight(limit) => write!(f, "full speed, {limit} orders unfinished at any time"),
-            Pace::PerSecond(rate) => write!(f, "{rate:.0} orders/s"),
+            Arrivals::InFlight(limit) => write!(f, "full speed, {limit} orders unfinished at any time"),
+            Arrivals::PerSecond(rate) => write!(f, "{rate:.0} orders/s"),
         }
     }
 }
@@ -68,10 +68,10 @@ impl ProducerContext<NoCustomPartitioner> for CountLosses {
 
 impl Publisher {
     /// A producer for this load.
-    pub(crate) fn connect(brokers: &str, prefix: &str, pace: Pace, board: Arc<Board>) -> Result<Self> {
+    pub(crate) fn connect(brokers: &str, prefix: &str, pace: Arrivals, board: Arc<Board>) -> Result<Self> {
         let linger_ms = match pace {
-            Pace::PerSecond(rate) if rate < GATHERING_FROM => "0",
-            Pace::PerSecond(_) | Pace::InFlight(_) => "2",
+            Arrivals::PerSecond(rate) if rate < GATHERING_FROM => "0",
+            Arrivals::PerSecond(_) | Arrivals::InFlight(_) => "2",
         };
         let producer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -105,14 +105,14 @@ impl Publisher {
     }
 
     /// Publishes orders at this pace until the board says stop; waits until Kafka has them all.
-    pub(crate) fn run(&self, orders: &Orders, pace: Pace, board: &Board) -> Result<()> {
+    pub(crate) fn run(&self, orders: &Orders, pace: Arrivals, board: &Board) -> Result<()> {
         let began_us = board.now_us();
         let mut sent = 0_u64;
         while !board.stopping() {
             let now_us = board.now_us();
             let due_us = match pace {
-                Pace::InFlight(limit) => (board.unfinished() < limit).then_some(now_us),
-                Pace::PerSecond(rate) => Some(began_us + due_after_us(sent, rate)).filter(|due| *due <= now_us),
+                Arrivals::InFlight(limit) => (board.unfinished() < limit).then_some(now_us),
+                Arrivals::PerSecond(rate) => Some(began_us + due_after_us(sent, rate)).filter(|due| *due <= now_us),
             };
             match due_us {
                 Some(due_us) => {

@@ -200,7 +200,7 @@ impl<S: Service> Feeds<S> {
         for (id, mut feed) in loaded.feeds {
             feed.hold = self.by_id.remove(&id).and_then(|old| old.hold);
             if feed.takes_records() && feed.hold.take_if(|hold| hold.cause == HoldCause::Log).is_some() {
-                tracing::info!(feed = %id, next_offset = feed.next_offset, "the log is believed; the feed goes on");
+                tracing::info!(feed = %id, next_offset = feed.next_offset, "the log is believed; the feed resumes");
             }
             self.by_id.insert(id, feed);
         }

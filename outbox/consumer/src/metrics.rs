@@ -83,7 +83,7 @@ pub const ALL: [Metric; 14] = [
         ..Metric::gauge(
             STANDING,
             &["topic", "partition", "cause"],
-            "How long a partition has not moved although its log goes on, by cause; 0: it moves",
+            "How long a partition has not moved although its log has more, by cause; 0: it moves",
         )
     },
     Metric {

@@ -138,7 +138,7 @@ impl Gate {
         let rest = last_epoch_age.and_then(|age| self.rest.checked_sub(age)).filter(|rest| !rest.is_zero());
         let mut state = self.state();
         if state.is_told {
-            tracing::info!(service = self.service, "the database holds what was published; the service goes on");
+            tracing::info!(service = self.service, "the database holds what was published; the service resumes");
         }
         if let Some(rest) = rest {
             tracing::warn!(service = self.service, ?rest, "an older state was accepted; deadlines rest");

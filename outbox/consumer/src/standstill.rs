@@ -111,7 +111,7 @@ impl<S: Service> Engine<S> {
             }
             (Some(before), None) => {
                 let stood_s = now.saturating_duration_since(before.since).as_secs();
-                tracing::info!(service, feed = %id, cause = before.obstacle.as_str(), stood_s, "this partition goes on");
+                tracing::info!(service, feed = %id, cause = before.obstacle.as_str(), stood_s, "this partition resumes");
                 self.watch.named.remove(&id);
                 self.watch.answers.remove(&id);
             }
@@ -212,7 +212,7 @@ impl<S: Service> Engine<S> {
             }
             (Obstacle::NotFetched, _) => {
                 let end = self.watch.survey.ends.get(&id).copied().unwrap_or(standing.at);
-                format!("the log goes on to offset {end}, and the client does not bring it")
+                format!("the log continues to offset {end}, and the client does not bring it")
             }
             (Obstacle::Saturated, _) => "the service has as much under way as it may have".to_owned(),
         };

@@ -44,7 +44,7 @@ pub(crate) async fn create(kafka: &ClientConfig, names: &[String], partitions: i
     }
     match counts(kafka, names).await?.into_iter().find(|(_, count)| *count == 0) {
         None => Ok(()),
-        Some((missing, _)) => Err(Halted(format!("the topic {missing} was made, and the brokers do not tell of it"))),
+        Some((missing, _)) => Err(Halted(format!("the topic {missing} was made, and the brokers do not know it"))),
     }
 }
 
@@ -73,7 +73,7 @@ fn once_told(
 
 fn ask(kafka: &ClientConfig, names: &[String]) -> Result<Vec<(String, i32)>, Halted> {
     let metadata = outbox::kafka::ask(kafka, None, TOLD_WITHIN)
-        .map_err(|error| Halted(format!("the brokers do not tell of the topics {}: {error}", names.join(", "))))?;
+        .map_err(|error| Halted(format!("the brokers do not know the topics {}: {error}", names.join(", "))))?;
     let count = |name: &String| {
         let found = metadata.topics().iter().find(|topic| topic.name() == name);
         let count = found.map_or(0, |topic| topic.partitions().len());

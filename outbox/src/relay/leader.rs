@@ -322,7 +322,7 @@ impl<'t> Term<'t> {
     /// The table itself has a gap: rows were deleted, or written past this crate. Sending on would hide it.
     fn hold_for_gap(&mut self, slot: usize, found: i64) {
         let Some(lane) = self.board.get(slot) else { return };
-        let reason = format!("the table lacks sequence {}; it goes on with {found}", lane.next());
+        let reason = format!("the table lacks sequence {}; it continues with {found}", lane.next());
         tracing::error!(topic = %lane.ready.place.topic, partition = lane.ready.place.partition, reason, "lane held");
         self.board.hold(slot, reason, self.config.hold);
         self.show_held();

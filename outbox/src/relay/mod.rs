@@ -403,7 +403,7 @@ impl Relay {
             }
         };
         if std::mem::take(&mut memory.is_restored) {
-            tracing::info!("the database holds what the topics do, or an epoch says what is void: the relay goes on");
+            tracing::info!("the database holds what the topics do, or an epoch says what is void: the relay resumes");
         }
         self.status.set_restored(false);
         let session_of_term = Arc::clone(session);

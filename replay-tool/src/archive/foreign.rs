@@ -34,7 +34,7 @@ impl Foreign {
     pub(super) fn record(&self, rest: &mut &[u8]) -> Result<Owned, String> {
         let reader = GenericDatumReader::builder(&self.writer).reader_schema(&self.reader).build();
         let value = reader.and_then(|reader| reader.read_value(rest)).map_err(|error| error.to_string())?;
-        let Value::Record(fields) = value else { return Err("it is no record".into()) };
+        let Value::Record(fields) = value else { return Err("it is not a record".into()) };
         let mut owned = Owned::default();
         for (name, value) in fields {
             owned.set(&name, value).map_err(|()| format!("its {name} is of another type"))?;

@@ -212,7 +212,7 @@ impl RestorePlan {
 
     pub(super) fn not_ours(&self, channel: Channel, reason: &str) -> ReplayError {
         ReplayError::arguments(format!(
-            "topic {} is not empty, and is no beginning of the archived one: {reason}; give another --topic-prefix, or delete \
+            "topic {} is not empty, and is not the beginning of the archived one: {reason}; give another --topic-prefix, or delete \
              what is there",
             self.target.topic(channel)
         ))

@@ -96,7 +96,7 @@ impl ArchiveStore {
         let name = || folder.display().to_string();
         let metadata = fs::metadata(folder).map_err(|error| ReplayError::archive(name(), error))?;
         if !metadata.is_dir() {
-            return Err(ReplayError::archive(name(), "it is no folder"));
+            return Err(ReplayError::archive(name(), "it is not a folder"));
         }
         let files = LocalFileSystem::new_with_prefix(folder).map_err(ReplayError::store(name()))?;
         let objects: Arc<dyn ObjectStore> = Arc::new(files.with_fsync(true));
@@ -154,7 +154,7 @@ impl ArchiveStore {
         Ok(objects)
     }
 
-    /// Files that killed runs have left half-written; none where it is no folder.
+    /// Files that killed runs have left half-written; none where it is not a folder.
     pub(super) fn leftovers(&self) -> Result<Vec<String>, ReplayError> {
         let Kind::Folder(folder) = &self.kind else { return Ok(Vec::new()) };
         let mut leftovers = Vec::new();

@@ -62,7 +62,9 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit,
     for Unread { service, reason } in &unread {
         complain(
             NAME,
-            format_args!("the {service} service's tables could not be read, the trace goes on without them: {reason}"),
+            format_args!(
+                "the {service} service's tables could not be read, the trace continues without them: {reason}"
+            ),
         );
     }
     let is_whole = unread.is_empty();

@@ -32,7 +32,7 @@ pub(crate) enum EditedError {
         source: Error<serde_json::Error>,
     },
     /// A time that is none.
-    #[error("{field} is no time (RFC 3339, as 2026-11-21T12:00:00Z): {text:?}")]
+    #[error("{field} is not a time (RFC 3339, as 2026-11-21T12:00:00Z): {text:?}")]
     Time {
         /// Which field.
         field: &'static str,
@@ -40,7 +40,7 @@ pub(crate) enum EditedError {
         text: String,
     },
     /// A type that nobody may send to this topic.
-    #[error("{name} is no message for {topic}; it takes {}", names(*topic))]
+    #[error("{name} is not a message for {topic}; it takes {}", names(*topic))]
     Type {
         /// What the file says.
         name: String,

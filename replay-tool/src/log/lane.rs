@@ -13,7 +13,7 @@ const REMEMBERED_HOLES: usize = 1024;
 
 /// What a message is to the lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Sequencing {
     /// The next one, or one that was missing.
     Next,
     /// Come before.
@@ -45,30 +45,30 @@ impl Lane {
     }
 
     /// Judge the message at `position`.
-    pub(crate) fn step(&mut self, position: &Position) -> Step {
+    pub(crate) fn step(&mut self, position: &Position) -> Sequencing {
         let sequence = position.sequence;
         if self.epochs.is_void(sequence) {
-            return Step::Void;
+            return Sequencing::Void;
         }
         if self.epochs.of(sequence) != (position.epoch, position.first) {
-            return Step::OtherEpoch;
+            return Sequencing::OtherEpoch;
         }
         if sequence == self.chain {
             self.chain = self.epochs.after(sequence);
         }
         if sequence < self.next {
-            return if self.fill(sequence) { Step::Next } else { Step::Duplicate };
+            return if self.fill(sequence) { Sequencing::Next } else { Sequencing::Duplicate };
         }
         let expected = self.next;
         self.next = self.epochs.after(sequence);
         self.highest = Some((position.epoch, sequence));
         if sequence == expected {
-            return Step::Next;
+            return Sequencing::Next;
         }
         if self.holes.len() < REMEMBERED_HOLES {
             self.holes.push((expected, sequence - 1));
         }
-        Step::AfterGap(expected, sequence - 1)
+        Sequencing::AfterGap(expected, sequence - 1)
     }
 
     /// Whether the message counts, whatever came before it.
@@ -118,9 +118,17 @@ mod tests {
     #[test]
     fn each_sequence_counts_once_and_what_comes_late_is_found() {
         let mut lane = Lane::new(Epochs::default());
-        let steps: Vec<Step> = [1, 2, 2, 5, 4, 4, 6].map(|sequence| lane.step(&position(1, 1, sequence))).to_vec();
-        let expected =
-            [Step::Next, Step::Next, Step::Duplicate, Step::AfterGap(3, 4), Step::Next, Step::Duplicate, Step::Next];
+        let steps: Vec<Sequencing> =
+            [1, 2, 2, 5, 4, 4, 6].map(|sequence| lane.step(&position(1, 1, sequence))).to_vec();
+        let expected = [
+            Sequencing::Next,
+            Sequencing::Next,
+            Sequencing::Duplicate,
+            Sequencing::AfterGap(3, 4),
+            Sequencing::Next,
+            Sequencing::Duplicate,
+            Sequencing::Next,
+        ];
         assert_eq!(steps, expected);
         assert_eq!(lane.highest(), Some((1, 6)));
         assert!(lane.is_in_order(2) && !lane.is_in_order(5), "3 never came");
@@ -135,11 +143,12 @@ mod tests {
         let mut lane = Lane::new(Epochs::default());
         let most = i64::try_from(REMEMBERED_HOLES).unwrap();
         let last = 4 * most;
-        assert_eq!(lane.step(&position(1, 1, last)), Step::AfterGap(1, last - 1));
+        assert_eq!(lane.step(&position(1, 1, last)), Sequencing::AfterGap(1, last - 1));
         // Every second one of a hole leaves a hole on either side.
-        let found = (1..last / 2).map(|half| lane.step(&position(1, 1, 2 * half))).filter(|step| *step == Step::Next);
+        let found =
+            (1..last / 2).map(|half| lane.step(&position(1, 1, 2 * half))).filter(|step| *step == Sequencing::Next);
         assert_eq!((found.count(), lane.holes.len()), (REMEMBERED_HOLES, REMEMBERED_HOLES));
-        assert_eq!(lane.step(&position(1, 1, last - 1)), Step::Duplicate);
+        assert_eq!(lane.step(&position(1, 1, last - 1)), Sequencing::Duplicate);
     }
 
     #[test]
@@ -147,8 +156,8 @@ mod tests {
         let mut lane = Lane::new(Epochs::new(vec![Epoch { epoch: 2, first: 5, last_equal: 2 }]));
         let steps =
             [(1, 1, 1), (1, 1, 2), (1, 1, 3), (2, 5, 5), (1, 1, 4)].map(|(e, f, s)| lane.step(&position(e, f, s)));
-        assert_eq!(steps, [Step::Next, Step::Next, Step::Void, Step::Next, Step::Void]);
+        assert_eq!(steps, [Sequencing::Next, Sequencing::Next, Sequencing::Void, Sequencing::Next, Sequencing::Void]);
         assert_eq!(lane.highest(), Some((2, 5)));
-        assert_eq!(lane.step(&position(1, 1, 6)), Step::OtherEpoch, "of the database that was lost");
+        assert_eq!(lane.step(&position(1, 1, 6)), Sequencing::OtherEpoch, "of the database that was lost");
     }
 }

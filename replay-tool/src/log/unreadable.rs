@@ -32,11 +32,11 @@ pub(crate) fn past_spans(spans: &[Span], offset: i64) -> i64 {
 }
 
 /// Where a run begins: topic, partition, first offset.
-type Place = (Channel, i32, i64);
+type RunKey = (Channel, i32, i64);
 
 /// The runs that were met, by channel and partition, by their first offsets.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Runs(Arc<Mutex<BTreeMap<Place, UnreadableRun>>>);
+pub(super) struct Runs(Arc<Mutex<BTreeMap<RunKey, UnreadableRun>>>);
 
 impl Runs {
     /// The run that holds this offset.

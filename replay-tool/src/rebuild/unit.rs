@@ -12,7 +12,7 @@ use schemas::{Codec, ServiceName, TopicName};
 use super::plan::{Plan, Unit};
 use crate::error::ReplayError;
 use crate::fold::State;
-use crate::log::{Channel, Lane, Record, Step};
+use crate::log::{Channel, Lane, Record, Sequencing};
 use crate::progress::Progress;
 use crate::rows::StateDigest;
 use crate::source::Source;
@@ -155,15 +155,15 @@ impl<'f> Folding<'f> {
         }
         // Of a single key's messages nothing can be said about what is between them.
         let step = match self.key {
-            Some(_) if partition.lane.counts(&position) => Step::Next,
-            Some(_) => Step::Void,
+            Some(_) if partition.lane.counts(&position) => Sequencing::Next,
+            Some(_) => Sequencing::Void,
             None => partition.lane.step(&position),
         };
         match step {
-            Step::Next => self.fold(record),
-            Step::Duplicate => self.counts.duplicates += u64::from(self.slice == 0),
-            Step::Void | Step::OtherEpoch => self.counts.void += u64::from(self.slice == 0),
-            Step::AfterGap(from, to) => {
+            Sequencing::Next => self.fold(record),
+            Sequencing::Duplicate => self.counts.duplicates += u64::from(self.slice == 0),
+            Sequencing::Void | Sequencing::OtherEpoch => self.counts.void += u64::from(self.slice == 0),
+            Sequencing::AfterGap(from, to) => {
                 if self.slice == 0 {
                     let cause = format!("messages are missing before it: sequence {from} to {to}");
                     let (topic, offset) = (self.topic.as_str().to_owned(), record.offset);

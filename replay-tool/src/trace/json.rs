@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::hop::Mark;
 use super::standing::Standing;
-use super::timeline::Step;
+use super::timeline::TimedHop;
 use super::{Trace, Unread};
 
 /// The whole trace. Times are RFC 3339; durations are microseconds, as the names say.
@@ -27,7 +27,7 @@ fn unread(unread: &Unread) -> Value {
     json!({ "service": unread.service.as_str(), "reason": unread.reason })
 }
 
-fn hop((index, step): (usize, &Step)) -> Value {
+fn hop((index, step): (usize, &TimedHop)) -> Value {
     let hop = &step.hop;
     let position = hop.position.as_ref();
     json!({

@@ -7,7 +7,7 @@ use schemas::Time;
 
 use super::Trace;
 use super::standing::Standing;
-use super::timeline::Step;
+use super::timeline::TimedHop;
 use super::words::{day, duration, time_of_day};
 
 /// The whole trace; `now` tells how long something lasts already.
@@ -50,7 +50,7 @@ fn written(rows: &mut Table) -> String {
     if day.is_empty() { String::new() } else { day.text(terminal_width()) }
 }
 
-fn row(index: usize, step: &Step) -> [String; 8] {
+fn row(index: usize, step: &TimedHop) -> [String; 8] {
     let hop = &step.hop;
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let since_cause = match (step.cause, step.since_cause_us) {

@@ -10,7 +10,7 @@ use crate::log::Spot;
 
 /// A hop in its place.
 #[derive(Debug, Clone)]
-pub(crate) struct Step {
+pub(crate) struct TimedHop {
     pub(crate) hop: Hop,
     /// The index of the hop that it follows from, if that is in the timeline.
     pub(crate) cause: Option<usize>,
@@ -23,7 +23,7 @@ pub(crate) struct Step {
 /// Everything that happened to an order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Timeline {
-    pub(crate) steps: Vec<Step>,
+    pub(crate) steps: Vec<TimedHop>,
 }
 
 impl Timeline {
@@ -36,15 +36,15 @@ impl Timeline {
             index_of[*from] = index;
         }
         let mut hops: Vec<Option<Hop>> = hops.into_iter().map(Some).collect();
-        let mut steps: Vec<Step> = Vec::with_capacity(order.len());
+        let mut steps: Vec<TimedHop> = Vec::with_capacity(order.len());
         for from in order {
             let Some(hop) = hops[from].take() else { continue };
             // A cause can only stand later where hops name each other as causes.
             let cause = causes[from].map(|cause| index_of[cause]).filter(|cause| *cause < steps.len());
-            let since = |step: &Step| hop.at().as_micros() - step.hop.at().as_micros();
+            let since = |step: &TimedHop| hop.at().as_micros() - step.hop.at().as_micros();
             let since_previous_us = steps.last().map(since);
             let since_cause_us = cause.map(|cause| since(&steps[cause]));
-            steps.push(Step { hop, cause, since_previous_us, since_cause_us });
+            steps.push(TimedHop { hop, cause, since_previous_us, since_cause_us });
         }
         Timeline { steps }
     }

@@ -48,13 +48,13 @@ pub use open_transaction::{OpenTransaction, open_transaction, open_transactions}
 pub use order_file::{Entry, LineError, OrderFile};
 pub use order_history::OrderHistory;
 pub use order_place::OrderPlace;
-pub use publication::{Entries, Observation, Pace, Published, publish_entries};
+pub use publication::{Entries, Observation, PublishPlan, Published, publish_entries};
 pub use publisher::{Delivered, Deliveries, IN_FLIGHT_MAX, Publisher};
 pub use rendering::{TIME_FIELDS, body_json, detail, record_json, stage_in_words, symbol};
 pub use set_aside::{AllSetAside, SetAside};
 pub use stock_file::StockFile;
 pub use stock_levels::{Level, StockLevels};
-pub use topic_reader::{Record, Selection, Step, TopicReader};
+pub use topic_reader::{Came, Record, Selection, TopicReader};
 
 /// The topics that looking reads, without a deployment's prefix: what became of orders, of what was set aside, of stock.
 pub fn reads() -> Vec<String> {

@@ -38,7 +38,7 @@ pub enum Observation<'a> {
 
 /// How to publish.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Pace {
+pub struct PublishPlan {
     /// At most so many messages per second; none: as fast as Kafka takes them.
     pub per_second: Option<u32>,
     /// Stop at the first line that cannot be encoded.
@@ -131,7 +131,7 @@ fn stock_message(entry: Entry<ReceiveStock>) -> Entry<Message> {
 pub async fn publish_entries(
     publisher: &Publisher,
     entries: Entries,
-    pace: Pace,
+    pace: PublishPlan,
     mut observe: impl FnMut(Observation<'_>) -> ControlFlow<()>,
 ) -> Result<Published, ClientError> {
     let mut entries = entries;

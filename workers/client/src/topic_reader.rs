@@ -58,7 +58,7 @@ pub struct Record {
 
 /// What reading brought.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum Came {
     /// A message.
     Message(Box<Record>),
     /// Everything is read that was there when the reader was opened. Comes once; later messages may follow.
@@ -116,15 +116,15 @@ impl TopicReader {
     }
 
     /// The next message; `Idle` when nothing comes within `wait`.
-    pub async fn next(&mut self, wait: Duration) -> Result<Step, ClientError> {
+    pub async fn next(&mut self, wait: Duration) -> Result<Came, ClientError> {
         if !self.end_told && self.remaining() == 0 {
             self.end_told = true;
-            return Ok(Step::End);
+            return Ok(Came::End);
         }
         let deadline = tokio::time::Instant::now() + wait;
         loop {
             let record = match tokio::time::timeout_at(deadline, self.consumer.recv()).await {
-                Err(_) => return Ok(Step::Idle),
+                Err(_) => return Ok(Came::Idle),
                 Ok(Err(KafkaError::PartitionEOF(partition))) => {
                     reached_end(&mut self.partitions, partition);
                     None
@@ -139,11 +139,11 @@ impl TopicReader {
                 }
             };
             if let Some(record) = record {
-                return Ok(Step::Message(Box::new(record)));
+                return Ok(Came::Message(Box::new(record)));
             }
             if !self.end_told && self.remaining() == 0 {
                 self.end_told = true;
-                return Ok(Step::End);
+                return Ok(Came::End);
             }
         }
     }
@@ -159,10 +159,10 @@ impl TopicReader {
         let mut moved = tokio::time::Instant::now();
         while moved.elapsed() < patience {
             match self.next(PROGRESS_EVERY.min(patience)).await? {
-                Step::Message(record) => return Ok(Some(*record)),
-                Step::End => return Ok(None),
-                Step::Idle if self.remaining() < left => moved = tokio::time::Instant::now(),
-                Step::Idle => {}
+                Came::Message(record) => return Ok(Some(*record)),
+                Came::End => return Ok(None),
+                Came::Idle if self.remaining() < left => moved = tokio::time::Instant::now(),
+                Came::Idle => {}
             }
             left = self.remaining();
             progress(left);

@@ -55,7 +55,7 @@ impl Watch {
         let over: Vec<(Channel, i32)> = self.told.iter().copied().filter(|place| !stand.contains_key(place)).collect();
         for place in over {
             self.told.remove(&place);
-            progress.tell(&format!("{}[{}] goes on", place.0.name(), place.1));
+            progress.tell(&format!("{}[{}] resumes", place.0.name(), place.1));
         }
         self.stood = stand;
         Ok(())

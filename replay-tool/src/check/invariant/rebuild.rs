@@ -56,8 +56,8 @@ where
         }
         let subject = row.subject();
         let detail = match unequal {
-            Unequal::Here(_) => "in the table, but the topics do not tell of it".to_owned(),
-            Unequal::There(_) => "the topics tell of it, but it is not in the table".to_owned(),
+            Unequal::Here(_) => "in the table, but not in the topics".to_owned(),
+            Unequal::There(_) => "in the topics, but not in the table".to_owned(),
             Unequal::Column(_, Difference { column, here, there }) => {
                 format!("{column} is {here}; folded from the topics it is {there}")
             }

@@ -7,7 +7,7 @@
 use outbox::Position;
 
 use crate::check::findings::{Findings, Invariant};
-use crate::log::{Lane, Print, Step};
+use crate::log::{Lane, Print, Sequencing};
 use crate::snapshot::LaneCut;
 
 /// What a record is judged to be.
@@ -57,19 +57,19 @@ impl Delivered {
             return Judged::AfterCut;
         }
         match self.lane.step(position) {
-            Step::Void => Judged::Void,
-            Step::OtherEpoch => {
+            Sequencing::Void => Judged::Void,
+            Sequencing::OtherEpoch => {
                 let (epoch, first) = self.cut.epochs.of(sequence);
                 let detail =
                     format!("a record says {position}, but sequence {sequence} is of epoch {epoch} from {first}");
                 findings.add(Invariant::Delivery, self.name.as_str(), detail);
                 Judged::Void
             }
-            Step::AfterGap(due, _) => {
+            Sequencing::AfterGap(due, _) => {
                 self.early.push((sequence, due));
                 self.keep(print, findings)
             }
-            Step::Next | Step::Duplicate => self.keep(print, findings),
+            Sequencing::Next | Sequencing::Duplicate => self.keep(print, findings),
         }
     }
 

@@ -47,7 +47,7 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit,
                 Ok(()) => outcomes.tell(filed, true, "discarded", "")?,
                 // The next notes would only wait for the same brokers.
                 Err(error) => {
-                    outcomes.tell(filed, false, "failed", "the brokers do not take it; the next run goes on here")?;
+                    outcomes.tell(filed, false, "failed", "the brokers do not take it; the next run resumes here")?;
                     outcomes.end(words)?;
                     return Err(error);
                 }

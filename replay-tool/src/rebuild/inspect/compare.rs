@@ -104,7 +104,7 @@ fn unknown(lanes: &[LaneEnd], heads_now: &Heads) -> Vec<Problem> {
             partition: lane.partition,
             offset: lane.next_offset,
             cause: format!(
-                "the topic goes on to sequence {beyond}, the outbox ends at {head}: the database was set back"
+                "the topic continues to sequence {beyond}, the outbox ends at {head}: the database was set back"
             ),
         })
     };

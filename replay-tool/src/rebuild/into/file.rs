@@ -140,7 +140,7 @@ fn failed(name: &str) -> impl FnOnce(rusqlite::Error) -> ReplayError + use<> {
             ReplayError::arguments(format!("another run is writing to {name}"))
         }
         Some(ErrorCode::NotADatabase) => {
-            ReplayError::arguments(format!("{name} is no file of a rebuild; --restart throws it away"))
+            ReplayError::arguments(format!("{name} is not a file of a rebuild; --restart throws it away"))
         }
         Some(_) | None => ReplayError::StateFile { name, source },
     }

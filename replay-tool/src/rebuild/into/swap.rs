@@ -111,7 +111,7 @@ impl Swap<'_> {
                 let told =
                     |sequence: Option<i64>| sequence.map_or("nothing".to_owned(), |sequence| sequence.to_string());
                 return Err(self.refused(format!(
-                    "{}[{}] was folded up to sequence {}, and goes on to {}; rebuild again",
+                    "{}[{}] was folded up to sequence {}, and continues to {}; rebuild again",
                     lane.topic,
                     lane.partition,
                     told(folded),

@@ -10,7 +10,7 @@ use super::options::CancelOptions;
 use super::output::{Failure, reading_bar};
 use super::publish::SOURCE;
 use super::{End, Session};
-use crate::{OrderPlace, Publisher, Record, Selection, Step, TopicReader, detail, record_json};
+use crate::{Came, OrderPlace, Publisher, Record, Selection, TopicReader, detail, record_json};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -35,7 +35,8 @@ pub(super) async fn run(session: &Session, options: CancelOptions) -> Result<End
     }
     let Some((record, cancelled)) = answer(&mut reader, &id, session.patience).await? else {
         let wait_s = session.patience.as_secs();
-        let words = format!("order {order_id} is not cancelled after {wait_s} s; `orders watch {order_id}` goes on");
+        let words =
+            format!("order {order_id} is not cancelled after {wait_s} s; follow it with `orders watch {order_id}`");
         return Err(Failure::Words(words));
     };
     let json = || {
@@ -57,7 +58,7 @@ async fn answer(
 ) -> Result<Option<(Record, bool)>, Failure> {
     let begin = tokio::time::Instant::now();
     while begin.elapsed() < patience {
-        let Step::Message(record) = reader.next(TICK).await? else { continue };
+        let Came::Message(record) = reader.next(TICK).await? else { continue };
         if let Some(cancelled) = verdict(&record.message, id) {
             return Ok(Some((*record, cancelled)));
         }

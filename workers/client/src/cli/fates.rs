@@ -157,7 +157,7 @@ impl Fates {
             format!("  {}  {fate}  {}", harmless(id), harmless(detail))
         };
         let lines = self.ended.iter().map(line);
-        let open = self.waiting.keys().map(|id| format!("  {id}  not ended; `orders watch {id}` goes on"));
+        let open = self.waiting.keys().map(|id| format!("  {id}  not ended; follow it with `orders watch {id}`"));
         for line in lines.chain(open).take(LISTED) {
             text.push('\n');
             text.push_str(line.trim_end());
@@ -262,7 +262,7 @@ mod tests {
     fn what_has_not_ended_is_named() {
         let mut fates = fates();
         fates.heard(&placed(1));
-        assert_eq!(fates.text(), "1 not ended in time\n  o-1  not ended; `orders watch o-1` goes on");
+        assert_eq!(fates.text(), "1 not ended in time\n  o-1  not ended; follow it with `orders watch o-1`");
         assert_eq!((fates.json()["not_ended"].as_u64(), fates.only_order().is_some()), (Some(1), true));
     }
 }

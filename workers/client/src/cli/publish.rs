@@ -15,7 +15,7 @@ use super::options::PublishOptions;
 use super::output::{Failure, spinner};
 use super::{End, NAME, Session};
 use crate::{
-    Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, Selection, Step, TopicReader,
+    Came, Deliveries, Entries, LineError, Observation, PublishPlan, Published, Publisher, Selection, TopicReader,
     publish_entries,
 };
 
@@ -31,7 +31,7 @@ pub(super) const SOURCE: &str = "/orders";
 pub(super) async fn run(session: &Session, options: PublishOptions) -> Result<End, Failure> {
     let name = options.file.display().to_string();
     let entries = Entries::orders(options.file)?;
-    let pace = Pace { per_second: options.rate, strict: options.strict };
+    let pace = PublishPlan { per_second: options.rate, strict: options.strict };
     let mut fates = options.wait.then(Fates::default);
     publish_file(session, TopicName::OrderCommands, &name, "order", entries, pace, fates.as_mut()).await
 }
@@ -44,7 +44,7 @@ pub(super) async fn publish_file(
     file: &str,
     what: &str,
     entries: Entries,
-    pace: Pace,
+    pace: PublishPlan,
     mut fates: Option<&mut Fates>,
 ) -> Result<End, Failure> {
     let publisher = Publisher::open(&session.connection, SOURCE)?;
@@ -143,7 +143,7 @@ async fn await_ends(session: &Session, fates: &mut Fates) -> Result<(), Failure>
     while fates.open() > 0 && moved.elapsed() < session.patience {
         bar.set_position(u64::try_from(fates.open()).unwrap_or(u64::MAX));
         let step = reader.next(TICK).await?;
-        let has_ended = matches!(&step, Step::Message(record) if fates.heard(record));
+        let has_ended = matches!(&step, Came::Message(record) if fates.heard(record));
         if has_ended || reader.remaining() < left {
             moved = Instant::now();
         }

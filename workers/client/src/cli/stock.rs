@@ -11,7 +11,7 @@ use super::options::{ReceiveOptions, StockShowOptions};
 use super::output::{Failure, reading_bar};
 use super::publish::{SOURCE, publish_file};
 use super::{End, NAME, Session, or_interrupted};
-use crate::{Entries, Level, Pace, Publisher, Record, Selection, Step, StockLevels, TopicReader, record_json};
+use crate::{Came, Entries, Level, PublishPlan, Publisher, Record, Selection, StockLevels, TopicReader, record_json};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -23,7 +23,8 @@ pub(super) async fn receive(session: &Session, options: ReceiveOptions) -> Resul
             let name = file.display().to_string();
             let entries = Entries::stock(file, &batch)?;
             eprintln!("receipts have the ids {batch}/LINE; --id {batch} repeats them without a second effect");
-            publish_file(session, TopicName::StockCommands, &name, "receipt", entries, Pace::default(), None).await
+            publish_file(session, TopicName::StockCommands, &name, "receipt", entries, PublishPlan::default(), None)
+                .await
         }
         (None, Some(sku), Some(quantity)) => {
             let id = options.id.map_or_else(|| CommandId::new(Uuid::now_v7().to_string()), Ok);
@@ -67,7 +68,7 @@ async fn answer(
 ) -> Result<Option<(Record, bool)>, Failure> {
     let begin = tokio::time::Instant::now();
     while begin.elapsed() < patience {
-        let Step::Message(record) = reader.next(TICK).await? else { continue };
+        let Came::Message(record) = reader.next(TICK).await? else { continue };
         if let Message::StockEvent(event) = &record.message {
             let accepted = match event {
                 // A receipt of another quantity under this id is an earlier command's; ours is still to be refused.

@@ -8,7 +8,7 @@ use schemas::{Message, OrderEvent, TopicName};
 use super::options::WatchOptions;
 use super::output::{Failure, spinner};
 use super::{End, NAME, Session};
-use crate::{Record, Selection, Step, TopicReader, detail, record_json};
+use crate::{Came, Record, Selection, TopicReader, detail, record_json};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session, options: WatchOptions) -> Result<End,
     let limit = options.for_seconds.map(Duration::from_secs);
     let bar = spinner("{spinner} watching, Ctrl-C ends it  {elapsed}");
     while limit.is_none_or(|limit| begin.elapsed() < limit) {
-        let Step::Message(record) = reader.next(TICK).await? else { continue };
+        let Came::Message(record) = reader.next(TICK).await? else { continue };
         bar.suspend(|| session.output.say(|| record_json(&record), || line(&record)))?;
         if one.is_some() && is_finish(&record.message) {
             return Ok(End::DONE);

@@ -211,17 +211,13 @@ fn rows_that_the_topics_do_not_tell_are_found() {
     let tampered = evidence(|it| {
         it.tables.rows.contents.remove(&key("free"));
     });
-    assert_found(
-        tampered,
-        Invariant::Rebuild,
-        "order_contents free: the topics tell of it, but it is not in the table",
-    );
+    assert_found(tampered, Invariant::Rebuild, "order_contents free: in the topics, but not in the table");
     let tampered = evidence(|it| {
         let mut row = it.tables.rows.stock[&key("apple")].clone();
         row.sku = "banana".into();
         it.tables.rows.stock.insert(key("banana"), row);
     });
-    assert_found(tampered, Invariant::Rebuild, "stock banana: in the table, but the topics do not tell of it");
+    assert_found(tampered, Invariant::Rebuild, "stock banana: in the table, but not in the topics");
 }
 
 #[test]
