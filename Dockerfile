@@ -12,7 +12,7 @@ COPY . .
 # that each dependency is compiled once.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/source/target \
-    cargo build --locked --release --package workers --package client --package replay-tool --package outbox --bins \
+    cargo build --locked --release --package workers --package client --package replay-tool --package outbox-relay --bins \
         --features replay-tool/s3 \
     && mkdir /programs \
     && cp target/release/order-worker target/release/inventory-worker target/release/payment-worker \

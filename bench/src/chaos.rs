@@ -11,7 +11,6 @@ mod fleet;
 mod load;
 mod outcome;
 mod place;
-mod probe;
 mod recovery;
 
 use std::collections::BTreeSet;

@@ -63,7 +63,7 @@ impl<'s> Pipeline<'s> {
         let database_url = servers.create_database(name)?;
         let client = connect(&database_url).await?;
         let place = Place { servers, database_url, prefix: format!("{name}."), partitions };
-        let daemons = Daemons::start(&place).await?;
+        let daemons = Daemons::start(&place)?;
         let pipeline = Pipeline { name: name.to_owned(), place, daemons, orders: Arc::new(orders), client };
         pipeline.receive_stock()?;
         Ok(pipeline)
@@ -106,7 +106,7 @@ impl<'s> Pipeline<'s> {
         let mut targets = self.place.servers.targets();
         targets.extend(self.daemons.targets()?);
         targets.push(Target::own("publisher"));
-        let statements = self.daemons.statements().await;
+        let statements = self.daemons.statements();
         board.measure_from_now();
         let meter = Meter::start(targets, &self.client).await?;
         let (_, completed_before, otherwise_before, _) = board.counts();
@@ -119,7 +119,7 @@ impl<'s> Pipeline<'s> {
         }
         let mut run = Run::of(&load.name, self.orders.lines_per_order(), completed - completed_before, &usage);
         run.ended_otherwise = otherwise - otherwise_before;
-        if let (Some(before), Some(after)) = (statements, self.daemons.statements().await) {
+        if let (Some(before), Some(after)) = (statements, self.daemons.statements()) {
             run.count_statements(after.saturating_sub(before));
         }
         Ok(run)

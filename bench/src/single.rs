@@ -57,7 +57,7 @@ struct Arguments {
 }
 
 /// Where the pipeline is.
-struct Place {
+struct Cluster {
     brokers: String,
     prefix: String,
 }
@@ -73,8 +73,8 @@ fn bench(arguments: &Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
     let journeys = match arguments.brokers.as_deref().filter(|brokers| !brokers.is_empty()) {
         Some(brokers) => {
-            let place = Place { brokers: brokers.to_owned(), prefix: arguments.topic_prefix.clone() };
-            place.measure(arguments)?
+            let cluster = Cluster { brokers: brokers.to_owned(), prefix: arguments.topic_prefix.clone() };
+            cluster.measure(arguments)?
         }
         None => runtime.block_on(own_pipeline(arguments))?,
     };
@@ -91,14 +91,14 @@ async fn own_pipeline(arguments: &Arguments) -> Result<Vec<Journey>> {
     eprintln!("bench-single: starting Kafka, Postgres and the workers");
     let servers = Servers::start()?;
     let pipeline = Pipeline::start(&servers, NAME, Orders::Synthetic { lines: 1 }, PARTITIONS).await?;
-    let place = Place { brokers: servers.brokers().to_owned(), prefix: format!("{NAME}.") };
-    let journeys = tokio::task::block_in_place(|| place.measure(arguments))?;
+    let cluster = Cluster { brokers: servers.brokers().to_owned(), prefix: format!("{NAME}.") };
+    let journeys = tokio::task::block_in_place(|| cluster.measure(arguments))?;
     pipeline.stop().await?;
     servers.stop()?;
     Ok(journeys)
 }
 
-impl Place {
+impl Cluster {
     fn measure(&self, arguments: &Arguments) -> Result<Vec<Journey>> {
         let tag = format!("single-{}", Timestamp::now().as_microsecond());
         let publisher =

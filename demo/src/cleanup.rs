@@ -11,6 +11,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use schemas::{ServiceName, TopicName};
 
 use crate::error::DemoError;
+use crate::guest;
 use crate::scene::Scene;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -36,6 +37,8 @@ async fn remove_topics(scene: &Scene) -> Result<(), DemoError> {
         .iter()
         .flat_map(|topic| [connection.topic(*topic), connection.dead_letter_topic(*topic)])
         .collect();
+    let names = names.into_iter().chain(guest::TOPICS.map(|topic| format!("{}{topic}", scene.topic_prefix)));
+    let names: Vec<String> = names.collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let options = AdminOptions::new().request_timeout(Some(LIMIT)).operation_timeout(Some(LIMIT));
     let gone = [RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::UnknownTopic];
@@ -48,6 +51,7 @@ async fn remove_topics(scene: &Scene) -> Result<(), DemoError> {
     }
     let groups: Vec<String> =
         ServiceName::ALL.iter().map(|s| format!("{}{}-worker", scene.topic_prefix, s.as_str())).collect();
+    let groups: Vec<String> = groups.into_iter().chain([guest::group(scene)]).collect();
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
     // A group that never committed does not exist; one more or less does nobody harm.
     admin.delete_groups(&groups, &options).await.map_err(failed)?;
@@ -55,8 +59,8 @@ async fn remove_topics(scene: &Scene) -> Result<(), DemoError> {
 }
 
 async fn remove_schemas(scene: &Scene) -> Result<(), DemoError> {
-    for service in ServiceName::ALL {
-        let schema = scene.schema(service);
+    let schemas = ServiceName::ALL.map(|service| scene.schema(service));
+    for schema in schemas.into_iter().chain([scene.guest_schema()]) {
         let failed = |error: String| DemoError::Words(format!("cannot remove the demo's schema {schema}: {error}"));
         let database = provision::Database::open(&scene.database_url, None, schema, "demo")
             .map_err(|error| failed(error.to_string()))?;

@@ -3,12 +3,11 @@
 //! Each has a log file, a port of its own on loopback, and a stable instance id. They die with this process; stopping
 //! them in order lets them drain.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dev_stack::{Child, free_port};
+use dev_stack::{Child, Daemon, free_port};
 use schemas::ServiceName;
 
 use crate::error::DemoError;
@@ -21,15 +20,11 @@ const DECLINE_PER_MILLION: u32 = 50_000;
 const CONFIRM_WITHIN_MS: u32 = 3_600_000;
 
 /// How long a one-shot command may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(120);
+pub(crate) const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 /// How long a daemon may take until it is ready.
 const READY_LIMIT: Duration = Duration::from_secs(90);
 /// How long draining may take before a daemon is killed.
 const DRAIN_LIMIT: Duration = Duration::from_secs(25);
-/// How long one question on the loopback may take.
-const PROBE_LIMIT: Duration = Duration::from_millis(500);
-/// Between two questions.
-const PROBE_PAUSE: Duration = Duration::from_millis(20);
 
 /// Settings of a person's own daemons that must not leak into the demo's.
 const FOREIGN_SETTINGS: [&str; 9] = [
@@ -46,7 +41,9 @@ const FOREIGN_SETTINGS: [&str; 9] = [
 
 /// Running daemons.
 pub(crate) struct Fleet {
-    children: Vec<Child>,
+    daemons: Vec<Daemon>,
+    /// A stranger's service beside them.
+    guest: Option<Child>,
 }
 
 impl Fleet {
@@ -59,60 +56,36 @@ impl Fleet {
         let partitions = scene.partitions.to_string();
         commands.push(one_shot(scene, ServiceName::Order, &["topics", "create", "--partitions", &partitions])?);
         for child in commands {
-            match child.wait_timeout(COMMAND_LIMIT)? {
-                Some(status) if status.success() => {}
-                Some(status) => return Err(failure(&child, format!("failed ({status})"))),
-                None => return Err(failure(&child, format!("took longer than {COMMAND_LIMIT:?}"))),
-            }
+            child.wait_success(COMMAND_LIMIT)?;
         }
         Ok(())
+    }
+
+    /// Takes in a stranger's service, to be drained with the others.
+    pub(crate) fn take_in(&mut self, guest: Child) {
+        self.guest = Some(guest);
     }
 
     /// Starts so many of each service and waits until all are ready. Their places go into the scene.
     pub(crate) fn start(scene: &mut Scene, instances: u16) -> Result<Self, DemoError> {
-        let mut fleet = Self { children: Vec::new() };
+        let mut fleet = Self { daemons: Vec::new(), guest: None };
         for service in ServiceName::ALL {
             for number in 1..=instances {
-                let (child, place) = daemon(scene, service, number)?;
-                fleet.children.push(child);
+                let (daemon, place) = daemon(scene, service, number)?;
+                fleet.daemons.push(daemon);
                 scene.daemons.push(place);
             }
         }
-        fleet.wait_ready(scene)?;
+        fleet.daemons.iter().try_for_each(|daemon| daemon.wait_ready(READY_LIMIT))?;
         Ok(fleet)
-    }
-
-    fn wait_ready(&self, scene: &Scene) -> Result<(), DemoError> {
-        let deadline = Instant::now() + READY_LIMIT;
-        for (child, place) in self.children.iter().zip(&scene.daemons) {
-            let mut answer = String::new();
-            while !is_ready(place.address, &mut answer) {
-                if let Some(status) = child.try_wait()? {
-                    return Err(failure(child, format!("ended ({status}) instead of getting ready")));
-                }
-                if Instant::now() >= deadline {
-                    return Err(failure(child, format!("is not ready after {READY_LIMIT:?} ({})", answer.trim())));
-                }
-                std::thread::sleep(PROBE_PAUSE);
-            }
-        }
-        Ok(())
     }
 
     /// Drains all daemons at once. Whoever does not end in time is killed, and named.
     pub(crate) fn stop(self) -> Result<(), DemoError> {
-        for child in &self.children {
-            // One that has ended already needs no signal.
-            drop(child.terminate());
-        }
-        let deadline = Instant::now() + DRAIN_LIMIT;
-        let mut late = Vec::new();
-        for child in &self.children {
-            if child.wait_timeout(deadline.saturating_duration_since(Instant::now()))?.is_none() {
-                late.push(child.name().to_owned());
-                child.kill9()?;
-            }
-        }
+        let children: Vec<&Child> = self.daemons.iter().map(|daemon| &**daemon).chain(&self.guest).collect();
+        let ended = Child::drain(children.iter().copied(), DRAIN_LIMIT)?;
+        let late = children.iter().zip(ended).filter(|(_, status)| status.is_none());
+        let late: Vec<&str> = late.map(|(child, _)| child.name()).collect();
         if late.is_empty() {
             return Ok(());
         }
@@ -120,19 +93,25 @@ impl Fleet {
     }
 }
 
-/// The service's program, with the scene's servers in its environment: a URL with a password is no argument.
-fn command(scene: &Scene, service: ServiceName) -> Result<Command, DemoError> {
+/// A program beside this one, with the scene's servers in its environment: a URL with a password is no argument.
+pub(crate) fn program(scene: &Scene, name: &str) -> Result<Command, DemoError> {
     let own = std::env::current_exe().map_err(|error| DemoError::Words(format!("where am I? {error}")))?;
-    let program = own.with_file_name(format!("{service}-worker"));
+    let program = own.with_file_name(name);
     if !program.exists() {
         let path = program.display();
-        return Err(DemoError::Words(format!("{path} is missing; `cargo demo` builds the workers beside the demo")));
+        return Err(DemoError::Words(format!("{path} is missing; `cargo demo` builds what it starts beside the demo")));
     }
     let mut command = Command::new(program);
     for name in FOREIGN_SETTINGS {
         command.env_remove(name);
     }
     command.env("KAFKA_BROKERS", &scene.brokers).env("DATABASE_URL", &scene.database_url);
+    Ok(command)
+}
+
+/// A service's program.
+fn command(scene: &Scene, service: ServiceName) -> Result<Command, DemoError> {
+    let mut command = program(scene, &format!("{service}-worker"))?;
     command.args(["--schema", scene.schema(service)]);
     command.args(["--topic-prefix", &scene.topic_prefix]);
     Ok(command)
@@ -146,7 +125,7 @@ fn one_shot(scene: &Scene, service: ServiceName, verb: &[&str]) -> Result<Child,
     Ok(Child::spawn(command, name, &log)?)
 }
 
-fn daemon(scene: &Scene, service: ServiceName, number: u16) -> Result<(Child, DaemonPlace), DemoError> {
+fn daemon(scene: &Scene, service: ServiceName, number: u16) -> Result<(Daemon, DaemonPlace), DemoError> {
     let name = format!("{}-{number}", service.as_str());
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let mut command = command(scene, service)?;
@@ -160,34 +139,7 @@ fn daemon(scene: &Scene, service: ServiceName, number: u16) -> Result<(Child, Da
     }
     command.arg("run");
     let log = scene.logs.join(format!("{name}.log"));
-    let child = Child::spawn(command, name.as_str(), &log)?;
-    let place = DaemonPlace { name, service: service.as_str().to_owned(), address, pid: child.pid() };
-    Ok((child, place))
-}
-
-fn failure(child: &Child, what: String) -> DemoError {
-    DemoError::Daemon { name: child.name().to_owned(), what, tail: child.tail() }
-}
-
-/// Asks `/readyz`; `answer` gets what it said.
-fn is_ready(address: SocketAddr, answer: &mut String) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, PROBE_LIMIT)?;
-        stream.set_read_timeout(Some(PROBE_LIMIT))?;
-        stream.set_write_timeout(Some(PROBE_LIMIT))?;
-        stream.write_all(format!("GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").as_bytes())?;
-        let mut text = String::new();
-        stream.take(16_384).read_to_string(&mut text)?;
-        Ok(text)
-    };
-    match ask() {
-        Ok(text) => {
-            *answer = text.rsplit_once("\r\n\r\n").map_or_else(|| text.clone(), |(_, body)| body.to_owned());
-            text.starts_with("HTTP/1.1 200")
-        }
-        Err(error) => {
-            *answer = error.to_string();
-            false
-        }
-    }
+    let daemon = Daemon::spawn(command, name.as_str(), &log, address)?;
+    let place = DaemonPlace { name, service: service.as_str().to_owned(), address, pid: daemon.pid() };
+    Ok((daemon, place))
 }

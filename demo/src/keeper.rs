@@ -38,6 +38,7 @@ impl Keeper {
     pub(crate) fn start(
         folder: &Path,
         instances: u16,
+        with_loyalty: bool,
         tell: &mut dyn FnMut(&str),
         cancelled: &AtomicBool,
     ) -> Result<(Self, Scene), DemoError> {
@@ -46,6 +47,9 @@ impl Keeper {
         let errors = File::create(&log).map_err(DemoError::file("create", &log))?;
         let mut command = Command::new(program);
         command.arg("keeper").arg("--folder").arg(folder).args(["--instances", &instances.to_string()]);
+        if with_loyalty {
+            command.arg("--with-loyalty");
+        }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).process_group(0);
         let mut process = command.spawn().map_err(|e| DemoError::Words(format!("cannot start the keeper: {e}")))?;
         let (watch, words) = (process.stdin.take(), process.stdout.take());
@@ -122,9 +126,10 @@ async fn hold(options: &KeeperOptions) -> Result<(), DemoError> {
     let _hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
     let mut abandoned = Box::pin(abandoned());
     let cancelled = Arc::new(AtomicBool::new(false));
-    let (folder, instances, flag) = (options.folder.clone(), options.instances, Arc::clone(&cancelled));
+    let (options_of_stage, flag) = (options.clone(), Arc::clone(&cancelled));
     let mut building = tokio::task::spawn_blocking(move || {
-        Stage::build(&folder, instances, &mut |step| say(&format!("tell {step}")), &flag)
+        let KeeperOptions { folder, instances, with_loyalty } = options_of_stage;
+        Stage::build(&folder, instances, with_loyalty, &mut |step| say(&format!("tell {step}")), &flag)
     });
     let built = tokio::select! {
         built = &mut building => built,

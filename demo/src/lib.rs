@@ -9,6 +9,7 @@ mod example;
 mod farewell;
 mod fleet;
 mod following;
+mod guest;
 mod input;
 mod keeper;
 mod lag;
@@ -152,15 +153,16 @@ async fn set_up(
     terminate: &mut Signal,
 ) -> Result<(Holder, Scene), DemoError> {
     let cancelled = Arc::new(AtomicBool::new(false));
-    let (flag, folder, instances, keep) =
-        (Arc::clone(&cancelled), folder.to_path_buf(), options.instances, options.keep);
+    let (flag, folder, options) = (Arc::clone(&cancelled), folder.to_path_buf(), options.clone());
     let mut building = tokio::task::spawn_blocking(move || {
         let narrator = Narrator::new(begin);
         let mut tell = |step: &str| narrator.tell(step);
-        if keep {
-            return Keeper::start(&folder, instances, &mut tell, &flag).map(|(k, scene)| (Holder::Behind(k), scene));
+        let RunOptions { instances, with_loyalty, .. } = options;
+        if options.keep {
+            let kept = Keeper::start(&folder, instances, with_loyalty, &mut tell, &flag);
+            return kept.map(|(keeper, scene)| (Holder::Behind(keeper), scene));
         }
-        let stage = Stage::build(&folder, instances, &mut tell, &flag)?;
+        let stage = Stage::build(&folder, instances, with_loyalty, &mut tell, &flag)?;
         let scene = stage.scene().clone();
         Ok((Holder::Here(Box::new(stage)), scene))
     });

@@ -41,6 +41,10 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=32))]
     pub(crate) instances: u16,
 
+    /// Start a stranger's service beside the workers: outbox/examples/loyalty, points for confirmed orders.
+    #[arg(long)]
+    pub(crate) with_loyalty: bool,
+
     /// Leave everything running afterwards; `cargo demo stop` stops it.
     #[arg(long)]
     pub(crate) keep: bool,
@@ -72,6 +76,10 @@ pub(crate) struct KeeperOptions {
     /// Processes of each worker.
     #[arg(long)]
     pub(crate) instances: u16,
+
+    /// With the loyalty service.
+    #[arg(long)]
+    pub(crate) with_loyalty: bool,
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use crate::error::DemoError;
 use crate::example;
 use crate::following::{await_receipts, follow_orders};
+use crate::guest::{self, Told};
 use crate::input::Input;
 use crate::lag::LagGauge;
 use crate::narrator::{Narrator, grouped};
@@ -47,6 +48,8 @@ pub(crate) struct Outcome {
     pub(crate) working: Duration,
     /// The checker's findings.
     pub(crate) verdict: Verdict,
+    /// What a service beside the workers says, where there is one.
+    pub(crate) guest: Option<Told>,
 }
 
 /// What several tasks share while orders are on their way.
@@ -59,7 +62,7 @@ struct Watch {
 
 impl Watch {
     fn start(scene: &Scene, begin: Instant) -> Result<Self, DemoError> {
-        let tally = Arc::new(Mutex::new(Tally::new(begin)));
+        let tally = Arc::new(Mutex::new(Tally::new(begin)?));
         let lag = Arc::new(Mutex::new(None));
         let mut tasks = JoinSet::new();
         tasks.spawn(follow_orders(scene.connection(), Arc::clone(&tally)));
@@ -85,9 +88,10 @@ impl Watch {
     }
 
     /// Ends the tasks and gives the tally.
-    async fn finish(mut self, begin: Instant) -> Tally {
+    async fn finish(mut self, begin: Instant) -> Result<Tally, DemoError> {
         self.tasks.shutdown().await;
-        std::mem::replace(&mut *self.tally(), Tally::new(begin))
+        let tally = Tally::new(begin)?;
+        Ok(std::mem::replace(&mut *self.tally(), tally))
     }
 }
 
@@ -109,12 +113,16 @@ pub(crate) async fn run(
     let deliveries = publisher.flush(FLUSH_LIMIT).await?;
     settle(scene, &mut watch, whole, first_sent, narrator).await?;
     narrator.clear();
-    let tally = watch.finish(begin).await;
+    let tally = watch.finish(begin).await?;
     let working = tally.last_settled().map_or(Duration::ZERO, |last| last.saturating_duration_since(first_sent));
     let settled = if tally.counts().in_flight == 0 { "every order is settled" } else { "not every order is settled" };
     narrator.tell(&format!("{settled}; checking topics against tables"));
     let verdict = verdict::check(scene).await?;
-    Ok(Outcome { tally, published, deliveries, working, verdict })
+    let guest = match &scene.guest {
+        Some(guest) => Some(guest::ask(scene, guest, narrator).await?),
+        None => None,
+    };
+    Ok(Outcome { tally, published, deliveries, working, verdict, guest })
 }
 
 /// Receives what the example order wants: a kept demo has just as much stock as its own orders needed.

@@ -10,6 +10,7 @@ use schemas::{PerService, ServiceName};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DemoError;
+use crate::guest::Guest;
 
 /// Partitions of every topic, unless there are more instances.
 const PARTITIONS: u16 = 6;
@@ -37,6 +38,10 @@ pub(crate) struct Scene {
     pub(crate) logs: PathBuf,
     /// The daemons.
     pub(crate) daemons: Vec<DaemonPlace>,
+    /// A service beside them, where one was asked for.
+    pub(crate) guest: Option<Guest>,
+    /// The schema of a service beside the three.
+    guest_schema: String,
     /// The process that holds it all.
     pub(crate) keeper_pid: u32,
 }
@@ -71,6 +76,8 @@ impl Scene {
             statement: folder.join("provider-statement.jsonl"),
             logs: folder.join("logs"),
             daemons: Vec::new(),
+            guest: None,
+            guest_schema: schema("loyalty"),
             keeper_pid: std::process::id(),
         }
     }
@@ -78,6 +85,11 @@ impl Scene {
     /// The schema of a service.
     pub(crate) fn schema(&self, service: ServiceName) -> &str {
         &self.schemas[service]
+    }
+
+    /// The schema of a service beside the three.
+    pub(crate) fn guest_schema(&self) -> &str {
+        &self.guest_schema
     }
 
     /// To Kafka, with the prefix.

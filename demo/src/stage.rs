@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::cleanup::remove_traces;
 use crate::error::DemoError;
 use crate::fleet::Fleet;
+use crate::guest;
 use crate::scene::{Scene, Servers};
 
 /// The name of the database in private servers.
@@ -30,6 +31,7 @@ impl Stage {
     pub(crate) fn build(
         folder: &Path,
         instances: u16,
+        with_loyalty: bool,
         tell: &mut dyn FnMut(&str),
         cancelled: &AtomicBool,
     ) -> Result<Self, DemoError> {
@@ -49,8 +51,14 @@ impl Stage {
             Fleet::prepare(&scene)?;
             go_on()?;
             tell(&format!("starting {}", daemons_text(instances)));
-            let fleet = Fleet::start(&mut scene, instances)?;
+            let mut fleet = Fleet::start(&mut scene, instances)?;
             tell(&format!("{} are ready", daemons_text(instances)));
+            if with_loyalty {
+                tell("starting the loyalty service, a stranger's, with tables and topics of its own");
+                let (child, guest) = guest::start(&scene)?;
+                fleet.take_in(child);
+                scene.guest = Some(guest);
+            }
             go_on()?;
             Ok(fleet)
         };

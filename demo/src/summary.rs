@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::guest::Told;
 use crate::narrator::grouped;
 use crate::run::Outcome;
 use crate::tally::Counts;
@@ -33,16 +34,17 @@ pub(crate) struct Summary {
     first_compensated: Option<Duration>,
     paced: bool,
     sample_order: Option<String>,
+    guest: Option<Told>,
 }
 
 impl Summary {
     /// Of a run that took `total` from start to end; `paced` when orders were not published at full speed.
     pub(crate) fn new(outcome: Outcome, total: Duration, paced: bool) -> Self {
-        let mut tally = outcome.tally;
+        let tally = outcome.tally;
         Self {
             counts: tally.counts(),
-            confirm_p50: tally.latency_percentile(50),
-            confirm_p99: tally.latency_percentile(99),
+            confirm_p50: tally.latency(0.5),
+            confirm_p99: tally.latency(0.99),
             first_confirmed: tally.first_confirmed(),
             first_compensated: tally.first_compensated(),
             sample_order: tally.last_compensated().map(ToString::to_string),
@@ -58,13 +60,14 @@ impl Summary {
             working: outcome.working,
             total,
             paced,
+            guest: outcome.guest,
         }
     }
 
     /// 0 when every order is settled for good and nothing is violated.
     pub(crate) fn exit_code(&self) -> ExitCode {
-        let good =
-            self.violations.is_empty() && self.counts.in_flight == 0 && self.counts.stuck == 0 && self.undelivered == 0;
+        let is_settled = self.counts.in_flight == 0 && self.counts.stuck == 0 && self.undelivered == 0;
+        let good = is_settled && self.violations.is_empty() && self.guest.as_ref().is_none_or(|told| told.is_good);
         if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
@@ -97,6 +100,7 @@ impl Summary {
             "first_compensated_s": self.first_compensated.map(seconds),
             "working_s": seconds(self.working),
             "total_s": seconds(self.total),
+            "loyalty": self.guest.as_ref().map(|told| json!({ "lines": told.lines, "is_good": told.is_good })),
         })
     }
 
@@ -112,6 +116,9 @@ impl Summary {
         self.times(&mut page);
         self.oddities(&mut page);
         self.findings(&mut page);
+        for line in self.guest.iter().flat_map(|told| &told.lines) {
+            page.push_str(&format!("  loyalty: {line}\n"));
+        }
         page
     }
 

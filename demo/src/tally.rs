@@ -6,9 +6,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
 use schemas::{CancelReason, OrderCommandName, OrderEvent, OrderId};
 
+use crate::error::DemoError;
 use crate::track::{Stage, Standing, Track};
+
+/// An hour; what takes longer counts as so much.
+const HIGHEST_US: u64 = 3_600_000_000;
 
 /// The counts at some time.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,7 +50,7 @@ pub(crate) struct Tally {
     placed: u64,
     heard: u64,
     /// Microseconds from sending to hearing of the confirmation.
-    latencies_us: Vec<u64>,
+    latencies_us: Histogram<u64>,
     /// Since the beginning.
     first_confirmed: Option<Duration>,
     /// Since the beginning: the first order of which a step had to be undone, and was.
@@ -58,21 +63,22 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Counts from nothing; times are since `begin`.
-    pub(crate) fn new(begin: Instant) -> Self {
-        Self {
+    pub(crate) fn new(begin: Instant) -> Result<Self, DemoError> {
+        let latencies_us = Histogram::new_with_bounds(1, HIGHEST_US, 3);
+        Ok(Self {
             begin,
             tracks: HashMap::new(),
             standings: BTreeMap::new(),
             placed: 0,
             heard: 0,
-            latencies_us: Vec::new(),
+            latencies_us: latencies_us.map_err(|error| DemoError::Words(error.to_string()))?,
             first_confirmed: None,
             first_compensated: None,
             last_settled: None,
             last_compensated: None,
             cancel_reasons: BTreeMap::new(),
             rejections: 0,
-        }
+        })
     }
 
     /// A `PlaceOrder` was sent.
@@ -169,11 +175,9 @@ impl Tally {
         self.rejections - rejected.map(|track| u64::from(track.rejections)).sum::<u64>()
     }
 
-    /// The latency that so many percent of the confirmed orders did not exceed.
-    pub(crate) fn latency_percentile(&mut self, percent: usize) -> Option<Duration> {
-        self.latencies_us.sort_unstable();
-        let rank = (self.latencies_us.len() * percent).div_ceil(100).saturating_sub(1);
-        self.latencies_us.get(rank).map(|us| Duration::from_micros(*us))
+    /// The latency that this part of the confirmed orders did not exceed, to three digits.
+    pub(crate) fn latency(&self, quantile: f64) -> Option<Duration> {
+        (!self.latencies_us.is_empty()).then(|| Duration::from_micros(self.latencies_us.value_at_quantile(quantile)))
     }
 
     fn confirmed(&mut self, order_id: &OrderId, now: Instant) {
@@ -181,7 +185,7 @@ impl Tally {
         let sent = self.tracks.get(order_id).and_then(|track| track.first_sent);
         if let Some(sent) = sent {
             let us = now.saturating_duration_since(sent).as_micros();
-            self.latencies_us.push(u64::try_from(us).unwrap_or(u64::MAX));
+            self.latencies_us.saturating_record(u64::try_from(us).unwrap_or(u64::MAX));
         }
     }
 
@@ -273,7 +277,7 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let begin = Instant::now();
-            Self { tally: Tally::new(begin), begin }
+            Self { tally: Tally::new(begin).unwrap(), begin }
         }
 
         fn sent(&mut self, ids: &[&str]) {
@@ -358,15 +362,17 @@ mod tests {
     }
 
     #[test]
-    fn percentiles_are_by_nearest_rank() {
+    fn quantiles_are_of_the_confirmed_orders_to_three_digits() {
         let mut scene = Scene::new();
         for n in 1..=100_u64 {
             scene.sent(&[&n.to_string()]);
             scene.heard(n, OrderConfirmed { order_id: id(&n.to_string()), version: 3, at: at() }.into());
         }
-        assert_eq!(scene.tally.latency_percentile(50), Some(Duration::from_millis(50)));
-        assert_eq!(scene.tally.latency_percentile(99), Some(Duration::from_millis(99)));
+        for (quantile, ms) in [(0.5, 50), (0.99, 99)] {
+            let (found, exact) = (scene.tally.latency(quantile).unwrap(), Duration::from_millis(ms));
+            assert!((exact..=exact * 1001 / 1000).contains(&found), "{found:?} for {exact:?}");
+        }
         assert_eq!(scene.tally.first_confirmed(), Some(Duration::from_millis(1)));
-        assert_eq!(Scene::new().tally.latency_percentile(50), None);
+        assert_eq!(Scene::new().tally.latency(0.5), None);
     }
 }

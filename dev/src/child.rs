@@ -172,6 +172,46 @@ impl Child {
         }
     }
 
+    /// Waits at most `limit` until it has ended well.
+    ///
+    /// # Errors
+    /// When it ends badly or not in time; with the end of its log.
+    pub fn wait_success(&self, limit: Duration) -> Result<()> {
+        let outcome = match self.wait_timeout(limit)? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => status.to_string(),
+            None => format!("it took longer than {limit:?}"),
+        };
+        Err(Error::Program { program: self.name.clone(), outcome, tail: self.tail() })
+    }
+
+    /// SIGTERM to all of them at once, and waits until they have drained: how each ended, or `None` where it had to be killed
+    /// because it did not end in time.
+    ///
+    /// # Errors
+    /// When the system does not let them be ended.
+    pub fn drain<'c>(
+        children: impl IntoIterator<Item = &'c Child>,
+        limit: Duration,
+    ) -> Result<Vec<Option<ExitStatus>>> {
+        let children: Vec<&Child> = children.into_iter().collect();
+        for child in &children {
+            match child.terminate() {
+                Ok(()) | Err(Error::NotRunning { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let deadline = Instant::now() + limit;
+        let ended = |child: &Child| {
+            let status = child.wait_timeout(deadline.saturating_duration_since(Instant::now()))?;
+            if status.is_none() {
+                child.kill9()?;
+            }
+            Ok(status)
+        };
+        children.into_iter().map(ended).collect()
+    }
+
     /// Waits until a line of its output holds `words`, and returns that line; `None` if it ended or `limit` passed first.
     ///
     /// # Errors
@@ -206,6 +246,18 @@ impl Child {
         let length = fs::metadata(&self.log).map_or(0, |data| data.len());
         let from = length.saturating_sub(TAIL_BYTES).max(self.log_start);
         read_from(&self.log, from).unwrap_or_default().trim_end().to_owned()
+    }
+
+    /// That it ended before it was ready.
+    pub(crate) fn ended(&self, status: ExitStatus) -> Error {
+        let (name, status) = (self.name.clone(), status.to_string());
+        Error::Ended { name, status, log: self.log.clone(), tail: self.tail() }
+    }
+
+    /// That it is not ready after this time, and what it says.
+    pub(crate) fn not_ready(&self, waited: Duration, said: &str) -> Error {
+        let (name, said) = (self.name.clone(), said.trim().replace('\n', "; "));
+        Error::NotReady { name, said, waited_s: waited.as_secs(), log: self.log.clone(), tail: self.tail() }
     }
 
     fn reap(&self, reaped: &mut Reaped) -> Result<Option<ExitStatus>> {

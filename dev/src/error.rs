@@ -83,10 +83,12 @@ pub enum Error {
         tail: String,
     },
     /// A server runs but did not answer in time.
-    #[error("{name} did not answer within {waited_s} s; the end of {}:\n{tail}", log.display())]
+    #[error("{name} is not ready after {waited_s} s ({said}); the end of {}:\n{tail}", log.display())]
     NotReady {
         /// The server.
         name: String,
+        /// What it says, or what asking it came to.
+        said: String,
         /// How long was waited, in seconds.
         waited_s: u64,
         /// Its log file.

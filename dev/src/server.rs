@@ -215,9 +215,8 @@ impl Server {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                let tail = self.lock().child.as_ref().map(Child::tail).unwrap_or_default();
-                let name = self.name().to_owned();
-                return Err(Error::NotReady { name, waited_s: READY_LIMIT.as_secs(), log: self.log_file(), tail });
+                let no_answer = |child: &Child| child.not_ready(READY_LIMIT, "no answer");
+                return Err(self.lock().child.as_ref().map_or_else(|| self.not_running(), no_answer));
             }
             thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(80));
@@ -232,12 +231,7 @@ impl Server {
     fn how_it_ended(&self) -> Result<Option<Error>> {
         let running = self.lock();
         let Some(child) = running.child.as_ref() else { return Ok(Some(self.not_running())) };
-        Ok(child.try_wait()?.map(|status| Error::Ended {
-            name: self.name().to_owned(),
-            status: status.to_string(),
-            log: self.log_file(),
-            tail: child.tail(),
-        }))
+        Ok(child.try_wait()?.map(|status| child.ended(status)))
     }
 
     fn stop_with(&self, signal: Signal) -> Result<()> {

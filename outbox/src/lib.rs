@@ -84,8 +84,9 @@
 //! | consume | [`inbox`]: [`inbox::judge`] for any store, [`inbox::Inbox`] for tables of yours in Postgres |
 //! | compare tables with topics | [`cut`]; [`migrate::check`](mod@migrate) first |
 //! | move positions by hand, after a rebuild or a restore | [`inbox::Inbox`], [`operate::adopt`] |
-//! | know what to do after an error | [`OutboxError::class`] |
+//! | know what to do after an error | [`OutboxError::class`]; [`Backoff`] for how long to wait |
 //! | get into a secured cluster, and know why not | [`kafka`] |
+//! | read what topic partitions hold, without a group | [`log`](mod@log) |
 //! | watch | [`metrics`], [`Relay::status`] |
 //! | know what a restored database did to the topics | [`epochs`] |
 //! | know how far the protocol is proved, and what is not | [`proof`] |
@@ -93,9 +94,10 @@
 //!
 //! # Features
 //!
-//! `daemon` (on by default): the program `outbox-relay`, with `relay` and `tls`. `relay`: [`Relay`], [`operate`] and [`kafka`],
-//! and with them librdkafka. `tls`: [`ConnectionString`] and the system's OpenSSL. A program that only writes or keeps an
-//! inbox turns the default off, and needs neither.
+//! Both are on by default. `relay`: [`Relay`], [`operate`], [`kafka`] and [`log`](mod@log), and with
+//! them librdkafka. `tls`: [`ConnectionString`]
+//! and the system's OpenSSL. A program that only writes or keeps an inbox turns the default off, and needs neither. The program
+//! `outbox-relay` is a package of its own.
 //!
 //! # What it needs, and what it does not do
 //!
@@ -107,6 +109,7 @@
 #![deny(missing_docs, rustdoc::broken_intra_doc_links, rustdoc::private_intra_doc_links)]
 
 mod append;
+mod backoff;
 #[cfg(feature = "tls")]
 mod connection_string;
 pub mod cut;
@@ -122,6 +125,8 @@ pub mod inbox;
 #[cfg(feature = "relay")]
 pub mod kafka;
 mod lanes;
+#[cfg(feature = "relay")]
+pub mod log;
 #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "only a relay unpacks"))]
 mod message;
 #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "most are a relay's"))]
@@ -149,6 +154,7 @@ mod store;
 mod tls;
 mod transaction;
 
+pub use backoff::Backoff;
 #[cfg(feature = "tls")]
 pub use connection_string::{ConnectionString, ConnectionStringError};
 pub use database::{CONNECT_TIMEOUT, Database, connect, connect_limit};

@@ -47,7 +47,7 @@ pub enum OperateError {
     #[error(transparent)]
     Relay(#[from] RelayError),
     /// The brokers do not answer, or do not let this program in.
-    #[error("the brokers do not tell their topics: {0}")]
+    #[error("{0}")]
     Unanswered(#[from] Unanswered),
     /// The Kafka client.
     #[error("{doing}: {}", crate::kafka::words(source))]

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::task::Poll;
 
 /// One statement that waits to be sent.
-pub(crate) type Step<'a, T> = Pin<Box<dyn Future<Output = Result<T, tokio_postgres::Error>> + Send + 'a>>;
+pub(crate) type Unsent<'a, T> = Pin<Box<dyn Future<Output = Result<T, tokio_postgres::Error>> + Send + 'a>>;
 
 /// What became of a pipeline.
 pub(crate) enum Sent<T> {
@@ -21,7 +21,7 @@ pub(crate) enum Sent<T> {
 }
 
 /// Sends the steps in order and waits for all answers.
-pub(crate) async fn send_in_order<T>(mut steps: Vec<Step<'_, T>>) -> Sent<T> {
+pub(crate) async fn send_in_order<T>(mut steps: Vec<Unsent<'_, T>>) -> Sent<T> {
     let mut answers: Vec<Option<Result<T, tokio_postgres::Error>>> = Vec::with_capacity(steps.len());
     let mut swept = false;
     poll_fn(|context| {

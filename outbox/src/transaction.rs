@@ -18,7 +18,7 @@ use crate::hint::{Hint, LeadTerm};
 use crate::lanes::Lane;
 use crate::message::OutboxMessage;
 use crate::metrics::add_statements;
-use crate::pipeline::{Sent, Step, send_in_order};
+use crate::pipeline::{Sent, Unsent, send_in_order};
 use crate::statement::{Deferrable, Param, ToStatement};
 use crate::store::Shared;
 
@@ -255,9 +255,9 @@ impl<'c> Transaction<'c> {
         Ok(ready)
     }
 
-    fn steps<'s>(&'s self, deferred: &'s [Deferred<Statement>], batch: &'s Batch<'s>) -> Vec<Step<'s, Answer>> {
+    fn steps<'s>(&'s self, deferred: &'s [Deferred<Statement>], batch: &'s Batch<'s>) -> Vec<Unsent<'s, Answer>> {
         let client = self.client;
-        let mut steps: Vec<Step<'s, Answer>> = Vec::with_capacity(deferred.len() + 2);
+        let mut steps: Vec<Unsent<'s, Answer>> = Vec::with_capacity(deferred.len() + 2);
         for one in deferred {
             steps.push(Box::pin(async move {
                 let params = one.params.iter().map(|p| -> &(dyn ToSql + Sync) { &**p });

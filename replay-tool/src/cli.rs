@@ -18,8 +18,8 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use exit::{Ended, FAILED};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use grammar::{ColorOptions, Exit, ShellVerb, complain};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::ReplayError;
@@ -30,8 +30,10 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Looks at the order pipeline from outside: reads topics and tables, changes nothing unless a verb says so.
 #[derive(Debug, Parser)]
-#[command(name = "replay-tool", version, after_help = exit::EXIT_CODES)]
+#[command(name = "replay-tool", version, after_help = exit::exit_codes())]
 struct Arguments {
+    #[command(flatten)]
+    color: ColorOptions,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -53,10 +55,12 @@ enum Verb {
     /// Copy all topics to files that outlive Kafka's retention, and look after them.
     #[command(subcommand)]
     Archive(archive::Verb),
+    #[command(flatten)]
+    Shell(ShellVerb),
 }
 
 impl Verb {
-    async fn run(self, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+    async fn run(self, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
         match self {
             Verb::Verify(options) => interrupt.or_done(verify::run(options, interrupt)).await,
             Verb::Trace(options) => interrupt.or_done(trace::run(options, interrupt)).await,
@@ -66,35 +70,36 @@ impl Verb {
             Verb::At(options) => interrupt.or_done(moment::at(options, interrupt)).await,
             Verb::Diff(options) => interrupt.or_done(moment::diff(options, interrupt)).await,
             Verb::Archive(verb) => archive::run(verb, interrupt).await,
+            Verb::Shell(verb) => {
+                let written = verb.run(grammar::layout(Arguments::command()));
+                written.map(|()| Exit::Done).map_err(ReplayError::output("it"))
+            }
         }
     }
 }
 
 /// Run the program with these arguments, the program's own name first.
-pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(arguments) {
+pub fn main(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> ExitCode {
+    let arguments: Arguments = match grammar::parse(arguments.into_iter().map(Into::into)) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are asked for, not a mistake.
-            let code = if error.use_stderr() { FAILED } else { 0 };
-            return if error.print().is_ok() { code.into() } else { FAILED.into() };
-        }
+        Err(exit) => return exit.into(),
     };
+    arguments.color.apply();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: {error}");
-            return FAILED.into();
+            complain(exit::NAME, error);
+            return Exit::Failed.into();
         }
     };
     let ended = runtime.block_on(interruptible(arguments.verb));
     // A thread that still blocks has nothing that anybody waits for.
     runtime.shutdown_background();
-    exit::code(ended)
+    exit::code(ended).into()
 }
 
 /// Run the verb until it ends, or until it was interrupted and its time to end by itself is over.
-async fn interruptible(verb: Verb) -> Result<Ended, ReplayError> {
+async fn interruptible(verb: Verb) -> Result<Exit, ReplayError> {
     let interrupt = Interrupt::default();
     // Before anything else is done: from here on a signal asks, and does not kill.
     let mut signals =
@@ -128,5 +133,17 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent_and_the_pages_of_help_are_the_kept_ones() {
+        grammar::layout(Arguments::command()).debug_assert();
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/help.txt");
+        assert_eq!(grammar::is_kept(kept.as_ref(), &grammar::pages(Arguments::command())), Ok(()));
     }
 }

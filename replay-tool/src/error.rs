@@ -32,13 +32,11 @@ pub enum ReplayError {
         refusal: outbox::kafka::Refusal,
     },
     /// No broker answered a first question.
-    #[error("Kafka: {doing}: no answer: {said}")]
-    NoAnswer {
-        /// What was being done.
-        doing: String,
-        /// What the client says.
-        said: String,
-    },
+    #[error("{0}")]
+    NoAnswer(outbox::kafka::Silence),
+    /// The client does not take its settings.
+    #[error("the Kafka client cannot be set up: {}", client::words(.0))]
+    Configuration(rdkafka::error::KafkaError),
     /// The brokers say nothing.
     #[error("the brokers have sent nothing of {place} for {wait_s} s{}", after(.last.as_deref()))]
     Silent {

@@ -18,7 +18,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `error`, `interrupt`, `progress`, `table_text` | why something could not be carried out; stopping; what a terminal shows |
+//! | `error`, `interrupt`, `progress` | why something could not be carried out; stopping; what a terminal shows |
 //! | `log` | the records of topics: read, taken apart, judged by their positions |
 //! | `rows` | the rows of state: read, written, digested, compared |
 //! | `snapshot` | the services' databases: tables, outbox and inbox at one cut; connections that write |
@@ -45,7 +45,6 @@ mod rebuild;
 mod rows;
 mod snapshot;
 mod source;
-mod table_text;
 mod trace;
 
 pub use archive::{ArchiveStore, Codec};

@@ -49,10 +49,10 @@ struct Reader {
     schema_id: u32,
     ce_type: String,
     /// `None` for a record that this program has no type for.
-    body: Option<(MessageType, Lane)>,
+    body: Option<(MessageType, Decoding)>,
 }
 
-enum Lane {
+enum Decoding {
     /// The writer's schema is the one that the type was compiled with.
     Direct(GenericDatumReader<'static>),
     /// Another version: resolved with the compiled schema.
@@ -75,7 +75,7 @@ impl Codec {
             let ce_type = loaded.release.ce_type();
             // The Avro library's readers borrow their schema; a few kilobytes per process, bounded by the lock file.
             let schema: &'static Schema = Box::leak(Box::new(loaded.schema));
-            let body = loaded.message_type.map(|message_type| (message_type, Lane::resolved(schema, message_type)));
+            let body = loaded.message_type.map(|message_type| (message_type, Decoding::resolved(schema, message_type)));
             tables.readers.push(Reader { schema_id: loaded.release.id, ce_type, body });
         }
         tables.readers.sort_by_key(|reader| reader.schema_id);
@@ -113,8 +113,8 @@ impl Codec {
             return Err(DecodeError::WrongTopic { ce_type: ce_type(), belongs_on, found_on: topic });
         }
         let (message, rest) = match lane {
-            Lane::Direct(avro) => body::read(avro, *message_type, datum),
-            Lane::Resolved(avro) => body::read_resolved(avro, *message_type, datum),
+            Decoding::Direct(avro) => body::read(avro, *message_type, datum),
+            Decoding::Resolved(avro) => body::read_resolved(avro, *message_type, datum),
         }
         .map_err(|error| DecodeError::Malformed { ce_type: ce_type(), detail: reason(error) })?;
         if rest > 0 {
@@ -153,9 +153,9 @@ impl Tables {
         let readers = EMBEDDED.iter().map(|embedded| {
             let message_type = embedded.message_type;
             let lane = if embedded.is_current() {
-                Lane::Direct(GenericDatumReader::builder(&embedded.schema).build().expect(SELF_CONTAINED))
+                Decoding::Direct(GenericDatumReader::builder(&embedded.schema).build().expect(SELF_CONTAINED))
             } else {
-                Lane::resolved(&embedded.schema, message_type)
+                Decoding::resolved(&embedded.schema, message_type)
             };
             let ce_type = embedded.release.ce_type();
             Reader { schema_id: embedded.release.id, ce_type, body: Some((message_type, lane)) }
@@ -169,10 +169,10 @@ impl Tables {
     }
 }
 
-impl Lane {
-    fn resolved(writer_schema: &'static Schema, message_type: MessageType) -> Lane {
+impl Decoding {
+    fn resolved(writer_schema: &'static Schema, message_type: MessageType) -> Decoding {
         let reader_schema = &current(message_type).schema;
         let avro = GenericDatumReader::builder(writer_schema).reader_schema(reader_schema).build();
-        Lane::Resolved(avro.expect(SELF_CONTAINED))
+        Decoding::Resolved(avro.expect(SELF_CONTAINED))
     }
 }

@@ -48,7 +48,7 @@ async fn a_file_is_written_or_told_in_one_error_what_it_is() -> Outcome {
         ("pretty.json", "pretty.json is JSON over several lines, "),
         ("orders.csv", "orders.csv is CSV, "),
     ] {
-        let ran = run(&pipeline, &["publish", name]).await?.expect(1)?;
+        let ran = run(&pipeline, &["publish", name]).await?.expect(2)?;
         assert!(ran.stderr.starts_with(&format!("orders: {words}")) && ran.stderr.lines().count() == 1, "{ran:?}");
     }
     pipeline.accept();
@@ -67,7 +67,7 @@ async fn an_order_that_the_broker_refuses_is_named_and_the_others_are_written() 
     let file = [line("before", "s", 1), large.to_string(), line("after", "s", 1)].join("\n");
     std::fs::write(pipeline.folder().join("orders.jsonl"), file)?;
     let arguments = ["publish", "orders.jsonl", "--json", "-X", "compression.type=none"];
-    let said = run(&pipeline, &arguments).await?.expect(1)?.json()?;
+    let said = run(&pipeline, &arguments).await?.expect(2)?.json()?;
     assert_eq!((&said["delivered"], &said["failed"]), (&json!(2), &json!(1)), "{said}");
     let failure = said["failures"][0].as_str().unwrap_or_default();
     assert!(failure.starts_with("PlaceOrder too-large is refused by Kafka: "), "{said}");

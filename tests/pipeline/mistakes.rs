@@ -1,4 +1,4 @@
-//! Mistakes of whoever runs a daemon: each is named in words, at the start, and ends it with code 1.
+//! Mistakes of whoever runs a daemon: each is named in words, at the start, and ends it with code 2.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use crate::DAEMON;
 /// Runs the order daemon with one thing wrong; it must end by itself, with words.
 async fn assert_named(pipeline: &Pipeline, service: ServiceName, arguments: &[&str], words: &[&str]) -> Outcome {
     let finished = pipeline.run(service, arguments).await?;
-    assert_eq!(finished.code, Some(1), "{arguments:?}: {}", finished.output);
+    assert_eq!(finished.code, Some(2), "{arguments:?}: {}", finished.output);
     for word in words {
         assert!(finished.output.contains(word), "{arguments:?} should say {word:?}: {}", finished.output);
     }
@@ -38,10 +38,10 @@ async fn a_setting_that_cannot_be_is_named_before_anything_starts() -> Outcome {
         (&["run", "--topic-prefix", "a b"], &["topic prefix", "a b"]),
         (&["run", "--schema", ""], &["schema"]),
         (&["run", "--schema", "My-Orders"], &["My-Orders", "lower-case", "--schema"]),
-        (&["run", "--confirm-within-ms", "0"], &["confirm_within_ms"]),
+        (&["run", "--confirm-within-ms", "0"], &["--confirm-within-ms"]),
         (&["run", "--log", "workers=loud"], &["log filter", "loud"]),
         (&["run", "-X", "no.such.property=1"], &["no.such.property"]),
-        (&["run", "-X", "nonsense"], &["-X nonsense", "KEY=VALUE"]),
+        (&["run", "-X", "nonsense"], &["-X nonsense", "NAME=VALUE"]),
         (&["run", "--planted-bug", "no-such-bug"], &["no-such-bug", "oversell"]),
     ];
     for (arguments, words) in cases {
@@ -52,11 +52,11 @@ async fn a_setting_that_cannot_be_is_named_before_anything_starts() -> Outcome {
     // The last `--config` would be one too many for the parser: this one runs without the pipeline's own file.
     let program = std::process::Command::new(DAEMON).args(["order", "run", "--config"]).arg(&key).output()?;
     let said = String::from_utf8_lossy(&program.stderr).into_owned();
-    assert_eq!(program.status.code(), Some(1), "{said}");
+    assert_eq!(program.status.code(), Some(2), "{said}");
     assert!(said.contains(unknown) && said.contains("unknown.toml"), "{said}");
     let program = std::process::Command::new(DAEMON).args(["order", "run", "--config", &missing]).output()?;
     let said = String::from_utf8_lossy(&program.stderr).into_owned();
-    assert!(program.status.code() == Some(1) && said.contains("no-such.toml"), "{said}");
+    assert!(program.status.code() == Some(2) && said.contains("no-such.toml"), "{said}");
     let usage = pipeline.run(order, &["walk"]).await?;
     assert_eq!(usage.code, Some(2), "{}", usage.output);
     pipeline.accept();
@@ -158,7 +158,7 @@ async fn two_processes_with_one_instance_id_are_told_so_and_one_goes_on() -> Out
         );
     ended.await?;
     let finished = first.finish(Duration::from_secs(1)).await?;
-    assert_eq!(finished.code, Some(1), "{}", finished.output);
+    assert_eq!(finished.code, Some(2), "{}", finished.output);
     assert!(finished.output.contains("another process with this INSTANCE_ID"), "{}", finished.output);
     pipeline.await_all_ready().await?;
     pipeline.accept();

@@ -50,7 +50,7 @@ async fn a_server_that_is_late_is_waited_for_and_a_signal_ends_the_wait() -> Out
 
     with_servers(&servers, |servers| Ok(servers.stack().kafka()?.stop()?)).await?;
     let gave_up = pipeline.run(SERVICE, &["run", "--start-timeout-s", "1"]).await?;
-    assert_eq!(gave_up.code, Some(1), "{}", gave_up.output);
+    assert_eq!(gave_up.code, Some(2), "{}", gave_up.output);
     for words in ["Kafka at", "KAFKA_BROKERS", "--start-timeout-s"] {
         assert!(gave_up.output.contains(words), "{words}: {}", gave_up.output);
     }
@@ -77,7 +77,7 @@ async fn what_waiting_cannot_mend_ends_the_start_at_once() -> Outcome {
         // A wait of that length would outlast the test's own limit for a program that ends by itself.
         let all = [&["run", "--start-timeout-s", "600"], arguments].concat();
         let finished = pipeline.run(SERVICE, &all).await?;
-        assert_eq!(finished.code, Some(1), "{arguments:?}: {}", finished.output);
+        assert_eq!(finished.code, Some(2), "{arguments:?}: {}", finished.output);
         assert!(finished.output.contains(words), "{arguments:?}: {}", finished.output);
     }
     pipeline.accept();
@@ -100,7 +100,7 @@ async fn a_transaction_pooler_is_named_at_the_start() -> Outcome {
     for service in ServiceName::ALL {
         let all = ["run", "--start-timeout-s", "600", "--database-url", &pooled];
         let finished = pipeline.run(service, &all).await?;
-        assert_eq!(finished.code, Some(1), "{}", finished.output);
+        assert_eq!(finished.code, Some(2), "{}", finished.output);
         assert!(finished.output.contains("transaction pooler"), "{}", finished.output);
         assert!(!finished.output.contains("migrate"), "{}", finished.output);
     }

@@ -3,10 +3,13 @@
 //! Knows nothing of messages: it is for sending what no client of ours would send, and for looking at bytes.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use outbox::log::{self, Bounds, Partition, Range};
 use provision::topics::{MAX_DEAD_LETTER_BYTES, MAX_MESSAGE_BYTES};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -21,7 +24,6 @@ use crate::{LONG, Outcome, RawRecord, raw_produce, trouble, until};
 
 const ANSWER: Duration = Duration::from_secs(30);
 const DELETION: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(100);
 
 /// A record to send as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -240,56 +242,42 @@ impl Broker {
 }
 
 fn consumer(mut config: ClientConfig) -> Outcome<BaseConsumer> {
-    config.set("group.id", "nobody").set("enable.auto.commit", "false").set("auto.offset.reset", "error");
+    log::configure(&mut config, "nobody");
     Ok(config.create()?)
 }
 
-fn ends(consumer: &BaseConsumer, prefix: &str, topics: &[String]) -> Outcome<HashMap<(String, i32), (i64, i64)>> {
-    let mut ends = HashMap::new();
+/// Every partition of these topics, as a range from its first offset to its end.
+fn whole(consumer: &BaseConsumer, prefix: &str, topics: &[String]) -> Outcome<Vec<Range>> {
+    let mut places = Vec::new();
     for topic in topics {
-        let name = format!("{prefix}{topic}");
+        let name: Arc<str> = format!("{prefix}{topic}").into();
         let metadata = consumer.fetch_metadata(Some(&name), ANSWER)?;
         let partitions = metadata.topics().first().map_or(0, |topic| topic.partitions().len());
         if partitions == 0 {
             return Err(trouble(format!("there is no topic {name}")));
         }
-        for partition in (0..).take(partitions) {
-            let marks = consumer.fetch_watermarks(&name, partition, ANSWER)?;
-            ends.insert((topic.clone(), partition), marks);
-        }
+        places.extend((0..).take(partitions).map(|partition| Partition { topic: Arc::clone(&name), partition }));
     }
-    Ok(ends)
+    let bounds = log::bounds(consumer, &places, ANSWER)?;
+    let range = |(place, Bounds { low, high })| Range { place, from: low, until: high };
+    Ok(places.into_iter().zip(bounds).map(range).collect())
+}
+
+fn ends(consumer: &BaseConsumer, prefix: &str, topics: &[String]) -> Outcome<HashMap<(String, i32), (i64, i64)>> {
+    let named = |Range { place: Partition { topic, partition }, from, until }: Range| {
+        ((topic.strip_prefix(prefix).unwrap_or(&topic).to_owned(), partition), (from, until))
+    };
+    Ok(whole(consumer, prefix, topics)?.into_iter().map(named).collect())
 }
 
 fn read_to_end(config: ClientConfig, prefix: &str, topics: &[String]) -> Outcome<Vec<Found>> {
     let consumer = consumer(config)?;
-    let mut left = ends(&consumer, prefix, topics)?;
-    left.retain(|_, (low, high)| low < high);
-    let mut list = TopicPartitionList::new();
-    for ((topic, partition), (low, _)) in &left {
-        list.add_partition_offset(&format!("{prefix}{topic}"), *partition, Offset::Offset(*low))?;
-    }
-    consumer.assign(&list)?;
+    let ranges = whole(&consumer, prefix, topics)?;
     let mut found = Vec::new();
-    let deadline = Instant::now() + LONG;
-    while !left.is_empty() {
-        if Instant::now() >= deadline {
-            return Err(trouble(format!("these partitions were not read to their ends within {LONG:?}: {left:?}")));
-        }
-        let Some(received) = consumer.poll(POLL) else { continue };
-        let record = record_of(&received?, prefix);
-        let at = (record.topic.clone(), record.partition);
-        match left.get(&at) {
-            Some((_, high)) if record.offset < *high => {
-                if record.offset + 1 == *high {
-                    left.remove(&at);
-                }
-                found.push(record);
-            }
-            // It came after the ends were looked up.
-            Some(_) | None => {}
-        }
-    }
+    log::read(&consumer, &ranges, LONG, |_, message| {
+        found.push(record_of(message, prefix));
+        ControlFlow::Continue(())
+    })?;
     Ok(found)
 }
 

@@ -2,7 +2,6 @@
 //!
 //! The address is the one that it logs, so that no port has to be guessed. Its log stays in one file over restarts.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -10,15 +9,14 @@ use std::time::Duration;
 use dev_stack::Child;
 use schemas::ServiceName;
 
-use crate::{LONG, Outcome, probe, reading, trouble, until};
+use crate::{LONG, Outcome, reading, trouble, until};
 
 /// How long a subcommand may take that ends by itself.
 const SUBCOMMAND_LIMIT: Duration = Duration::from_secs(90);
 
-/// A running daemon.
+/// A running daemon. Waiting for it is asynchronous here, unlike in `dev_stack`: a test does other things meanwhile.
 pub struct Daemon {
-    child: Child,
-    address: SocketAddr,
+    process: dev_stack::Daemon,
 }
 
 /// How a process ended that does.
@@ -48,24 +46,17 @@ impl Program {
     /// Starts an instance and waits until it has logged its address; not until it is ready.
     pub(crate) async fn start(&self, service: ServiceName, name: &str, arguments: &[String]) -> Outcome<Daemon> {
         let log = self.folder.join(format!("{name}.log"));
-        let child = Child::spawn(self.command(service, arguments), name, &log)?;
+        let (command, name) = (self.command(service, arguments), name.to_owned());
         let started = tokio::task::spawn_blocking(move || {
-            let line = child.wait_for_line("listening service=", LONG)?;
-            Outcome::Ok((child, line))
+            dev_stack::Daemon::spawn_announced(command, name, &log, "listening service=", LONG)
         });
-        let (child, line) = started.await??;
-        let Some(line) = line else {
-            return Err(trouble(format!("{name} did not start; the end of its log:\n{}", child.tail())));
-        };
-        let address = line.split_whitespace().find_map(|word| word.strip_prefix("address=")?.parse().ok());
-        let address = address.ok_or_else(|| trouble(format!("{name} logs no address: {line}")))?;
-        Ok(Daemon { child, address })
+        Ok(Daemon { process: started.await?? })
     }
 
     /// Runs what ends by itself.
     pub(crate) async fn run(&self, service: ServiceName, name: &str, arguments: &[String]) -> Outcome<Finished> {
         let child = Child::spawn(self.command(service, arguments), name, &self.folder.join(format!("{name}.log")))?;
-        finished(child, SUBCOMMAND_LIMIT).await
+        tokio::task::spawn_blocking(move || finished(&child, SUBCOMMAND_LIMIT)).await?
     }
 
     fn command(&self, service: ServiceName, arguments: &[String]) -> Command {
@@ -88,39 +79,33 @@ impl Program {
     }
 }
 
-async fn finished(child: Child, limit: Duration) -> Outcome<Finished> {
-    tokio::task::spawn_blocking(move || {
-        let Some(status) = child.wait_timeout(limit)? else {
-            return Err(trouble(format!(
-                "{} still runs after {limit:?}; its log ends:\n{}",
-                child.name(),
-                child.tail()
-            )));
-        };
-        Ok(Finished { code: status.code(), output: child.output()? })
-    })
-    .await?
+fn finished(child: &Child, limit: Duration) -> Outcome<Finished> {
+    let Some(status) = child.wait_timeout(limit)? else {
+        return Err(trouble(format!("{} still runs after {limit:?}; its log ends:\n{}", child.name(), child.tail())));
+    };
+    Ok(Finished { code: status.code(), output: child.output()? })
 }
 
 impl Daemon {
     /// Its name.
     pub fn name(&self) -> &str {
-        self.child.name()
+        self.process.name()
     }
 
     /// Whether it has not ended.
     pub fn is_running(&self) -> bool {
-        self.child.is_running()
+        self.process.is_running()
     }
 
     /// What `/readyz` says: the status, and a line per obstacle.
     pub async fn readiness(&self) -> Outcome<(u16, String)> {
-        probe::get(self.address, "/readyz").await
+        self.get("/readyz").await
     }
 
     /// What an endpoint answers.
     pub async fn get(&self, path: &str) -> Outcome<(u16, String)> {
-        probe::get(self.address, path).await
+        let (address, path) = (self.process.address(), path.to_owned());
+        Ok(tokio::task::spawn_blocking(move || dev_stack::get(address, &path)).await??)
     }
 
     /// Waits until it is ready.
@@ -159,33 +144,33 @@ impl Daemon {
 
     /// SIGKILL; it is gone when this returns.
     pub fn kill9(self) -> Outcome {
-        Ok(self.child.kill9()?)
+        Ok(self.process.kill9()?)
     }
 
     /// SIGSTOP.
     pub fn pause(&self) -> Outcome {
-        Ok(self.child.stop()?)
+        Ok(self.process.stop()?)
     }
 
     /// SIGCONT.
     pub fn resume(&self) -> Outcome {
-        Ok(self.child.cont()?)
+        Ok(self.process.cont()?)
     }
 
     /// SIGTERM; does not wait.
     pub fn terminate(&self) -> Outcome {
-        Ok(self.child.terminate()?)
+        Ok(self.process.terminate()?)
     }
 
     /// Waits for its end.
     pub async fn finish(self, limit: Duration) -> Outcome<Finished> {
-        finished(self.child, limit).await
+        tokio::task::spawn_blocking(move || finished(&self.process, limit)).await?
     }
 
     /// Waits until a line of its log holds these words, since it was started; gives the line.
     pub async fn await_log(&self, words: &str) -> Outcome<String> {
         until(&format!("{} logs {words:?}", self.name()), LONG, async || {
-            let output = self.child.output()?;
+            let output = self.process.output()?;
             let found = output.lines().find(|line| line.contains(words));
             found.map(str::to_owned).ok_or_else(|| trouble("no such line"))
         })
@@ -194,11 +179,11 @@ impl Daemon {
 
     /// The end of its log.
     pub fn tail(&self) -> String {
-        self.child.tail()
+        self.process.tail()
     }
 
     /// Where its log is.
     pub fn log_file(&self) -> &Path {
-        self.child.log_file()
+        self.process.log_file()
     }
 }

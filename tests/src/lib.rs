@@ -14,7 +14,6 @@ mod orders;
 mod patience;
 mod pipeline;
 mod pooler;
-mod probe;
 mod proxy;
 mod quiet;
 mod raw_produce;

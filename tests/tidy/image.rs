@@ -8,7 +8,7 @@ use crate::dependencies::Metadata;
 use crate::source;
 
 /// Members whose programs are for users; the others are for whoever works on this.
-const SHIPPED: [&str; 4] = ["client", "outbox", "replay-tool", "workers"];
+const SHIPPED: [&str; 4] = ["client", "outbox-relay", "replay-tool", "workers"];
 
 /// What is not built by default, and is in the image.
 const FEATURES: [&str; 1] = ["replay-tool/s3"];
@@ -67,7 +67,7 @@ mod tests {
         for (from, to, words) in [
             ("target/release/outbox-relay", "", "no outbox-relay"),
             ("target/release/replay-tool", "target/release/replay-tool target/release/demo", "demo is no program"),
-            ("--package outbox", "", "outbox is not built"),
+            ("--package outbox-relay", "", "outbox-relay is not built"),
             ("--features replay-tool/s3", "", "replay-tool/s3 is not built"),
             ("USER 10001", "", "runs as root"),
             ("USER 10001", "USER pipeline", "runs as pipeline"),

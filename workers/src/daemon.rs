@@ -8,9 +8,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health, Roads, Service};
 use domain::{charge, saga};
+use grammar::{ColorOptions, Exit, Secret, SettingsFile, ShellVerb, complain};
 use outbox::{Outbox, OutboxConfig, TopicSpec};
 use provision::{migrate, topics};
 use schemas::{Codec, ServiceName};
@@ -18,7 +19,7 @@ use tokio::sync::watch;
 
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
-use crate::config::{Config, Flags};
+use crate::config::{self, Config};
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
@@ -33,10 +34,12 @@ const START_QUESTION: Duration = Duration::from_secs(3);
 
 /// A worker of the order pipeline.
 #[derive(Debug, Parser)]
-#[command(version, about, long_about = None)]
+#[command(version, about, after_help = exit_codes())]
 struct Arguments {
     #[command(flatten)]
-    flags: Flags,
+    color: ColorOptions,
+    #[command(flatten)]
+    config: Config,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -62,6 +65,12 @@ enum Command {
     AcceptRestore(Restore),
     /// Let a held partition go on after its missing messages: they are given up for this service.
     AcceptGap(Gap),
+    #[command(flatten)]
+    Shell(ShellVerb),
+}
+
+fn exit_codes() -> String {
+    grammar::exit_codes(&[(0, "done; a daemon: drained"), (1, "topics check: they are not as they have to be")], "")
 }
 
 #[derive(Debug, Clone, Subcommand)]
@@ -95,55 +104,63 @@ impl DaemonError {
     }
 }
 
-/// Run a daemon with these arguments (the first is the program's name). Exit codes: 0 done, 1 failed, 2 wrong usage.
+/// Run a daemon with these arguments (the first is the program's name).
 pub fn main(service: ServiceName, args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let arguments = match Arguments::try_parse_from(args) {
-        Ok(arguments) => arguments,
-        Err(error) => {
-            // Printing can only fail when nobody reads.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+    let definition = || config::of_service(Arguments::command(), service);
+    let read: Result<(Arguments, SettingsFile), Exit> = grammar::parse_layered(definition(), args, &config::LAYERED);
+    let (arguments, file) = match read {
+        Ok(read) => read,
+        Err(exit) => return exit.into(),
     };
-    match try_main(service, arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{service}-worker: {error}");
-            ExitCode::FAILURE
-        }
+    arguments.color.apply();
+    if let Some(Command::Shell(verb)) = &arguments.command {
+        return told(service, verb.run(grammar::layout(definition())).map(|()| Exit::Done).map_err(DaemonError::of))
+            .into();
     }
+    told(service, try_main(service, arguments, &file)).into()
 }
 
-fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonError> {
-    let config = Config::resolve(service, &arguments.flags).map_err(DaemonError::of)?;
+fn told(service: ServiceName, ended: Result<Exit, DaemonError>) -> Exit {
+    ended.unwrap_or_else(|error| {
+        complain(&format!("{service}-worker"), error);
+        Exit::Failed
+    })
+}
+
+fn try_main(service: ServiceName, arguments: Arguments, file: &SettingsFile) -> Result<Exit, DaemonError> {
+    let config = arguments.config.completed(service, file).map_err(DaemonError::of)?;
     let planted = match &config.planted_bug {
         Some(name) => Planted::by_name(name).map_err(DaemonError::of)?,
         None => Planted::NONE,
     };
     let command = arguments.command.unwrap_or(Command::Run);
     if matches!(command, Command::Config) {
-        print!("{}", config.redacted().map_err(DaemonError::of)?);
-        return Ok(());
+        grammar::say(&config.redacted().map_err(DaemonError::of)?).map_err(DaemonError::of)?;
+        return Ok(Exit::Done);
     }
     if let Command::Topics { action: TopicsAction::Acls(options) } = &command {
-        print!("{}", acls::text(options, &config.brokers, &config.topic_prefix));
-        return Ok(());
+        grammar::say(&acls::text(options, &config.brokers, &config.topic_prefix)).map_err(DaemonError::of)?;
+        return Ok(Exit::Done);
     }
     telemetry::start_logs(config.log_format, &config.log).map_err(DaemonError::of)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(DaemonError::of)?;
     let result = runtime.block_on(async {
         match command {
-            Command::Run => run(service, config, planted).await,
-            Command::Migrate { grants } => verbs::migrate(service, &config, grants.as_deref()).await,
-            Command::Topics { action: TopicsAction::Create } => verbs::create_topics(&config).await,
+            Command::Run => run(service, config, planted).await.map(|()| Exit::Done),
+            Command::Migrate { grants } => {
+                verbs::migrate(service, &config, grants.as_deref()).await.map(|()| Exit::Done)
+            }
+            Command::Topics { action: TopicsAction::Create } => {
+                verbs::create_topics(&config).await.map(|()| Exit::Done)
+            }
             Command::Topics { action: TopicsAction::Check { strict } } => verbs::check_topics(&config, strict).await,
-            Command::Topics { action: TopicsAction::Acls(_) } | Command::Config => Ok(()),
-            Command::AcceptGap(gap) => verbs::accept_gap(service, &config, &gap).await,
+            Command::Topics { action: TopicsAction::Acls(_) } | Command::Config | Command::Shell(_) => Ok(Exit::Done),
+            Command::AcceptGap(gap) => verbs::accept_gap(service, &config, &gap).await.map(|()| Exit::Done),
             Command::AcceptRestore(restore) => {
                 let database = database(service, &config)?;
                 let done = accept_restore::accept(&database, config.client_config(), service, &restore).await;
-                done.map(|done| println!("{done}")).map_err(DaemonError::of)
+                done.map_err(DaemonError::of).and_then(|done| verbs::say(&done.to_string())).map(|()| Exit::Done)
             }
         }
     });
@@ -152,8 +169,10 @@ fn try_main(service: ServiceName, arguments: Arguments) -> Result<(), DaemonErro
 }
 
 pub(crate) fn database(service: ServiceName, config: &Config) -> Result<Database, DaemonError> {
-    let (password, name) = (config.database_password.as_deref(), format!("{service}-worker"));
-    Database::open(&config.database_url, password, &config.schema, &name).map_err(DaemonError::of)
+    let (url, password) = (config.database.url(), config.database.password());
+    let (url, password) = (url.map_err(DaemonError::of)?, password.map_err(DaemonError::of)?);
+    let (password, name) = (password.as_ref().map(Secret::expose), format!("{service}-worker"));
+    Database::open(url.expose(), password, &config.schema, &name).map_err(DaemonError::of)
 }
 
 /// How long the relay may take when somebody insists on the end.
@@ -173,9 +192,9 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     let mut signals = Signals::listen().map_err(|error| DaemonError(format!("signals cannot be received: {error}")))?;
     let metrics = telemetry::start_metrics().map_err(DaemonError::of)?;
     clock::plant(planted);
-    let (listener, bound) = http::bind(config.listen)
-        .await
-        .map_err(|error| DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen)))?;
+    let (listener, bound) = http::bind(config.listen.0).await.map_err(|error| {
+        DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen.0))
+    })?;
     tracing::info!(service = service.as_str(), address = %bound, "listening");
     let (stop, stopping) = watch::channel(false);
     let shown = http::Shown {
@@ -208,7 +227,7 @@ fn inventory_service(_: &Config, planted: Planted, _: i32) -> Result<InventorySe
 }
 
 fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result<PaymentService, DaemonError> {
-    let provider = SimulatedProvider::open(config.simulator.clone()).map_err(DaemonError::of)?;
+    let provider = SimulatedProvider::open(config.simulator()).map_err(DaemonError::of)?;
     Ok(PaymentService::new(charge::Policy::default(), planted.decisions, partitions, Arc::new(provider)))
 }
 
@@ -395,4 +414,17 @@ async fn drain(
 async fn ended(mut stopping: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is an end as well.
     let _ = stopping.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent_and_the_pages_of_help_are_the_kept_ones() {
+        let definition = || config::of_service(Arguments::command(), ServiceName::Order);
+        grammar::layout(definition()).debug_assert();
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/src/help.txt");
+        assert_eq!(grammar::is_kept(kept.as_ref(), &grammar::pages(definition())), Ok(()));
+    }
 }

@@ -3,11 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::Serialize;
 
 /// An address to listen on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Listen(pub SocketAddr);
 
 impl FromStr for Listen {
@@ -24,14 +23,6 @@ impl FromStr for Listen {
         // A name may have both kinds of address, and other programs are told the name.
         let address = found.iter().find(|address| address.is_ipv4()).or(found.first());
         address.copied().map(Listen).ok_or_else(|| format!("{text:?} has no address: {hint}"))
-    }
-}
-
-impl TryFrom<String> for Listen {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
     }
 }
 

@@ -7,10 +7,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use consumer::DatabaseError;
+use consumer::{DatabaseError, Failure};
+use outbox::Backoff;
 use provision::topics::TopicsError;
-
-use consumer::Failure;
 
 /// Between two attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -48,7 +47,7 @@ impl From<TopicsError> for Obstacle {
     fn from(error: TopicsError) -> Self {
         let text = error.to_string();
         match error {
-            TopicsError::Unreachable { .. } | TopicsError::Kafka { .. } => Obstacle::NotYet(text),
+            TopicsError::Unreachable(_) | TopicsError::Kafka { .. } => Obstacle::NotYet(text),
             TopicsError::Refused { .. }
             | TopicsError::Configuration(_)
             | TopicsError::Denied { .. }
@@ -105,7 +104,7 @@ impl Start {
         server: &str,
         mut attempt: impl AsyncFnMut() -> Result<T, Obstacle>,
     ) -> Result<T, String> {
-        let (mut pause, mut told) = (FIRST_PAUSE, None::<Instant>);
+        let (mut backoff, mut told) = (Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), None::<Instant>);
         self.progress.set(Some(format!("starting: asks {server}")));
         loop {
             let reason = match attempt().await {
@@ -128,8 +127,7 @@ impl Start {
                 told = Some(Instant::now());
             }
             self.progress.set(Some(format!("starting: waits for {server}, {} s so far: {reason}", waited.as_secs())));
-            tokio::time::sleep(pause.min(left)).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(backoff.wait().min(left)).await;
         }
     }
 }

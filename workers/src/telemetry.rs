@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use client::settings::SettingError;
+use grammar::SettingError;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 use tracing_subscriber::filter::Targets;
@@ -24,11 +24,11 @@ const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 /// Send logs to standard error in this format.
 pub(crate) fn start_logs(format: LogFormat, filter: &str) -> Result<(), SettingError> {
     let filter: Targets = filter.parse().map_err(|error| {
-        SettingError::Setting(format!("log filter {filter:?}: {error}; for instance info,outbox=debug"))
+        SettingError::Setting(format!("log filter \"{filter}\": {error}; for instance info,outbox=debug"))
     })?;
     let layer = fmt::layer().with_writer(std::io::stderr);
     let started = match format {
-        LogFormat::Text => registry().with(layer.with_ansi(false)).with(filter).try_init(),
+        LogFormat::Text => registry().with(layer.with_ansi(grammar::is_colored_log())).with(filter).try_init(),
         LogFormat::Json => registry().with(layer.json().flatten_event(true)).with(filter).try_init(),
     };
     started.map_err(|error| SettingError::Setting(format!("logs cannot be set up: {error}")))

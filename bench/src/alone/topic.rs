@@ -2,13 +2,14 @@
 //!
 //! The thread does as little as it can, because it shares the machine with what is measured; the proof comes afterwards.
 
-use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use outbox::Position;
+use outbox::log::{self, Bounds, Partition, Range};
 use outbox::position::POSITION_HEADER;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -18,6 +19,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::events::number_of;
 use crate::error::{BenchError, Doing, Result};
 
+const GROUP: &str = "bench-reader";
 /// How long Kafka may take to answer.
 const ANSWER: Duration = Duration::from_secs(10);
 
@@ -150,37 +152,38 @@ impl Verdict {
 
 /// Reads the topic from beginning to end and follows the sequence of each partition.
 pub(crate) fn verify(brokers: &str, topic: &str, partitions: i32) -> Result<Verdict> {
-    let consumer = open(brokers, topic, partitions)?;
-    let mut left = HashMap::new();
-    for partition in 0..partitions {
-        let (low, high) = consumer.fetch_watermarks(topic, partition, ANSWER).doing("asking for the topic's ends")?;
-        if high > low {
-            left.insert(partition, high);
-        }
-    }
-    let mut verdict = Verdict::default();
-    let mut last: HashMap<i32, i64> = HashMap::new();
-    while !left.is_empty() {
-        let message = consumer.poll(ANSWER).ok_or_else(|| BenchError::other("the topic gives no records"))?;
-        let message = message.doing("verifying the topic")?;
+    let mut config = settings(brokers);
+    log::configure(&mut config, GROUP);
+    let consumer: BaseConsumer = config.create().doing("making a reader")?;
+    let topic: Arc<str> = topic.into();
+    let places: Vec<Partition> =
+        (0..partitions).map(|partition| Partition { topic: Arc::clone(&topic), partition }).collect();
+    let bounds = log::bounds(&consumer, &places, ANSWER).doing("asking for the topic's ends")?;
+    let range = |(place, Bounds { low, high })| Range { place, from: low, until: high };
+    let ranges: Vec<Range> = places.into_iter().zip(bounds).map(range).collect();
+    let (mut verdict, mut last, mut failed) = (Verdict::default(), vec![0; ranges.len()], None);
+    log::read(&consumer, &ranges, ANSWER, |index, message| {
         let header = message.headers().and_then(|headers| headers.iter().filter(|h| h.key == POSITION_HEADER).last());
-        let position = Position::parse(header.and_then(|header| header.value).unwrap_or_default());
-        let sequence = position.map_err(BenchError::other)?.sequence;
-        verdict.take(last.entry(message.partition()).or_default(), sequence);
-        if left.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
-            left.remove(&message.partition());
+        match Position::parse(header.and_then(|header| header.value).unwrap_or_default()) {
+            Ok(position) => verdict.take(&mut last[index], position.sequence),
+            Err(error) => failed = Some(error),
         }
-    }
-    Ok(verdict)
+        if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .map_err(BenchError::other)?;
+    failed.map_or(Ok(verdict), |error| Err(BenchError::other(error)))
+}
+
+fn settings(brokers: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("queued.min.messages", "200000").set("fetch.queue.backoff.ms", "5");
+    config
 }
 
 fn open(brokers: &str, topic: &str, partitions: i32) -> Result<BaseConsumer> {
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "bench-reader")
+    let consumer: BaseConsumer = settings(brokers)
+        .set("group.id", GROUP)
         .set("enable.auto.commit", "false")
-        .set("queued.min.messages", "200000")
-        .set("fetch.queue.backoff.ms", "5")
         .create()
         .doing("making a reader")?;
     // Without it an assignment waits half a second for the client to know the topic.

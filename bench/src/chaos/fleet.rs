@@ -12,11 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-use dev_stack::Child;
+use dev_stack::{Child, Daemon};
 use schemas::ServiceName;
 
 use super::place::{Place, instance_name};
-use super::probe;
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::memory_of;
 
@@ -54,7 +53,7 @@ struct Worker {
 
 #[derive(Default)]
 struct Slot {
-    process: Option<Child>,
+    process: Option<Daemon>,
     /// Not before this moment it is started again.
     away_until: Option<Instant>,
     started: Option<Instant>,
@@ -107,7 +106,7 @@ impl Fleet {
 
     /// Every reason why a worker is not ready, worker by worker.
     pub(crate) fn obstacles(&self) -> Vec<String> {
-        let obstacle = |worker: &Worker| match probe::get(worker.address, "/readyz") {
+        let obstacle = |worker: &Worker| match dev_stack::get(worker.address, "/readyz") {
             Ok((200, _)) => None,
             Ok((_, body)) => Some(format!("{}: {}", worker.name, body.trim().replace('\n', "; "))),
             Err(error) => Some(format!("{}: no answer: {error}", worker.name)),
@@ -135,7 +134,7 @@ impl Fleet {
     pub(crate) fn pause(&self, pick: usize, length: Duration) -> Result<()> {
         let signal = |signal: fn(&Child) -> dev_stack::Result<()>| {
             let slot = self.picked(pick).slot();
-            slot.process.as_ref().map_or(Ok(()), signal).map_err(BenchError::other)
+            slot.process.as_ref().map_or(Ok(()), |process| signal(process)).map_err(BenchError::other)
         };
         signal(Child::stop)?;
         sleep(length);
@@ -152,8 +151,8 @@ impl Fleet {
             slot.process.take()
         };
         let Some(process) = process else { return Ok(()) };
-        let ended = process.terminate().and_then(|()| process.wait_timeout(DRAIN_LIMIT)).map_err(BenchError::other)?;
-        match ended {
+        let ended = Child::drain([&*process], DRAIN_LIMIT).map_err(BenchError::other)?;
+        match ended.first().copied().flatten() {
             Some(status) if status.success() => {}
             Some(status) => self.surprise(format!("{} ended with {status} after SIGTERM", worker.name)),
             None => self.surprise(format!("{} did not drain within {DRAIN_LIMIT:?} after SIGTERM", worker.name)),
@@ -240,7 +239,8 @@ impl Supervision {
         bound(&log)?;
         let mut command = command(worker.service, &self.settings)?;
         command.args(["run", "--instance-id", &worker.name, "--listen", &worker.address.to_string()]);
-        slot.process = Some(Child::spawn(command, worker.name.as_str(), &log).map_err(BenchError::other)?);
+        let process = Daemon::spawn(command, worker.name.as_str(), &log, worker.address);
+        slot.process = Some(process.map_err(BenchError::other)?);
         slot.started = Some(now);
         Ok(())
     }
@@ -259,11 +259,8 @@ fn set_up(place: &Place, service: ServiceName, arguments: &[&str]) -> Result<()>
     let mut command = command(service, &place.settings_file())?;
     command.args(arguments);
     let log = place.folder().join(format!("{name}.log"));
-    let process = Child::spawn(command, name.clone(), &log).map_err(BenchError::other)?;
-    match process.wait_timeout(SET_UP_LIMIT).map_err(BenchError::other)? {
-        Some(status) if status.success() => Ok(()),
-        Some(_) | None => Err(BenchError::other(format!("{name} failed\n{}", process.tail()))),
-    }
+    let process = Child::spawn(command, name, &log).map_err(BenchError::other)?;
+    process.wait_success(SET_UP_LIMIT).map_err(BenchError::other)
 }
 
 /// This program as a service.

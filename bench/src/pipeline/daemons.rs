@@ -6,13 +6,10 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use dev_stack::Child;
+use dev_stack::{Child, Daemon};
 use schemas::ServiceName;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::Target;
@@ -24,19 +21,11 @@ const SET_UP_TIMEOUT: Duration = Duration::from_secs(60);
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a daemon may take to drain.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long an answer over HTTP may take.
-const HTTP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Running services.
 pub(crate) struct Daemons {
-    running: Vec<Daemon>,
+    running: Vec<(ServiceName, Daemon)>,
     logs: PathBuf,
-}
-
-struct Daemon {
-    service: ServiceName,
-    process: Child,
-    address: SocketAddr,
 }
 
 /// Where the services work.
@@ -53,7 +42,7 @@ pub(crate) struct Place<'s> {
 
 impl Daemons {
     /// Migrates, makes the topics, starts all three and waits until they are ready.
-    pub(crate) async fn start(place: &Place<'_>) -> Result<Self> {
+    pub(crate) fn start(place: &Place<'_>) -> Result<Self> {
         let logs = place.servers.logs().to_owned();
         for service in ServiceName::ALL {
             set_up(service, place, &logs, &["migrate"])?;
@@ -68,39 +57,37 @@ impl Daemons {
             let arguments = ["run".to_owned(), "--listen".to_owned(), address.to_string()];
             let command = daemon_command(service, place, &arguments)?;
             let name = format!("{}{}", place.prefix, service.as_str());
-            let process =
-                Child::spawn(command, name.clone(), &logs.join(format!("{name}.log"))).map_err(BenchError::other)?;
-            running.push(Daemon { service, process, address });
+            let log = logs.join(format!("{name}.log"));
+            running.push((service, Daemon::spawn(command, name, &log, address).map_err(BenchError::other)?));
         }
-        let daemons = Daemons { running, logs };
-        for daemon in &daemons.running {
-            daemons.wait_ready(daemon).await?;
+        for (_, daemon) in &running {
+            daemon.wait_ready(READY_TIMEOUT).map_err(BenchError::other)?;
         }
-        Ok(daemons)
+        Ok(Daemons { running, logs })
     }
 
     /// What to measure.
     pub(crate) fn targets(&self) -> Result<Vec<Target>> {
-        let target = |daemon: &Daemon| {
-            let pid = u32::try_from(daemon.process.pid()).map_err(BenchError::other)?;
-            Ok(Target::tree(daemon.service.as_str(), pid))
+        let target = |(service, daemon): &(ServiceName, Daemon)| {
+            let pid = u32::try_from(daemon.pid()).map_err(BenchError::other)?;
+            Ok(Target::tree(service.as_str(), pid))
         };
         self.running.iter().map(target).collect()
     }
 
     /// An error when one of them has ended.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.running.iter().find(|daemon| !daemon.process.is_running()) {
-            Some(daemon) => Err(self.failed(daemon, "ended")),
+        match self.running.iter().find(|(_, daemon)| !daemon.is_running()) {
+            Some((service, daemon)) => Err(self.failed(*service, daemon, "ended")),
             None => Ok(()),
         }
     }
 
     /// The statements that all of them have sent to Postgres, if they count them.
-    pub(crate) async fn statements(&self) -> Option<u64> {
+    pub(crate) fn statements(&self) -> Option<u64> {
         let mut sum = None;
-        for daemon in &self.running {
-            let text = get(daemon.address, "/metrics").await.ok()?;
+        for (_, daemon) in &self.running {
+            let (200, text) = daemon.get("/metrics").ok()? else { return None };
             let counted: Vec<u64> = text.lines().filter_map(statements_of_line).collect();
             if !counted.is_empty() {
                 sum = Some(sum.unwrap_or(0) + counted.iter().sum::<u64>());
@@ -111,33 +98,19 @@ impl Daemons {
 
     /// Asks all of them to drain and waits for it.
     pub(crate) fn stop(self) -> Result<()> {
-        for daemon in &self.running {
-            daemon.process.terminate().map_err(BenchError::other)?;
-        }
-        for daemon in &self.running {
-            let ended = daemon.process.wait_timeout(STOP_TIMEOUT).map_err(BenchError::other)?;
-            if !ended.is_some_and(|status| status.success()) {
-                return Err(self.failed(daemon, "did not stop in good order"));
+        let ended =
+            Child::drain(self.running.iter().map(|(_, daemon)| &**daemon), STOP_TIMEOUT).map_err(BenchError::other)?;
+        for ((service, daemon), status) in self.running.iter().zip(ended) {
+            if !status.is_some_and(|status| status.success()) {
+                return Err(self.failed(*service, daemon, "did not stop in good order"));
             }
         }
         Ok(())
     }
 
-    async fn wait_ready(&self, daemon: &Daemon) -> Result<()> {
-        let until = Instant::now() + READY_TIMEOUT;
-        while Instant::now() < until {
-            self.check()?;
-            if get(daemon.address, "/readyz").await.is_ok() {
-                return Ok(());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Err(self.failed(daemon, "did not become ready"))
-    }
-
-    fn failed(&self, daemon: &Daemon, what: &str) -> BenchError {
-        let service = daemon.service.as_str();
-        BenchError::other(format!("{service} {what}; its log is in {}\n{}", self.logs.display(), daemon.process.tail()))
+    fn failed(&self, service: ServiceName, daemon: &Daemon, what: &str) -> BenchError {
+        let (service, logs) = (service.as_str(), self.logs.display());
+        BenchError::other(format!("{service} {what}; its log is in {logs}\n{}", daemon.tail()))
     }
 }
 
@@ -145,11 +118,9 @@ fn set_up(service: ServiceName, place: &Place<'_>, logs: &Path, arguments: &[&st
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     let name = format!("{}{}-{}", place.prefix, service.as_str(), arguments[0]);
     let command = daemon_command(service, place, &arguments)?;
-    let process = Child::spawn(command, name.clone(), &logs.join(format!("{name}.log"))).map_err(BenchError::other)?;
-    match process.wait_timeout(SET_UP_TIMEOUT).map_err(BenchError::other)? {
-        Some(status) if status.success() => Ok(()),
-        Some(_) | None => Err(BenchError::other(format!("{name} failed\n{}", process.tail()))),
-    }
+    let log = logs.join(format!("{name}.log"));
+    let process = Child::spawn(command, name, &log).map_err(BenchError::other)?;
+    process.wait_success(SET_UP_TIMEOUT).map_err(BenchError::other)
 }
 
 fn daemon_command(service: ServiceName, place: &Place<'_>, arguments: &[String]) -> Result<Command> {
@@ -171,24 +142,6 @@ fn statements_of_line(line: &str) -> Option<u64> {
         return None;
     }
     value.parse().ok()
-}
-
-/// The body of a successful answer.
-async fn get(address: SocketAddr, path: &str) -> Result<String> {
-    let exchange = async {
-        let mut stream = TcpStream::connect(address).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\n\r\n");
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
-        Ok::<_, std::io::Error>(answer)
-    };
-    let answer = timeout(HTTP_TIMEOUT, exchange).await.map_err(BenchError::other)?.doing("asking a daemon")?;
-    let status = answer.split_ascii_whitespace().nth(1).unwrap_or_default();
-    if status != "200" {
-        return Err(BenchError::other(format!("{path} answered {status}")));
-    }
-    Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use outbox::log::{self, Bounds, Partition};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
@@ -48,16 +49,18 @@ impl TopicReader {
             .create()
             .doing("making an observer")?;
         let wait = Duration::from_secs(10);
-        let mut list = TopicPartitionList::new();
+        let mut places = Vec::new();
         for topic in topics {
             let metadata = consumer.fetch_metadata(Some(topic), wait).doing("looking up an observed topic")?;
-            for partition in metadata.topics().iter().flat_map(|topic| topic.partitions()) {
-                let (low, high) = consumer
-                    .fetch_watermarks(topic, partition.id(), wait)
-                    .doing("looking up an observed topic's ends")?;
-                let offset = Offset::Offset(if from_end { high } else { low });
-                list.add_partition_offset(topic, partition.id(), offset).doing("naming an observed partition")?;
-            }
+            let (name, found) =
+                (Arc::from(topic.as_str()), metadata.topics().iter().flat_map(|topic| topic.partitions()));
+            places.extend(found.map(|found| Partition { topic: Arc::clone(&name), partition: found.id() }));
+        }
+        let bounds = log::bounds(&consumer, &places, wait).doing("looking up the observed topics' ends")?;
+        let mut list = TopicPartitionList::new();
+        for (Partition { topic, partition }, Bounds { low, high }) in places.iter().zip(bounds) {
+            let offset = Offset::Offset(if from_end { high } else { low });
+            list.add_partition_offset(topic, *partition, offset).doing("naming an observed partition")?;
         }
         consumer.assign(&list).doing("assigning an observed topic")?;
         Ok(TopicReader { consumer, codec: Codec::embedded() })

@@ -50,12 +50,22 @@ pub(crate) fn ask_kept_demo(machine: &Machine, arguments: &[OsString]) -> Result
 /// A build that costs more than this is told.
 const TOLD_CPU_S: u64 = 10;
 
+/// What the demo starts only with an option, and the option: nobody else shall build it.
+const ON_DEMAND: (&str, &str) = ("--with-loyalty", "loyalty-service");
+
+/// The programs that a demo with these arguments needs.
+fn programs(arguments: &[OsString]) -> Vec<&'static str> {
+    let (option, program) = ON_DEMAND;
+    let asked = arguments.iter().any(|argument| argument == option);
+    PROGRAMS.iter().copied().chain(if asked { Some(program) } else { None }).collect()
+}
+
 /// Builds the programs and becomes the demo.
 pub(crate) fn demo(machine: &Machine, arguments: &[OsString]) -> Result<(), String> {
     announce(machine, "release", "the programs", PROGRAMS_CPU_MIN, PROGRAMS_GIB)?;
     let mut cargo = cargo();
     cargo.args(["build", "--release", "--message-format=json-render-diagnostics"]);
-    for program in PROGRAMS {
+    for program in programs(arguments) {
         cargo.args(["--bin", program]);
     }
     let before = children_cpu_s();
@@ -185,6 +195,14 @@ mod tests {
         let mut messages = ["orders", "demo", "replay-tool"].iter().map(|program| message(program));
         assert_eq!(demo_of(&mut messages).as_deref(), Some("/t/release/demo"));
         assert_eq!(messages.next(), None);
+    }
+
+    #[test]
+    fn a_program_on_demand_is_built_on_demand() {
+        let arguments = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(programs(&arguments(&["--limit", "5"])), PROGRAMS);
+        let with = programs(&arguments(&["--limit", "5", "--with-loyalty"]));
+        assert_eq!((with.len(), with.last()), (PROGRAMS.len() + 1, Some(&"loyalty-service")));
     }
 
     #[test]

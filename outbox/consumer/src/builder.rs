@@ -18,9 +18,7 @@ use crate::health::Health;
 use crate::planted::Planted;
 use crate::restored::{Gate, Roads};
 use crate::service::Service;
-
-/// How long the brokers may take to tell how many partitions there are.
-const PARTITIONS_WITHIN: Duration = Duration::from_secs(10);
+use crate::topics;
 
 /// Where a consumer begins: `Consumer::builder(service)`.
 #[derive(Debug)]
@@ -176,18 +174,24 @@ impl<S: Service> Builder<S> {
         self
     }
 
+    /// Make the topics that only this service writes to, its dead letters and those of `sends`, where they are missing, with as
+    /// many partitions as its inputs have. For whoever has no tool for it; a service that may not make topics does not call it.
+    ///
+    /// # Errors
+    /// In words for a person: no brokers, no inputs, no right to make topics.
+    pub async fn create_topics(&self) -> Result<(), Halted> {
+        let kafka = self.kafka.as_ref().ok_or_else(|| missing::<S>("kafka configuration"))?;
+        topics::create(kafka, &self.own_topics(), self.known_partitions(kafka).await?).await
+    }
+
     /// Look at the servers, join the group, work.
     ///
     /// # Errors
     /// In words for a person: a setting that is missing or wrong, a server that does not answer, a schema without tables.
     pub async fn start(self) -> Result<Handle, Halted> {
-        let missing = |what: &str| Halted(format!("a consumer of {} needs a {what}", S::NAME));
-        let database = self.database.clone().ok_or_else(|| missing("database"))?;
-        let kafka = self.kafka.clone().ok_or_else(|| missing("kafka configuration"))?;
-        let partitions = match self.partitions {
-            Some(partitions) => partitions,
-            None => self.ask_partitions(&kafka).await?,
-        };
+        let database = self.database.clone().ok_or_else(|| missing::<S>("database"))?;
+        let kafka = self.kafka.clone().ok_or_else(|| missing::<S>("kafka configuration"))?;
+        let partitions = self.known_partitions(&kafka).await?;
         let outbox = match self.outbox.clone() {
             Some(outbox) => outbox,
             None => self.open_outbox(&database, partitions).await?,
@@ -226,11 +230,12 @@ impl<S: Service> Builder<S> {
         Ok(Handle { stop, task, health })
     }
 
-    async fn ask_partitions(&self, kafka: &ClientConfig) -> Result<i32, Halted> {
+    async fn known_partitions(&self, kafka: &ClientConfig) -> Result<i32, Halted> {
+        if let Some(partitions) = self.partitions {
+            return Ok(partitions);
+        }
         let names: Vec<String> = S::INPUTS.iter().map(|topic| self.full(S::Contract::topic_name(*topic))).collect();
-        let kafka = kafka.clone();
-        let asked = tokio::task::spawn_blocking(move || counts(&kafka, &names));
-        let counts = asked.await.map_err(|error| Halted(error.to_string()))??;
+        let counts = topics::counts(kafka, &names).await?;
         match counts.split_first() {
             Some(((_, count), rest)) if *count > 0 && rest.iter().all(|(_, other)| other == count) => Ok(*count),
             Some(_) | None => Err(Halted(format!(
@@ -242,17 +247,25 @@ impl<S: Service> Builder<S> {
 
     async fn open_outbox(&self, database: &Database, partitions: i32) -> Result<Outbox, Halted> {
         let client = database.first_client().await.map_err(|error| Halted(error.to_string()))?;
-        let dead = S::INPUTS.iter().map(|topic| self.full(&S::Contract::dead_letter_topic(*topic)));
-        let names = dead.chain(self.sends.iter().cloned());
-        let topics = names.map(|name| TopicSpec { name, partitions }).collect();
+        let topics = self.own_topics().into_iter().map(|name| TopicSpec { name, partitions }).collect();
         let mut config = OutboxConfig::new(database.schema(), format!("/{}", S::NAME), topics);
         S::Contract::CONTENT_TYPE.clone_into(&mut config.content_type);
         Outbox::open(&client, config).await.map_err(|error| Halted(Failure::of_outbox(error).to_string()))
     }
 
+    /// The topics of the outbox that is opened here, in full.
+    fn own_topics(&self) -> Vec<String> {
+        let dead = S::INPUTS.iter().map(|topic| self.full(&S::Contract::dead_letter_topic(*topic)));
+        dead.chain(self.sends.iter().cloned()).collect()
+    }
+
     fn full(&self, topic: &str) -> String {
         format!("{}{topic}", self.topic_prefix)
     }
+}
+
+fn missing<S: Service>(what: &str) -> Halted {
+    Halted(format!("a consumer of {} needs a {what}", S::NAME))
 }
 
 /// All tasks of a consumer, joined before this returns. The relay goes last: it publishes what the last batches have sent.
@@ -274,18 +287,6 @@ async fn work<S: Service>(
         None => Ok(()),
     };
     worked.and(published.map_err(|error| Halted(format!("relay: {error}"))))
-}
-
-/// The partition count of each of these topics; 0 where there is none. Blocks.
-fn counts(kafka: &ClientConfig, names: &[String]) -> Result<Vec<(String, i32)>, Halted> {
-    let metadata = outbox::kafka::ask(kafka, None, PARTITIONS_WITHIN)
-        .map_err(|error| Halted(format!("the brokers do not tell of the topics {}: {error}", names.join(", "))))?;
-    let count = |name: &String| {
-        let found = metadata.topics().iter().find(|topic| topic.name() == name);
-        let count = found.map_or(0, |topic| topic.partitions().len());
-        (name.clone(), i32::try_from(count).unwrap_or(i32::MAX))
-    };
-    Ok(names.iter().map(count).collect())
 }
 
 /// This host's clock, in the microseconds that a database keeps.
@@ -311,6 +312,18 @@ impl Handle {
     /// Ask it to end: it commits what it has in hand, then leaves its group. Returns at once.
     pub fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// Work until `end` has come, then end in good order.
+    ///
+    /// # Errors
+    /// Why it stopped on its own.
+    pub async fn until(mut self, end: impl Future<Output = ()>) -> Result<(), Halted> {
+        tokio::select! {
+            ended = self.join() => return ended,
+            () = end => self.stop(),
+        }
+        self.join().await
     }
 
     /// Wait for its end. May be given up and called again until it has answered.

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::group_member;
 use crate::reception::Loss;
 use crate::service::Service;
+use crate::survey::Demand;
 
 /// How long closing the old client may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,7 +47,9 @@ impl<S: Service> Engine<S> {
             return self.rejoin(&error.to_string()).await;
         }
         if errors.iter().any(is_about_offsets) {
-            self.check_ranges();
+            // The logs are looked at at once.
+            self.watch.ranges.suspect(now);
+            self.look_soon(Demand::All);
             self.feeds.verify_logs(&mut self.watch.complaints).await?;
         }
         Ok(())

@@ -3,21 +3,19 @@
 //! One task, one loop. Everything that can wait has a time-out; what cannot be taken is held or sent to the dead letters,
 //! and the rest goes on.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::database::Database;
 use crate::planted::Planted;
 use jiff::Timestamp;
-use outbox::Outbox;
 use outbox::inbox::Inbox;
+use outbox::{Backoff, Outbox};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::Consumer as _;
 use tokio::sync::watch;
 
 use crate::assignment::Sources;
-use crate::background::Background;
 use crate::contract::Contract;
 use crate::dead_letter::DeadCause;
 use crate::failure::Failure;
@@ -34,8 +32,8 @@ use crate::reception::Loss;
 use crate::restored::Gate;
 use crate::rivalry::Rivalry;
 use crate::service::{ItemOf, Service};
-use crate::survey::{Surveyor, Terrain};
-use crate::timers::{Due, Periods};
+use crate::survey::{Demand, Surveyor, Terrain};
+use crate::timers::Timers;
 use crate::topic_names::TopicNames;
 use crate::watch::Watch;
 
@@ -43,8 +41,9 @@ use crate::watch::Watch;
 const IDLE: Duration = Duration::from_millis(50);
 /// How long closing the Kafka clients may take at the end.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
-pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(50);
-pub(crate) const RETRY_LONGEST: Duration = Duration::from_secs(2);
+/// Between two attempts at the database.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LONGEST_RETRY: Duration = Duration::from_secs(2);
 
 /// Why a consumer could not start, or stopped on its own.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +86,11 @@ pub(crate) struct EngineConfig<C> {
     pub(crate) shutdown: watch::Receiver<bool>,
 }
 
+/// How long to wait for a database that has failed.
+pub(crate) fn retry() -> Backoff {
+    Backoff::new(FIRST_RETRY, LONGEST_RETRY)
+}
+
 /// A service in its consumer group.
 pub(crate) struct Engine<S: Service> {
     pub(crate) service: S,
@@ -101,14 +105,10 @@ pub(crate) struct Engine<S: Service> {
     pub(crate) health: Health,
     pub(crate) gate: Arc<Gate>,
     shutdown: watch::Receiver<bool>,
-    /// Passed deadlines, by lane.
-    pub(crate) due: HashMap<i32, Due<S>>,
+    timers: Timers<S>,
     pub(crate) watch: Watch<S>,
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) planted: Planted,
-    /// What the service looks up by the clock.
-    pub(crate) lookup: Background<Option<S::Found>>,
-    pub(crate) last: Periods,
 }
 
 /// What it takes to join the group (again).
@@ -165,12 +165,10 @@ impl<S: Service> Engine<S> {
             health: config.health,
             gate: config.gate,
             shutdown: config.shutdown,
-            due: HashMap::new(),
+            timers: Timers::new(now),
             watch: Watch::new(surveyor, config.partitions, now),
             clock: config.clock,
             planted: config.planted,
-            lookup: Background::new(),
-            last: Periods { timers: now, holds: now, gauges: now },
         })
     }
 
@@ -187,7 +185,7 @@ impl<S: Service> Engine<S> {
                 break Err(Halted(failure.to_string()));
             }
         };
-        self.lookup.join().await;
+        self.timers.join().await;
         let consumer = self.feeds.join().await;
         let surveyor = self.watch.surveyor;
         surveyor.stop();
@@ -220,8 +218,7 @@ impl<S: Service> Engine<S> {
 
     /// No lane is ours until the group says so again.
     pub(crate) fn leave(&mut self) {
-        self.due.clear();
-        self.lookup.give_up();
+        self.timers.leave();
         self.feeds.leave();
         self.feeds_changed(Instant::now());
     }
@@ -237,7 +234,10 @@ impl<S: Service> Engine<S> {
         }
         self.periodic().await?;
         // Everything gathered before is committed or held by now, so the client's own positions count.
-        let mut due = self.due_items();
+        let mut due = match self.timers.has_due() {
+            true => self.timers.due_items(&self.feeds, &self.watch.surveyor.survey(), &self.positions()),
+            false => Vec::new(),
+        };
         let gatherer = Gatherer {
             consumer: &self.feeds.consumer,
             contract: &*self.processor.contract,
@@ -265,10 +265,21 @@ impl<S: Service> Engine<S> {
         Ok(())
     }
 
+    /// What happens by the clock, each in its own period.
+    async fn periodic(&mut self) -> Result<(), Failure> {
+        let now = Instant::now();
+        self.feeds.tend(now, &self.group.topics, &mut self.watch.complaints).await?;
+        if self.timers.take(&mut self.service, &mut self.watch.complaints)? {
+            self.look_soon(Demand::Ends);
+        }
+        self.timers.look_up(&mut self.service, &self.feeds, self.gate.deadlines_rest(), self.clock, now);
+        self.watch().await
+    }
+
     /// Commit these items, in parts where they cannot be committed together.
     pub(crate) async fn process(&mut self, items: Vec<ItemOf<S>>) -> Result<(), Failure> {
         let mut parts = vec![items];
-        let mut backoff = RETRY_FIRST;
+        let mut backoff = retry();
         while let Some(mut part) = parts.pop() {
             // A signal survives a hold of its lane's feed; a record does not: it will be fetched again.
             part.retain(|item| {
@@ -277,14 +288,14 @@ impl<S: Service> Engine<S> {
             if part.is_empty() {
                 continue;
             }
-            if self.is_stopping() && backoff > RETRY_FIRST {
+            if self.is_stopping() && backoff.is_failing() {
                 return Ok(());
             }
             let now = (self.clock)();
             match self.processor.attempt(&self.service, &self.feeds.by_id, &part, now).await {
                 Ok(Attempt::Done(done)) => {
                     self.committed(done, part.len());
-                    backoff = RETRY_FIRST;
+                    backoff.succeeded();
                 }
                 Ok(Attempt::Overtaken(overtaken)) => {
                     metrics::retry(S::NAME, "moved");
@@ -302,8 +313,7 @@ impl<S: Service> Engine<S> {
                             tracing::warn!(%reason, items = part.len(), "a batch was rolled back and is tried again");
                             self.health.database(Err(&reason));
                             self.health.alive();
-                            tokio::time::sleep(backoff).await;
-                            backoff = (backoff * 2).min(RETRY_LONGEST);
+                            tokio::time::sleep(backoff.wait()).await;
                             parts.push(part);
                         }
                         Failure::Poison(reason) => self.bisect(part, reason, &mut parts)?,

@@ -66,6 +66,13 @@ impl From<tokio_postgres::Error> for Failure {
     }
 }
 
+/// A text that cannot be read as JSON never can.
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Failure::Poison(format!("JSON: {error}"))
+    }
+}
+
 impl From<outbox::OutboxError> for Failure {
     fn from(error: outbox::OutboxError) -> Self {
         Failure::of_outbox(error)

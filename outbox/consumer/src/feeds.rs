@@ -17,7 +17,7 @@ use crate::assignment::{self, Closeness, Loaded, Sources};
 use crate::background::Background;
 use crate::complaints::Complaints;
 use crate::contract::Contract;
-use crate::engine::{RETRY_FIRST, RETRY_LONGEST};
+use crate::engine::retry;
 use crate::failure::Failure;
 use crate::feed::{Feed, FeedId, Hold, HoldCause, Reread};
 use crate::gather::Stop;
@@ -29,6 +29,8 @@ use crate::process::Moved;
 use crate::service::{IdOf, Service, TopicOf};
 use crate::survey::Survey;
 
+/// Between two looks at what is held.
+const HOLD_PERIOD: Duration = Duration::from_secs(5);
 /// How long a witness is waited for before its log's ends are looked at.
 const PROOF_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -62,6 +64,8 @@ pub(crate) struct Feeds<S: Service> {
     pub(crate) fetched: Instant,
     /// Held feeds, looked at again: those that were asked for, and what came of it.
     held_again: Background<Loaded<TopicOf<S>>>,
+    /// When what is held was looked at last.
+    looked_at_holds: Instant,
     /// The topics' partition count at the start.
     partitions: i32,
     health: Health,
@@ -84,6 +88,7 @@ impl<S: Service> Feeds<S> {
             survey: Arc::default(),
             fetched: Instant::now(),
             held_again: Background::new(),
+            looked_at_holds: Instant::now(),
             partitions,
             health,
         }
@@ -107,7 +112,7 @@ impl<S: Service> Feeds<S> {
             })
             .collect();
         let lanes = lanes_of(&ids);
-        let mut backoff = RETRY_FIRST;
+        let mut backoff = retry();
         loop {
             if *shutdown.borrow() {
                 return Ok(false);
@@ -117,8 +122,7 @@ impl<S: Service> Feeds<S> {
                 Err(Failure::Retry(reason)) => {
                     tracing::warn!(%reason, "the lanes' positions cannot be loaded yet");
                     self.health.database(Err(&reason));
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(RETRY_LONGEST);
+                    tokio::time::sleep(backoff.wait()).await;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -307,10 +311,29 @@ impl<S: Service> Feeds<S> {
         self.health.held(held);
     }
 
+    /// What goes on by itself, in its own period: logs that are compared, held feeds that are looked at again.
+    pub(crate) async fn tend(
+        &mut self,
+        now: Instant,
+        inputs: &[Arc<str>],
+        complaints: &mut Complaints,
+    ) -> Result<(), Failure> {
+        self.watch_logs(inputs, complaints).await?;
+        if now.duration_since(self.looked_at_holds) >= HOLD_PERIOD {
+            self.looked_at_holds = now;
+            if self.logs.is_overdue {
+                self.verify_logs(complaints).await?;
+            } else {
+                self.look_at_holds();
+            }
+        }
+        self.take_holds(complaints)
+    }
+
     /// A held feed is tried again from its row's values: `accept-gap` may have moved it, or a newer binary reads the record.
     /// And a feed whose witness does not come is compared with what its log holds: the log may end before it. Both are
     /// looked at in the background: the other lanes have nothing to do with it.
-    pub(crate) fn look_at_holds(&mut self) {
+    fn look_at_holds(&mut self) {
         let standing: Vec<IdOf<S>> =
             self.by_id.iter().filter(|(_, feed)| is_standing(feed)).map(|(id, _)| *id).collect();
         if standing.is_empty() || !self.held_again.is_free() {
@@ -322,7 +345,7 @@ impl<S: Service> Feeds<S> {
     }
 
     /// What came of it.
-    pub(crate) fn take_holds(&mut self, complaints: &mut Complaints) -> Result<(), Failure> {
+    fn take_holds(&mut self, complaints: &mut Complaints) -> Result<(), Failure> {
         match self.held_again.answer() {
             None => Ok(()),
             Some(Ok(mut fresh)) => {

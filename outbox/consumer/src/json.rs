@@ -1,4 +1,4 @@
-//! The simplest contract: JSON messages of one type on one topic.
+//! The simplest contract: JSON messages of one Rust type on one topic.
 
 use std::marker::PhantomData;
 
@@ -15,9 +15,16 @@ pub trait JsonMessage: Serialize + DeserializeOwned + Send + Sync + 'static {
     const WRITER: Option<&'static str>;
     /// The `ce_type`.
     const TYPE: &'static str;
+    /// Every `ce_type`, where there are several.
+    const TYPES: &'static [&'static str] = &[Self::TYPE];
 
     /// The record's key.
     fn key(&self) -> &str;
+
+    /// The `ce_type` of this one.
+    fn ce_type(&self) -> &'static str {
+        Self::TYPE
+    }
 }
 
 /// The contract of these messages.
@@ -53,12 +60,12 @@ impl<M: JsonMessage> Contract for Json<M> {
         message.key()
     }
 
-    fn name(_: &M) -> &'static str {
-        M::TYPE
+    fn name(message: &M) -> &'static str {
+        message.ce_type()
     }
 
     fn belongs(ce_type: &str, _: &[&'static str]) -> bool {
-        ce_type == M::TYPE
+        M::TYPES.contains(&ce_type)
     }
 
     fn decode(&self, _: &'static str, payload: &[u8]) -> Result<M, String> {

@@ -1,6 +1,7 @@
 //! An exactly-once consumer with tables of its own: from Kafka into Postgres, and on through the outbox.
 //!
-//! Write a [`Contract`] (what your messages are: topics, keys, bytes; [`Json`] for one type on one topic) and a [`Service`]
+//! Write a [`Contract`] (what your messages are: topics, keys, bytes; [`Json`] for one type on one topic, [`FromTo`]
+//! for somebody else's topic and one of your own) and a [`Service`]
 //! (what you load, decide and save; [`Each`] over a [`Handler`] for one function a message), and start it:
 //!
 //! ```no_run
@@ -29,10 +30,11 @@
 //! (the only place in this crate that opens one); `feeds` owns what is ours, how far it is and what is held;
 //! `log_look` and `log_watch` see to it that an offset is only believed in its own log. `survey` asks the brokers
 //! on a thread of its own, so that the loop never waits for them; `watch` judges by it whether the feeds and the client get on.
-//! `restored` holds a service whose database was set back.
+//! `restored` holds a service whose database was set back. [`rebuild`] makes a service's tables of its own events once more, and
+//! compares.
 //!
 //! Deliberately absent: messages (a contract's), decisions (a service's), the relay (`outbox::Relay` publishes what a service
-//! sends, dead letters among it), making topics and tables.
+//! sends, dead letters among it), making tables, and topics that others write to.
 
 mod assignment;
 mod background;
@@ -48,6 +50,7 @@ mod engine;
 mod failure;
 mod feed;
 mod feeds;
+mod from_to;
 mod gather;
 mod group_member;
 mod handler;
@@ -66,6 +69,7 @@ pub mod planted;
 mod process;
 mod progress;
 mod ranges;
+pub mod rebuild;
 mod reception;
 mod restored;
 mod rivalry;
@@ -79,6 +83,7 @@ mod text;
 mod timers;
 mod topic_id;
 mod topic_names;
+mod topics;
 mod watch;
 mod watchdog;
 mod witness;
@@ -93,6 +98,7 @@ pub use engine::Halted;
 pub use failure::Failure;
 pub use feed::FeedId;
 pub use feeds::Lanes;
+pub use from_to::{Either, FromTo, Reads};
 pub use handler::{Each, Handler};
 pub use health::Health;
 pub use item::{Body, Cause};

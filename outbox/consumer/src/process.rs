@@ -71,7 +71,7 @@ struct Connection<S: Service> {
 }
 
 /// How a feed's row moves in a batch.
-struct Step<T> {
+struct FeedMove<T> {
     id: FeedId<T>,
     at: TopicPartition,
     /// What the row has to hold.
@@ -176,18 +176,18 @@ impl<S: Service> Processor<S> {
         self.inbox.advance(&mut tx, &advances::<S>(&steps)).await.map_err(Failure::of_outbox)?;
         let committing = Instant::now();
         tx.commit(messages).await.map_err(Failure::of_outbox)?;
-        let moved = |Step { id, next_offset, cursor, log, .. }| Moved { id, next_offset, cursor, log };
+        let moved = |FeedMove { id, next_offset, cursor, log, .. }| Moved { id, next_offset, cursor, log };
         let feeds = steps.into_iter().map(moved).collect();
         let (process, commit) = (begun.elapsed(), committing.elapsed());
         Ok(Attempt::Done(Done { follow_up, feeds, counts, process, commit }))
     }
 
     /// One step per feed of the batch, ascending, so that rows are always locked in the same order.
-    fn steps(&self, feeds: &HashMap<IdOf<S>, Feed>, items: &[ItemOf<S>]) -> Vec<Step<TopicOf<S>>> {
-        let mut steps: BTreeMap<IdOf<S>, Step<TopicOf<S>>> = BTreeMap::new();
+    fn steps(&self, feeds: &HashMap<IdOf<S>, Feed>, items: &[ItemOf<S>]) -> Vec<FeedMove<TopicOf<S>>> {
+        let mut steps: BTreeMap<IdOf<S>, FeedMove<TopicOf<S>>> = BTreeMap::new();
         for item in items {
             let Some(feed) = feeds.get(&item.feed) else { continue };
-            let step = steps.entry(item.feed).or_insert_with(|| Step {
+            let step = steps.entry(item.feed).or_insert_with(|| FeedMove {
                 id: item.feed,
                 at: TopicPartition {
                     topic: self.topics.full(item.feed.topic).to_string(),
@@ -270,8 +270,8 @@ fn body_of<S: Service>(item: &ItemOf<S>) -> Option<&BodyOf<S>> {
 }
 
 /// The steps as the inbox takes them.
-fn advances<S: Service>(steps: &[Step<TopicOf<S>>]) -> Vec<Advance> {
-    let moved = |step: &Step<TopicOf<S>>| {
+fn advances<S: Service>(steps: &[FeedMove<TopicOf<S>>]) -> Vec<Advance> {
+    let moved = |step: &FeedMove<TopicOf<S>>| {
         let (writer, cursor) = S::Contract::written_by(step.id.topic).zip(step.moved_cursor)?;
         Some(SourceCursor { source: writer.to_owned(), cursor })
     };

@@ -1,4 +1,4 @@
-//! What happens by the clock: deadlines, held feeds, gauges.
+//! What a service finds by the clock: deadlines, and what gauges show.
 //!
 //! A deadline fires only after its lane has read what was in the reply topics when it had passed: a service that was down must
 //! not time out replies that already wait there. Each lane waits for itself: one that is held, or behind, keeps no other from
@@ -8,70 +8,82 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
+use crate::background::Background;
+use crate::complaints::Complaints;
 use crate::contract::Contract as _;
-use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::feed::FeedId;
-use crate::feeds::{Lanes, lanes_of};
+use crate::feeds::{Feeds, Lanes, lanes_of};
 use crate::gather::signal_item;
 use crate::service::{IdOf, ItemOf, Service, Signal, TopicOf, Wanted};
-use crate::survey::{Demand, Survey};
+use crate::survey::Survey;
 
 const TIMER_PERIOD: Duration = Duration::from_millis(500);
-const HOLD_PERIOD: Duration = Duration::from_secs(5);
 const GAUGE_PERIOD: Duration = Duration::from_secs(10);
 const DUE_LIMIT: i64 = 500;
 
 /// Passed deadlines of a lane, which wait until it has read what was in the topics.
-pub(crate) struct Due<S: Service> {
-    pub(crate) signals: Vec<S::Signal>,
+struct Due<S: Service> {
+    signals: Vec<S::Signal>,
     /// When they had passed.
-    pub(crate) passed: Instant,
+    passed: Instant,
     /// Up to where the lane must have read; empty until the ends were asked for after `passed`.
-    pub(crate) targets: HashMap<IdOf<S>, i64>,
+    targets: HashMap<IdOf<S>, i64>,
 }
 
-pub(crate) struct Periods {
-    pub(crate) timers: Instant,
-    pub(crate) holds: Instant,
-    pub(crate) gauges: Instant,
+/// What the service looks up by the clock, and the deadlines that it has found.
+pub(crate) struct Timers<S: Service> {
+    due: HashMap<i32, Due<S>>,
+    lookup: Background<Option<S::Found>>,
+    /// When deadlines were looked up last, and what gauges show.
+    looked_at_timers: Instant,
+    looked_at_gauges: Instant,
 }
 
-impl<S: Service> Engine<S> {
-    /// Timers, held feeds, gauges: each in its own period.
-    pub(crate) async fn periodic(&mut self) -> Result<(), Failure> {
-        let now = Instant::now();
-        self.feeds.watch_logs(&self.group.topics, &mut self.watch.complaints).await?;
-        if now.duration_since(self.last.holds) >= HOLD_PERIOD {
-            self.last.holds = now;
-            if self.feeds.logs.is_overdue {
-                self.feeds.verify_logs(&mut self.watch.complaints).await?;
-            } else {
-                self.feeds.look_at_holds();
-            }
-        }
-        self.feeds.take_holds(&mut self.watch.complaints)?;
-        if let Some(answer) = self.lookup.answer() {
-            match answer {
-                Ok(Some(found)) => self.take_found(found),
-                Ok(None) => {}
-                Err(failure) => self.watch.complaints.tolerate(failure, "timers and gauges")?,
-            }
-        }
-        self.look_up(now);
-        self.watch().await
+impl<S: Service> Timers<S> {
+    pub(crate) fn new(now: Instant) -> Self {
+        Timers { due: HashMap::new(), lookup: Background::new(), looked_at_timers: now, looked_at_gauges: now }
     }
 
-    /// Ask the database for what is due and what the gauges show, each in its own period.
-    fn look_up(&mut self, now: Instant) {
+    /// No lane is ours any more.
+    pub(crate) fn leave(&mut self) {
+        self.due.clear();
+        self.lookup.give_up();
+    }
+
+    /// Ends what is under way.
+    pub(crate) async fn join(self) {
+        self.lookup.join().await;
+    }
+
+    /// What a look-up has found, if one is done. True where deadlines have passed: then the ends of the topics are wanted.
+    pub(crate) fn take(&mut self, service: &mut S, complaints: &mut Complaints) -> Result<bool, Failure> {
+        match self.lookup.answer() {
+            Some(Ok(Some(found))) => Ok(self.take_found(service, found)),
+            Some(Ok(None)) | None => Ok(false),
+            Some(Err(failure)) => complaints.tolerate(failure, "timers and gauges").map(|()| false),
+        }
+    }
+
+    /// Ask the database for what is due and what the gauges show, each in its own period. `deadlines_rest`: none fires now.
+    pub(crate) fn look_up(
+        &mut self,
+        service: &mut S,
+        feeds: &Feeds<S>,
+        deadlines_rest: bool,
+        clock: fn() -> Timestamp,
+        now: Instant,
+    ) {
         if !self.lookup.is_free() {
             return;
         }
-        let is_gauge_time = now.duration_since(self.last.gauges) >= GAUGE_PERIOD;
-        let is_timer_time = now.duration_since(self.last.timers) >= TIMER_PERIOD;
-        let lanes = lanes_of(self.feeds.by_id.keys());
+        let is_gauge_time = now.duration_since(self.looked_at_gauges) >= GAUGE_PERIOD;
+        let is_timer_time = now.duration_since(self.looked_at_timers) >= TIMER_PERIOD;
+        let lanes = lanes_of(feeds.by_id.keys());
         // What is due in a lane is looked for again when the last of it has fired.
-        let due: Lanes = match is_timer_time && !self.gate.deadlines_rest() {
+        let due: Lanes = match is_timer_time && !deadlines_rest {
             true => lanes.iter().filter(|lane| !self.due.contains_key(lane)).copied().collect(),
             false => Lanes::new(),
         };
@@ -79,14 +91,14 @@ impl<S: Service> Engine<S> {
             return;
         }
         if is_gauge_time {
-            self.last.gauges = now;
+            self.looked_at_gauges = now;
         }
         if is_timer_time {
-            self.last.timers = now;
+            self.looked_at_timers = now;
         }
         let wanted = Wanted { due, due_limit: DUE_LIMIT, gauges: is_gauge_time.then_some(lanes) };
-        let look = self.service.look_up(&self.processor.database, (self.clock)(), wanted);
-        let database = self.processor.database.clone();
+        let database = feeds.sources.database.clone();
+        let look = service.look_up(&database, clock(), wanted);
         self.lookup.ask(async move {
             match look {
                 Some(look) => look.await.map(Some),
@@ -96,38 +108,41 @@ impl<S: Service> Engine<S> {
         });
     }
 
-    fn take_found(&mut self, found: S::Found) {
+    fn take_found(&mut self, service: &mut S, found: S::Found) -> bool {
         let passed = Instant::now();
         let mut by_lane: BTreeMap<i32, Vec<S::Signal>> = BTreeMap::new();
-        for signal in self.service.found(found) {
+        for signal in service.found(found) {
             by_lane.entry(signal.lane()).or_default().push(signal);
         }
-        if by_lane.is_empty() {
-            return;
-        }
+        let has_found = !by_lane.is_empty();
         let due = |(lane, signals)| (lane, Due::<S> { signals, passed, targets: HashMap::new() });
         self.due.extend(by_lane.into_iter().map(due));
-        self.look_soon(Demand::Ends);
+        has_found
     }
 
-    /// The signals of lanes that have read up to their targets.
-    pub(crate) fn due_items(&mut self) -> Vec<ItemOf<S>> {
-        if self.due.is_empty() {
-            return Vec::new();
-        }
-        let survey = self.watch.surveyor.survey();
+    /// Whether a deadline waits for its lane.
+    pub(crate) fn has_due(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// The signals of lanes that have read up to their targets. `positions`: up to where the feeds were handed over.
+    pub(crate) fn due_items(
+        &mut self,
+        feeds: &Feeds<S>,
+        survey: &Survey<TopicOf<S>>,
+        positions: &HashMap<IdOf<S>, i64>,
+    ) -> Vec<ItemOf<S>> {
         // Strangers' topics hold no replies.
         let is_reply = |id: &&IdOf<S>| S::Contract::written_by(id.topic).is_some();
-        let replies: Vec<IdOf<S>> = self.feeds.by_id.keys().filter(is_reply).copied().collect();
+        let replies: Vec<IdOf<S>> = feeds.by_id.keys().filter(is_reply).copied().collect();
         for (lane, due) in &mut self.due {
             if due.targets.is_empty() && survey.ends_asked.is_some_and(|asked| asked > due.passed) {
-                due.targets = targets::<TopicOf<S>>(&survey, replies.iter().filter(|id| id.partition == *lane));
+                due.targets = targets::<TopicOf<S>>(survey, replies.iter().filter(|id| id.partition == *lane));
             }
         }
-        let positions = self.positions();
         // Behind the last record there may be transactions' markers, which only the client's position steps over.
         let read_up_to = |id: &IdOf<S>| {
-            let feed = self.feeds.by_id.get(id)?;
+            let feed = feeds.by_id.get(id)?;
             // A held feed is fetched again now and then, and what it is given then is not taken.
             let handed_over = positions.get(id).filter(|_| feed.hold.is_none()).copied();
             Some(handed_over.unwrap_or_default().max(feed.next_offset))

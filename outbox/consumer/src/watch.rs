@@ -16,6 +16,7 @@ use crate::inquiry::{Answer, Inquiry};
 use crate::layout::Layout;
 use crate::metrics;
 use crate::progress::Progress;
+use crate::ranges::Ranges;
 use crate::service::{IdOf, Service, TopicOf};
 use crate::standstill::Named;
 use crate::survey::{Demand, Survey, Surveyor};
@@ -47,10 +48,7 @@ pub(crate) struct Watch<S: Service> {
     pub(crate) answers: HashMap<IdOf<S>, (i64, Answer)>,
     /// When the client complained of records that it cannot read.
     pub(crate) unreadable: Option<Instant>,
-    /// When it complained of an offset.
-    pub(crate) suspicion: Option<Instant>,
-    /// Since when an offset seems to be outside of its log.
-    pub(crate) outside: HashMap<IdOf<S>, Instant>,
+    pub(crate) ranges: Ranges<S>,
     /// When the client had nothing more to hand over.
     pub(crate) drained: Instant,
     unowned_since: Option<Instant>,
@@ -72,8 +70,7 @@ impl<S: Service> Watch<S> {
             inquiry: None,
             answers: HashMap::new(),
             unreadable: None,
-            suspicion: None,
-            outside: HashMap::new(),
+            ranges: Ranges::new(),
             drained: now,
             unowned_since: None,
             unowned_told: None,
@@ -84,7 +81,7 @@ impl<S: Service> Watch<S> {
     pub(crate) fn renewed(&mut self, now: Instant) {
         self.client_since = now;
         self.watchdog.renewed(now);
-        self.suspicion = None;
+        self.ranges.renewed();
         self.unreadable = None;
     }
 }
@@ -105,7 +102,7 @@ impl<S: Service> Engine<S> {
         let words = self.watch.layout.look(&self.watch.survey.partitions, now);
         metrics::changed_topics(S::NAME, words.len());
         self.health.layout(words);
-        self.judge_ranges(now)?;
+        self.watch.ranges.judge(&mut self.feeds, &self.watch.progress, now)?;
         self.watch_feeds(now).await?;
         self.watch_client(now).await
     }
@@ -127,7 +124,7 @@ impl<S: Service> Engine<S> {
         for id in gone {
             self.watch.progress.remove(&id);
             self.watch.answers.remove(&id);
-            self.watch.outside.remove(&id);
+            self.watch.ranges.forget(&id);
             metrics::consumer_lag(&self.processor.topics.full(id.topic), id.partition, 0);
             if let Some(named) = self.watch.named.remove(&id) {
                 metrics::standing(S::Contract::topic_name(id.topic), id.partition, named.standing.obstacle.as_str(), 0);

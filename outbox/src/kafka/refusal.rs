@@ -149,6 +149,22 @@ pub fn is_about_content(error: &KafkaError) -> bool {
     )
 }
 
+/// Whether waiting does not help a client that reads.
+pub fn is_final(error: &KafkaError) -> bool {
+    error.rdkafka_error_code().is_some_and(|code| {
+        [
+            RDKafkaErrorCode::UnknownTopicOrPartition,
+            RDKafkaErrorCode::UnknownTopic,
+            RDKafkaErrorCode::UnknownPartition,
+            RDKafkaErrorCode::OffsetOutOfRange,
+            RDKafkaErrorCode::AutoOffsetReset,
+            RDKafkaErrorCode::TopicAuthorizationFailed,
+            RDKafkaErrorCode::Fatal,
+        ]
+        .contains(&code)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use rdkafka::types::RDKafkaConfRes;

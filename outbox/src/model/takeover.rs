@@ -1,6 +1,7 @@
 //! Taking over: the real fold over the real facts, fed from the model's log and table.
 
 use crate::epochs::Epoch;
+use crate::log::Bounds;
 use crate::model::bounds::{Mutant, Variant};
 use crate::model::state::{Known, Role, Row, State, Table, TermLane};
 use crate::planted::PlantedBug;
@@ -8,7 +9,6 @@ use crate::relay::acked::Acked;
 use crate::relay::course::Course;
 use crate::relay::restore::NewEpoch;
 use crate::relay::resume::{Decision, Facts, Resume, RowMatch, Seen};
-use crate::relay::tail::Bounds;
 
 /// Reads what the topics hold behind the stored positions, compares it with the rows, and decides. Publishes at once
 /// where no lane needs a new epoch.

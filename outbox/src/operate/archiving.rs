@@ -6,6 +6,7 @@
 //! how long that lasts.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -14,6 +15,7 @@ use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::kafka::{self, Listener};
+use crate::log::{self, Bounds, Partition};
 
 /// A partition whose topic deletes by age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -164,27 +166,24 @@ fn agings(
     half_way_ms: i64,
     wait: Duration,
 ) -> KafkaResult<Vec<(i32, Aging)>> {
-    let list = |offset: Offset| {
-        let mut list = TopicPartitionList::new();
-        for partition in (0_i32..).take(partitions) {
-            list.add_partition_offset(topic, partition, offset)?;
-        }
-        KafkaResult::Ok(list)
-    };
-    let archived = kafka::committed(client, &list(Offset::Invalid)?, wait)?;
-    let young = client.offsets_for_times(list(Offset::Offset(half_way_ms))?, wait)?;
+    let (mut list, mut wanted, topic) = (TopicPartitionList::new(), Vec::new(), Arc::<str>::from(topic));
+    for partition in (0_i32..).take(partitions) {
+        list.add_partition(&topic, partition);
+        wanted.push((Partition { topic: Arc::clone(&topic), partition }, half_way_ms));
+    }
+    let archived = kafka::committed(client, &list, wait)?;
+    let young = log::offsets_at(client, &wanted, wait)?;
+    let places: Vec<Partition> = wanted.into_iter().map(|(place, _)| place).collect();
+    let bounds = log::bounds(client, &places, wait)?;
     let offset = |elem: TopicPartitionListElem<'_>| match elem.offset() {
         Offset::Offset(offset) => Some(offset),
         Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
     };
-    let mut agings = Vec::new();
-    for partition in (0_i32..).take(partitions) {
-        let (log_start, log_end) = client.fetch_watermarks(topic, partition, wait)?;
-        let archived = archived.find_partition(topic, partition).and_then(offset);
-        let half = young.find_partition(topic, partition).and_then(offset).unwrap_or(log_end);
-        agings.push((partition, Aging { log_start, log_end, half, archived }));
-    }
-    Ok(agings)
+    let aging = |(Partition { partition, .. }, (Bounds { low, high }, young)): (Partition, (Bounds, Option<i64>))| {
+        let archived = archived.find_partition(&topic, partition).and_then(offset);
+        (partition, Aging { log_start: low, log_end: high, half: young.unwrap_or(high), archived })
+    };
+    Ok(places.into_iter().zip(bounds.into_iter().zip(young)).map(aging).collect())
 }
 
 #[cfg(test)]

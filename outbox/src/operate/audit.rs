@@ -23,8 +23,9 @@ use super::{OperateError, Selection};
 use crate::database::Database;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
+use crate::log::{Bounds, Partition, Range};
 use crate::relay::resume::Seen;
-use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
+use crate::relay::tail::{Found, Stretch, TailReader};
 use crate::relay::wire::Wire;
 use crate::relay::{RelayError, matching};
 use crate::{migrate, sql};
@@ -65,7 +66,7 @@ pub struct Progress {
 /// A lane under audit.
 struct Audited {
     row: LaneRow,
-    place: Place,
+    place: Partition,
     bounds: Bounds,
     from: i64,
     fold: LaneFold,
@@ -129,9 +130,9 @@ async fn begin(
         let mut topics: Vec<(Arc<str>, i32)> =
             rows.iter().map(|row| (Arc::clone(&row.topic), row.partitions)).collect();
         topics.dedup();
-        reader.check_topics(&topics)?;
-        let place = |row: &LaneRow| Place { topic: Arc::clone(&row.topic), partition: row.partition };
-        let places: Vec<Place> = rows.iter().map(place).collect();
+        reader.check_topics(&topics, crate::kafka::ANSWER_WAIT)?;
+        let place = |row: &LaneRow| Partition { topic: Arc::clone(&row.topic), partition: row.partition };
+        let places: Vec<Partition> = rows.iter().map(place).collect();
         let bounds = reader.bounds(&places)?;
         let times = rows.iter().map(|row| row.first_time_ms.unwrap_or(0).saturating_sub(CLOCK_MARGIN_MS).max(0));
         let starts = reader.offsets_at(&places.iter().cloned().zip(times).collect::<Vec<_>>())?;
@@ -144,7 +145,7 @@ async fn begin(
 
 impl Audited {
     /// `start`: where records of the range's time begin; without it there are none that young.
-    fn new(row: LaneRow, place: Place, bounds: Bounds, start: Option<i64>) -> Self {
+    fn new(row: LaneRow, place: Partition, bounds: Bounds, start: Option<i64>) -> Self {
         let start = match (row.first_time_ms, row.published_offset) {
             // Without a row to compare only what comes after the last known record can be wrong.
             (None, Some(published)) => published,
@@ -188,10 +189,13 @@ impl Walk<'_> {
         }
         let stretch = |slot: &usize| {
             let lane = &lanes[*slot];
-            Stretch { slot: *slot, place: lane.place.clone(), from: lane.from, to: lane.bounds.high }
+            Stretch {
+                slot: *slot,
+                range: Range { place: lane.place.clone(), from: lane.from, until: lane.bounds.high },
+            }
         };
         let stretches: Vec<Stretch> = which.iter().map(stretch).collect();
-        let total = self.done + stretches.iter().map(|stretch| stretch.to - stretch.from).sum::<i64>();
+        let total = self.done + stretches.iter().map(|Stretch { range, .. }| range.until - range.from).sum::<i64>();
         let mut reached: Vec<i64> = lanes.iter().map(|lane| lane.from).collect();
         let (sender, mut receiver) = mpsc::channel(2);
         let reader = Arc::clone(&self.reader);

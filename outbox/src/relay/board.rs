@@ -235,12 +235,12 @@ mod tests {
 
     use super::*;
     use crate::epochs::Epochs;
-    use crate::relay::tail::Place;
+    use crate::log::Partition;
 
     fn board(lanes: usize) -> Board {
         let ready = (0_i32..).take(lanes).map(|lane| Ready {
             lane,
-            place: Place { topic: Arc::from("t"), partition: lane },
+            place: Partition { topic: Arc::from("t"), partition: lane },
             epochs: Epochs::default(),
             done: Acked { sequence: 0, offset: None, end: 0 },
         });

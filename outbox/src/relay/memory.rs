@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::backoff::Backoff;
 use crate::relay::RelayError;
 use crate::relay::board::HeldLanes;
 use crate::relay::repeats::Repeats;
@@ -22,7 +23,7 @@ pub(crate) struct Memory {
     pub(crate) producers: u32,
     /// It was told that the database was set back.
     pub(crate) is_restored: bool,
-    backoff: Duration,
+    pub(crate) backoff: Backoff,
 }
 
 impl Default for Memory {
@@ -33,19 +34,12 @@ impl Default for Memory {
             repeats: Repeats::default(),
             producers: 0,
             is_restored: false,
-            backoff: FIRST_BACKOFF,
+            backoff: Backoff::new(FIRST_BACKOFF, LAST_BACKOFF),
         }
     }
 }
 
 impl Memory {
-    /// How long to wait now; longer the next time.
-    pub(crate) fn next_backoff(&mut self) -> Duration {
-        let backoff = self.backoff;
-        self.backoff = (backoff * 2).min(LAST_BACKOFF);
-        backoff
-    }
-
     /// How long to wait before beginning anew.
     pub(crate) fn pause_after(&mut self, error: &RelayError) -> Duration {
         match error {
@@ -60,19 +54,16 @@ impl Memory {
             | RelayError::LogBeganAnew { .. }
             | RelayError::TopicMissing { .. }
             | RelayError::PartitionCount { .. }
-            | RelayError::NoBounds { .. }
             | RelayError::TopicSilent
             | RelayError::ShapeChanged
             | RelayError::Panicked
-            | RelayError::Configuration { .. } => self.next_backoff(),
+            | RelayError::Configuration { .. } => self.backoff.wait(),
         }
     }
 
     /// Leading or standing by for long enough was worth it: the next failure is another one, and does not wait for this
     /// one.
     pub(crate) fn calm(&mut self, since: Instant) {
-        if since.elapsed() > self.backoff * 4 {
-            self.backoff = FIRST_BACKOFF;
-        }
+        self.backoff.worked_for(since.elapsed());
     }
 }

@@ -154,7 +154,7 @@ pub enum RelayError {
     #[error(transparent)]
     Outbox(#[from] OutboxError),
     /// The brokers do not answer, or do not let the relay in.
-    #[error("the brokers do not tell their topics: {0}")]
+    #[error("{0}")]
     Unanswered(#[from] Unanswered),
     /// The Kafka client.
     #[error("{doing}: {}", crate::kafka::words(source))]
@@ -220,14 +220,6 @@ pub enum RelayError {
         expected: i32,
         /// The count that the broker tells.
         found: usize,
-    },
-    /// The broker does not tell where a partition begins and ends.
-    #[error("the broker does not tell the bounds of `{topic}` partition {partition}")]
-    NoBounds {
-        /// The topic's name.
-        topic: String,
-        /// The partition.
-        partition: i32,
     },
     /// A topic partition that is said to hold records gives none.
     #[error("topic partitions that should have records gave none in time")]
@@ -361,7 +353,7 @@ impl Relay {
                     }
                     self.status.set_error(error.to_string());
                     self.outbox.shared.hints.lead(false);
-                    if let Err(error) = session.alive(tokio::time::sleep(memory.next_backoff())).await {
+                    if let Err(error) = session.alive(tokio::time::sleep(memory.backoff.wait())).await {
                         break Err(error.into());
                     }
                 }

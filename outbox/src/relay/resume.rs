@@ -6,7 +6,7 @@
 //! loss: then a new epoch must begin. No input or output here, so that every case can be tested.
 
 use crate::epochs::Epochs;
-use crate::relay::tail::Bounds;
+use crate::log::Bounds;
 
 /// How far back from the end a lane is read whose stored position is not there; more than ever is in flight.
 pub(crate) const FIRST_STEP_BACK: i64 = 50_000;

@@ -15,6 +15,7 @@ use crate::cut;
 use crate::epochs::Epochs;
 use crate::error::OutboxError;
 use crate::lanes::Lane;
+use crate::log::{Bounds, Partition, Range};
 use crate::planted::PlantedBug;
 use crate::relay::acked::Acked;
 use crate::relay::restore::{NewEpoch, begin_epoch};
@@ -22,7 +23,7 @@ use crate::relay::restored::{OnRestore, Restored};
 use crate::relay::resume::{Decision, FIRST_STEP_BACK, Facts, Resume, Seen, Stored};
 use crate::relay::session::Session;
 use crate::relay::setback::{Setback, set_back};
-use crate::relay::tail::{Bounds, Found, Place, Stretch, TailReader};
+use crate::relay::tail::{Found, REQUEST_TIMEOUT, Stretch, TailReader};
 use crate::relay::{RelayConfig, RelayError, RelayStatus, matching};
 use crate::sql;
 use crate::store::Outbox;
@@ -34,7 +35,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub(crate) struct Ready {
     pub(crate) lane: Lane,
-    pub(crate) place: Place,
+    pub(crate) place: Partition,
     pub(crate) epochs: Epochs,
     pub(crate) done: Acked,
 }
@@ -51,7 +52,7 @@ pub(crate) struct TakenOver {
 #[derive(Debug)]
 struct Known {
     lane: Lane,
-    place: Place,
+    place: Partition,
     pruned: i64,
     epochs: Epochs,
     stored: Option<Stored>,
@@ -87,11 +88,11 @@ pub(crate) async fn survey(
     let known = load(session, schema, &topics).await?;
     let source = outbox.config().source.clone();
     let kafka = config.kafka.clone();
-    let places: Vec<Place> = known.iter().map(|lane| lane.place.clone()).collect();
+    let places: Vec<Partition> = known.iter().map(|lane| lane.place.clone()).collect();
     let counts: Vec<(Arc<str>, i32)> = topics.into_values().collect();
     let (reader, bounds) = blocking(session, move || {
         let reader = TailReader::new(&kafka, &source)?;
-        reader.check_topics(&counts)?;
+        reader.check_topics(&counts, REQUEST_TIMEOUT)?;
         let bounds = reader.bounds(&places)?;
         Ok((reader, bounds))
     })
@@ -107,7 +108,7 @@ pub(crate) async fn survey(
 
 impl Survey {
     /// Every lane with the epoch that it is in, and what is decided about it.
-    pub(crate) fn lanes(&self) -> impl Iterator<Item = (Lane, &Place, &Epochs, &Resume)> {
+    pub(crate) fn lanes(&self) -> impl Iterator<Item = (Lane, &Partition, &Epochs, &Resume)> {
         self.known.iter().zip(&self.folds).map(|(lane, fold)| (lane.lane, &lane.place, &lane.epochs, fold))
     }
 
@@ -235,7 +236,10 @@ impl Tails<'_> {
     fn begin(&self, slot: usize, lane: &Known, bounds: &Bounds, step_back: Option<i64>) -> (Resume, Stretch) {
         let (facts, from) = Facts::of(lane.epochs.clone(), lane.pruned, lane.stored, *bounds, step_back);
         let planted = self.outbox.config().planted.is(PlantedBug::ResumeAfterMaximum);
-        (Resume::new(facts, planted), Stretch { slot, place: lane.place.clone(), from, to: bounds.high })
+        (
+            Resume::new(facts, planted),
+            Stretch { slot, range: Range { place: lane.place.clone(), from, until: bounds.high } },
+        )
     }
 
     fn is_enough(&self) -> bool {
@@ -289,7 +293,7 @@ impl Tails<'_> {
 }
 
 fn restored(lane: &Known, found: &Found) -> Restored {
-    let Place { topic, partition } = &lane.place;
+    let Partition { topic, partition } = &lane.place;
     let (offset, epoch, sequence) = (found.offset, found.epoch, found.sequence);
     Restored { topic: topic.to_string(), partition: *partition, offset, epoch, sequence }
 }
@@ -351,7 +355,7 @@ async fn load(
             row.get::<_, Option<i64>>(4).map(|epoch| Stored { epoch, sequence: row.get(5), offset: row.get(6) });
         Some(Known {
             lane,
-            place: Place { topic: Arc::clone(topic), partition: row.get(2) },
+            place: Partition { topic: Arc::clone(topic), partition: row.get(2) },
             pruned: row.get(3),
             epochs: epochs.remove(&lane).unwrap_or_default(),
             stored,

@@ -109,7 +109,7 @@ fn run(plan: &CopyPlan, copied: &mut Copied) -> Result<(), ReplayError> {
         Ok(()) => {}
         Err(ReplayError::Interrupted) if plan.is_following => {}
         // Brokers that know no such offset, or no such topic: the first sign that it is another one.
-        Err(error @ (ReplayError::Kafka { .. } | ReplayError::NoAnswer { .. })) if plan.is_following => {
+        Err(error @ (ReplayError::Kafka { .. } | ReplayError::NoAnswer(_))) if plan.is_following => {
             finished?;
             shelf.check_all()?;
             return Err(error);
@@ -214,9 +214,7 @@ fn follow(plan: &CopyPlan, shelf: &mut Shelf<'_>) -> Result<(), ReplayError> {
         }
         for done in [shelf.finish_old(plan.segment_age), watch.look(|| places(plan, shelf, &feed), &progress)] {
             match done {
-                Err(
-                    error @ (ReplayError::Kafka { .. } | ReplayError::NoAnswer { .. } | ReplayError::Silent { .. }),
-                ) => {
+                Err(error @ (ReplayError::Kafka { .. } | ReplayError::NoAnswer(_) | ReplayError::Silent { .. })) => {
                     complained = Some(error.to_string());
                 }
                 done => done?,

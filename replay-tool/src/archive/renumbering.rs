@@ -19,7 +19,7 @@ use crate::log::{Action, Channel, Note};
 
 /// A partition of the new topic, as far as it is filled.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Lane {
+pub(crate) struct Filled {
     pub(crate) end: i64,
     /// The last sequence of the topic's writer, and the offset of its record; zeros where there is none.
     pub(crate) sequence: i64,
@@ -38,7 +38,7 @@ pub(super) struct Renumbering<'p> {
     restorations: Vec<Restoration>,
     /// The writer's last sequence in each archived partition.
     pub(super) sequences: Vec<i64>,
-    pub(super) lanes: Vec<Lane>,
+    pub(super) lanes: Vec<Filled>,
     /// Letters by old place: the new offset, and whether a redrive has begun that nobody knows the end of.
     letters: HashMap<(i32, i64), (i64, bool)>,
 }
@@ -57,7 +57,7 @@ impl<'p> Renumbering<'p> {
             prefixes,
             sequences: vec![0; restorations.len()],
             restorations,
-            lanes: vec![Lane::default(); count],
+            lanes: vec![Filled::default(); count],
             letters: HashMap::new(),
         }
     }
@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(header(&second, RESTORED_FROM_HEADER), "0@0");
         assert_eq!(second.headers.as_ref().unwrap().last().unwrap().0, POSITION_HEADER);
         assert_eq!(place(0, 1, 1), None);
-        assert_eq!(topic.lanes, [Lane { end: 2, sequence: 2, last_offset: 1 }]);
+        assert_eq!(topic.lanes, [Filled { end: 2, sequence: 2, last_offset: 1 }]);
         assert_eq!(topic.sequences, [1, 1]);
     }
 

@@ -14,7 +14,7 @@ use outbox::inbox::place::Restoration;
 use super::kept::Kept;
 use super::mapping::Mapping;
 use super::merge::merge;
-use super::renumbering::{Lane, Renumbering};
+use super::renumbering::{Filled, Renumbering};
 use super::restore::{Publisher, RestorePlan, Restored};
 use crate::error::ReplayError;
 use crate::log::{Bounds, Channel, Witness};
@@ -43,7 +43,7 @@ pub(crate) struct Placed {
     pub(crate) sequences: Vec<i64>,
     /// How many partitions the topic had before the new ones, all restores together.
     pub(crate) shift: i32,
-    pub(crate) lanes: Vec<Lane>,
+    pub(crate) lanes: Vec<Filled>,
 }
 
 /// All topics before anything is published of them.

@@ -21,7 +21,7 @@ use object_store::{Error, GetOptions, GetRange, ObjectStore, PutMode};
 use tokio::runtime::Handle;
 
 use super::bucket::Bucket;
-use super::place::Place;
+use super::location::Location;
 use crate::error::ReplayError;
 
 /// What ended the names of half-written files before the archive was written through `object_store`.
@@ -64,9 +64,9 @@ impl ArchiveStore {
     /// # Errors
     /// The URL names no place, a folder is not there, or what the environment says about the bucket cannot be meant.
     pub fn open<P: AsRef<OsStr>>(place: P) -> Result<Self, ReplayError> {
-        match Place::parse(place.as_ref()).map_err(ReplayError::arguments)? {
-            Place::Folder(folder) => ArchiveStore::local(folder),
-            Place::Bucket { name, prefix } => ArchiveStore::bucket(&name, &prefix, false),
+        match Location::parse(place.as_ref()).map_err(ReplayError::arguments)? {
+            Location::Folder(folder) => ArchiveStore::local(folder),
+            Location::Bucket { name, prefix } => ArchiveStore::bucket(&name, &prefix, false),
         }
     }
 
@@ -75,9 +75,9 @@ impl ArchiveStore {
     /// # Errors
     /// As with [`ArchiveStore::open`], and the folder cannot be made.
     pub fn open_or_begin<P: AsRef<OsStr>>(place: P) -> Result<Self, ReplayError> {
-        match Place::parse(place.as_ref()).map_err(ReplayError::arguments)? {
-            Place::Folder(folder) => ArchiveStore::create(folder),
-            Place::Bucket { name, prefix } => ArchiveStore::bucket(&name, &prefix, true),
+        match Location::parse(place.as_ref()).map_err(ReplayError::arguments)? {
+            Location::Folder(folder) => ArchiveStore::create(folder),
+            Location::Bucket { name, prefix } => ArchiveStore::bucket(&name, &prefix, true),
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +10,6 @@ use clap::{Args, Subcommand};
 use schemas::ServiceName;
 use tokio::runtime::Handle;
 
-use super::exit::Ended;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
 use crate::archive::{
@@ -22,6 +20,7 @@ use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::Channel;
 use crate::snapshot::ServiceTables;
+use grammar::{Exit, JsonOption, Table, counted, terminal_width};
 
 /// What to do with the archive.
 #[derive(Debug, Subcommand)]
@@ -39,10 +38,7 @@ pub(super) enum Verb {
 /// Flags of `archive run`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 copied, 1 copied, but retention has deleted records before they were archived, or the client \
-        library cannot read some (the offsets are named), 2 it could not be carried out, 130 interrupted (what was read until then is archived). With --follow, \
-        Ctrl-C or SIGTERM is the way to end, and no error. After any end, also kill -9, the next run goes on where the last \
-        whole segment ends."
+    after_help = grammar::exit_codes(&[(0, "copied"), (1, "copied, but retention has deleted records before they were archived, or the client library cannot read some (the offsets are named)"), (130, "interrupted; what was read until then is archived")], "With --follow, Ctrl-C or SIGTERM is the way to end, and no error. After any end, also kill -9, the next run goes on where the last whole segment ends.")
 )]
 pub(super) struct RunOptions {
     #[command(flatten)]
@@ -75,17 +71,14 @@ pub(super) struct RunOptions {
     /// retention): for a copy that is not kept.
     #[arg(long)]
     no_commit: bool,
-    /// Print what was done as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
 }
 
 /// Flags of `archive restore`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 the new topics hold what the archive does, 2 it could not be carried out, 130 interrupted. After \
-        any end, also kill -9, run it again: it goes on behind what was published. Where the tables are lost too: migrate, and \
-        `rebuild --swap` from the new topics; see docs/runbook.md."
+    after_help = grammar::exit_codes(&[(0, "the new topics hold what the archive does")], "After any end, also kill -9, run it again: it goes on behind what was published. Where the tables are lost too: migrate, and `rebuild --swap` from the new topics; see docs/runbook.md.")
 )]
 pub(super) struct RestoreOptions {
     /// --archive names the archive; --brokers and --topic-prefix say where the new topics are to be.
@@ -113,29 +106,25 @@ pub(super) struct RestoreOptions {
     /// Write nothing; say what would be published.
     #[arg(long)]
     dry_run: bool,
-    /// Print what was done as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
 }
 
 /// Flags of `archive check` and `archive list`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 whole, 1 something is missing, damaged or does not belong (each is named), 2 it could not be \
-        carried out, 130 interrupted. Where a partition should end is known from the notes of the runs: what was archived after \
-        the newest one, by a run that was killed, may be missing without a trace."
+    after_help = grammar::exit_codes(&[(0, "whole"), (1, "something is missing, damaged or does not belong (each is named)")], "Where a partition should end is known from the notes of the runs: what was archived after the newest one, by a run that was killed, may be missing without a trace.")
 )]
 pub(super) struct LookOptions {
     /// Where the archive lies: a folder, or s3://bucket/prefix.
     #[arg(value_name = "DIR|URL")]
     place: PathBuf,
-    /// Print as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
 }
 
 /// Do it.
-pub(super) async fn run(verb: Verb, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn run(verb: Verb, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let interrupt = interrupt.clone();
     let doing = tokio::task::spawn_blocking(move || match verb {
         Verb::Run(options) => run_copy(&options, &interrupt),
@@ -146,7 +135,7 @@ pub(super) async fn run(verb: Verb, interrupt: &Interrupt) -> Result<Ended, Repl
     doing.await.map_err(|_| ReplayError::Aborted { what: "the archive".into() })?
 }
 
-fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     options.source.refuse_archive()?;
     let kafka = options.source.kafka_log(interrupt)?.ok_or_else(|| ReplayError::arguments("give --brokers"))?;
     let group = provision::topics::archive_group(options.source.topic_prefix());
@@ -164,11 +153,11 @@ fn run_copy(options: &RunOptions, interrupt: &Interrupt) -> Result<Ended, Replay
         interrupt: interrupt.clone(),
     };
     let copied = copy(&plan)?;
-    print(&if options.json { json(&copied)? } else { copied_text(&copied) })?;
-    Ok(Ended::fine_if(copied.gaps.is_empty() && copied.unreadable.is_empty()))
+    print(&if options.output.json { json(&copied)? } else { copied_text(&copied) })?;
+    Ok(Exit::done_if(copied.gaps.is_empty() && copied.unreadable.is_empty()))
 }
 
-fn run_restore(options: &RestoreOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+fn run_restore(options: &RestoreOptions, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let (from_prefix, to_prefix) = (options.archive_prefix.clone(), options.source.topic_prefix().to_owned());
     let plan = RestorePlan {
         kafka: options.source.writable_kafka("archive restore")?,
@@ -199,7 +188,7 @@ fn run_same_partitions(
     plan: &RestorePlan,
     count: i32,
     tables: &[(ServiceName, ServiceTables)],
-) -> Result<Ended, ReplayError> {
+) -> Result<Exit, ReplayError> {
     if !options.dry_run {
         make_topics(plan, count, options.replicas)?;
     }
@@ -220,7 +209,7 @@ fn run_repartition(
     plan: RestorePlan,
     count: i32,
     tables: &[(ServiceName, ServiceTables)],
-) -> Result<Ended, ReplayError> {
+) -> Result<Exit, ReplayError> {
     let runtime = Handle::current();
     if plan.from_prefix == plan.to_prefix {
         return Err(ReplayError::arguments("--partitions needs another --topic-prefix than the archive's"));
@@ -254,12 +243,12 @@ fn make_topics(plan: &RestorePlan, count: i32, replicas: i32) -> Result<(), Repl
     Handle::current().block_on(made).map(drop).map_err(ReplayError::arguments)
 }
 
-fn told(options: &RestoreOptions, restored: &Restored, adopted: &[Adopted]) -> Result<Ended, ReplayError> {
+fn told(options: &RestoreOptions, restored: &Restored, adopted: &[Adopted]) -> Result<Exit, ReplayError> {
     let keeps_offsets = options.partitions.is_none();
     let told = serde_json::json!({ "topics": restored, "services": adopted });
     let text = || restored_text(restored, options.dry_run, keeps_offsets, adopted);
-    print(&if options.json { json(&told)? } else { text() })?;
-    Ok(Ended::Fine)
+    print(&if options.output.json { json(&told)? } else { text() })?;
+    Ok(Exit::Done)
 }
 
 /// Old and new names, and where each partition ends.
@@ -275,7 +264,8 @@ fn restored_text(restored: &Restored, is_rehearsal: bool, keeps_offsets: bool, a
     let Restored { partitions, records, were_there, without_headers } = restored;
     let done = if is_rehearsal { "would be published" } else { "published" };
     let place = if keeps_offsets { "each under its old offset" } else { "each where its key belongs now" };
-    let mut text = format!("{records} records {done} in {partitions} partitions, {place}\n");
+    let mut text =
+        format!("{} {done} in {}, {place}\n", counted(*records, "record"), counted(*partitions as u64, "partition"));
     if *were_there > 0 {
         put(&mut text, format_args!("{were_there} were there already"));
     }
@@ -291,10 +281,10 @@ fn restored_text(restored: &Restored, is_rehearsal: bool, keeps_offsets: bool, a
     text
 }
 
-fn look(options: &LookOptions, is_thorough: bool, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+fn look(options: &LookOptions, is_thorough: bool, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let checked = check(&ArchiveStore::open(&options.place)?, is_thorough, interrupt)?;
-    print(&if options.json { json(&checked)? } else { checked_text(&checked) })?;
-    Ok(Ended::fine_if(checked.is_whole()))
+    print(&if options.output.json { json(&checked)? } else { checked_text(&checked) })?;
+    Ok(Exit::done_if(checked.is_whole()))
 }
 
 fn channels(names: &[String]) -> Result<Vec<Channel>, ReplayError> {
@@ -313,12 +303,17 @@ fn json(told: &impl serde::Serialize) -> Result<String, ReplayError> {
 }
 
 fn print(text: &str) -> Result<(), ReplayError> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the standard output"))
+    grammar::say(text).map_err(ReplayError::output("the standard output"))
 }
 
 fn copied_text(copied: &Copied) -> String {
     let Copied { records, segments, bytes, .. } = copied;
-    let mut text = format!("{records} records in {segments} new segments, {bytes} bytes\n");
+    let mut text = format!(
+        "{} in {}, {}\n",
+        counted(*records, "record"),
+        counted(*segments, "new segment"),
+        counted(*bytes, "byte")
+    );
     for folder in &copied.new_generations {
         put(&mut text, format_args!("{folder}: another topic than before; a new generation was begun"));
     }
@@ -349,21 +344,20 @@ fn checked_text(checked: &Checked) -> String {
         1 => part.topic.clone(),
         generation => format!("{}@{generation}", part.topic),
     };
-    let width = checked.partitions.iter().map(|part| name(part).len()).max().unwrap_or(0).max("topic".len());
-    let mut text = format!(
-        "{:<width$} {:>9} {:>8} {:>10} {:>10} {:>10} {:>12}\n",
-        "topic", "partition", "segments", "first", "end", "records", "bytes"
-    );
+    let mut table = Table::new(["topic", "partition", "segments", "first", "end", "records", "bytes"]);
     for part in &checked.partitions {
         let CheckedPartition { partition, segments, first, end, records, bytes, .. } = part;
-        put(
-            &mut text,
-            format_args!(
-                "{:<width$} {partition:>9} {segments:>8} {first:>10} {end:>10} {records:>10} {bytes:>12}",
-                name(part)
-            ),
-        );
+        let numbers = [
+            partition.to_string(),
+            segments.to_string(),
+            first.to_string(),
+            end.to_string(),
+            records.to_string(),
+            bytes.to_string(),
+        ];
+        table.row(std::iter::once(name(part)).chain(numbers));
     }
+    let mut text = table.text(terminal_width());
     for run in &checked.unreadable {
         put(&mut text, format_args!("{run}; noted when it was archived, no gap"));
     }

@@ -5,19 +5,18 @@ mod list;
 mod redrive;
 mod show;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use schemas::{Codec, TopicName};
 
-use super::exit::Ended;
 use crate::dead_letters::{Filed, Filter, Signature, read_shelf};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::log::Spot;
 use crate::source::Source;
+use grammar::{Exit, JsonOption};
 
 /// What to do with dead letters.
 #[derive(Debug, Args)]
@@ -39,7 +38,7 @@ enum Verb {
 }
 
 /// Carry it out.
-pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     match options.verb {
         Verb::List(options) => list::run(options, interrupt).await,
         Verb::Show(options) => show::run(options, interrupt).await,
@@ -127,9 +126,8 @@ pub(super) struct ActionArgs {
     /// Who does it, for the record. Default: the user of the operating system.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
 }
 
 impl ActionArgs {
@@ -189,11 +187,11 @@ impl Outcomes {
             return Ok(());
         }
         let line = format!("{spot}  {key}  {outcome}{}{detail}\n", if detail.is_empty() { "" } else { ": " });
-        std::io::stdout().write_all(line.as_bytes()).map_err(ReplayError::output("the outcome"))
+        grammar::say(&line).map_err(ReplayError::output("the outcome"))
     }
 
     /// The sum; refused or failed letters are something that should not be.
-    fn end(self, words: &str) -> Result<Ended, ReplayError> {
+    fn end(self, words: &str) -> Result<Exit, ReplayError> {
         let text = match self.is_json {
             true => {
                 let (done, refused) = (self.done, self.refused);
@@ -201,7 +199,7 @@ impl Outcomes {
             }
             false => format!("{} {words}, {} not\n", self.done, self.refused),
         };
-        std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the outcome"))?;
-        Ok(Ended::fine_if(self.refused == 0))
+        grammar::say(&text).map_err(ReplayError::output("the outcome"))?;
+        Ok(Exit::done_if(self.refused == 0))
     }
 }

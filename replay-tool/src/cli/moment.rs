@@ -1,24 +1,24 @@
 //! `replay-tool at` and `replay-tool diff`: the shop as it was, folded from the topics up to a moment.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use client::unique_keys;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::exit::Ended;
 use super::rebuild::codec;
 use super::source::SourceArgs;
 use crate::error::ReplayError;
 use crate::fold::Wanted;
 use crate::interrupt::Interrupt;
 use crate::rebuild::{Moment, Rebuild, Until};
+use grammar::{Exit, JsonOption};
 
 /// Flags of `at`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 told, 1 there was no such order or SKU, 2 it could not be carried out, 130 interrupted."
+    after_help = grammar::exit_codes(&[(0, "told"), (1, "there was no such order or SKU")], "")
 )]
 pub(super) struct AtOptions {
     /// An RFC 3339 time (of the records' own timestamps), a vector of offsets as JSON, given or in a file, or `now`.
@@ -31,8 +31,7 @@ pub(super) struct AtOptions {
 /// Flags of `diff`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 nothing changed in between, 1 something did, 2 it could not be carried out, 130 \
-    interrupted."
+    after_help = grammar::exit_codes(&[(0, "nothing changed in between"), (1, "something did")], "")
 )]
 pub(super) struct DiffOptions {
     /// The earlier moment: as for `at`.
@@ -59,9 +58,8 @@ struct FoldingArgs {
     /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
     #[arg(long, value_name = "DIRECTORY")]
     schema_directory: Option<PathBuf>,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
 }
 
 impl FoldingArgs {
@@ -80,24 +78,24 @@ impl FoldingArgs {
 }
 
 /// Fold up to the moment and print.
-pub(super) async fn at(options: AtOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn at(options: AtOptions, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let rebuild = options.folding.rebuild(parse(&options.moment)?, interrupt)?;
     let wanted = options.folding.wanted();
     let moment = rebuild.moment(wanted).await?;
     let is_there = !moment.is_missing();
-    print(&moment, options.folding.json)?;
-    Ok(Ended::fine_if(is_there))
+    print(&moment, options.folding.output.json)?;
+    Ok(Exit::done_if(is_there))
 }
 
 /// Fold up to both moments and print what changed in between.
-pub(super) async fn diff(options: DiffOptions, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn diff(options: DiffOptions, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let mut rebuild = options.folding.rebuild(parse(&options.first)?, interrupt)?;
     let wanted = options.folding.wanted();
     let first = rebuild.moment(wanted.clone()).await?;
     rebuild.until = parse(&options.second)?;
     let second = rebuild.moment(wanted).await?;
     let differences = first.differences(&second).await?;
-    let text = if options.folding.json {
+    let text = if options.folding.output.json {
         let told = json!({
             "first": first.json(), "second": second.json(), "changes": differences,
         });
@@ -107,14 +105,14 @@ pub(super) async fn diff(options: DiffOptions, interrupt: &Interrupt) -> Result<
         format!("{}\n{first}\n{}\n{second}\n{}", options.first, options.second, differences.between_moments())
     };
     write(&text)?;
-    Ok(Ended::fine_if(differences.is_empty()))
+    Ok(Exit::done_if(differences.is_empty()))
 }
 
 /// One order as it is at the moment that `rebuild` folds to.
-pub(super) async fn print_order(rebuild: &Rebuild, order: &str, as_json: bool) -> Result<Ended, ReplayError> {
+pub(super) async fn print_order(rebuild: &Rebuild, order: &str, as_json: bool) -> Result<Exit, ReplayError> {
     let moment = rebuild.moment(Wanted::Order(order.to_owned())).await?;
     print(&moment, as_json)?;
-    Ok(Ended::fine_if(!moment.is_missing()))
+    Ok(Exit::done_if(!moment.is_missing()))
 }
 
 /// A time, `now`, or a vector.
@@ -133,8 +131,8 @@ pub(super) fn parse(text: &str) -> Result<Until, ReplayError> {
              nor a file with one: {reason}"
         ))
     };
-    let vector: Value = serde_json::from_str(&read.map_err(|error| wrong(error.to_string()))?)
-        .map_err(|error| wrong(error.to_string()))?;
+    let read = read.map_err(|error| wrong(error.to_string()))?;
+    let vector = unique_keys::parse(read.as_bytes()).map_err(|error| wrong(error.to_string()))?;
     // A whole report of `rebuild --json` is taken as well: its services' vectors together.
     crate::rebuild::Vector::of_json(&vector).map(Until::Vector).map_err(wrong)
 }
@@ -144,5 +142,5 @@ fn print(moment: &Moment, as_json: bool) -> Result<(), ReplayError> {
 }
 
 fn write(text: &str) -> Result<(), ReplayError> {
-    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the standard output"))
+    grammar::say(text).map_err(ReplayError::output("the standard output"))
 }

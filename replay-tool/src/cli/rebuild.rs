@@ -1,13 +1,14 @@
 //! `replay-tool rebuild`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use schemas::{Codec, ServiceName};
 
-use super::exit::{self, Ended};
+use grammar::{Exit, JsonOption};
+
+use super::exit;
 use super::moment;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
@@ -18,7 +19,7 @@ use crate::snapshot::ServiceTables;
 
 /// Flags of `rebuild`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::EXIT_CODES)]
+#[command(after_help = exit::exit_codes())]
 pub(super) struct Options {
     #[command(flatten)]
     source: SourceArgs,
@@ -63,17 +64,16 @@ pub(super) struct Options {
     /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
     #[arg(long, value_name = "DIRECTORY")]
     schema_directory: Option<PathBuf>,
-    /// Print the report as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
 }
 
 /// Rebuild and print.
-pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let begun = Instant::now();
     let until = options.until.as_deref().map(moment::parse).transpose()?.unwrap_or_default();
     if let Some(order) = &options.order {
-        return moment::print_order(&options.rebuild(interrupt, until)?, order, options.json).await;
+        return moment::print_order(&options.rebuild(interrupt, until)?, order, options.output.json).await;
     }
     let rebuild = options.rebuild(interrupt, until)?;
     let needs_tables = options.dry_run || rebuild.target == Target::Schema;
@@ -107,12 +107,12 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
         }
     }
     let report = RebuildReport { services: reports, elapsed_s: begun.elapsed().as_secs_f64() };
-    let text = match options.json {
+    let text = match options.output.json {
         true => serde_json::to_string(&report).map_err(ReplayError::arguments)? + "\n",
         false => report.to_string(),
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the report"))?;
-    Ok(Ended::fine_if(report.is_clean()))
+    grammar::say(&text).map_err(ReplayError::output("the report"))?;
+    Ok(Exit::done_if(report.is_clean()))
 }
 
 impl Options {
@@ -146,7 +146,9 @@ fn chosen(names: &[String]) -> Result<Vec<ServiceName>, ReplayError> {
         return Ok(ServiceName::ALL.to_vec());
     }
     let find = |name: &String| {
+        let of_schema = || ServiceName::ALL.into_iter().find(|service| service.default_schema() == name);
         ServiceName::parse(name)
+            .or_else(of_schema)
             .ok_or_else(|| ReplayError::arguments(format!("--service {name}: give order, inventory or payment")))
     };
     names.iter().map(find).collect()

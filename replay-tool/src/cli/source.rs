@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use grammar::{KafkaAccess, WaitOption};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
@@ -17,7 +18,7 @@ use crate::source::{Records, Source};
 /// Where records are read from.
 #[derive(Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// Kafka bootstrap addresses, host:port, several with commas; empty: none. Otherwise KAFKA_BROKERS.
+    /// Kafka's bootstrap addresses, several with commas; empty: none. Otherwise KAFKA_BROKERS.
     #[arg(long, value_name = "HOST:PORT")]
     brokers: Option<String>,
     /// The same from the environment, kept apart: beside an archive it is enough to read, and not to write.
@@ -29,15 +30,13 @@ pub(crate) struct SourceArgs {
     /// Without brokers only the archive is read; with brokers also what the topics have beyond its end.
     #[arg(long, env = "ARCHIVE_DIR", value_name = "DIR|URL")]
     archive: Option<PathBuf>,
-    /// A librdkafka property, for instance security.protocol=ssl; may be repeated.
-    #[arg(short = 'X', value_name = "KEY=VALUE")]
-    properties: Vec<String>,
+    #[command(flatten)]
+    access: KafkaAccess,
     /// In front of every topic name.
-    #[arg(long, env = "TOPIC_PREFIX", default_value = "", value_name = "TEXT")]
+    #[arg(long, env = "TOPIC_PREFIX", default_value = "", hide_default_value = true, value_name = "TEXT")]
     topic_prefix: String,
-    /// How long, in seconds, the brokers may send nothing that is due; then the verb ends with 2.
-    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
-    broker_patience_s: u64,
+    #[command(flatten)]
+    wait: WaitOption,
 }
 
 impl SourceArgs {
@@ -61,7 +60,7 @@ impl SourceArgs {
 
     /// How long the brokers may send nothing that is due.
     pub(crate) fn patience(&self) -> Duration {
-        Duration::from_secs(self.broker_patience_s)
+        self.wait.limit()
     }
 
     /// For a verb that reads live topics only: a flag that it would pass over is a mistake.
@@ -110,8 +109,7 @@ impl SourceArgs {
         kafka.set("bootstrap.servers", brokers).set("client.id", "replay-tool");
         // That a broker hangs up is told in a line of this level, and nowhere else.
         kafka.set_log_level(RDKafkaLogLevel::Info);
-        let properties = client::settings::kafka_properties(&BTreeMap::new(), &self.properties);
-        for (key, value) in properties.map_err(ReplayError::arguments)? {
+        for (key, value) in self.access.properties(BTreeMap::new()).map_err(ReplayError::arguments)? {
             kafka.set(key, value);
         }
         Ok(Some(kafka))

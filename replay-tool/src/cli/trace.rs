@@ -1,6 +1,5 @@
 //! `replay-tool trace`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,13 +8,14 @@ use jiff::Timestamp;
 use schemas::{Codec, OrderId};
 use tokio::task::JoinSet;
 
-use super::exit::Ended;
+use super::exit::NAME;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use crate::snapshot::ServiceView;
 use crate::trace::{self, Question, Unread};
+use grammar::{Exit, JsonOption, complain};
 
 /// How long a service's database may take to say what it knows of the order.
 const ANSWER: Duration = Duration::from_secs(20);
@@ -23,9 +23,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 /// Flags of `trace`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 told, 1 there is no such order, none so far, or its history is broken (what there is about it is \
-    told all the same), 2 it could not be carried out, or tables that were \
-    named could not be read (the topics' part is printed all the same), 130 interrupted."
+    after_help = grammar::exit_codes(&[(0, "told"), (1, "there is no such order, none so far, or its history is broken (what there is is told all the same)"), (2, "wrong usage, it could not be carried out, or tables that were named could not be read (what the topics say is told all the same)")], "")
 )]
 pub(super) struct Options {
     /// The order.
@@ -46,16 +44,15 @@ pub(super) struct Options {
     /// A directory of schemas beyond those compiled in, laid out as `schemas/`.
     #[arg(long, value_name = "DIRECTORY")]
     schema_directory: Option<PathBuf>,
-    /// Print the trace as one JSON object.
-    #[arg(long, conflicts_with = "mermaid")]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
     /// Print the trace as a Mermaid sequence diagram.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "json")]
     mermaid: bool,
 }
 
 /// Read and print.
-pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let source = options.source.source(interrupt)?;
     let codec = match &options.schema_directory {
         Some(directory) => Codec::with_directory(directory).map_err(ReplayError::arguments)?,
@@ -63,24 +60,27 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
     };
     let (views, unread) = views(&options).await?;
     for Unread { service, reason } in &unread {
-        eprintln!("the {service} service's tables could not be read, the trace goes on without them: {reason}");
+        complain(
+            NAME,
+            format_args!("the {service} service's tables could not be read, the trace goes on without them: {reason}"),
+        );
     }
     let is_whole = unread.is_empty();
     let (order_id, home_only) = (options.order_id.clone(), options.home_partition && !options.all_partitions);
     let question = Question { source, order_id, codec, home_only, views, unread };
     let read = tokio::task::spawn_blocking(move || trace::trace(question));
     let trace = read.await.map_err(|_| ReplayError::Aborted { what: "the topics".to_owned() })??;
-    if trace.is_unknown() && !options.json {
-        eprintln!("no topic says anything about the order {}", trace.order_id);
-        return Ok(if is_whole { Ended::Found } else { Ended::Partly });
+    if trace.is_unknown() && !options.output.json {
+        complain(NAME, format_args!("no topic says anything about the order {}", trace.order_id));
+        return Ok(if is_whole { Exit::No } else { Exit::Failed });
     }
-    let printed = match (options.json, options.mermaid) {
+    let printed = match (options.output.json, options.mermaid) {
         (true, _) => format!("{}\n", trace::json(&trace)),
         (false, true) => trace::mermaid(&trace),
         (false, false) => trace::text(&trace, Timestamp::now()),
     };
-    std::io::stdout().write_all(printed.as_bytes()).map_err(ReplayError::output("the trace"))?;
-    Ok(if is_whole { Ended::fine_if(trace.has_order()) } else { Ended::Partly })
+    grammar::say(&printed).map_err(ReplayError::output("the trace"))?;
+    Ok(if is_whole { Exit::done_if(trace.has_order()) } else { Exit::Failed })
 }
 
 /// What the services' databases say of the order, all asked at once, and which of them could not be asked.

@@ -1,13 +1,14 @@
 //! `replay-tool verify`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 use schemas::ServiceName;
 
-use super::exit::{self, Ended};
+use grammar::{Exit, JsonOption};
+
+use super::exit;
 use super::rebuild::codec;
 use super::source::SourceArgs;
 use super::tables::TablesArgs;
@@ -17,7 +18,7 @@ use crate::interrupt::Interrupt;
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
-#[command(after_help = exit::EXIT_CODES)]
+#[command(after_help = exit::exit_codes())]
 pub(super) struct Options {
     #[command(flatten)]
     source: SourceArgs,
@@ -40,21 +41,20 @@ pub(super) struct Options {
     /// The time begins anew with each one that comes; when it is over, the rest counts as missing. 0: do not wait for any.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     patience_s: u64,
-    /// Print the report as one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
 }
 
 /// Check and print.
-pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
-    let is_json = options.json;
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
+    let is_json = options.output.json;
     let report = check_watched(config(options)?, Watch { interrupt, is_drawn: true }).await?;
     let text = match is_json {
         true => serde_json::to_string(&report).map_err(ReplayError::arguments)? + "\n",
         false => report.to_string(),
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the report"))?;
-    Ok(Ended::fine_if(report.is_clean()))
+    grammar::say(&text).map_err(ReplayError::output("the report"))?;
+    Ok(Exit::done_if(report.is_clean()))
 }
 
 fn config(options: Options) -> Result<CheckConfig, ReplayError> {

@@ -3,22 +3,21 @@
 use std::fmt::Write as _;
 
 use client::body_json;
+use grammar::{Table, harmless, terminal_width};
 use schemas::{Codec, Time};
 use serde_json::{Value, json};
 
 use super::shelf::Filed;
-use crate::table_text::{harmless, table};
 
 /// The most bytes of a body that are dumped.
 const DUMPED_BYTES: usize = 4096;
 
 /// One line for each letter.
 pub(crate) fn list_text(letters: &[Filed]) -> String {
-    let heads = ["letter", "set aside", "key", "cause", "state", "what is wrong"];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    let mut table = Table::new(["letter", "set aside", "key", "cause", "state", "what is wrong"]);
     for filed in letters {
         let letter = &filed.letter;
-        rows.push(vec![
+        table.row([
             letter.spot.to_string(),
             letter.set_aside_at.map_or_else(|| "-".to_owned(), |time| format!("{time:.3}")),
             letter.key_in_words(),
@@ -27,7 +26,7 @@ pub(crate) fn list_text(letters: &[Filed]) -> String {
             letter.detail.clone(),
         ]);
     }
-    table(&rows)
+    table.text(terminal_width())
 }
 
 /// The same for programs; no bodies.

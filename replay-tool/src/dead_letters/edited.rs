@@ -1,10 +1,11 @@
 //! An edited copy of a letter: what `show --json` prints, with another body.
 
-use client::TIME_FIELDS;
+use client::{FieldError, TIME_FIELDS, unique_keys};
 use schemas::{Codec, EncodeError, Message, MessageType, Time, TopicName};
 use serde::Deserialize;
 use serde::de::DeserializeSeed as _;
 use serde_json::Value;
+use serde_path_to_error::{Deserializer, Error, Track};
 
 /// A message in place of a letter's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,16 +17,19 @@ pub(crate) struct Edited {
 /// Why a file is no edited copy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum EditedError {
-    /// Not JSON, or without the two fields.
+    /// Not JSON, or with a key that is there twice: nobody could say which of the two is meant.
+    #[error("{0}")]
+    Json(FieldError),
+    /// Without the two fields.
     #[error("it is not a JSON object with \"type\" and \"body\": {0}")]
-    Shape(serde_json::Error),
+    Shape(Error<serde_json::Error>),
     /// The body lacks a field, or has one of another kind.
     #[error("the body is no {name}: {source}")]
     Body {
         /// The type.
         name: String,
-        /// Why.
-        source: serde_json::Error,
+        /// Which field, and why.
+        source: Error<serde_json::Error>,
     },
     /// A time that is none.
     #[error("{field} is no time (RFC 3339, as 2026-11-21T12:00:00Z): {text:?}")]
@@ -58,12 +62,16 @@ struct Copy {
 impl Edited {
     /// From a file's text, for a letter of this topic.
     pub(crate) fn read(text: &str, topic: TopicName, codec: &Codec) -> Result<Edited, EditedError> {
-        let Copy { name, mut body } = serde_json::from_str(text).map_err(EditedError::Shape)?;
+        let whole = unique_keys::parse(text.as_bytes()).map_err(EditedError::Json)?;
+        let Copy { name, mut body } = serde_path_to_error::deserialize(whole).map_err(EditedError::Shape)?;
         read_times(&mut body)?;
         let Some(kind) = open_kinds(topic).find(|kind| kind.name() == name) else {
             return Err(EditedError::Type { name, topic });
         };
-        let message = kind.deserialize(body).map_err(|source| EditedError::Body { name, source })?;
+        let mut track = Track::new();
+        let message = kind
+            .deserialize(Deserializer::new(body, &mut track))
+            .map_err(|source| EditedError::Body { name, source: Error::new(track.path(), source) })?;
         let payload = codec.encode(&message)?;
         Ok(Edited { message, payload })
     }
@@ -117,6 +125,25 @@ mod tests {
         let edited = read("PlaceOrder", order(), TopicName::OrderCommands).unwrap();
         assert_eq!(body_json(&edited.message), order());
         assert_eq!(Codec::embedded().decode(TopicName::OrderCommands, &edited.payload), Ok(edited.message));
+    }
+
+    #[test]
+    fn mistakes_are_named_by_their_place() {
+        let mistake = |from: &str, to: &str| {
+            let text = serde_json::json!({ "type": "PlaceOrder", "body": order() }).to_string();
+            assert!(text.contains(from), "{text}");
+            let edited = Edited::read(&text.replace(from, to), TopicName::OrderCommands, &Codec::embedded());
+            edited.unwrap_err().to_string()
+        };
+        let words = mistake(r#""quantity":2"#, r#""quantity":"2""#);
+        assert!(words.starts_with("the body is no PlaceOrder: lines[0].quantity: invalid type: string"), "{words}");
+        let words = mistake(r#""order_id":"o""#, r#""order_id":"""#);
+        assert!(words.starts_with("the body is no PlaceOrder: order_id: "), "{words}");
+        assert_eq!(
+            mistake(r#""quantity":2"#, r#""quantity":2,"quantity":100"#),
+            "body.lines[0].quantity: is there twice"
+        );
+        assert!(mistake(r#"{"body""#, r#""body""#).starts_with("not JSON: "));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The one place where what the client library brings is taken from it, and what its errors mean is known.
+//! The one place where what the client library brings is taken from it.
 //!
 //! With the feature `planted-bugs` a record whose key begins with `unreadable-` is one that the library cannot read: it
 //! reports so and stands before it, as it does with such a record. No test needs to write one to a broker.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use outbox::kafka::Listener;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::BorrowedMessage;
 
 use crate::error::ReplayError;
@@ -35,6 +35,7 @@ fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, _: &Reading) -> KafkaRes
 #[cfg(feature = "planted-bugs")]
 fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &Reading) -> KafkaResult<BorrowedMessage<'m>> {
     use rdkafka::consumer::Consumer as _;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
     use rdkafka::{Message as _, Offset};
     match came {
         Ok(message) if message.key().is_some_and(|key| key.starts_with(b"unreadable-")) => {
@@ -44,20 +45,4 @@ fn screened<'m>(came: KafkaResult<BorrowedMessage<'m>>, consumer: &Reading) -> K
         }
         came => came,
     }
-}
-
-/// Whether waiting cannot help.
-pub(super) fn is_final(error: &KafkaError) -> bool {
-    error.rdkafka_error_code().is_some_and(|code| {
-        [
-            RDKafkaErrorCode::UnknownTopicOrPartition,
-            RDKafkaErrorCode::UnknownTopic,
-            RDKafkaErrorCode::UnknownPartition,
-            RDKafkaErrorCode::OffsetOutOfRange,
-            RDKafkaErrorCode::AutoOffsetReset,
-            RDKafkaErrorCode::TopicAuthorizationFailed,
-            RDKafkaErrorCode::Fatal,
-        ]
-        .contains(&code)
-    })
 }

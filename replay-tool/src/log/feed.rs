@@ -8,7 +8,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 
-use super::client::{self, Reading, is_final};
+use super::client::{self, Reading};
 use super::kafka::POLL;
 use crate::error::ReplayError;
 
@@ -41,7 +41,7 @@ impl Feed {
         match client::poll(&self.consumer, POLL) {
             Some(Ok(message)) => Ok(Fed::Message(message)),
             Some(Err(error)) if outbox::kafka::is_about_content(&error) => Ok(Fed::Unreadable(error.to_string())),
-            Some(Err(error)) if is_final(&error) => {
+            Some(Err(error)) if outbox::kafka::is_final(&error) => {
                 Err(ReplayError::Kafka { doing: "following the topics".into(), source: error })
             }
             Some(Err(KafkaError::PartitionEOF(_))) | None => Ok(Fed::Nothing),
@@ -53,20 +53,12 @@ impl Feed {
     /// Where the client is in a partition. It steps over marks of transactions, which nobody is shown: behind the last
     /// record there may be one, and then no record ever comes to the log's end.
     pub(crate) fn position(&self, topic: &str, partition: i32) -> Option<i64> {
-        match self.consumer.position().ok()?.find_partition(topic, partition)?.offset() {
-            Offset::Offset(offset) => Some(offset),
-            Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => None,
-        }
+        outbox::log::position(&self.consumer, topic, partition)
     }
 
     /// Go on at another offset.
     pub(crate) fn seek(&self, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
-        seek(&self.consumer, topic, partition, offset)
+        let sought = self.consumer.seek(topic, partition, Offset::Offset(offset), SEEK_WAIT);
+        sought.map_err(ReplayError::kafka(format!("going on at {topic}[{partition}]@{offset}")))
     }
-}
-
-/// Sets a consumer to another offset of a partition.
-pub(super) fn seek(consumer: &Reading, topic: &str, partition: i32, offset: i64) -> Result<(), ReplayError> {
-    let sought = consumer.seek(topic, partition, Offset::Offset(offset), SEEK_WAIT);
-    sought.map_err(ReplayError::kafka(format!("going on at {topic}[{partition}]@{offset}")))
 }

@@ -1,20 +1,21 @@
-//! The topics as a place to read from: bounds and ranges, by own consumers without a group.
+//! The topics as a place to read from: bounds and ranges, by own consumers without a group. How a range is read to its end
+//! is `outbox::log`'s to know; here are interrupts, runs that cannot be read, and logs that have become shorter.
 
-use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use outbox::kafka::{Denied, Unanswered, is_unsettled};
+use outbox::kafka::{Asking, Unanswered, is_about_content, is_final, is_unsettled};
+use outbox::log::{self, Partition, Ranges, Silence, Taken, Unread};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
-use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use uuid::Uuid;
 
 use super::channel::Channel;
-use super::client::{self, Reading, is_final};
-use super::feed::{Feed, seek};
+use super::client::{self, Reading};
+use super::feed::Feed;
 use super::open_transaction::Lookout;
 use super::range::{Bounds, Range, Sink};
 use super::record::Record;
@@ -22,8 +23,6 @@ use super::unreadable::{Probe, Runs};
 use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::Interrupt;
 
-/// How long one question to the brokers may take.
-const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// The same for a look beside other work.
 const BRIEF_WAIT: Duration = Duration::from_secs(2);
 /// How long one poll may wait.
@@ -61,14 +60,10 @@ impl KafkaLog {
         interrupt: &Interrupt,
     ) -> Result<Self, ReplayError> {
         let mut config = config.clone();
+        log::configure(&mut config, &format!("replay-tool-{}", Uuid::now_v7()));
         config
-            .set("group.id", format!("replay-tool-{}", Uuid::now_v7()))
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("enable.partition.eof", "true")
             // Whatever the user's configuration says: what is not committed is no part of any state.
             .set("isolation.level", "read_committed")
-            .set("auto.offset.reset", "error")
             .set("fetch.wait.max.ms", "20")
             .set("queued.max.messages.kbytes", "8192")
             // Whether a queue that was full has room is looked at so soon again, and not after a second.
@@ -78,7 +73,7 @@ impl KafkaLog {
             config,
             prefix: prefix.to_owned(),
             patience,
-            answer_wait: ANSWER_WAIT,
+            answer_wait: patience,
             interrupt: interrupt.clone(),
             asking,
             unreadable: Runs::default(),
@@ -146,106 +141,72 @@ impl KafkaLog {
         let topic = self.topic(channel);
         let brokers = self.config.get("bootstrap.servers").unwrap_or_default();
         let partitions = self.partitions_of(brokers, &topic)?;
-        let mut wanted = TopicPartitionList::new();
-        (0..partitions).for_each(|partition| {
-            wanted.add_partition(&topic, partition);
-        });
-        let firsts = self.offsets(&topic, &wanted, Offset::Beginning)?;
-        let ends = self.offsets(&topic, &wanted, Offset::End)?;
-        let bounds = |partition| Bounds {
-            first: firsts.get(&partition).copied().unwrap_or(0),
-            end: ends.get(&partition).copied().unwrap_or(0),
-        };
-        Ok((0..partitions).map(bounds).collect())
+        let name: Arc<str> = topic.as_str().into();
+        let places: Vec<Partition> =
+            (0..partitions).map(|partition| Partition { topic: Arc::clone(&name), partition }).collect();
+        let told = log::bounds(&*self.asking, &places, self.answer_wait)
+            .map_err(ReplayError::kafka(format!("asking for offsets of {topic}")))?;
+        Ok(told.into_iter().map(|log::Bounds { low, high }| Bounds { first: low, end: high }).collect())
     }
 
     /// See [`super::Source::read`].
     pub(crate) fn read(&self, channel: Channel, ranges: &[Range], sink: &mut Sink<'_>) -> Result<(), ReplayError> {
-        let mut open: BTreeMap<i32, Open> = ranges.iter().map(|range| (range.partition, Open::of(range))).collect();
-        open.iter_mut()
-            .for_each(|(partition, range)| range.next = self.past_unreadable(channel, *partition, range.next));
-        open.retain(|_, range| range.next < range.until);
-        if open.is_empty() {
+        let topic: Arc<str> = self.topic(channel).into();
+        let range = |range: &Range| log::Range {
+            place: Partition { topic: Arc::clone(&topic), partition: range.partition },
+            from: self.past_unreadable(channel, range.partition, range.from),
+            until: range.until,
+        };
+        let ranges: Vec<log::Range> = ranges.iter().map(range).filter(|range| range.from < range.until).collect();
+        if ranges.is_empty() {
             return self.interrupt.check();
         }
-        let topic = self.topic(channel);
-        let places = open.iter().map(|(partition, open)| (topic.clone(), *partition, open.next));
-        let consumer = self.assigned(places)?;
+        let consumer = client::reading(&self.config)?;
+        let mut reading = Ranges::begin(&consumer, &ranges).map_err(ReplayError::kafka("assigning partitions"))?;
         let mut silence = Silence::new(self.patience);
         let mut last = None;
-        while !open.is_empty() {
+        while !reading.are_read() {
             self.interrupt.check()?;
-            let goes_on = match client::poll(&consumer, POLL) {
-                Some(Ok(message)) => {
-                    let (partition, offset) = (message.partition(), message.offset());
-                    let Some(range) = open.get_mut(&partition) else { continue };
-                    if offset < range.until && sink(&Record::of(&message)).is_break() {
+            let came = client::poll(&consumer, POLL).map(|came| reading.take(&consumer, came)).transpose();
+            let goes_on = match came.map_err(|source| stuck(&reading, source))? {
+                Some(Taken::Record(_, message)) => {
+                    if sink(&Record::of(&message)).is_break() {
                         return Ok(());
                     }
-                    range.next = offset + 1;
-                    if range.next >= range.until {
-                        open.remove(&partition);
-                        pause(&consumer, &topic, partition)?;
-                    }
                     true
                 }
-                // What is between the last record and here are marks of transactions, which no client is shown.
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    if let Some(range) = open.remove(&partition) {
-                        self.check_end(&topic, partition, &range)?;
-                    }
+                Some(Taken::Ended(ended)) => {
+                    ended.iter().try_for_each(|range| self.check_end(range))?;
                     true
                 }
-                Some(Err(error)) if outbox::kafka::is_about_content(&error) => {
+                Some(Taken::Complaint(error)) if is_about_content(&error) => {
                     last = Some(error.to_string());
-                    self.pass_over(channel, &consumer, &mut open)?
+                    self.pass_over(channel, &consumer, &mut reading)?
                 }
-                Some(Err(error)) if is_final(&error) => {
-                    return Err(ReplayError::Kafka {
-                        doing: format!("reading {}", places_of(&topic, &open)),
-                        source: error,
-                    });
-                }
-                // The group is only a name here: nothing is asked of it.
-                Some(Err(error)) if outbox::kafka::denied(&error) == Some(Denied::Group) => false,
+                Some(Taken::Complaint(error)) if is_final(&error) => return Err(stuck(&reading, error)),
                 // The client reconnects by itself.
-                Some(Err(error)) => {
+                Some(Taken::Complaint(error)) => {
                     last = Some(error.to_string());
                     false
                 }
-                None => false,
+                Some(Taken::Passed) | None => false,
             };
             if goes_on {
                 silence.end();
             } else if silence.is_too_long() {
-                return Err(ReplayError::Silent {
-                    place: places_of(&topic, &open),
-                    wait_s: self.patience.as_secs(),
-                    last,
-                });
+                let (place, wait_s) = (places_of(&reading), self.patience.as_secs());
+                return Err(ReplayError::Silent { place, wait_s, last });
             }
         }
         Ok(())
     }
 
     /// Where reading stands before records that cannot be read, set it behind them. Whether there was such a place.
-    fn pass_over(
-        &self,
-        channel: Channel,
-        consumer: &Reading,
-        open: &mut BTreeMap<i32, Open>,
-    ) -> Result<bool, ReplayError> {
-        let topic = self.topic(channel);
-        for (partition, range) in open.iter_mut() {
-            let Some(run) = self.unreadable_run(channel, *partition, range.next, range.until)? else { continue };
-            range.next = run.last + 1;
-            let (partition, next, is_read) = (*partition, range.next, range.next >= range.until);
-            if is_read {
-                open.remove(&partition);
-                pause(consumer, &topic, partition)?;
-            } else {
-                seek(consumer, &topic, partition, next)?;
-            }
+    fn pass_over(&self, channel: Channel, consumer: &Reading, reading: &mut Ranges) -> Result<bool, ReplayError> {
+        let unread: Vec<Unread> = reading.unread().cloned().collect();
+        for Unread { place, next, until, .. } in unread {
+            let Some(run) = self.unreadable_run(channel, place.partition, next, until)? else { continue };
+            reading.pass(consumer, &place, run.last + 1).map_err(|source| stuck(reading, source))?;
             return Ok(true);
         }
         Ok(false)
@@ -312,16 +273,12 @@ impl KafkaLog {
     fn partitions_of(&self, brokers: &str, topic: &str) -> Result<i32, ReplayError> {
         let attend = || outbox::kafka::attend(&self.asking);
         let hearing = &self.asking.context().hearing;
-        let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), self.answer_wait, attend);
-        let metadata = asked.map_err(|unanswered| {
-            let doing = format!("asking {brokers} for {topic}");
-            match unanswered {
-                Unanswered::Refused(refusal) => ReplayError::NotAdmitted { brokers: brokers.to_owned(), refusal },
-                Unanswered::Silent { source, said } => {
-                    ReplayError::NoAnswer { doing, said: said.unwrap_or(source.to_string()) }
-                }
-                Unanswered::Settings(source) => ReplayError::Kafka { doing, source },
-            }
+        let asking = Asking { brokers, limit: self.answer_wait };
+        let asked = outbox::kafka::metadata(self.asking.client(), hearing, Some(topic), asking, attend);
+        let metadata = asked.map_err(|unanswered| match unanswered {
+            Unanswered::Refused(refusal) => ReplayError::NotAdmitted { brokers: brokers.to_owned(), refusal },
+            Unanswered::Silent { silence, .. } => ReplayError::NoAnswer(*silence),
+            Unanswered::Settings(source) => ReplayError::Configuration(source),
         })?;
         let told = metadata.topics().iter().find(|told| told.name() == topic);
         if let Some(source) = told.and_then(outbox::kafka::denied_topic) {
@@ -333,84 +290,33 @@ impl KafkaLog {
         }
     }
 
-    /// One question for all partitions: the protocol takes the two ends of a log in place of a time.
-    fn offsets(&self, topic: &str, wanted: &TopicPartitionList, at: Offset) -> Result<HashMap<i32, i64>, ReplayError> {
-        let failed = || ReplayError::kafka(format!("asking for offsets of {topic}"));
-        let mut asked = wanted.clone();
-        asked.set_all_offsets(at).map_err(failed())?;
-        let told = self.asking.offsets_for_times(asked, self.answer_wait).map_err(failed())?;
-        told.elements()
-            .iter()
-            .map(|element| {
-                let failed = ReplayError::kafka(format!("asking for offsets of {topic}[{}]", element.partition()));
-                element.error().map_err(failed)?;
-                let offset = match element.offset() {
-                    Offset::Offset(offset) => offset,
-                    Offset::Beginning | Offset::End | Offset::Stored | Offset::Invalid | Offset::OffsetTail(_) => 0,
-                };
-                Ok((element.partition(), offset))
-            })
-            .collect()
-    }
-
-    /// The log ends here: it must not end before what was asked for.
-    fn check_end(&self, topic: &str, partition: i32, range: &Open) -> Result<(), ReplayError> {
-        let marks = self.asking.fetch_watermarks(topic, partition, self.answer_wait);
-        let (_, end) = marks.map_err(ReplayError::kafka(format!("asking for the end of {topic}[{partition}]")))?;
-        if end >= range.until {
+    /// The log ends here: it must not end before what was asked for. Before a hole the client stands, and the log does not end.
+    fn check_end(&self, range: &Unread) -> Result<(), ReplayError> {
+        let Unread { place: Partition { topic, partition }, next, until, .. } = range;
+        if next >= until {
             return Ok(());
         }
-        Err(ReplayError::LogShrunk { topic: topic.to_owned(), partition, end, until: range.until })
+        let marks = self.asking.fetch_watermarks(topic, *partition, self.answer_wait);
+        let (_, end) = marks.map_err(ReplayError::kafka(format!("asking for the end of {topic}[{partition}]")))?;
+        if end >= *until {
+            return Ok(());
+        }
+        Err(ReplayError::LogShrunk { topic: topic.to_string(), partition: *partition, end, until: *until })
     }
 }
 
-/// How long nothing has come. Asks for the time only while nothing comes, not for each message.
-struct Silence {
-    patience: Duration,
-    since: Option<Instant>,
-}
-
-impl Silence {
-    fn new(patience: Duration) -> Self {
-        Silence { patience, since: None }
-    }
-
-    fn end(&mut self) {
-        self.since = None;
-    }
-
-    fn is_too_long(&mut self) -> bool {
-        self.since.get_or_insert_with(Instant::now).elapsed() > self.patience
-    }
-}
-
-/// A range that is not read to its end.
-#[derive(Debug)]
-struct Open {
-    next: i64,
-    until: i64,
-}
-
-impl Open {
-    fn of(range: &Range) -> Self {
-        Open { next: range.from, until: range.until }
-    }
-}
-
-/// Fetch no more of a partition that is read.
-fn pause(consumer: &Reading, topic: &str, partition: i32) -> Result<(), ReplayError> {
-    let mut list = TopicPartitionList::new();
-    list.add_partition(topic, partition);
-    consumer.pause(&list).map_err(ReplayError::kafka(format!("pausing {topic}[{partition}]")))
+/// The client does not get on with what is not read yet.
+fn stuck(reading: &Ranges, source: KafkaError) -> ReplayError {
+    ReplayError::Kafka { doing: format!("reading {}", places_of(reading)), source }
 }
 
 /// What is not read yet, in words: where nothing comes from, or what could not be read.
-fn places_of(topic: &str, open: &BTreeMap<i32, Open>) -> String {
+fn places_of(reading: &Ranges) -> String {
     const MOST: usize = 6;
-    let place = |(partition, range): (&i32, &Open)| {
-        format!("{topic}[{partition}] from offset {} on, of {}", range.next, range.until)
+    let place = |Unread { place: Partition { topic, partition }, next, until, .. }: &Unread| {
+        format!("{topic}[{partition}] from offset {next} on, of {until}")
     };
-    let named = open.iter().take(MOST).map(place).collect::<Vec<_>>().join(", ");
-    let more = open.len().saturating_sub(MOST);
+    let named = reading.unread().take(MOST).map(place).collect::<Vec<_>>().join(", ");
+    let more = reading.unread().count().saturating_sub(MOST);
     if more > 0 { format!("{named}, and of {more} more partitions") } else { named }
 }

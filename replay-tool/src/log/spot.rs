@@ -1,5 +1,7 @@
 //! Where a record lies, as people write it: `order.commands.v1[3]@17`.
 
+use grammar::Place;
+
 use super::channel::Channel;
 
 /// Where a record lies.
@@ -12,7 +14,8 @@ pub(crate) struct Spot {
 
 impl std::fmt::Display for Spot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}[{}]@{}", self.channel.name(), self.partition, self.offset)
+        let name = self.channel.name();
+        Place { topic: &name, partition: self.partition, offset: self.offset }.fmt(f)
     }
 }
 
@@ -26,11 +29,9 @@ impl std::str::FromStr for Spot {
 
     fn from_str(text: &str) -> Result<Self, SpotError> {
         let read = || {
-            let (name, rest) = text.split_once('[')?;
-            let (partition, offset) = rest.split_once("]@")?;
-            let channel = Channel::all().find(|channel| channel.name() == name)?;
-            let (partition, offset) = (partition.parse().ok()?, offset.parse().ok()?);
-            (partition >= 0 && offset >= 0).then_some(Spot { channel, partition, offset })
+            let Place { topic, partition, offset } = Place::parse(text)?;
+            let channel = Channel::all().find(|channel| channel.name() == topic)?;
+            Some(Spot { channel, partition, offset })
         };
         read().ok_or_else(|| SpotError(text.to_owned()))
     }

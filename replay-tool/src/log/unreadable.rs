@@ -111,7 +111,7 @@ impl Probe<'_> {
                     let code = error.rdkafka_error_code();
                     return Ok(Look::Unreadable(code.map_or_else(|| error.to_string(), |code| code.to_string())));
                 }
-                Some(Err(error)) if client::is_final(&error) => {
+                Some(Err(error)) if outbox::kafka::is_final(&error) => {
                     return Err(ReplayError::kafka(format!("reading {}", place()))(error));
                 }
                 Some(Err(error)) => last = Some(error.to_string()),

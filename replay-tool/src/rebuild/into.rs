@@ -12,6 +12,6 @@ mod tail;
 pub(crate) use counted::Counted;
 pub(crate) use file::{FileSink, StateFile};
 pub(crate) use shadow::{Shadow, schema_beside};
-pub(crate) use sink::{Pace, Sink};
+pub(crate) use sink::{Sink, UnitLimit};
 pub(crate) use swap::Swap;
 pub(crate) use tail::tails;

@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
+use grammar::counted;
 use schemas::ServiceName;
 use serde::Serialize;
 
@@ -130,12 +131,14 @@ impl Display for ServiceReport {
             writeln!(f, "  swapped in       what was there before is in {schema}")?;
         }
         if !self.problems.is_empty() {
-            writeln!(f, "  {} problems:", self.problems.found)?;
+            writeln!(f, "  {}:", counted(self.problems.found, "problem"))?;
             self.problems.listed.iter().take(20).try_for_each(|problem| writeln!(f, "    {problem}"))?;
         }
         match &self.differences {
             Some(differences) if differences.is_empty() => writeln!(f, "  live tables      the same, row for row"),
-            Some(differences) => writeln!(f, "  {} differences to the live tables:\n{differences}", differences.found),
+            Some(differences) => {
+                writeln!(f, "  {} to the live tables:\n{differences}", counted(differences.found, "difference"))
+            }
             None => Ok(()),
         }
     }

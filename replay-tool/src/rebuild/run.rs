@@ -8,7 +8,7 @@ use std::time::Instant;
 use futures_util::future::try_join_all;
 use schemas::{Codec, ServiceName};
 
-use super::into::{Counted, FileSink, Pace, Shadow, Sink, StateFile, Swap, schema_beside, tails};
+use super::into::{Counted, FileSink, Shadow, Sink, StateFile, Swap, UnitLimit, schema_beside, tails};
 use super::plan::{Begun, Plan, Until};
 use super::report::ServiceReport;
 use super::unit::{Input, Written};
@@ -55,23 +55,23 @@ impl Rebuild {
         &self,
         services: &[(ServiceName, ServiceTables)],
     ) -> Result<Vec<ServiceReport>, ReplayError> {
-        let pace = Pace::new(self.parallel);
+        let limit = UnitLimit::new(self.parallel);
         let reports = match &self.target {
             Target::Schema => {
-                try_join_all(services.iter().map(|(service, live)| self.beside_live(*service, live, &pace))).await?
+                try_join_all(services.iter().map(|(service, live)| self.beside_live(*service, live, &limit))).await?
             }
             Target::File(path) => {
                 let file = StateFile::create(path, self.is_restart)?;
                 let names: Vec<ServiceName> = services.iter().map(|(service, _)| *service).collect();
-                let to_file = names.iter().map(|service| self.to_file(*service, &file, &pace));
+                let to_file = names.iter().map(|service| self.to_file(*service, &file, &limit));
                 let mut reports = try_join_all(to_file).await?;
                 blocking(move || file.publish(&names)).await?;
                 reports.iter_mut().for_each(|report| report.written_to = Some(path.display().to_string()));
                 reports
             }
-            Target::Memory => try_join_all(services.iter().map(|(service, _)| self.counted(*service, &pace))).await?,
+            Target::Memory => try_join_all(services.iter().map(|(service, _)| self.counted(*service, &limit))).await?,
         };
-        pace.finish();
+        limit.finish();
         Ok(reports)
     }
 
@@ -110,7 +110,7 @@ impl Rebuild {
         &self,
         service: ServiceName,
         live: &ServiceTables,
-        pace: &Pace,
+        limit: &UnitLimit,
     ) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
         let schema = schema_beside(&live.schema);
@@ -120,7 +120,7 @@ impl Rebuild {
         if earlier.is_none() {
             shadow.create(&live.schema, &Begun::of(&plan, self.unit_records)).await?;
         }
-        let fold_s = self.fill(plan, &mut shadow, pace).await?;
+        let fold_s = self.fill(plan, &mut shadow, limit).await?;
         let written = Written { fold_s, ..shadow.finish().await? };
         shadow.close().await;
         let report = ServiceReport::new(service, Some(schema), written);
@@ -131,7 +131,7 @@ impl Rebuild {
         &self,
         service: ServiceName,
         file: &Arc<StateFile>,
-        pace: &Pace,
+        limit: &UnitLimit,
     ) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
         let mut sink = FileSink::new(service, file);
@@ -142,17 +142,17 @@ impl Rebuild {
             let begun = Begun::of(&plan, self.unit_records);
             sink = blocking(move || sink.create(&begun).map(|()| sink)).await?;
         }
-        let fold_s = self.fill(plan, &mut sink, pace).await?;
+        let fold_s = self.fill(plan, &mut sink, limit).await?;
         let written = Written { fold_s, ..blocking(move || sink.finish()).await? };
         let report = ServiceReport::new(service, None, written);
         Ok(ServiceReport { is_resumed: earlier.is_some(), ..report }.took(begun.elapsed()))
     }
 
-    async fn counted(&self, service: ServiceName, pace: &Pace) -> Result<ServiceReport, ReplayError> {
+    async fn counted(&self, service: ServiceName, limit: &UnitLimit) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
         let plan = self.plan(&[service], self.until.clone(), Wanted::Everything, self.unit_records).await?;
         let mut counted = Counted::default();
-        let fold_s = self.fill(plan, &mut counted, pace).await?;
+        let fold_s = self.fill(plan, &mut counted, limit).await?;
         let written = Written { fold_s, ..counted.finish() };
         Ok(ServiceReport::new(service, None, written).took(begun.elapsed()))
     }
@@ -181,9 +181,9 @@ impl Rebuild {
 
     /// Everything of the plan into the sink, from topics that are the same to the end. The seconds that folding took,
     /// summed over threads.
-    pub(super) async fn fill<S: Sink>(&self, plan: Plan, sink: &mut S, pace: &Pace) -> Result<f64, ReplayError> {
+    pub(super) async fn fill<S: Sink>(&self, plan: Plan, sink: &mut S, limit: &UnitLimit) -> Result<f64, ReplayError> {
         let plan = Arc::new(plan);
-        let fold_s = pace.fill(&self.input(), &plan, sink).await?;
+        let fold_s = limit.fill(&self.input(), &plan, sink).await?;
         let source = self.source.clone();
         blocking(move || plan.marks.check(&source)).await?;
         Ok(fold_s)

@@ -8,7 +8,6 @@ use std::error::Error;
 use bytes::BytesMut;
 use rusqlite::types::{ToSqlOutput, Type};
 use serde_json::Value;
-use tables::Timestamptz;
 use tables::{Cell, CellSource, Column, TableRow};
 
 use super::cell;
@@ -38,7 +37,7 @@ impl<R: TableRow> RowFormats for R {
             return Vec::new();
         }
         let difference = |(column, (here, there)): (&'static Column, _)| {
-            let (here, there) = (shown(column, here), shown(column, there));
+            let (here, there) = (shown(here), shown(there));
             Difference { column: column.name, here, there }
         };
         let pairs = R::COLUMNS.iter().zip(cells(self).into_iter().zip(cells(other)));
@@ -114,20 +113,10 @@ impl CellSource for SqliteColumns<'_> {
     }
 }
 
-/// A value of a column in words, not too many.
-fn shown(column: &Column, cell: Option<Cell<'_>>) -> String {
+/// A value as JSON has it, not too much of it.
+fn shown(cell: Option<Cell<'_>>) -> String {
     const MOST_CHARACTERS: usize = 120;
-    let text = match cell {
-        None => return "None".to_owned(),
-        Some(Cell::Text(text)) => format!("{text:?}"),
-        Some(Cell::Bytea(bytes)) => format!("{bytes:?}"),
-        Some(Cell::Integer(number)) => number.to_string(),
-        Some(Cell::Bigint(number)) => number.to_string(),
-        Some(Cell::Timestamptz(time)) => format!("{:?}", Timestamptz(time)),
-        Some(Cell::Texts(texts)) => format!("{texts:?}"),
-        Some(Cell::Bigints(numbers)) => format!("{numbers:?}"),
-    };
-    let text = if column.is_nullable { format!("Some({text})") } else { text };
+    let text = cell::json(cell).to_string();
     match text.char_indices().nth(MOST_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -1,6 +1,6 @@
 //! A trace as a Mermaid sequence diagram: who said what to whom.
 
-use client::stage_in_words;
+use client::{stage_in_words, symbol};
 use schemas::ServiceName;
 
 use super::Trace;
@@ -23,7 +23,7 @@ pub(crate) fn mermaid(trace: &Trace) -> String {
     let end = match &trace.standing {
         Standing::Order { order, waiting: None } => stage_in_words(order),
         Standing::Order { order, waiting: Some(waiting) } => {
-            format!("{}, waits for {:?} of {}", order.stage.as_str(), waiting.awaiting, waiting.from)
+            format!("{}, waits for {} of {}", order.stage.as_str(), symbol(&waiting.awaiting), waiting.from)
         }
         Standing::NoOrder { words } | Standing::Broken { words } => words.clone(),
     };

@@ -1,6 +1,7 @@
 //! A trace as a table for people, and where the saga stands below it.
 
-use client::stage_in_words;
+use client::{stage_in_words, symbol};
+use grammar::{Table, terminal_width};
 use jiff::Timestamp;
 use schemas::Time;
 
@@ -8,12 +9,11 @@ use super::Trace;
 use super::standing::Standing;
 use super::timeline::Step;
 use super::words::{day, duration, time_of_day};
-use crate::table_text::table;
 
 /// The whole trace; `now` tells how long something lasts already.
 pub(crate) fn text(trace: &Trace, now: Timestamp) -> String {
     let mut text = format!("order {}\n", trace.order_id);
-    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut rows = heads();
     let mut shown_day = String::new();
     for (index, step) in trace.timeline.steps.iter().enumerate() {
         let today = day(step.hop.at());
@@ -22,7 +22,7 @@ pub(crate) fn text(trace: &Trace, now: Timestamp) -> String {
             text.push_str(&format!("\n{today} UTC\n"));
             shown_day = today;
         }
-        rows.push(row(index, step));
+        rows.row(row(index, step));
     }
     text.push_str(&written(&mut rows));
     text.push_str(&format!("\n{}", standing(trace, now)));
@@ -39,17 +39,18 @@ pub(crate) fn text(trace: &Trace, now: Timestamp) -> String {
     text
 }
 
-fn written(rows: &mut Vec<Vec<String>>) -> String {
-    if rows.is_empty() {
-        return String::new();
-    }
-    let heads = ["#", "time", "at the broker", "since previous", "since cause", "where", "position", "message"];
-    let mut all = vec![heads.map(str::to_owned).to_vec()];
-    all.append(rows);
-    table(&all)
+/// What is long comes last: a terminal may be too narrow for it.
+fn heads() -> Table {
+    Table::new(["#", "time", "at the broker", "since previous", "since cause", "where", "position", "message"])
 }
 
-fn row(index: usize, step: &Step) -> Vec<String> {
+/// The rows of a day, which are over then.
+fn written(rows: &mut Table) -> String {
+    let day = std::mem::replace(rows, heads());
+    if day.is_empty() { String::new() } else { day.text(terminal_width()) }
+}
+
+fn row(index: usize, step: &Step) -> [String; 8] {
     let hop = &step.hop;
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let since_cause = match (step.cause, step.since_cause_us) {
@@ -58,7 +59,7 @@ fn row(index: usize, step: &Step) -> Vec<String> {
     };
     let mark = hop.mark.as_str().map_or_else(String::new, |mark| format!("[{mark}] "));
     let detail = if hop.detail.is_empty() { String::new() } else { format!("  {}", hop.detail) };
-    vec![
+    [
         (index + 1).to_string(),
         or_dash(hop.time.map(time_of_day)),
         or_dash(hop.broker_time.map(|time| time_of_day(Time::from(time))[..12].to_owned())),
@@ -87,8 +88,9 @@ fn standing(trace: &Trace, now: Timestamp) -> String {
             if let Some(waiting) = waiting {
                 let replies = waiting.replies.join(" or ");
                 text.push_str(&format!(
-                    "waits for {:?}: {replies} from the {} service\n",
-                    waiting.awaiting, waiting.from
+                    "waits for {}: {replies} from the {} service\n",
+                    symbol(&waiting.awaiting),
+                    waiting.from
                 ));
                 text.push_str(&format!("          {}\n", waiting.obstacle(&trace.timeline)));
                 text.push_str(&match waiting.deadline {

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use outbox::kafka::{self, Hearing, Listener, Unanswered};
+use outbox::kafka::{self, ANSWER_WAIT, Asking, Hearing, Listener, Unanswered};
+use outbox::log::{self, Bounds, Partition};
 use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{Consumer, StreamConsumer};
@@ -30,9 +31,6 @@ const FIXED: [&str; 8] = [
     "auto.offset.reset",
 ];
 
-/// How long a question to the brokers may take.
-pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(10);
-
 /// What a record has beside its payload, at most, in bytes: the topic decides what is too large, not the library's default.
 const RECORD_EXTRA_BYTES: usize = 64 * 1024;
 
@@ -45,6 +43,7 @@ pub struct Connection {
     brokers: String,
     topic_prefix: String,
     properties: BTreeMap<String, String>,
+    answer_wait: Duration,
 }
 
 impl std::fmt::Debug for Connection {
@@ -61,7 +60,14 @@ impl std::fmt::Debug for Connection {
 impl Connection {
     /// To these bootstrap addresses (`host:port`, several with commas).
     pub fn new(brokers: impl Into<String>) -> Self {
-        Self { brokers: brokers.into(), topic_prefix: String::new(), properties: BTreeMap::new() }
+        let (topic_prefix, properties) = (String::new(), BTreeMap::new());
+        Self { brokers: brokers.into(), topic_prefix, properties, answer_wait: ANSWER_WAIT }
+    }
+
+    /// The same, when each question to the brokers may take so long; else [`ANSWER_WAIT`].
+    pub fn with_answer_wait(mut self, limit: Duration) -> Self {
+        self.answer_wait = limit;
+        self
     }
 
     /// The same with this text in front of every topic name.
@@ -92,6 +98,15 @@ impl Connection {
     /// What stands in front of every topic name.
     pub fn topic_prefix(&self) -> &str {
         &self.topic_prefix
+    }
+
+    /// How long a question to the brokers may take.
+    pub(super) fn answer_wait(&self) -> Duration {
+        self.answer_wait
+    }
+
+    fn asking(&self) -> Asking<'_> {
+        Asking { brokers: &self.brokers, limit: self.answer_wait }
     }
 
     /// The full name of a topic.
@@ -140,9 +155,7 @@ impl Connection {
             ("fetch.queue.backoff.ms", "20"),
             ("fetch.wait.max.ms", "100"),
         ]);
-        config.set("group.id", format!("{}orders-client", self.topic_prefix));
-        config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");
-        config.set("enable.partition.eof", "true").set("auto.offset.reset", "error");
+        log::configure(&mut config, &format!("{}orders-client", self.topic_prefix));
         config
     }
 
@@ -201,13 +214,11 @@ pub(super) fn partition_count<C: ClientContext>(
     attend: impl Fn(),
 ) -> Result<i32, ClientError> {
     let brokers = connection.brokers.clone();
-    let metadata = kafka::metadata(client, hearing, Some(topic), ANSWER_WAIT, attend);
+    let metadata = kafka::metadata(client, hearing, Some(topic), connection.asking(), attend);
     let metadata = metadata.map_err(|unanswered| match unanswered {
         Unanswered::Settings(source) => ClientError::Configuration { source },
         Unanswered::Refused(refusal) => ClientError::NotAdmitted { brokers, refusal },
-        Unanswered::Silent { .. } => {
-            ClientError::Unreachable { brokers, wait_s: ANSWER_WAIT.as_secs(), detail: unanswered.to_string() }
-        }
+        Unanswered::Silent { silence, .. } => ClientError::Unreachable(*silence),
     })?;
     let missing = || ClientError::NoTopic { brokers: connection.brokers.clone(), topic: topic.to_owned() };
     let found = metadata.topics().iter().find(|t| t.name() == topic).ok_or_else(missing)?;
@@ -221,17 +232,16 @@ pub(super) fn partition_count<C: ClientContext>(
     i32::try_from(found.partitions().len()).ok().filter(|count| *count > 0).ok_or_else(missing)
 }
 
-/// First and next offset of a partition, asked before anything is fetched. A partition that is between two leaders is asked
-/// again, and so is a broker that is still being connected to, as long as any question may take. Blocks.
-pub(super) fn watermarks(
+/// First and next offsets, asked before anything is fetched. A partition that is between two leaders is asked again, and so
+/// is a broker that is still being connected to, as long as any question may take. Blocks.
+pub(super) fn bounds(
     consumer: &TopicConsumer,
     connection: &Connection,
-    topic: &str,
-    partition: i32,
-) -> Result<(i64, i64), ClientError> {
+    places: &[Partition],
+) -> Result<Vec<Bounds>, ClientError> {
     let hearing = &consumer.context().hearing;
-    let question = |turn| consumer.fetch_watermarks(topic, partition, turn);
-    kafka::in_turns(hearing, ANSWER_WAIT, || attend(consumer), question, is_not_ready).map_err(|unanswered| {
+    let question = |turn| log::bounds(consumer, places, turn);
+    kafka::in_turns(hearing, connection.asking(), || attend(consumer), question, is_not_ready).map_err(|unanswered| {
         match unanswered {
             Unanswered::Settings(source) => ClientError::Configuration { source },
             Unanswered::Refused(refusal) => ClientError::NotAdmitted { brokers: connection.brokers.clone(), refusal },
@@ -253,12 +263,11 @@ fn is_not_ready(error: &KafkaError) -> bool {
 pub(super) fn unreachable(connection: &Connection, consumer: &TopicConsumer, source: &KafkaError) -> ClientError {
     attend(consumer);
     let hearing = &consumer.context().hearing;
-    let brokers = connection.brokers.clone();
     match hearing.refusal() {
-        Some(refusal) => ClientError::NotAdmitted { brokers, refusal },
+        Some(refusal) => ClientError::NotAdmitted { brokers: connection.brokers.clone(), refusal },
         None => {
             let detail = hearing.last().filter(|_| kafka::denied(source).is_none()).unwrap_or_else(|| words(source));
-            ClientError::Unreachable { brokers, wait_s: ANSWER_WAIT.as_secs(), detail }
+            ClientError::Unreachable(connection.asking().silence(detail))
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A command that the services refuse is not here: that is an `OrderRejected` event, a business answer.
 
-use outbox::kafka::Refusal;
+use outbox::kafka::{Refusal, Silence};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::file_format::FileFormat;
@@ -32,15 +32,8 @@ pub enum ClientError {
         name: String,
     },
     /// No broker answered.
-    #[error("no answer from Kafka at {brokers} within {wait_s} s: {detail}")]
-    Unreachable {
-        /// The bootstrap addresses.
-        brokers: String,
-        /// How long it was tried, in seconds.
-        wait_s: u64,
-        /// What librdkafka said last.
-        detail: String,
-    },
+    #[error("{0}")]
+    Unreachable(Silence),
     /// The brokers do not let this user in, or the client does not trust them.
     #[error("Kafka at {brokers}: {refusal}")]
     NotAdmitted {
@@ -90,7 +83,7 @@ pub enum ClientError {
         source: KafkaError,
     },
     /// Messages were still unconfirmed when the time was up.
-    #[error("{waiting} messages were not confirmed by Kafka within {wait_s} s; publishing them again is safe")]
+    #[error("{} not confirmed by Kafka within {wait_s} s; publishing again is safe", grammar::counted(*.waiting, "message"))]
     FlushTimedOut {
         /// How many.
         waiting: u64,

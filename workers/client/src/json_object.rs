@@ -19,6 +19,15 @@ pub struct FieldError {
     pub problem: String,
 }
 
+impl std::fmt::Display for FieldError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.field {
+            Some(field) => write!(f, "{field}: {}", self.problem),
+            None => f.write_str(&self.problem),
+        }
+    }
+}
+
 /// An object whose fields are taken out.
 pub(super) struct JsonObject {
     path: String,

@@ -5,13 +5,15 @@
 //! Who began it is not said here: the client library cannot ask for that (`kafka-transactions.sh describe-producers` can).
 
 use std::fmt;
+use std::time::Duration;
 
+use outbox::log::{Bounds, Partition};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::Time;
 
-use super::connection::{ANSWER_WAIT, TopicConsumer, blocking, watermarks};
+use super::connection::{TopicConsumer, blocking, bounds};
 use super::{ClientError, Connection};
 
 /// A transaction that is open, and what waits for its end.
@@ -61,30 +63,32 @@ pub async fn open_transactions(
     let (all, committed) = (connection.consumer_that("read_uncommitted")?, connection.consumer_that("read_committed")?);
     let asking = connection.clone();
     let (all, mut found) = blocking(move || {
-        let mut found = Vec::new();
-        for (topic, partition) in partitions {
-            // In this order: a record that is written in between is never taken for one that waits.
-            let (_, end) = watermarks(&all, &asking, &topic, partition)?;
-            let (_, stable) = watermarks(&committed, &asking, &topic, partition)?;
-            if stable < end {
-                found.push(OpenTransaction { topic, partition, from_offset: stable, end, since: None });
-            }
-        }
+        let place = |(topic, partition): (String, i32)| Partition { topic: topic.into(), partition };
+        let places: Vec<Partition> = partitions.into_iter().map(place).collect();
+        // In this order: a record that is written in between is never taken for one that waits.
+        let ends = bounds(&all, &asking, &places)?;
+        let stables = bounds(&committed, &asking, &places)?;
+        let waiting = |(Partition { topic, partition }, (end, stable)): (Partition, (Bounds, Bounds))| {
+            let (from_offset, end) = (stable.high, end.high);
+            let topic = topic.to_string();
+            (from_offset < end).then_some(OpenTransaction { topic, partition, from_offset, end, since: None })
+        };
+        let found: Vec<_> = places.into_iter().zip(ends.into_iter().zip(stables)).filter_map(waiting).collect();
         Ok((all, found))
     })
     .await?;
     for transaction in &mut found {
-        transaction.since = time_of_record(&all, transaction).await;
+        transaction.since = time_of_record(&all, transaction, connection.answer_wait()).await;
     }
     Ok(found)
 }
 
 /// When the transaction's first record was written; none where it does not come.
-async fn time_of_record(consumer: &TopicConsumer, transaction: &OpenTransaction) -> Option<Time> {
+async fn time_of_record(consumer: &TopicConsumer, transaction: &OpenTransaction, limit: Duration) -> Option<Time> {
     let mut list = TopicPartitionList::new();
     let OpenTransaction { topic, partition, from_offset, .. } = transaction;
     list.add_partition_offset(topic, *partition, Offset::Offset(*from_offset)).ok()?;
     consumer.assign(&list).ok()?;
-    let first = tokio::time::timeout(ANSWER_WAIT, consumer.recv()).await.ok()?.ok()?;
+    let first = tokio::time::timeout(limit, consumer.recv()).await.ok()?.ok()?;
     Some(Time::from_micros(first.timestamp().to_millis()?.saturating_mul(1000)))
 }

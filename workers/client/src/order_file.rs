@@ -26,10 +26,8 @@ pub struct LineError {
 
 impl std::fmt::Display for LineError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.error.field {
-            Some(field) => write!(f, "line {}, {field}: {}", self.line, self.error.problem),
-            None => write!(f, "line {}: {}", self.line, self.error.problem),
-        }
+        let before_field = if self.error.field.is_some() { "," } else { ":" };
+        write!(f, "line {}{before_field} {}", self.line, self.error)
     }
 }
 

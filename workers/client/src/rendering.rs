@@ -3,10 +3,12 @@
 //! Nothing is left out of the JSON; the text has what one looks for first.
 
 use domain::saga::{Order, Stage};
+use grammar::{counted, money};
 use schemas::{
     InventoryCommand, InventoryEvent, Message, OrderCommand, OrderEvent, OrderLine, PaymentCommand, PaymentEvent,
     Rejection, Shortage, StockCommand, StockEvent, StockLine, Time,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Record;
@@ -54,10 +56,14 @@ pub fn detail(message: &Message) -> String {
             String::new()
         }
         Message::InventoryEvent(m) => inventory_event(m),
-        Message::StockCommand(StockCommand::ReceiveStock(m)) => format!("{} pieces", m.quantity),
-        Message::StockCommand(StockCommand::AdjustStock(m)) => format!("{:+} pieces", m.delta),
-        Message::StockEvent(StockEvent::StockReceived(m)) => format!("{} pieces", m.quantity),
-        Message::StockEvent(StockEvent::StockAdjusted(m)) => format!("{:+} pieces", m.delta),
+        Message::StockCommand(StockCommand::ReceiveStock(m)) => pieces(m.quantity),
+        Message::StockCommand(StockCommand::AdjustStock(m)) => {
+            format!("{:+} {}", m.delta, if m.delta.unsigned_abs() == 1 { "piece" } else { "pieces" })
+        }
+        Message::StockEvent(StockEvent::StockReceived(m)) => pieces(m.quantity),
+        Message::StockEvent(StockEvent::StockAdjusted(m)) => {
+            format!("{:+} {}", m.delta, if m.delta.unsigned_abs() == 1 { "piece" } else { "pieces" })
+        }
         Message::StockEvent(StockEvent::StockCommandRejected(m)) => m.detail.clone(),
         Message::PaymentCommand(PaymentCommand::AuthorizePayment(m)) => money(m.amount_minor, &m.currency),
         Message::PaymentCommand(PaymentCommand::CapturePayment(_) | PaymentCommand::VoidPayment(_)) => String::new(),
@@ -69,11 +75,13 @@ pub fn detail(message: &Message) -> String {
 pub fn stage_in_words(order: &Order) -> String {
     let mut text = order.stage.as_str().replace('_', " ");
     if let Some(cancellation) = &order.cancellation {
-        text.push_str(&format!(" ({:?})", cancellation.reason));
+        text.push_str(&format!(" ({})", symbol(&cancellation.reason)));
     }
     match &order.stage {
-        Stage::Cancelling { awaiting } => text.push_str(&format!(", waiting for {awaiting:?}")),
-        Stage::Stuck { awaiting, detail } => text.push_str(&format!(", waiting for {awaiting:?}: {detail}")),
+        Stage::Cancelling { awaiting } => text.push_str(&format!(", waiting for {}", symbol(awaiting))),
+        Stage::Stuck { awaiting, detail } => {
+            text.push_str(&format!(", waiting for {}: {detail}", symbol(awaiting)));
+        }
         Stage::Placed
         | Stage::StockReserved
         | Stage::Confirmed
@@ -98,10 +106,10 @@ fn order_event(event: &OrderEvent) -> String {
         | OrderEvent::OrderConfirmed(_)
         | OrderEvent::OrderPaymentCaptured(_)
         | OrderEvent::OrderCompleted(_) => String::new(),
-        OrderEvent::OrderCancelling(m) => format!("{:?}, waiting for {:?}", m.reason, m.awaiting),
-        OrderEvent::OrderCancelled(m) => format!("{:?}", m.reason),
-        OrderEvent::OrderStuck(m) => format!("waiting for {:?}: {}", m.awaiting, m.detail),
-        OrderEvent::OrderRejected(m) => format!("{:?}: {}", m.command, rejections(&m.reasons)),
+        OrderEvent::OrderCancelling(m) => format!("{}, waiting for {}", symbol(&m.reason), symbol(&m.awaiting)),
+        OrderEvent::OrderCancelled(m) => symbol(&m.reason),
+        OrderEvent::OrderStuck(m) => format!("waiting for {}: {}", symbol(&m.awaiting), m.detail),
+        OrderEvent::OrderRejected(m) => format!("{}: {}", symbol(&m.command), rejections(&m.reasons)),
     }
 }
 
@@ -120,13 +128,13 @@ fn payment_event(event: &PaymentEvent) -> String {
         PaymentEvent::PaymentDeclined(m) => format!("{}: {}", money(m.amount_minor, &m.currency), m.detail),
         PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentVoided(_) => String::new(),
         PaymentEvent::PaymentCaptureFailed(m) => m.detail.clone(),
-        PaymentEvent::PaymentStuck(m) => format!("{:?}: {}", m.operation, m.detail),
+        PaymentEvent::PaymentStuck(m) => format!("{}: {}", symbol(&m.operation), m.detail),
     }
 }
 
-/// An amount in minor units, which is how it travels: how many decimals a currency has is not the pipeline's business.
-fn money(minor: i64, currency: &str) -> String {
-    format!("{minor} minor units of {currency}")
+/// Quantities of the contract are not negative; one that is, is told as it is.
+fn pieces(quantity: i64) -> String {
+    u64::try_from(quantity).map_or_else(|_| format!("{quantity} pieces"), |count| counted(count, "piece"))
 }
 
 fn order_lines(lines: &[OrderLine]) -> String {
@@ -137,9 +145,10 @@ fn stock_lines(lines: &[StockLine]) -> String {
     counted(lines.len() as u64, "SKU")
 }
 
-/// A number with its noun.
-pub(super) fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+/// A symbol of the contract, as it stands on the wire.
+pub fn symbol(value: &impl Serialize) -> String {
+    // A symbol is a text; nothing else is given here.
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn shortages(shortages: &[Shortage]) -> String {
@@ -148,7 +157,7 @@ fn shortages(shortages: &[Shortage]) -> String {
 }
 
 fn rejections(reasons: &[Rejection]) -> String {
-    reasons.iter().map(|r| format!("{:?} ({})", r.code, r.detail)).collect::<Vec<_>>().join("; ")
+    reasons.iter().map(|r| format!("{} ({})", symbol(&r.code), r.detail)).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]

@@ -3,18 +3,17 @@
 //! A letter lies on the partition of the record that it was made of, which may be any. What operators did about it lies
 //! behind it. How to see a letter whole, publish it again or discard it is `replay-tool dead-letters`' work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use outbox::kafka::Denied;
-use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError;
+use grammar::Place;
+use outbox::log::{Bounds, Partition, Range, Ranges, Taken};
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::{Offset, TopicPartitionList};
 use schemas::{Codec, OrderId, TopicName};
 use serde::Deserialize;
 
-use super::connection::{TopicConsumer, blocking, partition_count_of, watermarks};
+use super::connection::{TopicConsumer, blocking, bounds, partition_count_of};
 use super::{ClientError, Connection, headers};
 
 /// The most records of a dead-letter partition that are looked at, the newest.
@@ -43,7 +42,8 @@ pub struct SetAside {
 impl SetAside {
     /// The letter as `replay-tool dead-letters` names it: `order.commands.v1-dlt[3]@17`.
     pub fn letter(&self) -> String {
-        format!("{}[{}]@{}", self.topic.dead_letter(), self.partition, self.letter_offset)
+        let (topic, partition, offset) = (self.topic.dead_letter(), self.partition, self.letter_offset);
+        Place { topic: &topic, partition, offset }.to_string()
     }
 }
 
@@ -73,19 +73,19 @@ impl AllSetAside {
         let mut consumer = connection.consumer()?;
         let codec = Codec::embedded();
         let mut all = Self::default();
-        // One after the other: that a partition is read to its end, the library says without the topic.
         for topic in topics {
             let (asking, name) = (connection.clone(), connection.dead_letter_topic(*topic));
-            let (back, mut ends, skipped) = blocking(move || {
-                let (ends, skipped) = assign(&consumer, &asking, &name)?;
-                Ok((consumer, ends, skipped))
+            let (back, mut reading, skipped) = blocking(move || {
+                let (reading, skipped) = begin(&consumer, &asking, &name)?;
+                Ok((consumer, reading, skipped))
             })
             .await?;
             consumer = back;
             all.not_looked_at += skipped;
             let mut letters = BTreeMap::new();
-            while !ends.is_empty() {
-                let Some(message) = next(&consumer, &mut ends, &connection.dead_letter_topic(*topic), patience).await?
+            while !reading.are_read() {
+                let Some(message) =
+                    next(&consumer, &mut reading, &connection.dead_letter_topic(*topic), patience).await?
                 else {
                     continue;
                 };
@@ -97,58 +97,40 @@ impl AllSetAside {
     }
 }
 
-/// Assigns the partitions that have records, and gives their ends, and how many records lie before what is read.
-fn assign(
-    consumer: &TopicConsumer,
-    connection: &Connection,
-    topic: &str,
-) -> Result<(HashMap<i32, i64>, u64), ClientError> {
-    let (mut ends, mut skipped) = (HashMap::new(), 0);
-    let mut list = TopicPartitionList::new();
-    let failed = |source| ClientError::Read { topic: topic.to_owned(), source };
+/// Begins to read the partitions that have records; with how many records lie before what is read.
+fn begin(consumer: &TopicConsumer, connection: &Connection, topic: &str) -> Result<(Ranges, u64), ClientError> {
     let count = match partition_count_of(consumer, connection, topic) {
         Err(ClientError::NoTopic { .. }) => 0,
         counted => counted?,
     };
-    for partition in 0..count {
-        let (low, high) = watermarks(consumer, connection, topic, partition)?;
+    let name: Arc<str> = topic.into();
+    let places: Vec<Partition> =
+        (0..count).map(|partition| Partition { topic: Arc::clone(&name), partition }).collect();
+    let (mut ranges, mut skipped) = (Vec::new(), 0);
+    for (place, Bounds { low, high }) in places.iter().zip(bounds(consumer, connection, &places)?) {
         let from = low.max(high - LOOKED_AT_MAX);
         skipped += u64::try_from(from - low).unwrap_or(0);
-        if from < high {
-            list.add_partition_offset(topic, partition, Offset::Offset(from)).map_err(failed)?;
-            ends.insert(partition, high);
-        }
+        ranges.push(Range { place: place.clone(), from, until: high });
     }
-    consumer.assign(&list).map_err(failed)?;
-    Ok((ends, skipped))
+    let reading = Ranges::begin(consumer, &ranges);
+    Ok((reading.map_err(|source| ClientError::Read { topic: topic.to_owned(), source })?, skipped))
 }
 
 /// The next record; none where a partition has come to its end, or something else happened meanwhile.
 async fn next<'c>(
     consumer: &'c TopicConsumer,
-    ends: &mut HashMap<i32, i64>,
+    reading: &mut Ranges,
     topic: &str,
     patience: Duration,
 ) -> Result<Option<BorrowedMessage<'c>>, ClientError> {
-    match tokio::time::timeout(patience, consumer.recv()).await {
-        Ok(Ok(message)) => {
-            if ends.get(&message.partition()).is_some_and(|end| message.offset() + 1 >= *end) {
-                ends.remove(&message.partition());
-            }
-            Ok(Some(message))
-        }
-        // What is left there are markers of transactions.
-        Ok(Err(KafkaError::PartitionEOF(partition))) => {
-            ends.remove(&partition);
-            Ok(None)
-        }
-        // The group is only a name here: nothing is asked of it.
-        Ok(Err(error)) if outbox::kafka::denied(&error) == Some(Denied::Group) => Ok(None),
-        Ok(Err(source)) => Err(ClientError::Read { topic: topic.to_owned(), source }),
-        Err(_) => {
-            let left = u64::try_from(ends.len()).unwrap_or(u64::MAX);
-            Err(ClientError::NoProgress { topic: topic.to_owned(), wait_s: patience.as_secs(), left })
-        }
+    let Ok(came) = tokio::time::timeout(patience, consumer.recv()).await else {
+        let left = u64::try_from(reading.unread().count()).unwrap_or(u64::MAX);
+        return Err(ClientError::NoProgress { topic: topic.to_owned(), wait_s: patience.as_secs(), left });
+    };
+    match reading.take(consumer, came) {
+        Ok(Taken::Record(_, message)) => Ok(Some(message)),
+        Ok(Taken::Ended(_) | Taken::Passed) => Ok(None),
+        Ok(Taken::Complaint(source)) | Err(source) => Err(ClientError::Read { topic: topic.to_owned(), source }),
     }
 }
 

@@ -2,12 +2,15 @@
 //!
 //! On a topic that only a service writes, a record counts only with that service's outbox position, and only once per
 //! position: strangers' records and a relay's repetitions are left out, as the services themselves do.
-//! What a restored database's old epoch had published is not voided here; that is the offline tool's work.
+//! What a restored database's old epoch had published is not voided here; that is the offline tool's work. It keeps its own
+//! book of what is read, not `outbox::log`'s, because it reads on behind the ends that it was opened with.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use outbox::kafka::Denied;
+use outbox::log::{Bounds, Partition};
 use outbox::position::{POSITION_HEADER, Position};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
@@ -15,7 +18,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use schemas::{Codec, Message, Time, TopicName, partitioner};
 
-use super::connection::{TopicConsumer, blocking, partition_count_of, watermarks};
+use super::connection::{TopicConsumer, blocking, bounds, partition_count_of};
 use super::{ClientError, Connection, headers};
 
 /// How often a reader that passes over other keys' records says how far it is.
@@ -209,8 +212,11 @@ fn assign(
     let count = partition_count_of(consumer, connection, topic)?;
     let mut list = TopicPartitionList::new();
     let mut partitions = HashMap::new();
-    for partition in (0..count).filter(|partition| is_wanted(*partition, count)) {
-        let (low, high) = watermarks(consumer, connection, topic, partition)?;
+    let name: Arc<str> = topic.into();
+    let wanted = (0..count).filter(|partition| is_wanted(*partition, count));
+    let places: Vec<Partition> = wanted.map(|partition| Partition { topic: Arc::clone(&name), partition }).collect();
+    let bounds = bounds(consumer, connection, &places)?;
+    for (Partition { partition, .. }, Bounds { low, high }) in places.into_iter().zip(bounds) {
         let next = if selection.from_end { high } else { low };
         list.add_partition_offset(topic, partition, Offset::Offset(next))
             .map_err(|source| ClientError::Read { topic: topic.to_owned(), source })?;

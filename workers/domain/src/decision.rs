@@ -139,7 +139,7 @@ pub(crate) enum Follows {
 
 /// An event on its way into a state: whose it claims to be, and what the state is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Step<'a> {
+pub(crate) struct Transition<'a> {
     /// What kind of aggregate.
     pub(crate) aggregate: &'static str,
     /// The id in the event.
@@ -152,7 +152,7 @@ pub(crate) struct Step<'a> {
     pub(crate) event_version: i64,
 }
 
-impl Step<'_> {
+impl Transition<'_> {
     /// Whether the event is the next one, an old one, or none that can be.
     pub(crate) fn judge(&self) -> Result<Follows, Inconsistent> {
         if self.state.is_some_and(|(id, _)| id != self.id) {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use outbox::kafka::{Refusal, Unanswered};
+use outbox::kafka::{ANSWER_WAIT, Refusal, Silence, Unanswered};
 use outbox::operate::Copies;
 use outbox::operate::archiving::{self, Archiving, Unarchived};
 use rdkafka::ClientConfig;
@@ -21,8 +21,6 @@ use rdkafka::metadata::{Metadata, MetadataTopic};
 use schemas::TopicName;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the brokers may take to tell their topics.
-const ANSWER_WAIT: Duration = Duration::from_secs(20);
 /// How often to look whether new topics are visible.
 const VISIBLE_PERIOD: Duration = Duration::from_millis(50);
 
@@ -35,15 +33,8 @@ pub const MAX_DEAD_LETTER_BYTES: usize = MAX_MESSAGE_BYTES + 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum TopicsError {
     /// No broker answered.
-    #[error("no answer from the brokers {brokers} within {wait_s} s: {said}; check KAFKA_BROKERS or --brokers")]
-    Unreachable {
-        /// Who was asked.
-        brokers: String,
-        /// How long was waited.
-        wait_s: u64,
-        /// What the client says.
-        said: String,
-    },
+    #[error("{0}")]
+    Unreachable(Silence),
     /// The brokers do not let this user in, or the client does not trust them.
     #[error("Kafka at {brokers}: {refusal}")]
     Refused {
@@ -53,7 +44,7 @@ pub enum TopicsError {
         refusal: Refusal,
     },
     /// The client does not take its configuration.
-    #[error("the Kafka client does not accept this configuration: {}", client::words(.0))]
+    #[error("the Kafka client cannot be set up: {}", client::words(.0))]
     Configuration(KafkaError),
     /// The user may not do something.
     #[error("the brokers do not {doing}: {}", client::words(source))]
@@ -393,9 +384,7 @@ async fn told(kafka: &ClientConfig, topic: Option<String>, wait: Duration) -> Re
     asked.map_err(ended)?.map_err(|unanswered| match unanswered {
         Unanswered::Settings(source) => TopicsError::Configuration(source),
         Unanswered::Refused(refusal) => TopicsError::Refused { brokers, refusal },
-        Unanswered::Silent { .. } => {
-            TopicsError::Unreachable { brokers, wait_s: wait.as_secs(), said: unanswered.to_string() }
-        }
+        Unanswered::Silent { silence, .. } => TopicsError::Unreachable(*silence),
     })
 }
 

@@ -157,6 +157,7 @@ impl Service for InventoryService {
     type FollowUp = ();
     type Found = ();
 
+    #[expect(clippy::result_large_err, reason = "the message goes on to the next question, by value")]
     fn narrow(message: Message) -> Option<Input> {
         let input = InventoryCommand::try_from(message).map(Input::Inventory);
         input.or_else(|other| StockCommand::try_from(other).map(Input::Stock)).ok()

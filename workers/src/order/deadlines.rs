@@ -15,7 +15,7 @@ const CLOCKS_AGREE_MS: i64 = 60_000;
 
 /// How far one lane's deadlines were looked after.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Lane {
+pub(super) struct LaneDeadlines {
     /// Deadlines up to this were looked at, as far as they were visible; and when the last sweep was.
     looked: Option<(Time, Time)>,
     /// Since when orders are known that were accepted while a clock was ahead.
@@ -29,7 +29,7 @@ pub(super) struct Look {
     pub(super) is_sweep: bool,
 }
 
-impl Lane {
+impl LaneDeadlines {
     /// What to look at. A present before the last look is a clock that went back: then everything.
     pub(super) fn look(&self, now: Time) -> Look {
         match self.looked {
@@ -85,10 +85,10 @@ mod tests {
 
     /// Deadlines of a table, and the instance that looks after them at these times; what it found, in order.
     fn found(deadlines_ms: &[(i64, i64)], course_ms: &[(i64, bool)]) -> Vec<i64> {
-        let (mut lane, mut done) = (Lane::default(), Vec::new());
+        let (mut lane, mut done) = (LaneDeadlines::default(), Vec::new());
         for (step, (now_ms, is_restart)) in course_ms.iter().enumerate() {
             if *is_restart {
-                lane = Lane::default();
+                lane = LaneDeadlines::default();
             }
             let (now, step) = (at(*now_ms), i64::try_from(step).unwrap());
             let look = lane.look(now);
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn most_looks_begin_where_the_last_one_ended_and_some_at_the_beginning() {
-        let mut lane = Lane::default();
+        let mut lane = LaneDeadlines::default();
         let first = lane.look(at(0));
         assert_eq!(first, Look { from: Time::EARLIEST, is_sweep: true });
         lane.looked(first, at(0));
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn orders_accepted_while_a_clock_was_ahead_get_their_time_from_when_they_are_seen() {
-        let mut lane = Lane::default();
+        let mut lane = LaneDeadlines::default();
         assert!(!lane.is_ahead_over(false, at(0), 60_000));
         assert!(!lane.is_ahead_over(true, at(0), 60_000) && lane.knows_of_ahead());
         assert!(!lane.is_ahead_over(true, at(59_000), 60_000));

@@ -19,6 +19,7 @@ use tokio_postgres::Client;
 use crate::metrics;
 use crate::pipeline_contract::Pipeline;
 use consumer::{Body, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
+use deadlines::LaneDeadlines;
 use store::Statements;
 
 /// The order service.
@@ -27,7 +28,7 @@ pub struct OrderService {
     policy: Policy,
     planted: Planted,
     partitions: i32,
-    lanes: BTreeMap<i32, deadlines::Lane>,
+    lanes: BTreeMap<i32, LaneDeadlines>,
 }
 
 /// A passed deadline.
@@ -124,6 +125,7 @@ impl Service for OrderService {
     type FollowUp = BTreeMap<&'static str, u64>;
     type Found = Found;
 
+    #[expect(clippy::result_large_err, reason = "the message goes on to the next question, by value")]
     fn narrow(message: Message) -> Option<Request> {
         let request = OrderCommand::try_from(message).map(Request::Order);
         let request = request.or_else(|other| InventoryEvent::try_from(other).map(Request::Inventory));
@@ -190,7 +192,7 @@ impl Service for OrderService {
     }
 
     async fn assigned(&mut self, database: &Database, lanes: &Lanes) -> Result<(), Failure> {
-        self.lanes = lanes.iter().map(|lane| (*lane, deadlines::Lane::default())).collect();
+        self.lanes = lanes.iter().map(|lane| (*lane, LaneDeadlines::default())).collect();
         // Lanes that moved away are not counted here any more, from now on and not from the next look on.
         let wanted = Wanted { due: Lanes::new(), due_limit: 0, gauges: Some(lanes.clone()) };
         let query = self.query(Time::from(crate::clock::now()), wanted);
@@ -257,7 +259,7 @@ async fn look_up(database: &Database, query: Query) -> Result<Found, Failure> {
 fn due_by_a_wrong_clock(
     found: Vec<OrderId>,
     lane: i32,
-    state: &mut deadlines::Lane,
+    state: &mut LaneDeadlines,
     now: Time,
     within_ms: i64,
 ) -> Vec<OrderId> {

@@ -16,7 +16,7 @@ use crate::operate::archiving::{self, Unarchived};
 use crate::operate::{Copies, OperateError};
 
 const NAME: &str = "topic";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = kafka::ANSWER_WAIT;
 
 /// A topic as the broker has it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -112,7 +112,8 @@ fn check_direction(evidence: &Evidence, findings: &mut Findings) {
         }
         for step in [Awaiting::PaymentVoid, Awaiting::StockRelease] {
             if awaited.iter().filter(|awaiting| **awaiting == step).count() > 1 {
-                findings.add(Invariant::Compensation, order_id.as_str(), format!("{step:?} was begun more than once"));
+                let detail = format!("{} was begun more than once", client::symbol(&step));
+                findings.add(Invariant::Compensation, order_id.as_str(), detail);
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use grammar::counted;
+
 use super::{Comparison, Note, Report};
 use crate::check::findings::Invariant;
 
@@ -16,7 +18,7 @@ impl Display for Report {
             let what = if self.notes.is_empty() { "Everything" } else { "Everything that can be read" };
             return writeln!(f, "\n{what} holds ({:.1} s).", self.elapsed.as_secs_f64());
         }
-        writeln!(f, "\n{} violations ({:.1} s):", self.violations_found, self.elapsed.as_secs_f64())?;
+        writeln!(f, "\n{} ({:.1} s):", counted(self.violations_found, "violation"), self.elapsed.as_secs_f64())?;
         let width = self.violations.iter().map(|one| one.subject.chars().count()).max().unwrap_or(0).min(48);
         for violation in &self.violations {
             writeln!(f, "  {:<12}  {:<width$}  {}", violation.invariant, violation.subject, violation.detail)?;
@@ -82,7 +84,7 @@ impl Report {
             writeln!(f, "by the tables        {live_digest}")?;
         }
         if !differences.is_empty() {
-            writeln!(f, "\n{} differences:\n{differences}", differences.found)?;
+            writeln!(f, "\n{}:\n{differences}", counted(differences.found, "difference"))?;
         }
         Ok(())
     }

@@ -3,16 +3,16 @@
 use clap::Args;
 
 use super::{ActionArgs, Outcomes, letters};
-use crate::cli::exit::Ended;
 use crate::cli::source::SourceArgs;
 use crate::dead_letters::Desk;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
+use grammar::Exit;
 
 /// Flags of `dead-letters discard`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 every letter was discarded, 1 some were not (each is named with its reason), 2 it could not be carried out, 130 interrupted."
+    after_help = grammar::exit_codes(&[(0, "every letter was discarded"), (1, "some were not; each is named with its reason")], "")
 )]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -25,12 +25,12 @@ pub(crate) struct Options {
 }
 
 /// Write a note behind each letter.
-pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let source = options.source.source(interrupt)?;
     let kafka = options.source.writable_kafka("discarding")?;
     let found = letters(&source, &options.action.filter(false)?, interrupt).await?;
     let desk = Desk::open(&kafka, source, options.action.signature(Some(&options.reason)))?;
-    let mut outcomes = Outcomes::new(options.action.json);
+    let mut outcomes = Outcomes::new(options.action.output.json);
     let words = if options.action.dry_run { "would be discarded" } else { "discarded" };
     for filed in &found {
         if interrupt.is_raised() {

@@ -1,21 +1,19 @@
 //! `replay-tool dead-letters list`.
 
-use std::io::Write as _;
-
 use clap::Args;
 use serde_json::json;
 
 use super::{FilterArgs, letters};
-use crate::cli::exit::Ended;
 use crate::cli::source::SourceArgs;
 use crate::dead_letters::{list_json, list_text};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
+use grammar::{Exit, JsonOption};
 
 /// Flags of `dead-letters list`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 listed, also where there are none, 2 it could not be carried out, 130 interrupted."
+    after_help = grammar::exit_codes(&[(0, "listed, also where there are none")], "")
 )]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -25,22 +23,21 @@ pub(crate) struct Options {
     /// Only those that nobody has redriven or discarded.
     #[arg(long)]
     open: bool,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    output: JsonOption,
 }
 
 /// Read and print.
-pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let source = options.source.source(interrupt)?;
     let found = letters(&source, &options.filter.filter(options.open), interrupt).await?;
     let handled = found.iter().filter(|filed| filed.state().is_handled()).count();
     let open = found.len() - handled;
-    let text = match (options.json, found.is_empty()) {
+    let text = match (options.output.json, found.is_empty()) {
         (true, _) => format!("{}\n", json!({ "letters": list_json(&found), "open": open, "handled": handled })),
         (false, true) => "no dead letters\n".to_owned(),
         (false, false) => format!("{}\n{open} open, {handled} handled\n", list_text(&found)),
     };
-    std::io::stdout().write_all(text.as_bytes()).map_err(ReplayError::output("the list"))?;
-    Ok(Ended::Fine)
+    grammar::say(&text).map_err(ReplayError::output("the list"))?;
+    Ok(Exit::Done)
 }

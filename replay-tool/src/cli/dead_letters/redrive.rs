@@ -9,16 +9,16 @@ use rdkafka::error::RDKafkaErrorCode;
 use schemas::{Codec, TopicName};
 
 use super::{ActionArgs, Outcomes, codec, letters};
-use crate::cli::exit::Ended;
 use crate::cli::source::SourceArgs;
 use crate::dead_letters::{Allowances, Desk, Edited, Filed, Ruling, rule};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
+use grammar::Exit;
 
 /// Flags of `dead-letters redrive`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit codes: 0 every letter was redriven, 1 some were not (each is named with its reason), 2 it could not be carried out, 130 interrupted."
+    after_help = grammar::exit_codes(&[(0, "every letter was redriven"), (1, "some were not; each is named with its reason")], "")
 )]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(crate) struct Options {
 type KeyOf = (TopicName, i32, Option<Vec<u8>>);
 
 /// Publish, one letter after the other, in the order of their topics' partitions.
-pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended, ReplayError> {
+pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let source = options.source.source(interrupt)?;
     let kafka = options.source.writable_kafka("a redrive")?;
     let codec = codec(options.schema_directory.as_ref())?;
@@ -61,7 +61,7 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Ended
     let allowed =
         Allowances { again: options.again, unreadable: options.unreadable, max_redrives: options.max_redrives };
     let desk = Desk::open(&kafka, source, options.action.signature(options.reason.as_deref()))?;
-    let mut outcomes = Outcomes::new(options.action.json);
+    let mut outcomes = Outcomes::new(options.action.output.json);
     let mut stopped: HashSet<KeyOf> = HashSet::new();
     let mut tick = tokio::time::interval(Duration::from_secs(1) / options.rate);
     let words = if options.action.dry_run { "would be redriven" } else { "redriven" };

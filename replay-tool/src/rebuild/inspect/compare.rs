@@ -12,7 +12,7 @@ use schemas::{ServiceName, TopicName};
 use super::live::{self, Live};
 use crate::error::ReplayError;
 use crate::fold::Wanted;
-use crate::rebuild::into::{FileSink, Pace, StateFile};
+use crate::rebuild::into::{FileSink, StateFile, UnitLimit};
 use crate::rebuild::plan::{Heads, Plan, Until};
 use crate::rebuild::report::ServiceReport;
 use crate::rebuild::run::{Rebuild, blocking};
@@ -31,11 +31,11 @@ impl Rebuild {
         prefix: &str,
         patience: Duration,
     ) -> Result<Vec<ServiceReport>, ReplayError> {
-        let pace = Pace::new(self.parallel);
+        let limit = UnitLimit::new(self.parallel);
         let comparing =
-            services.iter().map(|(service, live)| self.compare_one(*service, live, prefix, patience, &pace));
+            services.iter().map(|(service, live)| self.compare_one(*service, live, prefix, patience, &limit));
         let reports = try_join_all(comparing).await?;
-        pace.finish();
+        limit.finish();
         Ok(reports)
     }
 
@@ -45,7 +45,7 @@ impl Rebuild {
         tables: &ServiceTables,
         prefix: &str,
         patience: Duration,
-        pace: &Pace,
+        limit: &UnitLimit,
     ) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
         let live = Live::read(service, tables, prefix).await?;
@@ -54,7 +54,7 @@ impl Rebuild {
             let plan = Plan { heads: Some(live.heads.clone()), ..plan };
             let rebuilt = StateFile::temporary(&[service])?;
             let mut sink = FileSink::new(service, &rebuilt);
-            let fold_s = self.fill(plan, &mut sink, pace).await?;
+            let fold_s = self.fill(plan, &mut sink, limit).await?;
             let mut written = Written { fold_s, ..blocking(move || sink.finish()).await? };
             let missing = missing(&written.lanes, &live.heads);
             if !missing.is_empty() && begun.elapsed() < patience {

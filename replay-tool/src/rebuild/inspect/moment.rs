@@ -5,12 +5,13 @@ use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
+use grammar::counted;
 use schemas::ServiceName;
 use serde_json::{Map, Value, json};
 
 use crate::error::ReplayError;
 use crate::fold::{OrderCounts, Wanted};
-use crate::rebuild::into::{FileSink, Pace, StateFile};
+use crate::rebuild::into::{FileSink, StateFile, UnitLimit};
 use crate::rebuild::plan::Vector;
 use crate::rebuild::run::{Rebuild, blocking};
 use crate::rebuild::unit::Problems;
@@ -41,15 +42,15 @@ impl Rebuild {
     /// Fold everything that is wanted.
     pub(crate) async fn moment(&self, wanted: Wanted) -> Result<Moment, ReplayError> {
         let file = StateFile::temporary(&ServiceName::ALL)?;
-        let pace = Pace::new(self.parallel);
+        let limit = UnitLimit::new(self.parallel);
         let fill = async |service| {
             let plan = self.plan(&[service], self.until.clone(), wanted.clone(), self.unit_records).await?;
             let mut sink = FileSink::new(service, &file);
-            self.fill(plan, &mut sink, &pace).await?;
+            self.fill(plan, &mut sink, &limit).await?;
             blocking(move || sink.finish()).await
         };
         let parts = try_join_all(ServiceName::ALL.map(fill)).await?;
-        pace.finish();
+        limit.finish();
         let (mut vector, mut problems) = (Vector::default(), Problems::default());
         for part in parts {
             vector.join(part.vector);
@@ -209,6 +210,6 @@ impl Differences {
         let table = self.to_string();
         let (head, rest) = table.split_once('\n').unwrap_or((&table, ""));
         let head = head.replacen("live", "then", 1).replacen("rebuilt", "later", 1);
-        format!("{} changes\n{head}\n{rest}", self.found)
+        format!("{}\n{head}\n{rest}", counted(self.found, "change"))
     }
 }

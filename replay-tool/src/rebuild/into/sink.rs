@@ -30,7 +30,7 @@ pub(crate) trait Sink: Send {
 
 /// How many units may be held at once, by all services together, and how far they are.
 #[derive(Debug, Clone)]
-pub(crate) struct Pace {
+pub(crate) struct UnitLimit {
     permits: Arc<Semaphore>,
     parallel: usize,
     progress: Progress,
@@ -46,11 +46,15 @@ struct Ready<P> {
 
 type Folding<P> = JoinSet<Result<Ready<P>, ReplayError>>;
 
-impl Pace {
+impl UnitLimit {
     /// So many at once, at least one.
     pub(crate) fn new(parallel: usize) -> Self {
         let parallel = parallel.max(1);
-        Pace { permits: Arc::new(Semaphore::new(parallel)), parallel, progress: Progress::growing("records folded") }
+        UnitLimit {
+            permits: Arc::new(Semaphore::new(parallel)),
+            parallel,
+            progress: Progress::growing("records folded"),
+        }
     }
 
     /// Fold all units that the sink does not have, and hand them to it. The seconds that folding took, summed over

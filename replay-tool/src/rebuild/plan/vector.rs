@@ -28,7 +28,7 @@ impl Vector {
     pub(crate) fn of_json(value: &serde_json::Value) -> Result<Vector, String> {
         let Some(services) = value.get("services").and_then(serde_json::Value::as_array) else {
             let value = value.get("vector").unwrap_or(value);
-            return serde_json::from_value(value.clone()).map_err(|error| error.to_string());
+            return serde_path_to_error::deserialize(value).map_err(|error| error.to_string());
         };
         let mut whole = Vector::default();
         for service in services {

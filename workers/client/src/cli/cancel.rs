@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session, options: CancelOptions) -> Result<End
     if no_wait {
         let json = || json!({ "order_id": order_id.as_str(), "command_id": id.as_str(), "answer": Value::Null });
         session.output.say(json, || format!("the cancel {id} of order {order_id} is on its way"))?;
-        return Ok(End::Done);
+        return Ok(End::DONE);
     }
     let Some((record, cancelled)) = answer(&mut reader, &id, session.patience).await? else {
         let wait_s = session.patience.as_secs();
@@ -46,7 +46,7 @@ pub(super) async fn run(session: &Session, options: CancelOptions) -> Result<End
         true => format!("order {order_id} is cancelled ({})", detail(&record.message)),
         false => format!("order {order_id} is not cancelled: {}", detail(&record.message)),
     })?;
-    Ok(if cancelled { End::Done } else { End::Negative })
+    Ok(if cancelled { End::DONE } else { End::NO })
 }
 
 /// The event that answers the cancel, and whether the order is cancelled.

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 
 use domain::saga::ContentDigest;
+use grammar::{Tone, counted, harmless, paint};
 use schemas::{Message, OrderCommandName, OrderEvent, PlaceOrder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::rendering::counted;
 use crate::{Record, detail};
 
 /// More orders than this are published and not waited for: they are kept in memory.
@@ -38,6 +38,16 @@ impl Fate {
             Fate::Cancelled => "cancelled",
             Fate::Rejected => "rejected",
             Fate::Stuck => "stuck",
+        }
+    }
+}
+
+impl Fate {
+    fn tone(self) -> Tone {
+        match self {
+            Fate::Completed => Tone::Good,
+            Fate::Cancelled | Fate::Rejected => Tone::Warning,
+            Fate::Stuck => Tone::Bad,
         }
     }
 }
@@ -142,7 +152,11 @@ impl Fates {
         let counts = Fate::ALL.map(|fate| (self.count(fate), fate.as_str()));
         let told = counts.into_iter().chain([(self.open(), "not ended in time")]).filter(|(count, _)| *count > 0);
         let mut text = told.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ");
-        let lines = self.ended.iter().map(|(id, fate, detail)| format!("  {id}  {}  {detail}", fate.as_str()));
+        let line = |(id, fate, detail): &(String, Fate, String)| {
+            let fate = paint(fate.tone(), fate.as_str());
+            format!("  {}  {fate}  {}", harmless(id), harmless(detail))
+        };
+        let lines = self.ended.iter().map(line);
         let open = self.waiting.keys().map(|id| format!("  {id}  not ended; `orders watch {id}` goes on"));
         for line in lines.chain(open).take(LISTED) {
             text.push('\n');
@@ -157,6 +171,7 @@ impl Fates {
 
 #[cfg(test)]
 mod tests {
+    use grammar::plain;
     use schemas::{
         CancelReason, CustomerId, OrderCancelled, OrderCompleted, OrderId, OrderLine, OrderPlaced, OrderRejected, Sku,
         Time, TopicName,
@@ -226,11 +241,11 @@ mod tests {
         assert_eq!((fates.open(), fates.any_failed()), (1, false));
         assert!(fates.heard(&completed()));
         assert_eq!((fates.open(), fates.any_failed()), (0, false));
-        assert_eq!(fates.text(), "1 completed\n  o-1  completed");
+        assert_eq!(plain(&fates.text()), "1 completed\n  o-1  completed");
         let mut fates = self::fates();
         fates.heard(&placed(1));
         assert!(fates.heard(&cancelled()) && fates.any_failed());
-        assert_eq!(fates.text(), "1 cancelled\n  o-1  cancelled  OutOfStock");
+        assert_eq!(plain(&fates.text()), "1 cancelled\n  o-1  cancelled  OutOfStock");
         assert_eq!(fates.json()["orders"][0]["outcome"], "cancelled");
     }
 

@@ -1,12 +1,12 @@
 //! `orders show`: one order's state and everything that the topics say about it.
 
-use domain::saga::Order;
+use domain::saga::{Order, Stage};
+use grammar::{Place, Table, Tone, complain, counted, harmless, money, paint, terminal_width};
 use serde_json::{Value, json};
 
 use super::options::ShowOptions;
-use super::output::{Failure, reading_bar, table};
-use super::{End, Session};
-use crate::rendering::counted;
+use super::output::{Failure, reading_bar};
+use super::{End, NAME, Session};
 use crate::{OpenTransaction, OrderHistory, Record, SetAside, detail, record_json, stage_in_words};
 
 pub(super) async fn run(session: &Session, options: ShowOptions) -> Result<End, Failure> {
@@ -19,19 +19,18 @@ pub(super) async fn run(session: &Session, options: ShowOptions) -> Result<End, 
     let history = read?;
     if let Some(count) = history.read_elsewhere {
         let records = counted(count, "record");
-        eprintln!(
-            "orders: {records} read on the other partitions of the commands: a command is not on its key's partition"
-        );
+        let words = "read on the other partitions of the commands: a command is not on its key's partition";
+        complain(NAME, format_args!("{records} {words}"));
     }
     if history.records.is_empty() {
-        eprintln!("orders: no topic says anything about the order {}", options.order_id);
+        complain(NAME, format_args!("no topic says anything about the order {}", options.order_id));
         if !history.set_aside.letters.is_empty() || !history.open_transactions.is_empty() {
             session.output.say(|| whole_json(&history), || beside(&history))?;
         }
-        return Ok(End::Negative);
+        return Ok(End::NO);
     }
     session.output.say(|| whole_json(&history), || whole_text(&history))?;
-    Ok(End::Done)
+    Ok(End::DONE)
 }
 
 fn whole_json(history: &OrderHistory) -> Value {
@@ -79,12 +78,15 @@ fn whole_text(history: &OrderHistory) -> String {
     let state = match history.order() {
         Ok(Some(order)) => state_text(&order),
         Ok(None) => "not placed".to_owned(),
-        Err(problem) => format!("its history is broken: {problem}"),
+        Err(problem) => paint(Tone::Bad, format_args!("its history is broken: {}", harmless(&problem.to_string()))),
     };
-    let rows: Vec<Vec<String>> = history.records.iter().map(row).collect();
-    let mut text = format!("order {}: {state}\n\n{}", history.order_id, table(&rows));
+    let mut table = Table::new(["", "", "", ""]);
+    history.records.iter().for_each(|record| table.row(row(record)));
+    let id = harmless(history.order_id.as_str());
+    let mut text = format!("order {id}: {state}\n\n{}", table.text(terminal_width()));
     if history.left_out > 0 {
-        text.push_str(&format!("\n{} further records under this key do not count\n", history.left_out));
+        let records = counted(history.left_out, "further record");
+        text.push_str(&format!("\n{records} under this key not counted\n"));
     }
     let beside = beside(history);
     if !beside.is_empty() {
@@ -116,12 +118,22 @@ fn beside(history: &OrderHistory) -> String {
 }
 
 fn state_text(order: &Order) -> String {
-    let text = stage_in_words(order);
-    let (lines, currency, total) = (counted(order.lines.len() as u64, "line"), &order.currency, order.total_minor);
-    format!("{text}; {lines}, {total} minor units of {currency}, customer {}", order.customer_id)
+    let stage = paint(tone(&order.stage), harmless(&stage_in_words(order)));
+    let (lines, total) = (counted(order.lines.len() as u64, "line"), money(order.total_minor, &order.currency));
+    format!("{stage}; {lines}, {total}, customer {}", harmless(order.customer_id.as_str()))
 }
 
-fn row(record: &Record) -> Vec<String> {
-    let place = format!("{} {}@{}", record.topic.as_str(), record.partition, record.offset);
-    vec![record.time.to_string(), record.message.name().to_owned(), detail(&record.message), place]
+fn tone(stage: &Stage) -> Tone {
+    match stage {
+        Stage::Completed => Tone::Good,
+        Stage::Cancelling { .. } | Stage::Cancelled => Tone::Warning,
+        Stage::Stuck { .. } => Tone::Bad,
+        Stage::Placed | Stage::StockReserved | Stage::Confirmed | Stage::PaymentCaptured => Tone::Faint,
+    }
+}
+
+/// What is long comes last: a terminal may be too narrow for it.
+fn row(record: &Record) -> [String; 4] {
+    let place = Place { topic: record.topic.as_str(), partition: record.partition, offset: record.offset };
+    [record.time.to_string(), record.message.name().to_owned(), place.to_string(), detail(&record.message)]
 }

@@ -1,8 +1,7 @@
 //! The `orders` program: publish orders, receive stock, and see what became of them.
 //!
 //! What was asked for goes to stdout (text, or JSON with `--json`), everything else to stderr; progress is shown on a
-//! terminal only. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but for refused lines, 4 and 5 what `--wait` found,
-//! 130 interrupted.
+//! terminal only. Options, words and exit codes are those of all programs (`grammar`); 3, 4 and 5 are `publish`'s own.
 
 mod cancel;
 mod fates;
@@ -18,42 +17,46 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-use clap::error::ErrorKind;
+use clap::CommandFactory as _;
+use grammar::{Exit, complain};
 
-use self::options::{Options, StockVerb, Verb};
+use self::options::{ENDED_OTHERWISE, LINES_REFUSED, NOT_ENDED, Options, StockVerb, Verb};
 use self::output::{Failure, Output};
 use super::Connection;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// Everything that was asked for is done.
-    Done,
-    /// What was asked for did not come about, as stdout says: an unknown order, a refused cancel.
-    Negative,
+    /// As any program may.
+    Shared(Exit),
     /// Done, but for lines that could not be encoded.
     LinesRefused,
     /// All orders have ended, and not all well.
     EndedOtherwise,
     /// Not all orders have ended in time.
     NotEnded,
-    /// Interrupted by a signal.
-    Interrupted,
+}
+
+impl End {
+    const DONE: End = End::Shared(Exit::Done);
+    const NO: End = End::Shared(Exit::No);
+    const FAILED: End = End::Shared(Exit::Failed);
+    const INTERRUPTED: End = End::Shared(Exit::Interrupted);
 }
 
 impl From<End> for ExitCode {
     fn from(end: End) -> Self {
         match end {
-            End::Done => ExitCode::SUCCESS,
-            End::Negative => ExitCode::from(1),
-            End::LinesRefused => ExitCode::from(3),
-            End::EndedOtherwise => ExitCode::from(4),
-            End::NotEnded => ExitCode::from(5),
-            End::Interrupted => ExitCode::from(130),
+            End::Shared(exit) => exit.into(),
+            End::LinesRefused => ExitCode::from(LINES_REFUSED),
+            End::EndedOtherwise => ExitCode::from(ENDED_OTHERWISE),
+            End::NotEnded => ExitCode::from(NOT_ENDED),
         }
     }
 }
+
+/// The program's name.
+const NAME: &str = "orders";
 
 /// Everything that a verb needs beside its own options.
 struct Session {
@@ -64,29 +67,29 @@ struct Session {
 
 /// Runs the program with these arguments (the first is the program's name).
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let options = match Options::try_parse_from(args) {
-        Ok(options) => options,
-        Err(error) => {
-            // Help and version go to stdout and are no mistake; there is nothing to do when stdout is closed.
-            drop(error.print());
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
-        }
+    let (options, file) = match settings::read(args) {
+        Ok(read) => read,
+        Err(exit) => return exit.into(),
     };
-    match run(options) {
+    options.color.apply();
+    match run(options, &file) {
         Ok(end) => end.into(),
-        Err(Failure::OutputClosed) => ExitCode::SUCCESS,
+        // Whoever read stdout has gone, and has not seen all of it.
+        Err(Failure::OutputClosed) => Exit::Failed.into(),
         Err(failure) => {
-            eprintln!("orders: {failure}");
-            ExitCode::from(1)
+            complain(NAME, failure);
+            Exit::Failed.into()
         }
     }
 }
 
-fn run(options: Options) -> Result<End, Failure> {
-    let connection = settings::connection(&options.kafka)?;
-    let output = Output::new(options.json);
-    let session = Session { connection, output, patience: Duration::from_secs(options.timeout) };
+fn run(options: Options, file: &grammar::SettingsFile) -> Result<End, Failure> {
+    if let Verb::Shell(verb) = &options.verb {
+        return Ok(verb.run(grammar::layout(Options::command())).map(|()| End::DONE)?);
+    }
+    let connection = settings::connection(&options, file)?;
+    let output = Output::new(options.output.json);
+    let session = Session { connection, output, patience: options.wait.limit() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -106,6 +109,7 @@ async fn perform(session: &Session, verb: Verb) -> Result<End, Failure> {
         Verb::Show(options) => or_interrupted(history::run(session, options)).await,
         Verb::Watch(options) => or_interrupted(watch::run(session, options)).await,
         Verb::Cancel(options) => or_interrupted(cancel::run(session, options)).await,
+        Verb::Shell(_) => Ok(End::DONE),
     }
 }
 
@@ -113,6 +117,6 @@ async fn perform(session: &Session, verb: Verb) -> Result<End, Failure> {
 async fn or_interrupted(work: impl Future<Output = Result<End, Failure>>) -> Result<End, Failure> {
     tokio::select! {
         end = work => end,
-        _ = tokio::signal::ctrl_c() => Ok(End::Interrupted),
+        _ = tokio::signal::ctrl_c() => Ok(End::INTERRUPTED),
     }
 }

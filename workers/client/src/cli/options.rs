@@ -3,53 +3,65 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use grammar::{ColorOptions, DEFAULT_BROKERS, JsonOption, KafkaAccess, ShellVerb, WaitOption};
 use schemas::{CommandId, OrderId, Sku};
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0    done
-  1    failed, or the answer was no: unknown order, refused cancel (the message says which)
-  2    wrong usage
-  3    published, but for lines that could not be encoded (they are named on stderr)
-  4    publish --wait: every order has ended, and not every one is completed
-  5    publish --wait: not every order has ended in time
-  130  interrupted
+/// Beside what all programs have: the codes of `publish`.
+pub(super) const LINES_REFUSED: u8 = 3;
+pub(super) const ENDED_OTHERWISE: u8 = 4;
+pub(super) const NOT_ENDED: u8 = 5;
 
-Publishing, receiving and cancelling again with the same ids has no second effect.";
+fn exit_codes() -> String {
+    let own = [
+        (0, "done"),
+        (1, "the answer is no: unknown order, refused cancel, watched order that has not ended"),
+        (LINES_REFUSED, "published, but for lines that could not be encoded (stderr names them)"),
+        (ENDED_OTHERWISE, "publish --wait: every order has ended, and not every one is completed"),
+        (NOT_ENDED, "publish --wait: not every order has ended in time"),
+    ];
+    grammar::exit_codes(&own, "Publishing, receiving and cancelling again with the same ids has no second effect.")
+}
 
 /// Publish orders to the pipeline's topics and see what became of them.
 #[derive(Debug, Parser)]
-#[command(name = "orders", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "orders", version, after_help = exit_codes())]
 pub(super) struct Options {
     #[command(flatten)]
     pub(super) kafka: KafkaOptions,
 
-    /// Print JSON on stdout: one object, or one per line where there are many.
-    #[arg(long, global = true)]
-    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) output: JsonOption,
 
-    /// How long to wait for Kafka or for an answer before giving up, in seconds.
-    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub(super) timeout: u64,
+    #[command(flatten)]
+    pub(super) wait: WaitOption,
+
+    #[command(flatten)]
+    pub(super) color: ColorOptions,
 
     #[command(subcommand)]
     pub(super) verb: Verb,
 }
 
 /// Where Kafka is.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub(super) struct KafkaOptions {
-    /// Kafka's bootstrap addresses, such as localhost:9092 (the default).
-    #[arg(long, global = true, env = "KAFKA_BROKERS", value_name = "HOST:PORT,…")]
-    pub(super) brokers: Option<String>,
+    /// Kafka's bootstrap addresses, several with commas.
+    #[arg(long, global = true, env = "KAFKA_BROKERS", value_name = "HOST:PORT", default_value = DEFAULT_BROKERS)]
+    pub(super) brokers: String,
 
     /// What stands in front of every topic name.
-    #[arg(long, global = true, env = "TOPIC_PREFIX", value_name = "TEXT")]
-    pub(super) topic_prefix: Option<String>,
+    #[arg(
+        long,
+        global = true,
+        env = "TOPIC_PREFIX",
+        value_name = "TEXT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(super) topic_prefix: String,
 
-    /// A librdkafka property, for TLS, SASL and tuning; may be repeated.
-    #[arg(short = 'X', global = true, value_name = "KEY=VALUE")]
-    pub(super) property: Vec<String>,
+    #[command(flatten)]
+    pub(super) access: KafkaAccess,
 
     /// The daemons' configuration file; brokers, topic_prefix and [kafka] are read.
     #[arg(long, global = true, env = "PIPELINE_CONFIG", value_name = "FILE")]
@@ -70,14 +82,16 @@ pub(super) enum Verb {
     Watch(WatchOptions),
     /// Cancel an order that is not confirmed yet, and wait for the answer.
     Cancel(CancelOptions),
+    #[command(flatten)]
+    Shell(ShellVerb),
 }
 
 /// Of `publish`.
 #[derive(Debug, Args)]
 pub(super) struct PublishOptions {
     /// .jsonl, .jsonl.zst, .jsonl.gz, or - for standard input. A line:
-    /// {"order_id":"1","customer_id":"900","placed_at":"2017-01-01T11:53:26Z","currency":"USD",
-    /// "lines":[{"sku":"1095275","quantity":1,"unit_price_minor":50}]}
+    /// {"order_id":"1","customer_id":"900","placed_at":"2017-01-01T11:53:26Z",
+    /// "currency":"USD","lines":[{"sku":"1095275","quantity":1,"unit_price_minor":50}]}
     #[arg(verbatim_doc_comment)]
     pub(super) file: PathBuf,
 
@@ -183,8 +197,10 @@ mod tests {
     }
 
     #[test]
-    fn the_definition_is_consistent() {
-        Options::command().debug_assert();
+    fn the_definition_is_consistent_and_the_pages_of_help_are_the_kept_ones() {
+        grammar::layout(Options::command()).debug_assert();
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/src/cli/help.txt");
+        assert_eq!(grammar::is_kept(kept.as_ref(), &grammar::pages(Options::command())), Ok(()));
     }
 
     #[test]
@@ -192,9 +208,8 @@ mod tests {
         let before = parse(&["--json", "--brokers", "b:1", "-X", "a=b", "show", "1"]).unwrap();
         let after = parse(&["show", "1", "--json", "--brokers", "b:1", "-X", "a=b"]).unwrap();
         for options in [before, after] {
-            assert!(options.json);
-            assert_eq!(options.kafka.brokers.as_deref(), Some("b:1"));
-            assert_eq!(options.kafka.property, ["a=b"]);
+            assert!(options.output.json);
+            assert_eq!((options.kafka.brokers.as_str(), options.kafka.access.names("a")), ("b:1", true));
         }
     }
 

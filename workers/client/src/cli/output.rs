@@ -1,6 +1,6 @@
 //! What `orders` says: results on stdout, a reader that has gone is no failure; progress and complaints on stderr.
 
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,12 +14,25 @@ pub(super) enum Failure {
     /// Kafka or a file.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A setting.
+    #[error(transparent)]
+    Setting(#[from] grammar::SettingError),
     /// Anything else, in words.
     #[error("{0}")]
     Words(String),
     /// Whoever read stdout has gone.
     #[error("stdout is closed")]
     OutputClosed,
+}
+
+impl From<io::Error> for Failure {
+    /// Of writing a result.
+    fn from(error: io::Error) -> Self {
+        match error.kind() == io::ErrorKind::BrokenPipe {
+            true => Failure::OutputClosed,
+            false => Failure::Words(format!("cannot write to stdout: {error}")),
+        }
+    }
 }
 
 /// Stdout, as text or JSON.
@@ -36,13 +49,7 @@ impl Output {
 
     /// One result: the JSON, or the text, whichever was asked for.
     pub(super) fn say(self, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) -> Result<(), Failure> {
-        let line = if self.json { json().to_string() } else { text() };
-        let mut stdout = io::stdout().lock();
-        let written = writeln!(stdout, "{}", line.trim_end_matches('\n')).and_then(|()| stdout.flush());
-        written.map_err(|error| match error.kind() == io::ErrorKind::BrokenPipe {
-            true => Failure::OutputClosed,
-            false => Failure::Words(format!("cannot write to stdout: {error}")),
-        })
+        Ok(if self.json { grammar::say_json(&json()) } else { grammar::say(&text()) }?)
     }
 }
 
@@ -59,30 +66,4 @@ pub(super) fn spinner(template: &str) -> ProgressBar {
 /// A bar for reading topics to their ends.
 pub(super) fn reading_bar() -> ProgressBar {
     spinner("{spinner} reading the topics: {pos} messages left")
-}
-
-/// A text table: columns as wide as their widest cell.
-pub(super) fn table(rows: &[Vec<String>]) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-    let widths: Vec<usize> = (0..columns).map(|column| width(column).unwrap_or(0)).collect();
-    let mut text = String::new();
-    for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tables_align_their_columns() {
-        let rows = [vec!["sku".to_owned(), "pieces".to_owned()], vec!["1095275".to_owned(), "3".to_owned()]];
-        assert_eq!(table(&rows), "sku      pieces\n1095275  3\n");
-        assert_eq!(table(&[]), "");
-    }
 }

@@ -5,6 +5,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use grammar::{complain, counted};
 use indicatif::ProgressBar;
 use schemas::{Message, OrderCommand, TopicName};
 use serde_json::{Value, json};
@@ -12,8 +13,7 @@ use serde_json::{Value, json};
 use super::fates::Fates;
 use super::options::PublishOptions;
 use super::output::{Failure, spinner};
-use super::{End, Session};
-use crate::rendering::counted;
+use super::{End, NAME, Session};
 use crate::{
     Deliveries, Entries, LineError, Observation, Pace, Published, Publisher, Selection, Step, TopicReader,
     publish_entries,
@@ -80,8 +80,8 @@ pub(super) async fn publish_file(
         deliveries = publisher.flush(session.patience) => deliveries,
         _ = tokio::signal::ctrl_c() => {
             bar.finish_and_clear();
-            eprintln!("not all {what} were confirmed yet; publishing the file again is safe");
-            return Ok(End::Interrupted);
+            complain(NAME, format_args!("not every {what} was confirmed yet; publishing the file again is safe"));
+            return Ok(End::INTERRUPTED);
         }
     };
     bar.finish_and_clear();
@@ -112,10 +112,10 @@ pub(super) async fn publish_file(
 /// How the program ends when nobody waits for the orders.
 fn ended(interrupted: bool, lost: bool, refused: bool) -> End {
     match (interrupted, lost, refused) {
-        (true, _, _) => End::Interrupted,
-        (false, true, _) => End::Negative,
+        (true, _, _) => End::INTERRUPTED,
+        (false, true, _) => End::FAILED,
         (false, false, true) => End::LinesRefused,
-        (false, false, false) => End::Done,
+        (false, false, false) => End::DONE,
     }
 }
 
@@ -123,10 +123,10 @@ fn ended(interrupted: bool, lost: bool, refused: bool) -> End {
 async fn wait(session: &Session, fates: &mut Fates, so_far: End) -> Result<End, Failure> {
     tokio::select! {
         waited = await_ends(session, fates) => waited?,
-        _ = tokio::signal::ctrl_c() => return Ok(End::Interrupted),
+        _ = tokio::signal::ctrl_c() => return Ok(End::INTERRUPTED),
     }
-    let is_negative = so_far == End::Negative;
-    Ok(match (is_negative, fates.open() > 0, fates.any_failed()) {
+    let has_failed = so_far == End::FAILED;
+    Ok(match (has_failed, fates.open() > 0, fates.any_failed()) {
         (true, _, _) | (false, false, false) => so_far,
         (false, true, _) => End::NotEnded,
         (false, false, true) => End::EndedOtherwise,
@@ -154,7 +154,7 @@ async fn await_ends(session: &Session, fates: &mut Fates) -> Result<(), Failure>
 }
 
 fn refuse(bar: &ProgressBar, refusals: &mut Vec<LineError>, error: &LineError, count: u64) {
-    bar.suspend(|| eprintln!("{error}"));
+    bar.suspend(|| complain(NAME, error));
     bar.set_message(format!("{count} refused"));
     if refusals.len() < REFUSALS_KEPT {
         refusals.push(error.clone());

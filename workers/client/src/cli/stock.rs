@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use grammar::{Table, complain, terminal_width};
 use schemas::{CommandId, Message, Sku, StockEvent, TopicName};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::options::{ReceiveOptions, StockShowOptions};
-use super::output::{Failure, reading_bar, table};
+use super::output::{Failure, reading_bar};
 use super::publish::{SOURCE, publish_file};
-use super::{End, Session, or_interrupted};
+use super::{End, NAME, Session, or_interrupted};
 use crate::{Entries, Level, Pace, Publisher, Record, Selection, Step, StockLevels, TopicReader, record_json};
 
 /// How often a wait looks at the clock.
@@ -42,7 +43,7 @@ async fn receive_one(session: &Session, sku: Sku, quantity: i64, id: CommandId, 
     if no_wait {
         let json = || json!({ "sku": sku.as_str(), "command_id": id.as_str(), "answer": Value::Null });
         session.output.say(json, || format!("receipt {id} of {quantity} × {sku} is on its way"))?;
-        return Ok(End::Done);
+        return Ok(End::DONE);
     }
     let Some((record, accepted)) = answer(&mut reader, &id, quantity, session.patience).await? else {
         let wait_s = session.patience.as_secs();
@@ -54,7 +55,7 @@ async fn receive_one(session: &Session, sku: Sku, quantity: i64, id: CommandId, 
         true => format!("received {quantity} × {sku} (receipt {id})"),
         false => format!("refused: {}", crate::detail(&record.message)),
     })?;
-    Ok(if accepted { End::Done } else { End::Negative })
+    Ok(if accepted { End::DONE } else { End::NO })
 }
 
 /// What the inventory service said to this command, and whether it was a yes.
@@ -91,23 +92,22 @@ pub(super) async fn show(session: &Session, options: StockShowOptions) -> Result
         levels.all().filter(|(sku, _)| options.sku.as_ref().is_none_or(|only| only == *sku)).collect();
     if wanted.is_empty() {
         let what = options.sku.map_or_else(|| "any SKU".to_owned(), |sku| format!("the SKU {sku}"));
-        eprintln!("orders: nothing is known of {what}");
-        return Ok(End::Negative);
+        complain(NAME, format_args!("nothing is known of {what}"));
+        return Ok(End::NO);
     }
     if session.output.json {
         for (sku, level) in wanted {
             session.output.say(|| level_json(sku, level), String::new)?;
         }
-        return Ok(End::Done);
+        return Ok(End::DONE);
     }
-    let header = ["SKU", "received", "reserved", "shipped", "available"].map(str::to_owned).to_vec();
-    let row = |(sku, level): &(&Sku, &Level)| {
+    let mut table = Table::new(["SKU", "received", "reserved", "shipped", "available"]);
+    for (sku, level) in wanted {
         let numbers = [level.received, level.reserved, level.shipped, level.available()];
-        std::iter::once(sku.to_string()).chain(numbers.map(|n| n.to_string())).collect()
-    };
-    let rows: Vec<Vec<String>> = std::iter::once(header).chain(wanted.iter().map(row)).collect();
-    session.output.say(|| Value::Null, || table(&rows))?;
-    Ok(End::Done)
+        table.row(std::iter::once(sku.to_string()).chain(numbers.map(|number| number.to_string())));
+    }
+    session.output.say(|| Value::Null, || table.text(terminal_width()))?;
+    Ok(End::DONE)
 }
 
 /// Sums are of 64-bit numbers: a JSON number where one fits, a text where it does not.

@@ -7,7 +7,7 @@ use schemas::{CustomerId, OrderId, PaymentEvent, PaymentOperation, Time};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{self, Posting};
-use crate::decision::{Contradiction, Follows, Inconsistent, Step};
+use crate::decision::{Contradiction, Follows, Inconsistent, Transition};
 
 /// What became of an order's payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,20 +179,20 @@ pub struct Evolved {
 /// # Errors
 /// Versions are missing, the event belongs to another order, or no such payment can have this outcome.
 pub fn evolve(state: Option<Payment>, event: &PaymentEvent) -> Result<Evolved, Inconsistent> {
-    let step = Step {
+    let transition = Transition {
         aggregate: "payment",
         id: event.key().as_str(),
         state: state.as_ref().map(|payment| (payment.order_id.as_str(), payment.version)),
         event: event.name(),
         event_version: event.version(),
     };
-    if step.judge()? == Follows::Old {
+    if transition.judge()? == Follows::Old {
         return Ok(Evolved { payment: state, postings: Vec::new() });
     }
     let status = state.as_ref().map(Payment::status);
     if !may_follow(status, event) {
         let stage = status.map_or("none", PaymentStatus::as_str);
-        return Err(step.contradicts(Contradiction::Impossible(stage)));
+        return Err(transition.contradicts(Contradiction::Impossible(stage)));
     }
     let payment = apply(state.unwrap_or_else(|| Payment::begun(event.key())), event);
     let postings = ledger::postings(&payment, event);

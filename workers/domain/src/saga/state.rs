@@ -10,7 +10,7 @@ use schemas::{
 use serde::{Deserialize, Serialize};
 
 use super::content::ContentDigest;
-use crate::decision::{Contradiction, Follows, Inconsistent, Step};
+use crate::decision::{Contradiction, Follows, Inconsistent, Transition};
 
 /// An order: the saga's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,14 +185,14 @@ enum Next {
 }
 
 fn next(state: Option<&Order>, event: &OrderEvent, version: i64) -> Result<Next, Inconsistent> {
-    let step = Step {
+    let transition = Transition {
         aggregate: "order",
         id: event.key().as_str(),
         state: state.map(|order| (order.order_id.as_str(), order.version)),
         event: event.name(),
         event_version: version,
     };
-    if step.judge()? == Follows::Old {
+    if transition.judge()? == Follows::Old {
         return Ok(Next::Unchanged);
     }
     let Some(order) = state else {
@@ -205,12 +205,12 @@ fn next(state: Option<&Order>, event: &OrderEvent, version: i64) -> Result<Next,
             | OrderEvent::OrderCancelling(_)
             | OrderEvent::OrderCancelled(_)
             | OrderEvent::OrderStuck(_)
-            | OrderEvent::OrderRejected(_) => Err(step.contradicts(Contradiction::Impossible("none"))),
+            | OrderEvent::OrderRejected(_) => Err(transition.contradicts(Contradiction::Impossible("none"))),
         };
     };
     match stage_after(&order.stage, event) {
         Some(stage) => Ok(Next::Reaches(stage)),
-        None => Err(step.contradicts(Contradiction::Impossible(order.stage.as_str()))),
+        None => Err(transition.contradicts(Contradiction::Impossible(order.stage.as_str()))),
     }
 }
 

@@ -10,7 +10,7 @@ use schemas::{
 use serde::{Deserialize, Serialize};
 
 use super::level::Level;
-use crate::decision::{Contradiction, Decision, Follows, Inconsistent, Step};
+use crate::decision::{Contradiction, Decision, Follows, Inconsistent, Transition};
 
 /// That a stock command was carried out, by SKU and command id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,18 +178,18 @@ pub fn evolve_stock(sku: &Sku, level: Level, event: &StockEvent) -> Result<Level
         StockEvent::StockAdjusted(event) => (event.version, event.delta),
         StockEvent::StockCommandRejected(_) => return Ok(level),
     };
-    let step = Step {
+    let transition = Transition {
         aggregate: "SKU",
         id: event.key().as_str(),
         state: Some((sku.as_str(), level.version)),
         event: event.name(),
         event_version,
     };
-    if step.judge()? == Follows::Old {
+    if transition.judge()? == Follows::Old {
         return Ok(level);
     }
     match level.received.checked_add(pieces) {
         Some(received) => Ok(Level { version: event_version, received, ..level }),
-        None => Err(step.contradicts(Contradiction::Overflow)),
+        None => Err(transition.contradicts(Contradiction::Overflow)),
     }
 }

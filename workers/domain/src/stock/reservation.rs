@@ -13,7 +13,7 @@ use schemas::{
 use serde::{Deserialize, Serialize};
 
 use super::level::{Level, LevelChange};
-use crate::decision::{Contradiction, Decision, Follows, Inconsistent, Step};
+use crate::decision::{Contradiction, Decision, Follows, Inconsistent, Transition};
 
 /// What is held for an order, and what became of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,20 +225,20 @@ pub fn evolve(state: Option<Reservation>, event: &InventoryEvent) -> Result<Evol
     let Some(event_version) = event.version() else {
         return Ok(Evolved { reservation: state, changes: Vec::new() });
     };
-    let step = Step {
+    let transition = Transition {
         aggregate: "reservation",
         id: event.key().as_str(),
         state: state.as_ref().map(|reservation| (reservation.order_id.as_str(), reservation.version)),
         event: event.name(),
         event_version,
     };
-    if step.judge()? == Follows::Old {
+    if transition.judge()? == Follows::Old {
         return Ok(Evolved { reservation: state, changes: Vec::new() });
     }
     let status = state.as_ref().map(|reservation| reservation.status);
     if !may_follow(status, event) {
         let stage = status.map_or("none", ReservationStatus::as_str);
-        return Err(step.contradicts(Contradiction::Impossible(stage)));
+        return Err(transition.contradicts(Contradiction::Impossible(stage)));
     }
     Ok(apply(state, event))
 }

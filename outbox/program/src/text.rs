@@ -2,29 +2,16 @@
 
 use std::fmt::Write;
 
+use grammar::{Table, Tone, counted, paint, terminal_width};
 use outbox::operate::{AuditReport, Diagnosis, Finding, Level, OutboxStatus, RebaseReport, RepairReport, Run};
-
-/// Columns as wide as their widest cell; numbers to the right.
-fn table(headers: &[&str], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([headers[column].chars().count()]).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headers.len()).map(width).collect();
-    let is_number = |cell: &str| !cell.is_empty() && cell.chars().all(|c| c.is_ascii_digit() || c == '-');
-    let line = |cells: &[String]| {
-        let padded = cells
-            .iter()
-            .zip(&widths)
-            .map(|(cell, width)| if is_number(cell) { format!("{cell:>width$}") } else { format!("{cell:<width$}") });
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    let head: Vec<String> = headers.iter().map(|&header| header.to_owned()).collect();
-    rows.iter().fold(line(&head), |text, row| text + &line(row))
-}
 
 fn or_dash<T: ToString>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A number of things that the database counted.
+fn of(count: i64, what: &str) -> String {
+    counted(u64::try_from(count).unwrap_or(0), what)
 }
 
 /// A duration in the largest unit that says enough.
@@ -51,7 +38,7 @@ pub(crate) fn status(status: &OutboxStatus, findings: &[String]) -> String {
     let oldest = status.oldest_ms.map_or(String::new(), |oldest| format!(", the oldest {} old", age(oldest)));
     let size = bytes(status.backlog_bytes);
     // Writing to a string cannot fail.
-    let _ = writeln!(text, "backlog  {} messages, about {size}{oldest}", status.backlog_messages);
+    let _ = writeln!(text, "backlog  {}, about {size}{oldest}", of(status.backlog_messages, "message"));
     let leader = status.leader.as_ref().map_or_else(|| "nobody".to_owned(), ToString::to_string);
     let _ = writeln!(text, "leader   {leader}");
     if let Some(connected) = status.leader.as_ref().and_then(|leader| leader.connected) {
@@ -64,8 +51,9 @@ pub(crate) fn status(status: &OutboxStatus, findings: &[String]) -> String {
         let current = each.current_since.map_or(String::new(), |since| format!(", appended to since {since:.0}"));
         let _ = writeln!(text, "table    {}: {}{current}", each.name, bytes(each.bytes));
     }
-    let rows = status.lanes.iter().map(|lane| {
-        vec![
+    let mut table = Table::new(["topic", "partition", "epoch", "head", "published", "offset", "lag"]);
+    for lane in &status.lanes {
+        table.row([
             lane.topic.clone(),
             lane.partition.to_string(),
             lane.epoch.to_string(),
@@ -73,17 +61,16 @@ pub(crate) fn status(status: &OutboxStatus, findings: &[String]) -> String {
             or_dash(lane.published),
             or_dash(lane.kafka_offset),
             lane.lag.to_string(),
-        ]
-    });
-    let headers = ["topic", "partition", "epoch", "head", "published", "offset", "lag"];
+        ]);
+    }
     text.push('\n');
-    text.push_str(&table(&headers, &rows.collect::<Vec<_>>()));
+    text.push_str(&table.text(terminal_width()));
     let waiting = status.lanes.iter().filter_map(|lane| Some((lane, lane.next.as_ref()?)));
     for (lane, next) in waiting {
         let _ = writeln!(text, "first that waits on {}[{}]: {next}", lane.topic, lane.partition);
     }
     for finding in findings {
-        let _ = writeln!(text, "\n! {finding}");
+        let _ = writeln!(text, "\n{} {finding}", paint(Tone::Warning, '!'));
     }
     text
 }
@@ -99,35 +86,37 @@ fn runs(finding: &Finding) -> String {
 /// `outbox-relay audit`.
 pub(crate) fn audit(report: &AuditReport) -> String {
     let mut text = format!(
-        "outbox {}, {}: {} lanes, {} records compared, {} doubled, {} not published yet\n",
+        "outbox {}, {}: {}, {} compared, {} doubled, {} not published yet\n",
         report.schema,
         report.source,
-        report.lanes.len(),
-        report.records,
+        counted(report.lanes.len() as u64, "lane"),
+        counted(report.records, "record"),
         report.doubled,
         report.pending
     );
     let findings: Vec<&Finding> = report.findings().collect();
     if findings.is_empty() {
-        text.push_str("Nothing is lost, reordered, phantom or changed.\n");
+        text.push_str(&paint(Tone::Good, "Nothing is lost, reordered, phantom or changed."));
+        text.push('\n');
         return text;
     }
-    let rows = findings.iter().map(|finding| {
-        vec![
+    let mut table = Table::new(["finding", "topic", "partition", "messages", "sequences"]);
+    for finding in &findings {
+        table.row([
             finding.kind.word().to_owned(),
             finding.topic.clone(),
             finding.partition.to_string(),
             finding.messages.to_string(),
             runs(finding),
-        ]
-    });
+        ]);
+    }
     text.push('\n');
-    text.push_str(&table(&["finding", "topic", "partition", "messages", "sequences"], &rows.collect::<Vec<_>>()));
+    text.push_str(&table.text(terminal_width()));
     let mut told = Vec::new();
     for finding in findings {
         if !told.contains(&finding.kind) {
             told.push(finding.kind);
-            let _ = writeln!(text, "\n! {}: {}", finding.kind.word(), finding.advice);
+            let _ = writeln!(text, "\n{} {}: {}", paint(Tone::Bad, '!'), finding.kind.word(), finding.advice);
         }
     }
     text
@@ -139,26 +128,28 @@ pub(crate) fn repair(report: &RepairReport) -> String {
         return "There is nothing that a repair could mend.\n".to_owned();
     }
     let mut text = String::from(if report.dry_run { "A repair would publish again\n" } else { "Published again\n" });
-    let rows = report.lanes.iter().map(|lane| {
-        let what = lane.refused.clone().unwrap_or_else(|| "in order, by the relay that leads".to_owned());
-        vec![
+    let mut table = Table::new(["topic", "partition", "after", "up to", "messages", ""]);
+    for lane in &report.lanes {
+        table.row([
             lane.topic.clone(),
             lane.partition.to_string(),
             lane.after.to_string(),
             lane.to.to_string(),
             lane.messages.to_string(),
-            what,
-        ]
-    });
-    text.push_str(&table(&["topic", "partition", "after", "up to", "messages", ""], &rows.collect::<Vec<_>>()));
+            lane.refused.clone().unwrap_or_else(|| "in order, by the relay that leads".to_owned()),
+        ]);
+    }
+    text.push_str(&table.text(terminal_width()));
     text
 }
 
 /// `outbox-relay rebase`.
 pub(crate) fn rebase(report: &RebaseReport) -> String {
     let mut text = String::from(if report.dry_run { "A rebase would begin\n" } else { "New epochs\n" });
-    let rows = report.lanes.iter().map(|lane| {
-        vec![
+    let heads = ["topic", "partition", "epoch", "last equal", "first", "appended again", "differs from the topic"];
+    let mut table = Table::new(heads);
+    for lane in &report.lanes {
+        table.row([
             lane.topic.clone(),
             lane.partition.to_string(),
             format!("{} -> {}", lane.from_epoch, lane.to_epoch),
@@ -166,10 +157,9 @@ pub(crate) fn rebase(report: &RebaseReport) -> String {
             or_dash(lane.first),
             lane.appended_again.to_string(),
             if lane.differs { "yes" } else { "no" }.to_owned(),
-        ]
-    });
-    let headers = ["topic", "partition", "epoch", "last equal", "first", "appended again", "differs from the topic"];
-    text.push_str(&table(&headers, &rows.collect::<Vec<_>>()));
+        ]);
+    }
+    text.push_str(&table.text(terminal_width()));
     text
 }
 
@@ -177,30 +167,26 @@ pub(crate) fn rebase(report: &RebaseReport) -> String {
 pub(crate) fn doctor(diagnosis: &Diagnosis) -> String {
     let mut text = String::new();
     for check in &diagnosis.checks {
-        let word = match check.level {
-            Level::Ok => "ok",
-            Level::Warning => "warning",
-            Level::Problem => "problem",
+        let (word, tone) = match check.level {
+            Level::Ok => ("ok", Tone::Good),
+            Level::Warning => ("warning", Tone::Warning),
+            Level::Problem => ("problem", Tone::Bad),
         };
-        let _ = writeln!(text, "{word:<8} {}: {}", check.name, check.found);
+        let word = paint(tone, format_args!("{word:<8}"));
+        let _ = writeln!(text, "{word} {}: {}", check.name, check.found);
         if let Some(advice) = &check.advice {
             let _ = writeln!(text, "         -> {advice}");
         }
     }
-    let count = |level| diagnosis.checks.iter().filter(|check| check.level == level).count();
-    let _ = writeln!(text, "\n{} problems, {} warnings", count(Level::Problem), count(Level::Warning));
+    let count =
+        |level, what| counted(diagnosis.checks.iter().filter(|check| check.level == level).count() as u64, what);
+    let _ = writeln!(text, "\n{}, {}", count(Level::Problem, "problem"), count(Level::Warning, "warning"));
     text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn columns_are_as_wide_as_they_need_to_be() {
-        let rows = [vec!["a".to_owned(), "1".to_owned()], vec!["longer".to_owned(), "-".to_owned()]];
-        assert_eq!(table(&["x", "lag"], &rows), "x       lag\na         1\nlonger    -\n");
-    }
 
     #[test]
     fn sizes_and_ages_are_told_in_a_unit_that_says_enough() {

@@ -1,7 +1,8 @@
 //! `outbox-relay`: the relay as a program of its own, and the operator's verbs.
 //!
 //! A thin shell around [`outbox::Relay`] and [`outbox::operate`]: reads flags and environment, connects, writes what came
-//! of it. Any number may run as relays; one leads, the others stand by.
+//! of it. Any number may run as relays; one leads, the others stand by. What a person meets in every program of this
+//! repository is in `grammar`.
 
 mod arguments;
 mod relay;
@@ -9,17 +10,25 @@ mod signals;
 mod text;
 mod verbs;
 
+use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::CommandFactory as _;
+use grammar::{Exit, complain};
 
 use crate::arguments::{Arguments, LogFormat, Verb};
+
+/// The program's name.
+const NAME: &str = "outbox-relay";
 
 /// What ends the program with a message.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error("{0}")]
     Usage(String),
+    #[error(transparent)]
+    Setting(#[from] grammar::SettingError),
     #[error(transparent)]
     Outbox(#[from] outbox::OutboxError),
     #[error(transparent)]
@@ -30,40 +39,42 @@ enum Failure {
     ConnectionString(#[from] outbox::ConnectionStringError),
     #[error(transparent)]
     Brokers(outbox::kafka::Unanswered),
-    #[error("JSON: {0}")]
-    Json(#[from] serde_json::Error),
     #[error("signals: {0}")]
-    Signals(std::io::Error),
+    Signals(io::Error),
+    #[error("the result cannot be written: {0}")]
+    Output(#[from] io::Error),
 }
 
-/// What came of a verb.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    /// All is well.
-    Fine,
-    /// Something was found.
-    Found,
-}
-
-#[tokio::main]
-async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+/// Runs the program with these arguments, its own name first.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Arguments = match grammar::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit.into(),
+    };
+    arguments.color.apply();
     // Who asks a question wants its answer and not the relay's diary.
     let is_daemon = matches!(arguments.verb, None | Some(Verb::Run | Verb::Migrate { .. }));
     start_logging(arguments.log_format, is_daemon);
-    match carry_out(&arguments).await {
-        Ok(Outcome::Fine) => ExitCode::SUCCESS,
-        Ok(Outcome::Found) => ExitCode::from(1),
+    let ended = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(carry_out(&arguments)));
+    let exit = match ended {
+        Ok(exit) => exit,
+        // Whoever read the result has gone, and has not seen all of it.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Failed,
         Err(failure) => {
-            eprintln!("outbox-relay: {failure}");
-            ExitCode::from(2)
+            complain(NAME, failure);
+            Exit::Failed
         }
-    }
+    };
+    exit.into()
 }
 
-async fn carry_out(arguments: &Arguments) -> Result<Outcome, Failure> {
+async fn carry_out(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.verb {
-        None | Some(Verb::Run) => relay::run(arguments).await.map(|()| Outcome::Fine),
+        None | Some(Verb::Run) => relay::run(arguments).await.map(|()| Exit::Done),
         Some(Verb::Migrate { grants, work }) => verbs::migrate(&arguments.at, grants.as_deref(), work).await,
         Some(Verb::Status { output }) => verbs::status(&arguments.at, *output).await,
         Some(Verb::Audit(audit)) => verbs::audit(&arguments.at, audit).await,
@@ -71,6 +82,10 @@ async fn carry_out(arguments: &Arguments) -> Result<Outcome, Failure> {
             verbs::rebase(&arguments.at, lanes, *after, change, *output).await
         }
         Some(Verb::Doctor(doctor)) => verbs::doctor(&arguments.at, doctor).await,
+        Some(Verb::Shell(verb)) => {
+            verb.run(grammar::layout(Arguments::command()))?;
+            Ok(Exit::Done)
+        }
     }
 }
 
@@ -82,7 +97,7 @@ fn start_logging(format: LogFormat, is_daemon: bool) {
     // RUST_LOG is a level, or levels by target. What is none is no reason not to relay.
     let wanted = std::env::var("RUST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
     let filter = wanted.unwrap_or_else(|| Targets::new().with_default(level));
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(grammar::is_colored_log());
     match format {
         LogFormat::Text => tracing_subscriber::registry().with(layer).with(filter).init(),
         LogFormat::Json => tracing_subscriber::registry().with(layer.json()).with(filter).init(),

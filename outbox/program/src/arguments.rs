@@ -1,33 +1,36 @@
 //! Flags and environment of `outbox-relay`, and what they say about where database and brokers are.
 
-use std::path::{Path, PathBuf};
-
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use grammar::{ColorOptions, DEFAULT_BROKERS, DatabaseOptions, JsonOption, KafkaAccess, ShellVerb};
 use jiff::{SignedDuration, Timestamp};
-use outbox::Database;
 use outbox::operate::{Lead, Selection};
+use outbox::{ConnectionString, ConnectionStringError, Database};
 use rdkafka::ClientConfig;
 
 use crate::Failure;
 
-/// Publishes the messages of a transactional outbox in Postgres to Kafka, and looks after it.
-///
-/// Without a subcommand it runs the relay. Exit codes of the others: 0 all is well, 1 something was found, 2 it could
-/// not be carried out.
+fn exit_codes() -> String {
+    grammar::exit_codes(&[(0, "done, and all is well"), (1, "something was found (status, audit, doctor)")], "")
+}
+
+/// Publishes the messages of a transactional outbox in Postgres to Kafka, and looks after it. Without a verb it runs
+/// the relay.
 #[derive(Parser)]
-#[command(version)]
+#[command(name = "outbox-relay", version, after_help = exit_codes())]
 pub(crate) struct Arguments {
     #[command(flatten)]
     pub(crate) at: At,
-    /// Microseconds that the producer waits for more before it sends
+    /// Microseconds that the producer waits for more before it sends.
     #[arg(long, env = "OUTBOX_LINGER_US", default_value_t = 0)]
     pub(crate) linger_us: u64,
-    /// Seconds that published messages stay in the tables at least
+    /// Seconds that published messages stay in the tables at least.
     #[arg(long, env = "OUTBOX_RETENTION_S", default_value_t = 3600)]
     pub(crate) retention_s: u64,
-    /// How logs are written
+    /// How logs are written: text for people, or one JSON object a line.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
     pub(crate) log_format: LogFormat,
+    #[command(flatten)]
+    pub(crate) color: ColorOptions,
     #[command(subcommand)]
     pub(crate) verb: Option<Verb>,
 }
@@ -35,43 +38,28 @@ pub(crate) struct Arguments {
 /// Where everything is.
 #[derive(Args)]
 pub(crate) struct At {
-    /// Postgres, directly and not through a transaction pooler, as a URL or in name=value words as libpq reads them:
-    /// postgres://user:password@host/name?sslmode=verify-full&sslrootcert=ca.pem
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
-    database_url: Option<String>,
-    /// File that holds the database URL, instead of the flag
-    #[arg(long, env = "DATABASE_URL_FILE", global = true)]
-    database_url_file: Option<PathBuf>,
-    /// Database schema of the outbox
-    #[arg(long, env = "OUTBOX_SCHEMA", global = true)]
+    #[command(flatten)]
+    database: DatabaseOptions,
+    /// Database schema of the outbox.
+    #[arg(long, env = "OUTBOX_SCHEMA", value_name = "NAME", global = true)]
     schema: Option<String>,
-    /// Kafka bootstrap servers
-    #[arg(long, env = "KAFKA_BROKERS", default_value = "localhost:9092", global = true)]
+    /// Kafka's bootstrap addresses, several with commas.
+    #[arg(long, env = "KAFKA_BROKERS", value_name = "HOST:PORT", default_value = DEFAULT_BROKERS, global = true)]
     pub(crate) brokers: String,
-    /// Any librdkafka property, repeatable: --kafka security.protocol=sasl_ssl
-    #[arg(long = "kafka", value_name = "NAME=VALUE", global = true)]
-    kafka: Vec<String>,
-    /// SASL password; a command line would show it to every user of the machine
-    #[arg(env = "KAFKA_SASL_PASSWORD", long, hide = true, hide_env_values = true, global = true)]
-    kafka_sasl_password: Option<String>,
-    /// File that holds the SASL password
-    #[arg(long, env = "KAFKA_SASL_PASSWORD_FILE", global = true)]
-    kafka_sasl_password_file: Option<PathBuf>,
-    /// File that holds the OAUTHBEARER token; it is read again every minute
-    #[arg(long, env = "KAFKA_SASL_TOKEN_FILE", global = true)]
-    kafka_sasl_token_file: Option<String>,
+    #[command(flatten)]
+    access: KafkaAccess,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Publish until stopped (the default)
+    /// Publish until stopped (the default).
     Run,
-    /// Create or upgrade the outbox's tables, give a role its rights, and end
+    /// Create or upgrade the outbox's tables, give a role its rights, and end.
     Migrate {
-        /// Give this role what it needs to do its work with them; may be repeated after every upgrade
+        /// Give this role what it needs to do its work with them; may be repeated after every upgrade.
         #[arg(long, value_name = "ROLE")]
         grants: Option<String>,
-        /// What that role does: publish, append, keep its place as a consumer, insert into outbox_sends; several with commas
+        /// What that role does: publish, append, keep its place as a consumer, insert into outbox_sends; several with commas.
         #[arg(long, value_enum, value_delimiter = ',', default_value = "relay", requires = "grants")]
         work: Vec<Work>,
     },
@@ -81,7 +69,7 @@ pub(crate) enum Verb {
     /// leader is silent, or when messages have waited for more than a minute.
     Status {
         #[command(flatten)]
-        output: Output,
+        output: JsonOption,
     },
     /// Compare the table with the topics: lost, doubled, reordered, phantom, changed messages
     ///
@@ -97,19 +85,21 @@ pub(crate) enum Verb {
         #[command(flatten)]
         lanes: Lanes,
         /// Publish again everything after this sequence, although the topic has it: whoever has acted on it is given it
-        /// again. Needs --topic and --lane
+        /// again. Needs --topic and --lane.
         #[arg(long, value_name = "SEQUENCE", requires_all = ["topic", "lane"])]
         after: Option<i64>,
         #[command(flatten)]
         change: Change,
         #[command(flatten)]
-        output: Output,
+        output: JsonOption,
     },
     /// Look for what keeps an outbox from working: sessions, grants, a pooler, settings, topics
     ///
     /// One line per check: ok, warning, or problem with what to do. Exits with 1 when there is a problem, or with
     /// --strict a warning.
     Doctor(DoctorArguments),
+    #[command(flatten)]
+    Shell(ShellVerb),
 }
 
 #[derive(Args)]
@@ -119,52 +109,52 @@ pub(crate) struct AuditArguments {
     pub(crate) since: Option<Timestamp>,
     #[command(flatten)]
     pub(crate) lanes: Lanes,
-    /// Publish again what the topics lost: everything from the first missing message of a lane on, in order
+    /// Publish again what the topics lost: everything from the first missing message of a lane on, in order.
     #[arg(long, conflicts_with = "since")]
     pub(crate) repair: bool,
     #[command(flatten)]
     pub(crate) change: Change,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: JsonOption,
 }
 
 #[derive(Args)]
 pub(crate) struct DoctorArguments {
-    /// Role of the programs that append; its grants are checked
+    /// Role of the programs that append; its grants are checked.
     #[arg(long)]
     pub(crate) writer_role: Option<String>,
-    /// Role of services in other languages, which insert into outbox_sends; its grants are checked
+    /// Role of services in other languages, which insert into outbox_sends; its grants are checked.
     #[arg(long)]
     pub(crate) sender_role: Option<String>,
-    /// Role of the relays; default: the role of this connection
+    /// Role of the relays; default: the role of this connection.
     #[arg(long)]
     pub(crate) relay_role: Option<String>,
-    /// Largest record that the writers are configured for
+    /// Largest record that the writers are configured for.
     #[arg(long, default_value_t = 1_000_000)]
     pub(crate) max_message_bytes: usize,
-    /// How long the outbox keeps published messages, in seconds
+    /// How long the outbox keeps published messages, in seconds.
     #[arg(long, env = "OUTBOX_RETENTION_S", default_value_t = 3600)]
     pub(crate) retention_s: u64,
-    /// From which age on a transaction is told of, in seconds
+    /// From which age on a transaction is told of, in seconds.
     #[arg(long, default_value_t = 60)]
     pub(crate) old_transaction_s: u64,
-    /// Consumer group whose offsets say how far the topics are archived; topics that delete by age are compared with it
+    /// Consumer group whose offsets say how far the topics are archived; topics that delete by age are compared with it.
     #[arg(long)]
     pub(crate) archive_group: Option<String>,
-    /// Let warnings count
+    /// Let warnings count.
     #[arg(long)]
     pub(crate) strict: bool,
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: JsonOption,
 }
 
 /// Which lanes.
 #[derive(Args)]
 pub(crate) struct Lanes {
-    /// Only this topic
+    /// Only this topic.
     #[arg(long)]
     topic: Option<String>,
-    /// Only this partition
+    /// Only this partition.
     #[arg(long, value_name = "PARTITION")]
     lane: Option<i32>,
 }
@@ -178,10 +168,10 @@ impl Lanes {
 /// How something is changed.
 #[derive(Args)]
 pub(crate) struct Change {
-    /// Only tell what would be done
+    /// Only tell what would be done.
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// End the database session of a relay that leads, instead of refusing; it stands by again by itself
+    /// End the database session of a relay that leads, instead of refusing; it stands by again by itself.
     #[arg(long)]
     take_lead: bool,
 }
@@ -190,14 +180,6 @@ impl Change {
     pub(crate) fn lead(&self) -> Lead {
         if self.take_lead { Lead::Take } else { Lead::OnlyIfFree }
     }
-}
-
-/// How results are written.
-#[derive(Clone, Copy, Args)]
-pub(crate) struct Output {
-    /// Write one JSON object to standard output
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 /// What a role does with an outbox.
@@ -222,57 +204,32 @@ impl From<Work> for outbox::grants::Work {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// For people
     Text,
-    /// One object per line
     Json,
 }
 
 impl At {
     pub(crate) fn schema(&self) -> Result<&str, Failure> {
-        self.schema.as_deref().ok_or_else(|| Failure::Usage("give --schema or OUTBOX_SCHEMA".to_owned()))
+        self.schema.as_deref().ok_or_else(|| Failure::Usage("no schema: give --schema or OUTBOX_SCHEMA".to_owned()))
     }
 
+    /// Directly and not through a transaction pooler.
     pub(crate) fn database(&self) -> Result<Database, Failure> {
-        let url = match (&self.database_url, &self.database_url_file) {
-            (Some(url), _) => url.clone(),
-            (None, Some(file)) => content(file)?,
-            (None, None) => {
-                return Err(Failure::Usage("give --database-url, DATABASE_URL or DATABASE_URL_FILE".to_owned()));
-            }
-        };
-        Ok(Database::from_connection_string(&url)?)
+        let mut connection = ConnectionString::parse(self.database.url()?.expose())?;
+        if let Some(password) = self.database.password()? {
+            connection = connection.with_password(password.expose());
+        }
+        Ok(Database::new(connection.config().clone(), connection.tls().map_err(ConnectionStringError::from)?))
     }
 
     pub(crate) fn kafka(&self) -> Result<ClientConfig, Failure> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
-        for property in &self.kafka {
-            let Some((name, value)) = property.split_once('=') else {
-                return Err(Failure::Usage(format!("--kafka {property}: write NAME=VALUE")));
-            };
-            config.set(name, value);
-        }
-        let password = match (&self.kafka_sasl_password, &self.kafka_sasl_password_file) {
-            (Some(password), _) => Some(password.clone()),
-            (None, Some(file)) => Some(content(file)?),
-            (None, None) => None,
-        };
-        if let Some(password) = password {
-            config.set("sasl.password", password);
-        }
-        if let Some(file) = &self.kafka_sasl_token_file {
-            let (name, value) = outbox::kafka::token_property(file);
+        for (name, value) in self.access.properties(Default::default())? {
             config.set(name, value);
         }
         Ok(config)
     }
-}
-
-/// What a secret's file holds.
-fn content(file: &Path) -> Result<String, Failure> {
-    let read = std::fs::read_to_string(file).map(|text| text.trim().to_owned());
-    read.map_err(|error| Failure::Usage(format!("{}: {error}", file.display())))
 }
 
 /// A time, or how long ago it was.
@@ -304,8 +261,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flags_do_not_contradict_each_other() {
-        Arguments::command().debug_assert();
+    fn the_flags_do_not_contradict_each_other_and_the_pages_of_help_are_the_kept_ones() {
+        grammar::layout(Arguments::command()).debug_assert();
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/help.txt");
+        assert_eq!(grammar::is_kept(kept.as_ref(), &grammar::pages(Arguments::command())), Ok(()));
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The consumer's side of the tests: create topics, read what is in them, follow the positions.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use outbox::epochs::parse_last_equal;
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
+use outbox::log::{self, Bounds, Partition, Range};
 use outbox::position::LAST_EQUAL_HEADER;
 use outbox::{Epochs, Position};
 use rdkafka::ClientConfig;
@@ -125,48 +127,34 @@ pub(crate) async fn read(topic: &str) -> Vec<Seen> {
 }
 
 /// A busy broker that has just made a topic does not know all its partitions at once.
-fn watermarks(consumer: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+fn bounds(consumer: &BaseConsumer, places: &[Partition]) -> Vec<Bounds> {
     let until = std::time::Instant::now() + Duration::from_secs(20);
     loop {
-        match consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)) {
-            Ok(watermarks) => return watermarks,
-            Err(error) => assert!(std::time::Instant::now() < until, "{topic} {partition}: {error}"),
+        match log::bounds(consumer, places, Duration::from_secs(10)) {
+            Ok(bounds) => return bounds,
+            Err(error) => assert!(std::time::Instant::now() < until, "{places:?}: {error}"),
         }
     }
 }
 
 fn read_blocking(topic: &str) -> Vec<Seen> {
     let mut config = kafka();
-    config
-        .set("group.id", Uuid::now_v7().to_string())
-        .set("enable.auto.commit", "false")
-        .set("fetch.wait.max.ms", "10");
-    let consumer: BaseConsumer = config.create().unwrap();
-    let mut list = TopicPartitionList::new();
-    let mut left = BTreeMap::new();
-    for partition in 0..PARTITIONS {
-        let (low, high) = watermarks(&consumer, topic, partition);
-        if low < high {
-            list.add_partition_offset(topic, partition, Offset::Offset(low)).unwrap();
-            left.insert(partition, high);
-        }
-    }
-    consumer.assign(&list).unwrap();
+    log::configure(&mut config, &Uuid::now_v7().to_string());
+    let consumer: BaseConsumer = config.set("fetch.wait.max.ms", "10").create().unwrap();
+    let place = |partition| Partition { topic: topic.into(), partition };
+    let places: Vec<Partition> = (0..PARTITIONS).map(place).collect();
+    let range = |(place, Bounds { low, high })| Range { place, from: low, until: high };
+    let bounds = bounds(&consumer, &places);
+    let ranges: Vec<Range> = places.into_iter().zip(bounds).map(range).collect();
     let mut seen = Vec::new();
-    while !left.is_empty() {
-        let message = consumer.poll(Duration::from_secs(10)).expect("records that the watermarks promise").unwrap();
-        if message.offset() + 1 >= left[&message.partition()] {
-            left.remove(&message.partition());
-            list = TopicPartitionList::new();
-            list.add_partition(topic, message.partition());
-            consumer.pause(&list).unwrap();
-        }
+    let patience = Duration::from_secs(10);
+    let read = log::read(&consumer, &ranges, patience, |_, message| {
         let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).unwrap();
         let headers: Vec<(String, Option<String>)> = message
             .headers()
             .map(|headers| headers.iter().map(|h| (h.key.to_owned(), h.value.map(|v| text(Some(v))))).collect())
             .unwrap_or_default();
-        let Some((name, Some(position))) = headers.last() else { continue };
+        let Some((name, Some(position))) = headers.last() else { return ControlFlow::Continue(()) };
         assert_eq!(name, outbox::position::POSITION_HEADER);
         seen.push(Seen {
             partition: message.partition(),
@@ -176,7 +164,9 @@ fn read_blocking(topic: &str) -> Vec<Seen> {
             position: position.parse().unwrap(),
             headers: headers.clone(),
         });
-    }
+        ControlFlow::Continue(())
+    });
+    read.unwrap();
     seen.sort_by_key(|seen| (seen.partition, seen.offset));
     seen
 }

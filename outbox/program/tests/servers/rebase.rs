@@ -44,7 +44,7 @@ async fn a_table_with_a_hole_goes_on_after_a_rebase() {
     assert!(code == 2 && error.contains("--take-lead"), "{code}: {error}");
     rig.until("saving m11", async || audit(&rig).await.pending == 4).await;
     let (code, text, error) = rig.run_verb(&["rebase", "--lane", "0", "--take-lead", "--json"]).await;
-    assert!(code == 0 && text.contains("\"appended_again\": 2"), "{code}: {text}{error}");
+    assert!(code == 0 && text.contains("\"appended_again\":2"), "{code}: {text}{error}");
     rig.until("publishing what is left", async || {
         let seen = read(&rig.topic).await;
         follow(&seen).taken[&0].ends_with(&["m11".to_owned(), "m14".to_owned(), "m15".to_owned()])

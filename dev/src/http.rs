@@ -1,14 +1,19 @@
-//! One GET to a worker's own HTTP port, blocking and bounded in time.
+//! One GET to a daemon's own HTTP port, blocking and bounded in time.
+//!
+//! A few lines instead of a client library: the answer is short, and the connection is for one question.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_secs(5);
 const LONGEST_ANSWER: u64 = 1 << 20;
 
 /// The status and the body.
-pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+///
+/// # Errors
+/// When nobody answers in time, or not with HTTP.
+pub fn get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, LIMIT)?;
     stream.set_read_timeout(Some(LIMIT))?;
     stream.set_write_timeout(Some(LIMIT))?;

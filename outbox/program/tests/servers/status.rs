@@ -40,7 +40,7 @@ async fn status_tells_what_waits_and_who_leads() {
     assert_eq!((lane.published, lane.kafka_offset, lane.lag), (Some(30), Some(29), 0));
     assert!(!fine.tables.is_empty() && fine.tables.iter().filter(|table| table.is_current).count() == 1);
     let (code, text, _) = rig.run_verb(&["status", "--json"]).await;
-    assert!(code == 0 && text.contains("\"backlog_messages\": 0"), "{code}: {text}");
+    assert!(code == 0 && text.contains("\"backlog_messages\":0"), "{code}: {text}");
     second.stop().await;
     first.stop().await;
 }

@@ -1,18 +1,19 @@
 //! The operator's verbs: ask the library, write the answer as a table or as JSON, say whether something was found.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write as _};
 use std::time::{Duration, Instant};
 
+use grammar::{Exit, JsonOption, say, say_json};
 use outbox::operate::{
     self, AuditConfig, AuditReport, DoctorConfig, Level, Progress, RebaseConfig, RepairConfig, RepairReport,
 };
 use serde_json::json;
 
-use crate::arguments::{At, AuditArguments, Change, DoctorArguments, Lanes, Output, Work};
-use crate::{Failure, Outcome, text};
+use crate::arguments::{At, AuditArguments, Change, DoctorArguments, Lanes, Work};
+use crate::{Failure, text};
 
 /// Creates or upgrades the tables, and gives a role what it needs for its work with them.
-pub(crate) async fn migrate(at: &At, role: Option<&str>, work: &[Work]) -> Result<Outcome, Failure> {
+pub(crate) async fn migrate(at: &At, role: Option<&str>, work: &[Work]) -> Result<Exit, Failure> {
     let schema = at.schema()?;
     let mut client = at.database()?.connect().await?;
     outbox::migrate(&mut client, schema).await?;
@@ -20,28 +21,31 @@ pub(crate) async fn migrate(at: &At, role: Option<&str>, work: &[Work]) -> Resul
     if let Some(role) = role {
         let rights: Vec<_> = work.iter().flat_map(|work| outbox::grants::Work::from(*work).rights()).copied().collect();
         let given = outbox::grants::grant(&mut client, schema, role, &rights).await?;
-        given.iter().for_each(|statement| println!("{statement};"));
+        let statements: Vec<String> = given.iter().map(|statement| format!("{statement};")).collect();
+        if !statements.is_empty() {
+            say(&statements.join("\n"))?;
+        }
     }
-    Ok(Outcome::Fine)
+    Ok(Exit::Done)
 }
 
 /// How the outbox stands.
-pub(crate) async fn status(at: &At, output: Output) -> Result<Outcome, Failure> {
+pub(crate) async fn status(at: &At, output: JsonOption) -> Result<Exit, Failure> {
     let status = operate::status(&at.database()?, at.schema()?).await?;
     let findings = status.findings();
-    let outcome = found(!findings.is_empty());
+    let exit = Exit::done_if(findings.is_empty());
     if output.json {
-        let mut value = serde_json::to_value(&status)?;
+        let mut value = serde_json::to_value(&status).map_err(io::Error::other)?;
         value["findings"] = json!(findings);
-        write_json(&value)?;
+        say_json(&value)?;
     } else {
-        print!("{}", text::status(&status, &findings));
+        say(&text::status(&status, &findings))?;
     }
-    Ok(outcome)
+    Ok(exit)
 }
 
 /// Table against topics, and a repair if that is wanted.
-pub(crate) async fn audit(at: &At, arguments: &AuditArguments) -> Result<Outcome, Failure> {
+pub(crate) async fn audit(at: &At, arguments: &AuditArguments) -> Result<Exit, Failure> {
     if !arguments.repair && arguments.change.dry_run {
         return Err(Failure::Usage("--dry-run says what a --repair would do; give both".to_owned()));
     }
@@ -64,26 +68,26 @@ pub(crate) async fn audit(at: &At, arguments: &AuditArguments) -> Result<Outcome
         repaired = Some(done);
     }
     write_audit(arguments.output, &report, repaired.as_ref(), after.as_ref())?;
-    Ok(found(after.as_ref().unwrap_or(&report).findings().next().is_some()))
+    Ok(Exit::done_if(after.as_ref().unwrap_or(&report).findings().next().is_none()))
 }
 
 fn write_audit(
-    output: Output,
+    output: JsonOption,
     report: &AuditReport,
     repaired: Option<&RepairReport>,
     after: Option<&AuditReport>,
 ) -> Result<(), Failure> {
     if output.json {
-        return write_json(&json!({ "audit": report, "repair": repaired, "audit_after_repair": after }));
+        return Ok(say_json(&json!({ "audit": report, "repair": repaired, "audit_after_repair": after }))?);
     }
-    print!("{}", text::audit(report));
+    let mut whole = text::audit(report);
     if let Some(repaired) = repaired {
-        print!("\n{}", text::repair(repaired));
+        whole += &format!("\n{}", text::repair(repaired));
     }
     if let Some(after) = after {
-        print!("\nAudited again after the repair\n{}", text::audit(after));
+        whole += &format!("\nAudited again after the repair\n{}", text::audit(after));
     }
-    Ok(())
+    Ok(say(&whole)?)
 }
 
 /// A new epoch.
@@ -92,8 +96,8 @@ pub(crate) async fn rebase(
     lanes: &Lanes,
     after: Option<i64>,
     change: &Change,
-    output: Output,
-) -> Result<Outcome, Failure> {
+    output: JsonOption,
+) -> Result<Exit, Failure> {
     let mut config = RebaseConfig::new(at.schema()?, at.kafka()?);
     config.selection = lanes.selection();
     config.after = after;
@@ -101,15 +105,15 @@ pub(crate) async fn rebase(
     config.dry_run = change.dry_run;
     let report = operate::rebase(&at.database()?, config).await?;
     if output.json {
-        write_json(&serde_json::to_value(&report)?)?;
+        say_json(&report)?;
     } else {
-        print!("{}", text::rebase(&report));
+        say(&text::rebase(&report))?;
     }
-    Ok(Outcome::Fine)
+    Ok(Exit::Done)
 }
 
 /// What keeps it from working.
-pub(crate) async fn doctor(at: &At, arguments: &DoctorArguments) -> Result<Outcome, Failure> {
+pub(crate) async fn doctor(at: &At, arguments: &DoctorArguments) -> Result<Exit, Failure> {
     let mut config = DoctorConfig::new(at.schema()?, at.kafka()?);
     config.writer_role.clone_from(&arguments.writer_role);
     config.sender_role.clone_from(&arguments.sender_role);
@@ -120,21 +124,12 @@ pub(crate) async fn doctor(at: &At, arguments: &DoctorArguments) -> Result<Outco
     config.old_transaction = Duration::from_secs(arguments.old_transaction_s);
     let diagnosis = operate::doctor(&at.database()?, &config).await?;
     if arguments.output.json {
-        write_json(&serde_json::to_value(&diagnosis)?)?;
+        say_json(&diagnosis)?;
     } else {
-        print!("{}", text::doctor(&diagnosis));
+        say(&text::doctor(&diagnosis))?;
     }
     let worst = if arguments.strict { Level::Warning } else { Level::Problem };
-    Ok(found(diagnosis.level() >= worst))
-}
-
-fn found(something: bool) -> Outcome {
-    if something { Outcome::Found } else { Outcome::Fine }
-}
-
-fn write_json(value: &serde_json::Value) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    Ok(Exit::done_if(diagnosis.level() < worst))
 }
 
 /// Shows on a terminal, and only there, how far an audit is.

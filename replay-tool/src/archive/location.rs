@@ -11,7 +11,7 @@ use url::Url;
 
 /// A place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Location {
     Folder(PathBuf),
     /// Its name, and what stands before the names of all objects; nothing: the archive has it for itself.
     Bucket {
@@ -22,7 +22,7 @@ pub(super) enum Place {
 
 /// Why a URL names no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPlace {
+pub(super) enum NoLocation {
     #[error("an archive lies in a folder, file:///folder or s3://bucket/prefix, and this URL begins with {0}:")]
     Scheme(String),
     #[error("this URL cannot be read: {0}")]
@@ -41,31 +41,31 @@ pub(super) enum NoPlace {
     NoFolder,
 }
 
-impl Place {
+impl Location {
     /// What this text names. A folder whose name looks like a URL is written `./s3:…`.
-    pub(super) fn parse(written: &OsStr) -> Result<Place, NoPlace> {
+    pub(super) fn parse(written: &OsStr) -> Result<Location, NoLocation> {
         let Some(text) = written.to_str().filter(|text| is_url(text)) else {
-            return Ok(Place::Folder(PathBuf::from(written)));
+            return Ok(Location::Folder(PathBuf::from(written)));
         };
-        let url = Url::parse(text).map_err(|error| NoPlace::Malformed(error.to_string()))?;
+        let url = Url::parse(text).map_err(|error| NoLocation::Malformed(error.to_string()))?;
         if !matches!(url.scheme(), "file" | "s3") {
-            return Err(NoPlace::Scheme(url.scheme().to_owned()));
+            return Err(NoLocation::Scheme(url.scheme().to_owned()));
         }
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(NoPlace::Credentials);
+            return Err(NoLocation::Credentials);
         }
         if url.port().is_some() {
-            return Err(NoPlace::Port);
+            return Err(NoLocation::Port);
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return Err(NoPlace::Query);
+            return Err(NoLocation::Query);
         }
         if url.scheme() == "file" {
-            return url.to_file_path().map(Place::Folder).map_err(|()| NoPlace::NoFolder);
+            return url.to_file_path().map(Location::Folder).map_err(|()| NoLocation::NoFolder);
         }
-        let name = url.host_str().filter(|name| !name.is_empty()).ok_or(NoPlace::NoBucket)?;
-        let prefix = Path::from_url_path(url.path()).map_err(|error| NoPlace::Malformed(error.to_string()))?;
-        Ok(Place::Bucket { name: name.to_owned(), prefix })
+        let name = url.host_str().filter(|name| !name.is_empty()).ok_or(NoLocation::NoBucket)?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| NoLocation::Malformed(error.to_string()))?;
+        Ok(Location::Bucket { name: name.to_owned(), prefix })
     }
 }
 
@@ -82,17 +82,17 @@ fn is_url(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<Place, NoPlace> {
-        Place::parse(OsStr::new(text))
+    fn parsed(text: &str) -> Result<Location, NoLocation> {
+        Location::parse(OsStr::new(text))
     }
 
     #[test]
     fn folders_are_taken_as_they_are_written() {
         for folder in ["archive", "/var/archive", "./s3:archive", "a:b", "archive of 17:00//x", ""] {
-            assert_eq!(parsed(folder), Ok(Place::Folder(folder.into())), "{folder}");
+            assert_eq!(parsed(folder), Ok(Location::Folder(folder.into())), "{folder}");
         }
-        assert_eq!(parsed("file:///var/my%20archive/"), Ok(Place::Folder("/var/my archive/".into())));
-        assert_eq!(parsed("file://localhost/var"), Ok(Place::Folder("/var".into())));
+        assert_eq!(parsed("file:///var/my%20archive/"), Ok(Location::Folder("/var/my archive/".into())));
+        assert_eq!(parsed("file://localhost/var"), Ok(Location::Folder("/var".into())));
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
             ("s3://shop.example_1/a/b%20c/", "shop.example_1", "a/b c"),
         ] {
             let prefix = Path::parse(prefix).unwrap();
-            assert_eq!(parsed(text), Ok(Place::Bucket { name: name.into(), prefix }), "{text}");
+            assert_eq!(parsed(text), Ok(Location::Bucket { name: name.into(), prefix }), "{text}");
         }
     }
 
