@@ -30,10 +30,22 @@ const SETTINGS: [(&str, &str, &[&str], &str); 19] = [
     ("--simulator-statement", "SIMULATOR_STATEMENT", &["simulator", "statement"], "/statement.jsonl"),
 ];
 
+/// Flags whose files hold a librdkafka secret, and the property that it becomes.
+const SECRET_FILES: [(&str, &str); 2] =
+    [("--kafka-sasl-password-file", "sasl.password"), ("--kafka-sasl-token-file", "sasl.oauthbearer.config")];
+
+/// What other tests show to arrive: the database's secrets below, the file in `workers::config`, colour in `grammar`.
+const ELSEWHERE: [&str; 6] =
+    ["--database-url-file", "--database-password-file", "--config", "--color", "--help", "--version"];
+
 /// The order daemon's command without anything of this process's environment.
 fn daemon(arguments: &[&str]) -> Command {
+    daemon_of("order", arguments)
+}
+
+fn daemon_of(service: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(DAEMON);
-    command.env_clear().arg("order").args(arguments);
+    command.env_clear().arg(service).args(arguments);
     command
 }
 
@@ -59,13 +71,30 @@ fn every_setting_arrives_as_a_flag_and_from_the_environment() -> Outcome {
         if let Some(given) = needed.iter().position(|word| *word == flag) {
             needed.drain(given..given + 2);
         }
-        let mut by_flag = daemon(&needed);
+        // The simulated provider is the payment service's.
+        let service = if place.contains(&"simulator") { "payment" } else { "order" };
+        let mut by_flag = daemon_of(service, &needed);
         by_flag.args([flag, value]);
         assert_eq!(shown(by_flag, place)?, value, "{flag}");
-        let mut by_environment = daemon(&needed);
+        let mut by_environment = daemon_of(service, &needed);
         by_environment.env(variable, value);
         assert_eq!(shown(by_environment, place)?, value, "{variable}");
     }
+    Ok(())
+}
+
+#[test]
+fn a_secret_in_a_file_that_a_flag_names_arrives_and_is_not_shown() -> Outcome {
+    let file = std::env::temp_dir().join(format!("arrival-{}", std::process::id()));
+    std::fs::write(&file, "hush\n")?;
+    for (flag, property) in SECRET_FILES {
+        let needed = ["config", "--brokers", "b:1", "--database-url", "postgres://x@y/z"];
+        assert!(shown(daemon(&needed), &["kafka", property]).is_err(), "{property} without {flag}");
+        let mut by_flag = daemon(&needed);
+        by_flag.arg(flag).arg(&file);
+        assert_eq!(shown(by_flag, &["kafka", property])?, "[redacted]", "{flag}");
+    }
+    std::fs::remove_file(&file)?;
     Ok(())
 }
 
@@ -74,8 +103,8 @@ fn no_setting_is_documented_and_left_out_here() -> Outcome {
     let help = said(&daemon(&["--help"]).output()?);
     let words = help.split(|letter: char| letter.is_whitespace() || letter == ',');
     let flags: BTreeSet<&str> = words.filter(|word| word.starts_with("--") && word.len() > 2).collect();
-    let known: BTreeSet<&str> =
-        SETTINGS.iter().map(|(flag, ..)| *flag).chain(["--config", "--help", "--version"]).collect();
+    let secrets = SECRET_FILES.iter().map(|(flag, _)| *flag);
+    let known: BTreeSet<&str> = SETTINGS.iter().map(|(flag, ..)| *flag).chain(secrets).chain(ELSEWHERE).collect();
     let flags: BTreeSet<&str> = flags.into_iter().map(|flag| flag.trim_end_matches(['`', '.', ';'])).collect();
     assert_eq!(flags.difference(&known).collect::<Vec<_>>(), Vec::<&&str>::new(), "{help}");
     Ok(())
@@ -102,6 +131,16 @@ async fn the_databases_password_arrives_on_each_of_its_roads() -> Outcome {
     ];
     for road in roads {
         let output = daemon(&["migrate", "--brokers", "b:1"]).envs(road.iter().copied()).output()?;
+        let said = said(&output);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        assert!(said.contains("is at version") && !said.contains(password), "{said}");
+    }
+    let by_flags: [&[&str]; 2] = [
+        &["--database-url-file", &url_file],
+        &["--database-url", &without, "--database-password-file", &password_file],
+    ];
+    for road in by_flags {
+        let output = daemon(&["migrate", "--brokers", "b:1"]).args(road).output()?;
         let said = said(&output);
         assert_eq!(output.status.code(), Some(0), "{said}");
         assert!(said.contains("is at version") && !said.contains(password), "{said}");

@@ -183,10 +183,17 @@ async fn a_client_is_known_by_its_certificate() {
         (options.with(&[("sslcert", &certificate), ("sslkey", &wrong_key)]), "not the key of the certificate"),
         (options.with(&[("sslcert", &certificate), ("sslkey", &certificate)]), "no private key"),
         (options.with(&[("sslcert", &key), ("sslkey", &key)]), "no certificate in PEM form"),
-        (options.with(&[("sslcert", &wrong_certificate), ("sslkey", &wrong_key)]), "does not trust the authority"),
     ] {
         let said = refused.refusal().await;
         assert!(said.contains(named) && !said.contains("hush"), "{said}");
+    }
+    let distrusted = options.with(&[("sslcert", &wrong_certificate), ("sslkey", &wrong_key)]);
+    for notation in [distrusted.words(), distrusted.url()] {
+        let said = connect(&notation).await.expect_err("no connection, but there is one");
+        // In TLS 1.3 a client is done before its certificate is looked at. What it sends meanwhile meets a closed socket, and
+        // where it meets it before the alert is read, the kernel throws the alert away.
+        let is_told = said.contains("does not trust the authority") || said.contains("Connection reset by peer");
+        assert!(is_told && !said.contains("hush"), "{said}");
     }
 }
 
