@@ -54,7 +54,7 @@ async fn new_partitions_are_held_and_the_topic_that_changed_is_named() -> Outcom
     assert!(pipeline.broker().read(&[TopicName::OrderCommands.dead_letter()]).await?.is_empty());
 
     let refused = pipeline.run(ServiceName::Order, &["run"]).await?;
-    assert_eq!(refused.code, Some(1), "{}", refused.output);
+    assert_eq!(refused.code, Some(2), "{}", refused.output);
     let blame =
         format!("topic {}{topic} has 3 partitions, not 2 as the other 15: was its count raised?", pipeline.prefix());
     assert!(refused.output.contains(&blame), "{}", refused.output);

@@ -80,7 +80,7 @@ async fn a_second_signal_ends_at_once_what_cannot_drain() -> Outcome {
     assert!(draining.is_running(), "{}", draining.tail());
     draining.terminate()?;
     let finished = draining.finish(Duration::from_secs(15)).await?;
-    assert_eq!(finished.code, Some(1), "{}", finished.output);
+    assert_eq!(finished.code, Some(2), "{}", finished.output);
     assert!(finished.output.contains("second signal"), "{}", finished.output);
     let stack = servers.clone();
     tokio::task::spawn_blocking(move || Outcome::Ok(stack.stack().postgres()?.resume()?)).await??;

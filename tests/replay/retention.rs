@@ -47,7 +47,7 @@ async fn what_is_archived_may_be_deleted_under_running_daemons() -> Outcome {
     pipeline.broker().set_retention(RETENTION_MS).await?;
     until_told(&pipeline, Some("no archive says how far it is")).await?;
     let refused = pipeline.run(ServiceName::Payment, &["run", "--start-timeout-s", "20"]).await?;
-    assert!(refused.code == Some(1) && refused.output.contains("replay-tool archive run --follow"), "{refused:?}");
+    assert!(refused.code == Some(2) && refused.output.contains("replay-tool archive run --follow"), "{refused:?}");
 
     let folder = pipeline.folder().join("archive").to_string_lossy().into_owned();
     let archiver = follow(&pipeline, &folder, &["--segment-age", "1"])?;
