@@ -28,7 +28,7 @@ pub(super) async fn added(program: &str) -> Outcome<Shown> {
     scene.end_load().await?;
     old_partitions_are_at_rest(&scene, before).await?;
     scene.stop(&ServiceName::ALL).await?;
-    let refused = scene.worker(ServiceName::Order, &["run"], 1).await?;
+    let refused = scene.worker(ServiceName::Order, &["run"], 2).await?;
     if !refused.contains("was its count raised?") {
         return Err(trouble(refused));
     }

@@ -17,7 +17,7 @@ pub(super) async fn dropped(program: &str) -> Outcome<Shown> {
     scene.loses(drop);
     scene.sees_end(service, "somebody changed the schema since").await?;
     let begun = Instant::now();
-    let refused = scene.worker(service, &["run"], 1).await?;
+    let refused = scene.worker(service, &["run"], 2).await?;
     if !refused.contains("run `order-worker migrate`") {
         return Err(trouble(refused));
     }
