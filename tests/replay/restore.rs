@@ -144,7 +144,7 @@ async fn a_restore_that_was_killed_goes_on_and_topics_of_others_are_refused() ->
     let foreign = Sent { topic: format!("again-{COMMANDS}"), partition: Some(0), ..Sent::default() };
     pipeline.broker().send(&foreign).await?;
     let refused = restore(&pipeline, &folder, &new, &[]).await?.expect(2)?.stderr;
-    assert!(refused.contains("is no beginning of the archived one"), "{refused}");
+    assert!(refused.contains("is not the beginning of the archived one"), "{refused}");
     pipeline.move_to(&new)?;
     let after: Vec<Found> = found(&pipeline, &commands).await?;
     let ours: Vec<Found> = after.into_iter().filter(|record| !record.headers.is_empty()).collect();
