@@ -1,31 +1,18 @@
 //! Supervised processes: output, signals, ends.
 
 mod processes;
+mod scripts;
 
 use std::fs;
-use std::path::PathBuf;
-use std::process::{self, Command};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use dev_stack::{Child, Error, dev_folder};
+use dev_stack::{Child, Error};
 use processes::Process;
+use scripts::{forget, log, shell};
 
 const LIMIT: Duration = Duration::from_secs(10);
-
-fn log(name: &str) -> PathBuf {
-    dev_folder().join(format!("test-child-{}-{name}", process::id())).join("log")
-}
-
-fn shell(script: &str) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", script]);
-    command
-}
-
-fn forget(log: &std::path::Path) {
-    fs::remove_dir_all(log.parent().expect("a folder")).expect("removed");
-}
 
 #[test]
 fn what_it_writes_is_in_its_log_and_a_line_can_be_waited_for() {

@@ -1,33 +1,19 @@
 //! Daemons: started, asked whether they are ready, drained. What listens is this test, so that nothing is left to chance.
 
-use std::fs;
+mod scripts;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{self, Command};
 use std::thread;
 use std::time::Duration;
 
-use dev_stack::{Child, Daemon, Error, dev_folder};
+use dev_stack::{Child, Daemon, Error};
+use scripts::{forget, log, shell};
 
 const LIMIT: Duration = Duration::from_secs(20);
 const NOT_YET: &str = "HTTP/1.1 503 Service Unavailable\r\n\r\nno partitions\n";
 /// For what is not to happen.
 const BRIEF: Duration = Duration::from_millis(300);
-
-fn log(name: &str) -> PathBuf {
-    dev_folder().join(format!("test-daemon-{}-{name}", process::id())).join("log")
-}
-
-fn shell(script: &str) -> Command {
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", script]);
-    command
-}
-
-fn forget(log: &std::path::Path) {
-    fs::remove_dir_all(log.parent().expect("a folder")).expect("removed");
-}
 
 /// Answers questions with these, one after the other, and then no more.
 fn answering(answers: &'static [&'static str]) -> SocketAddr {
