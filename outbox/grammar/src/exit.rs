@@ -5,6 +5,7 @@
 
 use std::process::ExitCode;
 
+use crate::layout::WIDTH;
 use crate::table::wrapped;
 
 /// The ends that all programs have. A program may have further codes of its own, from 3 on.
@@ -44,8 +45,6 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Columns of a page of help.
-const WIDTH: usize = 80;
 /// Columns before the meaning of a code.
 const INDENT: usize = 7;
 

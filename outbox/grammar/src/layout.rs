@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, Command, Parser};
 use crate::exit::Exit;
 
 /// Columns of a page of help, on every terminal: the same text everywhere.
-const WIDTH: usize = 80;
+pub(crate) const WIDTH: usize = 80;
 
 /// Above the options that every verb of a program has.
 const SHARED: &str = "Options of every verb";

@@ -29,7 +29,7 @@ pub use exit::{Exit, exit_codes};
 pub use layered::{Layered, SettingsFile, StrangeKeys, parse_layered};
 pub use layout::{layout, parse};
 pub use output::{Color, ColorOptions, JsonOption, Tone, complain, is_colored_log, paint, plain, say, say_json};
-pub use pages::{is_kept, pages};
+pub use pages::help_is_kept;
 pub use place::Place;
 pub use properties::{SettingError, as_text};
 pub use secret::{HIDDEN, Secret};

@@ -1,4 +1,4 @@
-//! What a program shows, kept in files: a change of a page of help or of a result is seen where it is reviewed.
+//! A program's pages of help, kept in a file: a change of one is seen where it is reviewed.
 
 use std::path::Path;
 
@@ -6,8 +6,23 @@ use clap::Command;
 
 use crate::layout::layout;
 
+/// For tests: whether a program's definition is consistent, and its pages of help are those in the file; with `KEEP_SHOWN=1`
+/// in the environment they are written there instead.
+///
+/// # Errors
+/// They differ, and where first; or the file cannot be read.
+pub fn help_is_kept(command: Command, file: &Path) -> Result<(), String> {
+    layout(command.clone()).debug_assert();
+    let text = pages(command);
+    let named = |error: std::io::Error| format!("{}: {error}; KEEP_SHOWN=1 writes it", file.display());
+    if std::env::var_os("KEEP_SHOWN").is_some() {
+        return std::fs::write(file, text).map_err(named);
+    }
+    compared(file, &std::fs::read_to_string(file).map_err(named)?, &text)
+}
+
 /// Every page of a program's help, its own first, then those of its verbs.
-pub fn pages(command: Command) -> String {
+fn pages(command: Command) -> String {
     let mut command = layout(command);
     command.build();
     let mut text = String::new();
@@ -21,18 +36,6 @@ fn put(command: &mut Command, text: &mut String) {
     let lines: Vec<&str> = page.lines().map(str::trim_end).collect();
     text.push_str(&format!("==== {}\n{}\n\n", command.get_bin_name().unwrap_or(command.get_name()), lines.join("\n")));
     command.get_subcommands_mut().filter(|verb| verb.get_name() != "help").for_each(|verb| put(verb, text));
-}
-
-/// For tests: holds a text against the file that keeps it; with `KEEP_SHOWN=1` in the environment it is written there instead.
-///
-/// # Errors
-/// They differ, and where first; or the file cannot be read.
-pub fn is_kept(file: &Path, text: &str) -> Result<(), String> {
-    let named = |error: std::io::Error| format!("{}: {error}; KEEP_SHOWN=1 writes it", file.display());
-    if std::env::var_os("KEEP_SHOWN").is_some() {
-        return std::fs::write(file, text).map_err(named);
-    }
-    compared(file, &std::fs::read_to_string(file).map_err(named)?, text)
 }
 
 fn compared(file: &Path, kept: &str, text: &str) -> Result<(), String> {
