@@ -135,21 +135,24 @@ pub fn read<C: ConsumerContext>(
     let mut silence = Silence::new(patience);
     let mut last = None;
     while !reading.are_read() {
-        match client.poll(POLL).map(|came| reading.take(client, came)).transpose()? {
+        let has_come = match client.poll(POLL).map(|came| reading.take(client, came)).transpose()? {
             Some(Taken::Record(index, message)) => {
-                silence.end();
                 if each(index, &message).is_break() {
                     break;
                 }
+                true
             }
-            Some(Taken::Ended(_) | Taken::Passed) => silence.end(),
+            Some(Taken::Ended(_) | Taken::Passed) => true,
             Some(Taken::Complaint(error)) if kafka::is_final(&error) || kafka::is_about_content(&error) => {
                 return Err(error.into());
             }
-            Some(Taken::Complaint(error)) => last = Some(error),
-            None => {}
-        }
-        if silence.is_too_long() {
+            Some(Taken::Complaint(error)) => {
+                last = Some(error);
+                false
+            }
+            None => false,
+        };
+        if silence.lasts_too_long(has_come) {
             return Err(ReadError::Silent { last });
         }
     }
@@ -170,13 +173,12 @@ impl Silence {
         Self { patience, since: None }
     }
 
-    /// Something came.
-    pub fn end(&mut self) {
-        self.since = None;
-    }
-
-    /// Whether nothing has come for too long. It begins when this is asked first.
-    pub fn is_too_long(&mut self) -> bool {
+    /// Whether nothing has come for too long, now that something has come or has not. It begins when first nothing came.
+    pub fn lasts_too_long(&mut self, has_come: bool) -> bool {
+        if has_come {
+            self.since = None;
+            return false;
+        }
         self.since.get_or_insert_with(Instant::now).elapsed() > self.patience
     }
 }

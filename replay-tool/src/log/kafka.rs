@@ -168,7 +168,7 @@ impl KafkaLog {
         while !reading.are_read() {
             self.interrupt.check()?;
             let came = client::poll(&consumer, POLL).map(|came| reading.take(&consumer, came)).transpose();
-            let goes_on = match came.map_err(|source| stuck(&reading, source))? {
+            let has_come = match came.map_err(|source| stuck(&reading, source))? {
                 Some(Taken::Record(_, message)) => {
                     if sink(&Record::of(&message)).is_break() {
                         return Ok(());
@@ -191,9 +191,7 @@ impl KafkaLog {
                 }
                 Some(Taken::Passed) | None => false,
             };
-            if goes_on {
-                silence.end();
-            } else if silence.is_too_long() {
+            if silence.lasts_too_long(has_come) {
                 let (place, wait_s) = (places_of(&reading), self.patience.as_secs());
                 return Err(ReplayError::Silent { place, wait_s, last });
             }

@@ -2,12 +2,15 @@
 //!
 //! Whether a record counts is judged by its position and the lane's epochs, which the tables know; each sequence once, in
 //! order. Blocking, for a thread of its own.
+//!
+//! Not `outbox::log::read`: a lane's end is a sequence, which the relay may not have published yet, so no offset is known.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use outbox::cut::Cut;
 use outbox::kafka::{record_headers, words};
+use outbox::log::Silence;
 use outbox::position::POSITION_HEADER;
 use outbox::{Epochs, Position};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -58,26 +61,24 @@ pub(crate) fn lanes<D: Derived>(mut cut: Cut, prefix: &str) -> Result<Lanes<Topi
     Ok(lanes)
 }
 
-/// Folds every lane into a state. `silence`: how long nothing may come.
+/// Folds every lane into a state. `patience`: how long nothing may come.
 pub(crate) fn fold<D: Derived>(
     contract: &D::Contract,
     kafka: &ClientConfig,
     mut lanes: Lanes<TopicOf<D>>,
-    silence: Duration,
+    patience: Duration,
 ) -> Result<D, RebuildError> {
     let consumer = open(kafka, &lanes).map_err(|error| RebuildError::Kafka(words(&error)))?;
-    let (mut state, mut heard, mut said) = (D::default(), Instant::now(), None);
+    let (mut state, mut silence, mut said) = (D::default(), Silence::new(patience), None);
     while !lanes.is_empty() {
-        match consumer.poll(LOOK) {
-            Some(Ok(message)) => {
-                heard = Instant::now();
-                take(contract, &mut state, &mut lanes, &message)?;
-            }
+        let came = consumer.poll(LOOK);
+        if silence.lasts_too_long(matches!(came, Some(Ok(_)))) {
+            return Err(silent(lanes, patience, said));
+        }
+        match came {
+            Some(Ok(message)) => take(contract, &mut state, &mut lanes, &message)?,
             Some(Err(error)) => said = Some(words(&error)),
             None => {}
-        }
-        if heard.elapsed() > silence {
-            return Err(silent(lanes, silence, said));
         }
     }
     Ok(state)
@@ -143,7 +144,7 @@ impl<T> Lane<T> {
 }
 
 /// What has not come, of one of the lanes.
-fn silent<T>(lanes: Lanes<T>, silence: Duration, said: Option<String>) -> RebuildError {
+fn silent<T>(lanes: Lanes<T>, patience: Duration, said: Option<String>) -> RebuildError {
     let waiting = lanes.into_iter().min_by(|(one, _), (other, _)| one.cmp(other));
     let said = said.map_or_else(String::new, |said| format!(": {said}"));
     match waiting {
@@ -151,11 +152,11 @@ fn silent<T>(lanes: Lanes<T>, silence: Duration, said: Option<String>) -> Rebuil
             topic,
             partition,
             what: format!(
-                "sequence {} of {} does not come within {silence:?}; does the relay run?{said}",
+                "sequence {} of {} does not come within {patience:?}; does the relay run?{said}",
                 lane.next, lane.head
             ),
         },
-        None => RebuildError::Kafka(format!("nothing comes within {silence:?}{said}")),
+        None => RebuildError::Kafka(format!("nothing comes within {patience:?}{said}")),
     }
 }
 
