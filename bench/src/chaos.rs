@@ -10,8 +10,8 @@ mod course;
 mod fleet;
 mod load;
 mod outcome;
-mod place;
 mod recovery;
+mod site;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -33,8 +33,8 @@ use course::{Course, Fault, Strike};
 use fleet::Fleet;
 use load::Load;
 use outcome::{End, Notes, Outcome};
-use place::Site;
 use recovery::{Observer, Recovery};
+use site::Site;
 
 /// How long everything may take to work for the first time.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -94,24 +94,24 @@ fn chaos(arguments: &Arguments) -> Result<Outcome> {
     let orders = Orders::sample(&file)?.sound();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
     announce("starting Kafka and Postgres");
-    let place = Site::start(arguments.seed, arguments.partitions)?;
-    let outcome = run(arguments, &place, orders, &runtime);
+    let site = Site::start(arguments.seed, arguments.partitions)?;
+    let outcome = run(arguments, &site, orders, &runtime);
     let keep_logs = !outcome.as_ref().is_ok_and(Outcome::is_clean);
     if keep_logs {
-        announce(&format!("logs are in {}", place.folder().display()));
+        announce(&format!("logs are in {}", site.folder().display()));
     }
-    place.stop(keep_logs)?;
+    site.stop(keep_logs)?;
     outcome
 }
 
-fn run(arguments: &Arguments, place: &Site, orders: Orders, runtime: &Runtime) -> Result<Outcome> {
+fn run(arguments: &Arguments, site: &Site, orders: Orders, runtime: &Runtime) -> Result<Outcome> {
     announce("starting two processes of each worker");
-    let fleet = Fleet::start(place)?;
-    runtime.block_on(receive_stock(place, &orders))?;
+    let fleet = Fleet::start(site)?;
+    runtime.block_on(receive_stock(site, &orders))?;
     let began = Instant::now();
-    let load = Load::start(place.brokers(), orders, arguments.rate)?;
+    let load = Load::start(site.brokers(), orders, arguments.rate)?;
     let mut notes = Notes::default();
-    let mut observer = Observer { place, fleet: &fleet, load: &load, runtime, held: BTreeSet::new() };
+    let mut observer = Observer { site, fleet: &fleet, load: &load, runtime, held: BTreeSet::new() };
     match observer.wait(START_LIMIT)? {
         Recovery::Complete(after) => announce(&format!("everything works after {after:.1?}")),
         Recovery::Missing(missing) => return Err(BenchError::other(format!("no start: {}", missing.join("; ")))),
@@ -125,7 +125,7 @@ fn run(arguments: &Arguments, place: &Site, orders: Orders, runtime: &Runtime) -
     announce("the course is over; the load stops, and everything comes to rest");
     let held = std::mem::take(&mut observer.held);
     let acknowledged = load.stop()?;
-    let Audit { findings, report } = runtime.block_on(audit(place, &acknowledged))?;
+    let Audit { findings, report } = runtime.block_on(audit(site, &acknowledged))?;
     let held =
         held.into_iter().chain(recovery::holds(&fleet.obstacles())).collect::<BTreeSet<_>>().into_iter().collect();
     let memory = [at_begin, fleet.memory()];
@@ -139,8 +139,8 @@ fn take(step: &Strike, observer: &mut Observer<'_>, limit: Duration, notes: &mut
     sleep(step.rest);
     let victim = victim(step, observer).to_owned();
     let what = format!("step {}: {} of {victim}", step.number, step.fault.as_str());
-    let log_bytes = observer.place.kafka_log_bytes()?;
-    suffer(step, observer.place, observer.fleet)?;
+    let log_bytes = observer.site.kafka_log_bytes()?;
+    suffer(step, observer.site, observer.fleet)?;
     let missing = match observer.wait(limit)? {
         Recovery::Complete(after) => {
             announce(&format!("{what}, lasting {:.1?}; everything works {after:.1?} after healing", step.length));
@@ -149,10 +149,10 @@ fn take(step: &Strike, observer: &mut Observer<'_>, limit: Duration, notes: &mut
         }
         Recovery::Missing(missing) => missing,
     };
-    if let Some(fault) = observer.place.coordinator_fault(log_bytes)? {
+    if let Some(fault) = observer.site.coordinator_fault(log_bytes)? {
         announce(&format!("{what}: Kafka's own coordinator is out of order, its broker is started again: {fault}"));
         notes.broker_fault(step, &victim, &fault);
-        place::take_down(observer.place.kafka()?, Server::stop, Duration::ZERO)?;
+        site::take_down(observer.site.kafka()?, Server::stop, Duration::ZERO)?;
     } else {
         announce(&format!("{what}: NOT BACK after {limit:?}: {}", missing.join("; ")));
         notes.not_back(step, &victim, &missing);
@@ -180,24 +180,24 @@ fn victim<'f>(step: &Strike, observer: &Observer<'f>) -> &'f str {
 }
 
 /// The fault and its healing: returns when the server answers again, or the worker may run again.
-fn suffer(step: &Strike, place: &Site, fleet: &Fleet) -> Result<()> {
+fn suffer(step: &Strike, site: &Site, fleet: &Fleet) -> Result<()> {
     let length = step.length;
     match step.fault {
         Fault::WorkerKill | Fault::WorkerAway => fleet.kill(step.pick, length),
         Fault::WorkerPause => fleet.pause(step.pick, length),
         Fault::WorkerTerminate => fleet.terminate(step.pick),
-        Fault::KafkaKill => place::take_down(place.kafka()?, Server::kill, length),
-        Fault::KafkaPause => place::pause(place.kafka()?, length),
-        Fault::KafkaTerminate => place::take_down(place.kafka()?, Server::stop, length),
-        Fault::PostgresImmediate => place::take_down(place.postgres()?, Server::stop_at_once, length),
-        Fault::PostgresKill => place::take_down(place.postgres()?, Server::kill, length),
-        Fault::PostgresPause => place::pause(place.postgres()?, length),
+        Fault::KafkaKill => site::take_down(site.kafka()?, Server::kill, length),
+        Fault::KafkaPause => site::pause(site.kafka()?, length),
+        Fault::KafkaTerminate => site::take_down(site.kafka()?, Server::stop, length),
+        Fault::PostgresImmediate => site::take_down(site.postgres()?, Server::stop_at_once, length),
+        Fault::PostgresKill => site::take_down(site.postgres()?, Server::kill, length),
+        Fault::PostgresPause => site::pause(site.postgres()?, length),
     }
 }
 
 /// Receipts come before orders in time only; the first orders may still be refused, which is an end like any other.
-async fn receive_stock(place: &Site, orders: &Orders) -> Result<()> {
-    let publisher = Publisher::open(&Connection::new(place.brokers()), "/chaos").map_err(BenchError::other)?;
+async fn receive_stock(site: &Site, orders: &Orders) -> Result<()> {
+    let publisher = Publisher::open(&Connection::new(site.brokers()), "/chaos").map_err(BenchError::other)?;
     for sku in orders.skus()? {
         let command_id = CommandId::new(format!("chaos-{sku}")).map_err(BenchError::other)?;
         let receipt = ReceiveStock { sku, command_id, quantity: PIECES };

@@ -7,7 +7,7 @@ use rdkafka::ClientConfig;
 use replay_tool::{CheckConfig, Invariant, Records, Report};
 
 use super::load::{Acknowledged, TAG};
-use super::place::Site;
+use super::site::Site;
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::connect;
 use crate::pipeline::number_of;
@@ -41,12 +41,12 @@ pub(crate) struct Audit {
 }
 
 /// Waits for rest and looks at everything.
-pub(crate) async fn audit(place: &Site, acknowledged: &Acknowledged) -> Result<Audit> {
+pub(crate) async fn audit(site: &Site, acknowledged: &Acknowledged) -> Result<Audit> {
     let mut kafka = ClientConfig::new();
-    kafka.set("bootstrap.servers", place.brokers());
+    kafka.set("bootstrap.servers", site.brokers());
     let records = Records::Kafka { config: kafka, prefix: String::new(), patience: PATIENCE };
-    let mut config = CheckConfig::new(records, place.database_url());
-    config.statements = Some(place.statement()).filter(|file| file.exists()).into_iter().collect();
+    let mut config = CheckConfig::new(records, site.database_url());
+    config.statements = Some(site.statement()).filter(|file| file.exists()).into_iter().collect();
     config.expect_quiescent = true;
     config.settle = SETTLE;
     config.patience = PATIENCE;
@@ -63,7 +63,7 @@ pub(crate) async fn audit(place: &Site, acknowledged: &Acknowledged) -> Result<A
         findings.lost.push(format!("{} dead letters, of a load that sends no bad input", report.dead_lettered()));
     }
     findings.stuck.extend(report.stuck.iter().map(|order| format!("order {order} is stuck")));
-    findings.lost.extend(untaken(place, acknowledged).await?);
+    findings.lost.extend(untaken(site, acknowledged).await?);
     Ok(Audit { findings, report })
 }
 
@@ -94,8 +94,8 @@ impl Findings {
 }
 
 /// Orders that Kafka has acknowledged and of which there is no row: the topics may not know of them either.
-async fn untaken(place: &Site, acknowledged: &Acknowledged) -> Result<Vec<String>> {
-    let client = connect(place.database_url()).await?;
+async fn untaken(site: &Site, acknowledged: &Acknowledged) -> Result<Vec<String>> {
+    let client = connect(site.database_url()).await?;
     let rows = client.query("select order_id from orders.orders", &[]).await.doing("reading the orders' ids")?;
     let known: HashSet<u64> = rows.iter().filter_map(|row| number_of(TAG, row.get::<_, &str>(0).as_bytes())).collect();
     let lost = acknowledged.orders.iter().filter(|number| !known.contains(number));

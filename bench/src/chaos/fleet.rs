@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use dev_stack::{Child, Daemon};
 use schemas::ServiceName;
 
-use super::place::{Site, instance_name};
+use super::site::{Site, instance_name};
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::memory_of;
 
@@ -70,11 +70,11 @@ pub(crate) struct Memory {
 
 impl Fleet {
     /// Migrates, makes the topics, and starts everything and the supervisor.
-    pub(crate) fn start(place: &Site) -> Result<Self> {
+    pub(crate) fn start(site: &Site) -> Result<Self> {
         for service in ServiceName::ALL {
-            set_up(place, service, &["migrate"])?;
+            set_up(site, service, &["migrate"])?;
         }
-        set_up(place, ServiceName::Order, &["topics", "create"])?;
+        set_up(site, ServiceName::Order, &["topics", "create"])?;
         let mut workers = Vec::new();
         for service in ServiceName::ALL {
             for number in 1..=INSTANCES {
@@ -92,8 +92,8 @@ impl Fleet {
             workers: workers.clone(),
             surprises: Arc::clone(&surprises),
             is_over: is_over.clone(),
-            folder: place.folder().to_owned(),
-            settings: place.settings_file(),
+            folder: site.folder().to_owned(),
+            settings: site.settings_file(),
         };
         let supervisor = std::thread::Builder::new().name("supervisor".into()).spawn(move || supervision.run());
         Ok(Fleet { workers, surprises, is_over, supervisor: supervisor.doing("starting the supervisor")? })
@@ -254,11 +254,11 @@ fn bound(log: &Path) -> Result<()> {
     Ok(())
 }
 
-fn set_up(place: &Site, service: ServiceName, arguments: &[&str]) -> Result<()> {
+fn set_up(site: &Site, service: ServiceName, arguments: &[&str]) -> Result<()> {
     let name = format!("{}-{}", service.as_str(), arguments[0]);
-    let mut command = command(service, &place.settings_file())?;
+    let mut command = command(service, &site.settings_file())?;
     command.args(arguments);
-    let log = place.folder().join(format!("{name}.log"));
+    let log = site.folder().join(format!("{name}.log"));
     let process = Child::spawn(command, name, &log).map_err(BenchError::other)?;
     process.wait_success(SET_UP_LIMIT).map_err(BenchError::other)
 }

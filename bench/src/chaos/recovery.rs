@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 
 use super::fleet::Fleet;
 use super::load::{Load, TAG};
-use super::place::Site;
+use super::site::Site;
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::connect;
 use crate::pipeline::{number_of, order_id};
@@ -32,7 +32,7 @@ const DEAF_AFTER: Duration = Duration::from_secs(10);
 /// What is looked at.
 pub(crate) struct Observer<'r> {
     /// The servers.
-    pub(crate) place: &'r Site,
+    pub(crate) site: &'r Site,
     /// The workers.
     pub(crate) fleet: &'r Fleet,
     /// The orders.
@@ -62,7 +62,7 @@ impl Observer<'_> {
             let mut away = self.fleet.obstacles();
             self.held.extend(holds(&away));
             let probes = self.load.book().probes();
-            let unfinished = match self.runtime.block_on(look(self.place.database_url(), &probes)) {
+            let unfinished = match self.runtime.block_on(look(self.site.database_url(), &probes)) {
                 Ok(seen) => {
                     let before = at_healing.get_or_insert_with(|| seen.feeds.clone());
                     let open = self.unfinished(&probes, &seen.stages);
@@ -79,7 +79,7 @@ impl Observer<'_> {
             }
             self.load.check()?;
             self.fleet.check()?;
-            if probes.is_empty() && deaf_since.elapsed() > DEAF_AFTER && self.place.kafka()?.is_ready() {
+            if probes.is_empty() && deaf_since.elapsed() > DEAF_AFTER && self.site.kafka()?.is_ready() {
                 self.load.book().renew_publisher();
                 deaf_since = Instant::now();
             }
@@ -103,7 +103,7 @@ impl Observer<'_> {
                 None => Some(format!("partition {partition}: order {TAG}-{number:010} was not taken")),
             }
         };
-        (0..i32::from(self.place.partitions())).filter_map(|at| Some((at, missing(at)?))).collect()
+        (0..i32::from(self.site.partitions())).filter_map(|at| Some((at, missing(at)?))).collect()
     }
 }
 

@@ -45,9 +45,9 @@ impl Site {
         fs::create_dir_all(&folder).doing("making the folder of the run")?;
         let stack = Stack::start(StackConfig::in_project()).map_err(BenchError::other)?;
         let database_url = stack.new_database("chaos").map_err(BenchError::other)?;
-        let place = Site { stack, folder, database_url, partitions };
-        fs::write(place.settings_file(), place.settings(seed)).doing("writing the services' settings")?;
-        Ok(place)
+        let site = Site { stack, folder, database_url, partitions };
+        fs::write(site.settings_file(), site.settings(seed)).doing("writing the services' settings")?;
+        Ok(site)
     }
 
     fn settings(&self, seed: u64) -> String {
