@@ -106,7 +106,7 @@ async fn a_place_that_is_not_prepared_is_named_with_what_to_do() -> Outcome {
     assert_named(&pipeline, order, &["topics", "check", "--brokers", "127.0.0.1:1"], &["127.0.0.1:1", "KAFKA_BROKERS"])
         .await?;
     let gap = ["accept-gap", "--topic", "inventory.events", "--partition", "0", "--epoch", "1", "--sequence", "1"];
-    assert_named(&pipeline, order, &gap, &["inventory.events", "no topic"]).await?;
+    assert_named(&pipeline, order, &gap, &["\"inventory.events\"", "it reads", "inventory.events.v1"]).await?;
     pipeline.accept();
     Ok(())
 }

@@ -40,11 +40,7 @@ pub(crate) async fn accept(
     service: ServiceName,
     gap: &Gap,
 ) -> Result<String, Failure> {
-    let topic = TopicName::parse(&gap.topic)
-        .ok_or_else(|| Failure::Halt(format!("{:?} is not a topic of the pipeline", gap.topic)))?;
-    if !service.inputs().contains(&topic) {
-        return Err(Failure::Halt(format!("the {service} service does not read {topic}")));
-    }
+    let topic = read_by(service, &gap.topic)?;
     let client = database.client().await?;
     let inbox = Inbox::new(database.schema()).map_err(Failure::of_outbox)?;
     let full = format!("{prefix}{topic}");
@@ -59,6 +55,15 @@ pub(crate) async fn accept(
     let done = done.join("; ");
     tracing::warn!(%service, topic = full, partition = gap.partition, done, "a gap was accepted");
     Ok(format!("{full}[{}]: {done}", gap.partition))
+}
+
+/// The topic of this name, if the service reads it.
+fn read_by(service: ServiceName, name: &str) -> Result<TopicName, Failure> {
+    let inputs = service.inputs();
+    inputs.iter().copied().find(|topic| topic.as_str() == name).ok_or_else(|| {
+        let inputs: Vec<_> = inputs.iter().map(|topic| topic.as_str()).collect();
+        Failure::Halt(format!("the {service} service does not read a topic {name:?}: it reads {}", inputs.join(", ")))
+    })
 }
 
 async fn move_position(
