@@ -6,6 +6,7 @@
 mod alone;
 mod ceiling;
 mod chaos;
+mod comparison;
 mod error;
 mod goals;
 mod judgement;

@@ -10,6 +10,7 @@ mod orders;
 mod publisher;
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,12 +60,29 @@ pub(crate) struct Load {
 
 impl<'s> Pipeline<'s> {
     /// Starts the daemons in a database and topics of their own and fills the stock.
-    pub(crate) async fn start(servers: &'s Servers, name: &str, orders: Orders, partitions: u32) -> Result<Self> {
+    pub(crate) async fn start(
+        servers: &'s Servers,
+        name: &str,
+        orders: impl Into<Arc<Orders>>,
+        partitions: u32,
+    ) -> Result<Self> {
+        let program = std::env::current_exe().doing("finding this program")?;
+        Self::start_of(program, servers, name, orders, partitions).await
+    }
+
+    /// The same with the services of another build: its benchmark's program.
+    pub(crate) async fn start_of(
+        program: PathBuf,
+        servers: &'s Servers,
+        name: &str,
+        orders: impl Into<Arc<Orders>>,
+        partitions: u32,
+    ) -> Result<Self> {
         let database_url = servers.create_database(name)?;
         let client = connect(&database_url).await?;
-        let place = Deployment { servers, database_url, prefix: format!("{name}."), partitions };
+        let place = Deployment { servers, program, database_url, prefix: format!("{name}."), partitions };
         let daemons = Daemons::start(&place)?;
-        let pipeline = Pipeline { name: name.to_owned(), place, daemons, orders: Arc::new(orders), client };
+        let pipeline = Pipeline { name: name.to_owned(), place, daemons, orders: orders.into(), client };
         pipeline.receive_stock()?;
         Ok(pipeline)
     }

@@ -3,11 +3,12 @@
 //! The ceiling comes first and the pipeline right after it, on the same warm Kafka and Postgres. Each source of orders
 //! has its own daemons, topics and database.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::ceiling::Ceiling;
-use crate::error::Result;
+use crate::error::{Doing, Result};
 use crate::outcome::Report;
 use crate::pipeline::{Arrivals, Load, Orders, Pipeline};
 use crate::run::Run;
@@ -49,36 +50,73 @@ impl Plan {
     /// Runs all of it and stops the servers.
     pub(crate) async fn run(&self) -> Result<Vec<Run>> {
         // Read before anything starts, so that a missing file costs no minutes.
-        let sample = if self.wants(Part::Sample) { Some(Orders::sample(&self.sample)?) } else { None };
+        let sample = self.sample()?;
+        let program = std::env::current_exe().doing("finding this program")?;
         let servers = Servers::start()?;
         let mut runs = Vec::new();
-        // Whoever comes first would otherwise pay for what the broker's compiler does in its first seconds.
-        announce("warming up Kafka and Postgres");
-        Ceiling::yardstick(5, self.warm_up, Duration::from_secs(1)).run(&servers).await?;
+        self.warm_up(&servers).await?;
         if self.wants(Part::Ceiling) {
             for lines in [5, 10] {
                 announce(&format!("reference ceiling, {lines} lines per order"));
                 runs.push(Ceiling::yardstick(lines, self.warm_up, self.window).run(&servers).await?);
             }
         }
-        if self.wants(Part::FiveLines) || self.wants(Part::Rates) {
-            let pipeline = self.start(&servers, "synthetic", Orders::Synthetic { lines: 5 }).await?;
-            for (name, pace) in self.synthetic_loads() {
-                runs.push(self.load(&pipeline, &name, pace).await?);
-            }
-            if let (true, Some(full)) = (self.wants(Part::Rates), Report::find(&runs, "max5")) {
-                let half = Arrivals::PerSecond(half(full.orders_per_second));
-                runs.push(self.load(&pipeline, "half", half).await?);
-            }
-            pipeline.stop().await?;
-        }
+        runs.extend(self.synthetic(&program, &servers, "synthetic", None).await?);
         if let Some(orders) = sample {
-            let pipeline = self.start(&servers, "sampled", orders).await?;
-            runs.push(self.load(&pipeline, "sample", Arrivals::InFlight(self.in_flight)).await?);
-            pipeline.stop().await?;
+            runs.push(self.sampled(&program, &servers, "sampled", orders).await?);
         }
         servers.stop()?;
         Ok(runs)
+    }
+
+    /// The sample data, if it is wanted.
+    pub(crate) fn sample(&self) -> Result<Option<Orders>> {
+        self.wants(Part::Sample).then(|| Orders::sample(&self.sample)).transpose()
+    }
+
+    /// Warms up Kafka and Postgres: whoever comes first would otherwise pay for what the broker's compiler does in its first
+    /// seconds.
+    pub(crate) async fn warm_up(&self, servers: &Servers) -> Result<()> {
+        announce("warming up Kafka and Postgres");
+        Ceiling::yardstick(5, self.warm_up, Duration::from_secs(1)).run(servers).await.map(|_| ())
+    }
+
+    /// The loads of orders with 5 lines that are wanted, on a pipeline of this program and name; `half` at that rate, or at
+    /// half of what the pipeline has just taken.
+    pub(crate) async fn synthetic(
+        &self,
+        program: &Path,
+        servers: &Servers,
+        name: &str,
+        half_rate: Option<f64>,
+    ) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        if !self.wants(Part::FiveLines) && !self.wants(Part::Rates) {
+            return Ok(runs);
+        }
+        let pipeline = self.start(program, servers, name, Orders::Synthetic { lines: 5 }).await?;
+        for (name, pace) in self.synthetic_loads() {
+            runs.push(self.load(&pipeline, &name, pace).await?);
+        }
+        if let (true, Some(rate)) = (self.wants(Part::Rates), half_rate.or_else(|| half(&runs))) {
+            runs.push(self.load(&pipeline, "half", Arrivals::PerSecond(rate)).await?);
+        }
+        pipeline.stop().await?;
+        Ok(runs)
+    }
+
+    /// The sample data as fast as it goes, on a pipeline of this program and name.
+    pub(crate) async fn sampled(
+        &self,
+        program: &Path,
+        servers: &Servers,
+        name: &str,
+        orders: impl Into<Arc<Orders>>,
+    ) -> Result<Run> {
+        let pipeline = self.start(program, servers, &format!("{name}s"), orders).await?;
+        let run = self.load(&pipeline, "sample", Arrivals::InFlight(self.in_flight)).await?;
+        pipeline.stop().await?;
+        Ok(run)
     }
 
     fn wants(&self, part: Part) -> bool {
@@ -92,9 +130,15 @@ impl Plan {
         full.into_iter().chain(rates).collect()
     }
 
-    async fn start<'s>(&self, servers: &'s Servers, name: &str, orders: Orders) -> Result<Pipeline<'s>> {
-        announce(&format!("starting the pipeline: {name} orders"));
-        Pipeline::start(servers, name, orders, self.partitions).await
+    async fn start<'s>(
+        &self,
+        program: &Path,
+        servers: &'s Servers,
+        name: &str,
+        orders: impl Into<Arc<Orders>>,
+    ) -> Result<Pipeline<'s>> {
+        announce(&format!("starting the pipeline: {name}"));
+        Pipeline::start_of(program.to_owned(), servers, name, orders, self.partitions).await
     }
 
     async fn load(&self, pipeline: &Pipeline<'_>, name: &str, pace: Arrivals) -> Result<Run> {
@@ -110,7 +154,8 @@ fn announce(what: &str) {
     eprintln!("bench: {what}");
 }
 
+/// Half of what was taken at full speed, where that was run.
 #[expect(clippy::float_arithmetic, reason = "a pace, not an amount")]
-fn half(rate: f64) -> f64 {
-    rate / 2.0
+pub(crate) fn half(runs: &[Run]) -> Option<f64> {
+    Report::find(runs, "max5").map(|full| full.orders_per_second / 2.0)
 }

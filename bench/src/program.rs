@@ -10,7 +10,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 use schemas::ServiceName;
+use serde::Serialize;
 
+use crate::comparison::{Compared, Comparison};
 use crate::error::{BenchError, Doing, Result};
 use crate::outcome::Report;
 use crate::plan::{Part, Plan};
@@ -29,7 +31,7 @@ struct Arguments {
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// The fixed rates of the part `rates`, in orders per second
-    #[arg(long, value_delimiter = ',', default_values_t = [100, 450], value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    #[arg(long, value_delimiter = ',', default_values_t = [20, 100, 450], value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rates: Vec<u32>,
     /// Unfinished orders at full speed
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
@@ -40,6 +42,12 @@ struct Arguments {
     /// The sample data: a .jsonl or .jsonl.zst file of orders
     #[arg(long, value_name = "FILE")]
     orders: Option<PathBuf>,
+    /// Compare this build with another: the program `bench` of that build. Both take the loads in turn
+    #[arg(long, value_name = "PROGRAM")]
+    against: Option<PathBuf>,
+    /// How often each load is run with each of the builds that are compared
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100), requires = "against")]
+    rounds: u32,
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
@@ -104,12 +112,21 @@ fn bench(arguments: &Arguments) -> Result<()> {
     let began = Timestamp::now().to_string();
     let command = std::env::args().skip(1).fold("cargo bench-pipeline".to_owned(), |line, word| line + " " + &word);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
+    if let Some(against) = arguments.against.clone() {
+        let comparison = Comparison { plan, against, rounds: arguments.rounds };
+        let (before, after) = runtime.block_on(comparison.run())?;
+        let compared = Compared::of(began, command, arguments.seconds, before, after);
+        return show(&compared, Compared::text, arguments.json);
+    }
     let runs = runtime.block_on(plan.run())?;
-    let report = Report::of(began, command, arguments.seconds, runs);
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report).map_err(BenchError::other)?);
+    show(&Report::of(began, command, arguments.seconds, runs), Report::text, arguments.json)
+}
+
+fn show<R: Serialize>(report: &R, text: impl FnOnce(&R) -> String, as_json: bool) -> Result<()> {
+    if as_json {
+        println!("{}", serde_json::to_string(report).map_err(BenchError::other)?);
     } else {
-        print!("{}", report.text());
+        print!("{}", text(report));
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The three services as processes of their own, with a database and topics of their own.
 //!
-//! They are this program, executed again with `daemon <service> …`: Cargo builds no other package's binaries for a run.
+//! They are a benchmark's program, executed with `daemon <service> …`: this one, because Cargo builds no other package's
+//! binaries for a run, or that of another build, to compare with.
 
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use dev_stack::{Child, Daemon};
 use schemas::ServiceName;
 
-use crate::error::{BenchError, Doing, Result};
+use crate::error::{BenchError, Result};
 use crate::measure::Target;
 use crate::servers::Servers;
 
@@ -32,6 +33,8 @@ pub(crate) struct Daemons {
 pub(crate) struct Deployment<'s> {
     /// Kafka and Postgres.
     pub(crate) servers: &'s Servers,
+    /// A benchmark's program, of this build or another, which is the services too.
+    pub(crate) program: PathBuf,
     /// The database's URL.
     pub(crate) database_url: String,
     /// In front of every topic's name.
@@ -55,7 +58,7 @@ impl Daemons {
             let port = dev_stack::free_port().map_err(BenchError::other)?;
             let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let arguments = ["run".to_owned(), "--listen".to_owned(), address.to_string()];
-            let command = daemon_command(service, place, &arguments)?;
+            let command = daemon_command(service, place, &arguments);
             let name = format!("{}{}", place.prefix, service.as_str());
             let log = logs.join(format!("{name}.log"));
             running.push((service, Daemon::spawn(command, name, &log, address).map_err(BenchError::other)?));
@@ -117,21 +120,20 @@ impl Daemons {
 fn set_up(service: ServiceName, place: &Deployment<'_>, logs: &Path, arguments: &[&str]) -> Result<()> {
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     let name = format!("{}{}-{}", place.prefix, service.as_str(), arguments[0]);
-    let command = daemon_command(service, place, &arguments)?;
+    let command = daemon_command(service, place, &arguments);
     let log = logs.join(format!("{name}.log"));
     let process = Child::spawn(command, name, &log).map_err(BenchError::other)?;
     process.wait_success(SET_UP_TIMEOUT).map_err(BenchError::other)
 }
 
-fn daemon_command(service: ServiceName, place: &Deployment<'_>, arguments: &[String]) -> Result<Command> {
-    let program = std::env::current_exe().doing("finding this program")?;
-    let mut command = Command::new(program);
+fn daemon_command(service: ServiceName, place: &Deployment<'_>, arguments: &[String]) -> Command {
+    let mut command = Command::new(&place.program);
     command.args(["daemon", service.as_str()]).args(arguments.iter().map(OsString::from));
     command.env("KAFKA_BROKERS", place.servers.brokers()).env("DATABASE_URL", &place.database_url);
     command.args(["--topic-prefix", &place.prefix]);
     // The ceiling compensates nothing either.
     command.env("SIMULATOR_DECLINE_PER_MILLION", "0");
-    Ok(command)
+    command
 }
 
 /// The value of a metric line that counts statements.

@@ -21,8 +21,10 @@ use crate::error::{BenchError, Doing, Result};
 
 /// What the benchmark's messages name as their origin.
 const SOURCE: &str = "/bench";
-/// How long the thread rests when nothing is to be published.
+/// How long the thread rests until it looks again how many orders are unfinished.
 const REST: Duration = Duration::from_micros(250);
+/// The longest rest: then the thread looks whether it shall stop.
+const LONGEST_REST: Duration = Duration::from_millis(20);
 /// Above this rate messages are gathered for a moment, as any client under load does.
 const GATHERING_FROM: f64 = 1_000.0;
 
@@ -111,17 +113,17 @@ impl Publisher {
         while !board.stopping() {
             let now_us = board.now_us();
             let due_us = match pace {
-                Arrivals::InFlight(limit) => (board.unfinished() < limit).then_some(now_us),
-                Arrivals::PerSecond(rate) => Some(began_us + due_after_us(sent, rate)).filter(|due| *due <= now_us),
+                Arrivals::InFlight(limit) if board.unfinished() < limit => now_us,
+                Arrivals::InFlight(_) => now_us + micros(REST),
+                Arrivals::PerSecond(rate) => began_us + due_after_us(sent, rate),
             };
-            match due_us {
-                Some(due_us) => {
-                    let number = board.place(due_us)?;
-                    self.publish(&orders.order(&board.tag, number, Time::from(Timestamp::now()))?.into())?;
-                    sent += 1;
-                }
-                None => std::thread::sleep(REST),
+            if due_us > now_us {
+                std::thread::sleep(Duration::from_micros(due_us - now_us).min(LONGEST_REST));
+                continue;
             }
+            let number = board.place(due_us)?;
+            self.publish(&orders.order(&board.tag, number, Time::from(Timestamp::now()))?.into())?;
+            sent += 1;
         }
         self.flush()
     }
@@ -136,7 +138,11 @@ impl Publisher {
 #[expect(clippy::float_arithmetic, reason = "a pace, not an amount")]
 fn due_after_us(sent: u64, rate: f64) -> u64 {
     let seconds = Duration::try_from_secs_f64(sent as f64 / rate).unwrap_or(Duration::MAX);
-    u64::try_from(seconds.as_micros()).unwrap_or(u64::MAX / 2)
+    micros(seconds)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX / 2)
 }
 
 /// What the contract asks of a message that comes from `source`.
