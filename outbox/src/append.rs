@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::error::OutboxError;
@@ -15,6 +16,9 @@ use crate::message::{self, Causation, Kind, OutboxMessage};
 
 /// What a dead letter may be larger than the message that it carries: its extra headers.
 pub(crate) const RAW_EXTRA_BYTES: usize = 64 * 1024;
+
+/// How many parameters the append takes.
+pub(crate) const PARAMETERS: usize = 12;
 
 /// Columns of the rows to insert, parallel to the messages.
 #[derive(Debug, Default)]
@@ -37,6 +41,24 @@ pub(crate) struct Batch<'a> {
 }
 
 impl<'a> Batch<'a> {
+    /// The parameters of the append, in its order.
+    pub(crate) fn parameters(&self) -> [&(dyn ToSql + Sync); PARAMETERS] {
+        [
+            &self.lanes,
+            &self.slots,
+            &self.ordinals,
+            &self.ids,
+            &self.types,
+            &self.keys,
+            &self.payloads,
+            &self.times,
+            &self.causations,
+            &self.causation_texts,
+            &self.traces,
+            &self.headers,
+        ]
+    }
+
     /// Lays the messages out. `limit` is the largest record in bytes, `fixed` what an event's constant headers take.
     pub(crate) fn new(
         messages: &'a [OutboxMessage],

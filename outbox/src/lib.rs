@@ -111,6 +111,7 @@
 mod append;
 mod backoff;
 #[cfg(feature = "tls")]
+mod change;
 mod connection_string;
 pub mod cut;
 mod database;
@@ -156,6 +157,7 @@ mod transaction;
 
 pub use backoff::Backoff;
 #[cfg(feature = "tls")]
+pub use change::Change;
 pub use connection_string::{ConnectionString, ConnectionStringError};
 pub use database::{CONNECT_TIMEOUT, Database, connect, connect_limit};
 pub use deadpool_postgres::ClientWrapper as Client;

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use deadpool_postgres::ClientWrapper;
 use tokio_postgres::Client;
 
-use crate::append::fixed_bytes;
+use crate::append::{Batch, fixed_bytes};
+use crate::change::{self, Changing, Last};
 use crate::error::{OutboxError, SQLSTATE_PARTITIONS};
 use crate::hint::Hints;
 use crate::lanes::{Lanes, TopicSpec};
@@ -76,8 +77,11 @@ pub(crate) struct Shared {
     pub(crate) lanes: Lanes,
     pub(crate) hints: Arc<Hints>,
     pub(crate) fixed_bytes: usize,
+    quoted: String,
+    /// The append of a transaction without changes.
     pub(crate) append_sql: String,
-    pub(crate) guard_sql: String,
+    /// How a test's planted bug appends; none: as it should be.
+    planted_append: Option<String>,
     pub(crate) send_sql: String,
 }
 
@@ -108,9 +112,10 @@ impl Outbox {
             lanes: Lanes::new(topics),
             hints: Arc::new(Hints::new(config.hint_bytes)),
             fixed_bytes: fixed_bytes(&config.source, &config.content_type),
-            append_sql: append_sql(&quoted, planted),
-            guard_sql: guard_sql(&quoted),
+            append_sql: change::compose(&quoted, &[], Last::Append(&Batch::default())),
+            planted_append: planted_append(&quoted, planted),
             send_sql: send_sql(&config.schema)?,
+            quoted,
             config,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -138,7 +143,7 @@ impl Outbox {
     }
 
     /// Begins a transaction. BEGIN is sent together with the first statement, so this costs no round trip, except for
-    /// preparing this crate's statements the first time that a connection is used.
+    /// preparing this crate's statement the first time that a connection is used.
     ///
     /// `client` is a pooled connection ([`deadpool_postgres::Object`]) or one made by [`crate::connect`].
     pub async fn begin<'c>(&'c self, client: &'c mut ClientWrapper) -> Result<Transaction<'c>, OutboxError> {
@@ -148,6 +153,28 @@ impl Outbox {
     /// The configuration that this outbox was opened with.
     pub fn config(&self) -> &OutboxConfig {
         &self.shared.config
+    }
+}
+
+/// The texts of a transaction's last statements.
+pub(crate) struct FinaleTexts {
+    /// The changes, and the append where it can be one with them.
+    pub(crate) changes: String,
+    /// The append by itself, in a planted form.
+    pub(crate) append: Option<String>,
+}
+
+impl Shared {
+    /// Whether changes and append are one statement.
+    pub(crate) fn is_composed(&self) -> bool {
+        self.planted_append.is_none()
+    }
+
+    /// For these changes and messages.
+    pub(crate) fn finale_texts(&self, changes: &[Changing], batch: &Batch<'_>) -> FinaleTexts {
+        let append = self.planted_append.clone().filter(|_| !batch.lanes.is_empty());
+        let last = if append.is_some() || batch.lanes.is_empty() { Last::Guard } else { Last::Append(batch) };
+        FinaleTexts { changes: change::compose(&self.quoted, changes, last), append }
     }
 }
 
@@ -188,12 +215,8 @@ fn refusal(error: tokio_postgres::Error) -> OutboxError {
     }
 }
 
-fn guard_sql(quoted: &str) -> String {
-    format!("select {quoted}.outbox_guard()")
-}
-
-/// Guards, locks the lanes, inserts all rows; returns the heads in the order of the lanes.
-fn append_sql(quoted: &str, planted: Planted) -> String {
+/// An append with a bug.
+fn planted_append(quoted: &str, planted: Planted) -> Option<String> {
     let heads = if planted.is(PlantedBug::SequenceInLockStatement) {
         // What a statement that locks and reads at once sees: its snapshot is older than the lock.
         format!(
@@ -208,9 +231,9 @@ fn append_sql(quoted: &str, planted: Planted) -> String {
              from unnest($1::int4[]) with ordinality as g (lane, n)"
         )
     } else {
-        return format!("select {quoted}.outbox_append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
+        return None;
     };
-    format!(
+    Some(format!(
         "with head (sequences) as materialized ({heads}), inserted as ( \
            insert into {quoted}.outbox_messages_0 \
              (lane, sequence, id, type, key, payload, time, causation, causation_text, trace, headers) \
@@ -220,5 +243,5 @@ fn append_sql(quoted: &str, planted: Planted) -> String {
              $9::uuid[], $10::text[], $11::bytea[], $12::bytea[]) \
              as i (slot, ordinal, id, type, key, payload, time, causation, causation_text, trace, headers) \
          ) select sequences from head"
-    )
+    ))
 }

@@ -1,8 +1,9 @@
 //! A transaction that owns its end: append and COMMIT are one call, so nothing can come between them.
 //!
-//! Two round trips serve a whole unit of work: BEGIN travels with the first statement; deferred statements, the append
-//! (one call, which guards, locks and inserts) and COMMIT travel together. Every answer is read and checked, because a COMMIT after an error answers ROLLBACK
-//! without being an error itself. Deliberately absent: savepoints (they would release lane locks early).
+//! Two round trips serve a whole unit of work: BEGIN travels with the first statement; deferred statements, the changes with the
+//! append (one statement, see `change`), and COMMIT travel together. A transaction that reads nothing and defers nothing needs
+//! neither BEGIN nor COMMIT: its one statement is the transaction. Every answer is read and checked, because a COMMIT after an
+//! error answers ROLLBACK without being an error itself. Deliberately absent: savepoints (they would release lane locks early).
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -13,6 +14,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
 use crate::append::Batch;
+use crate::change::{self, Change, Changing, Last};
 use crate::error::OutboxError;
 use crate::hint::{Hint, LeadTerm};
 use crate::lanes::Lane;
@@ -56,8 +58,10 @@ pub struct Committed {
 pub struct Transaction<'c> {
     shared: &'c Shared,
     client: &'c ClientWrapper,
-    statements: Statements,
     deferred: Vec<Deferred>,
+    changes: Vec<Changing>,
+    /// Whether the session's own transactions are as BEGIN would make them.
+    is_plain_session: bool,
     term: LeadTerm,
     /// Statements run so far, without BEGIN.
     queries: AtomicU64,
@@ -75,10 +79,12 @@ struct Deferred<S = Deferrable> {
     expect: Expect,
 }
 
-#[derive(Debug)]
-struct Statements {
-    guard: Statement,
-    append: Statement,
+/// The last statements of a transaction.
+struct Finale {
+    /// The changes, and the append where it can be one with them.
+    changes: Statement,
+    /// The append by itself, in a planted form.
+    append: Option<Statement>,
 }
 
 /// The answer to one step of the commit.
@@ -91,16 +97,14 @@ enum Answer {
 impl<'c> Transaction<'c> {
     pub(crate) async fn begin(shared: &'c Shared, client: &'c mut ClientWrapper) -> Result<Self, OutboxError> {
         let client: &'c ClientWrapper = client;
-        let prepare = || OutboxError::database("preparing the outbox's statements");
-        let statements = Statements {
-            guard: client.prepare_cached(&shared.guard_sql).await.map_err(prepare())?,
-            append: client.prepare_cached(&shared.append_sql).await.map_err(prepare())?,
-        };
+        let failed = OutboxError::database("preparing the outbox's statement");
+        client.prepare_cached(&shared.append_sql).await.map_err(failed)?;
         Ok(Self {
             shared,
             client,
-            statements,
             deferred: Vec::new(),
+            changes: Vec::new(),
+            is_plain_session: false,
             term: shared.hints.term(),
             queries: AtomicU64::new(0),
             begin_sent: AtomicBool::new(false),
@@ -108,6 +112,15 @@ impl<'c> Transaction<'c> {
             failed: AtomicBool::new(false),
             finished: false,
         })
+    }
+
+    /// Says that a transaction which the session begins by itself has isolation level read committed and may write (`set
+    /// default_transaction_isolation = 'read committed'`). Then a unit of work that reads nothing here and defers nothing is
+    /// committed by a single statement. Were the word wrong, the statement would refuse: nothing is committed then.
+    #[must_use]
+    pub fn of_plain_session(mut self) -> Self {
+        self.is_plain_session = true;
+        self
     }
 
     /// Runs a statement now and returns its rows. Calls polled together (`join!`) travel together, in the order in which
@@ -202,7 +215,15 @@ impl<'c> Transaction<'c> {
         self.deferred.push(Deferred { statement: statement.deferrable(), params, expect });
     }
 
-    /// Sends the deferred statements, locks the lanes, appends the messages and commits, in one round trip. `Ok` only if
+    /// Adds a change that is carried out with the append, in the order of the calls, behind what is deferred: cheaper than that,
+    /// and the server itself refuses the whole where it does not give exactly so many rows. No two changes of a transaction may
+    /// meet the same row.
+    pub fn change(&mut self, change: &Change, params: Vec<Param>, rows: u64) {
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        self.changes.push(Changing { change: change.clone(), params, rows });
+    }
+
+    /// Sends the deferred statements, carries out the changes, locks the lanes, appends the messages and commits, in one round trip. `Ok` only if
     /// every answer is. The messages then go to the relay of this process, if it has one.
     ///
     /// # Errors
@@ -214,13 +235,18 @@ impl<'c> Transaction<'c> {
         }
         let shared = self.shared;
         let batch = Batch::new(&messages, &shared.lanes, shared.config.max_message_bytes, shared.fixed_bytes)?;
+        let is_single = self.is_plain_session
+            && self.deferred.is_empty()
+            && !self.begin_sent.load(Ordering::Acquire)
+            && shared.is_composed();
         // Were BEGIN to fail unnoticed, what follows it in the pipeline would commit statement by statement.
-        if !self.begun.load(Ordering::Acquire) {
+        if !is_single && !self.begun.load(Ordering::Acquire) {
             self.begin_sent.store(true, Ordering::Release);
             self.client.batch_execute(BEGIN).await.map_err(OutboxError::database("beginning a transaction"))?;
         }
         let deferred = self.take_deferred().await?;
-        let steps = self.steps(&deferred, &batch);
+        let finale = self.finale(&batch).await?;
+        let steps = self.steps(&deferred, &finale, &batch, is_single);
         let statements = self.queries.load(Ordering::Relaxed) + 1 + steps.len() as u64;
         let sent = send_in_order(steps).await;
         let answers = match sent {
@@ -255,41 +281,54 @@ impl<'c> Transaction<'c> {
         Ok(ready)
     }
 
-    fn steps<'s>(&'s self, deferred: &'s [Deferred<Statement>], batch: &'s Batch<'s>) -> Vec<Unsent<'s, Answer>> {
+    /// The statements that carry out changes and append.
+    async fn finale(&self, batch: &Batch<'_>) -> Result<Finale, OutboxError> {
+        let texts = self.shared.finale_texts(&self.changes, batch);
+        let prepare = |text: String| async move { self.client.prepare_cached(&text).await };
+        let failed = || OutboxError::database("preparing the append");
+        let append = match texts.append {
+            Some(text) => Some(prepare(text).await.map_err(failed())?),
+            None => None,
+        };
+        Ok(Finale { changes: prepare(texts.changes).await.map_err(failed())?, append })
+    }
+
+    fn steps<'s>(
+        &'s self,
+        deferred: &'s [Deferred<Statement>],
+        finale: &'s Finale,
+        batch: &'s Batch<'s>,
+        is_single: bool,
+    ) -> Vec<Unsent<'s, Answer>> {
         let client = self.client;
-        let mut steps: Vec<Unsent<'s, Answer>> = Vec::with_capacity(deferred.len() + 2);
+        let mut steps: Vec<Unsent<'s, Answer>> = Vec::with_capacity(deferred.len() + 3);
         for one in deferred {
             steps.push(Box::pin(async move {
                 let params = one.params.iter().map(|p| -> &(dyn ToSql + Sync) { &**p });
                 client.execute_raw(&one.statement, params.collect::<Vec<_>>()).await.map(Answer::Count)
             }));
         }
-        if batch.lanes.is_empty() {
-            steps.push(Box::pin(client.execute(&self.statements.guard, &[]).map(|r| r.map(|_| Answer::Done))));
-        } else {
-            steps.push(Box::pin(self.append(batch)));
+        match &finale.append {
+            None if batch.lanes.is_empty() => steps.push(Box::pin(self.heads(&finale.changes, Last::Guard))),
+            None => steps.push(Box::pin(self.heads(&finale.changes, Last::Append(batch)))),
+            Some(append) => {
+                steps.push(Box::pin(self.heads(&finale.changes, Last::Guard).map(|_| Ok(Answer::Done))));
+                steps.push(Box::pin(self.append(append, batch)));
+            }
         }
-        steps.push(Box::pin(client.batch_execute("commit").map(|r| r.map(|()| Answer::Done))));
+        if !is_single {
+            steps.push(Box::pin(client.batch_execute("commit").map(|r| r.map(|()| Answer::Done))));
+        }
         steps
     }
 
-    async fn append(&self, b: &Batch<'_>) -> Result<Answer, tokio_postgres::Error> {
-        let params: [&(dyn ToSql + Sync); 12] = [
-            &b.lanes,
-            &b.slots,
-            &b.ordinals,
-            &b.ids,
-            &b.types,
-            &b.keys,
-            &b.payloads,
-            &b.times,
-            &b.causations,
-            &b.causation_texts,
-            &b.traces,
-            &b.headers,
-        ];
-        let row = self.client.query_one(&self.statements.append, &params).await?;
-        row.try_get(0).map(Answer::Heads)
+    async fn heads(&self, statement: &Statement, last: Last<'_>) -> Result<Answer, tokio_postgres::Error> {
+        let row = self.client.query_one(statement, &change::parameters(&self.changes, last)).await?;
+        row.try_get::<_, Option<Vec<i64>>>(0).map(|heads| Answer::Heads(heads.unwrap_or_default()))
+    }
+
+    async fn append(&self, statement: &Statement, batch: &Batch<'_>) -> Result<Answer, tokio_postgres::Error> {
+        self.client.query_one(statement, &batch.parameters()).await?.try_get(0).map(Answer::Heads)
     }
 
     fn hand_over(&self, places: &[Appended], messages: Vec<OutboxMessage>) {

@@ -1,35 +1,45 @@
-//! The statements on a table of rows, prepared once per connection and run in lane transactions.
+//! The statements on a table of rows, as lane transactions run them.
 //!
-//! Their texts come from the table's description (`tables::statements`). Reads are carried out at once; writes are deferred,
-//! so that they go with the commit in one round trip. None is sent for no rows.
+//! Their texts come from the table's description (`tables::statements`), in a form for one row and one for many. Reads are
+//! prepared once per connection and carried out at once; changes are carried out with the commit, as one statement.
 
 use std::marker::PhantomData;
 
-use outbox::{Expect, Transaction};
+use outbox::{Change, Transaction};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
 use consumer::Failure;
 
 use crate::columns::unreadable;
-use tables::{TableRow, statements};
+use tables::{Parameter, TableRow, statements};
 
-/// Locks rows by key and reads them.
+/// Locks rows by a key of one text and reads them.
 #[derive(Debug)]
-pub(crate) struct Lock<R>(LookUp<R>);
+pub(crate) struct Lock<R> {
+    single: Statement,
+    many: Statement,
+    row: PhantomData<fn() -> R>,
+}
 
-impl<R: TableRow> Lock<R> {
+impl<R: TableRow<Key = (String,)>> Lock<R> {
     pub(crate) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        LookUp::of(client, &statements::lock::<R>()).await.map(Lock)
+        let (single, many) = (statements::single::lock::<R>(), statements::lock::<R>());
+        let (single, many) = tokio::try_join!(client.prepare(&single), client.prepare(&many))?;
+        Ok(Lock { single, many, row: PhantomData })
     }
 
-    /// Those that are there of these keys, which ascend: one array for each column of the key.
+    /// Those that are there of these keys, which ascend.
     pub(crate) async fn rows(
         &self,
         tx: &Transaction<'_>,
-        keys: &[&(dyn ToSql + Sync)],
+        keys: &[&str],
     ) -> Result<impl Iterator<Item = Result<R, Failure>> + use<R>, Failure> {
-        self.0.rows(tx, keys).await
+        let rows = match keys {
+            [key] => tx.query(&self.single, &[key]).await,
+            _ => tx.query(&self.many, &[&keys]).await,
+        };
+        Ok(rows.map_err(Failure::of_outbox)?.into_iter().map(|row| R::read(&row).map_err(unreadable)))
     }
 }
 
@@ -61,68 +71,149 @@ impl<R: TableRow> LookUp<R> {
     }
 }
 
-/// Inserts rows.
+/// Inserts rows, with the commit.
 #[derive(Debug)]
 pub(crate) struct Insert<R> {
-    statement: Statement,
+    forms: Forms,
     row: PhantomData<fn() -> R>,
 }
 
 impl<R: TableRow> Insert<R> {
-    pub(crate) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        Ok(Insert { statement: client.prepare(&statements::insert::<R>()).await?, row: PhantomData })
+    pub(crate) fn new() -> Self {
+        let forms = Forms::new(statements::single::insert::<R>(), statements::insert::<R>());
+        Insert { forms, row: PhantomData }
     }
 
     /// All of them, or the transaction fails.
-    pub(crate) fn defer(&self, tx: &mut Transaction<'_>, rows: Vec<R>) {
-        if rows.is_empty() {
-            return;
+    pub(crate) fn rows(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<R>) {
+        match form.part(rows) {
+            Part::Nothing => {}
+            Part::Single(row) => tx.change(&self.forms.single, row.insert_values(), 1),
+            Part::Many(rows) => {
+                let count = rows.len() as u64;
+                tx.change(&self.forms.many, R::insert_parameters(rows), count);
+            }
         }
-        let expected = Expect::Rows(rows.len() as u64);
-        tx.defer(&self.statement, R::insert_parameters(rows), expected);
     }
 }
 
-/// Writes what may change of rows that are still as they were loaded.
+/// Changes rows that are as they were loaded, or remembered, with the commit. None is sent for no rows.
 #[derive(Debug)]
-pub(crate) struct Update<R> {
-    statement: Statement,
+pub(crate) struct Changes<R> {
+    update: Forms,
+    delete: Forms,
+    hold: Forms,
+    find: Forms,
     row: PhantomData<fn() -> R>,
 }
 
-impl<R: TableRow> Update<R> {
-    pub(crate) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        Ok(Update { statement: client.prepare(&statements::update::<R>()).await?, row: PhantomData })
+/// Which form the changes of a batch have: that of one row is cheaper, and that of many takes one too. It is the same for all
+/// tables of a batch: a connection keeps every combination that it has seen prepared, so there must be few.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A batch of one aggregate.
+    Single,
+    /// Any other.
+    Many,
+}
+
+impl Form {
+    /// For a batch of so many aggregates.
+    pub(crate) const fn of(aggregates: usize) -> Self {
+        if aggregates == 1 { Form::Single } else { Form::Many }
     }
 
-    /// All of them, each with the guard that it was loaded with, or the transaction fails.
-    pub(crate) fn defer(&self, tx: &mut Transaction<'_>, rows: Vec<(R::Guard, R)>) {
-        if rows.is_empty() {
-            return;
+    /// The one row, if it is to have the form of one; else all, unless there are none.
+    fn part<T>(self, mut rows: Vec<T>) -> Part<T> {
+        match (self, rows.len()) {
+            (_, 0) => Part::Nothing,
+            (Form::Single, 1) => rows.pop().map_or(Part::Nothing, Part::Single),
+            (Form::Single | Form::Many, _) => Part::Many(rows),
         }
-        tx.defer(&self.statement, R::update_parameters(rows), Expect::Rows(1));
     }
 }
 
-/// Deletes rows by key.
+/// Rows in their form.
+enum Part<T> {
+    Nothing,
+    Single(T),
+    Many(Vec<T>),
+}
+
+/// A change in its two forms.
 #[derive(Debug)]
-pub(crate) struct Delete<R> {
-    statement: Statement,
-    row: PhantomData<fn() -> R>,
+struct Forms {
+    single: Change,
+    many: Change,
 }
 
-impl<R: TableRow<Key = (String,)>> Delete<R> {
-    pub(crate) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        Ok(Delete { statement: client.prepare(&statements::delete::<R>()).await?, row: PhantomData })
+impl Forms {
+    fn new(single: String, many: String) -> Self {
+        Forms { single: Change::new(single), many: Change::new(many) }
+    }
+}
+
+impl<R: TableRow> Changes<R> {
+    pub(crate) fn new() -> Self {
+        use statements::single;
+        Changes {
+            update: Forms::new(single::update::<R>(), statements::update::<R>()),
+            delete: Forms::new(single::delete::<R>(), statements::delete::<R>()),
+            hold: Forms::new(single::hold::<R>(), statements::hold::<R>()),
+            find: Forms::new(single::find::<R>(), statements::find::<R>()),
+            row: PhantomData,
+        }
     }
 
-    /// All of these keys, or the transaction fails.
-    pub(crate) fn defer(&self, tx: &mut Transaction<'_>, keys: Vec<String>) {
-        if keys.is_empty() {
-            return;
+    /// Write all of them, each with the guard that it was loaded with, or the transaction fails.
+    pub(crate) fn update(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, R)>) {
+        match form.part(rows) {
+            Part::Nothing => {}
+            Part::Single((guard, row)) => tx.change(&self.update.single, row.update_values(guard), 1),
+            Part::Many(rows) => {
+                let count = rows.len() as u64;
+                tx.change(&self.update.many, R::update_parameters(rows), count);
+            }
         }
-        let count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
-        tx.defer(&self.statement, vec![Box::new(keys), Box::new(count)], Expect::Rows(1));
+    }
+}
+
+impl<R: TableRow<Key = (String,)>> Changes<R> {
+    /// Delete all of them, each with the guard that it was loaded with, or the transaction fails.
+    pub(crate) fn delete(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, String)>) {
+        keyed::<R>(tx, &self.delete, form, rows);
+    }
+
+    /// Lock all of them, each with the guard that it was remembered with, or the transaction fails.
+    pub(crate) fn hold(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, String)>) {
+        keyed::<R>(tx, &self.hold, form, rows);
+    }
+
+    /// None of these keys is there, or the transaction fails.
+    pub(crate) fn lack(&self, tx: &mut Transaction<'_>, form: Form, keys: Vec<String>) {
+        match form.part(keys) {
+            Part::Nothing => {}
+            Part::Single(key) => tx.change(&self.find.single, vec![Box::new(key)], 0),
+            Part::Many(keys) => tx.change(&self.find.many, vec![Box::new(keys)], 0),
+        }
+    }
+}
+
+fn keyed<R: TableRow>(tx: &mut Transaction<'_>, forms: &Forms, form: Form, rows: Vec<(R::Guard, String)>) {
+    match form.part(rows) {
+        Part::Nothing => {}
+        Part::Single((guard, key)) => {
+            let guard = guard.as_ref().iter().map(|had| Box::new(*had) as Parameter);
+            let parameters = std::iter::once(Box::new(key) as Parameter).chain(guard);
+            tx.change(&forms.single, parameters.collect(), 1);
+        }
+        Part::Many(rows) => {
+            let count = rows.len() as u64;
+            let (guards, keys): (Vec<R::Guard>, Vec<String>) = rows.into_iter().unzip();
+            let mut parameters: Vec<Parameter> = vec![Box::new(keys)];
+            parameters.append(&mut tables::guard_parameters(&guards, R::GUARD.len()));
+            tx.change(&forms.many, parameters, count);
+        }
     }
 }
 

@@ -198,6 +198,7 @@ fn is_refusal(error: &tokio_postgres::Error) -> bool {
 fn session_settings(schema: &str) -> String {
     format!(
         "set search_path to {}; set plan_cache_mode = force_generic_plan; set enable_seqscan = off; \
+         set default_transaction_isolation = 'read committed'; set default_transaction_read_only = off; \
          set enable_hashjoin = off; set enable_mergejoin = off; set jit = off; \
          set statement_timeout = '30s'; set lock_timeout = '10s'; \
          set idle_in_transaction_session_timeout = '5s'; set timezone = 'UTC'",

@@ -219,6 +219,7 @@ impl<S: Service> Engine<S> {
     /// No lane is ours until the group says so again.
     pub(crate) fn leave(&mut self) {
         self.timers.leave();
+        self.service.forget();
         self.feeds.leave();
         self.feeds_changed(Instant::now());
     }
@@ -299,6 +300,7 @@ impl<S: Service> Engine<S> {
                 }
                 Ok(Attempt::Overtaken(overtaken)) => {
                     metrics::retry(S::NAME, "moved");
+                    self.service.forget();
                     parts.push(part);
                     for part in &mut parts {
                         part.retain(|item| item.progress.is_none() || !overtaken.contains(&item.feed));
@@ -307,6 +309,7 @@ impl<S: Service> Engine<S> {
                 }
                 Err(failure) => {
                     metrics::retry(S::NAME, failure.kind());
+                    self.service.forget();
                     match failure {
                         Failure::Halt(reason) => return Err(Failure::Halt(reason)),
                         Failure::Retry(reason) => {

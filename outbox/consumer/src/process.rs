@@ -1,8 +1,9 @@
 //! THE transaction: the only place in this crate that opens one.
 //!
-//! begin, lock the feeds' rows and compare, lock and load aggregates | decide in memory | save, advance the feeds, append to the
-//! outbox, commit. Two round trips. Whatever fails rolls all of it back; nothing outside (a provider call, a Kafka offset)
-//! happens before the commit.
+//! begin, lock the feeds' rows and compare, lock and load aggregates | decide in memory | advance the feeds, save, append to the
+//! outbox, commit. Two round trips. Where the service recalls its aggregates, the first is spared: the commit, which is a single
+//! statement then, compares the feeds' rows and the aggregates. Whatever fails rolls all of it back; nothing outside (a provider
+//! call, a Kafka offset) happens before the commit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::database::Database;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
 use outbox::inbox::{Advance, Cursor, Inbox, LogMark, SourceCursor, TopicPartition};
-use outbox::{Outbox, OutboxMessage};
+use outbox::{Outbox, OutboxMessage, Transaction};
 
 use crate::contract::Contract;
 use crate::emitter::Emitter;
@@ -22,6 +23,7 @@ use crate::item::Work;
 use crate::metrics;
 use crate::service::{BodyOf, IdOf, ItemOf, Service, TopicOf};
 use crate::topic_names::TopicNames;
+use crate::trust::{Recollection, Trust};
 
 /// How long one attempt may take before its connection is given up.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
@@ -63,6 +65,7 @@ pub(crate) struct Processor<S: Service> {
     pub(crate) group: String,
     pub(crate) dead_letter_limit_bytes: usize,
     connection: Option<Connection<S>>,
+    trust: Trust,
 }
 
 struct Connection<S: Service> {
@@ -104,6 +107,7 @@ impl<S: Service> Processor<S> {
             group,
             dead_letter_limit_bytes,
             connection: None,
+            trust: Trust::default(),
         }
     }
 
@@ -123,9 +127,13 @@ impl<S: Service> Processor<S> {
             }
             None => self.connect(service).await?,
         };
-        let run = self.run(&mut connection, service, feeds, items, now);
+        let recalls = self.trust.is_given();
+        let run = self.run_either(recalls, &mut connection, service, feeds, items, now);
         let result = match tokio::time::timeout(ATTEMPT_TIMEOUT, run).await {
-            Ok(result) => result,
+            Ok((result, memory)) => {
+                self.trust.learn(memory);
+                result
+            }
             Err(_) => Err(Failure::Retry(format!("the database did not answer within {ATTEMPT_TIMEOUT:?}"))),
         };
         if matches!(result, Err(Failure::Retry(_))) {
@@ -147,22 +155,64 @@ impl<S: Service> Processor<S> {
         Ok(Connection { client, statements })
     }
 
+    /// By memory first, if it may be asked and suffices; else, or where it was wrong, by the rows.
+    async fn run_either(
+        &self,
+        recalls: bool,
+        connection: &mut Connection<S>,
+        service: &S,
+        feeds: &HashMap<IdOf<S>, Feed>,
+        items: &[ItemOf<S>],
+        now: Timestamp,
+    ) -> (Result<Attempt<S>, Failure>, Recollection) {
+        let inputs: Vec<&BodyOf<S>> = items.iter().filter_map(body_of::<S>).collect();
+        let mut memory = Recollection::NotAsked;
+        if let Some(batch) = recalls.then(|| service.recall(&inputs)).flatten() {
+            match self.run_recalled(connection, service, feeds, items, batch, now).await {
+                Ok(done) => return (Ok(Attempt::Done(done)), Recollection::Right),
+                Err(failure @ Failure::Halt(_)) => return (Err(failure), memory),
+                Err(failure) if connection.client.is_closed() => return (Err(failure), memory),
+                Err(failure) => {
+                    tracing::debug!(%failure, "what was decided by memory does not hold; the rows are read");
+                    metrics::retry(S::NAME, "recalled");
+                    memory = Recollection::Wrong;
+                }
+            }
+        }
+        (self.run(connection, service, feeds, items, &inputs, now).await, memory)
+    }
+
+    async fn run_recalled(
+        &self,
+        connection: &mut Connection<S>,
+        service: &S,
+        feeds: &HashMap<IdOf<S>, Feed>,
+        items: &[ItemOf<S>],
+        batch: S::Batch,
+        now: Timestamp,
+    ) -> Result<Done<S>, Failure> {
+        let begun = Instant::now();
+        let Connection { client, statements } = connection;
+        let tx = self.outbox.begin(client).await.map_err(Failure::of_outbox)?.of_plain_session();
+        self.finish(tx, service, statements, batch, self.steps(feeds, items), (items, now, begun)).await
+    }
+
     async fn run(
         &self,
         connection: &mut Connection<S>,
         service: &S,
         feeds: &HashMap<IdOf<S>, Feed>,
         items: &[ItemOf<S>],
+        inputs: &[&BodyOf<S>],
         now: Timestamp,
     ) -> Result<Attempt<S>, Failure> {
         let begun = Instant::now();
         let Connection { client, statements } = connection;
-        let mut tx = self.outbox.begin(client).await.map_err(Failure::of_outbox)?;
+        let tx = self.outbox.begin(client).await.map_err(Failure::of_outbox)?;
         let steps = self.steps(feeds, items);
         let partitions: Vec<TopicPartition> = steps.iter().map(|step| step.at.clone()).collect();
-        let inputs: Vec<&BodyOf<S>> = items.iter().filter_map(body_of::<S>).collect();
         // Sent in this order in one round trip: positions are locked before aggregates.
-        let (held, batch) = tokio::join!(self.inbox.lock(&tx, &partitions), service.load(&tx, statements, &inputs));
+        let (held, batch) = tokio::join!(self.inbox.lock(&tx, &partitions), service.load(&tx, statements, inputs));
         let held = held.map_err(Failure::of_outbox)?;
         let overtaken: Vec<IdOf<S>> =
             steps.iter().zip(held).filter(|(step, row)| step.row != *row).map(|(step, _)| step.id).collect();
@@ -170,16 +220,27 @@ impl<S: Service> Processor<S> {
             tx.rollback().await.map_err(Failure::of_outbox)?;
             return Ok(Attempt::Overtaken(overtaken));
         }
-        let mut batch = batch?;
+        self.finish(tx, service, statements, batch?, steps, (items, now, begun)).await.map(Attempt::Done)
+    }
+
+    /// Decides and commits.
+    async fn finish(
+        &self,
+        mut tx: Transaction<'_>,
+        service: &S,
+        statements: &S::Statements,
+        mut batch: S::Batch,
+        steps: Vec<FeedMove<TopicOf<S>>>,
+        (items, now, begun): (&[ItemOf<S>], Timestamp, Instant),
+    ) -> Result<Done<S>, Failure> {
         let (messages, counts) = self.decide(service, &mut batch, items, now)?;
+        self.inbox.advance(&mut tx, &advances::<S>(&steps));
         let follow_up = service.save(batch, statements, &mut tx)?;
-        self.inbox.advance(&mut tx, &advances::<S>(&steps)).await.map_err(Failure::of_outbox)?;
         let committing = Instant::now();
         tx.commit(messages).await.map_err(Failure::of_outbox)?;
         let moved = |FeedMove { id, next_offset, cursor, log, .. }| Moved { id, next_offset, cursor, log };
         let feeds = steps.into_iter().map(moved).collect();
-        let (process, commit) = (begun.elapsed(), committing.elapsed());
-        Ok(Attempt::Done(Done { follow_up, feeds, counts, process, commit }))
+        Ok(Done { follow_up, feeds, counts, process: begun.elapsed(), commit: committing.elapsed() })
     }
 
     /// One step per feed of the batch, ascending, so that rows are always locked in the same order.

@@ -80,6 +80,20 @@ pub trait Service: Sized + Send + Sync + 'static {
         inputs: &[&Body<Self::Input, Self::Signal>],
     ) -> impl Future<Output = Result<Self::Batch, Failure>> + Send;
 
+    /// The batch for these inputs as far as memory knows it, without a look at any row; none where memory does not suffice.
+    ///
+    /// Asked first, unless memory was wrong of late. It spares the round trip in which `load` locks and reads, so that the whole
+    /// transaction is one statement; a service under way with its aggregates knows most of them. Nothing may be taken on trust:
+    /// `save` must add, for every aggregate that came from here, a change that compares it, or looks that its row is as
+    /// remembered or missing ([`Working::into_writes`](crate::Working::into_writes) tells which). Where the commit refuses one, or
+    /// `decide` fails, the same inputs are run again with `load`.
+    fn recall(&self, _inputs: &[&Body<Self::Input, Self::Signal>]) -> Option<Self::Batch> {
+        None
+    }
+
+    /// Forget what `recall` remembers: other instances may have changed it.
+    fn forget(&mut self) {}
+
     /// Decide one input in memory, and say what became of it: a metric label, one of few.
     ///
     /// Called once an input, in order, each seeing in `batch` what the inputs before it have changed. Must be pure: no clock
@@ -97,10 +111,10 @@ pub trait Service: Sized + Send + Sync + 'static {
         emitter: &mut Emitter<Self::Contract>,
     ) -> Result<&'static str, Failure>;
 
-    /// Defer the writes: they travel with the commit.
+    /// Add the changes ([`Transaction::change`]): they are carried out with the commit, behind the move of the positions.
     ///
-    /// Called once after the last `decide`. COMMIT is sent with the statements, so each must raise by itself when it finds
-    /// another row than was loaded. Must not start anything outside: the transaction may still fail.
+    /// Called once after the last `decide`. Each says how many rows it must meet, and must not meet another row than was loaded.
+    /// Must not start anything outside: the transaction may still fail.
     fn save(
         &self,
         batch: Self::Batch,

@@ -1,6 +1,7 @@
-//! The aggregates of one batch in memory: what was loaded, what became of it, what has to be written.
+//! The aggregates of one batch in memory: what was loaded or recalled, what became of it, what has to be written.
 //!
-//! However many inputs a batch has for an aggregate, it is loaded once and written once.
+//! However many inputs a batch has for an aggregate, it is loaded once and written once. What was recalled from memory and is
+//! not written has to be looked at by the commit.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -14,6 +15,21 @@ struct Entry<V> {
     loaded_version: Option<i64>,
     state: Option<V>,
     changed: bool,
+    /// It was not read from its row.
+    recalled: bool,
+}
+
+/// What a commit has to do, each ascending by id, so that all transactions meet rows in the same order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Writes<K, V> {
+    /// New aggregates.
+    pub inserts: Vec<V>,
+    /// Changed ones, each with the version that its row must have.
+    pub updates: Vec<(i64, V)>,
+    /// Recalled and not changed: these rows must have these versions.
+    pub unchanged: Vec<(i64, K)>,
+    /// Recalled as not being there, and not made: these rows must not be there.
+    pub absent: Vec<K>,
 }
 
 impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
@@ -24,7 +40,28 @@ impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
 
     /// Remember a loaded row.
     pub fn loaded(&mut self, id: K, version: i64, state: V) {
-        self.0.insert(id, Entry { loaded_version: Some(version), state: Some(state), changed: false });
+        self.0.insert(id, Entry { loaded_version: Some(version), state: Some(state), changed: false, recalled: false });
+    }
+
+    /// An aggregate from memory, with its version; none: it is not there, as far as is known.
+    pub fn recalled(&mut self, id: K, known: Option<(i64, V)>) {
+        let (loaded_version, state) = known.unzip();
+        self.0.insert(id, Entry { loaded_version, state, changed: false, recalled: true });
+    }
+
+    /// How many aggregates were loaded, recalled or made.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All aggregates that there are now.
+    pub fn states(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.0.iter().filter_map(|(id, entry)| Some((id, entry.state.as_ref()?)))
     }
 
     /// The aggregate as it is now; none where there is none.
@@ -39,33 +76,37 @@ impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
 
     /// The aggregate's next state.
     pub fn put(&mut self, id: K, state: Option<V>) {
-        let entry = self.0.entry(id).or_insert(Entry { loaded_version: None, state: None, changed: false });
+        let entry =
+            self.0.entry(id).or_insert(Entry { loaded_version: None, state: None, changed: false, recalled: false });
         entry.state = state;
         entry.changed = true;
     }
 
-    /// What has to be written, ascending by id, so that all transactions write in the same order.
-    pub fn into_writes(self) -> (Vec<V>, Vec<(i64, V)>) {
-        let (mut inserts, mut updates) = (Vec::new(), Vec::new());
-        for (_, entry) in self.into_sorted() {
+    /// What the commit has to do.
+    pub fn into_writes(self) -> Writes<K, V> {
+        let mut writes = Writes { inserts: Vec::new(), updates: Vec::new(), unchanged: Vec::new(), absent: Vec::new() };
+        for (id, entry) in self.into_sorted(|entry| entry.changed || entry.recalled) {
             match (entry.loaded_version, entry.state) {
-                (None, Some(state)) => inserts.push(state),
-                (Some(version), Some(state)) => updates.push((version, state)),
-                (_, None) => {}
+                (None, Some(state)) => writes.inserts.push(state),
+                (Some(version), Some(state)) if entry.changed => writes.updates.push((version, state)),
+                (Some(version), _) if !entry.changed => writes.unchanged.push((version, id)),
+                (None, None) if entry.recalled => writes.absent.push(id),
+                (_, _) => {}
             }
         }
-        (inserts, updates)
+        writes
     }
 
     /// What has changed, ascending by id.
     pub fn into_changed(self) -> Vec<(K, V)> {
-        self.into_sorted().into_iter().filter_map(|(id, entry)| Some((id, entry.state?))).collect()
+        let changed = self.into_sorted(|entry| entry.changed);
+        changed.into_iter().filter_map(|(id, entry)| Some((id, entry.state?))).collect()
     }
 
-    fn into_sorted(self) -> Vec<(K, Entry<V>)> {
-        let mut changed: Vec<_> = self.0.into_iter().filter(|(_, entry)| entry.changed).collect();
-        changed.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        changed
+    fn into_sorted(self, is_wanted: impl Fn(&Entry<V>) -> bool) -> Vec<(K, Entry<V>)> {
+        let mut wanted: Vec<_> = self.0.into_iter().filter(|(_, entry)| is_wanted(entry)).collect();
+        wanted.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        wanted
     }
 }
 
@@ -83,6 +124,21 @@ mod tests {
         working.put("a", Some(1));
         working.put("never there", None);
         assert_eq!(working.get(&"b"), Some(&32));
-        assert_eq!(working.into_writes(), (vec![1], vec![(3, 32)]));
+        let none = Writes { inserts: vec![1], updates: vec![(3, 32)], unchanged: Vec::new(), absent: Vec::new() };
+        assert_eq!(working.into_writes(), none);
+    }
+
+    #[test]
+    fn what_was_recalled_is_compared_whether_it_changes_or_not() {
+        let mut working = Working::with_capacity(4);
+        working.recalled("a", Some((3, 30)));
+        working.recalled("b", Some((4, 40)));
+        working.recalled("c", None);
+        working.recalled("d", None);
+        working.put("a", Some(31));
+        working.put("c", Some(1));
+        let writes = working.into_writes();
+        assert_eq!((writes.inserts, writes.updates), (vec![1], vec![(3, 31)]));
+        assert_eq!((writes.unchanged, writes.absent), (vec![(4, "b")], vec!["d"]));
     }
 }

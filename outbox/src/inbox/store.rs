@@ -10,11 +10,12 @@ use deadpool_postgres::ClientWrapper;
 use tokio_postgres::{Client, Row};
 use uuid::Uuid;
 
+use crate::change::Change;
 use crate::error::OutboxError;
 use crate::inbox::{Cursor, LogMark, Witness};
 use crate::params;
 use crate::sql;
-use crate::transaction::{Expect, Transaction};
+use crate::transaction::Transaction;
 
 /// One partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -74,8 +75,11 @@ pub struct Inbox {
     offsets_sql: String,
     cursors_sql: String,
     adopt_sql: String,
-    move_sql: String,
-    cursor_sql: String,
+    lock_one_sql: String,
+    move_one: Change,
+    move_many: Change,
+    cursor_one: Change,
+    cursor_many: Change,
 }
 
 impl Inbox {
@@ -89,8 +93,11 @@ impl Inbox {
             offsets_sql: text(OFFSETS),
             cursors_sql: text(CURSORS),
             adopt_sql: text(ADOPT),
-            move_sql: text(MOVE),
-            cursor_sql: text(CURSOR),
+            lock_one_sql: text(LOCK_ONE),
+            move_one: Change::new(text(MOVE_ONE)).refused_with(MOVED),
+            move_many: Change::new(text(MOVE_MANY)).refused_with(MOVED),
+            cursor_one: Change::new(text(CURSOR_ONE)).refused_with(NOT_FORWARD),
+            cursor_many: Change::new(text(CURSOR_MANY)).refused_with(NOT_FORWARD),
             quoted,
         })
     }
@@ -146,10 +153,10 @@ impl Inbox {
         client.execute(&self.adopt_sql, &[&topics, &numbers, &offsets, &ids]).await.map(|_| ()).map_err(failed)
     }
 
-    /// Prepares this inbox's statements on a connection, so that [`Inbox::lock`] and [`Inbox::advance`] cost no round
-    /// trip of their own in a transaction.
+    /// Prepares this inbox's statements on a connection, so that [`Inbox::lock`] costs no round trip of its own in a
+    /// transaction.
     pub async fn prepare(&self, client: &ClientWrapper) -> Result<(), OutboxError> {
-        for statement in [&self.lock_sql, &self.move_sql, &self.cursor_sql] {
+        for statement in [&self.lock_one_sql, &self.lock_sql] {
             client.prepare_cached(statement).await.map_err(OutboxError::database("preparing inbox statements"))?;
         }
         Ok(())
@@ -163,10 +170,13 @@ impl Inbox {
         transaction: &Transaction<'_>,
         partitions: &[TopicPartition],
     ) -> Result<Vec<Option<i64>>, OutboxError> {
-        let failed = OutboxError::database("preparing inbox statements");
-        let statement = transaction.client().prepare_cached(&self.lock_sql).await.map_err(failed)?;
-        let (topics, numbers) = columns(partitions);
-        let rows = transaction.query(&statement, &[&topics, &numbers]).await?;
+        let rows = match partitions {
+            [at] => transaction.query(&self.lock_one_sql, &[&at.topic, &at.partition]).await?,
+            _ => {
+                let (topics, numbers) = columns(partitions);
+                transaction.query(&self.lock_sql, &[&topics, &numbers]).await?
+            }
+        };
         if rows.len() != partitions.len() {
             return Err(OutboxError::MissingInboxRow);
         }
@@ -178,38 +188,53 @@ impl Inbox {
         partitions.iter().map(offset).collect()
     }
 
-    /// Defers the compare-and-set of these partitions' rows to the commit. It raises a conflict
+    /// Adds the compare-and-set of these partitions' rows to the commit. It raises a conflict
     /// ([`crate::Class::Conflict`]) when a row does not hold `from`, or when a cursor would not move forward.
-    pub async fn advance(&self, transaction: &mut Transaction<'_>, steps: &[Advance]) -> Result<(), OutboxError> {
-        let failed = || OutboxError::database("preparing inbox statements");
-        let moving = transaction.client().prepare_cached(&self.move_sql).await.map_err(failed())?;
-        let cursor = transaction.client().prepare_cached(&self.cursor_sql).await.map_err(failed())?;
-        if steps.is_empty() {
-            return Ok(());
+    pub fn advance(&self, transaction: &mut Transaction<'_>, steps: &[Advance]) {
+        match steps {
+            [] => {}
+            [step] => {
+                let Advance { at, from, to, log: LogMark { witness, topic_id }, .. } = step;
+                let (offset, digest) = (witness.map(|one| one.offset), witness.map(|one| one.digest.to_vec()));
+                let params = params![at.topic.clone(), at.partition, *from, *to, offset, digest, *topic_id];
+                transaction.change(&self.move_one, params, 1);
+            }
+            _ => {
+                let topics: Vec<String> = steps.iter().map(|step| step.at.topic.clone()).collect();
+                let numbers: Vec<i32> = steps.iter().map(|step| step.at.partition).collect();
+                let from: Vec<Option<i64>> = steps.iter().map(|step| step.from).collect();
+                let to: Vec<i64> = steps.iter().map(|step| step.to).collect();
+                let witnesses = || steps.iter().map(|step| step.log.witness);
+                let offsets: Vec<Option<i64>> = witnesses().map(|found| found.map(|one| one.offset)).collect();
+                let digests: Vec<Option<Vec<u8>>> =
+                    witnesses().map(|found| found.map(|one| one.digest.to_vec())).collect();
+                let ids: Vec<Option<Uuid>> = steps.iter().map(|step| step.log.topic_id).collect();
+                let params = params![topics, numbers, from, to, offsets, digests, ids];
+                transaction.change(&self.move_many, params, steps.len() as u64);
+            }
         }
-        let topics: Vec<String> = steps.iter().map(|step| step.at.topic.clone()).collect();
-        let numbers: Vec<i32> = steps.iter().map(|step| step.at.partition).collect();
-        let from: Vec<Option<i64>> = steps.iter().map(|step| step.from).collect();
-        let to: Vec<i64> = steps.iter().map(|step| step.to).collect();
-        let witness = |step: &Advance| step.log.witness;
-        let witness_offsets: Vec<Option<i64>> = steps.iter().map(|step| witness(step).map(|one| one.offset)).collect();
-        let digests: Vec<Option<Vec<u8>>> =
-            steps.iter().map(|step| witness(step).map(|one| one.digest.to_vec())).collect();
-        let ids: Vec<Option<Uuid>> = steps.iter().map(|step| step.log.topic_id).collect();
-        let params = params![topics, numbers, from, to, witness_offsets, digests, ids];
-        transaction.defer(&moving, params, Expect::Any);
+        self.advance_cursors(transaction, steps);
+    }
+
+    fn advance_cursors(&self, transaction: &mut Transaction<'_>, steps: &[Advance]) {
         let moved: Vec<(&TopicPartition, &SourceCursor)> =
             steps.iter().flat_map(|step| step.cursors.iter().map(|cursor| (&step.at, cursor))).collect();
-        if !moved.is_empty() {
-            let topics: Vec<String> = moved.iter().map(|(at, _)| at.topic.clone()).collect();
-            let numbers: Vec<i32> = moved.iter().map(|(at, _)| at.partition).collect();
-            let sources: Vec<String> = moved.iter().map(|(_, of)| of.source.clone()).collect();
-            let epochs: Vec<i64> = moved.iter().map(|(_, of)| of.cursor.epoch).collect();
-            let sequences: Vec<i64> = moved.iter().map(|(_, of)| of.cursor.sequence).collect();
-            let params = params![topics, numbers, sources, epochs, sequences];
-            transaction.defer(&cursor, params, Expect::Any);
+        match (&moved[..], steps) {
+            ([], _) => {}
+            ([(at, SourceCursor { source, cursor })], [_]) => {
+                let params = params![at.topic.clone(), at.partition, source.clone(), cursor.epoch, cursor.sequence];
+                transaction.change(&self.cursor_one, params, 1);
+            }
+            _ => {
+                let topics: Vec<String> = moved.iter().map(|(at, _)| at.topic.clone()).collect();
+                let numbers: Vec<i32> = moved.iter().map(|(at, _)| at.partition).collect();
+                let sources: Vec<String> = moved.iter().map(|(_, of)| of.source.clone()).collect();
+                let epochs: Vec<i64> = moved.iter().map(|(_, of)| of.cursor.epoch).collect();
+                let sequences: Vec<i64> = moved.iter().map(|(_, of)| of.cursor.sequence).collect();
+                let params = params![topics, numbers, sources, epochs, sequences];
+                transaction.change(&self.cursor_many, params, moved.len() as u64);
+            }
         }
-        Ok(())
     }
 }
 
@@ -234,25 +259,39 @@ const ADOPT: &str = "update {schema}.inbox_offsets o set topic_id = given.topic_
     where o.topic = given.topic and o.partition = given.partition and o.next_offset = given.next_offset \
         and o.topic_id is null";
 
-const MOVE: &str = "with moved as ( \
-        update {schema}.inbox_offsets o set next_offset = given.new, witness_offset = given.witness_offset, \
-            witness_digest = given.witness_digest, topic_id = coalesce(given.topic_id, o.topic_id) \
-        from unnest($1::text[], $2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::bytea[], $7::uuid[]) \
-            as given (topic, partition, old, new, witness_offset, witness_digest, topic_id) \
-        where o.topic = given.topic and o.partition = given.partition \
-            and o.next_offset is not distinct from given.old and given.new >= coalesce(given.old, 0) \
-        returning 1 \
-    ) select case when count(*) <> cardinality($2::int4[]) \
-        then {schema}.outbox_refuse('OB002', 'another consumer moved a partition of this one') end from moved";
+const LOCK_ONE: &str = "select o.topic, o.partition, o.next_offset from {schema}.inbox_offsets o \
+    where o.topic = $1::text and o.partition = $2::int4 for update";
 
-const CURSOR: &str = "with moved as ( \
-        insert into {schema}.inbox_positions as p (topic, partition, source, epoch, sequence) \
-        select * from unnest($1::text[], $2::int4[], $3::text[], $4::int8[], $5::int8[]) \
-        on conflict (topic, partition, source) do update set epoch = excluded.epoch, sequence = excluded.sequence \
-            where (p.epoch, p.sequence) < (excluded.epoch, excluded.sequence) \
-        returning 1 \
-    ) select case when count(*) <> cardinality($2::int4[]) \
-        then {schema}.outbox_refuse('OB002', 'a position would not move forward') end from moved";
+const MOVE_ONE: &str = "update {schema}.inbox_offsets o set next_offset = $4::int8, witness_offset = $5::int8, \
+        witness_digest = $6::bytea, topic_id = coalesce($7::uuid, o.topic_id) \
+    where o.topic = $1::text and o.partition = $2::int4 and o.next_offset is not distinct from $3::int8 \
+        and $4 >= coalesce($3, 0) \
+    returning 1";
+
+const MOVE_MANY: &str = "update {schema}.inbox_offsets o set next_offset = given.new, \
+        witness_offset = given.witness_offset, witness_digest = given.witness_digest, \
+        topic_id = coalesce(given.topic_id, o.topic_id) \
+    from unnest($1::text[], $2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::bytea[], $7::uuid[]) \
+        as given (topic, partition, old, new, witness_offset, witness_digest, topic_id) \
+    where o.topic = given.topic and o.partition = given.partition \
+        and o.next_offset is not distinct from given.old and given.new >= coalesce(given.old, 0) \
+    returning 1";
+
+const MOVED: &str = "another consumer moved a partition of this one";
+
+const CURSOR_ONE: &str = "insert into {schema}.inbox_positions as p (topic, partition, source, epoch, sequence) \
+    values ($1::text, $2::int4, $3::text, $4::int8, $5::int8) \
+    on conflict (topic, partition, source) do update set epoch = excluded.epoch, sequence = excluded.sequence \
+        where (p.epoch, p.sequence) < (excluded.epoch, excluded.sequence) \
+    returning 1";
+
+const CURSOR_MANY: &str = "insert into {schema}.inbox_positions as p (topic, partition, source, epoch, sequence) \
+    select * from unnest($1::text[], $2::int4[], $3::text[], $4::int8[], $5::int8[]) \
+    on conflict (topic, partition, source) do update set epoch = excluded.epoch, sequence = excluded.sequence \
+        where (p.epoch, p.sequence) < (excluded.epoch, excluded.sequence) \
+    returning 1";
+
+const NOT_FORWARD: &str = "a position would not move forward";
 
 fn columns(partitions: &[TopicPartition]) -> (Vec<&str>, Vec<i32>) {
     partitions.iter().map(|at| (at.topic.as_str(), at.partition)).unzip()

@@ -2,28 +2,40 @@
 //!
 //! Wiring only: which topics it reads, and how a batch goes through `stock` (pure) and `store` (SQL).
 
+mod levels;
 mod store;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::convert::Infallible;
 
 use domain::decision::Outcome;
 use domain::planted::Planted;
-use domain::stock::{self, Level, Receipt, Reservation};
+use domain::stock::{self, Receipt, Reservation};
 use jiff::Timestamp;
 use outbox::Transaction;
-use schemas::{InventoryCommand, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
+use schemas::{InventoryCommand, InventoryEvent, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
 use tokio_postgres::Client;
 
 use crate::pipeline_contract::Pipeline;
-use consumer::{Body, Emitter, Failure, Service, Working};
+use consumer::{Body, Emitter, Failure, Memory, Service, Working};
+use levels::Levels;
 use store::Statements;
+#[cfg(test)]
+pub(crate) use store::TAKE;
 
 /// The inventory service.
 #[derive(Debug)]
 pub struct InventoryService {
     planted: Planted,
+    memory: Memory<OrderId, Reservation>,
+    /// SKUs of which there was not enough for somebody.
+    short: Memory<Sku, ()>,
 }
+
+/// How many reservations are remembered, with their lines.
+const REMEMBERED: usize = 2048;
+/// How many SKUs are remembered of which there was not enough.
+const REMEMBERED_SHORT: usize = 1024;
 
 /// What the service decides about.
 #[derive(Debug)]
@@ -38,25 +50,28 @@ pub enum Input {
 #[derive(Debug)]
 pub struct Batch {
     reservations: Working<OrderId, Reservation>,
-    levels: Working<Sku, Level>,
-    /// The levels as loaded, to compare when they are written.
-    before: HashMap<Sku, Level>,
+    levels: Levels,
     receipts: HashMap<(Sku, String), Receipt>,
     new_receipts: Vec<Receipt>,
+}
+
+/// What a batch has come to.
+#[derive(Debug)]
+pub struct Committed {
+    reservations: Vec<Reservation>,
+    /// SKUs of which pieces came, or were counted again.
+    received: Vec<Sku>,
 }
 
 impl InventoryService {
     /// A service that makes this mistake, in tests.
     pub fn new(planted: Planted) -> Self {
-        InventoryService { planted }
+        let (memory, short) = (Memory::new(REMEMBERED), Memory::new(REMEMBERED_SHORT));
+        InventoryService { planted, memory, short }
     }
 }
 
 impl Batch {
-    fn level(&self, sku: &Sku) -> Level {
-        self.levels.get(sku).copied().unwrap_or_default()
-    }
-
     fn reserve(
         &mut self,
         command: &InventoryCommand,
@@ -65,16 +80,16 @@ impl Batch {
         emitter: &mut Emitter<Pipeline>,
     ) -> Result<Outcome, Failure> {
         let id = command.key();
-        let decision = stock::decide(self.reservations.get(id), command, |sku| self.level(sku), now);
+        let decision = stock::decide(self.reservations.get(id), command, |sku| self.levels.of(sku), now);
         let decision = planted.alter_reservation(command, decision);
         if let Some(event) = decision.change() {
+            if let (InventoryEvent::StockRejected(_), false) = (event, self.levels.are_known()) {
+                return Err(Failure::Retry(format!("whether there is enough for order {id} has to be read")));
+            }
             let evolved = stock::evolve(self.reservations.take(id), event).map_err(poison)?;
             self.reservations.put(id.clone(), evolved.reservation);
             for change in &evolved.changes {
-                let next = self.level(&change.sku).after(change);
-                let next = next
-                    .ok_or_else(|| Failure::Poison(format!("the level of {} does not fit into 64 bits", change.sku)))?;
-                self.levels.put(change.sku.clone(), Some(next));
+                self.levels.change(change)?;
             }
         }
         let outcome = decision.outcome;
@@ -90,10 +105,10 @@ impl Batch {
     ) -> Result<Outcome, Failure> {
         let sku = command.key();
         let key = (sku.clone(), command.command_id().as_str().to_owned());
-        let decision = stock::decide_stock(self.receipts.get(&key), self.level(sku), command, now);
+        let decision = stock::decide_stock(self.receipts.get(&key), self.levels.of(sku), command, now);
         if let Some(event) = decision.change() {
-            let next = stock::evolve_stock(sku, self.level(sku), event).map_err(poison)?;
-            self.levels.put(sku.clone(), Some(next));
+            let next = stock::evolve_stock(sku, self.levels.of(sku), event).map_err(poison)?;
+            self.levels.put(sku, next)?;
             if let Some(receipt) = Receipt::of(event) {
                 self.receipts.insert(key, receipt.clone());
                 self.new_receipts.push(receipt);
@@ -154,7 +169,7 @@ impl Service for InventoryService {
     type Signal = Infallible;
     type Statements = Statements;
     type Batch = Batch;
-    type FollowUp = ();
+    type FollowUp = Committed;
     type Found = ();
 
     #[expect(clippy::result_large_err, reason = "the message goes on to the next question, by value")]
@@ -184,18 +199,39 @@ impl Service for InventoryService {
             statements.lock_levels(tx, &skus, &settled),
             statements.load_receipts(tx, &receipts),
         );
-        let levels = levels?;
-        let mut working = Working::with_capacity(levels.len());
-        for (sku, level) in &levels {
-            working.loaded(sku.clone(), level.version, *level);
-        }
         Ok(Batch {
             reservations: reservations?,
-            levels: working,
-            before: levels,
+            levels: Levels::read(levels?),
             receipts: receipts?,
             new_receipts: Vec::new(),
         })
+    }
+
+    fn recall(&self, inputs: &[&Body<Input, Infallible>]) -> Option<Batch> {
+        let mut reservations = Working::with_capacity(inputs.len());
+        for body in inputs {
+            let Body::Message(Input::Inventory(command)) = body else { return None };
+            let id = command.key();
+            let known = self.memory.get(id).map(|reservation| (reservation.version, reservation.clone()));
+            match command {
+                // What is to be reserved is not there yet, and there is enough unless it was short of late.
+                InventoryCommand::ReserveStock(command) => {
+                    if command.lines.iter().any(|line| self.short.get(&line.sku).is_some()) {
+                        return None;
+                    }
+                }
+                InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) if known.is_some() => {}
+                InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) => return None,
+            }
+            reservations.recalled(id.clone(), known);
+        }
+        let levels = Levels::Unseen(BTreeMap::new());
+        Some(Batch { reservations, levels, receipts: HashMap::new(), new_receipts: Vec::new() })
+    }
+
+    fn forget(&mut self) {
+        self.memory.clear();
+        self.short.clear();
     }
 
     fn decide(
@@ -214,12 +250,30 @@ impl Service for InventoryService {
         outcome.map(Outcome::as_str)
     }
 
-    fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<(), Failure> {
-        let (inserts, updates) = batch.reservations.into_writes();
-        statements.insert_reservations(tx, &inserts);
-        statements.update_reservations(tx, &updates);
-        statements.save_levels(tx, batch.levels, &batch.before);
-        statements.insert_receipts(tx, &batch.new_receipts);
-        Ok(())
+    fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Committed, Failure> {
+        let Batch { reservations, levels, new_receipts, .. } = batch;
+        let committed = Committed {
+            reservations: reservations.states().map(|(_, reservation)| reservation.clone()).collect(),
+            received: new_receipts.iter().map(|receipt| receipt.sku.clone()).collect(),
+        };
+        statements.write_reservations(tx, reservations);
+        match levels {
+            Levels::Read(levels, before) => statements.save_levels(tx, levels, &before),
+            Levels::Unseen(demands) => statements.take(tx, demands),
+        }
+        statements.insert_receipts(tx, &new_receipts);
+        Ok(committed)
+    }
+
+    fn committed(&mut self, committed: Committed) {
+        for reservation in committed.reservations {
+            for shortage in &reservation.shortages {
+                self.short.put(shortage.sku.clone(), ());
+            }
+            self.memory.put(reservation.order_id.clone(), reservation);
+        }
+        for sku in committed.received {
+            self.short.remove(&sku);
+        }
     }
 }

@@ -3,17 +3,18 @@
 //!
 //! A SKU's row is locked once and written once per batch, however many orders want it: a hot SKU costs no more than a cold one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::stock::{Level, Receipt, Reservation};
-use outbox::Transaction;
+use outbox::{Change, Transaction, params};
 use schemas::{OrderId, Sku};
 use tables::{ReceiptRow, ReservationRow, StockRow, TableRow as _};
 use tokio_postgres::Client;
 
+use super::levels::Demand;
 use crate::columns::unreadable;
-use crate::prepared::{Insert, Lock, LookUp, Update};
-use consumer::{Failure, Working};
+use crate::prepared::{Changes, Form, Insert, Lock, LookUp};
+use consumer::{Failure, Working, Writes};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]
@@ -22,9 +23,10 @@ pub struct Statements {
     lock_levels: LookUp<StockRow>,
     look_up_receipts: LookUp<ReceiptRow>,
     insert_reservations: Insert<ReservationRow>,
-    update_reservations: Update<ReservationRow>,
+    reservations: Changes<ReservationRow>,
     insert_levels: Insert<StockRow>,
-    update_levels: Update<StockRow>,
+    levels: Changes<StockRow>,
+    take: Change,
     insert_receipts: Insert<ReceiptRow>,
 }
 
@@ -42,17 +44,26 @@ fn lock_levels_sql() -> String {
     )
 }
 
+/// Levels that nobody has read: the pieces go where enough were available. Parameters: SKUs, ascending; pieces more held; more
+/// gone; how many must be available. A row that somebody else has changed meanwhile is not met.
+pub(crate) const TAKE: &str = "update stock r set reserved = r.reserved + u.reserved, shipped = r.shipped + u.shipped \
+    from unnest ($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) as u (sku, reserved, shipped, needed), \
+        lateral (select x.ctid from stock x \
+            where x.sku = u.sku and x.received - x.reserved - x.shipped >= u.needed offset 0) as t \
+    where r.ctid = t.ctid returning 1";
+
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         Ok(Statements {
             lock_reservations: Lock::prepare(client).await?,
             lock_levels: LookUp::of(client, &lock_levels_sql()).await?,
             look_up_receipts: LookUp::prepare(client).await?,
-            insert_reservations: Insert::prepare(client).await?,
-            update_reservations: Update::prepare(client).await?,
-            insert_levels: Insert::prepare(client).await?,
-            update_levels: Update::prepare(client).await?,
-            insert_receipts: Insert::prepare(client).await?,
+            insert_reservations: Insert::new(),
+            reservations: Changes::new(),
+            insert_levels: Insert::new(),
+            levels: Changes::new(),
+            take: Change::new(TAKE),
+            insert_receipts: Insert::new(),
         })
     }
 
@@ -66,7 +77,7 @@ impl Statements {
         if orders.is_empty() {
             return Ok(reservations);
         }
-        for row in self.lock_reservations.rows(tx, &[&orders]).await? {
+        for row in self.lock_reservations.rows(tx, orders).await? {
             let reservation = row?.into_reservation().map_err(unreadable)?;
             reservations.loaded(reservation.order_id.clone(), reservation.version, reservation);
         }
@@ -105,14 +116,27 @@ impl Statements {
         .collect()
     }
 
-    pub(super) fn insert_reservations(&self, tx: &mut Transaction<'_>, rows: &[Reservation]) {
-        self.insert_reservations.defer(tx, rows.iter().map(ReservationRow::of).collect());
+    pub(super) fn write_reservations(&self, tx: &mut Transaction<'_>, reservations: Working<OrderId, Reservation>) {
+        let form = Form::of(reservations.len());
+        let Writes { inserts, updates, unchanged, absent } = reservations.into_writes();
+        self.reservations.lack(tx, form, absent.into_iter().map(String::from).collect());
+        self.reservations.hold(tx, form, unchanged.into_iter().map(|(version, id)| ([version], id.into())).collect());
+        let updates = updates.iter().map(|(version, reservation)| ([*version], ReservationRow::of(reservation)));
+        self.reservations.update(tx, form, updates.collect());
+        self.insert_reservations.rows(tx, form, inserts.iter().map(ReservationRow::of).collect());
     }
 
-    /// Each with the version that it was loaded with.
-    pub(super) fn update_reservations(&self, tx: &mut Transaction<'_>, rows: &[(i64, Reservation)]) {
-        let rows = rows.iter().map(|(loaded, reservation)| ([*loaded], ReservationRow::of(reservation)));
-        self.update_reservations.defer(tx, rows.collect());
+    /// Take these pieces, ascending, where they are.
+    pub(super) fn take(&self, tx: &mut Transaction<'_>, demands: BTreeMap<Sku, Demand>) {
+        if demands.is_empty() {
+            return;
+        }
+        let count = demands.len() as u64;
+        let column = |value: fn(&Demand) -> i64| -> Vec<i64> { demands.values().map(value).collect() };
+        let reserved = column(|demand| demand.reserved);
+        let (shipped, needed) = (column(|demand| demand.shipped), column(|demand| demand.needed));
+        let skus: Vec<String> = demands.into_keys().map(String::from).collect();
+        tx.change(&self.take, params![skus, reserved, shipped, needed], count);
     }
 
     /// Write the levels that changed, new SKUs and known ones.
@@ -130,11 +154,11 @@ impl Statements {
                 Some(had) => updates.push((StockRow::of(&sku, *had).guard(), row)),
             }
         }
-        self.insert_levels.defer(tx, inserts);
-        self.update_levels.defer(tx, updates);
+        self.levels.update(tx, Form::Many, updates);
+        self.insert_levels.rows(tx, Form::Many, inserts);
     }
 
     pub(super) fn insert_receipts(&self, tx: &mut Transaction<'_>, rows: &[Receipt]) {
-        self.insert_receipts.defer(tx, rows.iter().map(ReceiptRow::of).collect());
+        self.insert_receipts.rows(tx, Form::Many, rows.iter().map(ReceiptRow::of).collect());
     }
 }

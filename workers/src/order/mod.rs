@@ -18,7 +18,7 @@ use tokio_postgres::Client;
 
 use crate::metrics;
 use crate::pipeline_contract::Pipeline;
-use consumer::{Body, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
+use consumer::{Body, Emitter, Failure, Lanes, Memory, Service, Signal, Wanted, Working};
 use deadlines::LaneDeadlines;
 use store::Statements;
 
@@ -29,7 +29,11 @@ pub struct OrderService {
     planted: Planted,
     partitions: i32,
     lanes: BTreeMap<i32, LaneDeadlines>,
+    memory: Memory<OrderId, Order>,
 }
+
+/// How many orders are remembered.
+const REMEMBERED: usize = 4096;
 
 /// A passed deadline.
 #[derive(Debug, Clone)]
@@ -60,6 +64,13 @@ pub enum Request {
 pub struct Batch {
     orders: Working<OrderId, Order>,
     transitions: BTreeMap<&'static str, u64>,
+}
+
+/// What a batch has come to.
+#[derive(Debug)]
+pub struct Committed {
+    transitions: BTreeMap<&'static str, u64>,
+    orders: Vec<Order>,
 }
 
 /// What is looked up by the clock.
@@ -93,7 +104,7 @@ struct FoundInLane {
 impl OrderService {
     /// A service for topics of so many partitions.
     pub fn new(policy: Policy, planted: Planted, partitions: i32) -> Self {
-        OrderService { policy, planted, partitions, lanes: BTreeMap::new() }
+        OrderService { policy, planted, partitions, lanes: BTreeMap::new(), memory: Memory::new(REMEMBERED) }
     }
 
     /// What became due since the last look; and now and then everything unfinished.
@@ -122,7 +133,7 @@ impl Service for OrderService {
     type Signal = DeadlinePassed;
     type Statements = Statements;
     type Batch = Batch;
-    type FollowUp = BTreeMap<&'static str, u64>;
+    type FollowUp = Committed;
     type Found = Found;
 
     #[expect(clippy::result_large_err, reason = "the message goes on to the next question, by value")]
@@ -149,6 +160,25 @@ impl Service for OrderService {
         Ok(Batch { orders, transitions: BTreeMap::new() })
     }
 
+    fn recall(&self, inputs: &[&Body<Request, DeadlinePassed>]) -> Option<Batch> {
+        let mut orders = Working::with_capacity(inputs.len());
+        for body in inputs {
+            let input = input_of(body);
+            let id = input.order_id();
+            let known = self.memory.get(id).map(|order| (order.version, order.clone()));
+            // An order that is placed is not there yet; any other is, and has to be read.
+            if known.is_none() && !matches!(input, Input::Command(OrderCommand::PlaceOrder(_))) {
+                return None;
+            }
+            orders.recalled(id.clone(), known);
+        }
+        Some(Batch { orders, transitions: BTreeMap::new() })
+    }
+
+    fn forget(&mut self) {
+        self.memory.clear();
+    }
+
     fn decide(
         &self,
         batch: &mut Batch,
@@ -173,21 +203,19 @@ impl Service for OrderService {
         Ok(outcome.as_str())
     }
 
-    fn save(
-        &self,
-        batch: Batch,
-        statements: &Statements,
-        tx: &mut Transaction<'_>,
-    ) -> Result<BTreeMap<&'static str, u64>, Failure> {
-        let (inserts, updates) = batch.orders.into_writes();
-        statements.insert_orders(tx, &inserts, self.partitions);
-        statements.update_orders(tx, &updates, self.partitions);
-        Ok(batch.transitions)
+    fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Committed, Failure> {
+        let Batch { orders, transitions } = batch;
+        let remembered = orders.states().map(|(_, order)| Order { lines: Vec::new(), ..order.clone() }).collect();
+        statements.write(tx, orders, self.partitions);
+        Ok(Committed { transitions, orders: remembered })
     }
 
-    fn committed(&mut self, transitions: BTreeMap<&'static str, u64>) {
-        for (event, count) in transitions {
+    fn committed(&mut self, committed: Committed) {
+        for (event, count) in committed.transitions {
             metrics::transition(event, count);
+        }
+        for order in committed.orders {
+            self.memory.put(order.order_id.clone(), order);
         }
     }
 

@@ -12,8 +12,8 @@ use tables::{ContentsRow, OrderRow};
 use tokio_postgres::{Client, Row};
 
 use crate::columns::{get, get_time, parsed, unreadable};
-use crate::prepared::{Insert, Lock, Update};
-use consumer::{Failure, Lanes, Working};
+use crate::prepared::{Changes, Form, Insert, Lock};
+use consumer::{Failure, Lanes, Working, Writes};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]
@@ -21,18 +21,18 @@ pub struct Statements {
     lock_orders: Lock<OrderRow>,
     insert_orders: Insert<OrderRow>,
     insert_contents: Insert<ContentsRow>,
-    update_orders: Update<OrderRow>,
+    orders: Changes<OrderRow>,
 }
 
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let (lock_orders, insert_orders, insert_contents, update_orders) = tokio::try_join!(
-            Lock::prepare(client),
-            Insert::prepare(client),
-            Insert::prepare(client),
-            Update::prepare(client),
-        )?;
-        Ok(Statements { lock_orders, insert_orders, insert_contents, update_orders })
+        let lock_orders = Lock::prepare(client).await?;
+        Ok(Statements {
+            lock_orders,
+            insert_orders: Insert::new(),
+            insert_contents: Insert::new(),
+            orders: Changes::new(),
+        })
     }
 
     /// Lock these orders, ascending, and read them.
@@ -45,22 +45,22 @@ impl Statements {
         if ids.is_empty() {
             return Ok(orders);
         }
-        for row in self.lock_orders.rows(tx, &[&ids]).await? {
+        for row in self.lock_orders.rows(tx, ids).await? {
             let order = row?.into_order().map_err(unreadable)?;
             orders.loaded(order.order_id.clone(), order.version, order);
         }
         Ok(orders)
     }
 
-    pub(super) fn insert_orders(&self, tx: &mut Transaction<'_>, orders: &[Order], partitions: i32) {
-        self.insert_orders.defer(tx, orders.iter().map(|order| OrderRow::of(order, partitions)).collect());
-        self.insert_contents.defer(tx, orders.iter().map(ContentsRow::of).collect());
-    }
-
-    /// Each with the version that it was loaded with.
-    pub(super) fn update_orders(&self, tx: &mut Transaction<'_>, orders: &[(i64, Order)], partitions: i32) {
-        let rows = orders.iter().map(|(loaded, order)| ([*loaded], OrderRow::of(order, partitions)));
-        self.update_orders.defer(tx, rows.collect());
+    pub(super) fn write(&self, tx: &mut Transaction<'_>, orders: Working<OrderId, Order>, partitions: i32) {
+        let form = Form::of(orders.len());
+        let Writes { inserts, updates, unchanged, absent } = orders.into_writes();
+        let row = |order: &Order| OrderRow::of(order, partitions);
+        self.orders.lack(tx, form, absent.into_iter().map(String::from).collect());
+        self.orders.hold(tx, form, unchanged.into_iter().map(|(version, id)| ([version], id.into())).collect());
+        self.orders.update(tx, form, updates.iter().map(|(version, order)| ([*version], row(order))).collect());
+        self.insert_orders.rows(tx, form, inserts.iter().map(row).collect());
+        self.insert_contents.rows(tx, form, inserts.iter().map(ContentsRow::of).collect());
     }
 }
 

@@ -7,7 +7,7 @@ mod calls;
 pub(crate) mod simulator;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use consumer::Database;
@@ -21,9 +21,10 @@ use schemas::{Message, OrderId, PaymentCommand, ServiceName, Time, TopicName, pa
 use tokio_postgres::Client;
 
 use crate::pipeline_contract::Pipeline;
+use crate::prepared::Form;
 use calls::Calls;
-use consumer::{Body, Cause, Emitter, Failure, Lanes, Service, Signal, Wanted, Working};
-use store::Statements;
+use consumer::{Body, Cause, Emitter, Failure, Lanes, Memory, Service, Signal, Wanted, Working};
+use store::{CallWrites, Statements};
 
 /// The payment service.
 pub struct PaymentService {
@@ -31,6 +32,17 @@ pub struct PaymentService {
     planted: Planted,
     partitions: i32,
     calls: Calls,
+    memory: Memory<OrderId, Remembered>,
+}
+
+/// How many payments are remembered.
+const REMEMBERED: usize = 4096;
+
+/// What is remembered of an order's payment.
+#[derive(Debug, Clone, Default)]
+struct Remembered {
+    payment: Option<Payment>,
+    call: Option<OpenCall>,
 }
 
 /// The provider's answer to a call.
@@ -69,9 +81,26 @@ pub struct Batch {
 /// A call before and after the batch.
 #[derive(Debug, Default)]
 struct CallEntry {
-    was_stored: bool,
+    stored: Option<Call>,
+    /// It was not read from its row.
+    is_recalled: bool,
     is_changed: bool,
     now: Option<OpenCall>,
+}
+
+impl CallEntry {
+    /// A call that is stored, or was as far as is known.
+    fn of(open: Option<OpenCall>, is_recalled: bool) -> Self {
+        CallEntry { stored: open.as_ref().map(|open| open.call.clone()), is_recalled, is_changed: false, now: open }
+    }
+}
+
+/// What a batch has come to.
+#[derive(Debug)]
+pub struct Committed {
+    /// Calls to be made.
+    open: Vec<OpenCall>,
+    remembered: Vec<(OrderId, Remembered)>,
 }
 
 /// What is looked up by the clock.
@@ -92,7 +121,8 @@ pub struct Found {
 impl PaymentService {
     /// A service that asks this provider, for topics of so many partitions.
     pub fn new(policy: Policy, planted: Planted, partitions: i32, provider: Arc<dyn Provider>) -> Self {
-        PaymentService { policy, planted, partitions, calls: Calls::new(provider, policy) }
+        let (calls, memory) = (Calls::new(provider, policy), Memory::new(REMEMBERED));
+        PaymentService { policy, planted, partitions, calls, memory }
     }
 
     fn query(&mut self, now: Time, wanted: Wanted) -> Query {
@@ -112,6 +142,14 @@ fn input_of(body: &Body<PaymentCommand, Answered>) -> Input<'_> {
 impl Batch {
     fn call(&self, id: &OrderId) -> Option<&Call> {
         self.calls.get(id).and_then(|entry| entry.now.as_ref()).map(|open| &open.call)
+    }
+
+    /// What every payment of the batch is in the end.
+    fn remembered(&self) -> Vec<(OrderId, Remembered)> {
+        let call = |id: &OrderId| self.calls.get(id).and_then(|entry| entry.now.clone());
+        let all = self.calls.keys().chain(self.payments.states().map(|(id, _)| id)).collect::<BTreeSet<_>>();
+        let remembered = |id: &OrderId| Remembered { payment: self.payments.get(id).cloned(), call: call(id) };
+        all.into_iter().map(|id| (id.clone(), remembered(id))).collect()
     }
 
     /// A call keeps the cause that it was opened with, until another operation takes its place.
@@ -140,7 +178,7 @@ impl Service for PaymentService {
     type Signal = Answered;
     type Statements = Statements;
     type Batch = Batch;
-    type FollowUp = Vec<OpenCall>;
+    type FollowUp = Committed;
     type Found = Found;
 
     fn narrow(message: Message) -> Option<PaymentCommand> {
@@ -167,10 +205,32 @@ impl Service for PaymentService {
             .into_iter()
             .map(|open| {
                 let id = open.call.order_id.clone();
-                (id, CallEntry { was_stored: true, is_changed: false, now: Some(open) })
+                (id, CallEntry::of(Some(open), false))
             })
             .collect();
         Ok(Batch { payments: payments?, calls, postings: Vec::new() })
+    }
+
+    fn recall(&self, inputs: &[&Body<PaymentCommand, Answered>]) -> Option<Batch> {
+        let mut batch =
+            Batch { payments: Working::with_capacity(inputs.len()), calls: BTreeMap::new(), postings: Vec::new() };
+        for body in inputs {
+            let input = input_of(body);
+            let id = input.order_id();
+            let known = self.memory.get(id).cloned();
+            // What is to be authorized is not there yet; whatever else is asked for is, and has to be read.
+            if known.is_none() && !matches!(input, Input::Command(PaymentCommand::AuthorizePayment(_))) {
+                return None;
+            }
+            let Remembered { payment, call } = known.unwrap_or_default();
+            batch.payments.recalled(id.clone(), payment.map(|payment| (payment.version, payment)));
+            batch.calls.insert(id.clone(), CallEntry::of(call, true));
+        }
+        Some(batch)
+    }
+
+    fn forget(&mut self) {
+        self.memory.clear();
     }
 
     fn decide(
@@ -196,32 +256,35 @@ impl Service for PaymentService {
         Ok(outcome.as_str())
     }
 
-    fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Vec<OpenCall>, Failure> {
-        let (inserts, updates) = batch.payments.into_writes();
-        statements.insert_payments(tx, &inserts);
-        statements.update_payments(tx, &updates);
-        statements.insert_postings(tx, &batch.postings);
-        let (mut opened, mut changed, mut closed) = (Vec::new(), Vec::new(), Vec::new());
-        for (id, entry) in batch.calls.into_iter().filter(|(_, entry)| entry.is_changed) {
-            match (entry.was_stored, entry.now) {
-                (false, Some(open)) => opened.push(open),
-                (true, Some(open)) => changed.push(open),
-                (true, None) => closed.push(id),
-                (false, None) => {}
+    fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Committed, Failure> {
+        let remembered = batch.remembered();
+        let Batch { payments, calls, postings } = batch;
+        let form = Form::of(calls.len());
+        statements.write_payments(tx, payments, &postings);
+        let mut writes = CallWrites::default();
+        for (id, CallEntry { stored, is_recalled, is_changed, now }) in calls {
+            match (stored, now) {
+                (None, Some(open)) => writes.opened.push(open),
+                (Some(had), Some(open)) if is_changed => writes.changed.push((had, open)),
+                (Some(had), None) => writes.closed.push(had),
+                (Some(had), Some(_)) if is_recalled => writes.unchanged.push(had),
+                (None, None) if is_recalled => writes.absent.push(id),
+                (Some(_), Some(_)) | (None, None) => {}
             }
         }
-        statements.insert_calls(tx, &opened, self.partitions);
-        statements.update_calls(tx, &changed, self.partitions);
-        statements.delete_calls(tx, &closed);
-        opened.append(&mut changed);
-        Ok(opened)
+        statements.write_calls(tx, form, &writes, self.partitions);
+        let changed = writes.changed.into_iter().map(|(_, open)| open);
+        Ok(Committed { open: writes.opened.into_iter().chain(changed).collect(), remembered })
     }
 
-    fn committed(&mut self, open: Vec<OpenCall>) {
+    fn committed(&mut self, committed: Committed) {
         let now = Time::from(crate::clock::now());
-        for open in open {
+        for open in committed.open {
             let lane = partitioner::partition_of(open.call.order_id.as_str().as_bytes(), self.partitions);
             self.calls.start(open, lane, now);
+        }
+        for (id, remembered) in committed.remembered {
+            self.memory.put(id, remembered);
         }
     }
 

@@ -3,16 +3,16 @@
 //!
 //! `payments` and `ledger` are state; `payment_calls` is runtime and lives only until an outcome is recorded.
 
-use domain::charge::{Payment, Posting};
+use domain::charge::{Call, Payment, Posting};
 use outbox::Transaction;
 use schemas::{OrderId, Time};
-use tables::{PaymentCallRow, PaymentRow, PostingRow, TableRow as _};
+use tables::{PaymentCallRow, PaymentRow, PostingRow, TableRow};
 use tokio_postgres::Client;
 
 use super::OpenCall;
 use crate::columns::unreadable;
-use crate::prepared::{Delete, Insert, Lock, Update};
-use consumer::{Cause, Failure, Lanes, Working};
+use crate::prepared::{Changes, Form, Insert, Lock};
+use consumer::{Cause, Failure, Lanes, Working, Writes};
 
 /// The most due calls that are read at once.
 pub(super) const DUE_LIMIT: i64 = 2000;
@@ -23,11 +23,22 @@ pub struct Statements {
     lock_payments: Lock<PaymentRow>,
     lock_calls: Lock<PaymentCallRow>,
     insert_payments: Insert<PaymentRow>,
-    update_payments: Update<PaymentRow>,
+    payments: Changes<PaymentRow>,
     insert_postings: Insert<PostingRow>,
     insert_calls: Insert<PaymentCallRow>,
-    update_calls: Update<PaymentCallRow>,
-    delete_calls: Delete<PaymentCallRow>,
+    calls: Changes<PaymentCallRow>,
+}
+
+/// What becomes of calls in a batch, each ascending by order; a call that was stored comes with what it was.
+#[derive(Debug, Default)]
+pub(super) struct CallWrites {
+    pub(super) opened: Vec<OpenCall>,
+    pub(super) changed: Vec<(Call, OpenCall)>,
+    pub(super) closed: Vec<Call>,
+    /// Recalled and not changed.
+    pub(super) unchanged: Vec<Call>,
+    /// Recalled as not being there, and not opened.
+    pub(super) absent: Vec<OrderId>,
 }
 
 impl Statements {
@@ -35,12 +46,11 @@ impl Statements {
         Ok(Statements {
             lock_payments: Lock::prepare(client).await?,
             lock_calls: Lock::prepare(client).await?,
-            insert_payments: Insert::prepare(client).await?,
-            update_payments: Update::prepare(client).await?,
-            insert_postings: Insert::prepare(client).await?,
-            insert_calls: Insert::prepare(client).await?,
-            update_calls: Update::prepare(client).await?,
-            delete_calls: Delete::prepare(client).await?,
+            insert_payments: Insert::new(),
+            payments: Changes::new(),
+            insert_postings: Insert::new(),
+            insert_calls: Insert::new(),
+            calls: Changes::new(),
         })
     }
 
@@ -54,7 +64,7 @@ impl Statements {
         if ids.is_empty() {
             return Ok(payments);
         }
-        for row in self.lock_payments.rows(tx, &[&ids]).await? {
+        for row in self.lock_payments.rows(tx, ids).await? {
             let payment = row?.into_payment().map_err(unreadable)?;
             payments.loaded(payment.order_id.clone(), payment.version, payment);
         }
@@ -66,34 +76,45 @@ impl Statements {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.lock_calls.rows(tx, &[&ids]).await?.map(|row| open_call(row?)).collect()
+        self.lock_calls.rows(tx, ids).await?.map(|row| open_call(row?)).collect()
     }
 
-    pub(super) fn insert_payments(&self, tx: &mut Transaction<'_>, rows: &[Payment]) {
-        self.insert_payments.defer(tx, rows.iter().map(PaymentRow::of).collect());
+    pub(super) fn write_payments(
+        &self,
+        tx: &mut Transaction<'_>,
+        payments: Working<OrderId, Payment>,
+        postings: &[Posting],
+    ) {
+        let form = Form::of(payments.len());
+        let Writes { inserts, updates, unchanged, absent } = payments.into_writes();
+        self.payments.lack(tx, form, absent.into_iter().map(String::from).collect());
+        self.payments.hold(tx, form, unchanged.into_iter().map(|(version, id)| ([version], id.into())).collect());
+        self.payments.update(
+            tx,
+            form,
+            updates.iter().map(|(version, payment)| ([*version], PaymentRow::of(payment))).collect(),
+        );
+        self.insert_payments.rows(tx, form, inserts.iter().map(PaymentRow::of).collect());
+        self.insert_postings.rows(tx, Form::Many, postings.iter().map(PostingRow::of).collect());
     }
 
-    /// Each with the version that it was loaded with.
-    pub(super) fn update_payments(&self, tx: &mut Transaction<'_>, rows: &[(i64, Payment)]) {
-        let rows = rows.iter().map(|(loaded, payment)| ([*loaded], PaymentRow::of(payment)));
-        self.update_payments.defer(tx, rows.collect());
+    pub(super) fn write_calls(&self, tx: &mut Transaction<'_>, form: Form, writes: &CallWrites, partitions: i32) {
+        let CallWrites { opened, changed, closed, unchanged, absent } = writes;
+        let stored = |call: &Call| (guard_of(call), call.order_id.as_str().to_owned());
+        self.calls.lack(tx, form, absent.iter().map(|id| id.as_str().to_owned()).collect());
+        self.calls.hold(tx, form, unchanged.iter().map(stored).collect());
+        self.calls.update(
+            tx,
+            form,
+            changed.iter().map(|(had, open)| (guard_of(had), call_row(open, partitions))).collect(),
+        );
+        self.calls.delete(tx, form, closed.iter().map(stored).collect());
+        self.insert_calls.rows(tx, form, opened.iter().map(|open| call_row(open, partitions)).collect());
     }
+}
 
-    pub(super) fn insert_postings(&self, tx: &mut Transaction<'_>, rows: &[Posting]) {
-        self.insert_postings.defer(tx, rows.iter().map(PostingRow::of).collect());
-    }
-
-    pub(super) fn insert_calls(&self, tx: &mut Transaction<'_>, rows: &[OpenCall], partitions: i32) {
-        self.insert_calls.defer(tx, rows.iter().map(|open| call_row(open, partitions)).collect());
-    }
-
-    pub(super) fn update_calls(&self, tx: &mut Transaction<'_>, rows: &[OpenCall], partitions: i32) {
-        self.update_calls.defer(tx, rows.iter().map(|open| ([], call_row(open, partitions))).collect());
-    }
-
-    pub(super) fn delete_calls(&self, tx: &mut Transaction<'_>, ids: &[OrderId]) {
-        self.delete_calls.defer(tx, ids.iter().map(|id| id.as_str().to_owned()).collect());
-    }
+fn guard_of(call: &Call) -> <PaymentCallRow as TableRow>::Guard {
+    PaymentCallRow::of(call, 1, None, None).guard()
 }
 
 /// Calls of these lanes that are due, or due later than any call can be (`Call::is_due`), with their lanes; the longest due

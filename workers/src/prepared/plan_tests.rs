@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use dev_stack::{Stack, StackConfig};
 use schemas::ServiceName;
 use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::error::SqlState;
 
 use super::*;
 use provision::{Database, migrate};
@@ -104,17 +103,54 @@ async fn stored<R: TableRow>(client: &Client, rows: &[R]) -> Vec<R> {
     found.iter().map(|row| R::read(row).unwrap()).collect()
 }
 
-/// All stories at once: one insert of their beginnings, one update for each further chapter.
-async fn store<R: Told>(client: &Client) {
+/// How many rows a change has given.
+async fn carried_out(client: &Client, sql: &str, parameters: &[Parameter]) -> usize {
+    client.query(sql, &borrowed(parameters)).await.unwrap().len()
+}
+
+/// The key's columns and the guard, of rows that were loaded.
+fn keys_and_guards<R: TableRow>(rows: &[R]) -> Vec<Parameter> {
+    let guards: Vec<R::Guard> = rows.iter().map(TableRow::guard).collect();
+    let mut parameters = keys(rows);
+    parameters.append(&mut tables::guard_parameters(&guards, R::GUARD.len()));
+    parameters
+}
+
+/// The same of one row, as values.
+fn key_and_guard<R: TableRow>(row: &R) -> Vec<Parameter> {
+    let mut parameters = row.clone().insert_values();
+    parameters.truncate(R::key_columns().count());
+    parameters.extend(row.guard().as_ref().iter().map(|had| Box::new(*had) as Parameter));
+    parameters
+}
+
+fn told_stories<R: Told>() -> Vec<Vec<R>> {
     let mut stories = R::stories();
     stories.sort_by_key(|story| story[0].key());
     stories.dedup_by_key(|story| story[0].key());
+    stories
+}
+
+const fn changes<R: TableRow>() -> bool {
+    let mut index = 0;
+    while index < R::COLUMNS.len() {
+        if matches!(R::COLUMNS[index].change, Change::Changes) {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
+/// All stories at once: one insert of their beginnings, one update for each further chapter.
+async fn store<R: Told>(client: &Client) {
+    let stories = told_stories::<R>();
     let mut rows: Vec<R> = stories.iter().map(|story| story[0].clone()).collect();
-    let insert = statements::insert::<R>();
-    let inserted = client.execute(&insert, &borrowed(&R::insert_parameters(rows.clone()))).await.unwrap();
-    assert_eq!(inserted, rows.len() as u64);
+    assert_eq!(carried_out(client, &statements::find::<R>(), &keys(&rows)).await, 0);
+    let inserted = carried_out(client, &statements::insert::<R>(), &R::insert_parameters(rows.clone())).await;
+    assert_eq!(inserted, rows.len());
     assert_eq!(stored(client, &rows).await, rows);
-    if !R::COLUMNS.iter().any(|column| column.change == Change::Changes) {
+    if !changes::<R>() {
         return;
     }
     let update = statements::update::<R>();
@@ -126,16 +162,56 @@ async fn store<R: Told>(client: &Client) {
             updates.push((row.guard(), story[chapter].clone()));
             *row = story[chapter].clone();
         }
-        client.query(&update, &borrowed(&R::update_parameters(updates))).await.unwrap();
+        let count = updates.len();
+        assert_eq!(carried_out(client, &update, &R::update_parameters(updates)).await, count);
         assert_eq!(stored(client, &rows).await, rows, "{} after chapter {chapter}", R::TABLE);
     }
-    if !R::GUARD.is_empty() {
-        // What was loaded before somebody else changed it is not written.
-        let stale: Vec<(R::Guard, R)> = first.iter().map(|row| (row.guard(), row.clone())).collect();
-        let error = client.query(&update, &borrowed(&R::update_parameters(stale))).await.unwrap_err();
-        assert_eq!(error.code(), Some(&SqlState::DIVISION_BY_ZERO), "{}", R::TABLE);
-        assert_eq!(stored(client, &rows).await, rows, "{}", R::TABLE);
+    assert_eq!(carried_out(client, &statements::hold::<R>(), &keys_and_guards(&rows)).await, rows.len());
+    assert_eq!(carried_out(client, &statements::find::<R>(), &keys(&rows)).await, rows.len());
+    // What was loaded before somebody else changed it is neither written nor held.
+    let changed: Vec<R> = first
+        .into_iter()
+        .zip(&rows)
+        .filter(|(old, new)| old.guard().as_ref() != new.guard().as_ref())
+        .map(|(old, _)| old)
+        .collect();
+    let stale = changed.iter().map(|row| (row.guard(), row.clone())).collect();
+    assert_eq!(carried_out(client, &update, &R::update_parameters(stale)).await, 0, "{}", R::TABLE);
+    assert_eq!(carried_out(client, &statements::hold::<R>(), &keys_and_guards(&changed)).await, 0, "{}", R::TABLE);
+    assert_eq!(stored(client, &rows).await, rows, "{}", R::TABLE);
+}
+
+/// The same stories one by one, with the statements for one row; the table is empty before and after.
+async fn store_singly<R: Told>(client: &Client) {
+    use statements::single;
+    client.batch_execute(&format!("truncate {} cascade", R::TABLE)).await.unwrap();
+    for story in told_stories::<R>() {
+        let mut row = story[0].clone();
+        let found = keys_only(&row);
+        assert_eq!(carried_out(client, &single::find::<R>(), &found).await, 0);
+        assert_eq!(carried_out(client, &single::insert::<R>(), &row.clone().insert_values()).await, 1);
+        for next in story.into_iter().skip(1) {
+            let before = row.clone();
+            let written = next.clone().update_values(row.guard());
+            assert_eq!(carried_out(client, &single::update::<R>(), &written).await, 1, "{}", R::TABLE);
+            row = next;
+            let is_guarded = before.guard().as_ref() != row.guard().as_ref();
+            let again = carried_out(client, &single::hold::<R>(), &key_and_guard(&before)).await;
+            assert_eq!(again == 0, is_guarded, "{}", R::TABLE);
+        }
+        let locked = client.query(&single::lock::<R>(), &borrowed(&found)).await.unwrap();
+        assert_eq!(locked.iter().map(|row| R::read(row).unwrap()).collect::<Vec<_>>(), [row.clone()], "{}", R::TABLE);
+        assert_eq!(carried_out(client, &single::find::<R>(), &found).await, 1);
+        for is_there in [1, 0] {
+            assert_eq!(carried_out(client, &single::delete::<R>(), &key_and_guard(&row)).await, is_there);
+        }
     }
+}
+
+fn keys_only<R: TableRow>(row: &R) -> Vec<Parameter> {
+    let mut parameters = row.clone().insert_values();
+    parameters.truncate(R::key_columns().count());
+    parameters
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,14 +228,27 @@ async fn stories_are_stored_as_they_are_told() {
     store::<PaymentRow>(&payment).await;
     store::<PostingRow>(&payment).await;
     store::<PaymentCallRow>(&payment).await;
-    let calls: Vec<PaymentCallRow> = PaymentCallRow::stories().into_iter().map(|mut story| story.remove(0)).collect();
-    for is_there in [true, false] {
-        let mut parameters = keys(&calls);
-        parameters.push(Box::new(1_i64));
-        let deleted = payment.query(&statements::delete::<PaymentCallRow>(), &borrowed(&parameters)).await;
-        assert_eq!(deleted.is_ok(), is_there, "a call that is not there cannot be deleted: {deleted:?}");
+    let calls: Vec<PaymentCallRow> =
+        told_stories::<PaymentCallRow>().into_iter().filter_map(|mut story| story.pop()).collect();
+    for there in [calls.len(), 0] {
+        let deleted = carried_out(&payment, &statements::delete::<PaymentCallRow>(), &keys_and_guards(&calls)).await;
+        assert_eq!(deleted, there);
     }
     assert!(stored(&payment, &calls).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stories_are_stored_one_by_one_too() {
+    let services = Services::start().await;
+    let order = services.client(ServiceName::Order).await;
+    store_singly::<OrderRow>(&order).await;
+    let inventory = services.client(ServiceName::Inventory).await;
+    store_singly::<ReservationRow>(&inventory).await;
+    store_singly::<StockRow>(&inventory).await;
+    store_singly::<ReceiptRow>(&inventory).await;
+    let payment = services.client(ServiceName::Payment).await;
+    store_singly::<PaymentRow>(&payment).await;
+    store_singly::<PaymentCallRow>(&payment).await;
 }
 
 /// The plan of a statement in a lane transaction's session, whatever its parameters.
@@ -176,24 +265,37 @@ async fn generic_plan(client: &Client, sql: &str) -> String {
 }
 
 async fn look_at_plans<R: TableRow>(client: &Client) {
-    let index = format!("Index Scan using {}_pkey", R::TABLE);
-    let mut statements = vec![statements::lock::<R>(), statements::look_up::<R>(), statements::delete::<R>()];
-    if R::COLUMNS.iter().any(|column| column.change == Change::Changes) {
-        statements.push(statements::update::<R>());
+    use statements::single;
+    let mut many = vec![statements::lock::<R>(), statements::look_up::<R>(), statements::delete::<R>()];
+    many.extend([statements::hold::<R>(), statements::find::<R>()]);
+    let mut one = vec![single::lock::<R>(), single::delete::<R>(), single::hold::<R>(), single::find::<R>()];
+    if changes::<R>() {
+        many.push(statements::update::<R>());
+        one.push(single::update::<R>());
     }
     for is_analyzed in [false, true] {
         if is_analyzed {
             client.batch_execute(&format!("analyze {}", R::TABLE)).await.unwrap();
         }
-        for sql in &statements {
-            let plan = generic_plan(client, sql).await;
-            assert!(plan.contains(&index) && plan.contains("Nested Loop"), "{sql}:\n{plan}");
-            for other in ["Seq Scan", "Hash", "Merge"] {
-                assert!(!plan.contains(other), "{sql}:\n{plan}");
-            }
-            assert_eq!(plan.contains("LockRows"), sql.contains("for update"), "{sql}:\n{plan}");
+        for sql in &many {
+            let plan = primary_key_plan::<R>(client, sql).await;
+            assert!(plan.contains("Nested Loop"), "{sql}:\n{plan}");
+        }
+        for sql in &one {
+            primary_key_plan::<R>(client, sql).await;
         }
     }
+}
+
+async fn primary_key_plan<R: TableRow>(client: &Client, sql: &str) -> String {
+    let plan = generic_plan(client, sql).await;
+    let index = [format!("Index Scan using {}_pkey", R::TABLE), format!("Index Only Scan using {}_pkey", R::TABLE)];
+    assert!(index.iter().any(|scan| plan.contains(scan)), "{sql}:\n{plan}");
+    for other in ["Seq Scan", "Hash", "Merge"] {
+        assert!(!plan.contains(other), "{sql}:\n{plan}");
+    }
+    assert_eq!(plan.contains("LockRows"), sql.contains("for update"), "{sql}:\n{plan}");
+    plan
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +307,7 @@ async fn every_plan_goes_from_the_parameters_to_the_primary_key() {
     let inventory = services.client(ServiceName::Inventory).await;
     look_at_plans::<ReservationRow>(&inventory).await;
     look_at_plans::<StockRow>(&inventory).await;
+    primary_key_plan::<StockRow>(&inventory, crate::inventory::TAKE).await;
     look_at_plans::<ReceiptRow>(&inventory).await;
     let payment = services.client(ServiceName::Payment).await;
     look_at_plans::<PaymentRow>(&payment).await;

@@ -87,7 +87,7 @@ pub enum Cell<'v> {
 }
 
 /// A Rust type that a column's values have.
-pub trait Value: FromSqlOwned + Clone + Debug + PartialEq + Send {
+pub trait Value: FromSqlOwned + ToSql + Clone + Debug + PartialEq + Send + Sync {
     /// The column's type.
     const KIND: Kind;
     /// Whether the column takes null.

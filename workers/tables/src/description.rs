@@ -86,8 +86,14 @@ pub trait TableRow: Sized + Clone + Debug + PartialEq + Send {
     /// The parameters of `statements::insert`: one array for each column.
     fn insert_parameters(rows: Vec<Self>) -> Vec<Parameter>;
     /// The parameters of `statements::update`, for rows that were loaded with these values of the guard: one array for each
-    /// column that it carries, one for each of the guard, and how many rows there are.
+    /// column that it carries, and one for each of the guard.
     fn update_parameters(rows: Vec<(Self::Guard, Self)>) -> Vec<Parameter>;
+
+    /// The parameters of `statements::single::insert`: a value for each column.
+    fn insert_values(self) -> Vec<Parameter>;
+    /// The parameters of `statements::single::update`, for a row that was loaded with these values of the guard: a value for each
+    /// column that it carries, and each of the guard.
+    fn update_values(self, guard: Self::Guard) -> Vec<Parameter>;
 
     /// The names of the columns, with commas.
     fn column_list() -> String {
@@ -156,12 +162,10 @@ impl<'s, S: CellSource> CellReader<'s, S> {
     }
 }
 
-/// The arrays of the guard's values, and the count of rows.
-pub(super) fn guard_parameters<G: AsRef<[i64]>>(guards: &[G], columns: usize) -> Vec<Parameter> {
+/// The arrays of the guards' values, one for each column of them.
+pub fn guard_parameters<G: AsRef<[i64]>>(guards: &[G], columns: usize) -> Vec<Parameter> {
     let nth = |index: usize| -> Vec<i64> { guards.iter().filter_map(|had| had.as_ref().get(index).copied()).collect() };
-    let mut parameters: Vec<Parameter> = (0..columns).map(|index| Box::new(nth(index)) as Parameter).collect();
-    parameters.push(Box::new(i64::try_from(guards.len()).unwrap_or(i64::MAX)));
-    parameters
+    (0..columns).map(|index| Box::new(nth(index)) as Parameter).collect()
 }
 
 /// Defines a row type whose fields are the table's columns.
@@ -197,7 +201,7 @@ macro_rules! table {
             }
 
             fn guard(&self) -> Self::Guard {
-                [$(self.$guard),*]
+                [$(i64::from(self.$guard)),*]
             }
 
             fn subject(&self) -> String {
@@ -252,6 +256,20 @@ macro_rules! table {
                     parameters.push(Box::new($field));
                 })*
                 parameters.append(&mut $crate::description::guard_parameters(&guards, Self::GUARD.len()));
+                parameters
+            }
+
+            fn insert_values(self) -> Vec<$crate::Parameter> {
+                vec![$(Box::new(self.$key),)+ $(Box::new(self.$field),)*]
+            }
+
+            fn update_values(self, guard: Self::Guard) -> Vec<$crate::Parameter> {
+                let mut parameters: Vec<$crate::Parameter> = Vec::with_capacity(Self::COLUMNS.len() + Self::GUARD.len());
+                $(parameters.push(Box::new(self.$key));)+
+                $(if table!(@change $change).is_in_update() {
+                    parameters.push(Box::new(self.$field));
+                })*
+                parameters.extend(guard.into_iter().map(|had: i64| Box::new(had) as $crate::Parameter));
                 parameters
             }
         }

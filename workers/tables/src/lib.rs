@@ -32,7 +32,7 @@ mod unreadable;
 
 pub use cell::{Cell, Kind, Parameter, Value};
 pub use contents::ContentsRow;
-pub use description::{CellSource, Change, Column, TableRow};
+pub use description::{CellSource, Change, Column, TableRow, guard_parameters};
 pub use order::OrderRow;
 pub use payment::PaymentRow;
 pub use payment_call::PaymentCallRow;

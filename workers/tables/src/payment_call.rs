@@ -7,8 +7,8 @@ use domain::charge::Call;
 use domain::provider::{operation_name, parse_operation};
 
 table!(
-    /// A call with what caused it. It has no version: whoever changes it holds its lock.
-    PaymentCallRow in "payment_calls", key (order_id: String), guard () {
+    /// A call with what caused it. It has no version; its tries say as much.
+    PaymentCallRow in "payment_calls", key (order_id: String), guard (attempt, sends, look_ups) {
         once partition: i32,
         changes operation: String,
         changes attempt: i32,

@@ -1,10 +1,13 @@
-//! The texts of the statements on a table of rows, made from its description: one for a batch of rows, however many.
+//! The texts of the statements on a table of rows, made from its description: one for a batch of rows, however many, and in
+//! [`single`] one for a batch of one, which takes values instead of arrays.
 //!
 //! Each obeys the rules of decision 5 (`docs/decisions/0005-look-ups-that-cannot-be-turned-round.md`): rows are found by `unnest` and a
 //! `lateral` that cannot be pulled up (`for update`, or `offset 0`), so whatever the statistics say, the plan goes from the
 //! parameters to the primary key, one row each, and locks in the parameters' order; changes are made by `ctid` from such a
 //! look-up. (`= any (array)` checks a row that was changed meanwhile against the whole array again; a plain join may be
 //! turned round and scan the table.) Parameters are arrays, one for each column.
+
+pub mod single;
 
 use super::{Change, Column, Kind, TableRow};
 
@@ -30,12 +33,12 @@ fn look_up_with<R: TableRow>(fence: &str) -> String {
     )
 }
 
-/// Insert rows. Parameters: `TableRow::insert_parameters`.
+/// Insert rows; a row of 1 for each. Parameters: `TableRow::insert_parameters`.
 pub fn insert<R: TableRow>() -> String {
     let columns: Vec<&Column> = R::COLUMNS.iter().collect();
     let values: Vec<String> = columns.iter().map(|column| value(column)).collect();
     format!(
-        "insert into {} ({}) select {} from {}",
+        "insert into {} ({}) select {} from {} returning 1",
         R::TABLE,
         R::column_list(),
         values.join(", "),
@@ -43,34 +46,53 @@ pub fn insert<R: TableRow>() -> String {
     )
 }
 
-/// Write what may change of rows that are still as they were loaded. Parameters: `TableRow::update_parameters`. A row whose
-/// guard does not match, or that is not there, makes the count too small, and the division by zero raises.
+/// Write what may change of rows that are still as they were loaded; a row of 1 for each. Parameters:
+/// `TableRow::update_parameters`.
 pub fn update<R: TableRow>() -> String {
     let carried: Vec<&Column> = R::COLUMNS.iter().filter(|column| column.change.is_in_update()).collect();
     let changing = carried.iter().filter(|column| column.change == Change::Changes);
     let set: Vec<String> = changing.map(|column| format!("{} = {}", column.name, value(column))).collect();
-    let guard: String = R::GUARD.iter().map(|name| format!(" and x.{name} = u.had_{name}")).collect();
     format!(
-        "with updated as (update {table} r set {set} from {unnest}, lateral (\
-            select x.ctid from {table} x where {key}{guard} offset 0) as t where r.ctid = t.ctid returning 1) {raise}",
+        "update {table} r set {set} from {unnest}, lateral (\
+            select x.ctid from {table} x where {as_loaded} offset 0) as t where r.ctid = t.ctid returning 1",
         table = R::TABLE,
         set = set.join(", "),
         unnest = unnest(&carried, R::GUARD),
-        key = on_key::<R>(),
-        raise = raise_unless_all("updated", carried.len() + R::GUARD.len()),
+        as_loaded = as_loaded::<R>(),
     )
 }
 
-/// Delete the rows of these keys; raises as `update` does. Parameters: the key's columns, and how many keys there are.
+/// Delete rows that are still as they were loaded; a row of 1 for each. Parameters: the key's columns and the guard.
 pub fn delete<R: TableRow>() -> String {
     let keys: Vec<&Column> = R::key_columns().collect();
     format!(
-        "with deleted as (delete from {table} r using {unnest}, lateral (\
-            select x.ctid from {table} x where {key} offset 0) as t where r.ctid = t.ctid returning 1) {raise}",
+        "delete from {table} r using {unnest}, lateral (\
+            select x.ctid from {table} x where {as_loaded} offset 0) as t where r.ctid = t.ctid returning 1",
         table = R::TABLE,
-        unnest = unnest(&keys, &[]),
-        key = on_key::<R>(),
-        raise = raise_unless_all("deleted", keys.len()),
+        unnest = unnest(&keys, R::GUARD),
+        as_loaded = as_loaded::<R>(),
+    )
+}
+
+/// Lock rows that are still as they were loaded; a row of 1 for each. Parameters: the key's columns and the guard.
+pub fn hold<R: TableRow>() -> String {
+    let keys: Vec<&Column> = R::key_columns().collect();
+    format!(
+        "select 1 from {}, lateral (select from {} x where {} for update) as r",
+        unnest(&keys, R::GUARD),
+        R::TABLE,
+        as_loaded::<R>(),
+    )
+}
+
+/// A row of 1 for each key that is there. Parameters: the key's columns.
+pub fn find<R: TableRow>() -> String {
+    let keys: Vec<&Column> = R::key_columns().collect();
+    format!(
+        "select 1 from {}, lateral (select from {} x where {} offset 0) as r",
+        unnest(&keys, &[]),
+        R::TABLE,
+        on_key::<R>(),
     )
 }
 
@@ -98,7 +120,7 @@ fn on_key<R: TableRow>() -> String {
     keys.join(" and ")
 }
 
-/// 1, or an error where fewer rows were changed than the last parameter says, which comes after so many arrays.
-fn raise_unless_all(changed: &str, arrays: usize) -> String {
-    format!("select 1 / (count(*) = ${}::bigint)::int from {changed}", arrays + 1)
+fn as_loaded<R: TableRow>() -> String {
+    let guard: String = R::GUARD.iter().map(|name| format!(" and x.{name} = u.had_{name}")).collect();
+    format!("{}{guard}", on_key::<R>())
 }
