@@ -117,7 +117,8 @@ mod tests {
         let usage = Usage { elapsed: Duration::from_secs(1), processes: Vec::new(), commits: 0, wal_bytes: 0 };
         let mut run = Run::of(name, 1.0, ended, &usage);
         let (pieces, confirmed) = sold.map_or((None, ended), |(pieces, confirmed)| (Some(pieces), confirmed));
-        run.wave = Some(WaveFigures { pieces, confirmed, sold_out_s: None, end_latency_ms: None });
+        run.wave =
+            Some(WaveFigures { pieces, confirmed, sold_out_s: None, last_confirmed_s: 0.0, end_latency_ms: None });
         run
     }
 

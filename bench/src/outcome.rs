@@ -73,7 +73,8 @@ fn run_table(runs: &[Run]) -> String {
 }
 
 fn wave_table(runs: &[Run]) -> String {
-    let header = ["wave", "orders", "confirmed", "ended/s", "end p50 ms", "end p99 ms", "sold out s"];
+    let header =
+        ["wave", "orders", "confirmed", "ended/s", "end p50 ms", "end p99 ms", "sold out s", "last confirmed s"];
     let rows = runs.iter().filter_map(|run| {
         let wave = run.wave.as_ref()?;
         let latency = wave.end_latency_ms;
@@ -85,6 +86,7 @@ fn wave_table(runs: &[Run]) -> String {
             latency.map_or_else(dash, |found| format!("{:.1}", found.p50)),
             latency.map_or_else(dash, |found| format!("{:.1}", found.p99)),
             wave.sold_out_s.map_or_else(dash, |seconds| format!("{seconds:.2}")),
+            format!("{:.2}", wave.last_confirmed_s),
         ])
     });
     table("Waves (from the first order placed to the last one's end)", &header, rows.collect())

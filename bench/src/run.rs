@@ -48,8 +48,10 @@ pub(crate) struct WaveFigures {
     pub(crate) pieces: Option<u64>,
     /// Orders that were confirmed.
     pub(crate) confirmed: u64,
-    /// From the first order placed to the confirmation that took the last piece; none where pieces are left.
+    /// From the first order placed to the first one that was turned away; none where there was enough.
     pub(crate) sold_out_s: Option<f64>,
+    /// From the first order placed to the last confirmation.
+    pub(crate) last_confirmed_s: f64,
     /// From publishing the order to consuming its end, whatever it was.
     pub(crate) end_latency_ms: Option<Quantiles>,
 }

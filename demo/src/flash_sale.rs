@@ -140,9 +140,13 @@ impl Sold {
         }
     }
 
-    /// From the first order sent to the confirmation that took the last piece; none while pieces are left.
-    fn sold_out(&self, accounts: &Accounts) -> Option<Duration> {
-        let last = self.on_sale.tally.last_confirmed().filter(|_| accounts.level.available() == 0);
-        last.map(|last| last.saturating_duration_since(self.on_sale.first_sent))
+    /// From the first order for the SKU on sale to the first one that was turned away.
+    fn sold_out(&self) -> Option<Duration> {
+        self.on_sale.tally.first_out_of_stock().map(|first| first.saturating_duration_since(self.on_sale.first_sent))
+    }
+
+    /// From the first order for the SKU on sale to the last confirmation of one.
+    fn last_confirmed(&self) -> Option<Duration> {
+        self.on_sale.tally.last_confirmed().map(|last| last.saturating_duration_since(self.on_sale.first_sent))
     }
 }

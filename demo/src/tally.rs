@@ -57,6 +57,7 @@ pub(crate) struct Tally {
     /// Since the beginning.
     first_confirmed: Option<Duration>,
     last_confirmed: Option<Instant>,
+    first_out_of_stock: Option<Instant>,
     /// Since the beginning: the first order of which a step had to be undone, and was.
     first_compensated: Option<Duration>,
     last_settled: Option<Instant>,
@@ -80,6 +81,7 @@ impl Tally {
             endings_us: histogram()?,
             first_confirmed: None,
             last_confirmed: None,
+            first_out_of_stock: None,
             first_compensated: None,
             last_settled: None,
             last_compensated: None,
@@ -192,6 +194,11 @@ impl Tally {
         self.last_confirmed
     }
 
+    /// When it was first heard that an order found too little.
+    pub(crate) fn first_out_of_stock(&self) -> Option<Instant> {
+        self.first_out_of_stock
+    }
+
     /// The latency that this part of the confirmed orders did not exceed, to three digits.
     pub(crate) fn latency(&self, quantile: f64) -> Option<Duration> {
         at_quantile(&self.latencies_us, quantile)
@@ -214,6 +221,9 @@ impl Tally {
 
     fn cancelled(&mut self, order_id: &OrderId, reason: CancelReason, now: Instant) {
         *self.cancel_reasons.entry(format!("{reason:?}")).or_default() += 1;
+        if reason == CancelReason::OutOfStock {
+            self.first_out_of_stock.get_or_insert(now);
+        }
         self.change(order_id, now, |track| track.stage = Stage::Cancelled);
         if self.tracks.get(order_id).is_some_and(|track| track.undone) {
             self.first_compensated.get_or_insert_with(|| now.saturating_duration_since(self.begin));
@@ -391,6 +401,7 @@ mod tests {
         scene.sent(&["a", "b"]);
         scene.heard(10, cancelled("a", CancelReason::OutOfStock));
         assert_eq!(scene.tally.first_compensated(), None);
+        assert_eq!(scene.tally.first_out_of_stock(), Some(scene.begin + Duration::from_millis(10)));
         scene.heard(20, cancelling("b"));
         scene.heard(30, cancelled("b", CancelReason::PaymentDeclined));
         assert_eq!(scene.tally.first_compensated(), Some(Duration::from_millis(30)));

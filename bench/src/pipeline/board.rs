@@ -21,6 +21,7 @@ pub(crate) struct Board {
     measured_from: AtomicU64,
     confirmed: AtomicU64,
     last_confirmed_us: AtomicU64,
+    first_turned_away_us: AtomicU64,
     last_ended_us: AtomicU64,
     stopping: AtomicBool,
     stops_when_full: bool,
@@ -40,6 +41,7 @@ impl Board {
             measured_from: AtomicU64::new(u64::MAX),
             confirmed: AtomicU64::new(0),
             last_confirmed_us: AtomicU64::new(0),
+            first_turned_away_us: AtomicU64::new(u64::MAX),
             last_ended_us: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             stops_when_full: false,
@@ -98,7 +100,9 @@ impl Board {
 
     /// One more order ended as cancelled, rejected or stuck.
     pub(crate) fn end_otherwise(&self) {
-        self.last_ended_us.store(self.now_us(), Ordering::Release);
+        let now_us = self.now_us();
+        self.first_turned_away_us.fetch_min(now_us, Ordering::AcqRel);
+        self.last_ended_us.store(now_us, Ordering::Release);
         self.ended_otherwise.fetch_add(1, Ordering::Release);
     }
 
@@ -116,6 +120,12 @@ impl Board {
     /// How many orders were confirmed, and how long after the first one was placed the last one of them was.
     pub(crate) fn confirmed(&self) -> (u64, Duration) {
         (self.confirmed.load(Ordering::Acquire), self.since_first(&self.last_confirmed_us))
+    }
+
+    /// From the first order placed to the first one that ended otherwise than completed; none where none did.
+    pub(crate) fn first_turned_away(&self) -> Option<Duration> {
+        let happened = self.first_turned_away_us.load(Ordering::Acquire) < u64::MAX;
+        happened.then(|| self.since_first(&self.first_turned_away_us))
     }
 
     /// From the first order placed to the last one finished.
@@ -178,5 +188,10 @@ mod tests {
         board.complete();
         let (confirmed, after) = board.confirmed();
         assert!(confirmed == 1 && after <= board.lasted(), "{after:?}");
+        assert_eq!(board.first_turned_away(), None);
+        board.end_otherwise();
+        let first = board.first_turned_away();
+        board.end_otherwise();
+        assert!(first.is_some() && first == board.first_turned_away(), "{first:?}");
     }
 }

@@ -57,9 +57,13 @@ impl Pipeline<'_> {
         (_, run.completed, run.ended_otherwise, _) = board.counts();
         run.confirm_latency_ms = heard.confirmed.quantiles();
         let (confirmed, last) = board.confirmed();
-        let sold_out_s = wave.pieces.filter(|pieces| confirmed >= *pieces).map(|_| last.as_secs_f64());
-        run.wave =
-            Some(WaveFigures { pieces: wave.pieces, confirmed, sold_out_s, end_latency_ms: heard.ended.quantiles() });
+        run.wave = Some(WaveFigures {
+            pieces: wave.pieces,
+            confirmed,
+            sold_out_s: wave.pieces.and_then(|_| board.first_turned_away()).map(|time| time.as_secs_f64()),
+            last_confirmed_s: last.as_secs_f64(),
+            end_latency_ms: heard.ended.quantiles(),
+        });
         Ok(run)
     }
 }

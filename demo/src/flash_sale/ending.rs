@@ -25,13 +25,13 @@ impl Sold {
     }
 
     fn text(&self, accounts: &Accounts, faults: &[String]) -> String {
-        let sold_out = self.sold_out(accounts).map_or_else(
-            || format!("no: {} pieces are left", accounts.level.available()),
-            |time| format!("{} after the first order", duration_text(time)),
-        );
+        let after = |time: Option<Duration>| {
+            time.map_or_else(|| "never".to_owned(), |time| format!("{} after the first order", duration_text(time)))
+        };
+        let (sold_out, last) = (after(self.sold_out()), after(self.last_confirmed()));
         let note = if self.is_paced { "" } else { "  (all at once, so they queue; try --rate 100)" };
         let mut page = format!(
-            "\n{} pieces of one SKU on sale: {}{}  sold out     {sold_out}\n{}{note}\n",
+            "\n{} pieces of one SKU on sale: {}{}  sold out     {sold_out}\n  last piece   {last}\n{}{note}\n",
             grouped(u64::from(accounts.pieces)),
             headline(&self.on_sale),
             standings(&self.on_sale),
@@ -70,7 +70,8 @@ impl Sold {
             "pieces": accounts.pieces,
             "confirmed": accounts.confirmed,
             "available": i64::try_from(available).unwrap_or(i64::MIN),
-            "sold_out_s": self.sold_out(accounts).map(seconds),
+            "sold_out_s": self.sold_out().map(seconds),
+            "last_confirmed_s": self.last_confirmed().map(seconds),
             "refusals": { "count": refusals.count, "lowest": refusals.lowest, "highest": refusals.highest },
             "sale": figures(&self.on_sale),
             "hot": self.hot.as_ref().map(figures),
