@@ -37,6 +37,12 @@ pub(crate) fn at_most(what: impl Into<String>, unit: &'static str, goal: f64, me
     Goal { what: what.into(), unit, goal, measured, ratio: quotient(measured, goal), met: measured <= goal }
 }
 
+/// A goal that only its very value reaches.
+pub(crate) fn exactly(what: impl Into<String>, unit: &'static str, goal: f64, measured: f64) -> Goal {
+    let is_met = goal.total_cmp(&measured).is_eq();
+    Goal { what: what.into(), unit, goal, measured, ratio: quotient(measured, goal), met: is_met }
+}
+
 /// A ratio.
 #[expect(clippy::float_arithmetic, reason = "a ratio of rates, not an amount")]
 pub(crate) fn quotient(value: f64, by: f64) -> f64 {

@@ -4,6 +4,7 @@
 
 use schemas::ServiceName;
 
+use crate::flash;
 use crate::goals::{Goal, at_least, at_most, mebibytes, quotient};
 use crate::outcome::Report;
 use crate::run::Run;
@@ -47,6 +48,7 @@ pub(crate) fn judge(runs: &[Run]) -> Vec<Goal> {
             goals.push(at_most(format!("peak memory of {worker}"), "MiB", WORKER_MIB, mebibytes(peak)));
         }
     }
+    goals.extend(flash::judge(runs));
     goals
 }
 

@@ -8,6 +8,7 @@ mod ceiling;
 mod chaos;
 mod comparison;
 mod error;
+mod flash;
 mod goals;
 mod judgement;
 mod measure;

@@ -40,6 +40,7 @@ impl Report {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{}; windows of {} s\n\n", self.machine.text(), self.window_seconds);
         text.push_str(&run_table(&self.runs));
+        text.push_str(&wave_table(&self.runs));
         text.push_str(&process_table(&self.runs));
         text.push_str(&goal_table(&self.goals));
         text
@@ -64,7 +65,31 @@ fn run_table(runs: &[Run]) -> String {
             run.ended_otherwise.to_string(),
         ]
     });
-    table("Runs (CPU, WAL, transactions and statements per completed order)", &header, rows.collect())
+    table(
+        "Runs (CPU, WAL, transactions and statements per completed order; of a wave, per order that ended)",
+        &header,
+        rows.collect(),
+    )
+}
+
+fn wave_table(runs: &[Run]) -> String {
+    let header =
+        ["wave", "orders", "confirmed", "ended/s", "end p50 ms", "end p99 ms", "sold out s", "last confirmed s"];
+    let rows = runs.iter().filter_map(|run| {
+        let wave = run.wave.as_ref()?;
+        let latency = wave.end_latency_ms;
+        Some(vec![
+            run.name.clone(),
+            (run.completed + run.ended_otherwise).to_string(),
+            wave.confirmed.to_string(),
+            format!("{:.0}", run.orders_per_second),
+            latency.map_or_else(dash, |found| format!("{:.1}", found.p50)),
+            latency.map_or_else(dash, |found| format!("{:.1}", found.p99)),
+            wave.sold_out_s.map_or_else(dash, |seconds| format!("{seconds:.2}")),
+            format!("{:.2}", wave.last_confirmed_s),
+        ])
+    });
+    table("Waves (from the first order placed to the last one's end)", &header, rows.collect())
 }
 
 fn process_table(runs: &[Run]) -> String {

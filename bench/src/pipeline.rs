@@ -8,19 +8,21 @@ mod daemons;
 mod observer;
 mod orders;
 mod publisher;
+mod wave;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schemas::{CommandId, MessageType, ReceiveStock, TopicName};
+use schemas::{CommandId, MessageType, ReceiveStock, Sku, TopicName};
 use tokio_postgres::Client;
 
 pub(crate) use board::Board;
 pub(crate) use observer::TopicReader;
-pub(crate) use orders::{Orders, number_of, order_id};
+pub(crate) use orders::{Orders, SKUS, number_of, order_id};
 pub(crate) use publisher::{Arrivals, Publisher, headers};
+pub(crate) use wave::Wave;
 
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::{Meter, Target, connect};
@@ -83,7 +85,7 @@ impl<'s> Pipeline<'s> {
         let place = Deployment { servers, program, database_url, prefix: format!("{name}."), partitions };
         let daemons = Daemons::start(&place)?;
         let pipeline = Pipeline { name: name.to_owned(), place, daemons, orders: orders.into(), client };
-        pipeline.receive_stock()?;
+        pipeline.receive(&pipeline.orders.skus()?, PIECES)?;
         Ok(pipeline)
     }
 
@@ -100,12 +102,12 @@ impl<'s> Pipeline<'s> {
         board.stop();
         publishing.await.map_err(BenchError::other)??;
         let measured = match measured {
-            Ok(run) => self.drain(&board).await.map(|()| run),
+            Ok(run) => self.drain(|| board.unfinished()).await.map(|()| run),
             Err(error) => Err(error),
         };
-        let latencies = observer.finish()?;
+        let heard = observer.finish()?;
         let mut run = measured?;
-        run.confirm_latency_ms = latencies.quantiles();
+        run.confirm_latency_ms = heard.confirmed.quantiles();
         if let Arrivals::PerSecond(rate) = load.pace {
             run.offered_per_second = Some(rate);
         }
@@ -121,9 +123,7 @@ impl<'s> Pipeline<'s> {
 
     async fn measure(&self, load: &Load, board: &Board, broken: impl Fn() -> bool) -> Result<Run> {
         rest(load.warm_up, &broken).await;
-        let mut targets = self.place.servers.targets();
-        targets.extend(self.daemons.targets()?);
-        targets.push(Target::own("publisher"));
+        let targets = self.targets()?;
         let statements = self.daemons.statements();
         board.measure_from_now();
         let meter = Meter::start(targets, &self.client).await?;
@@ -143,14 +143,22 @@ impl<'s> Pipeline<'s> {
         Ok(run)
     }
 
-    /// Waits until every published order is finished.
-    async fn drain(&self, board: &Board) -> Result<()> {
-        let mut left = board.unfinished();
+    /// What is measured: the servers, the daemons, and this process, which publishes.
+    fn targets(&self) -> Result<Vec<Target>> {
+        let mut targets = self.place.servers.targets();
+        targets.extend(self.daemons.targets()?);
+        targets.push(Target::own("publisher"));
+        Ok(targets)
+    }
+
+    /// Waits until no order is left.
+    async fn drain(&self, orders_left: impl Fn() -> u64) -> Result<()> {
+        let mut left = orders_left();
         let mut moved = Instant::now();
         while left > 0 {
             self.daemons.check()?;
             tokio::time::sleep(Duration::from_millis(10)).await;
-            let now = board.unfinished();
+            let now = orders_left();
             if now < left {
                 (left, moved) = (now, Instant::now());
             } else if moved.elapsed() > STANDSTILL {
@@ -160,32 +168,30 @@ impl<'s> Pipeline<'s> {
         Ok(())
     }
 
-    /// Publishes a receipt per SKU and waits until all are booked.
-    fn receive_stock(&self) -> Result<()> {
-        let skus = self.orders.skus()?;
+    /// Publishes a receipt of so many pieces per SKU, of which there is none yet, and waits until all are booked.
+    pub(crate) fn receive(&self, skus: &[Sku], pieces: i64) -> Result<()> {
         let board = Arc::new(Board::new("stock", 0));
         let pace = Arrivals::InFlight(0);
         let publisher = Publisher::connect(self.place.servers.brokers(), &self.place.prefix, pace, board)?;
-        for sku in &skus {
+        for sku in skus {
             let command_id = CommandId::new(format!("bench-{sku}")).map_err(BenchError::other)?;
-            publisher.publish(&ReceiveStock { sku: sku.clone(), command_id, quantity: PIECES }.into())?;
+            publisher.publish(&ReceiveStock { sku: sku.clone(), command_id, quantity: pieces }.into())?;
         }
         publisher.flush()?;
         let reader = TopicReader::open(self.place.servers.brokers(), &[self.topic(TopicName::StockEvents)], false)?;
-        let mut received = HashSet::new();
+        let mut missing: HashSet<&[u8]> = skus.iter().map(|sku| sku.as_str().as_bytes()).collect();
         let mut moved = Instant::now();
-        while received.len() < skus.len() {
+        while !missing.is_empty() {
             self.daemons.check()?;
             let found = reader.next(Duration::from_millis(100), |seen| {
                 if seen.kind == Some(MessageType::StockReceived) {
-                    received.insert(seen.key.to_vec());
+                    missing.remove(seen.key);
                 }
             })?;
             if found {
                 moved = Instant::now();
             } else if moved.elapsed() > STANDSTILL {
-                let missing = skus.len() - received.len();
-                return Err(BenchError::other(format!("{missing} receipts of stock were not booked")));
+                return Err(BenchError::other(format!("{} receipts of stock were not booked", missing.len())));
             }
         }
         Ok(())

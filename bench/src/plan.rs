@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::ceiling::Ceiling;
 use crate::error::{Doing, Result};
+use crate::flash::FlashSale;
 use crate::outcome::Report;
 use crate::pipeline::{Arrivals, Load, Orders, Pipeline};
 use crate::run::Run;
@@ -25,12 +26,14 @@ pub(crate) enum Part {
     Rates,
     /// The pipeline with the sample data, as many as it takes.
     Sample,
+    /// A flash sale, and hot SKUs; only where it is named.
+    Flash,
 }
 
 /// A whole run.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// What to run; all parts when empty.
+    /// What to run; all parts but the flash sale when empty.
     pub(crate) parts: Vec<Part>,
     /// Length of each window.
     pub(crate) window: Duration,
@@ -44,6 +47,8 @@ pub(crate) struct Plan {
     pub(crate) rates: Vec<u32>,
     /// The sample data.
     pub(crate) sample: PathBuf,
+    /// The flash sale.
+    pub(crate) flash: FlashSale,
 }
 
 impl Plan {
@@ -64,6 +69,11 @@ impl Plan {
         runs.extend(self.synthetic(&program, &servers, "synthetic", None).await?);
         if let Some(orders) = sample {
             runs.push(self.sampled(&program, &servers, "sampled", orders).await?);
+        }
+        if self.parts.contains(&Part::Flash) {
+            let pipeline = self.start(&program, &servers, "flash", FlashSale::stock()?).await?;
+            runs.extend(self.flash.run(&pipeline, self.in_flight).await?);
+            pipeline.stop().await?;
         }
         servers.stop()?;
         Ok(runs)
@@ -150,7 +160,7 @@ impl Plan {
 }
 
 /// Progress goes to standard error; standard output is for the outcome.
-fn announce(what: &str) {
+pub(crate) fn announce(what: &str) {
     eprintln!("bench: {what}");
 }
 

@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::comparison::{Compared, Comparison};
 use crate::error::{BenchError, Doing, Result};
+use crate::flash::FlashSale;
 use crate::outcome::Report;
 use crate::plan::{Part, Plan};
 
@@ -27,7 +28,7 @@ struct Arguments {
     /// Load before each window in seconds
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
     warm_up: u64,
-    /// Run only these parts
+    /// Run only these parts; `flash` runs only where it is named
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// The fixed rates of the part `rates`, in orders per second
@@ -42,6 +43,8 @@ struct Arguments {
     /// The sample data: a .jsonl or .jsonl.zst file of orders
     #[arg(long, value_name = "FILE")]
     orders: Option<PathBuf>,
+    #[command(flatten)]
+    flash: FlashSale,
     /// Compare this build with another: the program `bench` of that build. Both take the loads in turn
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
@@ -108,6 +111,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
         partitions: arguments.partitions.unwrap_or_else(cores),
         rates: arguments.rates.clone(),
         sample: arguments.orders.clone().unwrap_or_else(sample_data),
+        flash: arguments.flash.clone(),
     };
     let began = Timestamp::now().to_string();
     let command = std::env::args().skip(1).fold("cargo bench-pipeline".to_owned(), |line, word| line + " " + &word);
@@ -139,4 +143,16 @@ fn cores() -> u32 {
 /// The orders that come with the sources.
 pub(crate) fn sample_data() -> PathBuf {
     dev_stack::workspace().join("tests/data/orders-2017-01.jsonl.zst")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
 }

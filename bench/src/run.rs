@@ -23,7 +23,7 @@ pub(crate) struct Run {
     pub(crate) completed: u64,
     /// Orders that ended otherwise (cancelled, rejected) within the window.
     pub(crate) ended_otherwise: u64,
-    /// Completed orders per second.
+    /// Completed orders per second; of a wave, orders that came to an end. Costs per order are by the same count.
     pub(crate) orders_per_second: f64,
     /// From publishing the order to consuming its confirmation.
     pub(crate) confirm_latency_ms: Option<Quantiles>,
@@ -37,6 +37,23 @@ pub(crate) struct Run {
     pub(crate) transactions_per_order: f64,
     /// Statements per completed order, BEGIN and COMMIT among them; none where nobody counts them.
     pub(crate) statements_per_order: Option<f64>,
+    /// What only a wave has: so many orders and no more, from the first one placed to the last one's end.
+    pub(crate) wave: Option<WaveFigures>,
+}
+
+/// What only a wave has.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct WaveFigures {
+    /// The pieces that its orders competed for; none where there was enough.
+    pub(crate) pieces: Option<u64>,
+    /// Orders that were confirmed.
+    pub(crate) confirmed: u64,
+    /// From the first order placed to the first one that was turned away; none where there was enough.
+    pub(crate) sold_out_s: Option<f64>,
+    /// From the first order placed to the last confirmation.
+    pub(crate) last_confirmed_s: f64,
+    /// From publishing the order to consuming its end, whatever it was.
+    pub(crate) end_latency_ms: Option<Quantiles>,
 }
 
 impl Run {
@@ -62,6 +79,7 @@ impl Run {
             wal_bytes_per_order: per_order(usage.wal_bytes as f64),
             transactions_per_order: per_order(usage.commits as f64),
             statements_per_order: None,
+            wave: None,
         }
     }
 

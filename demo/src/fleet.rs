@@ -11,10 +11,11 @@ use dev_stack::{Child, Daemon, free_port};
 use schemas::ServiceName;
 
 use crate::error::DemoError;
+use crate::options::Cast;
 use crate::scene::{DaemonPlace, Scene};
 
-/// Of a hundred authorizations, so many are declined: five, in parts of a million.
-const DECLINE_PER_MILLION: u32 = 50_000;
+/// The simulated provider counts in parts of a million.
+const PER_PERCENT: u32 = 10_000;
 
 /// Longer than any backlog here takes: a demo at full speed must not run into deadlines.
 const CONFIRM_WITHIN_MS: u32 = 3_600_000;
@@ -66,12 +67,12 @@ impl Fleet {
         self.guest = Some(guest);
     }
 
-    /// Starts so many of each service and waits until all are ready. Their places go into the scene.
-    pub(crate) fn start(scene: &mut Scene, instances: u16) -> Result<Self, DemoError> {
+    /// Starts this cast's workers and waits until all are ready. Their places go into the scene.
+    pub(crate) fn start(scene: &mut Scene, cast: Cast) -> Result<Self, DemoError> {
         let mut fleet = Self { daemons: Vec::new(), guest: None };
         for service in ServiceName::ALL {
-            for number in 1..=instances {
-                let (daemon, place) = daemon(scene, service, number)?;
+            for number in 1..=cast.instances {
+                let (daemon, place) = daemon(scene, service, number, cast.decline_percent)?;
                 fleet.daemons.push(daemon);
                 scene.daemons.push(place);
             }
@@ -125,7 +126,12 @@ fn one_shot(scene: &Scene, service: ServiceName, verb: &[&str]) -> Result<Child,
     Ok(Child::spawn(command, name, &log)?)
 }
 
-fn daemon(scene: &Scene, service: ServiceName, number: u16) -> Result<(Daemon, DaemonPlace), DemoError> {
+fn daemon(
+    scene: &Scene,
+    service: ServiceName,
+    number: u16,
+    decline_percent: u32,
+) -> Result<(Daemon, DaemonPlace), DemoError> {
     let name = format!("{}-{number}", service.as_str());
     let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let mut command = command(scene, service)?;
@@ -134,7 +140,7 @@ fn daemon(scene: &Scene, service: ServiceName, number: u16) -> Result<(Daemon, D
         command.args(["--confirm-within-ms", &CONFIRM_WITHIN_MS.to_string()]);
     }
     if service == ServiceName::Payment {
-        command.args(["--simulator-decline-per-million", &DECLINE_PER_MILLION.to_string()]);
+        command.args(["--simulator-decline-per-million", &(decline_percent * PER_PERCENT).to_string()]);
         command.arg("--simulator-statement").arg(&scene.statement);
     }
     command.arg("run");

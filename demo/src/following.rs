@@ -5,8 +5,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use client::{Came, Connection, Selection, TopicReader};
-use schemas::{Message, StockEvent, TopicName};
+use client::{Came, TopicReader};
+use schemas::{Message, StockEvent};
 
 use crate::error::DemoError;
 use crate::tally::Tally;
@@ -17,10 +17,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Without any answer for so long, the inventory service is given up.
 const STOCK_STALL: Duration = Duration::from_secs(60);
 
-/// Reads `order.events` from the beginning, for as long as it is polled.
-pub(crate) async fn follow_orders(connection: Connection, tally: Arc<Mutex<Tally>>) -> Result<(), DemoError> {
-    let selection = Selection { topic: TopicName::OrderEvents, key: None, from_end: false };
-    let mut reader = TopicReader::open(&connection, selection).await?;
+/// Reads `order.events` for as long as it is polled.
+pub(crate) async fn follow_orders(mut reader: TopicReader, tally: Arc<Mutex<Tally>>) -> Result<(), DemoError> {
     loop {
         let Came::Message(record) = reader.next(TICK).await? else { continue };
         if let Message::OrderEvent(event) = &record.message {

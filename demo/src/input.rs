@@ -6,18 +6,17 @@ use client::OrderFile;
 
 use crate::error::DemoError;
 use crate::stock_plan::{Demand, StockPlan};
+use crate::wave::Wave;
 
 /// The orders to publish.
 #[derive(Debug)]
 pub(crate) struct Input {
-    /// A file that can be read again.
-    pub(crate) path: PathBuf,
+    /// In a file that can be read again.
+    pub(crate) wave: Wave,
     /// What to receive before publishing it.
     pub(crate) plan: StockPlan,
     /// Orders in it that the order service should accept.
     pub(crate) acceptable: usize,
-    /// Lines with orders that will be published.
-    pub(crate) lines: u64,
 }
 
 impl Input {
@@ -28,6 +27,7 @@ impl Input {
             Some(path) if path == Path::new("-") => spool(folder)?,
             Some(path) => path.to_path_buf(),
         };
+        let name = orders.map(|path| path.display().to_string());
         let mut demand = Demand::default();
         let mut lines = 0;
         for entry in OrderFile::open(&path)? {
@@ -39,7 +39,8 @@ impl Input {
                 break;
             }
         }
-        Ok(Self { path, plan: demand.plan(), acceptable: demand.acceptable(), lines })
+        let wave = Wave { path, name, limit, orders: lines };
+        Ok(Self { wave, plan: demand.plan(), acceptable: demand.acceptable() })
     }
 }
 

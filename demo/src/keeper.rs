@@ -17,7 +17,7 @@ use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::DemoError;
-use crate::options::KeeperOptions;
+use crate::options::{Cast, KeeperOptions};
 use crate::scene::{Scene, is_alive};
 use crate::stage::Stage;
 
@@ -37,8 +37,7 @@ impl Keeper {
     /// Starts a keeper and waits until its stage is up. `tell` hears of its steps.
     pub(crate) fn start(
         folder: &Path,
-        instances: u16,
-        with_loyalty: bool,
+        cast: Cast,
         tell: &mut dyn FnMut(&str),
         cancelled: &AtomicBool,
     ) -> Result<(Self, Scene), DemoError> {
@@ -46,8 +45,9 @@ impl Keeper {
         let log = folder.join("keeper.log");
         let errors = File::create(&log).map_err(DemoError::file("create", &log))?;
         let mut command = Command::new(program);
-        command.arg("keeper").arg("--folder").arg(folder).args(["--instances", &instances.to_string()]);
-        if with_loyalty {
+        command.arg("keeper").arg("--folder").arg(folder).args(["--instances", &cast.instances.to_string()]);
+        command.args(["--decline-percent", &cast.decline_percent.to_string()]);
+        if cast.with_loyalty {
             command.arg("--with-loyalty");
         }
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(errors).process_group(0);
@@ -128,8 +128,8 @@ async fn hold(options: &KeeperOptions) -> Result<(), DemoError> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let (options_of_stage, flag) = (options.clone(), Arc::clone(&cancelled));
     let mut building = tokio::task::spawn_blocking(move || {
-        let KeeperOptions { folder, instances, with_loyalty } = options_of_stage;
-        Stage::build(&folder, instances, with_loyalty, &mut |step| say(&format!("tell {step}")), &flag)
+        let KeeperOptions { folder, cast } = options_of_stage;
+        Stage::build(&folder, cast, &mut |step| say(&format!("tell {step}")), &flag)
     });
     let built = tokio::select! {
         built = &mut building => built,

@@ -7,6 +7,7 @@ mod cleanup;
 mod error;
 mod example;
 mod farewell;
+mod flash_sale;
 mod fleet;
 mod following;
 mod guest;
@@ -17,12 +18,14 @@ mod narrator;
 mod options;
 mod run;
 mod scene;
+mod show;
 mod stage;
 mod stock_plan;
 mod summary;
 mod tally;
 mod track;
 mod verdict;
+mod wave;
 
 use std::io::Write;
 use std::path::Path;
@@ -35,13 +38,12 @@ use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::DemoError;
-use crate::input::Input;
 use crate::keeper::Keeper;
 use crate::narrator::Narrator;
-use crate::options::{Options, RunOptions, Verb};
+use crate::options::{Options, Staging, Verb};
 use crate::scene::Scene;
+use crate::show::{Ending, Show};
 use crate::stage::Stage;
-use crate::summary::Summary;
 
 /// Who holds servers and daemons.
 enum Holder {
@@ -65,7 +67,8 @@ pub fn main() -> ExitCode {
     let begin = Instant::now();
     let options = Options::parse();
     let ended = match options.verb {
-        None => play(options.run, begin),
+        None => play(Show::Orders(options.run), begin),
+        Some(Verb::FlashSale(options)) => play(Show::FlashSale(options), begin),
         Some(Verb::Keeper(options)) => return keeper::main(&options),
         Some(Verb::Env) => env(),
         Some(Verb::Stop) => keeper::stop_all().map(|count| {
@@ -88,7 +91,7 @@ fn env() -> Result<ExitCode, DemoError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn play(options: RunOptions, begin: Instant) -> Result<ExitCode, DemoError> {
+fn play(show: Show, begin: Instant) -> Result<ExitCode, DemoError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -96,12 +99,13 @@ fn play(options: RunOptions, begin: Instant) -> Result<ExitCode, DemoError> {
         .map_err(|error| DemoError::Words(format!("cannot start the runtime: {error}")))?;
     keeper::remove_old_folders()?;
     let folder = keeper::own_folder()?;
-    let ended = runtime.block_on(play_in(&options, &folder, begin));
+    let keep = show.staging().keep;
+    let ended = runtime.block_on(play_in(show, &folder, begin));
     runtime.shutdown_timeout(Duration::from_millis(500));
     let logs = folder.join("logs");
     let nothing_to_see = std::fs::read_dir(&logs).map_or(true, |mut entries| entries.next().is_none());
     match &ended {
-        Ok(_) if options.keep => {}
+        Ok(_) if keep => {}
         Ok(code) if *code == ExitCode::SUCCESS => keeper::remove(&folder)?,
         Err(DemoError::Interrupted) => keeper::remove(&folder)?,
         Ok(_) | Err(_) if nothing_to_see => keeper::remove(&folder)?,
@@ -110,59 +114,59 @@ fn play(options: RunOptions, begin: Instant) -> Result<ExitCode, DemoError> {
     ended
 }
 
-async fn play_in(options: &RunOptions, folder: &Path, begin: Instant) -> Result<ExitCode, DemoError> {
+async fn play_in(show: Show, folder: &Path, begin: Instant) -> Result<ExitCode, DemoError> {
     let no_signals = |error: std::io::Error| DemoError::Words(format!("signals cannot be received: {error}"));
     let mut interrupt = signal(SignalKind::interrupt()).map_err(no_signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(no_signals)?;
     let narrator = Narrator::new(begin);
-    // Read before anything is started: a file that is not there should not cost anybody's time.
-    let (orders, limit, spool) = (options.orders.clone(), options.limit, folder.to_path_buf());
-    let reading = tokio::task::spawn_blocking(move || Input::prepare(orders.as_deref(), limit, &spool));
-    let input = tokio::select! {
-        input = reading => input.map_err(|error| DemoError::Words(error.to_string()))??,
+    let staging = show.staging().clone();
+    // Before anything is started: a file that is not there should not cost anybody's time.
+    let own_files = folder.to_path_buf();
+    let preparing = tokio::task::spawn_blocking(move || show.prepare(&own_files));
+    let prepared = tokio::select! {
+        prepared = preparing => prepared.map_err(|error| DemoError::Words(error.to_string()))??,
         () = either(&mut interrupt, &mut terminate) => return Err(DemoError::Interrupted),
     };
-    narrator.tell(&format!("{} orders to publish, {} can be accepted", input.lines, input.acceptable));
-    let (holder, scene) = set_up(options, folder, begin, &mut interrupt, &mut terminate).await?;
-    let outcome = tokio::select! {
-        outcome = run::run(&scene, input, options, begin, &narrator) => outcome,
+    narrator.tell(&prepared.words());
+    let (holder, scene) = set_up(&staging, folder, begin, &mut interrupt, &mut terminate).await?;
+    let ending = tokio::select! {
+        ending = prepared.play(&scene, staging.rate, begin, &narrator) => ending,
         () = either(&mut interrupt, &mut terminate) => Err(DemoError::Interrupted),
     };
     narrator.clear();
-    let outcome = match outcome {
-        Ok(outcome) if options.keep => run::leave_stock(&scene, &narrator).await.map(|()| outcome),
-        outcome => outcome,
+    let ending = match ending {
+        Ok(ending) if staging.keep => run::leave_stock(&scene, &narrator).await.map(|()| ending),
+        ending => ending,
     };
-    let summary = outcome.map(|outcome| Summary::new(outcome, begin.elapsed(), options.rate.is_some()));
-    let closing = close(holder, options.keep && summary.is_ok(), &narrator);
+    let closing = close(holder, staging.keep && ending.is_ok(), &narrator);
     tokio::select! {
         closed = closing => closed?,
         // The servers and daemons end with this process.
         () = either(&mut interrupt, &mut terminate) => std::process::exit(130),
     }
-    let summary = summary?;
-    say(options, &summary, options.keep.then_some(&scene));
-    Ok(summary.exit_code())
+    let ending = ending?;
+    say(&ending, staging.json, staging.keep.then_some(&scene));
+    Ok(if ending.is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn set_up(
-    options: &RunOptions,
+    staging: &Staging,
     folder: &Path,
     begin: Instant,
     interrupt: &mut Signal,
     terminate: &mut Signal,
 ) -> Result<(Holder, Scene), DemoError> {
     let cancelled = Arc::new(AtomicBool::new(false));
-    let (flag, folder, options) = (Arc::clone(&cancelled), folder.to_path_buf(), options.clone());
+    let (flag, folder) = (Arc::clone(&cancelled), folder.to_path_buf());
+    let Staging { cast, keep, .. } = *staging;
     let mut building = tokio::task::spawn_blocking(move || {
         let narrator = Narrator::new(begin);
         let mut tell = |step: &str| narrator.tell(step);
-        let RunOptions { instances, with_loyalty, .. } = options;
-        if options.keep {
-            let kept = Keeper::start(&folder, instances, with_loyalty, &mut tell, &flag);
+        if keep {
+            let kept = Keeper::start(&folder, cast, &mut tell, &flag);
             return kept.map(|(keeper, scene)| (Holder::Behind(keeper), scene));
         }
-        let stage = Stage::build(&folder, instances, with_loyalty, &mut tell, &flag)?;
+        let stage = Stage::build(&folder, cast, &mut tell, &flag)?;
         let scene = stage.scene().clone();
         Ok((Holder::Here(Box::new(stage)), scene))
     });
@@ -201,14 +205,14 @@ async fn close(holder: Holder, keep: bool, narrator: &Narrator) -> Result<(), De
     Ok(())
 }
 
-fn say(options: &RunOptions, summary: &Summary, kept: Option<&Scene>) {
-    let mut page = summary.text();
+fn say(ending: &Ending, as_json: bool, kept: Option<&Scene>) {
+    let mut page = ending.text.clone();
     if let Some(scene) = kept {
-        page.push_str(&farewell::text(scene, summary.sample_order()));
+        page.push_str(&farewell::text(scene, ending.sample_order.as_deref()));
     }
-    if options.json {
+    if as_json {
         eprintln!("{page}");
-        page = summary.json().to_string();
+        page = ending.json.to_string();
     }
     // Whoever read it may have gone; the exit code still says how it went.
     let _ = writeln!(std::io::stdout().lock(), "{page}");

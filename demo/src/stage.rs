@@ -14,6 +14,7 @@ use crate::cleanup::remove_traces;
 use crate::error::DemoError;
 use crate::fleet::Fleet;
 use crate::guest;
+use crate::options::Cast;
 use crate::scene::{Scene, Servers};
 
 /// The name of the database in private servers.
@@ -30,8 +31,7 @@ impl Stage {
     /// Brings everything up. `tell` hears of every step; `cancelled` is looked at between them.
     pub(crate) fn build(
         folder: &Path,
-        instances: u16,
-        with_loyalty: bool,
+        cast: Cast,
         tell: &mut dyn FnMut(&str),
         cancelled: &AtomicBool,
     ) -> Result<Self, DemoError> {
@@ -44,6 +44,7 @@ impl Stage {
         tell(&format!("{} are up", servers_text(&servers)));
         go_on()?;
         let run = run_id();
+        let Cast { instances, with_loyalty, .. } = cast;
         let mut scene = Scene::new(servers, folder, instances, &run);
         let mut start = || {
             let partitions = scene.partitions;
@@ -51,7 +52,7 @@ impl Stage {
             Fleet::prepare(&scene)?;
             go_on()?;
             tell(&format!("starting {}", daemons_text(instances)));
-            let mut fleet = Fleet::start(&mut scene, instances)?;
+            let mut fleet = Fleet::start(&mut scene, cast)?;
             tell(&format!("{} are ready", daemons_text(instances)));
             if with_loyalty {
                 tell("starting the loyalty service, a stranger's, with tables and topics of its own");

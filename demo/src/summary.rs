@@ -1,15 +1,14 @@
-//! The end of a run: a summary for people, one JSON object for programs, and the exit code.
+//! The end of a run: a summary for people, one JSON object for programs, and whether all is well.
 
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::guest::Told;
 use crate::narrator::grouped;
-use crate::run::Outcome;
+use crate::run::{Findings, Outcome};
 use crate::tally::Counts;
+use crate::verdict::Verdict;
 
 /// Violations that people see; programs see all.
 const VIOLATIONS_SHOWN: usize = 20;
@@ -24,9 +23,8 @@ pub(crate) struct Summary {
     unknown_fields: Vec<(String, u64)>,
     undelivered: u64,
     dead_lettered: u64,
-    violations: Vec<String>,
-    checked: String,
     working: Duration,
+    orders_per_second: u64,
     total: Duration,
     confirm_p50: Option<Duration>,
     confirm_p99: Option<Duration>,
@@ -34,13 +32,16 @@ pub(crate) struct Summary {
     first_compensated: Option<Duration>,
     paced: bool,
     sample_order: Option<String>,
-    guest: Option<Told>,
+    is_good: bool,
+    findings: Findings,
 }
 
 impl Summary {
     /// Of a run that took `total` from start to end; `paced` when orders were not published at full speed.
     pub(crate) fn new(outcome: Outcome, total: Duration, paced: bool) -> Self {
-        let tally = outcome.tally;
+        let Outcome { settled, findings } = outcome;
+        let (working, orders_per_second) = (settled.working(), settled.orders_per_second());
+        let (is_good, tally) = (settled.is_complete() && findings.are_good(), settled.tally);
         Self {
             counts: tally.counts(),
             confirm_p50: tally.latency(0.5),
@@ -51,24 +52,22 @@ impl Summary {
             cancel_reasons: tally.cancel_reasons().clone(),
             rejection_codes: tally.rejection_codes(),
             refused_repetitions: tally.refused_repetitions(),
-            refused_lines: outcome.published.refused,
-            unknown_fields: outcome.published.unknown_fields,
-            undelivered: outcome.deliveries.failed,
-            dead_lettered: outcome.verdict.dead_lettered,
-            violations: outcome.verdict.violations,
-            checked: outcome.verdict.checked,
-            working: outcome.working,
+            refused_lines: settled.published.refused,
+            unknown_fields: settled.published.unknown_fields,
+            undelivered: settled.deliveries.failed,
+            dead_lettered: findings.verdict.dead_lettered,
+            working,
+            orders_per_second,
             total,
             paced,
-            guest: outcome.guest,
+            is_good,
+            findings,
         }
     }
 
-    /// 0 when every order is settled for good and nothing is violated.
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        let is_settled = self.counts.in_flight == 0 && self.counts.stuck == 0 && self.undelivered == 0;
-        let good = is_settled && self.violations.is_empty() && self.guest.as_ref().is_none_or(|told| told.is_good);
-        if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    /// Every order is settled for good and nothing is violated.
+    pub(crate) fn is_good(&self) -> bool {
+        self.is_good
     }
 
     /// The id of an order whose history is worth a look.
@@ -92,15 +91,15 @@ impl Summary {
             "refused_lines": self.refused_lines,
             "undelivered": self.undelivered,
             "dead_lettered": self.dead_lettered,
-            "violations": self.violations,
-            "checked": self.checked,
-            "orders_per_second": self.orders_per_second(),
+            "violations": self.findings.verdict.violations,
+            "checked": self.findings.verdict.checked,
+            "orders_per_second": self.orders_per_second,
             "confirm_latency_ms": { "p50": self.confirm_p50.map(millis), "p99": self.confirm_p99.map(millis) },
             "first_confirmed_s": self.first_confirmed.map(seconds),
             "first_compensated_s": self.first_compensated.map(seconds),
             "working_s": seconds(self.working),
             "total_s": seconds(self.total),
-            "loyalty": self.guest.as_ref().map(|told| json!({ "lines": told.lines, "is_good": told.is_good })),
+            "loyalty": self.findings.guest.as_ref().map(|told| json!({ "lines": told.lines, "is_good": told.is_good })),
         })
     }
 
@@ -110,15 +109,12 @@ impl Summary {
             "\n{} orders in {}: {} orders per second\n\n",
             grouped(self.counts.orders),
             duration_text(self.working),
-            grouped(self.orders_per_second())
+            grouped(self.orders_per_second)
         );
         self.standings(&mut page);
         self.times(&mut page);
         self.oddities(&mut page);
-        self.findings(&mut page);
-        for line in self.guest.iter().flat_map(|told| &told.lines) {
-            page.push_str(&format!("  loyalty: {line}\n"));
-        }
+        page.push_str(&findings_text(&self.findings));
         page
     }
 
@@ -165,35 +161,36 @@ impl Summary {
             page.push_str(&format!("  {} messages are in dead letter topics\n", grouped(self.dead_lettered)));
         }
     }
+}
 
-    fn findings(&self, page: &mut String) {
-        if self.violations.is_empty() {
-            page.push_str(&format!("  checker: no violation ({})\n", self.checked));
-            return;
-        }
-        page.push_str(&format!("  checker: {} VIOLATIONS ({})\n", self.violations.len(), self.checked));
-        for violation in self.violations.iter().take(VIOLATIONS_SHOWN) {
-            page.push_str(&format!("    - {violation}\n"));
-        }
-        let more = self.violations.len().saturating_sub(VIOLATIONS_SHOWN);
-        if more > 0 {
-            page.push_str(&format!("    and {more} more (all of them with --json)\n"));
-        }
+/// What the checker and a guest have found.
+pub(crate) fn findings_text(findings: &Findings) -> String {
+    let Findings { verdict: Verdict { violations, checked, .. }, guest } = findings;
+    let mut page = if violations.is_empty() {
+        format!("  checker: no violation ({checked})\n")
+    } else {
+        format!("  checker: {} VIOLATIONS ({checked})\n", violations.len())
+    };
+    for violation in violations.iter().take(VIOLATIONS_SHOWN) {
+        page.push_str(&format!("    - {violation}\n"));
     }
-
-    fn orders_per_second(&self) -> u64 {
-        let ms = u64::try_from(self.working.as_millis()).unwrap_or(u64::MAX);
-        (self.counts.settled() * 1000).checked_div(ms).unwrap_or(0)
+    let more = violations.len().saturating_sub(VIOLATIONS_SHOWN);
+    if more > 0 {
+        page.push_str(&format!("    and {more} more (all of them with --json)\n"));
     }
+    for line in guest.iter().flat_map(|told| &told.lines) {
+        page.push_str(&format!("  loyalty: {line}\n"));
+    }
+    page
 }
 
 /// Seconds with three decimals.
-fn seconds(time: Duration) -> f64 {
+pub(crate) fn seconds(time: Duration) -> f64 {
     thousandths(time.as_millis())
 }
 
 /// Milliseconds with three decimals.
-fn millis(time: Duration) -> f64 {
+pub(crate) fn millis(time: Duration) -> f64 {
     thousandths(time.as_micros())
 }
 
@@ -202,7 +199,8 @@ fn thousandths(number: u128) -> f64 {
     format!("{}.{:03}", number / 1000, number % 1000).parse().unwrap_or(f64::MAX)
 }
 
-fn duration_text(time: Duration) -> String {
+/// A time as people read it.
+pub(crate) fn duration_text(time: Duration) -> String {
     let us = time.as_micros();
     match us {
         0..10_000 => format!("{}.{:02} ms", us / 1000, us % 1000 / 10),
@@ -219,7 +217,8 @@ fn share_text(part: u64, whole: u64) -> String {
     format!("{}.{} %", permille / 10, permille % 10)
 }
 
-fn reasons_text(reasons: &BTreeMap<String, u64>) -> String {
+/// Reasons with their counts, the most frequent first.
+pub(crate) fn reasons_text(reasons: &BTreeMap<String, u64>) -> String {
     let mut sorted: Vec<(&String, &u64)> = reasons.iter().collect();
     sorted.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
     sorted.into_iter().map(|(why, count)| format!("{why} {}", grouped(*count))).collect::<Vec<_>>().join(", ")

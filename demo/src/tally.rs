@@ -48,11 +48,16 @@ pub(crate) struct Tally {
     tracks: HashMap<OrderId, Track>,
     standings: BTreeMap<Standing, u64>,
     placed: u64,
+    confirmed: u64,
     heard: u64,
     /// Microseconds from sending to hearing of the confirmation.
     latencies_us: Histogram<u64>,
+    /// Microseconds from sending to hearing of the end, whatever it was.
+    endings_us: Histogram<u64>,
     /// Since the beginning.
     first_confirmed: Option<Duration>,
+    last_confirmed: Option<Instant>,
+    first_out_of_stock: Option<Instant>,
     /// Since the beginning: the first order of which a step had to be undone, and was.
     first_compensated: Option<Duration>,
     last_settled: Option<Instant>,
@@ -64,15 +69,19 @@ pub(crate) struct Tally {
 impl Tally {
     /// Counts from nothing; times are since `begin`.
     pub(crate) fn new(begin: Instant) -> Result<Self, DemoError> {
-        let latencies_us = Histogram::new_with_bounds(1, HIGHEST_US, 3);
+        let histogram = || Histogram::new_with_bounds(1, HIGHEST_US, 3).map_err(|e| DemoError::Words(e.to_string()));
         Ok(Self {
             begin,
             tracks: HashMap::new(),
             standings: BTreeMap::new(),
             placed: 0,
+            confirmed: 0,
             heard: 0,
-            latencies_us: latencies_us.map_err(|error| DemoError::Words(error.to_string()))?,
+            latencies_us: histogram()?,
+            endings_us: histogram()?,
             first_confirmed: None,
+            last_confirmed: None,
+            first_out_of_stock: None,
             first_compensated: None,
             last_settled: None,
             last_compensated: None,
@@ -97,7 +106,7 @@ impl Tally {
                 self.placed += 1;
                 self.change(&m.order_id, now, |track| track.stage = Stage::Placed);
             }
-            OrderEvent::OrderConfirmed(m) => self.confirmed(&m.order_id, now),
+            OrderEvent::OrderConfirmed(m) => self.confirm(&m.order_id, now),
             OrderEvent::OrderCompleted(m) => self.change(&m.order_id, now, |track| track.stage = Stage::Completed),
             OrderEvent::OrderCancelling(m) => self.change(&m.order_id, now, |track| track.undone = true),
             OrderEvent::OrderCancelled(m) => self.cancelled(&m.order_id, m.reason, now),
@@ -175,22 +184,46 @@ impl Tally {
         self.rejections - rejected.map(|track| u64::from(track.rejections)).sum::<u64>()
     }
 
-    /// The latency that this part of the confirmed orders did not exceed, to three digits.
-    pub(crate) fn latency(&self, quantile: f64) -> Option<Duration> {
-        (!self.latencies_us.is_empty()).then(|| Duration::from_micros(self.latencies_us.value_at_quantile(quantile)))
+    /// Orders that were confirmed, each once.
+    pub(crate) fn confirmed(&self) -> u64 {
+        self.confirmed
     }
 
-    fn confirmed(&mut self, order_id: &OrderId, now: Instant) {
+    /// When the last confirmation was heard.
+    pub(crate) fn last_confirmed(&self) -> Option<Instant> {
+        self.last_confirmed
+    }
+
+    /// When it was first heard that an order found too little.
+    pub(crate) fn first_out_of_stock(&self) -> Option<Instant> {
+        self.first_out_of_stock
+    }
+
+    /// The latency that this part of the confirmed orders did not exceed, to three digits.
+    pub(crate) fn latency(&self, quantile: f64) -> Option<Duration> {
+        at_quantile(&self.latencies_us, quantile)
+    }
+
+    /// The same for all orders that have ended, however they did.
+    pub(crate) fn ending_latency(&self, quantile: f64) -> Option<Duration> {
+        at_quantile(&self.endings_us, quantile)
+    }
+
+    fn confirm(&mut self, order_id: &OrderId, now: Instant) {
+        let track = self.tracks.get(order_id);
+        let (sent, is_new) = (track.and_then(|t| t.first_sent), !track.is_some_and(|t| t.is_confirmed));
+        self.confirmed += u64::from(is_new);
+        self.change(order_id, now, |track| track.is_confirmed = true);
         self.first_confirmed.get_or_insert_with(|| now.saturating_duration_since(self.begin));
-        let sent = self.tracks.get(order_id).and_then(|track| track.first_sent);
-        if let Some(sent) = sent {
-            let us = now.saturating_duration_since(sent).as_micros();
-            self.latencies_us.saturating_record(u64::try_from(us).unwrap_or(u64::MAX));
-        }
+        self.last_confirmed = Some(now);
+        record(&mut self.latencies_us, sent, now);
     }
 
     fn cancelled(&mut self, order_id: &OrderId, reason: CancelReason, now: Instant) {
         *self.cancel_reasons.entry(format!("{reason:?}")).or_default() += 1;
+        if reason == CancelReason::OutOfStock {
+            self.first_out_of_stock.get_or_insert(now);
+        }
         self.change(order_id, now, |track| track.stage = Stage::Cancelled);
         if self.tracks.get(order_id).is_some_and(|track| track.undone) {
             self.first_compensated.get_or_insert_with(|| now.saturating_duration_since(self.begin));
@@ -205,7 +238,7 @@ impl Tally {
         });
         let before = track.standing();
         change(track);
-        let after = track.standing();
+        let (after, sent) = (track.standing(), track.first_sent);
         if before != after {
             if let Some(count) = self.standings.get_mut(&before) {
                 *count -= 1;
@@ -213,9 +246,21 @@ impl Tally {
             *self.standings.entry(after).or_default() += 1;
             if !matches!(after, Standing::InFlight | Standing::Foreign) {
                 self.last_settled = Some(now);
+                record(&mut self.endings_us, sent, now);
             }
         }
     }
+}
+
+fn record(histogram: &mut Histogram<u64>, sent: Option<Instant>, now: Instant) {
+    if let Some(sent) = sent {
+        let us = now.saturating_duration_since(sent).as_micros();
+        histogram.saturating_record(u64::try_from(us).unwrap_or(u64::MAX));
+    }
+}
+
+fn at_quantile(histogram: &Histogram<u64>, quantile: f64) -> Option<Duration> {
+    (!histogram.is_empty()).then(|| Duration::from_micros(histogram.value_at_quantile(quantile)))
 }
 
 #[cfg(test)]
@@ -356,6 +401,7 @@ mod tests {
         scene.sent(&["a", "b"]);
         scene.heard(10, cancelled("a", CancelReason::OutOfStock));
         assert_eq!(scene.tally.first_compensated(), None);
+        assert_eq!(scene.tally.first_out_of_stock(), Some(scene.begin + Duration::from_millis(10)));
         scene.heard(20, cancelling("b"));
         scene.heard(30, cancelled("b", CancelReason::PaymentDeclined));
         assert_eq!(scene.tally.first_compensated(), Some(Duration::from_millis(30)));
@@ -373,6 +419,13 @@ mod tests {
             assert!((exact..=exact * 1001 / 1000).contains(&found), "{found:?} for {exact:?}");
         }
         assert_eq!(scene.tally.first_confirmed(), Some(Duration::from_millis(1)));
+        assert_eq!(scene.tally.last_confirmed(), Some(scene.begin + Duration::from_millis(100)));
+        assert_eq!(scene.tally.ending_latency(0.5), None, "none has ended");
+        scene.heard(7, OrderConfirmed { order_id: id("1"), version: 3, at: at() }.into());
+        assert_eq!(scene.tally.confirmed(), 100, "each once");
+        scene.heard(7, completed("1"));
+        scene.heard(7, cancelled("2", CancelReason::OutOfStock));
+        assert_eq!(scene.tally.ending_latency(0.99).map(|time| time.as_millis()), Some(7));
         assert_eq!(Scene::new().tally.latency(0.5), None);
     }
 }

@@ -52,6 +52,8 @@ pub(crate) struct Track {
     pub(crate) first_sent: Option<Instant>,
     /// The order, if there is one.
     pub(crate) stage: Stage,
+    /// Whether it was confirmed: from there on there is only forward.
+    pub(crate) is_confirmed: bool,
     /// Whether a step of it had to be undone.
     pub(crate) undone: bool,
 }

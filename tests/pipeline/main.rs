@@ -9,6 +9,7 @@ mod crash;
 mod dead_letters;
 mod deadlines;
 mod duplicates;
+mod flash_sale;
 mod gaps;
 mod happy;
 mod made_anew;

@@ -54,6 +54,18 @@ fn every_block_does_what_it_says() -> Outcome {
     Ok(())
 }
 
+/// The README only names it; small, it takes no longer than the demo itself.
+#[test]
+fn the_flash_sale_sells_every_piece_once() -> Outcome {
+    let shell = Shell::open()?;
+    let sale = "cargo demo flash-sale --orders 300 --pieces 20 --hot-orders 60 --hot-skus 4 --instances 2";
+    let told = shell.run(&block::all(&format!("```sh\n{sale}\n{sale} --decline-percent 0\n```\n")))?;
+    for words in ["= 20 that were there", "20 confirmed + 0 available", "none is or was below zero", "no violation"] {
+        assert!(told.contains(words), "nothing of {words:?} in:\n{told}");
+    }
+    Ok(())
+}
+
 /// That the other tests can fail.
 #[test]
 fn a_command_that_is_wrong_or_missing_fails_with_its_line() -> Outcome {

@@ -84,10 +84,18 @@ fn decided_us(message: &BorrowedMessage<'_>) -> Option<i64> {
     Some(time.as_microsecond())
 }
 
+/// The latencies of the measured orders, since they were placed.
+pub(crate) struct Heard {
+    /// To the confirmation.
+    pub(crate) confirmed: Latencies,
+    /// To the end, whatever it was.
+    pub(crate) ended: Latencies,
+}
+
 /// The thread that follows `order.events.v1` for one load.
 pub(crate) struct Observer {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<Latencies>>,
+    thread: JoinHandle<Result<Heard>>,
 }
 
 impl Observer {
@@ -108,28 +116,32 @@ impl Observer {
         self.thread.is_finished()
     }
 
-    /// Ends it; the latencies from place to confirmed of the measured orders.
-    pub(crate) fn finish(self) -> Result<Latencies> {
+    /// Ends it; what it heard.
+    pub(crate) fn finish(self) -> Result<Heard> {
         self.stop.store(true, Ordering::Release);
         self.thread.join().map_err(|_| BenchError::other("the observer panicked"))?
     }
 }
 
-fn follow(reader: &TopicReader, board: &Board, stop: &AtomicBool) -> Result<Latencies> {
-    let mut latencies = Latencies::new()?;
+fn follow(reader: &TopicReader, board: &Board, stop: &AtomicBool) -> Result<Heard> {
+    let mut heard = Heard { confirmed: Latencies::new()?, ended: Latencies::new()? };
     while !stop.load(Ordering::Acquire) {
-        reader.next(Duration::from_millis(100), |seen| note(&seen, board, &mut latencies))?;
+        reader.next(Duration::from_millis(100), |seen| note(&seen, board, &mut heard))?;
     }
-    Ok(latencies)
+    Ok(heard)
 }
 
-fn note(seen: &Seen<'_>, board: &Board, latencies: &mut Latencies) {
+fn note(seen: &Seen<'_>, board: &Board, heard: &mut Heard) {
     let (Some(kind), Some(number)) = (seen.kind, number_of(&board.tag, seen.key)) else { return };
+    let age_us = board.age_us(number).into_iter();
     if kind == MessageType::OrderConfirmed {
-        board.age_us(number).into_iter().for_each(|us| latencies.record_us(us));
+        age_us.for_each(|us| heard.confirmed.record_us(us));
+        board.confirm();
     } else if kind == MessageType::OrderCompleted {
+        age_us.for_each(|us| heard.ended.record_us(us));
         board.complete();
     } else if [MessageType::OrderCancelled, MessageType::OrderRejected, MessageType::OrderStuck].contains(&kind) {
+        age_us.for_each(|us| heard.ended.record_us(us));
         board.end_otherwise();
     }
 }

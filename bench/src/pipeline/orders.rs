@@ -1,8 +1,9 @@
-//! Where the orders of a load come from: made up, all alike, or the sample data over and over.
+//! Where the orders of a load come from: made up, all alike, or the sample data over and over, or for few SKUs on purpose.
 //!
 //! Every order gets an id of its own that holds its number, so that an event leads back to it without a map.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::path::Path;
 
 use client::OrderFile;
@@ -11,7 +12,7 @@ use schemas::{CustomerId, IdError, OrderId, OrderLine, PlaceOrder, Sku, Time};
 use crate::error::{BenchError, Result};
 
 /// How many SKUs made-up orders draw from; as many as the ceiling has.
-const SKUS: u64 = 10_000;
+pub(crate) const SKUS: u64 = 10_000;
 /// How many customers place made-up orders.
 const CUSTOMERS: u64 = 2_000;
 
@@ -21,6 +22,11 @@ pub(crate) enum Orders {
     Synthetic {
         /// Lines per order.
         lines: u32,
+    },
+    /// Orders of one piece of one of these, spread evenly.
+    OnePiece {
+        /// Never empty.
+        skus: Vec<Sku>,
     },
     /// Real orders, repeated under new ids.
     Sample {
@@ -42,10 +48,20 @@ impl Orders {
         Ok(Orders::Sample { orders })
     }
 
+    /// Orders of one piece, over the SKUs of these numbers.
+    pub(crate) fn one_piece(numbers: Range<u64>) -> Result<Self> {
+        let skus: Vec<Sku> = numbers.map(sku).collect::<std::result::Result<_, _>>().map_err(BenchError::other)?;
+        if skus.is_empty() {
+            return Err(BenchError::other("orders of one piece need a SKU"));
+        }
+        Ok(Orders::OnePiece { skus })
+    }
+
     /// The same without those that the order service rejects: lines with a quantity of 0.
     pub(crate) fn sound(self) -> Self {
         match self {
             Orders::Synthetic { lines } => Orders::Synthetic { lines },
+            Orders::OnePiece { skus } => Orders::OnePiece { skus },
             Orders::Sample { mut orders } => {
                 orders.retain(|order| order.lines.iter().all(|line| line.quantity > 0));
                 Orders::Sample { orders }
@@ -57,7 +73,15 @@ impl Orders {
     pub(crate) fn order(&self, tag: &str, number: u64, now: Time) -> Result<PlaceOrder> {
         let order_id = order_id(tag, number)?;
         match self {
-            Orders::Synthetic { lines } => made_up(order_id, number, *lines, now).map_err(BenchError::other),
+            Orders::Synthetic { lines } => {
+                let lines = (0..*lines).map(|index| made_up_line(number, index)).collect::<std::result::Result<_, _>>();
+                lines.and_then(|lines| made_up(order_id, number, lines, now)).map_err(BenchError::other)
+            }
+            Orders::OnePiece { skus } => {
+                let index = usize::try_from(spread(number)).map_err(BenchError::other)? % skus.len();
+                let line = OrderLine { sku: skus[index].clone(), quantity: 1, unit_price_minor: 100 };
+                made_up(order_id, number, vec![line], now).map_err(BenchError::other)
+            }
             Orders::Sample { orders } => {
                 let index = usize::try_from(number).map_err(BenchError::other)? % orders.len();
                 Ok(PlaceOrder { order_id, placed_at: now, ..orders[index].clone() })
@@ -71,6 +95,7 @@ impl Orders {
             Orders::Synthetic { .. } => {
                 (0..SKUS).map(sku).collect::<std::result::Result<_, _>>().map_err(BenchError::other)
             }
+            Orders::OnePiece { skus } => Ok(skus.clone()),
             Orders::Sample { orders } => {
                 let skus: BTreeSet<&Sku> = orders.iter().flat_map(|order| &order.lines).map(|line| &line.sku).collect();
                 Ok(skus.into_iter().cloned().collect())
@@ -83,6 +108,7 @@ impl Orders {
     pub(crate) fn lines_per_order(&self) -> f64 {
         match self {
             Orders::Synthetic { lines } => f64::from(*lines),
+            Orders::OnePiece { .. } => 1.0,
             Orders::Sample { orders } => {
                 let lines: usize = orders.iter().map(|order| order.lines.len()).sum();
                 lines as f64 / orders.len() as f64
@@ -102,20 +128,26 @@ pub(crate) fn number_of(tag: &str, order_id: &[u8]) -> Option<u64> {
     text.strip_prefix(tag)?.strip_prefix('-')?.parse().ok()
 }
 
-fn made_up(order_id: OrderId, number: u64, lines: u32, now: Time) -> std::result::Result<PlaceOrder, IdError> {
-    let line = |index: u32| {
-        Ok(OrderLine {
-            sku: sku(spread(number << 8 | u64::from(index)) % SKUS)?,
-            quantity: 2,
-            unit_price_minor: 100 + i64::from(index) * 37,
-        })
-    };
+fn made_up(
+    order_id: OrderId,
+    number: u64,
+    lines: Vec<OrderLine>,
+    now: Time,
+) -> std::result::Result<PlaceOrder, IdError> {
     Ok(PlaceOrder {
         order_id,
         customer_id: CustomerId::new(format!("customer-{}", number % CUSTOMERS))?,
         placed_at: now,
         currency: "USD".to_owned(),
-        lines: (0..lines).map(line).collect::<std::result::Result<_, IdError>>()?,
+        lines,
+    })
+}
+
+fn made_up_line(number: u64, index: u32) -> std::result::Result<OrderLine, IdError> {
+    Ok(OrderLine {
+        sku: sku(spread(number << 8 | u64::from(index)) % SKUS)?,
+        quantity: 2,
+        unit_price_minor: 100 + i64::from(index) * 37,
     })
 }
 
@@ -146,6 +178,21 @@ mod tests {
         assert_eq!(order.lines.len(), 5);
         let known = orders.skus().unwrap();
         assert!(order.lines.iter().all(|line| known.contains(&line.sku)));
+    }
+
+    #[test]
+    fn orders_of_one_piece_want_all_of_their_skus_about_as_often() {
+        let orders = Orders::one_piece(5..25).unwrap();
+        let skus = orders.skus().unwrap();
+        let mut wanted = std::collections::BTreeMap::new();
+        for number in 0..10_000 {
+            let order = orders.order("hot", number, Time::from_micros(7)).unwrap();
+            assert_eq!((order.lines.len(), order.lines[0].quantity), (1, 1));
+            *wanted.entry(order.lines[0].sku.clone()).or_insert(0) += 1;
+        }
+        assert!(skus.len() == 20 && wanted.keys().all(|sku| skus.contains(sku)), "{wanted:?}");
+        assert!(wanted.len() == 20 && wanted.values().all(|count| (400..600).contains(count)), "{wanted:?}");
+        assert!(Orders::one_piece(5..5).is_err());
     }
 
     #[test]
