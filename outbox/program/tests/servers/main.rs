@@ -6,6 +6,7 @@ mod append;
 mod audit;
 #[cfg(test)]
 mod certificates;
+mod change;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
