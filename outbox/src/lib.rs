@@ -76,7 +76,7 @@
 //!
 //! | you want to | see |
 //! |---|---|
-//! | write | [`Outbox::begin`], [`Transaction::defer`], [`Transaction::commit`] |
+//! | write | [`Outbox::begin`], [`Transaction::change`], [`Transaction::defer`], [`Transaction::commit`] |
 //! | write in a transaction of your own, with any driver | [`Outbox::send`]; [`send_sql`] and [`SendColumns`] |
 //! | publish | [`Relay`], [`RelayConfig`], [`RelayStatus`]; the program `outbox-relay` |
 //! | look after it | [`operate`]; the program's subcommands `status`, `audit`, `rebase`, `doctor` |

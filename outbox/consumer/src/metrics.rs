@@ -17,6 +17,7 @@ const DEAD_LETTERS: &str = "worker_dead_letters_total";
 const HELD: &str = "worker_held_partitions";
 const LANES: &str = "worker_lanes";
 const RETRIES: &str = "worker_batch_retries_total";
+const RECALLED: &str = "worker_recalled_batches_total";
 const RESTORED: &str = "worker_restored";
 const STANDING: &str = "worker_feed_standing_seconds";
 const UNOWNED: &str = "worker_unowned_lanes";
@@ -69,6 +70,14 @@ pub const ALL: [Metric; 14] = [
         alarm: "rises for 5 min",
         shown: Shown::WhenItHappens,
         ..Metric::counter(RETRIES, &["service", "kind"], "Lane transactions that were rolled back, by kind of failure")
+    },
+    Metric {
+        shown: Shown::WhenItHappens,
+        ..Metric::counter(
+            RECALLED,
+            &["service", "memory"],
+            "Batches decided by what the instance remembers, by whether the commit found it right; wrong ones are read again",
+        )
     },
     Metric {
         ends: "every instance; 0 once a road was taken",
@@ -126,6 +135,10 @@ pub(crate) fn batch(service: &'static str, items: u32, process: Duration, commit
 
 pub(crate) fn retry(service: &'static str, kind: &'static str) {
     counter!(RETRIES, "service" => service, "kind" => kind).increment(1);
+}
+
+pub(crate) fn recalled(service: &'static str, memory: &'static str) {
+    counter!(RECALLED, "service" => service, "memory" => memory).increment(1);
 }
 
 pub(crate) fn consumer_lag(topic: &str, partition: i32, lag: i64) {

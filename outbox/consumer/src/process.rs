@@ -169,12 +169,15 @@ impl<S: Service> Processor<S> {
         let mut memory = Recollection::NotAsked;
         if let Some(batch) = recalls.then(|| service.recall(&inputs)).flatten() {
             match self.run_recalled(connection, service, feeds, items, batch, now).await {
-                Ok(done) => return (Ok(Attempt::Done(done)), Recollection::Right),
+                Ok(done) => {
+                    metrics::recalled(S::NAME, "right");
+                    return (Ok(Attempt::Done(done)), Recollection::Right);
+                }
                 Err(failure @ Failure::Halt(_)) => return (Err(failure), memory),
                 Err(failure) if connection.client.is_closed() => return (Err(failure), memory),
                 Err(failure) => {
                     tracing::debug!(%failure, "what was decided by memory does not hold; the rows are read");
-                    metrics::retry(S::NAME, "recalled");
+                    metrics::recalled(S::NAME, "wrong");
                     memory = Recollection::Wrong;
                 }
             }
