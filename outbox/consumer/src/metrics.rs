@@ -36,7 +36,7 @@ pub const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 14] = [
+pub const ALL: [Metric; 15] = [
     Metric::counter(MESSAGES, &["service", "type", "outcome"], "Messages taken, by type and outcome"),
     Metric::histogram(BATCH_ITEMS, &["service"], "Items of a lane transaction"),
     Metric {

@@ -31,14 +31,14 @@ pub struct Statements {
 }
 
 /// Lock the levels of SKUs and of those that orders have reserved. The reservations were locked by the statement before, so
-/// this one sees their last lines.
+/// this one sees their last lines. The order is that of bytes, as in [`TAKE`], whatever the database's collation.
 fn lock_levels_sql() -> String {
     format!(
-        "select s.* from (select distinct l.sku from ( \
+        "select s.* from (select l.sku from ( \
                 select unnest ($1::text[]) as sku union all \
                 select unnest (r.skus) from unnest ($2::text[]) as o (id), lateral ( \
                     select skus from reservations where order_id = o.id offset 0) as r) as l \
-            order by l.sku) as u, lateral ( \
+            group by l.sku order by l.sku collate \"C\") as u, lateral ( \
             select {} from stock where sku = u.sku for update) as s",
         StockRow::column_list(),
     )
