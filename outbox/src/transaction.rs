@@ -247,7 +247,7 @@ impl<'c> Transaction<'c> {
         let deferred = self.take_deferred().await?;
         let finale = self.finale(&batch).await?;
         let steps = self.steps(&deferred, &finale, &batch, is_single);
-        let statements = self.queries.load(Ordering::Relaxed) + 1 + steps.len() as u64;
+        let statements = self.queries.load(Ordering::Relaxed) + u64::from(!is_single) + steps.len() as u64;
         let sent = send_in_order(steps).await;
         let answers = match sent {
             Sent::Stopped(source) => return Err(OutboxError::Database { doing: "sending a transaction", source }),

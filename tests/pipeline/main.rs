@@ -13,6 +13,7 @@ mod flash_sale;
 mod gaps;
 mod happy;
 mod made_anew;
+mod memory;
 mod metrics;
 mod mistakes;
 mod outage;

@@ -293,7 +293,7 @@ impl<S: Service> Engine<S> {
                 return Ok(());
             }
             let now = (self.clock)();
-            match self.processor.attempt(&self.service, &self.feeds.by_id, &part, now).await {
+            match self.processor.attempt(&mut self.service, &self.feeds.by_id, &part, now).await {
                 Ok(Attempt::Done(done)) => {
                     self.committed(done, part.len());
                     backoff.succeeded();

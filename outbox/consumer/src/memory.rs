@@ -9,8 +9,8 @@ use std::hash::Hash;
 /// Values by key.
 #[derive(Debug)]
 pub struct Memory<K, V> {
-    young: HashMap<K, V>,
-    old: HashMap<K, V>,
+    young: HashMap<K, Box<V>>,
+    old: HashMap<K, Box<V>>,
     limit: usize,
 }
 
@@ -20,23 +20,24 @@ impl<K: Eq + Hash, V> Memory<K, V> {
         Memory { young: HashMap::new(), old: HashMap::new(), limit }
     }
 
-    /// What was put in last for this key.
-    pub fn get(&self, key: &K) -> Option<&V> {
-        self.young.get(key).or_else(|| self.old.get(key))
+    /// Whether there is a value for this key.
+    pub fn has(&self, key: &K) -> bool {
+        self.young.contains_key(key) || self.old.contains_key(key)
+    }
+
+    /// Take out what was put in last for this key.
+    pub fn take(&mut self, key: &K) -> Option<V> {
+        let (young, old) = (self.young.remove(key), self.old.remove(key));
+        young.or(old).map(|value| *value)
     }
 
     /// Remember a value.
     pub fn put(&mut self, key: K, value: V) {
         if self.young.len() >= self.limit && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
+            std::mem::swap(&mut self.young, &mut self.old);
+            self.young.clear();
         }
-        self.young.insert(key, value);
-    }
-
-    /// Forget the value of this key.
-    pub fn remove(&mut self, key: &K) {
-        self.young.remove(key);
-        self.old.remove(key);
+        self.young.insert(key, Box::new(value));
     }
 
     /// Forget everything.
@@ -56,9 +57,9 @@ mod tests {
         for (key, value) in [(1, 10), (2, 20), (1, 11), (3, 30), (1, 12), (4, 40)] {
             memory.put(key, value);
         }
-        assert_eq!([1, 2, 3, 4].map(|key| memory.get(&key).copied()), [Some(12), None, Some(30), Some(40)]);
-        memory.remove(&3);
+        assert_eq!([1, 2, 3, 4].map(|key| memory.has(&key)), [true, false, true, true]);
+        assert_eq!([1, 2, 3, 1].map(|key| memory.take(&key)), [Some(12), None, Some(30), None]);
         memory.clear();
-        assert_eq!((memory.get(&3), memory.get(&1)), (None, None));
+        assert!(!memory.has(&4));
     }
 }

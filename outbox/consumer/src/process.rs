@@ -114,7 +114,7 @@ impl<S: Service> Processor<S> {
     /// Run one batch. After an error the connection is a new one next time.
     pub(crate) async fn attempt(
         &mut self,
-        service: &S,
+        service: &mut S,
         feeds: &HashMap<IdOf<S>, Feed>,
         items: &[ItemOf<S>],
         now: Timestamp,
@@ -127,8 +127,9 @@ impl<S: Service> Processor<S> {
             }
             None => self.connect(service).await?,
         };
-        let recalls = self.trust.is_given();
-        let run = self.run_either(recalls, &mut connection, service, feeds, items, now);
+        let inputs: Vec<&BodyOf<S>> = items.iter().filter_map(body_of::<S>).collect();
+        let recalled = if self.trust.is_given() { service.recall(&inputs) } else { None };
+        let run = self.run_either(recalled, &mut connection, service, feeds, (items, &inputs), now);
         let result = match tokio::time::timeout(ATTEMPT_TIMEOUT, run).await {
             Ok((result, memory)) => {
                 self.trust.learn(memory);
@@ -155,19 +156,18 @@ impl<S: Service> Processor<S> {
         Ok(Connection { client, statements })
     }
 
-    /// By memory first, if it may be asked and suffices; else, or where it was wrong, by the rows.
+    /// By memory first, where it has given a batch; else, or where it was wrong, by the rows.
     async fn run_either(
         &self,
-        recalls: bool,
+        recalled: Option<S::Batch>,
         connection: &mut Connection<S>,
         service: &S,
         feeds: &HashMap<IdOf<S>, Feed>,
-        items: &[ItemOf<S>],
+        (items, inputs): (&[ItemOf<S>], &[&BodyOf<S>]),
         now: Timestamp,
     ) -> (Result<Attempt<S>, Failure>, Recollection) {
-        let inputs: Vec<&BodyOf<S>> = items.iter().filter_map(body_of::<S>).collect();
         let mut memory = Recollection::NotAsked;
-        if let Some(batch) = recalls.then(|| service.recall(&inputs)).flatten() {
+        if let Some(batch) = recalled {
             match self.run_recalled(connection, service, feeds, items, batch, now).await {
                 Ok(done) => {
                     metrics::recalled(S::NAME, "right");
@@ -182,7 +182,7 @@ impl<S: Service> Processor<S> {
                 }
             }
         }
-        (self.run(connection, service, feeds, items, &inputs, now).await, memory)
+        (self.run(connection, service, feeds, items, inputs, now).await, memory)
     }
 
     async fn run_recalled(

@@ -80,14 +80,15 @@ pub trait Service: Sized + Send + Sync + 'static {
         inputs: &[&Body<Self::Input, Self::Signal>],
     ) -> impl Future<Output = Result<Self::Batch, Failure>> + Send;
 
-    /// The batch for these inputs as far as memory knows it, without a look at any row; none where memory does not suffice.
+    /// The batch for these inputs as far as memory knows it, without a look at any row; none where memory does not suffice. What it
+    /// is made of may be taken out of memory: `committed` puts it back, and what is not committed is not to be remembered.
     ///
     /// Asked first, unless memory was wrong of late. It spares the round trip in which `load` locks and reads, so that the whole
     /// transaction is one statement; a service under way with its aggregates knows most of them. Nothing may be taken on trust:
     /// `save` must add, for every aggregate that came from here, a change that compares it, or looks that its row is as
     /// remembered or missing ([`Working::into_writes`](crate::Working::into_writes) tells which). Where the commit refuses one, or
     /// `decide` fails, the same inputs are run again with `load`.
-    fn recall(&self, _inputs: &[&Body<Self::Input, Self::Signal>]) -> Option<Self::Batch> {
+    fn recall(&mut self, _inputs: &[&Body<Self::Input, Self::Signal>]) -> Option<Self::Batch> {
         None
     }
 

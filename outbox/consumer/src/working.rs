@@ -27,9 +27,17 @@ pub struct Writes<K, V> {
     /// Changed ones, each with the version that its row must have.
     pub updates: Vec<(i64, V)>,
     /// Recalled and not changed: these rows must have these versions.
-    pub unchanged: Vec<(i64, K)>,
+    pub unchanged: Vec<(i64, K, V)>,
     /// Recalled as not being there, and not made: these rows must not be there.
     pub absent: Vec<K>,
+}
+
+impl<K, V> Writes<K, V> {
+    /// The aggregates as they are now, for memory.
+    pub fn into_states(self) -> impl Iterator<Item = V> {
+        let updated = self.updates.into_iter().map(|(_, state)| state);
+        self.inserts.into_iter().chain(updated).chain(self.unchanged.into_iter().map(|(_, _, state)| state))
+    }
 }
 
 impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
@@ -59,9 +67,9 @@ impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
         self.0.is_empty()
     }
 
-    /// All aggregates that there are now.
-    pub fn states(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.0.iter().filter_map(|(id, entry)| Some((id, entry.state.as_ref()?)))
+    /// Whether the aggregate was loaded, recalled or made.
+    pub fn has(&self, id: &K) -> bool {
+        self.0.contains_key(id)
     }
 
     /// The aggregate as it is now; none where there is none.
@@ -89,7 +97,7 @@ impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
             match (entry.loaded_version, entry.state) {
                 (None, Some(state)) => writes.inserts.push(state),
                 (Some(version), Some(state)) if entry.changed => writes.updates.push((version, state)),
-                (Some(version), _) if !entry.changed => writes.unchanged.push((version, id)),
+                (Some(version), Some(state)) if entry.recalled => writes.unchanged.push((version, id, state)),
                 (None, None) if entry.recalled => writes.absent.push(id),
                 (_, _) => {}
             }
@@ -138,7 +146,8 @@ mod tests {
         working.put("a", Some(31));
         working.put("c", Some(1));
         let writes = working.into_writes();
-        assert_eq!((writes.inserts, writes.updates), (vec![1], vec![(3, 31)]));
-        assert_eq!((writes.unchanged, writes.absent), (vec![(4, "b")], vec!["d"]));
+        assert_eq!((&writes.inserts, &writes.updates), (&vec![1], &vec![(3, 31)]));
+        assert_eq!((&writes.unchanged, &writes.absent), (&vec![(4, "b", 40)], &vec!["d"]));
+        assert_eq!(writes.into_states().collect::<Vec<_>>(), [1, 31, 40]);
     }
 }

@@ -10,7 +10,7 @@ use std::convert::Infallible;
 
 use domain::decision::Outcome;
 use domain::planted::Planted;
-use domain::stock::{self, Receipt, Reservation};
+use domain::stock::{self, Receipt, Reservation, ReservationStatus};
 use jiff::Timestamp;
 use outbox::Transaction;
 use schemas::{InventoryCommand, InventoryEvent, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
@@ -207,23 +207,27 @@ impl Service for InventoryService {
         })
     }
 
-    fn recall(&self, inputs: &[&Body<Input, Infallible>]) -> Option<Batch> {
-        let mut reservations = Working::with_capacity(inputs.len());
-        for body in inputs {
-            let Body::Message(Input::Inventory(command)) = body else { return None };
-            let id = command.key();
-            let known = self.memory.get(id).map(|reservation| (reservation.version, reservation.clone()));
-            match command {
-                // What is to be reserved is not there yet, and there is enough unless it was short of late.
-                InventoryCommand::ReserveStock(command) => {
-                    if command.lines.iter().any(|line| self.short.get(&line.sku).is_some()) {
-                        return None;
-                    }
-                }
-                InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) if known.is_some() => {}
-                InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) => return None,
+    fn recall(&mut self, inputs: &[&Body<Input, Infallible>]) -> Option<Batch> {
+        let commands = inputs.iter().map(|body| match body {
+            Body::Message(Input::Inventory(command)) => Some(command),
+            Body::Message(Input::Stock(_)) => None,
+            Body::Signal(never) => match *never {},
+        });
+        let commands = commands.collect::<Option<Vec<&InventoryCommand>>>()?;
+        // What is to be reserved is not there yet, and there is enough unless it was short of late.
+        let is_known = |command: &&InventoryCommand| match command {
+            InventoryCommand::ReserveStock(command) => !command.lines.iter().any(|line| self.short.has(&line.sku)),
+            InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) => self.memory.has(command.key()),
+        };
+        if !commands.iter().all(is_known) {
+            return None;
+        }
+        let mut reservations = Working::with_capacity(commands.len());
+        for id in commands.into_iter().map(InventoryCommand::key) {
+            if !reservations.has(id) {
+                let known = self.memory.take(id).map(|reservation| (reservation.version, reservation));
+                reservations.recalled(id.clone(), known);
             }
-            reservations.recalled(id.clone(), known);
         }
         let levels = Levels::Unseen(BTreeMap::new());
         Some(Batch { reservations, levels, receipts: HashMap::new(), new_receipts: Vec::new() })
@@ -252,17 +256,14 @@ impl Service for InventoryService {
 
     fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Committed, Failure> {
         let Batch { reservations, levels, new_receipts, .. } = batch;
-        let committed = Committed {
-            reservations: reservations.states().map(|(_, reservation)| reservation.clone()).collect(),
-            received: new_receipts.iter().map(|receipt| receipt.sku.clone()).collect(),
-        };
-        statements.write_reservations(tx, reservations);
+        let received = new_receipts.iter().map(|receipt| receipt.sku.clone()).collect();
+        let writes = statements.write_reservations(tx, reservations);
         match levels {
             Levels::Read(levels, before) => statements.save_levels(tx, levels, &before),
             Levels::Unseen(demands) => statements.take(tx, demands),
         }
         statements.insert_receipts(tx, &new_receipts);
-        Ok(committed)
+        Ok(Committed { reservations: writes.into_states().collect(), received })
     }
 
     fn committed(&mut self, committed: Committed) {
@@ -270,10 +271,12 @@ impl Service for InventoryService {
             for shortage in &reservation.shortages {
                 self.short.put(shortage.sku.clone(), ());
             }
-            self.memory.put(reservation.order_id.clone(), reservation);
+            if reservation.status == ReservationStatus::Reserved {
+                self.memory.put(reservation.order_id.clone(), reservation);
+            }
         }
         for sku in committed.received {
-            self.short.remove(&sku);
+            self.short.take(&sku);
         }
     }
 }

@@ -116,14 +116,21 @@ impl Statements {
         .collect()
     }
 
-    pub(super) fn write_reservations(&self, tx: &mut Transaction<'_>, reservations: Working<OrderId, Reservation>) {
+    pub(super) fn write_reservations(
+        &self,
+        tx: &mut Transaction<'_>,
+        reservations: Working<OrderId, Reservation>,
+    ) -> Writes<OrderId, Reservation> {
         let form = Form::of(reservations.len());
-        let Writes { inserts, updates, unchanged, absent } = reservations.into_writes();
-        self.reservations.lack(tx, form, absent.into_iter().map(String::from).collect());
-        self.reservations.hold(tx, form, unchanged.into_iter().map(|(version, id)| ([version], id.into())).collect());
-        let updates = updates.iter().map(|(version, reservation)| ([*version], ReservationRow::of(reservation)));
+        let writes = reservations.into_writes();
+        let id = |id: &OrderId| id.as_str().to_owned();
+        let held = writes.unchanged.iter().map(|(version, key, _)| ([*version], id(key)));
+        let updates = writes.updates.iter().map(|(version, reservation)| ([*version], ReservationRow::of(reservation)));
+        self.reservations.lack(tx, form, writes.absent.iter().map(id).collect());
+        self.reservations.hold(tx, form, held.collect());
         self.reservations.update(tx, form, updates.collect());
-        self.insert_reservations.rows(tx, form, inserts.iter().map(ReservationRow::of).collect());
+        self.insert_reservations.rows(tx, form, writes.inserts.iter().map(ReservationRow::of).collect());
+        writes
     }
 
     /// Take these pieces, ascending, where they are.

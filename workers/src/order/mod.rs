@@ -160,17 +160,21 @@ impl Service for OrderService {
         Ok(Batch { orders, transitions: BTreeMap::new() })
     }
 
-    fn recall(&self, inputs: &[&Body<Request, DeadlinePassed>]) -> Option<Batch> {
-        let mut orders = Working::with_capacity(inputs.len());
-        for body in inputs {
-            let input = input_of(body);
+    fn recall(&mut self, inputs: &[&Body<Request, DeadlinePassed>]) -> Option<Batch> {
+        let inputs = || inputs.iter().map(|body| input_of(body));
+        // An order that is placed is not there yet; any other is, and has to be read if it is not remembered.
+        let is_known = |input: Input<'_>| {
+            matches!(input, Input::Command(OrderCommand::PlaceOrder(_))) || self.memory.has(input.order_id())
+        };
+        if !inputs().all(is_known) {
+            return None;
+        }
+        let mut orders = Working::with_capacity(inputs().len());
+        for input in inputs() {
             let id = input.order_id();
-            let known = self.memory.get(id).map(|order| (order.version, order.clone()));
-            // An order that is placed is not there yet; any other is, and has to be read.
-            if known.is_none() && !matches!(input, Input::Command(OrderCommand::PlaceOrder(_))) {
-                return None;
+            if !orders.has(id) {
+                orders.recalled(id.clone(), self.memory.take(id).map(|order| (order.version, order)));
             }
-            orders.recalled(id.clone(), known);
         }
         Some(Batch { orders, transitions: BTreeMap::new() })
     }
@@ -205,17 +209,19 @@ impl Service for OrderService {
 
     fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Committed, Failure> {
         let Batch { orders, transitions } = batch;
-        let remembered = orders.states().map(|(_, order)| Order { lines: Vec::new(), ..order.clone() }).collect();
-        statements.write(tx, orders, self.partitions);
-        Ok(Committed { transitions, orders: remembered })
+        let writes = statements.write(tx, orders, self.partitions);
+        Ok(Committed { transitions, orders: writes.into_states().collect() })
     }
 
     fn committed(&mut self, committed: Committed) {
         for (event, count) in committed.transitions {
             metrics::transition(event, count);
         }
-        for order in committed.orders {
-            self.memory.put(order.order_id.clone(), order);
+        for mut order in committed.orders {
+            if !order.is_finished() {
+                order.lines = Vec::new();
+                self.memory.put(order.order_id.clone(), order);
+            }
         }
     }
 

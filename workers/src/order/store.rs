@@ -52,15 +52,22 @@ impl Statements {
         Ok(orders)
     }
 
-    pub(super) fn write(&self, tx: &mut Transaction<'_>, orders: Working<OrderId, Order>, partitions: i32) {
+    pub(super) fn write(
+        &self,
+        tx: &mut Transaction<'_>,
+        orders: Working<OrderId, Order>,
+        partitions: i32,
+    ) -> Writes<OrderId, Order> {
         let form = Form::of(orders.len());
-        let Writes { inserts, updates, unchanged, absent } = orders.into_writes();
+        let writes = orders.into_writes();
         let row = |order: &Order| OrderRow::of(order, partitions);
-        self.orders.lack(tx, form, absent.into_iter().map(String::from).collect());
-        self.orders.hold(tx, form, unchanged.into_iter().map(|(version, id)| ([version], id.into())).collect());
-        self.orders.update(tx, form, updates.iter().map(|(version, order)| ([*version], row(order))).collect());
-        self.insert_orders.rows(tx, form, inserts.iter().map(row).collect());
-        self.insert_contents.rows(tx, form, inserts.iter().map(ContentsRow::of).collect());
+        let id = |id: &OrderId| id.as_str().to_owned();
+        self.orders.lack(tx, form, writes.absent.iter().map(id).collect());
+        self.orders.hold(tx, form, writes.unchanged.iter().map(|(version, key, _)| ([*version], id(key))).collect());
+        self.orders.update(tx, form, writes.updates.iter().map(|(version, order)| ([*version], row(order))).collect());
+        self.insert_orders.rows(tx, form, writes.inserts.iter().map(row).collect());
+        self.insert_contents.rows(tx, form, writes.inserts.iter().map(ContentsRow::of).collect());
+        writes
     }
 }
 
@@ -70,38 +77,41 @@ const AWAITS_DEADLINE: &str = "(stage in ('placed', 'stock_reserved') \
 
 /// Orders of a lane whose deadline passed after `from` and up to `now`, and which still wait for a reply that it covers.
 pub(super) async fn load_due(
-    client: &Client,
+    client: &outbox::Client,
     lane: i32,
     from: Time,
     now: Time,
     limit: i64,
 ) -> Result<Vec<OrderId>, Failure> {
-    let rows = client.query(&due_sql(), &[&lane, &from.to_timestamp(), &now.to_timestamp(), &limit]).await?;
+    let due = client.prepare_cached(&due_sql()).await?;
+    let rows = client.query(&due, &[&lane, &from.to_timestamp(), &now.to_timestamp(), &limit]).await?;
     rows.iter().map(read_id).collect()
 }
 
 /// Orders of a lane that wait in the same way, were accepted after `now`, and are to be confirmed after `from`: by a clock
 /// that was ahead.
 pub(super) async fn load_ahead(
-    client: &Client,
+    client: &outbox::Client,
     lane: i32,
     now: Time,
     from: Time,
     limit: i64,
 ) -> Result<Vec<OrderId>, Failure> {
-    let rows = client.query(&ahead_sql(), &[&lane, &from.to_timestamp(), &now.to_timestamp(), &limit]).await?;
+    let ahead = client.prepare_cached(&ahead_sql()).await?;
+    let rows = client.query(&ahead, &[&lane, &from.to_timestamp(), &now.to_timestamp(), &limit]).await?;
     rows.iter().map(read_id).collect()
 }
 
 /// All orders of these lanes that are not finished, stuck ones included, by stage, with the oldest one's age in seconds.
 /// Every stage has an entry, so that its gauge falls to 0.
 pub(super) async fn count_unfinished(
-    client: &Client,
+    client: &outbox::Client,
     lanes: &Lanes,
     now: Time,
 ) -> Result<Vec<(&'static str, i64, i64)>, Failure> {
     let lanes: Vec<i32> = lanes.iter().copied().collect();
-    let rows = client.query(COUNT_UNFINISHED, &[&lanes]).await?;
+    let count = client.prepare_cached(COUNT_UNFINISHED).await?;
+    let rows = client.query(&count, &[&lanes]).await?;
     let mut counts: BTreeMap<&'static str, (i64, i64)> = UNFINISHED.map(|stage| (stage, (0, 0))).into();
     for row in &rows {
         let stage: &str = get(row, "stage")?;

@@ -7,11 +7,11 @@ mod calls;
 pub(crate) mod simulator;
 mod store;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consumer::Database;
-use domain::charge::{self, Answer, Call, CallChange, Input, Payment, Policy, Posting};
+use domain::charge::{self, Answer, Call, CallChange, Input, Payment, PaymentStatus, Policy, Posting};
 use domain::planted::Planted;
 use domain::provider::Provider;
 use futures_util::future::BoxFuture;
@@ -24,7 +24,8 @@ use crate::pipeline_contract::Pipeline;
 use crate::prepared::Form;
 use calls::Calls;
 use consumer::{Body, Cause, Emitter, Failure, Lanes, Memory, Service, Signal, Wanted, Working};
-use store::{CallWrites, Statements};
+use store::{CallWrites, Guard, Statements};
+use tables::PaymentCallRow;
 
 /// The payment service.
 pub struct PaymentService {
@@ -32,18 +33,12 @@ pub struct PaymentService {
     planted: Planted,
     partitions: i32,
     calls: Calls,
-    memory: Memory<OrderId, Remembered>,
+    payments: Memory<OrderId, Payment>,
+    open: Memory<OrderId, OpenCall>,
 }
 
-/// How many payments are remembered.
+/// How many payments are remembered, and how many calls.
 const REMEMBERED: usize = 4096;
-
-/// What is remembered of an order's payment.
-#[derive(Debug, Clone, Default)]
-struct Remembered {
-    payment: Option<Payment>,
-    call: Option<OpenCall>,
-}
 
 /// The provider's answer to a call.
 #[derive(Debug, Clone)]
@@ -81,7 +76,8 @@ pub struct Batch {
 /// A call before and after the batch.
 #[derive(Debug, Default)]
 struct CallEntry {
-    stored: Option<Call>,
+    /// As it was stored, or not at all.
+    stored: Option<Guard>,
     /// It was not read from its row.
     is_recalled: bool,
     is_changed: bool,
@@ -91,7 +87,8 @@ struct CallEntry {
 impl CallEntry {
     /// A call that is stored, or was as far as is known.
     fn of(open: Option<OpenCall>, is_recalled: bool) -> Self {
-        CallEntry { stored: open.as_ref().map(|open| open.call.clone()), is_recalled, is_changed: false, now: open }
+        let stored = open.as_ref().map(|open| PaymentCallRow::guard_of(&open.call));
+        CallEntry { stored, is_recalled, is_changed: false, now: open }
     }
 }
 
@@ -100,7 +97,9 @@ impl CallEntry {
 pub struct Committed {
     /// Calls to be made.
     open: Vec<OpenCall>,
-    remembered: Vec<(OrderId, Remembered)>,
+    /// Calls that stay as they are.
+    unchanged: Vec<OpenCall>,
+    payments: Vec<Payment>,
 }
 
 /// What is looked up by the clock.
@@ -121,8 +120,8 @@ pub struct Found {
 impl PaymentService {
     /// A service that asks this provider, for topics of so many partitions.
     pub fn new(policy: Policy, planted: Planted, partitions: i32, provider: Arc<dyn Provider>) -> Self {
-        let (calls, memory) = (Calls::new(provider, policy), Memory::new(REMEMBERED));
-        PaymentService { policy, planted, partitions, calls, memory }
+        let (payments, open) = (Memory::new(REMEMBERED), Memory::new(REMEMBERED));
+        PaymentService { policy, planted, partitions, calls: Calls::new(provider, policy), payments, open }
     }
 
     fn query(&mut self, now: Time, wanted: Wanted) -> Query {
@@ -142,14 +141,6 @@ fn input_of(body: &Body<PaymentCommand, Answered>) -> Input<'_> {
 impl Batch {
     fn call(&self, id: &OrderId) -> Option<&Call> {
         self.calls.get(id).and_then(|entry| entry.now.as_ref()).map(|open| &open.call)
-    }
-
-    /// What every payment of the batch is in the end.
-    fn remembered(&self) -> Vec<(OrderId, Remembered)> {
-        let call = |id: &OrderId| self.calls.get(id).and_then(|entry| entry.now.clone());
-        let all = self.calls.keys().chain(self.payments.states().map(|(id, _)| id)).collect::<BTreeSet<_>>();
-        let remembered = |id: &OrderId| Remembered { payment: self.payments.get(id).cloned(), call: call(id) };
-        all.into_iter().map(|id| (id.clone(), remembered(id))).collect()
     }
 
     /// A call keeps the cause that it was opened with, until another operation takes its place.
@@ -211,26 +202,31 @@ impl Service for PaymentService {
         Ok(Batch { payments: payments?, calls, postings: Vec::new() })
     }
 
-    fn recall(&self, inputs: &[&Body<PaymentCommand, Answered>]) -> Option<Batch> {
-        let mut batch =
-            Batch { payments: Working::with_capacity(inputs.len()), calls: BTreeMap::new(), postings: Vec::new() };
-        for body in inputs {
-            let input = input_of(body);
+    fn recall(&mut self, inputs: &[&Body<PaymentCommand, Answered>]) -> Option<Batch> {
+        let inputs = || inputs.iter().map(|body| input_of(body));
+        // What is to be authorized is not there yet; anything else is, and has to be read if it is not remembered.
+        let is_known = |input: Input<'_>| {
             let id = input.order_id();
-            let known = self.memory.get(id).cloned();
-            // What is to be authorized is not there yet; whatever else is asked for is, and has to be read.
-            if known.is_none() && !matches!(input, Input::Command(PaymentCommand::AuthorizePayment(_))) {
-                return None;
-            }
-            let Remembered { payment, call } = known.unwrap_or_default();
-            batch.payments.recalled(id.clone(), payment.map(|payment| (payment.version, payment)));
-            batch.calls.insert(id.clone(), CallEntry::of(call, true));
+            let is_new = matches!(input, Input::Command(PaymentCommand::AuthorizePayment(_)));
+            is_new || self.payments.has(id) || self.open.has(id)
+        };
+        if !inputs().all(is_known) {
+            return None;
         }
-        Some(batch)
+        let (mut payments, mut calls) = (Working::with_capacity(inputs().len()), BTreeMap::new());
+        for input in inputs() {
+            let id = input.order_id();
+            if !payments.has(id) {
+                payments.recalled(id.clone(), self.payments.take(id).map(|payment| (payment.version, payment)));
+                calls.insert(id.clone(), CallEntry::of(self.open.take(id), true));
+            }
+        }
+        Some(Batch { payments, calls, postings: Vec::new() })
     }
 
     fn forget(&mut self) {
-        self.memory.clear();
+        self.payments.clear();
+        self.open.clear();
     }
 
     fn decide(
@@ -257,34 +253,45 @@ impl Service for PaymentService {
     }
 
     fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Committed, Failure> {
-        let remembered = batch.remembered();
         let Batch { payments, calls, postings } = batch;
         let form = Form::of(calls.len());
-        statements.write_payments(tx, payments, &postings);
+        let payments = statements.write_payments(tx, payments, &postings);
         let mut writes = CallWrites::default();
         for (id, CallEntry { stored, is_recalled, is_changed, now }) in calls {
             match (stored, now) {
                 (None, Some(open)) => writes.opened.push(open),
                 (Some(had), Some(open)) if is_changed => writes.changed.push((had, open)),
-                (Some(had), None) => writes.closed.push(had),
-                (Some(had), Some(_)) if is_recalled => writes.unchanged.push(had),
+                (Some(had), None) => writes.closed.push((had, id)),
+                (Some(had), Some(open)) if is_recalled => writes.unchanged.push((had, open)),
                 (None, None) if is_recalled => writes.absent.push(id),
                 (Some(_), Some(_)) | (None, None) => {}
             }
         }
         statements.write_calls(tx, form, &writes, self.partitions);
-        let changed = writes.changed.into_iter().map(|(_, open)| open);
-        Ok(Committed { open: writes.opened.into_iter().chain(changed).collect(), remembered })
+        let CallWrites { opened, changed, unchanged, .. } = writes;
+        let open = opened.into_iter().chain(changed.into_iter().map(|(_, open)| open));
+        Ok(Committed {
+            open: open.collect(),
+            unchanged: unchanged.into_iter().map(|(_, open)| open).collect(),
+            payments: payments.into_states().collect(),
+        })
     }
 
     fn committed(&mut self, committed: Committed) {
         let now = Time::from(crate::clock::now());
+        for open in committed.unchanged {
+            self.open.put(open.call.order_id.clone(), open);
+        }
         for open in committed.open {
             let lane = partitioner::partition_of(open.call.order_id.as_str().as_bytes(), self.partitions);
+            self.open.put(open.call.order_id.clone(), open.clone());
             self.calls.start(open, lane, now);
         }
-        for (id, remembered) in committed.remembered {
-            self.memory.put(id, remembered);
+        for payment in committed.payments {
+            // The others are done with, or wait for a person.
+            if payment.status() == PaymentStatus::Authorized {
+                self.payments.put(payment.order_id.clone(), payment);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! `payments` and `ledger` are state; `payment_calls` is runtime and lives only until an outcome is recorded.
 
-use domain::charge::{Call, Payment, Posting};
+use domain::charge::{Payment, Posting};
 use outbox::Transaction;
 use schemas::{OrderId, Time};
 use tables::{PaymentCallRow, PaymentRow, PostingRow, TableRow};
@@ -29,14 +29,17 @@ pub struct Statements {
     calls: Changes<PaymentCallRow>,
 }
 
-/// What becomes of calls in a batch, each ascending by order; a call that was stored comes with what it was.
+/// The guard of a stored call.
+pub(super) type Guard = <PaymentCallRow as TableRow>::Guard;
+
+/// What becomes of calls in a batch, each ascending by order; what was stored comes with its guard.
 #[derive(Debug, Default)]
 pub(super) struct CallWrites {
     pub(super) opened: Vec<OpenCall>,
-    pub(super) changed: Vec<(Call, OpenCall)>,
-    pub(super) closed: Vec<Call>,
+    pub(super) changed: Vec<(Guard, OpenCall)>,
+    pub(super) closed: Vec<(Guard, OrderId)>,
     /// Recalled and not changed.
-    pub(super) unchanged: Vec<Call>,
+    pub(super) unchanged: Vec<(Guard, OpenCall)>,
     /// Recalled as not being there, and not opened.
     pub(super) absent: Vec<OrderId>,
 }
@@ -84,43 +87,35 @@ impl Statements {
         tx: &mut Transaction<'_>,
         payments: Working<OrderId, Payment>,
         postings: &[Posting],
-    ) {
+    ) -> Writes<OrderId, Payment> {
         let form = Form::of(payments.len());
-        let Writes { inserts, updates, unchanged, absent } = payments.into_writes();
-        self.payments.lack(tx, form, absent.into_iter().map(String::from).collect());
-        self.payments.hold(tx, form, unchanged.into_iter().map(|(version, id)| ([version], id.into())).collect());
-        self.payments.update(
-            tx,
-            form,
-            updates.iter().map(|(version, payment)| ([*version], PaymentRow::of(payment))).collect(),
-        );
-        self.insert_payments.rows(tx, form, inserts.iter().map(PaymentRow::of).collect());
+        let writes = payments.into_writes();
+        let id = |id: &OrderId| id.as_str().to_owned();
+        let held = writes.unchanged.iter().map(|(version, key, _)| ([*version], id(key)));
+        let updates = writes.updates.iter().map(|(version, payment)| ([*version], PaymentRow::of(payment)));
+        self.payments.lack(tx, form, writes.absent.iter().map(id).collect());
+        self.payments.hold(tx, form, held.collect());
+        self.payments.update(tx, form, updates.collect());
+        self.insert_payments.rows(tx, form, writes.inserts.iter().map(PaymentRow::of).collect());
         self.insert_postings.rows(tx, Form::Many, postings.iter().map(PostingRow::of).collect());
+        writes
     }
 
     pub(super) fn write_calls(&self, tx: &mut Transaction<'_>, form: Form, writes: &CallWrites, partitions: i32) {
         let CallWrites { opened, changed, closed, unchanged, absent } = writes;
-        let stored = |call: &Call| (guard_of(call), call.order_id.as_str().to_owned());
-        self.calls.lack(tx, form, absent.iter().map(|id| id.as_str().to_owned()).collect());
-        self.calls.hold(tx, form, unchanged.iter().map(stored).collect());
-        self.calls.update(
-            tx,
-            form,
-            changed.iter().map(|(had, open)| (guard_of(had), call_row(open, partitions))).collect(),
-        );
-        self.calls.delete(tx, form, closed.iter().map(stored).collect());
+        let id = |id: &OrderId| id.as_str().to_owned();
+        self.calls.lack(tx, form, absent.iter().map(id).collect());
+        self.calls.hold(tx, form, unchanged.iter().map(|(had, open)| (*had, id(&open.call.order_id))).collect());
+        self.calls.update(tx, form, changed.iter().map(|(had, open)| (*had, call_row(open, partitions))).collect());
+        self.calls.delete(tx, form, closed.iter().map(|(had, order_id)| (*had, id(order_id))).collect());
         self.insert_calls.rows(tx, form, opened.iter().map(|open| call_row(open, partitions)).collect());
     }
-}
-
-fn guard_of(call: &Call) -> <PaymentCallRow as TableRow>::Guard {
-    PaymentCallRow::of(call, 1, None, None).guard()
 }
 
 /// Calls of these lanes that are due, or due later than any call can be (`Call::is_due`), with their lanes; the longest due
 /// first.
 pub(super) async fn load_due_calls(
-    client: &Client,
+    client: &outbox::Client,
     lanes: &Lanes,
     now: Time,
     latest: Time,
@@ -131,7 +126,8 @@ pub(super) async fn load_due_calls(
          order by due_at limit $4",
         PaymentCallRow::column_list(),
     );
-    let rows = client.query(&sql, &[&lanes, &now.to_timestamp(), &latest.to_timestamp(), &DUE_LIMIT]).await?;
+    let due = client.prepare_cached(&sql).await?;
+    let rows = client.query(&due, &[&lanes, &now.to_timestamp(), &latest.to_timestamp(), &DUE_LIMIT]).await?;
     let calls = rows.iter().map(|row| {
         let row = PaymentCallRow::read(row).map_err(unreadable)?;
         let lane = row.partition;

@@ -2,7 +2,7 @@
 
 use schemas::{CustomerId, OrderId, Time, partitioner};
 
-use super::{Timestamptz, Unknown, table};
+use super::{TableRow, Timestamptz, Unknown, table};
 use domain::charge::Call;
 use domain::provider::{operation_name, parse_operation};
 
@@ -29,6 +29,11 @@ table!(
 );
 
 impl PaymentCallRow {
+    /// The guard of a call's row.
+    pub fn guard_of(call: &Call) -> <Self as TableRow>::Guard {
+        [call.attempt, call.sends, call.look_ups].map(i64::from)
+    }
+
     /// The row of a call, for topics of so many partitions, with the id and the trace of the message that caused it.
     pub fn of(call: &Call, partitions: i32, cause_id: Option<&str>, trace_parent: Option<&str>) -> Self {
         let time = |time: Option<Time>| time.map(Timestamptz);

@@ -15,6 +15,7 @@ fn take() -> Change {
     Change::new(text).refused_with("there are too few pieces")
 }
 
+#[expect(clippy::unwrap_used, reason = "called by tests alone")]
 async fn pieces(client: &tokio_postgres::Client) -> Vec<i32> {
     let rows = client.query("select pieces from note order by id", &[]).await.unwrap();
     rows.iter().map(|row| row.get(0)).collect()
