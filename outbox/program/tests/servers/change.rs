@@ -122,3 +122,36 @@ async fn a_session_that_is_not_plain_is_refused_and_commits_nothing() {
     }
     assert_eq!(pieces(&client).await, [10, 20]);
 }
+
+/// Each writer's statement takes its snapshot before it waits for a lane: the heads must be those of after the wait.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn single_statements_of_many_writers_leave_no_gap() {
+    const WRITERS: i32 = 6;
+    const COMMITS: i64 = 60;
+    let rig = Rig::new("change_writers").await;
+    let client = rig.client().await;
+    client.batch_execute("create table note (id int primary key, pieces int not null)").await.unwrap();
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..WRITERS {
+        let (outbox, mut client) = (rig.outbox.clone(), rig.client().await);
+        let messages = |round: i64| (0..2).map(|lane| rig.event_at(lane, &format!("{writer}.{round}"))).collect();
+        let messages: Vec<Vec<outbox::OutboxMessage>> = (0..COMMITS).map(messages).collect();
+        client.execute("insert into note values ($1, 1000)", &[&writer]).await.unwrap();
+        writers.spawn(async move {
+            for messages in messages {
+                let mut transaction = outbox.begin(&mut client).await.unwrap().of_plain_session();
+                transaction.change(&take(), params![writer, 1_i32], 1);
+                transaction.commit(messages).await.unwrap();
+            }
+        });
+    }
+    while let Some(ended) = writers.join_next().await {
+        ended.unwrap();
+    }
+    for lane in 0..2 {
+        let sequences: Vec<i64> = rig.rows(&client, lane).await.into_iter().map(|(sequence, _)| sequence).collect();
+        assert_eq!(sequences, (1..=i64::from(WRITERS) * COMMITS).collect::<Vec<_>>());
+    }
+    let left = i32::try_from(1000 - COMMITS).unwrap();
+    assert_eq!(pieces(&client).await, vec![left; usize::try_from(WRITERS).unwrap()]);
+}
