@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use outbox::kafka::PolledProducer;
 use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerContext};
 use schemas::{Codec, Message, Time};
 use uuid::Uuid;
 
@@ -48,7 +49,7 @@ impl std::fmt::Display for Arrivals {
 
 /// Publishes messages with the contract's headers.
 pub(crate) struct Publisher {
-    producer: ThreadedProducer<CountLosses>,
+    producer: PolledProducer<CountLosses>,
     codec: Codec,
     prefix: String,
 }
@@ -75,15 +76,15 @@ impl Publisher {
             Arrivals::PerSecond(rate) if rate < GATHERING_FROM => "0",
             Arrivals::PerSecond(_) | Arrivals::InFlight(_) => "2",
         };
-        let producer = ClientConfig::new()
+        let mut config = ClientConfig::new();
+        config
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
             .set("compression.type", "lz4")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", linger_ms)
-            .set("delivery.report.only.error", "true")
-            .create_with_context(CountLosses(board))
-            .doing("making the publisher")?;
+            .set("delivery.report.only.error", "true");
+        let producer = PolledProducer::create(&config, CountLosses(board)).doing("making the publisher")?;
         Ok(Publisher { producer, codec: Codec::embedded(), prefix: prefix.to_owned() })
     }
 

@@ -13,12 +13,12 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, DeliveryResult, NoCustomPartitioner, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::append::RAW_EXTRA_BYTES;
-use crate::kafka;
+use crate::kafka::{self, PolledProducer};
 use crate::position::ID_HEADER;
 use crate::relay::RelayConfig;
 use crate::relay::acked::Acked;
@@ -142,7 +142,7 @@ impl Acks {
 
 /// Sends records and knows what became of them.
 pub(crate) struct Publisher {
-    producer: ThreadedProducer<Context, NoCustomPartitioner>,
+    producer: PolledProducer<Context>,
     acks: Arc<Acks>,
     sent_messages: u64,
     sent_bytes: u64,
@@ -169,7 +169,7 @@ impl Publisher {
         if is_lost {
             kafka.set("bootstrap.servers", "127.0.0.1:1");
         }
-        let producer = kafka.create_with_context(Context(Arc::clone(&acks)))?;
+        let producer = PolledProducer::create(&kafka, Context(Arc::clone(&acks)))?;
         Ok(Self {
             producer,
             acks,
