@@ -6,6 +6,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+/// More aggregates of a batch than this are not remembered.
+const LARGE_BATCH: usize = 256;
+
 /// Values by key.
 #[derive(Debug)]
 pub struct Memory<K, V> {
@@ -29,6 +32,17 @@ impl<K: Eq + Hash, V> Memory<K, V> {
     pub fn take(&mut self, key: &K) -> Option<V> {
         let (young, old) = (self.young.remove(key), self.old.remove(key));
         young.or(old).map(|value| *value)
+    }
+
+    /// Remember what a batch has come to, unless it was a large one: whoever takes hundreds of messages at a time reads their rows in
+    /// one go, which costs less for each than remembering it. Then everything is forgotten.
+    pub fn put_all(&mut self, values: Vec<(K, V)>) {
+        if values.len() > LARGE_BATCH {
+            return self.clear();
+        }
+        for (key, value) in values {
+            self.put(key, value);
+        }
     }
 
     /// Remember a value.
@@ -59,7 +73,9 @@ mod tests {
         }
         assert_eq!([1, 2, 3, 4].map(|key| memory.has(&key)), [true, false, true, true]);
         assert_eq!([1, 2, 3, 1].map(|key| memory.take(&key)), [Some(12), None, Some(30), None]);
-        memory.clear();
-        assert!(!memory.has(&4));
+        memory.put_all(vec![(5, 50), (6, 60)]);
+        assert!(memory.has(&4) && memory.has(&5));
+        memory.put_all((0..=LARGE_BATCH).map(|key| (key, 0)).collect());
+        assert!(!memory.has(&4) && !memory.has(&5));
     }
 }

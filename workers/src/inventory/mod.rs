@@ -267,14 +267,12 @@ impl Service for InventoryService {
     }
 
     fn committed(&mut self, committed: Committed) {
-        for reservation in committed.reservations {
-            for shortage in &reservation.shortages {
-                self.short.put(shortage.sku.clone(), ());
-            }
-            if reservation.status == ReservationStatus::Reserved {
-                self.memory.put(reservation.order_id.clone(), reservation);
-            }
+        for shortage in committed.reservations.iter().flat_map(|reservation| &reservation.shortages) {
+            self.short.put(shortage.sku.clone(), ());
         }
+        let reserved = committed.reservations.into_iter();
+        let reserved = reserved.filter(|reservation| reservation.status == ReservationStatus::Reserved);
+        self.memory.put_all(reserved.map(|reservation| (reservation.order_id.clone(), reservation)).collect());
         for sku in committed.received {
             self.short.take(&sku);
         }

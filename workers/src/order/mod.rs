@@ -217,12 +217,9 @@ impl Service for OrderService {
         for (event, count) in committed.transitions {
             metrics::transition(event, count);
         }
-        for mut order in committed.orders {
-            if !order.is_finished() {
-                order.lines = Vec::new();
-                self.memory.put(order.order_id.clone(), order);
-            }
-        }
+        let under_way = committed.orders.into_iter().filter(|order| !order.is_finished());
+        let without_lines = under_way.map(|order| (order.order_id.clone(), Order { lines: Vec::new(), ..order }));
+        self.memory.put_all(without_lines.collect());
     }
 
     async fn assigned(&mut self, database: &Database, lanes: &Lanes) -> Result<(), Failure> {

@@ -279,20 +279,15 @@ impl Service for PaymentService {
 
     fn committed(&mut self, committed: Committed) {
         let now = Time::from(crate::clock::now());
-        for open in committed.unchanged {
-            self.open.put(open.call.order_id.clone(), open);
-        }
+        let open = committed.open.iter().cloned().chain(committed.unchanged);
+        self.open.put_all(open.map(|open| (open.call.order_id.clone(), open)).collect());
         for open in committed.open {
             let lane = partitioner::partition_of(open.call.order_id.as_str().as_bytes(), self.partitions);
-            self.open.put(open.call.order_id.clone(), open.clone());
             self.calls.start(open, lane, now);
         }
-        for payment in committed.payments {
-            // The others are done with, or wait for a person.
-            if payment.status() == PaymentStatus::Authorized {
-                self.payments.put(payment.order_id.clone(), payment);
-            }
-        }
+        // The others are done with, or wait for a person.
+        let held = committed.payments.into_iter().filter(|payment| payment.status() == PaymentStatus::Authorized);
+        self.payments.put_all(held.map(|payment| (payment.order_id.clone(), payment)).collect());
     }
 
     async fn signal(&mut self) -> Answered {
