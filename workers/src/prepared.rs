@@ -9,7 +9,8 @@ use outbox::{Change, Transaction};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use consumer::Failure;
+use consumer::{Failure, Working, Writes};
+use schemas::OrderId;
 
 use crate::columns::unreadable;
 use tables::{Parameter, TableRow, statements};
@@ -97,9 +98,10 @@ impl<R: TableRow> Insert<R> {
     }
 }
 
-/// Changes rows that are as they were loaded, or remembered, with the commit. None is sent for no rows.
+/// Inserts rows, and changes those that are as they were loaded, or remembered, with the commit. None is sent for no rows.
 #[derive(Debug)]
 pub(crate) struct Changes<R> {
+    pub(crate) insert: Insert<R>,
     update: Forms,
     delete: Forms,
     hold: Forms,
@@ -157,6 +159,7 @@ impl<R: TableRow> Changes<R> {
     pub(crate) fn new() -> Self {
         use statements::single;
         Changes {
+            insert: Insert::new(),
             update: Forms::new(single::update::<R>(), statements::update::<R>()),
             delete: Forms::new(single::delete::<R>(), statements::delete::<R>()),
             hold: Forms::new(single::hold::<R>(), statements::hold::<R>()),
@@ -196,6 +199,26 @@ impl<R: TableRow<Key = (String,)>> Changes<R> {
             Part::Single(key) => tx.change(&self.find.single, vec![Box::new(key)], 0),
             Part::Many(keys) => tx.change(&self.find.many, vec![Box::new(keys)], 0),
         }
+    }
+}
+
+impl<R: TableRow<Key = (String,), Guard = [i64; 1]>> Changes<R> {
+    /// What a batch has come to: new rows, changed ones, and, where they were recalled, those that must be as they are remembered
+    /// or must not be there. All of it, or the transaction fails.
+    pub(crate) fn write<V>(
+        &self,
+        tx: &mut Transaction<'_>,
+        aggregates: Working<OrderId, V>,
+        row: impl Fn(&V) -> R,
+    ) -> Writes<OrderId, V> {
+        let form = Form::of(aggregates.len());
+        let writes = aggregates.into_writes();
+        let text = |id: &OrderId| id.as_str().to_owned();
+        self.lack(tx, form, writes.absent.iter().map(text).collect());
+        self.hold(tx, form, writes.unchanged.iter().map(|(version, id, _)| ([*version], text(id))).collect());
+        self.update(tx, form, writes.updates.iter().map(|(version, state)| ([*version], row(state))).collect());
+        self.insert.rows(tx, form, writes.inserts.iter().map(row).collect());
+        writes
     }
 }
 

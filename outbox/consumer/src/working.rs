@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use crate::memory::Memory;
+
 /// Aggregates by id.
 #[derive(Debug)]
 pub struct Working<K, V>(HashMap<K, Entry<V>>);
@@ -51,8 +53,27 @@ impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
         self.0.insert(id, Entry { loaded_version: Some(version), state: Some(state), changed: false, recalled: false });
     }
 
+    /// The aggregates of these ids as far as memory knows them, taken out of it; the others are not there, as far as is known.
+    pub fn recall<'i>(
+        ids: impl ExactSizeIterator<Item = &'i K>,
+        memory: &mut Memory<K, V>,
+        version: impl Fn(&V) -> i64,
+    ) -> Self
+    where
+        K: 'i,
+    {
+        let mut working = Self::with_capacity(ids.len());
+        for id in ids {
+            // What another input has taken out already is here.
+            if !working.0.contains_key(id) {
+                working.recalled(id.clone(), memory.take(id).map(|state| (version(&state), state)));
+            }
+        }
+        working
+    }
+
     /// An aggregate from memory, with its version; none: it is not there, as far as is known.
-    pub fn recalled(&mut self, id: K, known: Option<(i64, V)>) {
+    fn recalled(&mut self, id: K, known: Option<(i64, V)>) {
         let (loaded_version, state) = known.unzip();
         self.0.insert(id, Entry { loaded_version, state, changed: false, recalled: true });
     }
@@ -65,11 +86,6 @@ impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    /// Whether the aggregate was loaded, recalled or made.
-    pub fn has(&self, id: &K) -> bool {
-        self.0.contains_key(id)
     }
 
     /// The aggregate as it is now; none where there is none.
@@ -138,11 +154,10 @@ mod tests {
 
     #[test]
     fn what_was_recalled_is_compared_whether_it_changes_or_not() {
-        let mut working = Working::with_capacity(4);
-        working.recalled("a", Some((3, 30)));
-        working.recalled("b", Some((4, 40)));
-        working.recalled("c", None);
-        working.recalled("d", None);
+        let mut memory = Memory::new(4);
+        memory.put_all(vec![("a", 30), ("b", 40), ("e", 50)]);
+        let mut working = Working::recall(["a", "b", "c", "a", "d"].iter(), &mut memory, |state| state / 10);
+        assert!(!memory.has(&"a") && memory.has(&"e"));
         working.put("a", Some(31));
         working.put("c", Some(1));
         let writes = working.into_writes();

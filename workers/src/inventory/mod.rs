@@ -222,13 +222,8 @@ impl Service for InventoryService {
         if !commands.iter().all(is_known) {
             return None;
         }
-        let mut reservations = Working::with_capacity(commands.len());
-        for id in commands.into_iter().map(InventoryCommand::key) {
-            if !reservations.has(id) {
-                let known = self.memory.take(id).map(|reservation| (reservation.version, reservation));
-                reservations.recalled(id.clone(), known);
-            }
-        }
+        let ids = commands.into_iter().map(InventoryCommand::key);
+        let reservations = Working::recall(ids, &mut self.memory, |reservation| reservation.version);
         let levels = Levels::Unseen(BTreeMap::new());
         Some(Batch { reservations, levels, receipts: HashMap::new(), new_receipts: Vec::new() })
     }

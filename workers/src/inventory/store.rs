@@ -22,9 +22,7 @@ pub struct Statements {
     lock_reservations: Lock<ReservationRow>,
     lock_levels: LookUp<StockRow>,
     look_up_receipts: LookUp<ReceiptRow>,
-    insert_reservations: Insert<ReservationRow>,
     reservations: Changes<ReservationRow>,
-    insert_levels: Insert<StockRow>,
     levels: Changes<StockRow>,
     take: Change,
     insert_receipts: Insert<ReceiptRow>,
@@ -58,9 +56,7 @@ impl Statements {
             lock_reservations: Lock::prepare(client).await?,
             lock_levels: LookUp::of(client, &lock_levels_sql()).await?,
             look_up_receipts: LookUp::prepare(client).await?,
-            insert_reservations: Insert::new(),
             reservations: Changes::new(),
-            insert_levels: Insert::new(),
             levels: Changes::new(),
             take: Change::new(TAKE),
             insert_receipts: Insert::new(),
@@ -121,16 +117,7 @@ impl Statements {
         tx: &mut Transaction<'_>,
         reservations: Working<OrderId, Reservation>,
     ) -> Writes<OrderId, Reservation> {
-        let form = Form::of(reservations.len());
-        let writes = reservations.into_writes();
-        let id = |id: &OrderId| id.as_str().to_owned();
-        let held = writes.unchanged.iter().map(|(version, key, _)| ([*version], id(key)));
-        let updates = writes.updates.iter().map(|(version, reservation)| ([*version], ReservationRow::of(reservation)));
-        self.reservations.lack(tx, form, writes.absent.iter().map(id).collect());
-        self.reservations.hold(tx, form, held.collect());
-        self.reservations.update(tx, form, updates.collect());
-        self.insert_reservations.rows(tx, form, writes.inserts.iter().map(ReservationRow::of).collect());
-        writes
+        self.reservations.write(tx, reservations, ReservationRow::of)
     }
 
     /// Take these pieces, ascending, where they are.
@@ -162,7 +149,7 @@ impl Statements {
             }
         }
         self.levels.update(tx, Form::Many, updates);
-        self.insert_levels.rows(tx, Form::Many, inserts);
+        self.levels.insert.rows(tx, Form::Many, inserts);
     }
 
     pub(super) fn insert_receipts(&self, tx: &mut Transaction<'_>, rows: &[Receipt]) {

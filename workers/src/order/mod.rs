@@ -169,13 +169,8 @@ impl Service for OrderService {
         if !inputs().all(is_known) {
             return None;
         }
-        let mut orders = Working::with_capacity(inputs().len());
-        for input in inputs() {
-            let id = input.order_id();
-            if !orders.has(id) {
-                orders.recalled(id.clone(), self.memory.take(id).map(|order| (order.version, order)));
-            }
-        }
+        let ids = inputs().map(|input| input.order_id());
+        let orders = Working::recall(ids, &mut self.memory, |order| order.version);
         Some(Batch { orders, transitions: BTreeMap::new() })
     }
 

@@ -19,7 +19,6 @@ use consumer::{Failure, Lanes, Working, Writes};
 #[derive(Debug)]
 pub struct Statements {
     lock_orders: Lock<OrderRow>,
-    insert_orders: Insert<OrderRow>,
     insert_contents: Insert<ContentsRow>,
     orders: Changes<OrderRow>,
 }
@@ -27,12 +26,7 @@ pub struct Statements {
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         let lock_orders = Lock::prepare(client).await?;
-        Ok(Statements {
-            lock_orders,
-            insert_orders: Insert::new(),
-            insert_contents: Insert::new(),
-            orders: Changes::new(),
-        })
+        Ok(Statements { lock_orders, insert_contents: Insert::new(), orders: Changes::new() })
     }
 
     /// Lock these orders, ascending, and read them.
@@ -59,13 +53,7 @@ impl Statements {
         partitions: i32,
     ) -> Writes<OrderId, Order> {
         let form = Form::of(orders.len());
-        let writes = orders.into_writes();
-        let row = |order: &Order| OrderRow::of(order, partitions);
-        let id = |id: &OrderId| id.as_str().to_owned();
-        self.orders.lack(tx, form, writes.absent.iter().map(id).collect());
-        self.orders.hold(tx, form, writes.unchanged.iter().map(|(version, key, _)| ([*version], id(key))).collect());
-        self.orders.update(tx, form, writes.updates.iter().map(|(version, order)| ([*version], row(order))).collect());
-        self.insert_orders.rows(tx, form, writes.inserts.iter().map(row).collect());
+        let writes = self.orders.write(tx, orders, |order| OrderRow::of(order, partitions));
         self.insert_contents.rows(tx, form, writes.inserts.iter().map(ContentsRow::of).collect());
         writes
     }

@@ -213,13 +213,11 @@ impl Service for PaymentService {
         if !inputs().all(is_known) {
             return None;
         }
-        let (mut payments, mut calls) = (Working::with_capacity(inputs().len()), BTreeMap::new());
-        for input in inputs() {
-            let id = input.order_id();
-            if !payments.has(id) {
-                payments.recalled(id.clone(), self.payments.take(id).map(|payment| (payment.version, payment)));
-                calls.insert(id.clone(), CallEntry::of(self.open.take(id), true));
-            }
+        let ids = || inputs().map(|input| input.order_id());
+        let payments = Working::recall(ids(), &mut self.payments, |payment| payment.version);
+        let mut calls = BTreeMap::new();
+        for id in ids() {
+            calls.entry(id.clone()).or_insert_with(|| CallEntry::of(self.open.take(id), true));
         }
         Some(Batch { payments, calls, postings: Vec::new() })
     }

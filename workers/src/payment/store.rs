@@ -22,10 +22,8 @@ pub(super) const DUE_LIMIT: i64 = 2000;
 pub struct Statements {
     lock_payments: Lock<PaymentRow>,
     lock_calls: Lock<PaymentCallRow>,
-    insert_payments: Insert<PaymentRow>,
     payments: Changes<PaymentRow>,
     insert_postings: Insert<PostingRow>,
-    insert_calls: Insert<PaymentCallRow>,
     calls: Changes<PaymentCallRow>,
 }
 
@@ -49,10 +47,8 @@ impl Statements {
         Ok(Statements {
             lock_payments: Lock::prepare(client).await?,
             lock_calls: Lock::prepare(client).await?,
-            insert_payments: Insert::new(),
             payments: Changes::new(),
             insert_postings: Insert::new(),
-            insert_calls: Insert::new(),
             calls: Changes::new(),
         })
     }
@@ -88,15 +84,7 @@ impl Statements {
         payments: Working<OrderId, Payment>,
         postings: &[Posting],
     ) -> Writes<OrderId, Payment> {
-        let form = Form::of(payments.len());
-        let writes = payments.into_writes();
-        let id = |id: &OrderId| id.as_str().to_owned();
-        let held = writes.unchanged.iter().map(|(version, key, _)| ([*version], id(key)));
-        let updates = writes.updates.iter().map(|(version, payment)| ([*version], PaymentRow::of(payment)));
-        self.payments.lack(tx, form, writes.absent.iter().map(id).collect());
-        self.payments.hold(tx, form, held.collect());
-        self.payments.update(tx, form, updates.collect());
-        self.insert_payments.rows(tx, form, writes.inserts.iter().map(PaymentRow::of).collect());
+        let writes = self.payments.write(tx, payments, PaymentRow::of);
         self.insert_postings.rows(tx, Form::Many, postings.iter().map(PostingRow::of).collect());
         writes
     }
@@ -108,7 +96,7 @@ impl Statements {
         self.calls.hold(tx, form, unchanged.iter().map(|(had, open)| (*had, id(&open.call.order_id))).collect());
         self.calls.update(tx, form, changed.iter().map(|(had, open)| (*had, call_row(open, partitions))).collect());
         self.calls.delete(tx, form, closed.iter().map(|(had, order_id)| (*had, id(order_id))).collect());
-        self.insert_calls.rows(tx, form, opened.iter().map(|open| call_row(open, partitions)).collect());
+        self.calls.insert.rows(tx, form, opened.iter().map(|open| call_row(open, partitions)).collect());
     }
 }
 
