@@ -110,8 +110,8 @@
 
 mod append;
 mod backoff;
-#[cfg(feature = "tls")]
 mod change;
+#[cfg(feature = "tls")]
 mod connection_string;
 pub mod cut;
 mod database;
@@ -156,8 +156,8 @@ mod tls;
 mod transaction;
 
 pub use backoff::Backoff;
-#[cfg(feature = "tls")]
 pub use change::Change;
+#[cfg(feature = "tls")]
 pub use connection_string::{ConnectionString, ConnectionStringError};
 pub use database::{CONNECT_TIMEOUT, Database, connect, connect_limit};
 pub use deadpool_postgres::ClientWrapper as Client;
