@@ -20,27 +20,51 @@ macro_rules! contract {
         $then! {
             /// What anyone may ask of the order service.
             OrderCommands OrderCommand commands "order.commands.v1" "shop.order" (order_id: OrderId) {
-                PlaceOrder 1 [] unversioned;
-                CancelOrder 1 [] unversioned;
-                RefundOrder 1 [] unversioned;
+                PlaceOrder 2 [1] unversioned;
+                CancelOrder 2 [1] unversioned;
+                RefundOrder 2 [1] unversioned;
+                ShipOrder 1 [] unversioned;
+                HoldOrder 1 [] unversioned;
+                ReleaseOrder 1 [] unversioned;
+                RejectOrder 1 [] unversioned;
+                RequestReturn 1 [] unversioned;
+                ReceiveReturn 1 [] unversioned;
+                RetryOrder 1 [] unversioned;
+                SkipOrderStep 1 [] unversioned;
+                ResolveOrder 1 [] unversioned;
             }
             /// What the order service says happened: one per saga transition, and refused commands.
             OrderEvents OrderEvent events_and_refusals "order.events.v1" "shop.order" (order_id: OrderId) {
-                OrderPlaced 1 [] versioned;
-                OrderStockReserved 1 [] versioned;
-                OrderConfirmed 1 [] versioned;
-                OrderPaymentCaptured 1 [] versioned;
-                OrderCompleted 1 [] versioned;
-                OrderCancelling 1 [] versioned;
-                OrderCancelled 1 [] versioned;
-                OrderStuck 1 [] versioned;
-                OrderRejected 1 [] unversioned;
+                OrderPlaced 2 [1] versioned;
+                OrderStockReserved 2 [1] versioned;
+                OrderConfirmed 2 [1] versioned;
+                OrderPaymentCaptured 2 [1] versioned;
+                OrderCompleted 2 [1] versioned;
+                OrderCancelling 2 [1] versioned;
+                OrderCancelled 2 [1] versioned;
+                OrderStuck 2 [1] versioned;
+                OrderRejected 2 [1] unversioned;
+                OrderAuthorized 1 [] versioned;
+                OrderHeld 1 [] versioned;
+                OrderReleased 1 [] versioned;
+                OrderShipped 1 [] versioned;
+                OrderStockCommitted 1 [] versioned;
+                OrderRefundRequested 1 [] versioned;
+                OrderRefunded 1 [] versioned;
+                OrderRefundFailed 1 [] versioned;
+                OrderReturnRequested 1 [] versioned;
+                OrderReturnReceived 1 [] versioned;
+                OrderReturnClosed 1 [] versioned;
+                OrderRetried 1 [] versioned;
+                OrderResolved 1 [] versioned;
+                OrderCommandRefused 1 [] unversioned;
             }
             /// What the order service asks of the inventory service.
             InventoryCommands InventoryCommand commands "inventory.commands.v1" "shop.inventory" (order_id: OrderId) {
                 ReserveStock 1 [] unversioned;
                 CommitStock 1 [] unversioned;
                 ReleaseStock 1 [] unversioned;
+                ReturnStock 1 [] unversioned;
             }
             /// What the inventory service says happened to an order's reservation.
             InventoryEvents InventoryEvent events_and_refusals "inventory.events.v1" "shop.inventory" (order_id: OrderId) {
@@ -49,6 +73,8 @@ macro_rules! contract {
                 StockCommitted 1 [] versioned;
                 StockReleased 1 [] versioned;
                 StockCommitRefused 1 [] unversioned;
+                StockReturned 1 [] versioned;
+                StockReturnRefused 1 [] unversioned;
             }
             /// What operators ask of the inventory service.
             StockCommands StockCommand commands "stock.commands.v1" "shop.stock" (sku: Sku) {
@@ -63,9 +89,11 @@ macro_rules! contract {
             }
             /// What the order service asks of the payment service.
             PaymentCommands PaymentCommand commands "payment.commands.v1" "shop.payment" (order_id: OrderId) {
-                AuthorizePayment 1 [] unversioned;
+                AuthorizePayment 2 [1] unversioned;
                 CapturePayment 1 [] unversioned;
                 VoidPayment 1 [] unversioned;
+                RefundPayment 1 [] unversioned;
+                RetryPayment 1 [] unversioned;
             }
             /// What the payment service says happened to an order's payment.
             PaymentEvents PaymentEvent events "payment.events.v1" "shop.payment" (order_id: OrderId) {
@@ -75,6 +103,8 @@ macro_rules! contract {
                 PaymentCaptureFailed 1 [] versioned;
                 PaymentVoided 1 [] versioned;
                 PaymentStuck 1 [] versioned;
+                PaymentRefunded 1 [] versioned;
+                PaymentRefundFailed 1 [] versioned;
             }
         }
     };

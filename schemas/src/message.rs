@@ -3,6 +3,7 @@
 //! One struct per record schema in `schemas/avro`, with the record's name and field names (the codec writes by name).
 //! A group is an enum, so that a new message breaks every `match` that has to decide about it. Nobody needs a `match` to
 //! learn a message's key, version, time or name: the groups give them, made from the table of messages.
+//! What a later version of a schema added may be missing where a body is read by name: the schema's default stands for it.
 //! Structs hold what was sent; whether it makes sense (a quantity of 0, an unknown currency) is for the service to say.
 
 mod inventory;

@@ -45,3 +45,29 @@ pub(crate) mod optional {
         Ok(text)
     }
 }
+
+/// The same for texts with names.
+pub(crate) mod map {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser};
+
+    fn checked(map: &BTreeMap<String, String>) -> Result<(), &'static str> {
+        map.iter().flat_map(|(name, value)| [name, value]).try_for_each(|text| super::checked(text).map(|_| ()))
+    }
+
+    /// For serde's `with`.
+    pub(crate) fn serialize<S: Serializer>(map: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+        checked(map).map_err(ser::Error::custom)?;
+        map.serialize(serializer)
+    }
+
+    /// For serde's `with`.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, String>, D::Error> {
+        let map = BTreeMap::deserialize(deserializer)?;
+        checked(&map).map_err(de::Error::custom)?;
+        Ok(map)
+    }
+}

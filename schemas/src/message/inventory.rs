@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{OrderId, Sku, Time};
+use crate::{CommandId, OrderId, Sku, Time};
 
 /// Reserve all lines or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,57 @@ pub struct StockCommitRefused {
     pub order_id: OrderId,
     /// When the service decided.
     pub at: Time,
+    /// Why, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
+    pub detail: String,
+}
+
+/// Goods of a committed reservation have come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnStock {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Which return; makes a repeated command harmless.
+    pub return_id: CommandId,
+    /// What came: one line per SKU.
+    pub lines: Vec<ReturnedStock>,
+}
+
+/// Pieces of a SKU that came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReturnedStock {
+    /// What.
+    pub sku: Sku,
+    /// How many can be sold again.
+    pub restocked: i64,
+    /// How many cannot.
+    pub written_off: i64,
+}
+
+/// Goods have come back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReturned {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the reservation.
+    pub version: i64,
+    /// When the service decided.
+    pub at: Time,
+    /// Which return.
+    pub return_id: CommandId,
+    /// What came: one line per SKU, ascending.
+    pub lines: Vec<ReturnedStock>,
+}
+
+/// `ReturnStock` for what has not left; the reservation is untouched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReturnRefused {
+    /// For which order.
+    pub order_id: OrderId,
+    /// When the service decided.
+    pub at: Time,
+    /// Which return.
+    pub return_id: CommandId,
     /// Why, at most `MAX_DETAIL_BYTES`.
     #[serde(with = "crate::text")]
     pub detail: String,

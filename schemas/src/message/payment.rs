@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::symbols::symbols;
-use crate::{CustomerId, OrderId, Time};
+use crate::{CommandId, CustomerId, OrderId, Time};
 
 /// Hold the amount on the customer's means of payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,12 @@ pub struct AuthorizePayment {
     pub currency: String,
     /// How much, in minor units; 0 needs no provider.
     pub amount_minor: i64,
+    /// The account of a payment provider to charge; none for the default one.
+    #[serde(default, with = "crate::text::optional")]
+    pub payment_provider: Option<String>,
+    /// The provider's token for the customer's means of payment.
+    #[serde(default, with = "crate::text::optional")]
+    pub payment_token: Option<String>,
 }
 
 /// Take what is held.
@@ -125,6 +131,65 @@ pub struct PaymentStuck {
     pub at: Time,
     /// What was asked of the provider.
     pub operation: PaymentOperation,
+    /// What happened, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
+    pub detail: String,
+}
+
+/// Give back some of what was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundPayment {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Which refund; makes a repeated command harmless.
+    pub refund_id: CommandId,
+    /// How much, in minor units; none for all that is left.
+    pub amount_minor: Option<i64>,
+}
+
+/// Try the operation again at which a payment is stuck: the provider is asked first what became of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryPayment {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Makes a repeated command harmless.
+    pub command_id: CommandId,
+}
+
+/// Some of what was taken is given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRefunded {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// Which refund.
+    pub refund_id: CommandId,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// The provider's name for it; none where nothing was left to give back.
+    #[serde(with = "crate::text::optional")]
+    pub provider_reference: Option<String>,
+}
+
+/// A refund was refused, or no definitive answer could be had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRefundFailed {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// Which refund.
+    pub refund_id: CommandId,
+    /// How much was asked for, in minor units.
+    pub amount_minor: i64,
+    /// `refused` or `unknown`.
+    #[serde(with = "crate::text")]
+    pub outcome: String,
     /// What happened, at most `MAX_DETAIL_BYTES`.
     #[serde(with = "crate::text")]
     pub detail: String,
