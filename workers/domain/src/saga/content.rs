@@ -3,6 +3,7 @@
 //! It decides whether the same order id came again with the same content. It is computed from `OrderPlaced` as well, so
 //! that a replay knows it without the command.
 
+use super::terms::Terms;
 use schemas::{CustomerId, OrderId, OrderLine, OrderPlaced, PlaceOrder, Time};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,12 +15,14 @@ pub struct ContentDigest([u8; 32]);
 impl ContentDigest {
     /// Of what a command asks for.
     pub fn of_command(command: &PlaceOrder) -> Self {
-        digest(&command.order_id, &command.customer_id, command.placed_at, &command.currency, &command.lines)
+        let terms = Terms::of_command(command);
+        digest(&command.order_id, &command.customer_id, command.placed_at, &command.currency, &command.lines, &terms)
     }
 
     /// Of what was accepted: equal to that of the accepted command.
     pub fn of_placed(event: &OrderPlaced) -> Self {
-        digest(&event.order_id, &event.customer_id, event.placed_at, &event.currency, &event.lines)
+        let terms = Terms::of_placed(event).map(|terms| *terms).unwrap_or_default();
+        digest(&event.order_id, &event.customer_id, event.placed_at, &event.currency, &event.lines, &terms)
     }
 
     /// From stored bytes.
@@ -33,13 +36,15 @@ impl ContentDigest {
     }
 }
 
-/// Every text is preceded by its length, every number has eight bytes: no two contents have the same encoding.
+/// Every text is preceded by its length, every number has eight bytes: no two contents have the same encoding. Terms come last,
+/// and only where there are any, so that an order without them has the identity that it always had.
 fn digest(
     order_id: &OrderId,
     customer_id: &CustomerId,
     placed_at: Time,
     currency: &str,
     lines: &[OrderLine],
+    terms: &Terms,
 ) -> ContentDigest {
     let mut encoded = Vec::with_capacity(160 + 40 * lines.len());
     let text = |encoded: &mut Vec<u8>, text: &str| {
@@ -57,13 +62,39 @@ fn digest(
         encoded.extend(line.quantity.to_be_bytes());
         encoded.extend(line.unit_price_minor.to_be_bytes());
     }
+    if *terms != Terms::default() {
+        encode_terms(terms, &mut encoded, text);
+    }
     ContentDigest(Sha256::digest(&encoded).into())
+}
+
+fn encode_terms(terms: &Terms, encoded: &mut Vec<u8>, text: impl Fn(&mut Vec<u8>, &str)) {
+    let Terms { payment_provider, payment_token, capture, fulfilment, adjustments, attributes, replaces_order_id } =
+        terms;
+    let replaced = replaces_order_id.as_ref().map(OrderId::as_str);
+    for optional in [payment_provider.as_deref(), payment_token.as_deref(), replaced] {
+        encoded.push(u8::from(optional.is_some()));
+        text(encoded, optional.unwrap_or_default());
+    }
+    text(encoded, capture.as_str());
+    text(encoded, fulfilment.as_str());
+    encoded.extend((adjustments.len() as u64).to_be_bytes());
+    for adjustment in adjustments {
+        text(encoded, &adjustment.kind);
+        encoded.extend(adjustment.amount_minor.to_be_bytes());
+        encoded.extend(adjustment.line.map_or(-1, i64::from).to_be_bytes());
+    }
+    encoded.extend((attributes.len() as u64).to_be_bytes());
+    for (name, value) in attributes {
+        text(encoded, name);
+        text(encoded, value);
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::Sku;
+    use schemas::{Adjustment, Sku};
 
     fn command() -> PlaceOrder {
         let line = |sku: &str, quantity, unit_price_minor| OrderLine {
@@ -71,19 +102,19 @@ mod tests {
             quantity,
             unit_price_minor,
         };
-        PlaceOrder {
-            order_id: OrderId::new("o-1").unwrap(),
-            customer_id: CustomerId::new("c-1").unwrap(),
-            placed_at: Time::from_micros(1_700_000_000_000_000),
-            currency: "EUR".into(),
-            lines: vec![line("ab", 1, 250), line("c", 2, 1)],
-        }
+        PlaceOrder::new(
+            OrderId::new("o-1").unwrap(),
+            CustomerId::new("c-1").unwrap(),
+            Time::from_micros(1_700_000_000_000_000),
+            "EUR",
+            vec![line("ab", 1, 250), line("c", 2, 1)],
+        )
     }
 
     #[test]
     fn every_field_counts() {
         let base = command();
-        let changes: [fn(&mut PlaceOrder); 9] = [
+        let changes: [fn(&mut PlaceOrder); 18] = [
             |c| c.order_id = OrderId::new("o-2").unwrap(),
             |c| c.customer_id = CustomerId::new("c-2").unwrap(),
             |c| c.placed_at = c.placed_at.plus_ms(1),
@@ -93,7 +124,23 @@ mod tests {
             |c| c.lines[0].sku = Sku::new("a").unwrap(),
             |c| c.lines[0].quantity = 2,
             |c| c.lines[1].unit_price_minor = 2,
+            |c| c.payment_provider = Some("p".into()),
+            |c| c.payment_token = Some("p".into()),
+            |c| c.capture = Some("at_shipment".into()),
+            |c| c.fulfilment = Some("on_command".into()),
+            |c| c.adjustments = vec![Adjustment { kind: "fee".into(), amount_minor: 1, line: None }],
+            |c| c.adjustments = vec![Adjustment { kind: "fee".into(), amount_minor: 1, line: Some(1) }],
+            |c| c.attributes = [("a".into(), "bc".into())].into(),
+            |c| c.attributes = [("ab".into(), "c".into())].into(),
+            |c| c.replaces_order_id = Some(OrderId::new("p").unwrap()),
         ];
+        let all = changes.map(|change| {
+            let mut other = base.clone();
+            change(&mut other);
+            ContentDigest::of_command(&other)
+        });
+        let distinct: std::collections::BTreeSet<_> = all.iter().map(|digest| digest.as_bytes()).collect();
+        assert_eq!(distinct.len(), all.len());
         for (index, change) in changes.into_iter().enumerate() {
             let mut other = base.clone();
             change(&mut other);

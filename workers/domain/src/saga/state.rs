@@ -3,13 +3,18 @@
 //! Every field comes from an event, so that a replay of the topic gives the table row. The fold knows which stage follows
 //! which, not why: that is `decide`'s.
 
+use std::collections::BTreeMap;
+
 use schemas::{
-    Awaiting, CancelReason, CommandId, CustomerId, OrderCancelled, OrderCancelling, OrderEvent, OrderId, OrderLine,
+    CancelReason, CommandId, CustomerId, Hold, OrderCancelled, OrderCancelling, OrderEvent, OrderId, OrderLine,
     OrderPlaced, Time,
 };
 use serde::{Deserialize, Serialize};
 
+use super::aftercare::{self, Aftercare};
 use super::content::ContentDigest;
+use super::step::Step;
+use super::terms::{Capture, Fulfilment, Terms};
 use crate::decision::{Contradiction, Follows, Inconsistent, Transition};
 
 /// An order: the saga's state.
@@ -31,12 +36,18 @@ pub struct Order {
     pub currency: String,
     /// What is ordered.
     pub lines: Vec<OrderLine>,
-    /// Sum over the lines, in minor units.
+    /// Sum over the lines and the adjustments, in minor units.
     pub total_minor: i64,
+    /// What else was agreed on; none where nothing was.
+    pub terms: Option<Box<Terms>>,
     /// Identity of what was placed.
     pub content: ContentDigest,
     /// Until then it is confirmed, or it is undone.
     pub confirm_by: Time,
+    /// Until when it should be shipped, once it is ready.
+    pub ship_by: Option<Time>,
+    /// What happened to it beside its way; none where nothing did.
+    pub aftercare: Option<Box<Aftercare>>,
     /// When it was accepted: the time of version 1.
     pub accepted_at: Time,
     /// The time of the last event.
@@ -50,23 +61,31 @@ pub enum Stage {
     Placed,
     /// Waits for the authorization.
     StockReserved,
-    /// Past the pivot; waits for the capture.
+    /// Authorized and held: waits for a person before it is confirmed.
+    Authorized,
+    /// The customer has it; waits for the capture.
     Confirmed,
-    /// Waits for the commit of the stock.
+    /// Waits for the commit of the stock, and goes forward alone.
     PaymentCaptured,
+    /// Waits for `ShipOrder`.
+    ReadyToShip,
+    /// The goods have left, from here on it goes forward alone; waits for the commit of the stock.
+    Shipped,
+    /// Waits for the capture, after the goods have left.
+    StockCommitted,
     /// The goods have left and are paid for.
     Completed,
     /// Being undone.
     Cancelling {
         /// The reply that it waits for.
-        awaiting: Awaiting,
+        step: Step,
     },
     /// Undone.
     Cancelled,
     /// Waits for a person.
     Stuck {
         /// The reply that it had been waiting for.
-        awaiting: Awaiting,
+        step: Step,
         /// What the failing service said.
         detail: String,
     },
@@ -78,8 +97,12 @@ impl Stage {
         match self {
             Stage::Placed => "placed",
             Stage::StockReserved => "stock_reserved",
+            Stage::Authorized => "authorized",
             Stage::Confirmed => "confirmed",
             Stage::PaymentCaptured => "payment_captured",
+            Stage::ReadyToShip => "ready_to_ship",
+            Stage::Shipped => "shipped",
+            Stage::StockCommitted => "stock_committed",
             Stage::Completed => "completed",
             Stage::Cancelling { .. } => "cancelling",
             Stage::Cancelled => "cancelled",
@@ -95,15 +118,19 @@ pub struct Cancellation {
     pub reason: CancelReason,
     /// The command that asked for it, when one did.
     pub command_id: Option<CommandId>,
+    /// The same more precisely, where somebody said it.
+    pub code: Option<String>,
 }
 
 /// What an order waits for, and in which direction it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Towards completion.
-    Forward(Awaiting),
-    /// Towards cancellation.
-    Undoing(Awaiting),
+    /// A reply, towards completion.
+    Forward(Step),
+    /// A reply, towards cancellation.
+    Undoing(Step),
+    /// A command: to be released, or to be shipped.
+    Command,
     /// Nothing; it has ended.
     Finished,
 }
@@ -112,31 +139,89 @@ impl Order {
     /// What the order waits for.
     pub const fn phase(&self) -> Phase {
         match self.stage {
-            Stage::Placed => Phase::Forward(Awaiting::StockReservation),
-            Stage::StockReserved => Phase::Forward(Awaiting::PaymentAuthorization),
-            Stage::Confirmed => Phase::Forward(Awaiting::PaymentCapture),
-            Stage::PaymentCaptured => Phase::Forward(Awaiting::StockCommit),
-            Stage::Cancelling { awaiting } => Phase::Undoing(awaiting),
+            Stage::Placed => Phase::Forward(Step::StockReservation),
+            Stage::StockReserved => Phase::Forward(Step::PaymentAuthorization),
+            Stage::Confirmed | Stage::StockCommitted => Phase::Forward(Step::PaymentCapture),
+            Stage::PaymentCaptured | Stage::Shipped => Phase::Forward(Step::StockCommit),
+            Stage::Authorized | Stage::ReadyToShip => Phase::Command,
+            Stage::Cancelling { step } => Phase::Undoing(step),
             Stage::Completed | Stage::Cancelled | Stage::Stuck { .. } => Phase::Finished,
         }
     }
 
-    /// When `DeadlinePassed` is due; none where the order waits without a limit or for nothing.
-    pub const fn deadline(&self) -> Option<Time> {
-        match self.phase() {
-            Phase::Forward(awaiting) | Phase::Undoing(awaiting) => match awaiting {
-                Awaiting::StockReservation | Awaiting::PaymentAuthorization => Some(self.confirm_by),
-                Awaiting::PaymentCapture | Awaiting::StockCommit | Awaiting::PaymentVoid | Awaiting::StockRelease => {
-                    None
-                }
+    /// When `DeadlinePassed` is due; none where nothing happens by itself.
+    pub fn deadline(&self) -> Option<Time> {
+        let confirm_by = match self.phase() {
+            Phase::Forward(step) | Phase::Undoing(step) => match step {
+                Step::StockReservation | Step::PaymentAuthorization => Some(self.confirm_by),
+                Step::PaymentCapture
+                | Step::StockCommit
+                | Step::PaymentVoid
+                | Step::PaymentRefund
+                | Step::StockRelease => None,
             },
-            Phase::Finished => None,
-        }
+            Phase::Command | Phase::Finished => None,
+        };
+        confirm_by.into_iter().chain(self.wakes_at()).min()
+    }
+
+    /// When a hold or an open return comes to its end; none where there is neither.
+    pub fn wakes_at(&self) -> Option<Time> {
+        self.aftercare.as_ref().and_then(|aftercare| aftercare.wakes_at())
     }
 
     /// Whether the machine is done with it.
     pub const fn is_finished(&self) -> bool {
         matches!(self.phase(), Phase::Finished)
+    }
+
+    /// That somebody holds it.
+    pub fn hold(&self) -> Option<&Hold> {
+        self.aftercare.as_ref().and_then(|aftercare| aftercare.hold.as_ref())
+    }
+
+    /// Whether this command has made something happen before.
+    pub fn has_taken(&self, command_id: &CommandId) -> bool {
+        let cancelled_by = self.cancellation.as_ref().and_then(|had| had.command_id.as_ref());
+        let taken = self.aftercare.iter().flat_map(|aftercare| &aftercare.taken);
+        taken.chain(cancelled_by).any(|taken| taken == command_id)
+    }
+
+    /// How the goods leave.
+    pub fn fulfilment(&self) -> Fulfilment {
+        self.terms.as_ref().map(|terms| terms.fulfilment).unwrap_or_default()
+    }
+
+    /// When the payment is taken.
+    pub fn capture(&self) -> Capture {
+        self.terms.as_ref().map(|terms| terms.capture).unwrap_or_default()
+    }
+
+    /// What all its events carry.
+    pub fn attributes(&self) -> BTreeMap<String, String> {
+        self.terms.as_ref().map(|terms| terms.attributes.clone()).unwrap_or_default()
+    }
+
+    /// Whether its payment was taken, as far as its way says.
+    pub fn is_paid(&self) -> bool {
+        match self.stage {
+            Stage::PaymentCaptured | Stage::Completed => true,
+            Stage::ReadyToShip | Stage::Shipped => self.capture() == Capture::AtConfirm,
+            Stage::Placed
+            | Stage::StockReserved
+            | Stage::Authorized
+            | Stage::Confirmed
+            | Stage::StockCommitted
+            | Stage::Cancelling { .. }
+            | Stage::Cancelled
+            | Stage::Stuck { .. } => false,
+        }
+    }
+
+    /// How much of what was taken is neither given back nor going to be, in minor units.
+    pub fn refundable_minor(&self) -> i64 {
+        let refunded = self.aftercare.as_ref().map_or(0, |aftercare| aftercare.refunded_minor());
+        self.total_minor.saturating_sub(refunded)
     }
 
     fn placed(event: &OrderPlaced) -> Self {
@@ -150,15 +235,18 @@ impl Order {
             currency: event.currency.clone(),
             lines: event.lines.clone(),
             total_minor: event.total_minor,
+            terms: Terms::of_placed(event),
             content: ContentDigest::of_placed(event),
             confirm_by: event.confirm_by,
+            ship_by: None,
+            aftercare: None,
             accepted_at: event.at,
             changed_at: event.at,
         }
     }
 }
 
-/// The state after the event. A repeated event (its version is not above the state's) and `OrderRejected` change nothing.
+/// The state after the event. A repeated event (its version is not above the state's) and refusals change nothing.
 ///
 /// # Errors
 /// Versions are missing, the event belongs to another order, or no such order can come to this stage from where it is.
@@ -169,8 +257,10 @@ pub fn evolve(state: Option<Order>, event: &OrderEvent) -> Result<Option<Order>,
         Next::Begins(order) => Ok(Some(*order)),
         Next::Reaches(stage) => Ok(state.map(|order| Order {
             version,
+            cancellation: cancellation_in(event, &stage).or(order.cancellation),
+            ship_by: ship_by_in(event).or(order.ship_by),
+            aftercare: aftercare_after(order.aftercare, event),
             stage,
-            cancellation: cancellation_in(event).or(order.cancellation),
             changed_at: event.at(),
             ..order
         })),
@@ -195,60 +285,200 @@ fn next(state: Option<&Order>, event: &OrderEvent, version: i64) -> Result<Next,
     if transition.judge()? == Follows::Old {
         return Ok(Next::Unchanged);
     }
-    let Some(order) = state else {
-        return match event {
-            OrderEvent::OrderPlaced(event) => Ok(Next::Begins(Box::new(Order::placed(event)))),
-            OrderEvent::OrderStockReserved(_)
-            | OrderEvent::OrderConfirmed(_)
-            | OrderEvent::OrderPaymentCaptured(_)
-            | OrderEvent::OrderCompleted(_)
-            | OrderEvent::OrderCancelling(_)
-            | OrderEvent::OrderCancelled(_)
-            | OrderEvent::OrderStuck(_)
-            | OrderEvent::OrderRejected(_) => Err(transition.contradicts(Contradiction::Impossible("none"))),
-        };
-    };
-    match stage_after(&order.stage, event) {
-        Some(stage) => Ok(Next::Reaches(stage)),
-        None => Err(transition.contradicts(Contradiction::Impossible(order.stage.as_str()))),
+    match (state, event) {
+        (None, OrderEvent::OrderPlaced(placed)) => {
+            let order = Order::placed(placed);
+            Ok(Next::Begins(Box::new(Order { aftercare: aftercare_after(None, event), ..order })))
+        }
+        (None, _) => Err(transition.contradicts(Contradiction::Impossible("none"))),
+        (Some(order), _) => match stage_after(order, event) {
+            Some(stage) => Ok(Next::Reaches(stage)),
+            None => Err(transition.contradicts(Contradiction::Impossible(order.stage.as_str()))),
+        },
     }
 }
 
-/// The stage that the event leads to from this one, if it can.
-fn stage_after(stage: &Stage, event: &OrderEvent) -> Option<Stage> {
-    use Stage::{Cancelling, Confirmed, PaymentCaptured, Placed, StockReserved};
+/// The stage that the event leads to from where the order is, if it can.
+fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
+    use Stage::{
+        Authorized, Cancelled, Cancelling, Completed, Confirmed, PaymentCaptured, Placed, ReadyToShip, Shipped,
+        StockCommitted, StockReserved, Stuck,
+    };
+    let stage = &order.stage;
     let to = |next: Stage, possible: bool| possible.then_some(next);
+    // A person may take the step for done at which an order is stuck: then the event of the step follows.
+    let stuck_at = |at: Step| matches!(stage, Stuck { step, .. } if *step == at);
+    let is_on_command = order.fulfilment() == Fulfilment::OnCommand;
     match event {
-        OrderEvent::OrderPlaced(_) | OrderEvent::OrderRejected(_) => None,
-        OrderEvent::OrderStockReserved(_) => to(StockReserved, matches!(stage, Placed)),
-        OrderEvent::OrderConfirmed(_) => to(Confirmed, matches!(stage, StockReserved)),
-        OrderEvent::OrderPaymentCaptured(_) => to(PaymentCaptured, matches!(stage, Confirmed)),
-        OrderEvent::OrderCompleted(_) => to(Stage::Completed, matches!(stage, PaymentCaptured)),
+        OrderEvent::OrderPlaced(_) | OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_) => None,
+        OrderEvent::OrderStockReserved(_) => {
+            to(StockReserved, matches!(stage, Placed) || stuck_at(Step::StockReservation))
+        }
+        OrderEvent::OrderAuthorized(_) => {
+            to(Authorized, matches!(stage, StockReserved) || stuck_at(Step::PaymentAuthorization))
+        }
+        OrderEvent::OrderConfirmed(_) => {
+            let is_ready = is_on_command && order.capture() == Capture::AtShipment;
+            let possible = matches!(stage, StockReserved | Authorized) || stuck_at(Step::PaymentAuthorization);
+            to(if is_ready { ReadyToShip } else { Confirmed }, possible)
+        }
+        OrderEvent::OrderPaymentCaptured(_) => {
+            let possible = matches!(stage, Confirmed) || stuck_at(Step::PaymentCapture);
+            to(if is_on_command { ReadyToShip } else { PaymentCaptured }, possible)
+        }
+        OrderEvent::OrderShipped(_) => to(Shipped, matches!(stage, ReadyToShip)),
+        OrderEvent::OrderStockCommitted(_) => {
+            to(StockCommitted, matches!(stage, Shipped) || stuck_at(Step::StockCommit))
+        }
+        OrderEvent::OrderCompleted(_) => {
+            let possible = matches!(stage, PaymentCaptured | Shipped | StockCommitted);
+            to(Completed, possible || stuck_at(Step::StockCommit) || stuck_at(Step::PaymentCapture))
+        }
         OrderEvent::OrderCancelling(event) => {
-            let possible = matches!(stage, Placed | StockReserved | Confirmed | Cancelling { .. });
-            to(Cancelling { awaiting: event.awaiting }, possible)
+            let possible = match stage {
+                Placed | StockReserved | Authorized | Confirmed | ReadyToShip | Cancelling { .. } | Stuck { .. } => {
+                    true
+                }
+                PaymentCaptured | Shipped | StockCommitted | Completed | Cancelled => false,
+            };
+            to(Cancelling { step: Step::of(event.awaiting, event.step.as_deref()) }, possible)
         }
         OrderEvent::OrderCancelled(_) => {
-            to(Stage::Cancelled, matches!(stage, Placed | StockReserved | Cancelling { .. }))
+            let possible = matches!(stage, Placed | StockReserved | Cancelling { .. });
+            to(Cancelled, possible || stuck_at(Step::StockRelease))
         }
         OrderEvent::OrderStuck(event) => {
-            let possible = matches!(stage, Placed | StockReserved | Confirmed | PaymentCaptured | Cancelling { .. });
-            to(Stage::Stuck { awaiting: event.awaiting, detail: event.detail.clone() }, possible)
+            let possible = match stage {
+                Placed | StockReserved | Confirmed | PaymentCaptured | Shipped | StockCommitted | Cancelling { .. } => {
+                    true
+                }
+                Authorized | ReadyToShip | Completed | Cancelled | Stuck { .. } => false,
+            };
+            let step = Step::of(event.awaiting, event.step.as_deref());
+            to(Stuck { step, detail: event.detail.clone() }, possible)
+        }
+        OrderEvent::OrderRetried(_) => match stage {
+            Stuck { step, .. } => Some(order.stage_before(*step)),
+            Placed
+            | StockReserved
+            | Authorized
+            | Confirmed
+            | PaymentCaptured
+            | ReadyToShip
+            | Shipped
+            | StockCommitted
+            | Completed
+            | Cancelling { .. }
+            | Cancelled => None,
+        },
+        OrderEvent::OrderResolved(event) => {
+            to(if event.outcome == COMPLETED { Completed } else { Cancelled }, matches!(stage, Stuck { .. }))
+        }
+        OrderEvent::OrderHeld(_) | OrderEvent::OrderReleased(_) => {
+            let is_before_shipment = matches!(stage, Placed | StockReserved | Authorized | Confirmed | ReadyToShip);
+            to(stage.clone(), is_before_shipment)
+        }
+        OrderEvent::OrderRefundRequested(_) | OrderEvent::OrderRefunded(_) | OrderEvent::OrderRefundFailed(_) => {
+            Some(stage.clone())
+        }
+        OrderEvent::OrderReturnRequested(_) | OrderEvent::OrderReturnReceived(_) | OrderEvent::OrderReturnClosed(_) => {
+            to(stage.clone(), matches!(stage, Completed))
         }
     }
 }
 
-fn cancellation_in(event: &OrderEvent) -> Option<Cancellation> {
-    let (reason, command_id) = match event {
-        OrderEvent::OrderCancelling(OrderCancelling { reason, command_id, .. })
-        | OrderEvent::OrderCancelled(OrderCancelled { reason, command_id, .. }) => (*reason, command_id.clone()),
+/// What `ResolveOrder` and `OrderResolved` call an order whose goods are with the customer.
+pub(super) const COMPLETED: &str = "completed";
+/// What they call one whose goods are not.
+pub(super) const CANCELLED: &str = "cancelled";
+
+impl Order {
+    /// The stage in which the order waited for the reply to this step, before it got stuck at it.
+    fn stage_before(&self, step: Step) -> Stage {
+        let is_shipped = self.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some());
+        if self.cancellation.is_some() {
+            return Stage::Cancelling { step };
+        }
+        match step {
+            Step::StockReservation => Stage::Placed,
+            Step::PaymentAuthorization => Stage::StockReserved,
+            Step::PaymentCapture if is_shipped => Stage::StockCommitted,
+            Step::PaymentCapture => Stage::Confirmed,
+            Step::StockCommit if is_shipped => Stage::Shipped,
+            Step::StockCommit => Stage::PaymentCaptured,
+            Step::PaymentVoid | Step::PaymentRefund | Step::StockRelease => Stage::Cancelling { step },
+        }
+    }
+}
+
+fn cancellation_in(event: &OrderEvent, stage: &Stage) -> Option<Cancellation> {
+    match event {
+        OrderEvent::OrderCancelling(OrderCancelling { reason, command_id, reason_code, .. })
+        | OrderEvent::OrderCancelled(OrderCancelled { reason, command_id, reason_code, .. }) => {
+            Some(Cancellation { reason: *reason, command_id: command_id.clone(), code: reason_code.clone() })
+        }
+        // Whoever ended it by hand asked for it.
+        OrderEvent::OrderResolved(event) if *stage == Stage::Cancelled => {
+            let command_id = event.origin.as_ref().map(|origin| origin.command_id.clone());
+            Some(Cancellation { reason: CancelReason::Requested, command_id, code: None })
+        }
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderConfirmed(_)
         | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderHeld(_)
+        | OrderEvent::OrderReleased(_)
+        | OrderEvent::OrderShipped(_)
+        | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCompleted(_)
         | OrderEvent::OrderStuck(_)
-        | OrderEvent::OrderRejected(_) => return None,
-    };
-    Some(Cancellation { reason, command_id })
+        | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderResolved(_)
+        | OrderEvent::OrderRefundRequested(_)
+        | OrderEvent::OrderRefunded(_)
+        | OrderEvent::OrderRefundFailed(_)
+        | OrderEvent::OrderReturnRequested(_)
+        | OrderEvent::OrderReturnReceived(_)
+        | OrderEvent::OrderReturnClosed(_)
+        | OrderEvent::OrderRejected(_)
+        | OrderEvent::OrderCommandRefused(_) => None,
+    }
+}
+
+fn ship_by_in(event: &OrderEvent) -> Option<Time> {
+    match event {
+        OrderEvent::OrderConfirmed(event) => event.ship_by,
+        OrderEvent::OrderPaymentCaptured(event) => event.ship_by,
+        OrderEvent::OrderPlaced(_)
+        | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderAuthorized(_)
+        | OrderEvent::OrderHeld(_)
+        | OrderEvent::OrderReleased(_)
+        | OrderEvent::OrderShipped(_)
+        | OrderEvent::OrderStockCommitted(_)
+        | OrderEvent::OrderCompleted(_)
+        | OrderEvent::OrderCancelling(_)
+        | OrderEvent::OrderCancelled(_)
+        | OrderEvent::OrderStuck(_)
+        | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderResolved(_)
+        | OrderEvent::OrderRefundRequested(_)
+        | OrderEvent::OrderRefunded(_)
+        | OrderEvent::OrderRefundFailed(_)
+        | OrderEvent::OrderReturnRequested(_)
+        | OrderEvent::OrderReturnReceived(_)
+        | OrderEvent::OrderReturnClosed(_)
+        | OrderEvent::OrderRejected(_)
+        | OrderEvent::OrderCommandRefused(_) => None,
+    }
+}
+
+/// What is there stays there; nothing begins where no command and no policy made the event happen.
+fn aftercare_after(had: Option<Box<Aftercare>>, event: &OrderEvent) -> Option<Box<Aftercare>> {
+    let is_held = matches!(event, OrderEvent::OrderPlaced(placed) if placed.hold.is_some());
+    if had.is_none() && !is_held && aftercare::origin(event).is_none() {
+        return None;
+    }
+    Some(Box::new(had.map(|had| *had).unwrap_or_default().after(event)))
 }
