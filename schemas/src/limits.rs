@@ -25,7 +25,8 @@ pub const MAX_DETAIL_BYTES: usize = 256;
 /// The most bytes of a payload, framing included; headers and the record's own overhead come on top.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 /// The most bytes that one length or count in a payload may make the Avro library allocate at once. Enough for any
-/// datum of `MAX_PAYLOAD_BYTES`: its decoder's values take up to 60 bytes for an item of two.
+/// datum of `MAX_PAYLOAD_BYTES`: its decoder's values take up to 60 bytes for an array's item of two, and up to 90 for a
+/// map's of five, which is what an item takes where there are many and no name comes twice.
 pub(crate) const MAX_ALLOCATION_BYTES: usize = 32 * 1024 * 1024;
 
 /// Anybody's words as a message may carry them: U+0000 shown as U+FFFD (see `text`), and cut at a character boundary so
