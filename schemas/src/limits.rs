@@ -1,12 +1,23 @@
 //! Bounds on what a message may hold.
 //!
 //! Together with the bound on identifiers they make every message that a service derives fit into one record: the
-//! largest, an `OrderPlaced` of `MAX_LINES` lines, stays below 50 kB.
+//! largest, an `OrderPlaced` of `MAX_LINES` lines with `MAX_ADJUSTMENTS` and `MAX_ATTRIBUTES`, stays below 60 kB.
 
 use crate::text;
 
 /// The most lines of an order that is accepted.
 pub const MAX_LINES: usize = 500;
+/// The most adjustments of an order that is accepted.
+pub const MAX_ADJUSTMENTS: usize = 100;
+/// The most attributes of an order that is accepted.
+pub const MAX_ATTRIBUTES: usize = 16;
+/// The most bytes of an attribute's name, and of its value.
+pub const MAX_ATTRIBUTE_BYTES: usize = 256;
+/// The most bytes of a sender's code for a reason.
+pub const MAX_REASON_CODE_BYTES: usize = 64;
+/// The most minor units that an order may come to: 2^53 - 2. Every whole number up to it, and the one above it, is exact
+/// as a double, so a program that has no other numbers can tell the largest total from one that is too large.
+pub const MAX_TOTAL_MINOR: i64 = (1 << 53) - 2;
 /// The most reasons or shortages that a refusal lists.
 pub const MAX_REASONS: usize = 16;
 /// The most bytes of a text in words.
@@ -14,7 +25,8 @@ pub const MAX_DETAIL_BYTES: usize = 256;
 /// The most bytes of a payload, framing included; headers and the record's own overhead come on top.
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
 /// The most bytes that one length or count in a payload may make the Avro library allocate at once. Enough for any
-/// datum of `MAX_PAYLOAD_BYTES`: its decoder's values take up to 60 bytes for an item of two.
+/// datum of `MAX_PAYLOAD_BYTES`: its decoder's values take up to 60 bytes for an array's item of two, and up to 90 for a
+/// map's of five, which is what an item takes where there are many and no name comes twice.
 pub(crate) const MAX_ALLOCATION_BYTES: usize = 32 * 1024 * 1024;
 
 /// Anybody's words as a message may carry them: U+0000 shown as U+FFFD (see `text`), and cut at a character boundary so

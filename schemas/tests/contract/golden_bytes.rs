@@ -1,5 +1,7 @@
 //! What was once on a topic stays readable, and what we write today is what we always wrote.
 
+use std::collections::BTreeSet;
+
 use schemas::{Codec, MessageType, Time};
 
 use crate::samples::{self, hex};
@@ -19,17 +21,17 @@ fn every_golden_payload_is_read_as_its_written_out_body() {
 #[test]
 fn every_body_of_a_current_type_is_written_as_its_golden_payload() {
     let codec = Codec::embedded();
-    let mut written = Vec::new();
+    let mut written = BTreeSet::new();
     for sample in samples::all() {
         let message = sample.message();
-        if message.type_name() != sample.released.ce_type() {
+        if !sample.is_current() {
             continue; // an older version: read for ever, written no more
         }
         assert_eq!(hex(&codec.encode(&message).unwrap()), hex(&sample.payload), "{}", message.type_name());
-        written.push(message.message_type());
+        written.insert(message.type_name());
     }
-    written.dedup();
-    assert_eq!(written, MessageType::ALL, "a type has no golden file");
+    let types = MessageType::ALL.map(MessageType::type_name);
+    assert_eq!(written, BTreeSet::from(types), "a type has no golden file");
 }
 
 #[test]
@@ -42,6 +44,6 @@ fn a_message_says_of_itself_what_its_body_says_and_is_written_as_it() {
         assert_eq!(message.topic(), sample.topic());
         assert_eq!(message.name(), sample.released.full_name.rsplit('.').next().unwrap());
         assert_eq!(message.at().map(Time::as_micros), sample.body.get("at").map(|at| at.as_i64().unwrap()));
-        assert_eq!(serde_json::to_value(&message).unwrap(), sample.body, "{}", message.type_name());
+        assert_eq!(serde_json::to_value(&message).unwrap(), sample.body_of_today(), "{}", message.type_name());
     }
 }

@@ -2,7 +2,9 @@
 //! and never more memory than the payload earns.
 
 use proptest::prelude::*;
-use schemas::{Codec, DecodeError, Message, MessageType, TopicName, limits};
+use schemas::{
+    Codec, CommandId, DecodeError, Message, MessageType, OrderCommand, OrderId, RefundOrder, TopicName, limits,
+};
 
 use crate::newer_versions::Folder;
 use crate::released;
@@ -13,7 +15,8 @@ fn both_lanes() -> (Codec, Vec<Sample>) {
     let folder = Folder::with_every_type_one_version_on("hostile");
     let codec = Codec::with_directory(folder.path()).unwrap();
     let mut samples = samples::all();
-    samples.extend(samples::all().into_iter().map(|sample| folder.as_next_version(sample)));
+    let current = samples::all().into_iter().filter(Sample::is_current);
+    samples.extend(current.map(|sample| folder.as_next_version(sample)));
     (codec, samples)
 }
 
@@ -109,36 +112,54 @@ fn long(value: i64) -> Vec<u8> {
     bytes
 }
 
-/// A `PlaceOrder` in both lanes up to its lines, then `tail`.
-fn place_order_then(tail: &[u8]) -> Vec<(Codec, Vec<u8>)> {
+/// The first version, the one that is written, and the next one.
+const VERSIONS_OF_PLACE_ORDER: usize = 3;
+/// No lines, and null for what stands between them and the adjustments.
+const LINES_TO_ADJUSTMENTS: [u8; 5] = [0; 5];
+/// The same, and no adjustments.
+const LINES_TO_ATTRIBUTES: [u8; 6] = [0; 6];
+
+/// A `PlaceOrder` without lines in every version: up to its lines, and what follows them.
+fn place_orders() -> Vec<(Codec, Vec<u8>, Vec<u8>)> {
     let (codec, samples) = both_lanes();
     let empty = samples.into_iter().filter(|sample| sample.body["order_id"] == "empty");
-    let payload = |sample: Sample| {
+    let parts = |sample: Sample| {
         let frame_and_head = 5 + 6 + 14 + 1 + 1; // "empty", "customer-1040", 0, ""
-        [&sample.payload[..frame_and_head], tail].concat()
+        let (head, lines_and_rest) = sample.payload.split_at(frame_and_head);
+        (codec.clone(), head.to_vec(), lines_and_rest[1..].to_vec())
     };
-    let payloads: Vec<_> = empty.map(|sample| (codec.clone(), payload(sample))).collect();
-    assert_eq!(payloads.len(), 2);
-    payloads
+    let orders: Vec<_> = empty.map(parts).collect();
+    assert_eq!(orders.len(), VERSIONS_OF_PLACE_ORDER);
+    orders
+}
+
+/// A `PlaceOrder` in every version up to its lines, then `tail`.
+fn place_order_then(tail: &[u8]) -> impl Iterator<Item = (Codec, Vec<u8>)> {
+    place_orders().into_iter().map(move |(codec, head, _)| (codec, [&head, tail].concat()))
 }
 
 #[test]
 fn counts_and_lengths_that_lie_are_errors_and_allocate_nothing_like_it() {
     let line = [&long(1)[..], b"x", &long(1), &long(1)].concat();
+    let adjustment = [&long(1)[..], b"x", &long(1), &[0]].concat();
+    let attribute = [&long(1)[..], b"x", &long(1), b"y"].concat();
+    let places = [(&[][..], line), (&LINES_TO_ADJUSTMENTS[..], adjustment), (&LINES_TO_ATTRIBUTES[..], attribute)];
     let huge = [i64::MAX, i64::MIN, i64::MIN + 1, i64::MAX / 2, 1 << 40, 1 << 32, -(1 << 40), 600_000];
-    for count in huge {
-        // So many lines (with a byte size after a negative count), of which one comes.
+    for ((before, item), count) in places.iter().flat_map(|place| huge.map(|count| (place, count))) {
+        // So many items (with a byte size after a negative count), of which none or one comes; or one, whose text is so long.
         let size = if count < 0 { long(i64::MAX) } else { Vec::new() };
-        for tail in [[long(count), size.clone()].concat(), [long(count), size, line.clone()].concat()] {
-            for (codec, payload) in place_order_then(&tail) {
-                let outcome = codec.decode(TopicName::OrderCommands, &payload);
-                assert!(matches!(outcome, Err(DecodeError::Malformed { .. })), "count {count}: {outcome:?}");
-            }
-        }
-        // One line, whose SKU is so long.
-        for (codec, payload) in place_order_then(&[long(1), long(count), b"x".to_vec()].concat()) {
+        let tails = [
+            [*before, &long(count), &size].concat(),
+            [*before, &long(count), &size, item].concat(),
+            [*before, &long(1), &long(count), b"x"].concat(),
+        ];
+        for (codec, payload) in tails.iter().flat_map(|tail| place_order_then(tail)) {
             let outcome = codec.decode(TopicName::OrderCommands, &payload);
-            assert!(matches!(outcome, Err(DecodeError::Malformed { .. })), "length {count}: {outcome:?}");
+            if codec.type_of(&payload) == Some("shop.order.PlaceOrder.v1") && !before.is_empty() {
+                assert!(matches!(outcome, Err(DecodeError::TrailingBytes { .. })), "{outcome:?}");
+            } else {
+                assert!(matches!(outcome, Err(DecodeError::Malformed { .. })), "{count} {item:x?}: {outcome:?}");
+            }
         }
     }
 }
@@ -151,18 +172,60 @@ fn a_number_of_too_many_bytes_is_an_error() {
     }
 }
 
+/// So many items and the end of them.
+fn block(items: &[Vec<u8>]) -> Vec<u8> {
+    [long(i64::try_from(items.len()).unwrap()), items.concat(), long(0)].concat()
+}
+
+/// As many of an item as a payload holds beside the rest of a command.
+fn as_many_as_fit(item: &[u8]) -> Vec<u8> {
+    block(&vec![item.to_vec(); (limits::MAX_PAYLOAD_BYTES - 64) / item.len()])
+}
+
 /// The service refuses an order with too many lines in words; for that it must be able to read it.
 #[test]
 fn as_many_lines_as_a_payload_holds_can_be_read() {
-    let line = [&long(1)[..], b"x", &long(1), &long(1)].concat();
-    let count = (limits::MAX_PAYLOAD_BYTES - 64) / line.len();
-    let tail = [long(i64::try_from(count).unwrap()), line.repeat(count), long(0)].concat();
-    for (codec, mut payload) in place_order_then(&tail) {
-        if codec.type_of(&payload) != Some("shop.order.PlaceOrder.v1") {
-            payload.extend(Folder::ADDED); // the newer version's own field
-        }
-        let message = codec.decode(TopicName::OrderCommands, &payload).unwrap();
+    let lines = as_many_as_fit(&[&long(1)[..], b"x", &long(1), &long(1)].concat());
+    for (codec, head, rest) in place_orders() {
+        let message = codec.decode(TopicName::OrderCommands, &[head, lines.clone(), rest].concat()).unwrap();
         assert_eq!(message.message_type(), MessageType::PlaceOrder);
+    }
+}
+
+#[test]
+fn as_many_adjustments_and_attributes_as_a_payload_holds_can_be_read() {
+    let adjustments = as_many_as_fit(&[0, 0, 0]);
+    // Names of three letters: the shortest of which there are enough.
+    let letters = || b'!'..=b'~';
+    let names = letters().flat_map(|a| letters().flat_map(move |b| letters().map(move |c| vec![6, a, b, c, 0])));
+    let attributes = block(&names.take((limits::MAX_PAYLOAD_BYTES - 64) / 5).collect::<Vec<_>>());
+    for (before, items) in [(&LINES_TO_ADJUSTMENTS[..], adjustments), (&LINES_TO_ATTRIBUTES[..], attributes)] {
+        for (codec, head, rest) in place_orders() {
+            if rest.is_empty() {
+                continue; // the first version has neither
+            }
+            let payload = [&head, before, &items, &rest[before.len()..]].concat();
+            let message = codec.decode(TopicName::OrderCommands, &payload).unwrap();
+            let Message::OrderCommand(OrderCommand::PlaceOrder(order)) = message else { panic!() };
+            assert!(order.adjustments.len() + order.attributes.len() > 200_000);
+        }
+    }
+}
+
+/// The smallest item of all: two numbers.
+#[test]
+fn as_many_lines_of_a_refund_as_a_payload_holds_can_be_read() {
+    let folder = Folder::with_every_type_one_version_on("refund");
+    let codec = Codec::with_directory(folder.path()).unwrap();
+    let refund = RefundOrder::all(OrderId::new("o-1").unwrap(), CommandId::new("c-1").unwrap());
+    let none = codec.encode(&refund.into()).unwrap();
+    let head = none.strip_suffix(&[0; 4]).unwrap(); // no lines, reason code, name or note
+    let payload = [head, &as_many_as_fit(&[2, 2]), &[0; 3]].concat();
+    let next = folder.in_next_version(MessageType::RefundOrder, &payload);
+    for payload in [payload, next] {
+        let message = codec.decode(TopicName::OrderCommands, &payload).unwrap();
+        let Message::OrderCommand(OrderCommand::RefundOrder(refund)) = message else { panic!() };
+        assert!(refund.lines.len() > 500_000);
     }
 }
 
@@ -187,7 +250,7 @@ fn a_time_that_nothing_can_hold_is_an_error() {
     let codec = Codec::embedded();
     let id = codec.schema_id(MessageType::OrderConfirmed).to_be_bytes();
     for micros in [i64::MAX, i64::MIN, 253_402_300_800_000_000, -62_135_596_800_000_001] {
-        let payload = [&[0], &id[..], &long(3), b"o-1", &long(1), &long(micros)].concat();
+        let payload = [&[0], &id[..], &long(3), b"o-1", &long(1), &long(micros), &[0; 3]].concat();
         let error = codec.decode(TopicName::OrderEvents, &payload).unwrap_err();
         assert!(error.to_string().contains("years"), "{error}");
     }

@@ -12,6 +12,7 @@ mod golden_bytes;
 mod hostile_bytes;
 mod lock_file;
 mod newer_versions;
+mod older_versions;
 mod record_shapes;
 mod released;
 mod round_trip;

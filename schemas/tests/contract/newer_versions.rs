@@ -40,8 +40,7 @@ impl Folder {
     pub(crate) fn with_every_type_one_version_on(name: &str) -> Folder {
         let mut folder = Folder::of_today(name);
         for message_type in MessageType::ALL {
-            let versions = released::all().into_iter().filter(|old| old.full_name == message_type.full_name());
-            let last = versions.max_by_key(|old| old.version).unwrap();
+            let last = released::newest(message_type);
             let field = r#",{"name":"added_later","type":["null","string"],"default":null}]}"#;
             let text = last.text().trim_end().trim_end_matches('}').trim_end().trim_end_matches(']').to_owned() + field;
             let id = FIRST_ID + (last.id - 1_000_000);
@@ -54,12 +53,21 @@ impl Folder {
         &self.path
     }
 
-    /// The sample as the version that was added last would have written it.
+    /// The sample, of a current version, as the version that was added last would have written it.
     pub(crate) fn as_next_version(&self, sample: Sample) -> Sample {
-        let newest = self.released.iter().rfind(|released| released.full_name == sample.released.full_name).unwrap();
-        let id = newest.id.to_be_bytes();
-        let payload = [&[0], &id[..], &sample.payload[5..], &Folder::ADDED].concat();
-        Sample { released: newest.clone(), body: sample.body, payload }
+        assert!(sample.is_current(), "{} is not what is added to", sample.released.ce_type());
+        let payload = self.in_next_version(sample.message_type(), &sample.payload);
+        Sample { released: self.newest(sample.message_type().full_name()).clone(), body: sample.body, payload }
+    }
+
+    /// The same of a payload.
+    pub(crate) fn in_next_version(&self, message_type: MessageType, payload: &[u8]) -> Vec<u8> {
+        let id = self.newest(message_type.full_name()).id.to_be_bytes();
+        [&[0], &id[..], &payload[5..], &Folder::ADDED].concat()
+    }
+
+    fn newest(&self, full_name: &str) -> &Released {
+        self.released.iter().rfind(|released| released.full_name == full_name).unwrap()
     }
 
     fn add(&mut self, id: u32, topic: &str, full_name: &str, version: u32, text: &str) {
@@ -74,8 +82,14 @@ impl Folder {
         self.released.push(Released { id, topic, full_name, version, sha256 });
     }
 
+    /// The file of the version of `PlaceOrder` that was added.
+    fn next_place_order(&self) -> PathBuf {
+        let version = MessageType::PlaceOrder.schema_version() + 1;
+        self.path.join(format!("avro/order.commands.v1/PlaceOrder.v{version}.avsc"))
+    }
+
     fn edited(&mut self, full_name: &str, from: &str, to: &str) -> Result<Codec, LoadError> {
-        let old = self.released.iter().find(|released| released.full_name == full_name).unwrap().clone();
+        let old = self.newest(full_name).clone();
         let text = old.text();
         assert!(text.contains(from), "{from} is not in {text}");
         self.add(FIRST_ID, &old.topic, &old.full_name, old.version + 1, &text.replacen(from, to, 1));
@@ -101,21 +115,22 @@ fn an_added_field_is_skipped_wherever_it_stands() {
     let mut folder = Folder::of_today("added");
     let added = r#""fields": [{"name": "channel", "type": "string", "default": "web"},"#;
     let in_line = r#"{"name": "gift", "type": ["null", "string"], "default": null}, {"name": "unit_price_minor""#;
-    let old = released::all().swap_remove(0);
+    let old = released::newest(MessageType::PlaceOrder);
     let text = old.text().replacen(r#""fields": ["#, added, 1).replacen(r#"{"name": "unit_price_minor""#, in_line, 1);
-    folder.add(FIRST_ID, &old.topic, &old.full_name, 2, &text);
+    folder.add(FIRST_ID, &old.topic, &old.full_name, old.version + 1, &text);
     let codec = Codec::with_directory(folder.path()).unwrap();
 
-    // channel "app", then an order "o-1" of "c-1" at 0 in "EUR": one line of 2 × "s", a gift for "me", at 150.
+    // channel "app", then an order "o-1" of "c-1" at 0 in "EUR": one line of 2 × "s", a gift for "me", at 150, and nothing
+    // of what may be left out.
     let id = hex(&FIRST_ID.to_be_bytes());
-    let payload = bytes(&format!("00{id}06617070066f2d3106632d3100064555520202730402046d65ac0200"));
+    let payload = bytes(&format!("00{id}06617070066f2d3106632d3100064555520202730402046d65ac0200000000000000000000"));
     let message = codec.decode(TopicName::OrderCommands, &payload).unwrap();
     let expected = serde_json::json!({
         "order_id": "o-1", "customer_id": "c-1", "placed_at": 0, "currency": "EUR",
         "lines": [{"sku": "s", "quantity": 2, "unit_price_minor": 150}],
     });
     assert_eq!(message, serde_json::from_value::<PlaceOrder>(expected).unwrap().into());
-    assert_eq!(codec.type_of(&payload), Some("shop.order.PlaceOrder.v2"));
+    assert_eq!(codec.type_of(&payload), Some("shop.order.PlaceOrder.v3"));
     assert_eq!(Codec::embedded().type_of(&payload), None);
 }
 
@@ -128,10 +143,11 @@ fn a_field_that_is_written_no_more_gets_its_default() {
         r#"{"name": "note", "type": ["null", "string"], "default": null,"#,
     );
     let codec = codec.unwrap();
-    let sample = samples::all().into_iter().find(|sample| sample.released.full_name.ends_with(".OrderCancelled"));
-    let sample = sample.unwrap();
-    let datum = sample.payload[5..].strip_suffix(&[0]).unwrap(); // ends with "no command_id"
-    let payload = [&[0], &FIRST_ID.to_be_bytes()[..], datum, &[2, 4], b"hi"].concat();
+    let newest = released::newest(MessageType::OrderCancelled);
+    let sample = samples::all().into_iter().find(|sample| sample.released == newest).unwrap();
+    // Ends with "no command_id", no attributes, no origin and no reason code.
+    let datum = sample.payload[5..].strip_suffix(&[0; 4]).unwrap();
+    let payload = [&[0], &FIRST_ID.to_be_bytes()[..], datum, &[2, 4], b"hi", &[0; 3]].concat();
     assert_eq!(codec.decode(TopicName::OrderEvents, &payload), Ok(sample.message()));
 }
 
@@ -163,16 +179,16 @@ fn a_directory_that_is_missing_or_incomplete_is_named() {
     assert!(matches!(&error, LoadError::Read { path, .. } if path.ends_with("nowhere/ids.lock")), "{error}");
 
     let folder = Folder::with_every_type_one_version_on("incomplete");
-    let file = "avro/order.commands.v1/PlaceOrder.v2.avsc";
-    fs::remove_file(folder.path().join(file)).unwrap();
+    let file = folder.next_place_order();
+    fs::remove_file(&file).unwrap();
     let error = Codec::with_directory(folder.path()).unwrap_err();
-    assert!(matches!(&error, LoadError::Read { path, .. } if path.ends_with(file)), "{error}");
+    assert!(matches!(&error, LoadError::Read { path, .. } if *path == file), "{error}");
 }
 
 #[test]
 fn a_file_that_was_changed_is_refused() {
     let folder = Folder::with_every_type_one_version_on("changed");
-    let file = folder.path().join("avro/order.commands.v1/PlaceOrder.v2.avsc");
+    let file = folder.next_place_order();
     fs::write(&file, fs::read_to_string(&file).unwrap() + " ").unwrap();
     let error = Codec::with_directory(folder.path()).unwrap_err();
     assert!(matches!(error, LoadError::Changed { .. }), "{error}");
@@ -180,15 +196,16 @@ fn a_file_that_was_changed_is_refused() {
 
 #[test]
 fn what_contradicts_the_schemas_compiled_in_is_refused() {
-    let old = released::all().swap_remove(0);
+    let old = released::newest(MessageType::PlaceOrder);
+    let next = old.version + 1;
     let mut same_id = Folder::of_today("same-id");
     same_id.lock.clear();
-    same_id.add(old.id, &old.topic, &old.full_name, 2, &old.text());
+    same_id.add(old.id, &old.topic, &old.full_name, next, &old.text());
     let mut same_version = Folder::of_today("same-version");
     same_version.lock.clear();
-    same_version.add(FIRST_ID, &old.topic, &old.full_name, 1, &old.text());
+    same_version.add(FIRST_ID, &old.topic, &old.full_name, old.version, &old.text());
     let mut other_topic = Folder::of_today("other-topic");
-    other_topic.add(FIRST_ID, "order.events.v1", &old.full_name, 2, &old.text());
+    other_topic.add(FIRST_ID, "order.events.v1", &old.full_name, next, &old.text());
     for folder in [same_id, same_version, other_topic] {
         let error = Codec::with_directory(folder.path()).unwrap_err();
         assert!(matches!(error, LoadError::Conflict { .. }), "{error}");

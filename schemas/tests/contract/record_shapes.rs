@@ -81,6 +81,12 @@ fn shape<T>(asked: Result<T, Seen>) -> Shape {
 fn types() -> BTreeMap<String, Shape> {
     let inside = [
         shape_of::<OrderLine>(),
+        shape_of::<Adjustment>(),
+        shape_of::<LineQuantity>(),
+        shape_of::<ReturnedLine>(),
+        shape_of::<Hold>(),
+        shape_of::<Origin>(),
+        shape_of::<Refusal>(),
         shape_of::<Rejection>(),
         shape_of::<RejectionCode>(),
         shape_of::<OrderCommandName>(),
@@ -88,6 +94,7 @@ fn types() -> BTreeMap<String, Shape> {
         shape_of::<Awaiting>(),
         shape_of::<StockLine>(),
         shape_of::<Shortage>(),
+        shape_of::<ReturnedStock>(),
         shape_of::<StockRejectionCode>(),
         shape_of::<PaymentOperation>(),
     ];
@@ -106,6 +113,8 @@ fn defined(schema: &Schema, into: &mut Vec<Shape>) {
         assert_eq!(symbols.default, None, "{}: the Rust type has no place for an unknown symbol", symbols.name);
     } else if let Schema::Array(array) = schema {
         defined(&array.items, into);
+    } else if let Schema::Map(map) = schema {
+        defined(&map.types, into);
     } else if let Schema::Union(union) = schema {
         union.variants().iter().for_each(|variant| defined(variant, into));
     }

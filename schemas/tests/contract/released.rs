@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use apache_avro::Schema;
-use schemas::TopicName;
+use schemas::{MessageType, TopicName};
 
 /// One line of `ids.lock`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +42,11 @@ impl Released {
 /// The folder that a newer program would be given as its directory of schemas.
 pub(crate) fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The version of a type that is written.
+pub(crate) fn newest(message_type: MessageType) -> Released {
+    all().into_iter().rfind(|released| released.full_name == message_type.full_name()).unwrap()
 }
 
 /// In the order of the file.

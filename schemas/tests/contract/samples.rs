@@ -26,6 +26,19 @@ impl Sample {
         MessageType::of_ce_type(&self.released.ce_type()).unwrap()
     }
 
+    /// Whether a message of this kind is still written so.
+    pub(crate) fn is_current(&self) -> bool {
+        self.message_type().type_name() == self.released.ce_type()
+    }
+
+    /// The body with what the version that is written has beyond the sample's, as that schema's defaults.
+    pub(crate) fn body_of_today(&self) -> Value {
+        let newest = released::newest(self.message_type());
+        let mut body = self.body.clone();
+        complete(&mut body, &serde_json::from_str(&newest.text()).unwrap());
+        body
+    }
+
     /// The message that the body is.
     pub(crate) fn message(&self) -> Message {
         self.message_type().deserialize(self.body.clone()).unwrap()
@@ -51,6 +64,23 @@ fn of(released: Released) -> Vec<Sample> {
         payload: bytes(sample["payload"].as_str().unwrap()),
     };
     samples.iter().map(sample).collect()
+}
+
+/// Gives a body the defaults of the fields that it lacks, in the items of its arrays too.
+fn complete(body: &mut Value, schema: &Value) {
+    if let Some(record) = body.as_object_mut() {
+        for field in schema["fields"].as_array().into_iter().flatten() {
+            let name = field["name"].as_str().unwrap();
+            if let Some(value) = record.get_mut(name) {
+                complete(value, &field["type"]);
+            } else {
+                let default = field.get("default").unwrap_or_else(|| panic!("{name} has no default"));
+                record.insert(name.to_owned(), default.clone());
+            }
+        }
+    } else if let Some(items) = body.as_array_mut() {
+        items.iter_mut().for_each(|item| complete(item, &schema["items"]));
+    }
 }
 
 pub(crate) fn bytes(hex: &str) -> Vec<u8> {

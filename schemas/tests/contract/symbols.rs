@@ -16,6 +16,8 @@ fn symbols(schema: &Schema, into: &mut BTreeMap<String, Vec<String>>) {
         into.insert(found.name.name().to_owned(), found.symbols.clone());
     } else if let Schema::Array(array) = schema {
         symbols(&array.items, into);
+    } else if let Schema::Map(map) = schema {
+        symbols(&map.types, into);
     } else if let Schema::Union(union) = schema {
         union.variants().iter().for_each(|variant| symbols(variant, into));
     }

@@ -27,6 +27,9 @@ fn texts(message: &Message, datum: &apache_avro::types::Value) -> Vec<String> {
             left.extend(fields.iter().map(|(name, value)| (name.as_str(), value)));
         } else if let Value::Array(items) = value {
             left.extend(items.iter().map(|item| (name, item)));
+        } else if let Value::Map(items) = value {
+            found.extend(items.keys().cloned());
+            left.extend(items.values().map(|item| (name, item)));
         } else if let Value::Union(_, inner) = value {
             left.push((name, inner));
         } else if let Value::String(text) = value
