@@ -154,6 +154,13 @@ pub struct RetryPayment {
     pub order_id: OrderId,
     /// Makes a repeated command harmless.
     pub command_id: CommandId,
+    /// Who pays.
+    pub customer_id: CustomerId,
+    /// ISO 4217 alphabetic code.
+    #[serde(with = "crate::text")]
+    pub currency: String,
+    /// The order's total, in minor units.
+    pub amount_minor: i64,
 }
 
 /// Some of what was taken is given back.

@@ -10,6 +10,7 @@ mod answers;
 mod call;
 mod commands;
 mod ledger;
+mod refunds;
 mod state;
 
 use schemas::{OrderId, PaymentCommand, PaymentEvent, Time};
@@ -18,7 +19,8 @@ pub use answers::Answer;
 pub use call::{Call, CallStep};
 pub use ledger::{Account, Posting};
 pub use state::{
-    Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Evolved, Payment, PaymentStatus, Stuck, Void, evolve,
+    Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Evolved, Payment, PaymentStatus, Refund,
+    RefundOutcome, Stuck, Void, evolve,
 };
 
 use crate::decision::{Decision, Outcome};
@@ -105,6 +107,8 @@ pub fn decide(state: Option<&Payment>, call: Option<&Call>, input: Input<'_>, no
             commands::capture(state, call, &command.order_id, now)
         }
         Input::Command(PaymentCommand::VoidPayment(command)) => commands::void(state, call, &command.order_id, now),
+        Input::Command(PaymentCommand::RefundPayment(command)) => refunds::refund(state, call, command, now),
+        Input::Command(PaymentCommand::RetryPayment(command)) => commands::retry(state, call, command, now),
         Input::Answer(answer) => answers::record(state, call, answer, now, policy),
     }
 }

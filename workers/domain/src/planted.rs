@@ -156,7 +156,7 @@ mod alter {
     use crate::charge::{self, CallChange, Decided};
     use crate::decision::{Decision, Outcome};
     use crate::provider::ProviderAnswer;
-    use crate::saga::{self, Order, Phase};
+    use crate::saga::{self, Order, Phase, Step};
     use crate::stock::{self, Level};
 
     pub(super) fn pay_before_reserving(mut decision: Decision<OrderEvent>) -> Decision<OrderEvent> {
@@ -166,6 +166,8 @@ mod alter {
                 customer_id: placed.customer_id.clone(),
                 currency: placed.currency.clone(),
                 amount_minor: placed.total_minor,
+                payment_provider: None,
+                payment_token: None,
             };
             decision.commands.insert(0, payment.into());
         }
@@ -190,7 +192,7 @@ mod alter {
 
     /// A cancel whose step is outstanding waits for its reply: it asks for nothing.
     pub(super) fn ignore_late_reply(state: Option<&Order>, decision: Decision<OrderEvent>) -> Decision<OrderEvent> {
-        let is_reserving = state.map(Order::phase) == Some(Phase::Forward(Awaiting::StockReservation));
+        let is_reserving = state.map(Order::phase) == Some(Phase::Forward(Step::StockReservation));
         match cancelling(&decision) {
             Some(event) if is_reserving && decision.commands.is_empty() => ended(event),
             Some(_) | None => decision,
@@ -198,7 +200,7 @@ mod alter {
     }
 
     pub(super) fn release_forgotten(state: Option<&Order>, decision: Decision<OrderEvent>) -> Decision<OrderEvent> {
-        let is_authorizing = state.map(Order::phase) == Some(Phase::Forward(Awaiting::PaymentAuthorization));
+        let is_authorizing = state.map(Order::phase) == Some(Phase::Forward(Step::PaymentAuthorization));
         match cancelling(&decision) {
             Some(event) if is_authorizing && event.awaiting == Awaiting::StockRelease => ended(event),
             Some(_) | None => decision,
@@ -217,15 +219,27 @@ mod alter {
                 let event = OrderCancelling { awaiting: Awaiting::StockRelease, ..event.clone() };
                 return Decision::applied(event, vec![command.into()]);
             }
-            let is_voided = phase == Some(Phase::Undoing(Awaiting::PaymentVoid));
+            let is_voided = phase == Some(Phase::Undoing(Step::PaymentVoid));
             return if is_voided && event.awaiting == Awaiting::StockRelease { ended(event) } else { decision };
         }
         match decision.change() {
-            Some(OrderEvent::OrderCancelled(event)) if phase == Some(Phase::Undoing(Awaiting::StockRelease)) => {
+            Some(OrderEvent::OrderCancelled(event)) if phase == Some(Phase::Undoing(Step::StockRelease)) => {
                 let command = VoidPayment { order_id: event.order_id.clone() };
-                let OrderCancelled { order_id, version, at, reason, command_id } = event.clone();
+                let OrderCancelled { order_id, version, at, reason, command_id, attributes, origin, reason_code } =
+                    event.clone();
                 let awaiting = Awaiting::PaymentVoid;
-                let event = OrderCancelling { order_id, version, at, reason, awaiting, command_id };
+                let event = OrderCancelling {
+                    order_id,
+                    version,
+                    at,
+                    reason,
+                    awaiting,
+                    command_id,
+                    attributes,
+                    origin,
+                    reason_code,
+                    step: None,
+                };
                 Decision::applied(event, vec![command.into()])
             }
             Some(_) | None => decision,
@@ -238,8 +252,10 @@ mod alter {
 
     /// The order ends where it should be undone further.
     fn ended(event: &OrderCancelling) -> Decision<OrderEvent> {
-        let OrderCancelling { order_id, version, at, reason, command_id, awaiting: _ } = event.clone();
-        Decision::applied(OrderCancelled { order_id, version, at, reason, command_id }, Vec::new())
+        let OrderCancelling { order_id, version, at, reason, command_id, attributes, origin, reason_code, .. } =
+            event.clone();
+        let ended = OrderCancelled { order_id, version, at, reason, command_id, attributes, origin, reason_code };
+        Decision::applied(ended, Vec::new())
     }
 
     /// What was refused is decided again, as if everything were there.

@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 
-use schemas::{CustomerId, OrderId, PaymentOperation};
+use schemas::{CommandId, CustomerId, OrderId, PaymentOperation};
 use serde::{Deserialize, Serialize};
 
 /// Names one effect at the provider: asking again with the same key has no second effect.
@@ -13,9 +13,14 @@ use serde::{Deserialize, Serialize};
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// The key of an attempt at an operation for an order, at most 96 bytes.
-    pub fn new(order_id: &OrderId, operation: PaymentOperation, attempt: i32) -> Self {
-        IdempotencyKey(format!("{order_id}/{}/{attempt}", operation_name(operation)))
+    /// The key of an attempt at an operation that an order has once, at most 96 bytes.
+    pub fn new(order_id: &OrderId, operation: Operation, attempt: i32) -> Self {
+        IdempotencyKey(format!("{order_id}/{}/{attempt}", operation.as_str()))
+    }
+
+    /// The key of an attempt at a refund, at most 160 bytes.
+    pub fn refund(order_id: &OrderId, refund_id: &CommandId, attempt: i32) -> Self {
+        IdempotencyKey(format!("{order_id}/{}/{}/{attempt}", Operation::Refund.as_str(), refund_id.as_str()))
     }
 
     /// The key as it is sent.
@@ -24,18 +29,57 @@ impl IdempotencyKey {
     }
 }
 
-/// The operation's name in keys, statements, columns and labels.
-pub const fn operation_name(operation: PaymentOperation) -> &'static str {
-    match operation {
-        PaymentOperation::Authorize => "authorize",
-        PaymentOperation::Capture => "capture",
-        PaymentOperation::Void => "void",
+/// What the provider is asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// Hold an amount.
+    Authorize,
+    /// Take what is held.
+    Capture,
+    /// Let go of what is held.
+    Void,
+    /// Give back some of what was taken.
+    Refund,
+}
+
+impl Operation {
+    /// Every operation.
+    pub const ALL: [Operation; 4] = [Operation::Authorize, Operation::Capture, Operation::Void, Operation::Refund];
+
+    /// The name in keys, statements, columns and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Operation::Authorize => "authorize",
+            Operation::Capture => "capture",
+            Operation::Void => "void",
+            Operation::Refund => "refund",
+        }
+    }
+
+    /// The operation of this name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Operation::ALL.into_iter().find(|operation| operation.as_str() == name)
+    }
+
+    /// What `PaymentStuck` calls it; none where a failure has an event of its own.
+    pub const fn in_stuck(self) -> Option<PaymentOperation> {
+        match self {
+            Operation::Authorize => Some(PaymentOperation::Authorize),
+            Operation::Capture => Some(PaymentOperation::Capture),
+            Operation::Void => Some(PaymentOperation::Void),
+            Operation::Refund => None,
+        }
     }
 }
 
-/// The operation of this name.
-pub fn parse_operation(name: &str) -> Option<PaymentOperation> {
-    PaymentOperation::ALL.into_iter().find(|operation| operation_name(*operation) == name)
+impl From<PaymentOperation> for Operation {
+    fn from(operation: PaymentOperation) -> Self {
+        match operation {
+            PaymentOperation::Authorize => Operation::Authorize,
+            PaymentOperation::Capture => Operation::Capture,
+            PaymentOperation::Void => Operation::Void,
+        }
+    }
 }
 
 /// What is asked of the provider.
@@ -46,14 +90,14 @@ pub struct ProviderRequest {
     /// For which order.
     pub order_id: OrderId,
     /// What to do.
-    pub operation: PaymentOperation,
+    pub operation: Operation,
     /// Who pays.
     pub customer_id: CustomerId,
     /// ISO 4217 alphabetic code.
     pub currency: String,
     /// How much, in minor units; above 0.
     pub amount_minor: i64,
-    /// The provider's name for the authorization that a capture or a void is about.
+    /// The provider's name for the authorization that a capture or a void is about, or for the capture that a refund is about.
     pub authorization: Option<String>,
     /// How many times this key was sent before and answered, however uncertainly.
     pub sent_before: i32,
@@ -108,19 +152,28 @@ mod tests {
     fn a_key_is_bounded_and_tells_order_operation_and_attempt_apart() {
         let order = |id: &str| OrderId::new(id).unwrap();
         let key = |id, operation, attempt| IdempotencyKey::new(&order(id), operation, attempt);
-        let base = key("o-1", PaymentOperation::Authorize, 1);
+        let base = key("o-1", Operation::Authorize, 1);
         assert_eq!(base.as_str(), "o-1/authorize/1");
-        assert_ne!(base, key("o-2", PaymentOperation::Authorize, 1));
-        assert_ne!(base, key("o-1", PaymentOperation::Void, 1));
-        assert_ne!(base, key("o-1", PaymentOperation::Authorize, 2));
-        assert!(key(&"x".repeat(64), PaymentOperation::Authorize, i32::MAX).as_str().len() <= 96);
+        assert_ne!(base, key("o-2", Operation::Authorize, 1));
+        assert_ne!(base, key("o-1", Operation::Void, 1));
+        assert_ne!(base, key("o-1", Operation::Authorize, 2));
+        assert!(key(&"x".repeat(64), Operation::Authorize, i32::MAX).as_str().len() <= 96);
     }
 
     #[test]
     fn every_operation_has_a_name_of_its_own() {
-        for operation in [PaymentOperation::Authorize, PaymentOperation::Capture, PaymentOperation::Void] {
-            assert_eq!(parse_operation(operation_name(operation)), Some(operation));
+        for operation in Operation::ALL {
+            assert_eq!(Operation::parse(operation.as_str()), Some(operation));
         }
-        assert_eq!(parse_operation("refund"), None);
+        assert_eq!(Operation::parse("dispute"), None);
+    }
+
+    #[test]
+    fn every_refund_has_a_key_of_its_own() {
+        let (order_id, longest) = (OrderId::new("x".repeat(64)).unwrap(), CommandId::new("y".repeat(64)).unwrap());
+        let key = |refund: &CommandId, attempt| IdempotencyKey::refund(&order_id, refund, attempt);
+        assert_ne!(key(&longest, 1), key(&CommandId::new("y").unwrap(), 1));
+        assert_ne!(key(&longest, 1), key(&longest, 2));
+        assert!(key(&longest, i32::MAX).as_str().len() <= 160);
     }
 }

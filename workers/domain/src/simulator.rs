@@ -6,11 +6,10 @@
 
 use std::path::PathBuf;
 
-use schemas::PaymentOperation;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::provider::{ProviderAnswer, ProviderRequest, operation_name};
+use crate::provider::{Operation, ProviderAnswer, ProviderRequest};
 use crate::statement::StatementOutcome;
 
 /// How the simulated provider behaves. Shares are parts of a million; all faults are off unless asked for.
@@ -25,6 +24,8 @@ pub struct SimulatorConfig {
     pub decline_above_minor: Option<i64>,
     /// Of captures, how many are refused for good.
     pub capture_failure_per_million: u32,
+    /// Of refunds, how many are refused for good.
+    pub refund_failure_per_million: u32,
     /// Of tries, how many are lost before anything is done.
     pub timeout_before_effect_per_million: u32,
     /// Of tries, how many are done without an answer.
@@ -52,6 +53,7 @@ impl Default for SimulatorConfig {
             decline_per_million: 0,
             decline_above_minor: None,
             capture_failure_per_million: 0,
+            refund_failure_per_million: 0,
             timeout_before_effect_per_million: 0,
             timeout_after_effect_per_million: 0,
             server_error_per_million: 0,
@@ -134,14 +136,21 @@ impl Simulator {
     }
 
     fn verdict(&self, request: &ProviderRequest) -> StatementOutcome {
-        let draw = self.draw(&[b"verdict", request.order_id.as_str().as_bytes(), operation_bytes(request)]);
+        let draw = match request.operation {
+            // An order has as many refunds as keys.
+            Operation::Refund => self.draw(&[b"verdict", request.key.as_str().as_bytes()]),
+            Operation::Authorize | Operation::Capture | Operation::Void => {
+                self.draw(&[b"verdict", request.order_id.as_str().as_bytes(), operation_bytes(request)])
+            }
+        };
         let is_refused = match request.operation {
-            PaymentOperation::Authorize => {
+            Operation::Authorize => {
                 let is_above = self.config.decline_above_minor.is_some_and(|limit| request.amount_minor > limit);
                 is_above || in_share(draw, self.config.decline_per_million)
             }
-            PaymentOperation::Capture => in_share(draw, self.config.capture_failure_per_million),
-            PaymentOperation::Void => false,
+            Operation::Capture => in_share(draw, self.config.capture_failure_per_million),
+            Operation::Void => false,
+            Operation::Refund => in_share(draw, self.config.refund_failure_per_million),
         };
         if is_refused { StatementOutcome::Refused } else { StatementOutcome::Succeeded }
     }
@@ -152,9 +161,9 @@ impl Simulator {
                 let name = self.draw(&[b"reference", request.key.as_str().as_bytes()]);
                 ProviderAnswer::Succeeded { reference: format!("sim-{name:016x}") }
             }
-            StatementOutcome::Refused => ProviderAnswer::Refused {
-                detail: format!("{} refused by the issuer", operation_name(request.operation)),
-            },
+            StatementOutcome::Refused => {
+                ProviderAnswer::Refused { detail: format!("{} refused by the issuer", request.operation.as_str()) }
+            }
         }
     }
 
@@ -202,5 +211,5 @@ fn in_share(draw: u64, per_million: u32) -> bool {
 }
 
 fn operation_bytes(request: &ProviderRequest) -> &'static [u8] {
-    operation_name(request.operation).as_bytes()
+    request.operation.as_str().as_bytes()
 }

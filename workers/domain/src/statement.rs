@@ -6,7 +6,7 @@
 use schemas::OrderId;
 use serde::{Deserialize, Serialize};
 
-use crate::provider::{IdempotencyKey, ProviderRequest, operation_name};
+use crate::provider::{IdempotencyKey, ProviderRequest};
 
 /// One effective operation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct StatementLine {
     pub key: IdempotencyKey,
     /// For which order.
     pub order_id: OrderId,
-    /// `authorize`, `capture` or `void`.
+    /// `authorize`, `capture`, `void` or `refund`.
     pub operation: String,
     /// How much, in minor units.
     pub amount_minor: i64,
@@ -41,7 +41,7 @@ impl StatementLine {
         StatementLine {
             key: request.key.clone(),
             order_id: request.order_id.clone(),
-            operation: operation_name(request.operation).to_owned(),
+            operation: request.operation.as_str().to_owned(),
             amount_minor: request.amount_minor,
             currency: request.currency.clone(),
             outcome,

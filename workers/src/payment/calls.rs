@@ -66,7 +66,7 @@ impl Calls {
                 Ok(answer) => answer,
                 Err(_) => ProviderAnswer::Unknown { detail: format!("no answer within {CALL_TIMEOUT:?}") },
             };
-            metrics::provider_call(operation_name(open.call.operation), answer_name(&answer));
+            metrics::provider_call(open.call.operation.as_str(), answer_name(&answer));
             Answered { answer: Answer::to(&open.call, step, answer), lane, cause: open.cause }
         });
         self.running.insert(order_id, Running { lane, tries, key, task });

@@ -101,16 +101,16 @@ mod tests {
 
     use domain::provider::IdempotencyKey;
     use domain::statement::{self, StatementOutcome};
-    use schemas::{CustomerId, OrderId, PaymentOperation};
+    use schemas::{CustomerId, Operation, OrderId};
 
     use super::*;
 
     fn request(order: &str, sent_before: i32) -> ProviderRequest {
         let order_id = OrderId::new(order).unwrap();
         ProviderRequest {
-            key: IdempotencyKey::new(&order_id, PaymentOperation::Authorize, 1),
+            key: IdempotencyKey::new(&order_id, Operation::Authorize, 1),
             order_id,
-            operation: PaymentOperation::Authorize,
+            operation: Operation::Authorize,
             customer_id: CustomerId::new("c-1").unwrap(),
             currency: "EUR".into(),
             amount_minor: 850,

@@ -4,7 +4,7 @@ use schemas::{CustomerId, OrderId};
 
 use super::{Timestamptz, Unknown, table};
 use domain::charge::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment, Stuck, Void};
-use domain::provider::{operation_name, parse_operation};
+use domain::provider::{Operation::parse, operation_name};
 
 table!(
     /// An order's payment. What was authorized never changes once it has a row.
@@ -66,7 +66,7 @@ impl PaymentRow {
             void_at: payment.void.map(|had| Timestamptz(had.at)),
             stuck_version: stuck.map(|had| had.version),
             stuck_at: stuck.map(|had| Timestamptz(had.at)),
-            stuck_operation: stuck.map(|had| operation_name(had.operation).to_owned()),
+            stuck_operation: stuck.map(|had| had.operation.as_str().to_owned()),
             stuck_detail: stuck.map(|had| had.detail.clone()),
         }
     }
@@ -133,7 +133,7 @@ impl PaymentRow {
         Ok(Some(Stuck {
             version,
             at: required("stuck_at", self.stuck_at)?.0,
-            operation: Unknown::unless("stuck_operation", &operation, parse_operation)?,
+            operation: Unknown::unless("stuck_operation", &operation, Operation::parse)?,
             detail: required("stuck_detail", self.stuck_detail.take())?,
         }))
     }

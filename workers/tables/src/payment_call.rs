@@ -4,7 +4,7 @@ use schemas::{CustomerId, OrderId, Time, partitioner};
 
 use super::{TableRow, Timestamptz, Unknown, table};
 use domain::charge::Call;
-use domain::provider::{operation_name, parse_operation};
+use domain::provider::{Operation::parse, operation_name};
 
 table!(
     /// A call with what caused it. It has no version; its tries say as much.
@@ -40,13 +40,13 @@ impl PaymentCallRow {
         PaymentCallRow {
             order_id: call.order_id.as_str().to_owned(),
             partition: partitioner::partition_of(call.order_id.as_str().as_bytes(), partitions),
-            operation: operation_name(call.operation).to_owned(),
+            operation: call.operation.as_str().to_owned(),
             attempt: call.attempt,
             customer_id: call.customer_id.as_str().to_owned(),
             currency: call.currency.clone(),
             amount_minor: call.amount_minor,
             authorization_reference: call.authorization.clone(),
-            queued: call.queued.map(|operation| operation_name(operation).to_owned()),
+            queued: call.queued.map(|operation| operation.as_str().to_owned()),
             opened_at: Timestamptz(call.opened_at),
             unknown_since: time(call.unknown_since),
             not_found_at: time(call.not_found_at),
@@ -64,10 +64,10 @@ impl PaymentCallRow {
     /// A text is none that this version knows.
     pub fn into_call(self) -> Result<Call, Unknown> {
         let time = |time: Option<Timestamptz>| time.map(|Timestamptz(time)| time);
-        let queued = self.queued.as_ref().map(|text| Unknown::unless("queued", text, parse_operation));
+        let queued = self.queued.as_ref().map(|text| Unknown::unless("queued", text, Operation::parse));
         Ok(Call {
             order_id: Unknown::unless("order_id", &self.order_id, |text| OrderId::new(text).ok())?,
-            operation: Unknown::unless("operation", &self.operation, parse_operation)?,
+            operation: Unknown::unless("operation", &self.operation, Operation::parse)?,
             attempt: self.attempt,
             customer_id: Unknown::unless("customer_id", &self.customer_id, |text| CustomerId::new(text).ok())?,
             currency: self.currency,

@@ -2,11 +2,11 @@
 //! change, and fill every column that there is.
 
 use schemas::{
-    Awaiting, CancelReason, CommandId, CustomerId, InventoryEvent, OrderCancelled, OrderCancelling, OrderCompleted,
-    OrderConfirmed, OrderEvent, OrderId, OrderLine, OrderPaymentCaptured, OrderPlaced, OrderStockReserved, OrderStuck,
-    PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentDeclined, PaymentEvent, PaymentOperation,
-    PaymentStuck, PaymentVoided, Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine, StockReceived,
-    StockRejected, StockReleased, StockReserved, Time,
+    Awaiting, CancelReason, CommandId, CustomerId, InventoryEvent, Operation, OrderCancelled, OrderCancelling,
+    OrderCompleted, OrderConfirmed, OrderEvent, OrderId, OrderLine, OrderPaymentCaptured, OrderPlaced,
+    OrderStockReserved, OrderStuck, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentDeclined,
+    PaymentEvent, PaymentStuck, PaymentVoided, Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine,
+    StockReceived, StockRejected, StockReleased, StockReserved, Time,
 };
 
 use crate::{
@@ -260,7 +260,7 @@ fn payment_events() -> [Vec<PaymentEvent>; 4] {
                 order_id: stuck,
                 version: 2,
                 at: at(4),
-                operation: PaymentOperation::Capture,
+                operation: Operation::Capture,
                 detail: "no answer".into(),
             }),
         ],
@@ -271,7 +271,7 @@ fn payment_events() -> [Vec<PaymentEvent>; 4] {
 pub fn calls() -> [Call; 2] {
     let opened = Call {
         order_id: order_id("paid"),
-        operation: PaymentOperation::Authorize,
+        operation: Operation::Authorize,
         attempt: 1,
         customer_id: customer(),
         currency: "EUR".into(),
@@ -286,10 +286,10 @@ pub fn calls() -> [Call; 2] {
         due_at: at(2),
     };
     let later = Call {
-        operation: PaymentOperation::Capture,
+        operation: Operation::Capture,
         attempt: 2,
         authorization: Some("auth-1".into()),
-        queued: Some(PaymentOperation::Void),
+        queued: Some(Operation::Void),
         opened_at: at(3),
         unknown_since: Some(at(4)),
         not_found_at: Some(at(5)),

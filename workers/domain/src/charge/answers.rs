@@ -10,9 +10,9 @@ use schemas::{
 use super::call::{Call, CallStep};
 use super::commands::{after_outcome, next_version, recorded};
 use super::state::{Payment, evolve};
-use super::{CallChange, Decided, Policy};
+use super::{CallChange, Decided, Policy, refunds};
 use crate::decision::{Decision, Outcome};
-use crate::provider::{IdempotencyKey, ProviderAnswer};
+use crate::provider::{IdempotencyKey, Operation, ProviderAnswer};
 
 /// What the provider answered to a step of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) fn record(
         // Another owner has moved on; its call is still to be made when it is due.
         return late(CallChange::Set(call.clone()));
     }
-    if state.is_some_and(|payment| recorded(payment, call.operation).is_some()) {
+    if state.is_some_and(|payment| is_settled(payment, call)) {
         return late(CallChange::Cleared);
     }
     match &answer.answer {
@@ -64,6 +64,15 @@ pub(super) fn record(
     }
 }
 
+/// Whether the call's outcome is recorded already. A call that is tried again has an old one, that it was given up.
+fn is_settled(payment: &Payment, call: &Call) -> bool {
+    if let Some(refund_id) = &call.refund_id {
+        return refunds::recorded(payment, refund_id).is_some();
+    }
+    let is_tried_again = payment.stuck.as_ref().is_some_and(|stuck| stuck.operation == call.operation);
+    !is_tried_again && recorded(payment, call.operation).is_some()
+}
+
 /// A definitive answer: its event, and whatever waited for it.
 fn outcome(state: Option<&Payment>, call: &Call, event: PaymentEvent, now: Time) -> Decided {
     let after = evolve(state.cloned(), &event).ok().and_then(|evolved| evolved.payment);
@@ -74,8 +83,11 @@ fn outcome(state: Option<&Payment>, call: &Call, event: PaymentEvent, now: Time)
 fn succeeded(state: Option<&Payment>, call: &Call, reference: &str, now: Time) -> PaymentEvent {
     let (order_id, version, at) = (call.order_id.clone(), next_version(state), now);
     let provider_reference = Some(limits::detail(reference));
+    if let Some(refund_id) = &call.refund_id {
+        return refunds::refunded(state, call, refund_id, provider_reference, now);
+    }
     match call.operation {
-        PaymentOperation::Authorize => PaymentAuthorized {
+        Operation::Authorize => PaymentAuthorized {
             order_id,
             version,
             at,
@@ -85,16 +97,20 @@ fn succeeded(state: Option<&Payment>, call: &Call, reference: &str, now: Time) -
             provider_reference,
         }
         .into(),
-        PaymentOperation::Capture => PaymentCaptured { order_id, version, at, provider_reference }.into(),
-        PaymentOperation::Void => PaymentVoided { order_id, version, at }.into(),
+        // A refund has an id, and was answered above.
+        Operation::Capture | Operation::Refund => PaymentCaptured { order_id, version, at, provider_reference }.into(),
+        Operation::Void => PaymentVoided { order_id, version, at }.into(),
     }
 }
 
 fn refused(state: Option<&Payment>, call: &Call, detail: &str, now: Time) -> PaymentEvent {
     let (order_id, version, at) = (call.order_id.clone(), next_version(state), now);
     let detail = limits::detail(detail);
+    if let Some(refund_id) = &call.refund_id {
+        return refunds::failed(state, call, refund_id, true, &detail, now);
+    }
     match call.operation {
-        PaymentOperation::Authorize => PaymentDeclined {
+        Operation::Authorize => PaymentDeclined {
             order_id,
             version,
             at,
@@ -104,21 +120,21 @@ fn refused(state: Option<&Payment>, call: &Call, detail: &str, now: Time) -> Pay
             detail,
         }
         .into(),
-        PaymentOperation::Capture => PaymentCaptureFailed { order_id, version, at, detail }.into(),
+        Operation::Capture | Operation::Refund => PaymentCaptureFailed { order_id, version, at, detail }.into(),
         // Money stays held that nobody will take: a person has to look.
-        PaymentOperation::Void => stuck(state, call, &detail, now),
+        Operation::Void => stuck(state, call, &detail, now),
     }
 }
 
+/// Nobody knows, or nobody may decide by itself: a person has to look.
 fn stuck(state: Option<&Payment>, call: &Call, detail: &str, now: Time) -> PaymentEvent {
-    PaymentStuck {
-        order_id: call.order_id.clone(),
-        version: next_version(state),
-        at: now,
-        operation: call.operation,
-        detail: limits::detail(detail),
+    if let Some(refund_id) = &call.refund_id {
+        return refunds::failed(state, call, refund_id, false, detail, now);
     }
-    .into()
+    // Only a refund has no name there, and that was answered above.
+    let operation = call.operation.in_stuck().unwrap_or(PaymentOperation::Void);
+    let (order_id, version, detail) = (call.order_id.clone(), next_version(state), limits::detail(detail));
+    PaymentStuck { order_id, version, at: now, operation, detail }.into()
 }
 
 /// No certainty: the same key again after a pause, until a person is asked.

@@ -3,12 +3,12 @@
 //! Whoever owns the payment makes the call when it is due, whatever happened to the owner before. What to do next (send, or
 //! look up) is decided when it is done, not when it was planned: a process may have slept in between.
 
-use schemas::{CustomerId, OrderId, PaymentOperation, Time};
+use schemas::{CommandId, CustomerId, OrderId, Time};
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use super::state::Authorization;
-use crate::provider::{IdempotencyKey, ProviderRequest};
+use crate::provider::{IdempotencyKey, Operation, ProviderRequest};
 
 /// A call that is under way; a row of runtime, not of state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,7 +16,7 @@ pub struct Call {
     /// For which order.
     pub order_id: OrderId,
     /// What to do.
-    pub operation: PaymentOperation,
+    pub operation: Operation,
     /// Part of the key. It would move only after a definitive answer; no operation is tried again after one.
     pub attempt: i32,
     /// Who pays.
@@ -25,10 +25,12 @@ pub struct Call {
     pub currency: String,
     /// How much, in minor units; above 0.
     pub amount_minor: i64,
-    /// The provider's name for the authorization that a capture or a void is about.
+    /// Which refund; none where it is no refund.
+    pub refund_id: Option<CommandId>,
+    /// The provider's name for the authorization that a capture or a void is about, or for the capture that a refund is about.
     pub authorization: Option<String>,
     /// What was commanded meanwhile, to be decided after the outcome.
-    pub queued: Option<PaymentOperation>,
+    pub queued: Option<Operation>,
     /// When the call was opened; nothing was sent before.
     pub opened_at: Time,
     /// Since when it may have been done without our knowing.
@@ -69,11 +71,12 @@ impl Call {
     ) -> Self {
         Call {
             order_id: order_id.clone(),
-            operation: PaymentOperation::Authorize,
+            operation: Operation::Authorize,
             attempt: FIRST_ATTEMPT,
             customer_id: customer_id.clone(),
             currency: currency.to_owned(),
             amount_minor,
+            refund_id: None,
             authorization: None,
             queued: None,
             opened_at: now,
@@ -88,7 +91,7 @@ impl Call {
     /// To take or let go of what is held.
     pub(super) fn about(
         order_id: &OrderId,
-        operation: PaymentOperation,
+        operation: Operation,
         held: &Authorization,
         reference: Option<&String>,
         now: Time,
@@ -97,9 +100,31 @@ impl Call {
         Call { operation, authorization: reference.cloned(), ..authorize }
     }
 
+    /// To give back some of what was taken.
+    pub(super) fn refund(
+        taken: &Authorization,
+        order_id: &OrderId,
+        refund_id: &CommandId,
+        amount_minor: i64,
+        reference: Option<&String>,
+        now: Time,
+    ) -> Self {
+        let authorize = Call::authorize(order_id, &taken.customer_id, &taken.currency, amount_minor, now);
+        let (refund_id, authorization) = (Some(refund_id.clone()), reference.cloned());
+        Call { operation: Operation::Refund, refund_id, authorization, ..authorize }
+    }
+
+    /// The same once more, after it was given up at this time: the provider is asked first what became of it.
+    pub(super) fn again(self, given_up_at: Time) -> Self {
+        Call { unknown_since: Some(given_up_at), ..self }
+    }
+
     /// The name of its effect at the provider.
     pub fn key(&self) -> IdempotencyKey {
-        IdempotencyKey::new(&self.order_id, self.operation, self.attempt)
+        match &self.refund_id {
+            Some(refund_id) => IdempotencyKey::refund(&self.order_id, refund_id, self.attempt),
+            None => IdempotencyKey::new(&self.order_id, self.operation, self.attempt),
+        }
     }
 
     /// What to do with it at this time. Within the provider's memory the same key is sent again; after it, the provider is
@@ -108,7 +133,9 @@ impl Call {
         // A time that is still to come was taken with a clock that was ahead: it does not say what the provider remembers.
         let remembered =
             |since: Time| since <= now.plus_ms(CLOCKS_AGREE_MS) && now < since.plus_ms(policy.idempotency_window_ms);
-        if remembered(self.opened_at) || self.not_found_at.is_some_and(remembered) {
+        // A call that was given up and is tried again may have been done before it was opened.
+        let is_tried_again = self.unknown_since.is_some_and(|since| since < self.opened_at);
+        if (!is_tried_again && remembered(self.opened_at)) || self.not_found_at.is_some_and(remembered) {
             CallStep::Execute
         } else {
             CallStep::LookUp

@@ -2,13 +2,14 @@
 
 use schemas::{
     AuthorizePayment, OrderId, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentDeclined, PaymentEvent,
-    PaymentOperation, PaymentStuck, PaymentVoided, Time, limits,
+    PaymentOperation, PaymentStuck, PaymentVoided, RetryPayment, Time, limits,
 };
 
 use super::call::Call;
 use super::state::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment};
 use super::{CallChange, Decided};
 use crate::decision::{Decision, Outcome};
+use crate::provider::Operation;
 
 pub(super) fn authorize(
     state: Option<&Payment>,
@@ -16,13 +17,13 @@ pub(super) fn authorize(
     command: &AuthorizePayment,
     now: Time,
 ) -> Decided {
-    if let Some(answer) = state.and_then(|payment| recorded(payment, PaymentOperation::Authorize)) {
+    if let Some(answer) = state.and_then(|payment| recorded(payment, Operation::Authorize)) {
         return Decided::without_call(Decision::repeated(answer));
     }
     if call.is_some() {
         return Decided::without_call(Decision::silent(Outcome::NoEffect));
     }
-    let AuthorizePayment { order_id, customer_id, currency, amount_minor } = command;
+    let AuthorizePayment { order_id, customer_id, currency, amount_minor, .. } = command;
     if *amount_minor > 0 {
         return Decided::pending(Call::authorize(order_id, customer_id, currency, *amount_minor, now));
     }
@@ -31,7 +32,7 @@ pub(super) fn authorize(
 
 /// Nothing is to be paid, or (never from our own order service) less than nothing.
 fn without_provider(command: &AuthorizePayment, now: Time) -> Decision<PaymentEvent> {
-    let AuthorizePayment { order_id, customer_id, currency, amount_minor } = command.clone();
+    let AuthorizePayment { order_id, customer_id, currency, amount_minor, .. } = command.clone();
     if amount_minor == 0 {
         let provider_reference = None;
         return Decision::applied(
@@ -55,14 +56,14 @@ fn without_provider(command: &AuthorizePayment, now: Time) -> Decision<PaymentEv
 }
 
 pub(super) fn capture(state: Option<&Payment>, call: Option<&Call>, order_id: &OrderId, now: Time) -> Decided {
-    if let Some(answer) = state.and_then(|payment| recorded(payment, PaymentOperation::Capture)) {
+    if let Some(answer) = state.and_then(|payment| recorded(payment, Operation::Capture)) {
         return Decided::without_call(Decision::repeated(answer));
     }
     if let Some(call) = call {
-        return queue(call, PaymentOperation::Capture);
+        return queue(call, Operation::Capture);
     }
     match held(state) {
-        Some(held) => begin(held, PaymentOperation::Capture, now),
+        Some(held) => begin(held, Operation::Capture, now),
         // Our own records must be incomplete: whether and what may be captured is not for the machine to guess.
         None => {
             let event = PaymentStuck {
@@ -78,14 +79,14 @@ pub(super) fn capture(state: Option<&Payment>, call: Option<&Call>, order_id: &O
 }
 
 pub(super) fn void(state: Option<&Payment>, call: Option<&Call>, order_id: &OrderId, now: Time) -> Decided {
-    if let Some(answer) = state.and_then(|payment| recorded(payment, PaymentOperation::Void)) {
+    if let Some(answer) = state.and_then(|payment| recorded(payment, Operation::Void)) {
         return Decided::without_call(Decision::repeated(answer));
     }
     if let Some(call) = call {
-        return queue(call, PaymentOperation::Void);
+        return queue(call, Operation::Void);
     }
     match held(state) {
-        Some(held) => begin(held, PaymentOperation::Void, now),
+        Some(held) => begin(held, Operation::Void, now),
         None => {
             let version = next_version(state);
             Decided::without_call(Decision::applied(
@@ -96,9 +97,38 @@ pub(super) fn void(state: Option<&Payment>, call: Option<&Call>, order_id: &Orde
     }
 }
 
+/// Try again what was given up: under its old key, and with a look at what became of it first. What is not stuck says again how
+/// it stands.
+pub(super) fn retry(state: Option<&Payment>, call: Option<&Call>, command: &RetryPayment, now: Time) -> Decided {
+    if call.is_some() {
+        return Decided::without_call(Decision::silent(Outcome::NoEffect));
+    }
+    let stuck = state.and_then(|payment| Some((payment, payment.stuck.as_ref()?)));
+    let Some((payment, stuck)) = stuck else {
+        let again = state.and_then(|payment| recorded(payment, Operation::Void).or_else(|| authorized(payment)));
+        return Decided::without_call(match again {
+            Some(event) => Decision::repeated(event),
+            None => Decision::silent(Outcome::Unknown),
+        });
+    };
+    let RetryPayment { order_id, customer_id, currency, amount_minor, .. } = command;
+    let call = match (stuck.operation, held(Some(payment))) {
+        (Operation::Authorize, _) => Call::authorize(order_id, customer_id, currency, *amount_minor, now),
+        (operation, Some(held)) => Call::about(order_id, operation, held.authorization, held.reference, now),
+        // Nothing is known that could be captured or let go of: what was said of it stays said.
+        (_, None) => {
+            return Decided::without_call(match recorded(payment, Operation::Void) {
+                Some(event) => Decision::repeated(event),
+                None => Decision::silent(Outcome::Unknown),
+            });
+        }
+    };
+    Decided::pending(call.again(stuck.at))
+}
+
 /// Decide what had been waiting for the outcome of a call. The outcome itself is being emitted: where it settles the
 /// command as well, nothing more is to be said.
-pub(super) fn after_outcome(payment: &Payment, queued: Option<PaymentOperation>, now: Time) -> CallChange {
+pub(super) fn after_outcome(payment: &Payment, queued: Option<Operation>, now: Time) -> CallChange {
     let Some(operation) = queued else { return CallChange::Cleared };
     if recorded(payment, operation).is_some() {
         return CallChange::Cleared;
@@ -110,32 +140,32 @@ pub(super) fn after_outcome(payment: &Payment, queued: Option<PaymentOperation>,
 }
 
 /// One operation is under way: a further one waits. What undoes takes the place of what does not.
-fn queue(call: &Call, operation: PaymentOperation) -> Decided {
+fn queue(call: &Call, operation: Operation) -> Decided {
     let silent = |outcome| Decided::without_call(Decision::silent(outcome));
-    if call.operation == operation || call.queued == Some(operation) || call.queued == Some(PaymentOperation::Void) {
+    if call.operation == operation || call.queued == Some(operation) || call.queued == Some(Operation::Void) {
         return silent(Outcome::NoEffect);
     }
     match call.operation {
-        PaymentOperation::Authorize | PaymentOperation::Capture => Decided {
+        Operation::Authorize | Operation::Capture => Decided {
             decision: Decision::silent(Outcome::Pending),
             call: CallChange::Set(Call { queued: Some(operation), ..call.clone() }),
         },
-        // After a void nothing is left to do; its outcome answers the other command too.
-        PaymentOperation::Void => silent(Outcome::NoEffect),
+        // After a void nothing is left to do; its outcome answers the other command too. What is refunded was captured.
+        Operation::Void | Operation::Refund => silent(Outcome::NoEffect),
     }
 }
 
-fn begin(held: Held<'_>, operation: PaymentOperation, now: Time) -> Decided {
+fn begin(held: Held<'_>, operation: Operation, now: Time) -> Decided {
     if held.authorization.amount_minor > 0 {
         return Decided::pending(Call::about(held.order_id, operation, held.authorization, held.reference, now));
     }
     // Nothing to pay needs no provider.
     let (order_id, version) = (held.order_id.clone(), held.next_version);
     let event: PaymentEvent = match operation {
-        PaymentOperation::Authorize | PaymentOperation::Capture => {
+        Operation::Authorize | Operation::Capture | Operation::Refund => {
             PaymentCaptured { order_id, version, at: now, provider_reference: None }.into()
         }
-        PaymentOperation::Void => PaymentVoided { order_id, version, at: now }.into(),
+        Operation::Void => PaymentVoided { order_id, version, at: now }.into(),
     };
     Decided::without_call(Decision::applied(event, Vec::new()))
 }
@@ -167,14 +197,16 @@ pub(super) fn next_version(state: Option<&Payment>) -> i64 {
 }
 
 /// The recorded event that settles a command for this operation; none where it is still to be done.
-pub(super) fn recorded(payment: &Payment, operation: PaymentOperation) -> Option<PaymentEvent> {
+pub(super) fn recorded(payment: &Payment, operation: Operation) -> Option<PaymentEvent> {
     let settled = || voided(payment).or_else(|| stuck(payment));
     match operation {
-        PaymentOperation::Authorize => authorized(payment).or_else(|| declined(payment)).or_else(settled),
-        PaymentOperation::Capture => {
+        Operation::Authorize => authorized(payment).or_else(|| declined(payment)).or_else(settled),
+        Operation::Capture => {
             captured(payment).or_else(|| capture_failed(payment)).or_else(settled).or_else(|| declined(payment))
         }
-        PaymentOperation::Void => settled().or_else(|| captured(payment)).or_else(|| declined(payment)),
+        Operation::Void => settled().or_else(|| captured(payment)).or_else(|| declined(payment)),
+        // Each refund has its own outcome: see `refunds`.
+        Operation::Refund => None,
     }
 }
 
@@ -231,7 +263,7 @@ fn stuck(payment: &Payment) -> Option<PaymentEvent> {
         order_id: payment.order_id.clone(),
         version: stuck.version,
         at: stuck.at,
-        operation: stuck.operation,
+        operation: stuck.operation.in_stuck()?,
         detail: limits::detail(stuck.detail.clone()),
     };
     Some(event.into())

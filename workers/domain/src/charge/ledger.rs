@@ -5,7 +5,7 @@
 use schemas::{OrderId, PaymentEvent};
 use serde::{Deserialize, Serialize};
 
-use super::state::{Authorization, Payment};
+use super::state::Payment;
 
 /// One side of a booking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub enum Account {
     ProviderReceivable,
     /// What we have earned.
     Sales,
+    /// What we have given back.
+    Refunds,
 }
 
 impl Account {
@@ -37,32 +39,34 @@ impl Account {
         match self {
             Account::ProviderReceivable => "provider_receivable",
             Account::Sales => "sales",
+            Account::Refunds => "refunds",
         }
     }
 
     /// The account of this name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::ProviderReceivable, Self::Sales].into_iter().find(|one| one.as_str() == name)
+        [Self::ProviderReceivable, Self::Sales, Self::Refunds].into_iter().find(|one| one.as_str() == name)
     }
 }
 
 /// What the event posts, given the payment after it.
 pub(super) fn postings(after: &Payment, event: &PaymentEvent) -> Vec<Posting> {
-    match event {
-        PaymentEvent::PaymentCaptured(_) => match &after.authorization {
-            Some(authorization) if authorization.amount_minor != 0 => captured(after, authorization),
-            Some(_) | None => Vec::new(),
-        },
-        // An authorization holds money; only a capture moves it.
+    let Some(authorization) = &after.authorization else { return Vec::new() };
+    let (amount_minor, from, to) = match event {
+        PaymentEvent::PaymentCaptured(_) => (authorization.amount_minor, Account::Sales, Account::ProviderReceivable),
+        PaymentEvent::PaymentRefunded(event) => (event.amount_minor, Account::ProviderReceivable, Account::Refunds),
+        // An authorization holds money; only a capture and a refund move it. Of a refund of which nobody knows the provider's
+        // statement tells, and a person.
         PaymentEvent::PaymentAuthorized(_)
         | PaymentEvent::PaymentDeclined(_)
         | PaymentEvent::PaymentCaptureFailed(_)
         | PaymentEvent::PaymentVoided(_)
-        | PaymentEvent::PaymentStuck(_) => Vec::new(),
+        | PaymentEvent::PaymentStuck(_)
+        | PaymentEvent::PaymentRefundFailed(_) => return Vec::new(),
+    };
+    if amount_minor == 0 {
+        return Vec::new();
     }
-}
-
-fn captured(after: &Payment, authorization: &Authorization) -> Vec<Posting> {
     let posting = |account, amount_minor| Posting {
         order_id: after.order_id.clone(),
         version: after.version,
@@ -70,6 +74,5 @@ fn captured(after: &Payment, authorization: &Authorization) -> Vec<Posting> {
         amount_minor,
         currency: authorization.currency.clone(),
     };
-    let amount = authorization.amount_minor;
-    vec![posting(Account::ProviderReceivable, amount), posting(Account::Sales, amount.saturating_neg())]
+    vec![posting(to, amount_minor), posting(from, amount_minor.saturating_neg())]
 }

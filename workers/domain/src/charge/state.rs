@@ -3,11 +3,12 @@
 //! Each operation has at most one outcome, with its version and time, so that a repeated command is answered word for
 //! word. Calls that are under way are no part of it: no event speaks of them.
 
-use schemas::{CustomerId, OrderId, PaymentEvent, PaymentOperation, Time};
+use schemas::{CommandId, CustomerId, OrderId, PaymentEvent, Time};
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{self, Posting};
 use crate::decision::{Contradiction, Follows, Inconsistent, Transition};
+use crate::provider::Operation;
 
 /// What became of an order's payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,44 @@ pub struct Payment {
     pub void: Option<Void>,
     /// That a person has to look.
     pub stuck: Option<Stuck>,
+    /// What became of its refunds, in the order of their outcomes.
+    pub refunds: Vec<Refund>,
+}
+
+/// What became of a refund.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// Which refund.
+    pub refund_id: CommandId,
+    /// The payment's version that says so.
+    pub version: i64,
+    /// When it was recorded.
+    pub at: Time,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// Given back or not.
+    pub outcome: RefundOutcome,
+}
+
+/// Given back or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundOutcome {
+    /// The amount is given back.
+    Refunded {
+        /// The provider's name for it; none where nothing was left to give back.
+        provider_reference: Option<String>,
+    },
+    /// The provider, or we ourselves, refused for good.
+    Refused {
+        /// In whose words.
+        detail: String,
+    },
+    /// No definitive answer could be had: it may have been given back, and counts as if it had.
+    Unknown {
+        /// What happened.
+        detail: String,
+    },
 }
 
 /// What became of the authorization.
@@ -101,7 +140,7 @@ pub struct Stuck {
     /// When it was recorded.
     pub at: Time,
     /// What was asked of the provider.
-    pub operation: PaymentOperation,
+    pub operation: Operation,
     /// What happened.
     pub detail: String,
 }
@@ -160,8 +199,32 @@ impl Payment {
         }
     }
 
+    /// How much of what was taken is left: neither given back, nor perhaps given back, in minor units. 0 where nothing was taken.
+    pub fn refundable_minor(&self) -> i64 {
+        let is_captured = matches!(&self.capture, Some(Capture { outcome: CaptureOutcome::Captured { .. }, .. }));
+        let taken = self.authorization.as_ref().filter(|_| is_captured).map_or(0, |had| had.amount_minor);
+        taken.saturating_sub(self.refunded_minor())
+    }
+
+    /// How much is, or may be, given back, in minor units.
+    pub fn refunded_minor(&self) -> i64 {
+        let counts = |refund: &&Refund| match refund.outcome {
+            RefundOutcome::Refunded { .. } | RefundOutcome::Unknown { .. } => true,
+            RefundOutcome::Refused { .. } => false,
+        };
+        self.refunds.iter().filter(counts).map(|refund| refund.amount_minor).fold(0, i64::saturating_add)
+    }
+
     fn begun(order_id: &OrderId) -> Self {
-        Payment { order_id: order_id.clone(), version: 0, authorization: None, capture: None, void: None, stuck: None }
+        Payment {
+            order_id: order_id.clone(),
+            version: 0,
+            authorization: None,
+            capture: None,
+            void: None,
+            stuck: None,
+            refunds: Vec::new(),
+        }
     }
 }
 
@@ -189,9 +252,8 @@ pub fn evolve(state: Option<Payment>, event: &PaymentEvent) -> Result<Evolved, I
     if transition.judge()? == Follows::Old {
         return Ok(Evolved { payment: state, postings: Vec::new() });
     }
-    let status = state.as_ref().map(Payment::status);
-    if !may_follow(status, event) {
-        let stage = status.map_or("none", PaymentStatus::as_str);
+    if !may_follow(state.as_ref(), event) {
+        let stage = state.as_ref().map_or("none", |payment| payment.status().as_str());
         return Err(transition.contradicts(Contradiction::Impossible(stage)));
     }
     let payment = apply(state.unwrap_or_else(|| Payment::begun(event.key())), event);
@@ -199,14 +261,28 @@ pub fn evolve(state: Option<Payment>, event: &PaymentEvent) -> Result<Evolved, I
     Ok(Evolved { payment: Some(payment), postings })
 }
 
-fn may_follow(status: Option<PaymentStatus>, event: &PaymentEvent) -> bool {
-    use PaymentStatus::{Authorized, CaptureFailed};
+fn may_follow(state: Option<&Payment>, event: &PaymentEvent) -> bool {
+    use PaymentStatus::{Authorized, CaptureFailed, Captured};
+    let status = state.map(Payment::status);
+    // A payment that was stuck at an operation goes on where it is tried again.
+    let stuck_at =
+        |operation| state.and_then(|payment| payment.stuck.as_ref()).is_some_and(|stuck| stuck.operation == operation);
     match event {
-        PaymentEvent::PaymentAuthorized(_) | PaymentEvent::PaymentDeclined(_) => status.is_none(),
-        PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentCaptureFailed(_) => status == Some(Authorized),
-        PaymentEvent::PaymentVoided(_) | PaymentEvent::PaymentStuck(_) => {
-            matches!(status, None | Some(Authorized | CaptureFailed))
+        PaymentEvent::PaymentAuthorized(_) | PaymentEvent::PaymentDeclined(_) => {
+            status.is_none() || stuck_at(Operation::Authorize)
         }
+        PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentCaptureFailed(_) => {
+            status == Some(Authorized) || stuck_at(Operation::Capture)
+        }
+        PaymentEvent::PaymentVoided(_) => {
+            matches!(status, None | Some(Authorized | CaptureFailed)) || stuck_at(Operation::Void)
+        }
+        PaymentEvent::PaymentStuck(event) => {
+            matches!(status, None | Some(Authorized | CaptureFailed)) || stuck_at(event.operation.into())
+        }
+        PaymentEvent::PaymentRefunded(_) => status == Some(Captured),
+        // Nothing was taken: that is what it says.
+        PaymentEvent::PaymentRefundFailed(_) => true,
     }
 }
 
@@ -222,6 +298,7 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
                 amount_minor: event.amount_minor,
                 outcome: AuthorizationOutcome::Authorized { provider_reference: event.provider_reference.clone() },
             });
+            payment.stuck = None;
         }
         PaymentEvent::PaymentDeclined(event) => {
             payment.authorization = Some(Authorization {
@@ -232,22 +309,49 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
                 amount_minor: event.amount_minor,
                 outcome: AuthorizationOutcome::Declined { detail: event.detail.clone() },
             });
+            payment.stuck = None;
         }
         PaymentEvent::PaymentCaptured(event) => {
             let outcome = CaptureOutcome::Captured { provider_reference: event.provider_reference.clone() };
             payment.capture = Some(Capture { version: event.version, at: event.at, outcome });
+            payment.stuck = None;
         }
         PaymentEvent::PaymentCaptureFailed(event) => {
             let outcome = CaptureOutcome::Failed { detail: event.detail.clone() };
             payment.capture = Some(Capture { version: event.version, at: event.at, outcome });
+            payment.stuck = None;
         }
         PaymentEvent::PaymentVoided(event) => {
             payment.void = Some(Void { version: event.version, at: event.at });
+            payment.stuck = None;
         }
         PaymentEvent::PaymentStuck(event) => {
-            let (operation, detail) = (event.operation, event.detail.clone());
+            let (operation, detail) = (event.operation.into(), event.detail.clone());
             payment.stuck = Some(Stuck { version: event.version, at: event.at, operation, detail });
+        }
+        PaymentEvent::PaymentRefunded(event) => payment.refunds.push(Refund {
+            refund_id: event.refund_id.clone(),
+            version: event.version,
+            at: event.at,
+            amount_minor: event.amount_minor,
+            outcome: RefundOutcome::Refunded { provider_reference: event.provider_reference.clone() },
+        }),
+        PaymentEvent::PaymentRefundFailed(event) => {
+            let detail = event.detail.clone();
+            let is_refused = event.outcome == REFUSED;
+            payment.refunds.push(Refund {
+                refund_id: event.refund_id.clone(),
+                version: event.version,
+                at: event.at,
+                amount_minor: event.amount_minor,
+                outcome: if is_refused { RefundOutcome::Refused { detail } } else { RefundOutcome::Unknown { detail } },
+            });
         }
     }
     payment
 }
+
+/// What `PaymentRefundFailed` calls a refund that was refused.
+pub(super) const REFUSED: &str = "refused";
+/// What it calls one of which nobody knows.
+pub(super) const UNKNOWN: &str = "unknown";

@@ -210,7 +210,9 @@ fn retry(at: Transition<'_>, meant: Option<&str>, command_id: &CommandId) -> Res
     let command = match step {
         Step::PaymentAuthorization | Step::PaymentCapture | Step::PaymentVoid => {
             let (order_id, command_id) = (order_id.clone(), command_id.clone());
-            vec![RetryPayment { order_id, command_id }.into()]
+            let (customer_id, currency) = (at.order.customer_id.clone(), at.order.currency.clone());
+            let amount_minor = at.order.total_minor;
+            vec![RetryPayment { order_id, command_id, customer_id, currency, amount_minor }.into()]
         }
         Step::PaymentRefund => vec![request::refund(&order_id, command_id, None)],
         Step::StockReservation | Step::StockCommit | Step::StockRelease => at.asking(step),

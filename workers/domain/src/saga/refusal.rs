@@ -120,10 +120,7 @@ impl Code {
     }
 
     fn beside_nearest(self) -> Option<String> {
-        match self {
-            Code::Plain(_) => None,
-            other => Some(other.as_str().to_owned()),
-        }
+        if matches!(self, Code::Plain(_)) { None } else { Some(self.as_str().to_owned()) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! How much there is of a SKU: three sums and what follows from them.
+//! How much there is of a SKU: sums and what follows from them.
 //!
 //! Only receipts and adjustments have versions; what reservations add is a sum over all of them, in any order.
 
@@ -17,18 +17,24 @@ pub struct Level {
     pub reserved: i64,
     /// Gone to customers.
     pub shipped: i64,
+    /// Come back from customers.
+    pub returned: i64,
+    /// Of what came back, what cannot be sold again.
+    pub written_off: i64,
 }
 
 impl Level {
     /// What can still be reserved.
     pub const fn available(&self) -> i64 {
-        self.received.saturating_sub(self.reserved).saturating_sub(self.shipped)
+        let there = self.received.saturating_add(self.returned);
+        there.saturating_sub(self.reserved).saturating_sub(self.shipped).saturating_sub(self.written_off)
     }
 
     /// Whether nothing is below zero. Holds for every level that a service stores; while a fold is under way, a
     /// reservation may come before the receipt that it took from.
-    pub const fn is_sound(&self) -> bool {
-        self.received >= 0 && self.reserved >= 0 && self.shipped >= 0 && self.available() >= 0
+    pub fn is_sound(&self) -> bool {
+        let sums = [self.received, self.reserved, self.shipped, self.returned, self.written_off];
+        sums.into_iter().all(|sum| sum >= 0) && self.returned <= self.shipped && self.available() >= 0
     }
 
     /// This level after the change; none where a sum does not fit into 64 bits.
@@ -36,6 +42,8 @@ impl Level {
         Some(Level {
             reserved: self.reserved.checked_add(change.reserved)?,
             shipped: self.shipped.checked_add(change.shipped)?,
+            returned: self.returned.checked_add(change.returned)?,
+            written_off: self.written_off.checked_add(change.written_off)?,
             ..self
         })
     }
@@ -50,6 +58,17 @@ pub struct LevelChange {
     pub reserved: i64,
     /// Pieces more gone.
     pub shipped: i64,
+    /// Pieces more come back.
+    pub returned: i64,
+    /// Pieces more, of those, that cannot be sold again.
+    pub written_off: i64,
+}
+
+impl LevelChange {
+    /// No change of this SKU yet.
+    pub fn none(sku: Sku) -> Self {
+        LevelChange { sku, reserved: 0, shipped: 0, returned: 0, written_off: 0 }
+    }
 }
 
 #[cfg(test)]
@@ -59,15 +78,23 @@ mod tests {
     #[test]
     fn a_sum_that_does_not_fit_is_no_level() {
         let level = Level { reserved: i64::MAX, ..Level::default() };
-        let change = LevelChange { sku: Sku::new("a").unwrap(), reserved: 1, shipped: 0 };
+        let change = LevelChange { reserved: 1, ..LevelChange::none(Sku::new("a").unwrap()) };
         assert_eq!(level.after(&change), None);
     }
 
     #[test]
     fn available_is_what_is_neither_held_nor_gone() {
-        let level = Level { version: 2, received: 10, reserved: 3, shipped: 4 };
+        let level = Level { version: 2, received: 10, reserved: 3, shipped: 4, ..Level::default() };
         assert_eq!(level.available(), 3);
         assert!(level.is_sound());
         assert!(!Level { reserved: 7, ..level }.is_sound());
+    }
+
+    #[test]
+    fn what_came_back_is_there_again_unless_it_is_written_off() {
+        let level = Level { version: 1, received: 10, shipped: 4, returned: 3, written_off: 1, reserved: 0 };
+        assert_eq!(level.available(), 8);
+        assert!(level.is_sound());
+        assert!(!Level { returned: 5, ..level }.is_sound(), "more came back than had left");
     }
 }

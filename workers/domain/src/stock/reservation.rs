@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 
 use schemas::{
-    CommitStock, InventoryCommand, InventoryEvent, OrderId, ReleaseStock, ReserveStock, Shortage, Sku,
-    StockCommitRefused, StockCommitted, StockLine, StockRejected, StockReleased, StockReserved, Time, limits,
+    CommandId, CommitStock, InventoryCommand, InventoryEvent, OrderId, ReleaseStock, ReserveStock, ReturnedStock,
+    Shortage, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected, StockReleased, StockReserved, Time,
+    limits,
 };
 use serde::{Deserialize, Serialize};
 
 use super::level::{Level, LevelChange};
+use super::returned;
 use crate::decision::{Contradiction, Decision, Follows, Inconsistent, Transition};
 
 /// What is held for an order, and what became of it.
@@ -20,7 +22,7 @@ use crate::decision::{Contradiction, Decision, Follows, Inconsistent, Transition
 pub struct Reservation {
     /// For which order.
     pub order_id: OrderId,
-    /// The number of its events: 1 or 2.
+    /// The number of its events: one for its outcome, one for what became of it, and one for each return.
     pub version: i64,
     /// What became of it.
     pub status: ReservationStatus,
@@ -30,8 +32,23 @@ pub struct Reservation {
     pub shortages: Vec<Shortage>,
     /// The time of version 1.
     pub decided_at: Time,
-    /// The time of the last version.
+    /// The time when it was settled; until then, that of version 1.
     pub changed_at: Time,
+    /// What came back of it.
+    pub returns: Vec<Returned>,
+}
+
+/// Goods that came back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Returned {
+    /// Which return.
+    pub return_id: CommandId,
+    /// The reservation's version that says so.
+    pub version: i64,
+    /// When it was decided.
+    pub at: Time,
+    /// What came: one line per SKU, ascending.
+    pub lines: Vec<ReturnedStock>,
 }
 
 /// What became of a reservation.
@@ -79,9 +96,12 @@ pub fn skus_touched<'a>(
     command: &'a InventoryCommand,
 ) -> impl Iterator<Item = &'a Sku> {
     let reserved = state.map_or(&[][..], |reservation| &reservation.lines);
+    // What comes back was reserved; anything else is refused without a look at its level.
     let lines = match command {
         InventoryCommand::ReserveStock(command) => &command.lines,
-        InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) => reserved,
+        InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) | InventoryCommand::ReturnStock(_) => {
+            reserved
+        }
     };
     lines.iter().map(|line| &line.sku)
 }
@@ -100,6 +120,7 @@ pub fn decide(
         },
         InventoryCommand::CommitStock(command) => commit(state, command, now),
         InventoryCommand::ReleaseStock(command) => release(state, command, now),
+        InventoryCommand::ReturnStock(command) => returned::take_back(state, command, now),
     }
 }
 
@@ -196,9 +217,10 @@ impl Reservation {
         }
     }
 
-    /// What was last said of it.
+    /// What was said when it was settled, or, until then, first.
     fn last_event(&self) -> InventoryEvent {
-        let (order_id, version, at) = (self.order_id.clone(), self.version, self.changed_at);
+        // Returns come after it, and count further.
+        let (order_id, version, at) = (self.order_id.clone(), self.version.min(SETTLED_VERSION), self.changed_at);
         match self.status {
             ReservationStatus::Reserved | ReservationStatus::Rejected => self.first_event(),
             ReservationStatus::Committed => StockCommitted { order_id, version, at }.into(),
@@ -208,13 +230,25 @@ impl Reservation {
 
     fn begun(order_id: &OrderId, at: Time, status: ReservationStatus) -> Self {
         let order_id = order_id.clone();
-        Reservation { order_id, version: 1, status, lines: vec![], shortages: vec![], decided_at: at, changed_at: at }
+        Reservation {
+            order_id,
+            version: 1,
+            status,
+            lines: vec![],
+            shortages: vec![],
+            decided_at: at,
+            changed_at: at,
+            returns: vec![],
+        }
     }
 
     fn settled(self, status: ReservationStatus, at: Time) -> Self {
         Reservation { version: self.version + 1, status, changed_at: at, ..self }
     }
 }
+
+/// The version that settles a reservation.
+const SETTLED_VERSION: i64 = 2;
 
 /// The reservation after the event, and what the event adds to levels. A repeated event (its version is not above the
 /// state's) and `StockCommitRefused` change nothing.
@@ -248,7 +282,8 @@ fn may_follow(status: Option<ReservationStatus>, event: &InventoryEvent) -> bool
         InventoryEvent::StockReserved(_) | InventoryEvent::StockRejected(_) => status.is_none(),
         InventoryEvent::StockCommitted(_) => status == Some(ReservationStatus::Reserved),
         InventoryEvent::StockReleased(_) => matches!(status, None | Some(ReservationStatus::Reserved)),
-        InventoryEvent::StockCommitRefused(_) => true,
+        InventoryEvent::StockReturned(_) => status == Some(ReservationStatus::Committed),
+        InventoryEvent::StockCommitRefused(_) | InventoryEvent::StockReturnRefused(_) => true,
     }
 }
 
@@ -278,14 +313,17 @@ fn apply(state: Option<Reservation>, event: &InventoryEvent) -> Evolved {
             },
             None => unchanged(begun(ReservationStatus::Released)),
         },
-        InventoryEvent::StockCommitRefused(_) => Evolved { reservation: state, changes: Vec::new() },
+        InventoryEvent::StockReturned(event) => returned::apply(state, event),
+        InventoryEvent::StockCommitRefused(_) | InventoryEvent::StockReturnRefused(_) => {
+            Evolved { reservation: state, changes: Vec::new() }
+        }
     }
 }
 
 fn changes(lines: &[StockLine], of: impl Fn(i64) -> (i64, i64)) -> Vec<LevelChange> {
     let change = |line: &StockLine| {
         let (reserved, shipped) = of(line.quantity);
-        LevelChange { sku: line.sku.clone(), reserved, shipped }
+        LevelChange { reserved, shipped, ..LevelChange::none(line.sku.clone()) }
     };
     lines.iter().map(change).collect()
 }

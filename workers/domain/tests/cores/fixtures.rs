@@ -4,8 +4,8 @@ use domain::charge;
 use domain::saga;
 use schemas::{
     AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, InventoryCommand,
-    InventoryEvent, OrderCommand, OrderId, OrderLine, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured,
-    PaymentCommand, PaymentDeclined, PaymentEvent, PaymentOperation, PaymentStuck, PaymentVoided, PlaceOrder,
+    InventoryEvent, Operation, OrderCommand, OrderId, OrderLine, PaymentAuthorized, PaymentCaptureFailed,
+    PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentEvent, PaymentStuck, PaymentVoided, PlaceOrder,
     RefundOrder, ReleaseStock, ReserveStock, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected,
     StockReleased, StockReserved, Time, VoidPayment,
 };
@@ -158,7 +158,7 @@ pub(crate) mod pay {
     }
 
     pub(crate) fn stuck() -> PaymentEvent {
-        let (operation, detail) = (PaymentOperation::Authorize, "no certain answer".into());
+        let (operation, detail) = (Operation::Authorize, "no certain answer".into());
         PaymentStuck { order_id: order_id(), version: 1, at: noon(), operation, detail }.into()
     }
 

@@ -3,7 +3,7 @@
 use domain::charge::{Account, Answer, CallChange, CallStep, Input, PaymentStatus, decide, evolve};
 use domain::decision::{Contradiction, Outcome};
 use domain::provider::ProviderAnswer;
-use schemas::{PaymentCommand, PaymentEvent, PaymentOperation};
+use schemas::{Operation, PaymentCommand, PaymentEvent};
 
 use super::fixtures::{charge_policy, noon, pay};
 use super::payment_table::{Given, Held, authorizing, command, refused, succeeded, unknown};
@@ -102,7 +102,7 @@ fn in_the_end_a_person_is_asked() {
     assert_eq!(held.when(&unknown(), just_before).decision.outcome, Outcome::Pending);
     let decided = held.when(&unknown(), noon().plus_ms(policy.give_up_after_ms));
     let Some(PaymentEvent::PaymentStuck(event)) = &decided.decision.event else { panic!("{decided:?}") };
-    assert_eq!((event.version, event.operation), (1, PaymentOperation::Authorize));
+    assert_eq!((event.version, event.operation), (1, Operation::Authorize));
     assert_eq!(event.detail, "no certain answer in 1 tries; the last: timed out");
     assert_eq!(decided.call, CallChange::Cleared);
 }
@@ -136,11 +136,11 @@ fn an_old_try_that_knows_is_believed() {
 #[test]
 fn a_void_waits_for_the_authorization_and_then_goes_on() {
     let waiting = Held::after(&[command(pay::authorize(850)), command(pay::void())]);
-    assert_eq!(waiting.call.as_ref().unwrap().queued, Some(PaymentOperation::Void));
+    assert_eq!(waiting.call.as_ref().unwrap().queued, Some(Operation::Void));
     let decided = waiting.when(&succeeded(), noon());
     let held = waiting.then(&decided);
     let call = held.call.as_ref().unwrap();
-    assert_eq!((call.operation, call.queued, call.tries()), (PaymentOperation::Void, None, 0));
+    assert_eq!((call.operation, call.queued, call.tries()), (Operation::Void, None, 0));
     let decided = held.when(&succeeded(), noon());
     assert_eq!(held.then(&decided).payment.unwrap().status(), PaymentStatus::Voided);
 }
@@ -148,7 +148,7 @@ fn a_void_waits_for_the_authorization_and_then_goes_on() {
 #[test]
 fn a_waiting_void_survives_uncertain_answers_and_is_settled_by_a_refusal() {
     let waiting = Held::after(&[command(pay::authorize(850)), command(pay::void()), unknown()]);
-    assert_eq!(waiting.call.as_ref().unwrap().queued, Some(PaymentOperation::Void));
+    assert_eq!(waiting.call.as_ref().unwrap().queued, Some(Operation::Void));
     let decided = waiting.when(&refused(), noon());
     assert!(matches!(decided.decision.event, Some(PaymentEvent::PaymentDeclined(_))));
     assert_eq!(decided.call, CallChange::Cleared);
@@ -159,8 +159,8 @@ fn a_void_takes_the_place_of_a_waiting_capture_and_not_the_other_way_round() {
     let both = |first: PaymentCommand, second: PaymentCommand| {
         Held::after(&[command(pay::authorize(850)), command(first), command(second)]).call.unwrap().queued
     };
-    assert_eq!(both(pay::capture(), pay::void()), Some(PaymentOperation::Void));
-    assert_eq!(both(pay::void(), pay::capture()), Some(PaymentOperation::Void));
+    assert_eq!(both(pay::capture(), pay::void()), Some(Operation::Void));
+    assert_eq!(both(pay::void(), pay::capture()), Some(Operation::Void));
 }
 
 #[test]

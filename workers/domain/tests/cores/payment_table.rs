@@ -3,7 +3,7 @@
 use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, decide, evolve};
 use domain::decision::Outcome;
 use domain::provider::ProviderAnswer;
-use schemas::{PaymentCommand, PaymentOperation, Time};
+use schemas::{Operation, PaymentCommand, Time};
 
 use super::fixtures::{charge_policy, noon, pay};
 use super::table::{Table, cell};
@@ -123,8 +123,8 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
     states.iter().map(one).collect()
 }
 
-fn name(operation: PaymentOperation) -> &'static str {
-    domain::provider::operation_name(operation)
+fn name(operation: Operation) -> &'static str {
+    domain::provider::operation.as_str()
 }
 
 #[test]

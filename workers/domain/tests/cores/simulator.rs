@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use domain::provider::{IdempotencyKey, ProviderAnswer, ProviderRequest};
 use domain::simulator::{Simulator, SimulatorConfig};
 use domain::statement::StatementOutcome;
-use schemas::{CustomerId, OrderId, PaymentOperation};
+use schemas::{CustomerId, Operation, OrderId};
 
-fn request(order: &str, operation: PaymentOperation, sent_before: i32) -> ProviderRequest {
+fn request(order: &str, operation: Operation, sent_before: i32) -> ProviderRequest {
     let order_id = OrderId::new(order).unwrap();
     ProviderRequest {
         key: IdempotencyKey::new(&order_id, operation, 1),
@@ -41,7 +41,7 @@ fn faulty(seed: u64) -> SimulatorConfig {
 fn without_faults_everything_succeeds_at_once() {
     let provider = simulator(SimulatorConfig::default());
     for number in 0..200 {
-        for operation in [PaymentOperation::Authorize, PaymentOperation::Capture, PaymentOperation::Void] {
+        for operation in [Operation::Authorize, Operation::Capture, Operation::Void] {
             let plan = provider.plan(&request(&format!("o-{number}"), operation, 0));
             assert!(matches!(plan.answer, ProviderAnswer::Succeeded { .. }), "{plan:?}");
             assert_eq!((plan.effect, plan.latency_ms), (Some(StatementOutcome::Succeeded), 0));
@@ -54,7 +54,7 @@ fn the_share_of_declines_is_about_what_was_asked_for_and_depends_on_the_seed() {
     let declined = |seed| -> BTreeSet<i32> {
         let provider = simulator(SimulatorConfig { seed, decline_per_million: 50_000, ..SimulatorConfig::default() });
         let is_declined = |number: &i32| {
-            let plan = provider.plan(&request(&format!("o-{number}"), PaymentOperation::Authorize, 0));
+            let plan = provider.plan(&request(&format!("o-{number}"), Operation::Authorize, 0));
             matches!(plan.answer, ProviderAnswer::Refused { .. })
         };
         (0..4_000).filter(is_declined).collect()
@@ -68,9 +68,9 @@ fn the_share_of_declines_is_about_what_was_asked_for_and_depends_on_the_seed() {
 #[test]
 fn a_large_amount_is_declined_where_there_is_a_limit() {
     let provider = simulator(SimulatorConfig { decline_above_minor: Some(849), ..SimulatorConfig::default() });
-    let plan = provider.plan(&request("o-1", PaymentOperation::Authorize, 0));
+    let plan = provider.plan(&request("o-1", Operation::Authorize, 0));
     assert!(matches!(plan.answer, ProviderAnswer::Refused { .. }));
-    let plan = provider.plan(&request("o-1", PaymentOperation::Capture, 0));
+    let plan = provider.plan(&request("o-1", Operation::Capture, 0));
     assert!(matches!(plan.answer, ProviderAnswer::Succeeded { .. }));
 }
 
@@ -83,7 +83,7 @@ fn a_key_takes_effect_once_and_the_faults_end() {
         let order = format!("o-{number}");
         let mut effects = 0;
         for sent_before in 0..=3 {
-            let request = request(&order, PaymentOperation::Authorize, sent_before);
+            let request = request(&order, Operation::Authorize, sent_before);
             let looked_up = provider.plan_look_up(&request);
             assert_eq!(looked_up.effect, None);
             assert_eq!(matches!(looked_up.answer, ProviderAnswer::NotFound), effects == 0, "{order}, {sent_before}");
@@ -111,7 +111,7 @@ fn a_key_takes_effect_once_and_the_faults_end() {
 fn latency_stays_in_its_range_and_varies() {
     let config = SimulatorConfig { latency_min_ms: 5, latency_max_ms: 9, ..SimulatorConfig::default() };
     let provider = simulator(config);
-    let latency = |number| provider.plan(&request(&format!("o-{number}"), PaymentOperation::Capture, 0)).latency_ms;
+    let latency = |number| provider.plan(&request(&format!("o-{number}"), Operation::Capture, 0)).latency_ms;
     let seen: BTreeSet<u64> = (0..200).map(latency).collect();
     assert_eq!(seen, BTreeSet::from([5, 6, 7, 8, 9]));
 }

@@ -9,7 +9,7 @@ use domain::planted::Planted;
 use domain::provider::{IdempotencyKey, operation_name};
 use domain::simulator::Simulator;
 use domain::statement::StatementOutcome;
-use schemas::{Message, OrderId, PaymentEvent, PaymentOperation, Time};
+use schemas::{Message, Operation, OrderId, PaymentEvent, Time};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Accounts {
@@ -104,7 +104,7 @@ impl Payments {
             CallStep::LookUp => self.provider.plan_look_up(&request),
         };
         if plan.effect == Some(StatementOutcome::Succeeded) {
-            let operation = (call.order_id.clone(), operation_name(call.operation));
+            let operation = (call.order_id.clone(), call.operation.as_str());
             self.effects.entry(operation).or_default().insert(request.key);
         }
         Answer::to(&call, step, plan.answer)
@@ -128,7 +128,7 @@ impl Payments {
     }
 
     pub(super) fn is_authorizing(&self, order_id: &OrderId) -> bool {
-        self.calls.get(order_id).is_some_and(|call| call.operation == PaymentOperation::Authorize)
+        self.calls.get(order_id).is_some_and(|call| call.operation == Operation::Authorize)
     }
 }
 

@@ -1,0 +1,122 @@
+//! Refunds: some of what was taken is given back, each refund once, all of them together never more than was taken.
+//!
+//! The order service asks for one refund at a time. What cannot be refunded is answered at once, by an event: no refund ends in
+//! silence. A refund without a definitive answer in the end is `unknown`, and counts as if the money had gone.
+
+use schemas::{CommandId, PaymentEvent, PaymentRefundFailed, PaymentRefunded, RefundPayment, Time, limits};
+
+use super::Decided;
+use super::call::Call;
+use super::commands::next_version;
+use super::state::{CaptureOutcome, Payment, REFUSED, Refund, RefundOutcome, UNKNOWN};
+use crate::decision::{Decision, Outcome};
+
+pub(super) fn refund(state: Option<&Payment>, call: Option<&Call>, command: &RefundPayment, now: Time) -> Decided {
+    let RefundPayment { order_id, refund_id, amount_minor } = command;
+    if let Some(recorded) = state.and_then(|payment| recorded(payment, refund_id)) {
+        return Decided::without_call(Decision::repeated(recorded));
+    }
+    if call.is_some_and(|call| call.refund_id.as_ref() == Some(refund_id)) {
+        return Decided::without_call(Decision::silent(Outcome::NoEffect));
+    }
+    let left = state.map_or(0, Payment::refundable_minor);
+    let amount = amount_minor.unwrap_or(left);
+    let refused = |detail: String| {
+        let event = PaymentRefundFailed {
+            order_id: order_id.clone(),
+            version: next_version(state),
+            at: now,
+            refund_id: refund_id.clone(),
+            amount_minor: amount,
+            outcome: REFUSED.to_owned(),
+            detail: limits::detail(detail),
+        };
+        Decided::without_call(Decision::applied(event, Vec::new()))
+    };
+    if call.is_some() {
+        return refused("another operation of this payment is under way".into());
+    }
+    let taken = state.and_then(|payment| Some((payment.authorization.as_ref()?, payment.capture.as_ref()?)));
+    let Some((authorization, reference)) = taken.and_then(|(authorization, capture)| match &capture.outcome {
+        CaptureOutcome::Captured { provider_reference } => Some((authorization, provider_reference.as_ref())),
+        CaptureOutcome::Failed { .. } => None,
+    }) else {
+        return refused("nothing was taken that could be given back".into());
+    };
+    if amount < 0 || amount > left {
+        return refused(format!(
+            "the amount is {amount}; of {} that were taken {left} are left",
+            authorization.amount_minor
+        ));
+    }
+    if amount == 0 {
+        let event = PaymentRefunded {
+            order_id: order_id.clone(),
+            version: next_version(state),
+            at: now,
+            refund_id: refund_id.clone(),
+            amount_minor: 0,
+            provider_reference: None,
+        };
+        return Decided::without_call(Decision::applied(event, Vec::new()));
+    }
+    Decided::pending(Call::refund(authorization, order_id, refund_id, amount, reference, now))
+}
+
+/// The provider has given the money back.
+pub(super) fn refunded(
+    state: Option<&Payment>,
+    call: &Call,
+    refund_id: &CommandId,
+    reference: Option<String>,
+    now: Time,
+) -> PaymentEvent {
+    PaymentRefunded {
+        order_id: call.order_id.clone(),
+        version: next_version(state),
+        at: now,
+        refund_id: refund_id.clone(),
+        amount_minor: call.amount_minor,
+        provider_reference: reference,
+    }
+    .into()
+}
+
+/// The provider has refused, or nobody knows what it did.
+pub(super) fn failed(
+    state: Option<&Payment>,
+    call: &Call,
+    refund_id: &CommandId,
+    is_refused: bool,
+    detail: &str,
+    now: Time,
+) -> PaymentEvent {
+    PaymentRefundFailed {
+        order_id: call.order_id.clone(),
+        version: next_version(state),
+        at: now,
+        refund_id: refund_id.clone(),
+        amount_minor: call.amount_minor,
+        outcome: if is_refused { REFUSED } else { UNKNOWN }.to_owned(),
+        detail: limits::detail(detail),
+    }
+    .into()
+}
+
+/// The recorded outcome of a refund, word for word.
+pub(super) fn recorded(payment: &Payment, refund_id: &CommandId) -> Option<PaymentEvent> {
+    let Refund { refund_id, version, at, amount_minor, outcome } =
+        payment.refunds.iter().find(|refund| refund.refund_id == *refund_id)?.clone();
+    let order_id = payment.order_id.clone();
+    let failed = |outcome: &str, detail| {
+        let (refund_id, outcome) = (refund_id.clone(), outcome.to_owned());
+        PaymentRefundFailed { order_id: order_id.clone(), version, at, refund_id, amount_minor, outcome, detail }
+    };
+    Some(match outcome {
+        RefundOutcome::Refunded { provider_reference } => {
+            PaymentRefunded { order_id, version, at, refund_id, amount_minor, provider_reference }.into()
+        }
+        RefundOutcome::Refused { detail } => failed(REFUSED, detail).into(),
+        RefundOutcome::Unknown { detail } => failed(UNKNOWN, detail).into(),
+    })
+}
