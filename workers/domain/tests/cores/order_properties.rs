@@ -168,10 +168,8 @@ proptest! {
             prop_assert_eq!((&order.terms, &order.aftercare, order.ship_by), (&None, &None, None));
         }
         for message in &walk.said {
-            let fields = match message {
-                Message::OrderEvent(event) => format!("{event:?}"),
-                other => other.name().to_owned(),
-            };
+            let is_event = matches!(message, Message::OrderEvent(_));
+            let fields = if is_event { format!("{message:?}") } else { message.name().to_owned() };
             for new in ["Some(Origin", "step: Some", "reason_code: Some", "ship_by: Some", "hold: Some", "RetryPayment", "RefundPayment"] {
                 prop_assert!(!fields.contains(new), "{fields}");
             }

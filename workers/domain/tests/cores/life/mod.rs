@@ -71,15 +71,11 @@ impl Story {
 
 fn refusal(decision: &Decision<OrderEvent>) -> (String, String) {
     assert_eq!((decision.outcome, decision.commands.len()), (Outcome::Rejected, 0), "{decision:?}");
-    match decision.event.as_ref().unwrap() {
-        OrderEvent::OrderRejected(event) => {
-            let reason = &event.reasons[0];
-            (reason.reason_code.clone().unwrap_or(reason.code.as_str().to_owned()), reason.detail.clone())
-        }
-        OrderEvent::OrderCommandRefused(event) => {
-            let reason = &event.reasons[0];
-            (reason.reason_code.clone(), reason.detail.clone())
-        }
-        other => panic!("{other:?}"),
+    if let Some(OrderEvent::OrderCommandRefused(event)) = &decision.event {
+        let reason = &event.reasons[0];
+        return (reason.reason_code.clone(), reason.detail.clone());
     }
+    let Some(OrderEvent::OrderRejected(event)) = &decision.event else { panic!("{decision:?}") };
+    let reason = &event.reasons[0];
+    (reason.reason_code.clone().unwrap_or(reason.code.as_str().to_owned()), reason.detail.clone())
 }

@@ -2,7 +2,7 @@
 
 use domain::decision::Outcome;
 use domain::saga::{Order, outstanding};
-use schemas::{LineQuantity, Message, OrderCommand, OrderEvent, RefundOrder};
+use schemas::{LineQuantity, Message, OrderCommand, OrderEvent, PaymentCommand, RefundOrder};
 
 use super::Story;
 use crate::fixtures::{ask, command_id, order_id, pay, stock};
@@ -18,9 +18,9 @@ fn of_lines(id: &str, lines: &[(i32, i64)]) -> OrderCommand {
 }
 
 fn asked_for(story: &Story) -> Vec<Option<i64>> {
-    let amount = |message: &Message| match message {
-        Message::PaymentCommand(schemas::PaymentCommand::RefundPayment(command)) => command.amount_minor,
-        other => panic!("{other:?}"),
+    let amount = |message: &Message| {
+        let Message::PaymentCommand(PaymentCommand::RefundPayment(command)) = message else { panic!("{message:?}") };
+        command.amount_minor
     };
     story.asked.iter().map(amount).collect()
 }
