@@ -212,6 +212,9 @@ impl Rules {
             Stage::Cancelled if !is_given_back(held.payment) || is_stuck(held.payment) || held.is_being_authorized => {
                 ("compensation", format!("{id} is cancelled and its payment is still held or taken"))
             }
+            Stage::Cancelled if is_undone_by_guess(order, held.payment) => {
+                ("compensation", format!("{id} is cancelled, and nobody knows whether its payment was given back"))
+            }
             Stage::Stuck { step, .. } if !is_stuck_at(*step, held.payment) => {
                 ("stuck", format!("{id} is stuck at {step}, but its payment is not"))
             }
@@ -306,6 +309,16 @@ fn is_given_back(payment: Option<&Payment>) -> bool {
         PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Stuck => true,
         PaymentStatus::Captured => payment.refundable_minor() == 0,
         PaymentStatus::Authorized | PaymentStatus::CaptureFailed => false,
+    })
+}
+
+/// Whether it is unknown what became of a refund that undoes the order: one that nobody asked for.
+fn is_undone_by_guess(order: &Order, payment: Option<&Payment>) -> bool {
+    let asked = order.aftercare.as_ref().map_or(&[][..], |aftercare| &aftercare.refunds);
+    let is_unknown = |outcome: &RefundOutcome| matches!(outcome, RefundOutcome::Unknown { .. });
+    payment.is_some_and(|payment| {
+        let undoing = payment.refunds.iter().filter(|one| !asked.iter().any(|had| had.refund_id == one.refund_id));
+        undoing.into_iter().any(|one| is_unknown(&one.outcome))
     })
 }
 
