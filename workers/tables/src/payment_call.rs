@@ -14,7 +14,7 @@ table!(
         changes attempt: i32,
         once customer_id: String,
         once currency: String,
-        once amount_minor: i64,
+        changes amount_minor: i64,
         changes authorization_reference: Option<String>,
         changes queued: Option<String>,
         changes opened_at: Timestamptz,
@@ -25,7 +25,7 @@ table!(
         changes due_at: Timestamptz,
         changes cause_id: Option<String>,
         changes trace_parent: Option<String>,
-        once refund_id: Option<String>,
+        changes refund_id: Option<String>,
     }
 );
 
