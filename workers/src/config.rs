@@ -14,7 +14,7 @@ use domain::simulator::SimulatorConfig;
 use grammar::{DatabaseOptions, HIDDEN, KafkaAccess, Layered, Secret, SettingError, SettingsFile, StrangeKeys};
 use outbox::ConnectionString;
 use rdkafka::ClientConfig;
-use schemas::ServiceName;
+use schemas::{CustomerId, ServiceName};
 use serde::{Serialize, Serializer};
 
 use crate::listen::Listen;
