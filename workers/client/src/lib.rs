@@ -29,8 +29,11 @@ mod publication;
 mod publisher;
 mod rendering;
 mod set_aside;
+mod standing;
 mod stock_file;
 mod stock_levels;
+#[cfg(test)]
+mod story;
 mod topic_reader;
 pub mod unique_keys;
 
@@ -52,6 +55,7 @@ pub use publication::{Entries, Observation, PublishPlan, Published, publish_entr
 pub use publisher::{Delivered, Deliveries, IN_FLIGHT_MAX, Publisher};
 pub use rendering::{TIME_FIELDS, body_json, detail, record_json, stage_in_words, symbol};
 pub use set_aside::{AllSetAside, SetAside};
+pub use standing::{Standing, Wait, WaitKind};
 pub use stock_file::StockFile;
 pub use stock_levels::{Level, StockLevels};
 pub use topic_reader::{Came, Record, Selection, TopicReader};

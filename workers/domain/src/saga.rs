@@ -31,7 +31,7 @@ pub use content::ContentDigest;
 pub use refusal::Code;
 pub use state::{Cancellation, Order, Phase, Stage, evolve};
 pub use step::Step;
-pub use terms::{Capture, Fulfilment, Terms};
+pub use terms::{Capture, Fulfilment, Terms, is_digits_alone};
 
 use crate::decision::{Decision, Outcome};
 use refusal::Mistake;

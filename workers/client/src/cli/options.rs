@@ -16,7 +16,7 @@ fn exit_codes() -> String {
         (0, "done"),
         (1, "the answer is no: unknown order, refused cancel, watched order that has not ended"),
         (LINES_REFUSED, "published, but for lines that could not be encoded (stderr names them)"),
-        (ENDED_OTHERWISE, "publish --wait: every order has ended, and not every one is completed"),
+        (ENDED_OTHERWISE, "publish --wait: every order has ended, and not every one is completed or ready to ship"),
         (NOT_ENDED, "publish --wait: not every order has ended in time"),
     ];
     grammar::exit_codes(&own, "Publishing, receiving and cancelling again with the same ids has no second effect.")
@@ -103,8 +103,8 @@ pub(super) struct PublishOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rate: Option<u32>,
 
-    /// Wait until every order has ended, and say how: completed, cancelled, rejected or stuck. Given up when none has
-    /// ended for --timeout seconds.
+    /// Wait until every order has come as far as it comes by itself, and say how far: completed, ready to ship, held,
+    /// cancelled, rejected or stuck. Given up when none has for --timeout seconds.
     #[arg(long)]
     pub(super) wait: bool,
 }
