@@ -8,6 +8,7 @@
 mod aftercare;
 mod commands;
 mod content;
+mod course;
 mod placing;
 mod refunds;
 mod refusal;

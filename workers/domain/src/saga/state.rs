@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aftercare::{self, Aftercare};
 use super::content::ContentDigest;
+use super::course::stage_after;
 use super::step::Step;
 use super::terms::{Capture, Fulfilment, Terms};
 use crate::decision::{Contradiction, Follows, Inconsistent, Transition};
@@ -165,9 +166,36 @@ impl Order {
         confirm_by.into_iter().chain(self.wakes_at()).min()
     }
 
-    /// When a hold or an open return comes to its end; none where there is neither.
+    /// When a hold or an open return comes to its end; none where there is neither. A stuck order stays held, but waits for a
+    /// person anyway.
     pub fn wakes_at(&self) -> Option<Time> {
-        self.aftercare.as_ref().and_then(|aftercare| aftercare.wakes_at())
+        let is_waiting = matches!(self.phase(), Phase::Forward(_) | Phase::Command);
+        let held_until = self.hold().filter(|_| is_waiting).map(|hold| hold.until);
+        let returned_by = self.aftercare.as_ref().and_then(|aftercare| aftercare.closes_at());
+        held_until.into_iter().chain(returned_by).min()
+    }
+
+    /// The step at which it is stuck.
+    pub const fn stuck_at(&self) -> Option<Step> {
+        match self.stage {
+            Stage::Stuck { step, .. } => Some(step),
+            Stage::Placed
+            | Stage::StockReserved
+            | Stage::Authorized
+            | Stage::Confirmed
+            | Stage::PaymentCaptured
+            | Stage::ReadyToShip
+            | Stage::Shipped
+            | Stage::StockCommitted
+            | Stage::Completed
+            | Stage::Cancelling { .. }
+            | Stage::Cancelled => None,
+        }
+    }
+
+    /// Whether it waits, or would be waiting if it were not stuck, for the refund that undoes it.
+    pub fn is_refunding(&self) -> bool {
+        self.phase() == Phase::Undoing(Step::PaymentRefund) || self.stuck_at() == Some(Step::PaymentRefund)
     }
 
     /// Whether the machine is done with it.
@@ -295,119 +323,6 @@ fn next(state: Option<&Order>, event: &OrderEvent, version: i64) -> Result<Next,
             Some(stage) => Ok(Next::Reaches(stage)),
             None => Err(transition.contradicts(Contradiction::Impossible(order.stage.as_str()))),
         },
-    }
-}
-
-/// The stage that the event leads to from where the order is, if it can.
-fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
-    use Stage::{
-        Authorized, Cancelled, Cancelling, Completed, Confirmed, PaymentCaptured, Placed, ReadyToShip, Shipped,
-        StockCommitted, StockReserved, Stuck,
-    };
-    let stage = &order.stage;
-    let to = |next: Stage, possible: bool| possible.then_some(next);
-    // A person may take the step for done at which an order is stuck: then the event of the step follows.
-    let stuck_at = |at: Step| matches!(stage, Stuck { step, .. } if *step == at);
-    let is_on_command = order.fulfilment() == Fulfilment::OnCommand;
-    match event {
-        OrderEvent::OrderPlaced(_) | OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_) => None,
-        OrderEvent::OrderStockReserved(_) => {
-            to(StockReserved, matches!(stage, Placed) || stuck_at(Step::StockReservation))
-        }
-        OrderEvent::OrderAuthorized(_) => {
-            to(Authorized, matches!(stage, StockReserved) || stuck_at(Step::PaymentAuthorization))
-        }
-        OrderEvent::OrderConfirmed(_) => {
-            let is_ready = is_on_command && order.capture() == Capture::AtShipment;
-            let possible = matches!(stage, StockReserved | Authorized) || stuck_at(Step::PaymentAuthorization);
-            to(if is_ready { ReadyToShip } else { Confirmed }, possible)
-        }
-        OrderEvent::OrderPaymentCaptured(_) => {
-            let possible = matches!(stage, Confirmed) || stuck_at(Step::PaymentCapture);
-            to(if is_on_command { ReadyToShip } else { PaymentCaptured }, possible)
-        }
-        OrderEvent::OrderShipped(_) => to(Shipped, matches!(stage, ReadyToShip)),
-        OrderEvent::OrderStockCommitted(_) => {
-            to(StockCommitted, matches!(stage, Shipped) || stuck_at(Step::StockCommit))
-        }
-        OrderEvent::OrderCompleted(_) => {
-            let possible = matches!(stage, PaymentCaptured | Shipped | StockCommitted);
-            to(Completed, possible || stuck_at(Step::StockCommit) || stuck_at(Step::PaymentCapture))
-        }
-        OrderEvent::OrderCancelling(event) => {
-            let possible = match stage {
-                Placed | StockReserved | Authorized | Confirmed | ReadyToShip | Cancelling { .. } | Stuck { .. } => {
-                    true
-                }
-                PaymentCaptured | Shipped | StockCommitted | Completed | Cancelled => false,
-            };
-            to(Cancelling { step: Step::of(event.awaiting, event.step.as_deref()) }, possible)
-        }
-        OrderEvent::OrderCancelled(_) => {
-            let possible = matches!(stage, Placed | StockReserved | Cancelling { .. });
-            to(Cancelled, possible || stuck_at(Step::StockRelease))
-        }
-        OrderEvent::OrderStuck(event) => {
-            let possible = match stage {
-                Placed | StockReserved | Confirmed | PaymentCaptured | Shipped | StockCommitted | Cancelling { .. } => {
-                    true
-                }
-                Authorized | ReadyToShip | Completed | Cancelled | Stuck { .. } => false,
-            };
-            let step = Step::of(event.awaiting, event.step.as_deref());
-            to(Stuck { step, detail: event.detail.clone() }, possible)
-        }
-        OrderEvent::OrderRetried(_) => match stage {
-            Stuck { step, .. } => Some(order.stage_before(*step)),
-            Placed
-            | StockReserved
-            | Authorized
-            | Confirmed
-            | PaymentCaptured
-            | ReadyToShip
-            | Shipped
-            | StockCommitted
-            | Completed
-            | Cancelling { .. }
-            | Cancelled => None,
-        },
-        OrderEvent::OrderResolved(event) => {
-            to(if event.outcome == COMPLETED { Completed } else { Cancelled }, matches!(stage, Stuck { .. }))
-        }
-        OrderEvent::OrderHeld(_) | OrderEvent::OrderReleased(_) => {
-            let is_before_shipment = matches!(stage, Placed | StockReserved | Authorized | Confirmed | ReadyToShip);
-            to(stage.clone(), is_before_shipment)
-        }
-        OrderEvent::OrderRefundRequested(_) | OrderEvent::OrderRefunded(_) | OrderEvent::OrderRefundFailed(_) => {
-            Some(stage.clone())
-        }
-        OrderEvent::OrderReturnRequested(_) | OrderEvent::OrderReturnReceived(_) | OrderEvent::OrderReturnClosed(_) => {
-            to(stage.clone(), matches!(stage, Completed))
-        }
-    }
-}
-
-/// What `ResolveOrder` and `OrderResolved` call an order whose goods are with the customer.
-pub(super) const COMPLETED: &str = "completed";
-/// What they call one whose goods are not.
-pub(super) const CANCELLED: &str = "cancelled";
-
-impl Order {
-    /// The stage in which the order waited for the reply to this step, before it got stuck at it.
-    fn stage_before(&self, step: Step) -> Stage {
-        let is_shipped = self.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some());
-        if self.cancellation.is_some() {
-            return Stage::Cancelling { step };
-        }
-        match step {
-            Step::StockReservation => Stage::Placed,
-            Step::PaymentAuthorization => Stage::StockReserved,
-            Step::PaymentCapture if is_shipped => Stage::StockCommitted,
-            Step::PaymentCapture => Stage::Confirmed,
-            Step::StockCommit if is_shipped => Stage::Shipped,
-            Step::StockCommit => Stage::PaymentCaptured,
-            Step::PaymentVoid | Step::PaymentRefund | Step::StockRelease => Stage::Cancelling { step },
-        }
     }
 }
 
