@@ -47,10 +47,9 @@ async fn an_order_above_the_limit_is_confirmed_when_somebody_has_looked_and_not_
     assert_eq!(level(&pipeline, "b").await?, [10, 0, 1, 0, 0]);
     assert_eq!(provider_did(&pipeline, "void")?, 1, "what was held of the rejected one is let go of");
     let events = events_of(&pipeline, &good).await?;
-    let confirmed = events.iter().find_map(|event| match event {
-        OrderEvent::OrderConfirmed(event) => event.origin.clone(),
-        _ => None,
-    });
+    let confirmed = events
+        .iter()
+        .find_map(|event| if let OrderEvent::OrderConfirmed(event) = event { event.origin.clone() } else { None });
     let origin = confirmed.ok_or_else(|| tests::trouble("who released it is not said"))?;
     assert_eq!(
         (origin.command.as_str(), origin.by.as_deref(), origin.note.as_deref()),

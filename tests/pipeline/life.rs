@@ -106,24 +106,13 @@ pub(crate) async fn await_refusal(pipeline: &Pipeline, id: &CommandId) -> Outcom
 }
 
 fn refusal(message: Message, id: &CommandId) -> Option<Vec<String>> {
-    match message {
-        Message::OrderEvent(OrderEvent::OrderRejected(OrderRejected { command_id, reasons, .. }))
-            if command_id.as_ref() == Some(id) =>
-        {
-            let name = |reason: schemas::Rejection| reason.reason_code.unwrap_or(reason.code.to_string());
-            Some(reasons.into_iter().map(name).collect())
-        }
-        Message::OrderEvent(OrderEvent::OrderCommandRefused(OrderCommandRefused { command_id, reasons, .. }))
-            if command_id == *id =>
-        {
-            Some(reasons.into_iter().map(|reason| reason.reason_code).collect())
-        }
-        _ => None,
+    if let Message::OrderEvent(OrderEvent::OrderRejected(OrderRejected { command_id, reasons, .. })) = message {
+        let name = |reason: schemas::Rejection| reason.reason_code.unwrap_or(reason.code.to_string());
+        return (command_id.as_ref() == Some(id)).then(|| reasons.into_iter().map(name).collect());
     }
-}
-
-/// Kills every instance of a service and starts it again.
-pub(crate) async fn kill_and_restart(pipeline: &mut Pipeline, service: ServiceName) -> Outcome {
-    pipeline.kill9_all(service)?;
-    pipeline.start_services(&[service]).await
+    if let Message::OrderEvent(OrderEvent::OrderCommandRefused(refused)) = message {
+        let OrderCommandRefused { command_id, reasons, .. } = refused;
+        return (command_id == *id).then(|| reasons.into_iter().map(|reason| reason.reason_code).collect());
+    }
+    None
 }
