@@ -8,6 +8,7 @@
 mod aftercare;
 mod commands;
 mod content;
+mod course;
 mod placing;
 mod refunds;
 mod refusal;
@@ -58,7 +59,7 @@ impl Default for Policy {
     fn default() -> Self {
         const HOUR_MS: i64 = 3_600_000;
         Policy {
-            confirm_within_ms: 30 * 60_000,
+            confirm_within_ms: 60_000,
             ship_within_ms: 72 * HOUR_MS,
             hold_within_ms: 48 * HOUR_MS,
             return_within_ms: 30 * 24 * HOUR_MS,

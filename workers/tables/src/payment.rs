@@ -2,9 +2,9 @@
 
 use schemas::{CustomerId, OrderId};
 
-use super::{Timestamptz, Unknown, table};
+use super::{Timestamptz, Unknown, json, table};
 use domain::charge::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment, Stuck, Void};
-use domain::provider::{Operation::parse, operation_name};
+use domain::provider::Operation;
 
 table!(
     /// An order's payment. What was authorized never changes once it has a row.
@@ -28,6 +28,8 @@ table!(
         changes stuck_at: Option<Timestamptz>,
         changes stuck_operation: Option<String>,
         changes stuck_detail: Option<String>,
+        changes refunds: Option<String>,
+        changes refunded_minor: i64,
     }
 );
 
@@ -68,6 +70,8 @@ impl PaymentRow {
             stuck_at: stuck.map(|had| Timestamptz(had.at)),
             stuck_operation: stuck.map(|had| had.operation.as_str().to_owned()),
             stuck_detail: stuck.map(|had| had.detail.clone()),
+            refunds: json::of_list(&payment.refunds),
+            refunded_minor: payment.refunded_minor(),
         }
     }
 
@@ -84,6 +88,7 @@ impl PaymentRow {
                 Some(version) => Some(Void { version, at: required("void_at", self.void_at)?.0 }),
             },
             stuck: self.take_stuck()?,
+            refunds: json::read("refunds", self.refunds.as_deref())?.unwrap_or_default(),
             order_id: Unknown::unless("order_id", &self.order_id, |text| OrderId::new(text).ok())?,
             version: self.version,
         })

@@ -67,7 +67,7 @@ pub(super) fn record(
 /// Whether the call's outcome is recorded already. A call that is tried again has an old one, that it was given up.
 fn is_settled(payment: &Payment, call: &Call) -> bool {
     if let Some(refund_id) = &call.refund_id {
-        return refunds::recorded(payment, refund_id).is_some();
+        return refunds::is_settled(payment, refund_id);
     }
     let is_tried_again = payment.stuck.as_ref().is_some_and(|stuck| stuck.operation == call.operation);
     !is_tried_again && recorded(payment, call.operation).is_some()

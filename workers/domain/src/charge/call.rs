@@ -114,9 +114,11 @@ impl Call {
         Call { operation: Operation::Refund, refund_id, authorization, ..authorize }
     }
 
-    /// The same once more, after it was given up at this time: the provider is asked first what became of it.
+    /// The same once more, after it was given up at this time: the provider is asked first what became of it. Whatever another
+    /// clock said, that was before this call was opened.
     pub(super) fn again(self, given_up_at: Time) -> Self {
-        Call { unknown_since: Some(given_up_at), ..self }
+        let unknown_since = Some(given_up_at.min(self.opened_at.plus_ms(-1)));
+        Call { unknown_since, ..self }
     }
 
     /// The name of its effect at the provider.

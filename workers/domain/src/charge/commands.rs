@@ -17,7 +17,7 @@ pub(super) fn authorize(
     command: &AuthorizePayment,
     now: Time,
 ) -> Decided {
-    if let Some(answer) = state.and_then(|payment| recorded(payment, Operation::Authorize)) {
+    if let Some(answer) = answered(state, call, Operation::Authorize) {
         return Decided::without_call(Decision::repeated(answer));
     }
     if call.is_some() {
@@ -27,36 +27,28 @@ pub(super) fn authorize(
     if *amount_minor > 0 {
         return Decided::pending(Call::authorize(order_id, customer_id, currency, *amount_minor, now));
     }
-    Decided::without_call(without_provider(command, now))
+    Decided::without_call(without_provider(command, next_version(state), now))
 }
 
 /// Nothing is to be paid, or (never from our own order service) less than nothing.
-fn without_provider(command: &AuthorizePayment, now: Time) -> Decision<PaymentEvent> {
+fn without_provider(command: &AuthorizePayment, version: i64, now: Time) -> Decision<PaymentEvent> {
     let AuthorizePayment { order_id, customer_id, currency, amount_minor, .. } = command.clone();
     if amount_minor == 0 {
         let provider_reference = None;
         return Decision::applied(
-            PaymentAuthorized {
-                order_id,
-                version: 1,
-                at: now,
-                customer_id,
-                currency,
-                amount_minor,
-                provider_reference,
-            },
+            PaymentAuthorized { order_id, version, at: now, customer_id, currency, amount_minor, provider_reference },
             Vec::new(),
         );
     }
     let detail = format!("the amount is {amount_minor}; it must not be below 0");
     Decision::applied(
-        PaymentDeclined { order_id, version: 1, at: now, customer_id, currency, amount_minor, detail },
+        PaymentDeclined { order_id, version, at: now, customer_id, currency, amount_minor, detail },
         Vec::new(),
     )
 }
 
 pub(super) fn capture(state: Option<&Payment>, call: Option<&Call>, order_id: &OrderId, now: Time) -> Decided {
-    if let Some(answer) = state.and_then(|payment| recorded(payment, Operation::Capture)) {
+    if let Some(answer) = answered(state, call, Operation::Capture) {
         return Decided::without_call(Decision::repeated(answer));
     }
     if let Some(call) = call {
@@ -79,7 +71,7 @@ pub(super) fn capture(state: Option<&Payment>, call: Option<&Call>, order_id: &O
 }
 
 pub(super) fn void(state: Option<&Payment>, call: Option<&Call>, order_id: &OrderId, now: Time) -> Decided {
-    if let Some(answer) = state.and_then(|payment| recorded(payment, Operation::Void)) {
+    if let Some(answer) = answered(state, call, Operation::Void) {
         return Decided::without_call(Decision::repeated(answer));
     }
     if let Some(call) = call {
@@ -97,31 +89,18 @@ pub(super) fn void(state: Option<&Payment>, call: Option<&Call>, order_id: &Orde
     }
 }
 
-/// Try again what was given up: under its old key, and with a look at what became of it first. What is not stuck says again how
-/// it stands.
+/// Try again what was given up: under its old key, and with a look at what became of it first. Whoever asks for it asks for the
+/// step as well: what is not stuck is answered then.
 pub(super) fn retry(state: Option<&Payment>, call: Option<&Call>, command: &RetryPayment, now: Time) -> Decided {
-    if call.is_some() {
-        return Decided::without_call(Decision::silent(Outcome::NoEffect));
-    }
-    let stuck = state.and_then(|payment| Some((payment, payment.stuck.as_ref()?)));
-    let Some((payment, stuck)) = stuck else {
-        let again = state.and_then(|payment| recorded(payment, Operation::Void).or_else(|| authorized(payment)));
-        return Decided::without_call(match again {
-            Some(event) => Decision::repeated(event),
-            None => Decision::silent(Outcome::Unknown),
-        });
-    };
+    let silent = |outcome| Decided::without_call(Decision::silent(outcome));
+    let Some(payment) = state else { return silent(Outcome::Unknown) };
+    let Some(stuck) = payment.stuck.as_ref().filter(|_| call.is_none()) else { return silent(Outcome::NoEffect) };
     let RetryPayment { order_id, customer_id, currency, amount_minor, .. } = command;
-    let call = match (stuck.operation, held(Some(payment))) {
+    let call = match (stuck.operation, held(state)) {
         (Operation::Authorize, _) => Call::authorize(order_id, customer_id, currency, *amount_minor, now),
         (operation, Some(held)) => Call::about(order_id, operation, held.authorization, held.reference, now),
         // Nothing is known that could be captured or let go of: what was said of it stays said.
-        (_, None) => {
-            return Decided::without_call(match recorded(payment, Operation::Void) {
-                Some(event) => Decision::repeated(event),
-                None => Decision::silent(Outcome::Unknown),
-            });
-        }
+        (_, None) => return silent(Outcome::NoEffect),
     };
     Decided::pending(call.again(stuck.at))
 }
@@ -194,6 +173,13 @@ fn held(state: Option<&Payment>) -> Option<Held<'_>> {
 
 pub(super) fn next_version(state: Option<&Payment>) -> i64 {
     state.map_or(1, |payment| payment.version + 1)
+}
+
+/// The recorded event that answers a command for this operation. That it was given up does not, while it is tried again.
+fn answered(state: Option<&Payment>, call: Option<&Call>, operation: Operation) -> Option<PaymentEvent> {
+    let answer = state.and_then(|payment| recorded(payment, operation))?;
+    let is_tried_again = call.is_some() && matches!(answer, PaymentEvent::PaymentStuck(_));
+    (!is_tried_again).then_some(answer)
 }
 
 /// The recorded event that settles a command for this operation; none where it is still to be done.

@@ -1,7 +1,8 @@
 //! Refunds: some of what was taken is given back, each refund once, all of them together never more than was taken.
 //!
 //! The order service asks for one refund at a time. What cannot be refunded is answered at once, by an event: no refund ends in
-//! silence. A refund without a definitive answer in the end is `unknown`, and counts as if the money had gone.
+//! silence. A refund without a definitive answer in the end is `unknown`, and counts as if the money had gone; whoever wants all
+//! that is left, where nothing else is left, makes the provider be asked about it again.
 
 use schemas::{CommandId, PaymentEvent, PaymentRefundFailed, PaymentRefunded, RefundPayment, Time, limits};
 
@@ -10,13 +11,18 @@ use super::call::Call;
 use super::commands::next_version;
 use super::state::{CaptureOutcome, Payment, REFUSED, Refund, RefundOutcome, UNKNOWN};
 use crate::decision::{Decision, Outcome};
+use crate::provider::Operation;
 
 pub(super) fn refund(state: Option<&Payment>, call: Option<&Call>, command: &RefundPayment, now: Time) -> Decided {
     let RefundPayment { order_id, refund_id, amount_minor } = command;
     if let Some(recorded) = state.and_then(|payment| recorded(payment, refund_id)) {
         return Decided::without_call(Decision::repeated(recorded));
     }
-    if call.is_some_and(|call| call.refund_id.as_ref() == Some(refund_id)) {
+    let waits_for = |call: &Call| {
+        // All that is left is known once the refund under way has ended; then the order service asks again.
+        call.refund_id.as_ref() == Some(refund_id) || (call.operation == Operation::Refund && amount_minor.is_none())
+    };
+    if call.is_some_and(waits_for) {
         return Decided::without_call(Decision::silent(Outcome::NoEffect));
     }
     let left = state.map_or(0, Payment::refundable_minor);
@@ -48,6 +54,11 @@ pub(super) fn refund(state: Option<&Payment>, call: Option<&Call>, command: &Ref
             "the amount is {amount}; of {} that were taken {left} are left",
             authorization.amount_minor
         ));
+    }
+    let unknown = state.and_then(unknown).filter(|_| amount_minor.is_none() && left == 0);
+    if let Some(unknown) = unknown {
+        let call = Call::refund(authorization, order_id, &unknown.refund_id, unknown.amount_minor, reference, now);
+        return Decided::pending(call.again(unknown.at));
     }
     if amount == 0 {
         let event = PaymentRefunded {
@@ -101,6 +112,20 @@ pub(super) fn failed(
         detail: limits::detail(detail),
     }
     .into()
+}
+
+/// The last refund of which nobody knows.
+fn unknown(payment: &Payment) -> Option<&Refund> {
+    payment.refunds.iter().rev().find(|refund| is_unknown(refund))
+}
+
+fn is_unknown(refund: &Refund) -> bool {
+    matches!(refund.outcome, RefundOutcome::Unknown { .. })
+}
+
+/// Whether it is known what became of a refund.
+pub(super) fn is_settled(payment: &Payment, refund_id: &CommandId) -> bool {
+    payment.refunds.iter().any(|refund| refund.refund_id == *refund_id && !is_unknown(refund))
 }
 
 /// The recorded outcome of a refund, word for word.

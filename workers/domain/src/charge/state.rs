@@ -215,6 +215,17 @@ impl Payment {
         self.refunds.iter().filter(counts).map(|refund| refund.amount_minor).fold(0, i64::saturating_add)
     }
 
+    /// What became of a refund takes the place of what nobody knew of it.
+    fn refund_ended(&mut self, refund: Refund) {
+        self.refunds.retain(|had| had.refund_id != refund.refund_id);
+        self.refunds.push(refund);
+    }
+
+    /// Whether nothing was asked of the provider yet.
+    const fn is_blank(&self) -> bool {
+        self.authorization.is_none() && self.capture.is_none() && self.void.is_none() && self.stuck.is_none()
+    }
+
     fn begun(order_id: &OrderId) -> Self {
         Payment {
             order_id: order_id.clone(),
@@ -263,23 +274,21 @@ pub fn evolve(state: Option<Payment>, event: &PaymentEvent) -> Result<Evolved, I
 
 fn may_follow(state: Option<&Payment>, event: &PaymentEvent) -> bool {
     use PaymentStatus::{Authorized, CaptureFailed, Captured};
+    let is_blank = state.is_none_or(Payment::is_blank);
     let status = state.map(Payment::status);
     // A payment that was stuck at an operation goes on where it is tried again.
     let stuck_at =
         |operation| state.and_then(|payment| payment.stuck.as_ref()).is_some_and(|stuck| stuck.operation == operation);
+    let is_held = matches!(status, Some(Authorized | CaptureFailed));
     match event {
         PaymentEvent::PaymentAuthorized(_) | PaymentEvent::PaymentDeclined(_) => {
-            status.is_none() || stuck_at(Operation::Authorize)
+            is_blank || stuck_at(Operation::Authorize)
         }
         PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentCaptureFailed(_) => {
             status == Some(Authorized) || stuck_at(Operation::Capture)
         }
-        PaymentEvent::PaymentVoided(_) => {
-            matches!(status, None | Some(Authorized | CaptureFailed)) || stuck_at(Operation::Void)
-        }
-        PaymentEvent::PaymentStuck(event) => {
-            matches!(status, None | Some(Authorized | CaptureFailed)) || stuck_at(event.operation.into())
-        }
+        PaymentEvent::PaymentVoided(_) => is_blank || is_held || stuck_at(Operation::Void),
+        PaymentEvent::PaymentStuck(event) => is_blank || is_held || stuck_at(event.operation.into()),
         PaymentEvent::PaymentRefunded(_) => status == Some(Captured),
         // Nothing was taken: that is what it says.
         PaymentEvent::PaymentRefundFailed(_) => true,
@@ -329,7 +338,7 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
             let (operation, detail) = (event.operation.into(), event.detail.clone());
             payment.stuck = Some(Stuck { version: event.version, at: event.at, operation, detail });
         }
-        PaymentEvent::PaymentRefunded(event) => payment.refunds.push(Refund {
+        PaymentEvent::PaymentRefunded(event) => payment.refund_ended(Refund {
             refund_id: event.refund_id.clone(),
             version: event.version,
             at: event.at,
@@ -339,7 +348,7 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
         PaymentEvent::PaymentRefundFailed(event) => {
             let detail = event.detail.clone();
             let is_refused = event.outcome == REFUSED;
-            payment.refunds.push(Refund {
+            payment.refund_ended(Refund {
                 refund_id: event.refund_id.clone(),
                 version: event.version,
                 at: event.at,

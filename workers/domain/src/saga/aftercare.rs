@@ -2,8 +2,12 @@
 //!
 //! Most orders have none of it; such an order carries nothing, and its row a null. What an order can keep is bounded.
 
-use schemas::{CommandId, Hold, LineQuantity, OrderEvent, Origin, ReturnedLine, Time};
+use schemas::{
+    CommandId, Hold, LineQuantity, OrderEvent, OrderRefundRequested, OrderReturnRequested, Origin, ReturnedLine, Time,
+};
 use serde::{Deserialize, Serialize};
+
+use super::step::Step;
 
 /// How much can be done to an order by commands, so that its row stays small.
 pub const MAX_CHANGES: usize = 200;
@@ -21,6 +25,9 @@ pub struct Aftercare {
     /// Its refunds, in the order in which they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refunds: Vec<Refund>,
+    /// The refund that undoes the order, where somebody asked to try it again; until then it has a name of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undoing_refund: Option<CommandId>,
     /// Its returns, in the order in which they were asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub returns: Vec<Return>,
@@ -191,10 +198,9 @@ impl Aftercare {
         self.returns.iter().map(of).fold(0, i64::saturating_add)
     }
 
-    /// The first time at which something is to be done about it, though nobody asks.
-    pub fn wakes_at(&self) -> Option<Time> {
-        let open = self.returns.iter().filter(|one| one.state == ReturnState::Requested).map(|one| one.close_by);
-        open.chain(self.hold.as_ref().map(|hold| hold.until)).min()
+    /// When the first open return is closed, if its goods have not come by then.
+    pub fn closes_at(&self) -> Option<Time> {
+        self.returns.iter().filter(|one| one.state == ReturnState::Requested).map(|one| one.close_by).min()
     }
 
     /// What is of it after an event of the order.
@@ -207,29 +213,19 @@ impl Aftercare {
             OrderEvent::OrderHeld(event) => {
                 self.hold = Some(Hold { reason_code: event.reason_code.clone(), until: event.until });
             }
-            OrderEvent::OrderReleased(_)
-            | OrderEvent::OrderConfirmed(_)
-            | OrderEvent::OrderCancelling(_)
-            | OrderEvent::OrderCancelled(_)
-            | OrderEvent::OrderResolved(_) => self.hold = None,
+            OrderEvent::OrderReleased(_) | OrderEvent::OrderConfirmed(_) | OrderEvent::OrderResolved(_) => {
+                self.hold = None;
+            }
+            OrderEvent::OrderCancelling(_) => self.is_undone(1),
+            OrderEvent::OrderCancelled(_) => self.is_undone(0),
             OrderEvent::OrderShipped(event) => {
                 let (carrier, tracking) = (event.carrier.clone(), event.tracking.clone());
                 self.shipment = Some(Shipment { at: event.at, carrier, tracking });
             }
-            OrderEvent::OrderRefundRequested(event) => {
-                if let Some(had) = self.returns.iter_mut().find(|one| Some(&one.return_id) == event.return_id.as_ref())
-                {
-                    had.state = ReturnState::TakenBack;
-                }
-                self.refunds.push(Refund {
-                    refund_id: event.refund_id.clone(),
-                    amount_minor: event.amount_minor,
-                    state: RefundState::Requested,
-                    reason_code: event.reason_code.clone(),
-                    return_id: event.return_id.clone(),
-                    at: event.at,
-                });
+            OrderEvent::OrderRetried(event) if event.step == Step::PaymentRefund.as_str() => {
+                self.undoing_refund = event.origin.as_ref().map(|origin| origin.command_id.clone());
             }
+            OrderEvent::OrderRefundRequested(event) => self.refund_requested(event),
             OrderEvent::OrderRefunded(event) => self.settle(&event.refund_id, RefundState::Refunded),
             OrderEvent::OrderRefundFailed(event) => {
                 let detail = event.detail.clone();
@@ -237,23 +233,15 @@ impl Aftercare {
                 let state = if is_refused { RefundState::Refused { detail } } else { RefundState::Unknown { detail } };
                 self.settle(&event.refund_id, state);
             }
-            OrderEvent::OrderReturnRequested(event) => self.returns.push(Return {
-                return_id: event.return_id.clone(),
-                state: ReturnState::Requested,
-                lines: event.lines.clone(),
-                received: Vec::new(),
-                refund_minor: 0,
-                reason_code: event.reason_code.clone(),
-                close_by: event.close_by,
-            }),
+            OrderEvent::OrderReturnRequested(event) => self.return_requested(event),
             OrderEvent::OrderReturnReceived(event) => {
-                if let Some(had) = self.returns.iter_mut().find(|one| one.return_id == event.return_id) {
+                if let Some(had) = self.return_of(&event.return_id) {
                     had.state = ReturnState::Received;
                     (had.received, had.refund_minor) = (event.lines.clone(), event.refund_minor);
                 }
             }
             OrderEvent::OrderReturnClosed(event) => {
-                if let Some(had) = self.returns.iter_mut().find(|one| one.return_id == event.return_id) {
+                if let Some(had) = self.return_of(&event.return_id) {
                     had.state = ReturnState::of_outcome(&event.outcome);
                 }
             }
@@ -267,11 +255,44 @@ impl Aftercare {
             | OrderEvent::OrderRejected(_)
             | OrderEvent::OrderCommandRefused(_) => {}
         }
-        if matches!(event, OrderEvent::OrderCancelled(_)) {
-            let left = self.refunds.iter_mut().filter(|refund| refund.state == RefundState::Requested);
-            left.for_each(|refund| refund.state = RefundState::Superseded);
-        }
         self
+    }
+
+    /// Nobody holds it any more, and only so many of its refunds still get their turn: all that is left is given back at once.
+    fn is_undone(&mut self, turns: usize) {
+        self.hold = None;
+        let waiting = self.refunds.iter_mut().filter(|refund| refund.state == RefundState::Requested).skip(turns);
+        waiting.for_each(|refund| refund.state = RefundState::Superseded);
+    }
+
+    fn refund_requested(&mut self, event: &OrderRefundRequested) {
+        if let Some(had) = event.return_id.as_ref().and_then(|return_id| self.return_of(return_id)) {
+            had.state = ReturnState::TakenBack;
+        }
+        self.refunds.push(Refund {
+            refund_id: event.refund_id.clone(),
+            amount_minor: event.amount_minor,
+            state: RefundState::Requested,
+            reason_code: event.reason_code.clone(),
+            return_id: event.return_id.clone(),
+            at: event.at,
+        });
+    }
+
+    fn return_requested(&mut self, event: &OrderReturnRequested) {
+        self.returns.push(Return {
+            return_id: event.return_id.clone(),
+            state: ReturnState::Requested,
+            lines: event.lines.clone(),
+            received: Vec::new(),
+            refund_minor: 0,
+            reason_code: event.reason_code.clone(),
+            close_by: event.close_by,
+        });
+    }
+
+    fn return_of(&mut self, return_id: &CommandId) -> Option<&mut Return> {
+        self.returns.iter_mut().find(|one| one.return_id == *return_id)
     }
 
     fn settle(&mut self, refund_id: &CommandId, state: RefundState) {

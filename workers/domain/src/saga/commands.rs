@@ -9,8 +9,9 @@ use schemas::{
 };
 
 use super::aftercare::MAX_CHANGES;
+use super::course::{CANCELLED, COMPLETED};
 use super::refusal::{Code, Mistake};
-use super::state::{CANCELLED, COMPLETED, Order, Phase, Stage};
+use super::state::{Order, Phase, Stage};
 use super::step::Step;
 use super::terms::Fulfilment;
 use super::transition::{Head, Transition, requested};
@@ -26,7 +27,7 @@ pub(super) fn decide(order: &Order, command: &OrderCommand, now: Time, policy: &
     }
     let at = Transition { order, now, policy, origin: Some(&origin) };
     let taken = order.aftercare.as_ref().map_or(0, |aftercare| aftercare.taken.len());
-    let decided = if taken >= MAX_CHANGES {
+    let decided = if taken >= MAX_CHANGES && opens_something(command) {
         let detail = format!("{taken} commands have changed order {}; it keeps no more", order.order_id);
         Err(Mistake::new(Code::TooManyChanges, detail))
     } else {
@@ -34,6 +35,24 @@ pub(super) fn decide(order: &Order, command: &OrderCommand, now: Time, policy: &
     };
     decided
         .unwrap_or_else(|mistake| refusal::refuse(&order.order_id, refusal::Refused::of(command), vec![mistake], now))
+}
+
+/// Whether it can be asked for again and again. What brings an order on comes to an end by itself, and is never refused for it.
+const fn opens_something(command: &OrderCommand) -> bool {
+    match command {
+        OrderCommand::RefundOrder(_)
+        | OrderCommand::HoldOrder(_)
+        | OrderCommand::RequestReturn(_)
+        | OrderCommand::RetryOrder(_) => true,
+        OrderCommand::PlaceOrder(_)
+        | OrderCommand::CancelOrder(_)
+        | OrderCommand::ShipOrder(_)
+        | OrderCommand::ReleaseOrder(_)
+        | OrderCommand::RejectOrder(_)
+        | OrderCommand::ReceiveReturn(_)
+        | OrderCommand::SkipOrderStep(_)
+        | OrderCommand::ResolveOrder(_) => false,
+    }
 }
 
 fn carry_out(at: Transition<'_>, command: &OrderCommand) -> Result<Decision<OrderEvent>, Mistake> {
@@ -202,23 +221,28 @@ fn stuck_step(at: Transition<'_>, meant: Option<&str>) -> Result<Step, Mistake> 
     }
 }
 
-/// The step is asked for again. A payment that is stuck itself is told to try again; a refund gets an id of its own, since the
-/// last one has its outcome.
+/// The step is asked for again. A payment that is stuck is told to try again first; one that is not says how it stands. A refund
+/// gets an id of its own, since the last one has its outcome.
 fn retry(at: Transition<'_>, meant: Option<&str>, command_id: &CommandId) -> Result<Decision<OrderEvent>, Mistake> {
     let step = stuck_step(at, meant)?;
     let Head { order_id, version, at: now, attributes, origin } = at.head();
-    let command = match step {
+    let mut commands = Vec::new();
+    match step {
         Step::PaymentAuthorization | Step::PaymentCapture | Step::PaymentVoid => {
             let (order_id, command_id) = (order_id.clone(), command_id.clone());
             let (customer_id, currency) = (at.order.customer_id.clone(), at.order.currency.clone());
             let amount_minor = at.order.total_minor;
-            vec![RetryPayment { order_id, command_id, customer_id, currency, amount_minor }.into()]
+            commands.push(RetryPayment { order_id, command_id, customer_id, currency, amount_minor }.into());
+            commands.extend(at.asking(step));
         }
-        Step::PaymentRefund => vec![request::refund(&order_id, command_id, None)],
-        Step::StockReservation | Step::StockCommit | Step::StockRelease => at.asking(step),
-    };
+        Step::PaymentRefund => {
+            refunds::check_id(command_id)?;
+            commands.push(request::refund(&order_id, command_id, None));
+        }
+        Step::StockReservation | Step::StockCommit | Step::StockRelease => commands.extend(at.asking(step)),
+    }
     let step = step.as_str().to_owned();
-    Ok(Decision::applied(OrderRetried { order_id, version, at: now, attributes, origin, step }, command))
+    Ok(Decision::applied(OrderRetried { order_id, version, at: now, attributes, origin, step }, commands))
 }
 
 fn resolve(at: Transition<'_>, command: &ResolveOrder) -> Result<Decision<OrderEvent>, Mistake> {

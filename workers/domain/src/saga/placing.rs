@@ -28,7 +28,10 @@ pub(super) fn place(state: Option<&Order>, command: &PlaceOrder, now: Time, poli
 }
 
 fn repeated(order: &Order, command: &PlaceOrder, now: Time) -> Decision<OrderEvent> {
-    if order.content == ContentDigest::of_command(command) {
+    // What is refused has no place in the digest, so that it would look like what was placed without it.
+    let mut mistakes = Vec::new();
+    check_terms(command, &mut mistakes);
+    if mistakes.is_empty() && order.content == ContentDigest::of_command(command) {
         return Decision::silent(Outcome::NoEffect);
     }
     let detail = format!("order {} was placed before with other content", order.order_id);

@@ -2,16 +2,17 @@
 //!
 //! An order has one refund with the payment service at a time, the others wait for their turn; so no two of them race for what
 //! is left. A refund that was refused frees its amount; one of which nobody knows does not, since the money may have gone.
-//! Undoing a paid order refunds all that is left, after the refund that is under way.
+//! Undoing a paid order refunds all that is left, after the refund that is under way. Where nobody knows of such a refund, the
+//! payment service asks about it again once somebody tries again; its outcome is then said under its old name.
 
 use schemas::{
     CommandId, LineQuantity, OrderEvent, OrderRefundFailed, OrderRefundRequested, OrderRefunded, PaymentRefundFailed,
     PaymentRefunded, RefundOrder, RejectionCode, limits,
 };
 
-use super::aftercare::RefundState;
+use super::aftercare::{Refund, RefundState};
 use super::refusal::{Code, Mistake};
-use super::state::{Order, Phase};
+use super::state::{Order, Phase, Stage};
 use super::step::Step;
 use super::transition::{Head, Transition};
 use super::{replies, request};
@@ -20,8 +21,10 @@ use crate::decision::Decision;
 /// What `RefundOrder` makes happen, or what is wrong with it.
 pub(super) fn refund(at: Transition<'_>, command: &RefundOrder) -> Result<Decision<OrderEvent>, Mistake> {
     let order = at.order;
-    if command.command_id.as_str() == request::CANCELLATION {
-        return Err(Mistake::plain(RejectionCode::NotSupported, "this id is kept for the refund that undoes an order"));
+    check_id(&command.command_id)?;
+    if let Stage::Cancelling { .. } = order.stage {
+        let detail = format!("order {} is being undone: all that was taken is given back", order.order_id);
+        return Err(Mistake::new(Code::Cancelling, detail));
     }
     if !order.is_paid() {
         let detail =
@@ -72,9 +75,17 @@ pub(super) fn request_refund(
     Decision::applied(event, commands.into_iter().collect())
 }
 
+/// A refund's id is not that of the refund that undoes an order.
+pub(super) fn check_id(refund_id: &CommandId) -> Result<(), Mistake> {
+    if refund_id.as_str() != request::CANCELLATION {
+        return Ok(());
+    }
+    Err(Mistake::plain(RejectionCode::NotSupported, "this id is kept for the refund that undoes an order"))
+}
+
 /// The payment service has given money back.
 pub(super) fn refunded(at: Transition<'_>, reply: &PaymentRefunded) -> Decision<OrderEvent> {
-    if is_under_way(at.order, &reply.refund_id) {
+    if is_open(at.order, &reply.refund_id) {
         let Head { order_id, version, at: now, attributes, origin } = at.head();
         let (refund_id, amount_minor) = (reply.refund_id.clone(), reply.amount_minor);
         let event = OrderRefunded { order_id, version, at: now, attributes, origin, refund_id, amount_minor };
@@ -85,7 +96,9 @@ pub(super) fn refunded(at: Transition<'_>, reply: &PaymentRefunded) -> Decision<
 
 /// The payment service has not given money back, or nobody knows.
 pub(super) fn failed(at: Transition<'_>, reply: &PaymentRefundFailed) -> Decision<OrderEvent> {
-    if is_under_way(at.order, &reply.refund_id) {
+    let (order, refund_id) = (at.order, &reply.refund_id);
+    let is_refused = reply.outcome == "refused";
+    if is_under_way(order, refund_id) || (is_refused && is_open(order, refund_id)) {
         let Head { order_id, version, at: now, attributes, origin } = at.head();
         let event = OrderRefundFailed {
             order_id,
@@ -93,14 +106,26 @@ pub(super) fn failed(at: Transition<'_>, reply: &PaymentRefundFailed) -> Decisio
             at: now,
             attributes,
             origin,
-            refund_id: reply.refund_id.clone(),
+            refund_id: refund_id.clone(),
             amount_minor: reply.amount_minor,
             outcome: reply.outcome.clone(),
             detail: limits::detail(&reply.detail),
         };
-        return Decision::applied(event, next_after(at, &reply.refund_id));
+        return Decision::applied(event, next_after(at, refund_id));
     }
-    if undoes(at.order, &reply.refund_id) { at.stuck(&reply.detail) } else { replies::late() }
+    if order.phase() != Phase::Undoing(Step::PaymentRefund) {
+        return replies::late();
+    }
+    match find(order, refund_id) {
+        // Nothing is left but what nobody knows of, and nobody knows it yet.
+        Some(_) if !is_refused && is_open(order, refund_id) && order.refundable_minor() == 0 => at.stuck(&reply.detail),
+        Some(_) => replies::late(),
+        // That an earlier try has failed is certain only now: the later one goes on.
+        None if is_refused && request::undoing_refund(order).as_ref() != Some(refund_id) => {
+            at.undo(Step::PaymentRefund)
+        }
+        None => at.stuck(&reply.detail),
+    }
 }
 
 fn is_under_way(order: &Order, refund_id: &CommandId) -> bool {
@@ -108,21 +133,33 @@ fn is_under_way(order: &Order, refund_id: &CommandId) -> bool {
     under_way.is_some_and(|refund| refund.refund_id == *refund_id)
 }
 
-/// Whether this refund is the one that undoes the order: none that somebody asked for.
-fn undoes(order: &Order, refund_id: &CommandId) -> bool {
-    let refunds = order.aftercare.as_ref().map_or(&[][..], |aftercare| &aftercare.refunds);
-    order.phase() == Phase::Undoing(Step::PaymentRefund) && !refunds.iter().any(|one| one.refund_id == *refund_id)
+/// Whether it is under way, or nobody knew of it so far.
+fn is_open(order: &Order, refund_id: &CommandId) -> bool {
+    let refund = find(order, refund_id);
+    let is_unknown = refund.is_some_and(|refund| matches!(refund.state, RefundState::Unknown { .. }));
+    is_unknown || is_under_way(order, refund_id)
 }
 
-/// Whose turn it is once this refund has ended: that of the whole order where it is being undone.
+fn find<'a>(order: &'a Order, refund_id: &CommandId) -> Option<&'a Refund> {
+    order.aftercare.as_ref()?.refunds.iter().find(|one| one.refund_id == *refund_id)
+}
+
+/// Whether this refund undoes the order: none that somebody asked for.
+fn undoes(order: &Order, refund_id: &CommandId) -> bool {
+    order.is_refunding() && find(order, refund_id).is_none()
+}
+
+/// Whose turn it is once this refund has ended: that of all that is left where the order is being undone.
 fn next_after(at: Transition<'_>, ended: &CommandId) -> Vec<schemas::Message> {
     let order_id = &at.order.order_id;
-    if at.order.phase() == Phase::Undoing(Step::PaymentRefund) {
-        let id = request::cancellation_id();
+    if at.order.is_refunding() {
+        let id = request::undoing_refund(at.order);
         return id.map(|id| request::refund(order_id, &id, None)).into_iter().collect();
     }
     let mut waiting = at.order.aftercare.iter().flat_map(|aftercare| &aftercare.refunds);
     let next = waiting.find(|one| one.state == RefundState::Requested && one.refund_id != *ended);
+    // An unknown one that is settled late ends while another has its turn.
+    let next = next.filter(|_| is_under_way(at.order, ended));
     next.map(|one| request::refund(order_id, &one.refund_id, Some(one.amount_minor))).into_iter().collect()
 }
 

@@ -1,7 +1,8 @@
 //! What an order does about the replies of inventory and payment.
 //!
 //! A reply moves the order only if it is the awaited one, or tells that the awaited one can never come. All others are
-//! late or doubled and ordinary. What a reply to a refund or a return does stands in `refunds` and `returns`.
+//! late or doubled and ordinary. The awaited one frees an order that got stuck before it came, as when somebody tried again.
+//! What a reply to a refund or a return does stands in `refunds` and `returns`.
 
 use schemas::{CancelReason, InventoryEvent, OrderEvent, PaymentEvent};
 
@@ -12,6 +13,18 @@ use super::{refunds, returns};
 use crate::decision::{Decision, Outcome};
 
 pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Decision<OrderEvent> {
+    let step = match event {
+        InventoryEvent::StockReserved(_) => Some(Step::StockReservation),
+        InventoryEvent::StockCommitted(_) => Some(Step::StockCommit),
+        InventoryEvent::StockReleased(_) => Some(Step::StockRelease),
+        InventoryEvent::StockRejected(_)
+        | InventoryEvent::StockCommitRefused(_)
+        | InventoryEvent::StockReturned(_)
+        | InventoryEvent::StockReturnRefused(_) => None,
+    };
+    if let Some(freed) = at.freed(step) {
+        return freed;
+    }
     let phase = at.order.phase();
     match event {
         InventoryEvent::StockReserved(_) => match phase {
@@ -41,6 +54,19 @@ pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Deci
 }
 
 pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision<OrderEvent> {
+    let step = match event {
+        PaymentEvent::PaymentAuthorized(_) => Some(Step::PaymentAuthorization),
+        PaymentEvent::PaymentCaptured(_) => Some(Step::PaymentCapture),
+        PaymentEvent::PaymentVoided(_) => Some(Step::PaymentVoid),
+        PaymentEvent::PaymentDeclined(_)
+        | PaymentEvent::PaymentCaptureFailed(_)
+        | PaymentEvent::PaymentStuck(_)
+        | PaymentEvent::PaymentRefunded(_)
+        | PaymentEvent::PaymentRefundFailed(_) => None,
+    };
+    if let Some(freed) = at.freed(step) {
+        return freed;
+    }
     let phase = at.order.phase();
     match event {
         PaymentEvent::PaymentAuthorized(_) => match phase {
@@ -69,7 +95,8 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
             Phase::Forward(Step::PaymentCapture) | Phase::Undoing(Step::PaymentCapture) => {
                 at.succeeded(Step::PaymentCapture)
             }
-            Phase::Undoing(Step::PaymentVoid) => at.stuck("the payment cannot be voided: it has been captured"),
+            // It cannot be voided any more: what was taken is given back.
+            Phase::Undoing(Step::PaymentVoid) => at.undo(Step::PaymentRefund),
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Command | Phase::Finished => late(),
         },
         PaymentEvent::PaymentCaptureFailed(event) => match phase {

@@ -3,8 +3,8 @@
 //! One constructor per command, so that a repeated or resumed request is the same message.
 
 use schemas::{
-    AuthorizePayment, CapturePayment, CommandId, CommitStock, CustomerId, IdError, Message, OrderId, OrderLine,
-    RefundPayment, ReleaseStock, ReserveStock, ReturnStock, ReturnedStock, Sku, StockLine, VoidPayment,
+    AuthorizePayment, CapturePayment, CommandId, CommitStock, CustomerId, Message, OrderId, OrderLine, RefundPayment,
+    ReleaseStock, ReserveStock, ReturnStock, ReturnedStock, Sku, StockLine, VoidPayment,
 };
 
 use super::aftercare::{Return, ReturnState};
@@ -26,7 +26,7 @@ pub(super) fn of(order: &Order, step: Step) -> Option<Message> {
         Step::PaymentVoid => VoidPayment { order_id }.into(),
         Step::PaymentRefund => match order.aftercare.as_ref().and_then(|aftercare| aftercare.refund_under_way()) {
             Some(refund) => self::refund(&order_id, &refund.refund_id, Some(refund.amount_minor)),
-            None => refund(&order_id, &cancellation_id().ok()?, None),
+            None => refund(&order_id, &undoing_refund(order)?, None),
         },
         Step::StockRelease => ReleaseStock { order_id }.into(),
     })
@@ -87,12 +87,10 @@ pub(super) fn beside(order: &Order) -> impl Iterator<Item = Message> {
     refund.into_iter().chain(returns)
 }
 
-/// The id of the refund that undoes an order.
-///
-/// # Errors
-/// Never: the id is a constant.
-pub(super) fn cancellation_id() -> Result<CommandId, IdError> {
-    CommandId::new(CANCELLATION)
+/// The id of the refund that undoes an order: always there, since the constant is an id.
+pub(super) fn undoing_refund(order: &Order) -> Option<CommandId> {
+    let tried_again = order.aftercare.as_ref().and_then(|aftercare| aftercare.undoing_refund.clone());
+    tried_again.or_else(|| CommandId::new(CANCELLATION).ok())
 }
 
 fn sku_of(order: &Order, line: i32) -> Option<&Sku> {

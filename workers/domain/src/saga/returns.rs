@@ -5,17 +5,19 @@
 
 use schemas::{
     CommandId, OrderEvent, OrderReturnClosed, OrderReturnReceived, OrderReturnRequested, ReceiveReturn, RequestReturn,
-    limits,
+    ReturnedLine, limits,
 };
 
 use super::aftercare::{Return, ReturnState};
-use super::refunds::{check_lines, price_of, request_refund};
+use super::refunds::{check_id, check_lines, price_of, request_refund};
 use super::refusal::{Code, Mistake};
 use super::state::{Order, Stage};
 use super::transition::{Head, Transition};
 use super::{replies, request};
 use crate::decision::Decision;
 
+/// How many lines all returns of an order have, so that its row stays small.
+const MAX_RETURNED_LINES: usize = 4 * limits::MAX_LINES;
 /// What becomes of pieces that can be sold again.
 pub(super) const RESTOCK: &str = "restock";
 /// What becomes of the others.
@@ -24,6 +26,8 @@ const WRITE_OFF: &str = "write_off";
 /// What `RequestReturn` makes happen, or what is wrong with it.
 pub(super) fn request(at: Transition<'_>, command: &RequestReturn) -> Result<Decision<OrderEvent>, Mistake> {
     let order = at.order;
+    // What is refunded for a return has the return's id.
+    check_id(&command.command_id)?;
     if order.stage != Stage::Completed {
         let detail =
             format!("order {} is {}: its goods are not with the customer", order.order_id, order.stage.as_str());
@@ -34,6 +38,11 @@ pub(super) fn request(at: Transition<'_>, command: &RequestReturn) -> Result<Dec
         return Err(Mistake::new(Code::LinesInvalid, "nothing of it is still out"));
     }
     check_lines(order, &lines)?;
+    let kept: usize = order.aftercare.iter().flat_map(|had| &had.returns).map(|one| one.lines.len()).sum();
+    if kept.saturating_add(lines.len()) > MAX_RETURNED_LINES {
+        let detail = format!("its returns have {kept} lines; it keeps at most {MAX_RETURNED_LINES}");
+        return Err(Mistake::new(Code::TooManyChanges, detail));
+    }
     for one in &lines {
         let out = still_out(order, one.line);
         if one.quantity > out {
@@ -64,26 +73,7 @@ pub(super) fn receive(at: Transition<'_>, command: &ReceiveReturn) -> Result<Dec
         let detail = format!("order {} has no open return {}", order.order_id, command.return_id.as_str());
         return Err(Mistake::new(Code::ReturnUnknown, detail));
     };
-    if command.lines.is_empty() {
-        return Err(Mistake::new(Code::LinesInvalid, "nothing came back"));
-    }
-    for one in &command.lines {
-        if ![RESTOCK, WRITE_OFF].contains(&one.disposition.as_str()) {
-            let detail = format!("line {}: {:?} is neither {RESTOCK} nor {WRITE_OFF}", one.line, one.disposition);
-            return Err(Mistake::new(Code::LinesInvalid, detail));
-        }
-        if one.quantity <= 0 {
-            let detail = format!("line {}: {} pieces; it must be above 0", one.line, one.quantity);
-            return Err(Mistake::new(Code::LinesInvalid, detail));
-        }
-        let expected = requested.lines.iter().find(|line| line.line == one.line).map_or(0, |line| line.quantity);
-        let of_line = command.lines.iter().filter(|line| line.line == one.line);
-        let came = of_line.fold(0_i64, |sum, line| sum.saturating_add(line.quantity));
-        if came > expected {
-            let detail = format!("line {}: {came} pieces of {expected} that were to come", one.line);
-            return Err(Mistake::new(Code::LinesInvalid, detail));
-        }
-    }
+    check_received(requested, &command.lines)?;
     let refund_minor = refund_for(order, command)?;
     let Head { order_id, version, at: now, attributes, origin } = at.head();
     let received = Return { received: command.lines.clone(), refund_minor, ..requested.clone() };
@@ -98,6 +88,33 @@ pub(super) fn receive(at: Transition<'_>, command: &ReceiveReturn) -> Result<Dec
         refund_minor,
     };
     Ok(Decision::applied(event, vec![request::take_back(order, &received)]))
+}
+
+/// Each line is one that was to come back, with no more pieces, and stands there at most once for what becomes of it.
+fn check_received(requested: &Return, lines: &[ReturnedLine]) -> Result<(), Mistake> {
+    if lines.is_empty() {
+        return Err(Mistake::new(Code::LinesInvalid, "nothing came back"));
+    }
+    for (index, one) in lines.iter().enumerate() {
+        let ReturnedLine { line, quantity, disposition } = one;
+        let wrong = |what: String| Err(Mistake::new(Code::LinesInvalid, format!("line {line}: {what}")));
+        if ![RESTOCK, WRITE_OFF].contains(&disposition.as_str()) {
+            return wrong(format!("{disposition:?} is neither {RESTOCK} nor {WRITE_OFF}"));
+        }
+        if *quantity <= 0 {
+            return wrong(format!("{quantity} pieces; it must be above 0"));
+        }
+        let earlier = || lines.iter().take(index).filter(|had| had.line == *line);
+        if earlier().any(|had| had.disposition == *disposition) {
+            return wrong(format!("{disposition} stands there twice"));
+        }
+        let expected = requested.lines.iter().find(|had| had.line == *line).map_or(0, |had| had.quantity);
+        let came = earlier().fold(*quantity, |sum, had| sum.saturating_add(had.quantity));
+        if came > expected {
+            return wrong(format!("{came} pieces of {expected} that were to come"));
+        }
+    }
+    Ok(())
 }
 
 /// What is asked for, or what the lines cost as far as that is left.

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::aftercare::{self, Aftercare};
 use super::content::ContentDigest;
+use super::course::stage_after;
 use super::step::Step;
 use super::terms::{Capture, Fulfilment, Terms};
 use crate::decision::{Contradiction, Follows, Inconsistent, Transition};
@@ -44,7 +45,7 @@ pub struct Order {
     pub content: ContentDigest,
     /// Until then it is confirmed, or it is undone.
     pub confirm_by: Time,
-    /// Until when it should be shipped, once it is ready.
+    /// Until when it should be shipped, as long as it waits for that.
     pub ship_by: Option<Time>,
     /// What happened to it beside its way; none where nothing did.
     pub aftercare: Option<Box<Aftercare>>,
@@ -165,9 +166,36 @@ impl Order {
         confirm_by.into_iter().chain(self.wakes_at()).min()
     }
 
-    /// When a hold or an open return comes to its end; none where there is neither.
+    /// When a hold or an open return comes to its end; none where there is neither. A stuck order stays held, but waits for a
+    /// person anyway.
     pub fn wakes_at(&self) -> Option<Time> {
-        self.aftercare.as_ref().and_then(|aftercare| aftercare.wakes_at())
+        let is_waiting = matches!(self.phase(), Phase::Forward(_) | Phase::Command);
+        let held_until = self.hold().filter(|_| is_waiting).map(|hold| hold.until);
+        let returned_by = self.aftercare.as_ref().and_then(|aftercare| aftercare.closes_at());
+        held_until.into_iter().chain(returned_by).min()
+    }
+
+    /// The step at which it is stuck.
+    pub const fn stuck_at(&self) -> Option<Step> {
+        match self.stage {
+            Stage::Stuck { step, .. } => Some(step),
+            Stage::Placed
+            | Stage::StockReserved
+            | Stage::Authorized
+            | Stage::Confirmed
+            | Stage::PaymentCaptured
+            | Stage::ReadyToShip
+            | Stage::Shipped
+            | Stage::StockCommitted
+            | Stage::Completed
+            | Stage::Cancelling { .. }
+            | Stage::Cancelled => None,
+        }
+    }
+
+    /// Whether it waits, or would be waiting if it were not stuck, for the refund that undoes it.
+    pub fn is_refunding(&self) -> bool {
+        self.phase() == Phase::Undoing(Step::PaymentRefund) || self.stuck_at() == Some(Step::PaymentRefund)
     }
 
     /// Whether the machine is done with it.
@@ -258,7 +286,7 @@ pub fn evolve(state: Option<Order>, event: &OrderEvent) -> Result<Option<Order>,
         Next::Reaches(stage) => Ok(state.map(|order| Order {
             version,
             cancellation: cancellation_in(event, &stage).or(order.cancellation),
-            ship_by: ship_by_in(event).or(order.ship_by),
+            ship_by: ship_by_after(order.ship_by, event),
             aftercare: aftercare_after(order.aftercare, event),
             stage,
             changed_at: event.at(),
@@ -298,119 +326,6 @@ fn next(state: Option<&Order>, event: &OrderEvent, version: i64) -> Result<Next,
     }
 }
 
-/// The stage that the event leads to from where the order is, if it can.
-fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
-    use Stage::{
-        Authorized, Cancelled, Cancelling, Completed, Confirmed, PaymentCaptured, Placed, ReadyToShip, Shipped,
-        StockCommitted, StockReserved, Stuck,
-    };
-    let stage = &order.stage;
-    let to = |next: Stage, possible: bool| possible.then_some(next);
-    // A person may take the step for done at which an order is stuck: then the event of the step follows.
-    let stuck_at = |at: Step| matches!(stage, Stuck { step, .. } if *step == at);
-    let is_on_command = order.fulfilment() == Fulfilment::OnCommand;
-    match event {
-        OrderEvent::OrderPlaced(_) | OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_) => None,
-        OrderEvent::OrderStockReserved(_) => {
-            to(StockReserved, matches!(stage, Placed) || stuck_at(Step::StockReservation))
-        }
-        OrderEvent::OrderAuthorized(_) => {
-            to(Authorized, matches!(stage, StockReserved) || stuck_at(Step::PaymentAuthorization))
-        }
-        OrderEvent::OrderConfirmed(_) => {
-            let is_ready = is_on_command && order.capture() == Capture::AtShipment;
-            let possible = matches!(stage, StockReserved | Authorized) || stuck_at(Step::PaymentAuthorization);
-            to(if is_ready { ReadyToShip } else { Confirmed }, possible)
-        }
-        OrderEvent::OrderPaymentCaptured(_) => {
-            let possible = matches!(stage, Confirmed) || stuck_at(Step::PaymentCapture);
-            to(if is_on_command { ReadyToShip } else { PaymentCaptured }, possible)
-        }
-        OrderEvent::OrderShipped(_) => to(Shipped, matches!(stage, ReadyToShip)),
-        OrderEvent::OrderStockCommitted(_) => {
-            to(StockCommitted, matches!(stage, Shipped) || stuck_at(Step::StockCommit))
-        }
-        OrderEvent::OrderCompleted(_) => {
-            let possible = matches!(stage, PaymentCaptured | Shipped | StockCommitted);
-            to(Completed, possible || stuck_at(Step::StockCommit) || stuck_at(Step::PaymentCapture))
-        }
-        OrderEvent::OrderCancelling(event) => {
-            let possible = match stage {
-                Placed | StockReserved | Authorized | Confirmed | ReadyToShip | Cancelling { .. } | Stuck { .. } => {
-                    true
-                }
-                PaymentCaptured | Shipped | StockCommitted | Completed | Cancelled => false,
-            };
-            to(Cancelling { step: Step::of(event.awaiting, event.step.as_deref()) }, possible)
-        }
-        OrderEvent::OrderCancelled(_) => {
-            let possible = matches!(stage, Placed | StockReserved | Cancelling { .. });
-            to(Cancelled, possible || stuck_at(Step::StockRelease))
-        }
-        OrderEvent::OrderStuck(event) => {
-            let possible = match stage {
-                Placed | StockReserved | Confirmed | PaymentCaptured | Shipped | StockCommitted | Cancelling { .. } => {
-                    true
-                }
-                Authorized | ReadyToShip | Completed | Cancelled | Stuck { .. } => false,
-            };
-            let step = Step::of(event.awaiting, event.step.as_deref());
-            to(Stuck { step, detail: event.detail.clone() }, possible)
-        }
-        OrderEvent::OrderRetried(_) => match stage {
-            Stuck { step, .. } => Some(order.stage_before(*step)),
-            Placed
-            | StockReserved
-            | Authorized
-            | Confirmed
-            | PaymentCaptured
-            | ReadyToShip
-            | Shipped
-            | StockCommitted
-            | Completed
-            | Cancelling { .. }
-            | Cancelled => None,
-        },
-        OrderEvent::OrderResolved(event) => {
-            to(if event.outcome == COMPLETED { Completed } else { Cancelled }, matches!(stage, Stuck { .. }))
-        }
-        OrderEvent::OrderHeld(_) | OrderEvent::OrderReleased(_) => {
-            let is_before_shipment = matches!(stage, Placed | StockReserved | Authorized | Confirmed | ReadyToShip);
-            to(stage.clone(), is_before_shipment)
-        }
-        OrderEvent::OrderRefundRequested(_) | OrderEvent::OrderRefunded(_) | OrderEvent::OrderRefundFailed(_) => {
-            Some(stage.clone())
-        }
-        OrderEvent::OrderReturnRequested(_) | OrderEvent::OrderReturnReceived(_) | OrderEvent::OrderReturnClosed(_) => {
-            to(stage.clone(), matches!(stage, Completed))
-        }
-    }
-}
-
-/// What `ResolveOrder` and `OrderResolved` call an order whose goods are with the customer.
-pub(super) const COMPLETED: &str = "completed";
-/// What they call one whose goods are not.
-pub(super) const CANCELLED: &str = "cancelled";
-
-impl Order {
-    /// The stage in which the order waited for the reply to this step, before it got stuck at it.
-    fn stage_before(&self, step: Step) -> Stage {
-        let is_shipped = self.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some());
-        if self.cancellation.is_some() {
-            return Stage::Cancelling { step };
-        }
-        match step {
-            Step::StockReservation => Stage::Placed,
-            Step::PaymentAuthorization => Stage::StockReserved,
-            Step::PaymentCapture if is_shipped => Stage::StockCommitted,
-            Step::PaymentCapture => Stage::Confirmed,
-            Step::StockCommit if is_shipped => Stage::Shipped,
-            Step::StockCommit => Stage::PaymentCaptured,
-            Step::PaymentVoid | Step::PaymentRefund | Step::StockRelease => Stage::Cancelling { step },
-        }
-    }
-}
-
 fn cancellation_in(event: &OrderEvent, stage: &Stage) -> Option<Cancellation> {
     match event {
         OrderEvent::OrderCancelling(OrderCancelling { reason, command_id, reason_code, .. })
@@ -446,7 +361,8 @@ fn cancellation_in(event: &OrderEvent, stage: &Stage) -> Option<Cancellation> {
     }
 }
 
-fn ship_by_in(event: &OrderEvent) -> Option<Time> {
+/// It is there as long as the order waits to be shipped.
+fn ship_by_after(had: Option<Time>, event: &OrderEvent) -> Option<Time> {
     match event {
         OrderEvent::OrderConfirmed(event) => event.ship_by,
         OrderEvent::OrderPaymentCaptured(event) => event.ship_by,
@@ -455,11 +371,8 @@ fn ship_by_in(event: &OrderEvent) -> Option<Time> {
         | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderHeld(_)
         | OrderEvent::OrderReleased(_)
-        | OrderEvent::OrderShipped(_)
         | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCompleted(_)
-        | OrderEvent::OrderCancelling(_)
-        | OrderEvent::OrderCancelled(_)
         | OrderEvent::OrderStuck(_)
         | OrderEvent::OrderRetried(_)
         | OrderEvent::OrderResolved(_)
@@ -470,7 +383,8 @@ fn ship_by_in(event: &OrderEvent) -> Option<Time> {
         | OrderEvent::OrderReturnReceived(_)
         | OrderEvent::OrderReturnClosed(_)
         | OrderEvent::OrderRejected(_)
-        | OrderEvent::OrderCommandRefused(_) => None,
+        | OrderEvent::OrderCommandRefused(_) => had,
+        OrderEvent::OrderShipped(_) | OrderEvent::OrderCancelling(_) | OrderEvent::OrderCancelled(_) => None,
     }
 }
 

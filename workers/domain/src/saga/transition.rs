@@ -10,7 +10,7 @@ use schemas::{
     limits,
 };
 
-use super::state::{Cancellation, Order, Phase, Stage};
+use super::state::{Cancellation, Order, Phase};
 use super::step::Step;
 use super::terms::{Capture, Fulfilment};
 use super::{Policy, request};
@@ -71,6 +71,12 @@ impl Transition<'_> {
         }
     }
 
+    /// What an order that is stuck at this step does when the reply comes after all.
+    pub(super) fn freed(self, step: Option<Step>) -> Option<Decision<OrderEvent>> {
+        let step = step.filter(|step| self.order.stuck_at() == Some(*step))?;
+        Some(self.succeeded(step))
+    }
+
     fn is_shipped(self) -> bool {
         self.order.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some())
     }
@@ -123,7 +129,7 @@ impl Transition<'_> {
     /// is left as it is.
     pub(super) fn cancel(self, cancellation: Cancellation) -> Decision<OrderEvent> {
         match self.order.phase() {
-            Phase::Forward(step) if self.order.stage.can_be_cancelled() => {
+            Phase::Forward(step) if self.order.stage.may_be_undone() => {
                 Decision::applied(self.cancelling(step, cancellation), Vec::new())
             }
             Phase::Command if self.order.is_paid() => self.undo_by(Step::PaymentRefund, cancellation),
@@ -219,20 +225,4 @@ pub(super) fn because(reason: CancelReason) -> Cancellation {
 pub(super) fn requested(command_id: &CommandId, code: Option<&str>) -> Cancellation {
     let code = code.map(limits::detail);
     Cancellation { reason: CancelReason::Requested, command_id: Some(command_id.clone()), code }
-}
-
-impl Stage {
-    /// Whether an order that waits for a reply in this stage may still be cancelled: its goods stay.
-    const fn can_be_cancelled(&self) -> bool {
-        match self {
-            Stage::Placed | Stage::StockReserved | Stage::Authorized | Stage::Confirmed | Stage::ReadyToShip => true,
-            Stage::PaymentCaptured
-            | Stage::Shipped
-            | Stage::StockCommitted
-            | Stage::Completed
-            | Stage::Cancelling { .. }
-            | Stage::Cancelled
-            | Stage::Stuck { .. } => false,
-        }
-    }
 }

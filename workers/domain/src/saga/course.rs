@@ -1,0 +1,176 @@
+//! Which stage follows which: what an event of an order leads to from where the order is.
+//!
+//! Why it does is `decide`'s. An event that cannot follow is refused by the fold: a history has a gap, or is not ours.
+
+use schemas::OrderEvent;
+
+use super::state::{Order, Stage};
+use super::step::Step;
+use super::terms::{Capture, Fulfilment};
+
+/// What `ResolveOrder` and `OrderResolved` call an order whose goods are with the customer.
+pub(super) const COMPLETED: &str = "completed";
+/// What they call one whose goods are not.
+pub(super) const CANCELLED: &str = "cancelled";
+
+/// The stage that the event leads to from where the order is, if it can.
+pub(super) fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
+    match event {
+        OrderEvent::OrderPlaced(_) | OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_) => None,
+        OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderAuthorized(_)
+        | OrderEvent::OrderConfirmed(_)
+        | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderShipped(_)
+        | OrderEvent::OrderStockCommitted(_)
+        | OrderEvent::OrderCompleted(_) => forward(order, event),
+        OrderEvent::OrderCancelling(_)
+        | OrderEvent::OrderCancelled(_)
+        | OrderEvent::OrderStuck(_)
+        | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderResolved(_) => aside(order, event),
+        OrderEvent::OrderHeld(_) | OrderEvent::OrderReleased(_) => {
+            order.stage.may_be_undone().then(|| order.stage.clone())
+        }
+        OrderEvent::OrderRefundRequested(_) | OrderEvent::OrderRefunded(_) | OrderEvent::OrderRefundFailed(_) => {
+            Some(order.stage.clone())
+        }
+        OrderEvent::OrderReturnRequested(_) | OrderEvent::OrderReturnReceived(_) | OrderEvent::OrderReturnClosed(_) => {
+            (order.stage == Stage::Completed).then_some(Stage::Completed)
+        }
+    }
+}
+
+/// The way forward. A reply or a person may free an order that is stuck at a step: then the event of the step follows.
+fn forward(order: &Order, event: &OrderEvent) -> Option<Stage> {
+    use Stage::{
+        Authorized, Completed, Confirmed, PaymentCaptured, Placed, ReadyToShip, Shipped, StockCommitted, StockReserved,
+    };
+    let (stage, stuck_at) = (&order.stage, |step| order.stuck_at() == Some(step));
+    let is_on_command = order.fulfilment() == Fulfilment::OnCommand;
+    let to = |next: Stage, possible: bool| possible.then_some(next);
+    match event {
+        OrderEvent::OrderStockReserved(_) => {
+            to(StockReserved, matches!(stage, Placed) || stuck_at(Step::StockReservation))
+        }
+        OrderEvent::OrderAuthorized(_) => {
+            to(Authorized, matches!(stage, StockReserved) || stuck_at(Step::PaymentAuthorization))
+        }
+        OrderEvent::OrderConfirmed(_) => {
+            let is_ready = is_on_command && order.capture() == Capture::AtShipment;
+            let possible = matches!(stage, StockReserved | Authorized) || stuck_at(Step::PaymentAuthorization);
+            to(if is_ready { ReadyToShip } else { Confirmed }, possible)
+        }
+        OrderEvent::OrderPaymentCaptured(_) => {
+            let possible = matches!(stage, Confirmed) || stuck_at(Step::PaymentCapture);
+            to(if is_on_command { ReadyToShip } else { PaymentCaptured }, possible)
+        }
+        OrderEvent::OrderShipped(_) => to(Shipped, matches!(stage, ReadyToShip)),
+        OrderEvent::OrderStockCommitted(_) => {
+            to(StockCommitted, matches!(stage, Shipped) || stuck_at(Step::StockCommit))
+        }
+        OrderEvent::OrderCompleted(_) => {
+            let possible = matches!(stage, PaymentCaptured | Shipped | StockCommitted);
+            to(Completed, possible || stuck_at(Step::StockCommit) || stuck_at(Step::PaymentCapture))
+        }
+        OrderEvent::OrderPlaced(_)
+        | OrderEvent::OrderHeld(_)
+        | OrderEvent::OrderReleased(_)
+        | OrderEvent::OrderCancelling(_)
+        | OrderEvent::OrderCancelled(_)
+        | OrderEvent::OrderStuck(_)
+        | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderResolved(_)
+        | OrderEvent::OrderRefundRequested(_)
+        | OrderEvent::OrderRefunded(_)
+        | OrderEvent::OrderRefundFailed(_)
+        | OrderEvent::OrderReturnRequested(_)
+        | OrderEvent::OrderReturnReceived(_)
+        | OrderEvent::OrderReturnClosed(_)
+        | OrderEvent::OrderRejected(_)
+        | OrderEvent::OrderCommandRefused(_) => None,
+    }
+}
+
+/// The way back, and the ways into and out of being stuck.
+fn aside(order: &Order, event: &OrderEvent) -> Option<Stage> {
+    let stage = &order.stage;
+    let is_under_way = matches!(stage, Stage::Cancelling { .. });
+    let to = |next: Stage, possible: bool| possible.then_some(next);
+    match event {
+        OrderEvent::OrderCancelling(event) => {
+            let step = Step::of(event.awaiting, event.step.as_deref());
+            let possible = stage.may_be_undone() || is_under_way || order.stuck_at().is_some();
+            to(Stage::Cancelling { step }, possible)
+        }
+        OrderEvent::OrderCancelled(_) => {
+            let possible = matches!(stage, Stage::Placed | Stage::StockReserved) || is_under_way;
+            to(Stage::Cancelled, possible || order.stuck_at() == Some(Step::StockRelease))
+        }
+        OrderEvent::OrderStuck(event) => {
+            let step = Step::of(event.awaiting, event.step.as_deref());
+            let is_answered = matches!(stage, Stage::Authorized | Stage::ReadyToShip);
+            let is_leaving = matches!(stage, Stage::PaymentCaptured | Stage::Shipped | Stage::StockCommitted);
+            let possible = (stage.may_be_undone() && !is_answered) || is_leaving || is_under_way;
+            to(Stage::Stuck { step, detail: event.detail.clone() }, possible)
+        }
+        OrderEvent::OrderRetried(_) => order.stuck_at().map(|step| order.stage_before(step)),
+        OrderEvent::OrderResolved(event) => {
+            let end = if event.outcome == COMPLETED { Stage::Completed } else { Stage::Cancelled };
+            to(end, order.stuck_at().is_some())
+        }
+        OrderEvent::OrderPlaced(_)
+        | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderAuthorized(_)
+        | OrderEvent::OrderConfirmed(_)
+        | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderHeld(_)
+        | OrderEvent::OrderReleased(_)
+        | OrderEvent::OrderShipped(_)
+        | OrderEvent::OrderStockCommitted(_)
+        | OrderEvent::OrderCompleted(_)
+        | OrderEvent::OrderRefundRequested(_)
+        | OrderEvent::OrderRefunded(_)
+        | OrderEvent::OrderRefundFailed(_)
+        | OrderEvent::OrderReturnRequested(_)
+        | OrderEvent::OrderReturnReceived(_)
+        | OrderEvent::OrderReturnClosed(_)
+        | OrderEvent::OrderRejected(_)
+        | OrderEvent::OrderCommandRefused(_) => None,
+    }
+}
+
+impl Stage {
+    /// Whether an order in this stage may still be undone: its goods stay.
+    pub(super) const fn may_be_undone(&self) -> bool {
+        match self {
+            Stage::Placed | Stage::StockReserved | Stage::Authorized | Stage::Confirmed | Stage::ReadyToShip => true,
+            Stage::PaymentCaptured
+            | Stage::Shipped
+            | Stage::StockCommitted
+            | Stage::Completed
+            | Stage::Cancelling { .. }
+            | Stage::Cancelled
+            | Stage::Stuck { .. } => false,
+        }
+    }
+}
+
+impl Order {
+    /// The stage in which the order waited for the reply to this step, before it got stuck at it.
+    fn stage_before(&self, step: Step) -> Stage {
+        let is_shipped = self.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some());
+        if self.cancellation.is_some() {
+            return Stage::Cancelling { step };
+        }
+        match step {
+            Step::StockReservation => Stage::Placed,
+            Step::PaymentAuthorization => Stage::StockReserved,
+            Step::PaymentCapture if is_shipped => Stage::StockCommitted,
+            Step::PaymentCapture => Stage::Confirmed,
+            Step::StockCommit if is_shipped => Stage::Shipped,
+            Step::StockCommit => Stage::PaymentCaptured,
+            Step::PaymentVoid | Step::PaymentRefund | Step::StockRelease => Stage::Cancelling { step },
+        }
+    }
+}
