@@ -3,7 +3,7 @@
 //! What was asked for goes to stdout (text, or JSON with `--json`), everything else to stderr; progress is shown on a
 //! terminal only. Options, words and exit codes are those of all programs (`grammar`); 3, 4 and 5 are `publish`'s own.
 
-mod cancel;
+mod changes;
 mod fates;
 mod history;
 mod options;
@@ -108,7 +108,7 @@ async fn perform(session: &Session, verb: Verb) -> Result<End, Failure> {
         Verb::Stock(StockVerb::Show(options)) => or_interrupted(stock::show(session, options)).await,
         Verb::Show(options) => or_interrupted(history::run(session, options)).await,
         Verb::Watch(options) => or_interrupted(watch::run(session, options)).await,
-        Verb::Cancel(options) => or_interrupted(cancel::run(session, options)).await,
+        Verb::Change(verb) => or_interrupted(changes::run(session, verb)).await,
         Verb::Shell(_) => Ok(End::DONE),
     }
 }

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use grammar::{ColorOptions, DEFAULT_BROKERS, JsonOption, KafkaAccess, ShellVerb, WaitOption};
 use schemas::{CommandId, OrderId, Sku};
 
+use super::changes::ChangeVerb;
+
 /// Beside what all programs have: the codes of `publish`.
 pub(super) const LINES_REFUSED: u8 = 3;
 pub(super) const ENDED_OTHERWISE: u8 = 4;
@@ -14,12 +16,12 @@ pub(super) const NOT_ENDED: u8 = 5;
 fn exit_codes() -> String {
     let own = [
         (0, "done"),
-        (1, "the answer is no: unknown order, refused cancel, watched order that has not ended"),
+        (1, "the answer is no: unknown order, refused command, watched order that has not ended"),
         (LINES_REFUSED, "published, but for lines that could not be encoded (stderr names them)"),
         (ENDED_OTHERWISE, "publish --wait: every order has ended, and not every one is completed or ready to ship"),
         (NOT_ENDED, "publish --wait: not every order has ended in time"),
     ];
-    grammar::exit_codes(&own, "Publishing, receiving and cancelling again with the same ids has no second effect.")
+    grammar::exit_codes(&own, "Publishing, receiving and changing again with the same ids has no second effect.")
 }
 
 /// Publish orders to the pipeline's topics and see what became of them.
@@ -80,8 +82,8 @@ pub(super) enum Verb {
     Show(ShowOptions),
     /// Follow what happens to orders, or to one until it is finished.
     Watch(WatchOptions),
-    /// Cancel an order that is not confirmed yet, and wait for the answer.
-    Cancel(CancelOptions),
+    #[command(flatten)]
+    Change(ChangeVerb),
     #[command(flatten)]
     Shell(ShellVerb),
 }
@@ -170,21 +172,6 @@ pub(super) struct WatchOptions {
     /// Stop after so many seconds.
     #[arg(long = "for", value_name = "SECONDS")]
     pub(super) for_seconds: Option<u64>,
-}
-
-/// Of `cancel`.
-#[derive(Debug, Args)]
-pub(super) struct CancelOptions {
-    /// Which order.
-    pub(super) order_id: OrderId,
-
-    /// The command's id: the same id again is the same cancel. Without it, a new one.
-    #[arg(long)]
-    pub(super) id: Option<CommandId>,
-
-    /// Do not wait for the order service's answer.
-    #[arg(long)]
-    pub(super) no_wait: bool,
 }
 
 #[cfg(test)]
