@@ -159,16 +159,15 @@ impl Stage {
 impl Order {
     /// The stage in which the order waited for the reply to this step, before it got stuck at it.
     fn stage_before(&self, step: Step) -> Stage {
-        let is_shipped = self.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some());
         if self.cancellation.is_some() {
             return Stage::Cancelling { step };
         }
         match step {
             Step::StockReservation => Stage::Placed,
             Step::PaymentAuthorization => Stage::StockReserved,
-            Step::PaymentCapture if is_shipped => Stage::StockCommitted,
+            Step::PaymentCapture if self.is_shipped() => Stage::StockCommitted,
             Step::PaymentCapture => Stage::Confirmed,
-            Step::StockCommit if is_shipped => Stage::Shipped,
+            Step::StockCommit if self.is_shipped() => Stage::Shipped,
             Step::StockCommit => Stage::PaymentCaptured,
             Step::PaymentVoid | Step::PaymentRefund | Step::StockRelease => Stage::Cancelling { step },
         }
