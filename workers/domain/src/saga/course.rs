@@ -29,9 +29,9 @@ pub(super) fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
         | OrderEvent::OrderStuck(_)
         | OrderEvent::OrderRetried(_)
         | OrderEvent::OrderResolved(_) => aside(order, event),
-        OrderEvent::OrderHeld(_) | OrderEvent::OrderReleased(_) => {
-            order.stage.may_be_undone().then(|| order.stage.clone())
-        }
+        OrderEvent::OrderHeld(_) => order.stage.may_be_undone().then(|| order.stage.clone()),
+        // Also where it got stuck meanwhile.
+        OrderEvent::OrderReleased(_) => order.hold().is_some().then(|| order.stage.clone()),
         OrderEvent::OrderRefundRequested(_) | OrderEvent::OrderRefunded(_) | OrderEvent::OrderRefundFailed(_) => {
             Some(order.stage.clone())
         }

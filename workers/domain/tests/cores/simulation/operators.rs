@@ -70,14 +70,14 @@ impl Operators {
 
     fn fitting(&mut self, random: &mut Random, order: &Order) -> OrderCommand {
         match (&order.stage, random.below(10)) {
-            (Stage::ReadyToShip, 0..=5) => self.ship(order),
+            (Stage::ReadyToShip, 0..=4) => self.ship(order),
             (Stage::Authorized | Stage::ReadyToShip, 6) => self.reject(order),
             (Stage::Stuck { .. }, 0..=6) => self.retry(order),
             (Stage::Stuck { .. }, 7) => self.skip(order),
             (Stage::Stuck { .. }, 8) => self.resolve(random, order),
             (Stage::Completed, 0..=2) => self.request_return(random, order),
             (Stage::Completed, 3..=6) => self.receive_return(random, order),
-            (Stage::Completed, _) | (Stage::ReadyToShip, 7) => self.refund(random, order),
+            (Stage::Completed, _) | (Stage::ReadyToShip, 5 | 7 | 8) => self.refund(random, order),
             _ if order.hold().is_some() => self.release(order),
             _ => self.anything(random, order),
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, Policy, Posting, decide, evolve};
 use domain::decision::{Inconsistent, Outcome};
 use domain::planted::Planted;
-use domain::provider::{IdempotencyKey, Operation};
+use domain::provider::{IdempotencyKey, Operation, ProviderAnswer};
 use domain::simulator::Simulator;
 use domain::statement::StatementOutcome;
 use schemas::{CommandId, Message, OrderId, PaymentEvent, Time};
@@ -118,7 +118,9 @@ impl Payments {
             CallStep::Execute => self.provider.plan(&request),
             CallStep::LookUp => self.provider.plan_look_up(&request),
         };
-        if plan.effect == Some(StatementOutcome::Succeeded) {
+        // What it says was done counts as done, whichever try it thinks did it: two owners count their tries apart.
+        let says_so = matches!(plan.answer, ProviderAnswer::Succeeded { .. });
+        if says_so || plan.effect == Some(StatementOutcome::Succeeded) {
             let (order_id, operation, refund_id) = (call.order_id.clone(), call.operation, call.refund_id.clone());
             let moved = Moved { order_id, operation, refund_id, amount_minor: call.amount_minor };
             let effect = (moved.order_id.clone(), operation.as_str(), moved.refund_id.clone());
