@@ -8,7 +8,7 @@ use super::fixtures::{noon, stock};
 use super::table::{Table, cell};
 
 fn level_of(_: &Sku) -> Level {
-    Level { version: 1, received: 5, reserved: 0, shipped: 0 }
+    Level { version: 1, received: 5, ..Level::default() }
 }
 
 fn when(state: Option<&Reservation>, command: &InventoryCommand) -> Decision<InventoryEvent> {

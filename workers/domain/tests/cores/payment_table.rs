@@ -2,8 +2,8 @@
 
 use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, decide, evolve};
 use domain::decision::Outcome;
-use domain::provider::ProviderAnswer;
-use schemas::{Operation, PaymentCommand, Time};
+use domain::provider::{Operation, ProviderAnswer};
+use schemas::{PaymentCommand, Time};
 
 use super::fixtures::{charge_policy, noon, pay};
 use super::table::{Table, cell};
@@ -124,7 +124,7 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
 }
 
 fn name(operation: Operation) -> &'static str {
-    domain::provider::operation.as_str()
+    operation.as_str()
 }
 
 #[test]
