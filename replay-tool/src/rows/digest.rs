@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     fn row(sku: &str, received: i64) -> StockRow {
-        StockRow { sku: sku.into(), version: 1, received, reserved: 0, shipped: 0 }
+        StockRow { sku: sku.into(), version: 1, received, reserved: 0, shipped: 0, returned: 0, written_off: 0 }
     }
 
     fn digest(rows: &[StockRow]) -> StateDigest {

@@ -75,10 +75,22 @@ pub struct Entries {
 impl Entries {
     /// Orders from `.jsonl`, `.jsonl.zst`, `.jsonl.gz` or `-`. Fails when the file cannot be opened.
     pub fn orders(path: PathBuf) -> Result<Self, ClientError> {
+        Self::orders_changed(path, |_| {})
+    }
+
+    /// The same, each order changed before it is published.
+    pub fn orders_changed(
+        path: PathBuf,
+        mut change: impl FnMut(&mut PlaceOrder) + Send + 'static,
+    ) -> Result<Self, ClientError> {
         let mut file = OrderFile::open(&path)?;
         Self::start(path, move |sender| {
             for entry in file.by_ref() {
-                sender.blocking_send(Said::Line(Box::new(entry.map(order_message)))).ok()?;
+                let entry = entry.map(|mut entry| {
+                    entry.content.iter_mut().for_each(&mut change);
+                    order_message(entry)
+                });
+                sender.blocking_send(Said::Line(Box::new(entry))).ok()?;
             }
             let unknown = file.unknown_fields().iter().map(|(name, count)| (name.clone(), *count)).collect();
             sender.blocking_send(Said::End(unknown)).ok()

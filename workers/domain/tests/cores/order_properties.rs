@@ -60,7 +60,7 @@ proptest! {
     #[test]
     fn every_order_ends_once_it_is_answered(history in any_history()) {
         use super::fixtures::{pay, stock};
-        use schemas::Awaiting;
+        use domain::saga::Step;
         let mut order = history.iter().fold(None, |order: Option<Order>, (given, _)| {
             let decision = when(order.as_ref(), given, noon());
             then(order, &decision)
@@ -68,12 +68,13 @@ proptest! {
         for _ in 0..6 {
             let Some(Phase::Forward(awaiting) | Phase::Undoing(awaiting)) = order.as_ref().map(Order::phase) else { break };
             let reply = match awaiting {
-                Awaiting::StockReservation => Given::Inventory(stock::reserved()),
-                Awaiting::PaymentAuthorization => Given::Payment(pay::authorized()),
-                Awaiting::PaymentCapture => Given::Payment(pay::captured()),
-                Awaiting::StockCommit => Given::Inventory(stock::committed()),
-                Awaiting::PaymentVoid => Given::Payment(pay::voided()),
-                Awaiting::StockRelease => Given::Inventory(stock::released()),
+                Step::StockReservation => Given::Inventory(stock::reserved()),
+                Step::PaymentAuthorization => Given::Payment(pay::authorized()),
+                Step::PaymentCapture => Given::Payment(pay::captured()),
+                Step::StockCommit => Given::Inventory(stock::committed()),
+                Step::PaymentVoid => Given::Payment(pay::voided()),
+                Step::PaymentRefund => Given::Payment(pay::refunded("cancellation", 850)),
+                Step::StockRelease => Given::Inventory(stock::released()),
             };
             let decision = when(order.as_ref(), &reply, noon());
             prop_assert_eq!(decision.outcome, Outcome::Applied);

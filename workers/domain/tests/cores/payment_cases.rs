@@ -2,8 +2,8 @@
 
 use domain::charge::{Account, Answer, CallChange, CallStep, Input, PaymentStatus, decide, evolve};
 use domain::decision::{Contradiction, Outcome};
-use domain::provider::ProviderAnswer;
-use schemas::{Operation, PaymentCommand, PaymentEvent};
+use domain::provider::{Operation, ProviderAnswer};
+use schemas::{PaymentCommand, PaymentEvent, PaymentOperation};
 
 use super::fixtures::{charge_policy, noon, pay};
 use super::payment_table::{Given, Held, authorizing, command, refused, succeeded, unknown};
@@ -102,7 +102,7 @@ fn in_the_end_a_person_is_asked() {
     assert_eq!(held.when(&unknown(), just_before).decision.outcome, Outcome::Pending);
     let decided = held.when(&unknown(), noon().plus_ms(policy.give_up_after_ms));
     let Some(PaymentEvent::PaymentStuck(event)) = &decided.decision.event else { panic!("{decided:?}") };
-    assert_eq!((event.version, event.operation), (1, Operation::Authorize));
+    assert_eq!((event.version, event.operation), (1, PaymentOperation::Authorize));
     assert_eq!(event.detail, "no certain answer in 1 tries; the last: timed out");
     assert_eq!(decided.call, CallChange::Cleared);
 }

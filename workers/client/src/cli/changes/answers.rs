@@ -272,7 +272,14 @@ mod tests {
         let order_id = place_order().order_id;
         let (at, detail) = (schemas::Time::from_micros(0), "away".to_owned());
         let operation = schemas::PaymentOperation::Authorize;
-        let stuck = schemas::PaymentStuck { order_id: order_id.clone(), version: 1, at, operation, detail };
+        let stuck = schemas::PaymentStuck {
+            order_id: order_id.clone(),
+            version: 1,
+            at,
+            operation,
+            detail,
+            refused_attempts: 0,
+        };
         let reserved = schemas::StockReserved { order_id: order_id.clone(), version: 1, at, lines: Vec::new() };
         let story = Story::of(place_order()).hears_stock(&reserved.into()).hears_payment(&stuck.clone().into());
         let retry = RetryOrder { order_id: order_id.clone(), command_id: id("y"), step: None, by: None, note: None };
