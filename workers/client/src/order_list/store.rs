@@ -170,7 +170,7 @@ fn failed(error: tokio_postgres::Error) -> ListError {
             advice: "`order-worker migrate` makes the tables of this version; --schema names theirs",
         },
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            ListError::NoTables { reason, advice: "docs/orders.md has the rights of a role that reads" }
+            ListError::NoTables { reason, advice: "docs/postgres.md has the rights of a role that reads" }
         }
         Some(_) | None => ListError::Database(reason),
     }
