@@ -18,12 +18,12 @@ use uuid::Uuid;
 use self::answers::Awaits;
 use self::orders::{Target, Wanted};
 use self::report::Fate;
-pub(super) use self::verbs::ChangeVerb;
+pub(super) use self::verbs::{ChangeVerb, FreeingVerb};
 use super::output::Failure;
 use super::{End, Session};
 
 /// A verb with its options, whichever it is.
-struct Change {
+pub(super) struct Change {
     /// What becomes of an order, as in "order 1 is cancelled".
     done: &'static str,
     /// Which answer is waited for.
@@ -49,8 +49,7 @@ impl Change {
     }
 }
 
-pub(super) async fn run(session: &Session, verb: ChangeVerb) -> Result<End, Failure> {
-    let change = verb.change();
+pub(super) async fn run(session: &Session, change: Change) -> Result<End, Failure> {
     let wanted = change.orders.read().await?;
     let id = change.asked.command_id.clone().map_or_else(|| CommandId::new(Uuid::now_v7().to_string()), Ok);
     let id = id.map_err(|error| Failure::Words(error.to_string()))?;

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand};
 use grammar::{ColorOptions, DEFAULT_BROKERS, JsonOption, KafkaAccess, ShellVerb, WaitOption};
 use schemas::{CommandId, OrderId, Sku};
 
-use super::changes::ChangeVerb;
+use super::changes::{ChangeVerb, FreeingVerb};
+use super::list::{ListOptions, Listing};
 
 /// Beside what all programs have: the codes of `publish`.
 pub(super) const LINES_REFUSED: u8 = 3;
@@ -78,12 +79,17 @@ pub(super) enum Verb {
     /// Receive goods, or show what is there.
     #[command(subcommand)]
     Stock(StockVerb),
+    /// List orders by state, age, customer or SKU, from the order service's tables.
+    List(ListOptions),
     /// Show one order: its state and its history over all topics.
     Show(ShowOptions),
     /// Follow what happens to orders, or to one until it is finished.
     Watch(WatchOptions),
     #[command(flatten)]
     Change(ChangeVerb),
+    /// Orders at which the machine has given up: a person frees them.
+    #[command(subcommand)]
+    Stuck(StuckVerb),
     #[command(flatten)]
     Shell(ShellVerb),
 }
@@ -150,6 +156,17 @@ pub(super) struct ReceiveOptions {
 pub(super) struct StockShowOptions {
     /// Which SKU; without it, all.
     pub(super) sku: Option<Sku>,
+}
+
+/// Of `stuck`.
+#[derive(Debug, Subcommand)]
+pub(super) enum StuckVerb {
+    /// List the orders that are stuck, from the order service's tables.
+    List(Listing),
+    /// Show one order, as `orders show` does.
+    Show(ShowOptions),
+    #[command(flatten)]
+    Free(FreeingVerb),
 }
 
 /// Of `show`.

@@ -26,9 +26,6 @@ pub(in crate::cli) enum ChangeVerb {
     /// Goods of a completed order come back.
     #[command(subcommand)]
     Return(ReturnVerb),
-    /// Orders at which the machine has given up: a person frees them.
-    #[command(subcommand)]
-    Stuck(StuckVerb),
 }
 
 /// Of `return`.
@@ -40,9 +37,9 @@ pub(in crate::cli) enum ReturnVerb {
     Receive(Asking<Receive>),
 }
 
-/// Of `stuck`.
+/// Of `stuck`, what frees an order.
 #[derive(Debug, Subcommand)]
-pub(in crate::cli) enum StuckVerb {
+pub(in crate::cli) enum FreeingVerb {
     /// Try the step again at which an order is stuck.
     Retry(Asking<Retry>),
     /// Take the step at which an order is stuck for done: somebody has seen to it.
@@ -100,7 +97,7 @@ pub(super) trait Ask: Args + Send + Sync + 'static {
 }
 
 impl ChangeVerb {
-    pub(super) fn change(self) -> Change {
+    pub(in crate::cli) fn change(self) -> Change {
         match self {
             ChangeVerb::Ship(asking) => change(asking),
             ChangeVerb::Cancel(asking) => change(asking),
@@ -110,9 +107,16 @@ impl ChangeVerb {
             ChangeVerb::Reject(asking) => change(asking),
             ChangeVerb::Return(ReturnVerb::Request(asking)) => change(asking),
             ChangeVerb::Return(ReturnVerb::Receive(asking)) => change(asking),
-            ChangeVerb::Stuck(StuckVerb::Retry(asking)) => change(asking),
-            ChangeVerb::Stuck(StuckVerb::Skip(asking)) => change(asking),
-            ChangeVerb::Stuck(StuckVerb::Resolve(asking)) => change(asking),
+        }
+    }
+}
+
+impl FreeingVerb {
+    pub(in crate::cli) fn change(self) -> Change {
+        match self {
+            FreeingVerb::Retry(asking) => change(asking),
+            FreeingVerb::Skip(asking) => change(asking),
+            FreeingVerb::Resolve(asking) => change(asking),
         }
     }
 }
@@ -135,12 +139,24 @@ mod tests {
     #[derive(Debug, Parser)]
     struct Line {
         #[command(subcommand)]
-        verb: ChangeVerb,
+        verb: Changing,
+    }
+
+    #[derive(Debug, Subcommand)]
+    enum Changing {
+        #[command(flatten)]
+        Change(ChangeVerb),
+        #[command(subcommand)]
+        Stuck(FreeingVerb),
     }
 
     fn changed(words: &str) -> Result<Change, String> {
         let line = Line::try_parse_from(std::iter::once("orders").chain(words.split(' ')));
-        line.map(|line| line.verb.change()).map_err(|error| error.to_string())
+        let change = |line: Line| match line.verb {
+            Changing::Change(verb) => verb.change(),
+            Changing::Stuck(verb) => verb.change(),
+        };
+        line.map(change).map_err(|error| error.to_string())
     }
 
     /// The command of these words for order 1: its name, and what it says beside the ids, nulls and empty lists.
