@@ -387,6 +387,7 @@ fn payment_events() -> [Vec<PaymentEvent>; 4] {
                 at: at(4),
                 operation: PaymentOperation::Capture,
                 detail: "no answer".into(),
+                refused_attempts: 1,
             }),
         ],
     ]

@@ -5,6 +5,8 @@
 
 #![cfg(test)]
 
+mod beside_table;
+mod drawings;
 mod fixtures;
 mod inventory_cases;
 mod inventory_properties;

@@ -13,7 +13,7 @@ use super::report::Fate;
 use crate::cli::Session;
 use crate::cli::output::{Failure, spinner};
 use crate::order_history::answered;
-use crate::{Came, TopicReader};
+use crate::{Came, Record, TopicReader};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -47,28 +47,46 @@ impl Question {
         Question { awaits, command_id: id.clone(), part: part.clone(), is_accepted: false }
     }
 
-    /// Whether this event is the answer, and then whether it is a yes. `is_old`: it was there before the command.
-    pub(super) fn heard(&mut self, event: &OrderEvent, is_old: bool) -> Option<bool> {
+    /// What this event is to the question. `is_old`: it was there before the command.
+    pub(super) fn heard(&mut self, event: &OrderEvent, is_old: bool) -> Heard {
         let is_ours = answered(event) == Some(&self.command_id);
         if is_ours && matches!(event, OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_)) {
-            return Some(false);
+            return Heard::Answer(false);
         }
         self.is_accepted |= is_ours;
         match self.awaits {
-            Awaits::Taken => is_ours.then_some(true),
+            Awaits::Taken if is_ours => Heard::Answer(true),
             Awaits::Undone => undone(event, self.is_accepted || !is_old),
-            Awaits::Refunded | Awaits::TakenBack if !self.is_accepted => None,
-            Awaits::Refunded | Awaits::TakenBack => settled(event, &self.part),
+            Awaits::Refunded | Awaits::TakenBack if self.is_accepted => settled(event, &self.part),
+            Awaits::Taken | Awaits::Refunded | Awaits::TakenBack => Heard::Nothing,
         }
     }
 }
 
+/// What an event is to a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Nothing.
+    Nothing,
+    /// Its answer, and whether it is a yes.
+    Answer(bool),
+    /// That an earlier answer was none: the order was stuck, and goes on.
+    Reopened,
+}
+
+impl Heard {
+    fn answer_if(counts: bool, is_yes: bool) -> Self {
+        if counts { Heard::Answer(is_yes) } else { Heard::Nothing }
+    }
+}
+
 /// Whether the order has ended undone; `counts`: it may be because of the command.
-fn undone(event: &OrderEvent, counts: bool) -> Option<bool> {
+fn undone(event: &OrderEvent, counts: bool) -> Heard {
     match event {
-        OrderEvent::OrderCancelled(_) => Some(true),
-        OrderEvent::OrderResolved(m) => counts.then_some(m.outcome == "cancelled"),
-        OrderEvent::OrderStuck(_) => counts.then_some(false),
+        OrderEvent::OrderCancelled(_) => Heard::Answer(true),
+        OrderEvent::OrderResolved(m) => Heard::answer_if(counts, m.outcome == "cancelled"),
+        OrderEvent::OrderStuck(_) => Heard::answer_if(counts, false),
+        OrderEvent::OrderCancelling(_) | OrderEvent::OrderRetried(_) => Heard::Reopened,
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
         | OrderEvent::OrderAuthorized(_)
@@ -79,8 +97,6 @@ fn undone(event: &OrderEvent, counts: bool) -> Option<bool> {
         | OrderEvent::OrderShipped(_)
         | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCompleted(_)
-        | OrderEvent::OrderCancelling(_)
-        | OrderEvent::OrderRetried(_)
         | OrderEvent::OrderRefundRequested(_)
         | OrderEvent::OrderRefunded(_)
         | OrderEvent::OrderRefundFailed(_)
@@ -88,18 +104,18 @@ fn undone(event: &OrderEvent, counts: bool) -> Option<bool> {
         | OrderEvent::OrderReturnReceived(_)
         | OrderEvent::OrderReturnClosed(_)
         | OrderEvent::OrderRejected(_)
-        | OrderEvent::OrderCommandRefused(_) => None,
+        | OrderEvent::OrderCommandRefused(_) => Heard::Nothing,
     }
 }
 
 /// Whether this refund, or this return and its refund, has its outcome.
-fn settled(event: &OrderEvent, part: &CommandId) -> Option<bool> {
+fn settled(event: &OrderEvent, part: &CommandId) -> Heard {
     match event {
-        OrderEvent::OrderRefunded(m) => (m.refund_id == *part).then_some(true),
-        OrderEvent::OrderRefundFailed(m) => (m.refund_id == *part).then_some(false),
-        OrderEvent::OrderReturnClosed(m) => (m.return_id == *part).then_some(m.outcome == "taken_back"),
+        OrderEvent::OrderRefunded(m) => Heard::answer_if(m.refund_id == *part, true),
+        OrderEvent::OrderRefundFailed(m) => Heard::answer_if(m.refund_id == *part, false),
+        OrderEvent::OrderReturnClosed(m) => Heard::answer_if(m.return_id == *part, m.outcome == "taken_back"),
         // All that was left is given back when an order is undone.
-        OrderEvent::OrderCancelled(_) => Some(true),
+        OrderEvent::OrderCancelled(_) => Heard::Answer(true),
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
         | OrderEvent::OrderAuthorized(_)
@@ -118,7 +134,7 @@ fn settled(event: &OrderEvent, part: &CommandId) -> Option<bool> {
         | OrderEvent::OrderReturnRequested(_)
         | OrderEvent::OrderReturnReceived(_)
         | OrderEvent::OrderRejected(_)
-        | OrderEvent::OrderCommandRefused(_) => None,
+        | OrderEvent::OrderCommandRefused(_) => Heard::Nothing,
     }
 }
 
@@ -131,13 +147,7 @@ pub(super) async fn wait(
     mut reader: TopicReader,
     fates: &mut [(OrderId, Fate)],
 ) -> Result<(), Failure> {
-    let asked = fates.iter().enumerate().filter(|(_, (_, fate))| matches!(fate, Fate::Sent));
-    let mut open: HashMap<String, (usize, Question)> = asked
-        .map(|(index, (order_id, _))| {
-            let question = Question::of(&change.command(order_id, id), id, change.awaits);
-            (order_id.to_string(), (index, question))
-        })
-        .collect();
+    let mut open = questions(change, id, fates);
     let bar = spinner("{spinner} {pos} orders without an answer  {elapsed}");
     let (mut moved, mut left) = (Instant::now(), reader.remaining());
     while !open.is_empty() && moved.elapsed() < session.patience {
@@ -147,19 +157,53 @@ pub(super) async fn wait(
         if reader.remaining() < left {
             (moved, left) = (Instant::now(), reader.remaining());
         }
-        let Came::Message(record) = came else { continue };
-        let Message::OrderEvent(event) = &record.message else { continue };
-        let Some((index, question)) = open.get_mut(record.message.key()) else { continue };
-        let Some(is_yes) = question.heard(event, is_old) else { continue };
-        fates[*index].1 = if is_yes { Fate::Done(record.clone()) } else { Fate::Refused(record.clone()) };
-        open.remove(record.message.key());
-        moved = Instant::now();
+        if let Came::Message(record) = came
+            && let Some((index, fate)) = fate_by(&mut open, record, is_old)
+        {
+            fates[index].1 = fate;
+            moved = Instant::now();
+        }
+        // What was there before is read to its end: an answer in it may not have been the last word.
+        if is_old && reader.remaining() == 0 {
+            open.retain(|_, (index, _)| matches!(fates[*index].1, Fate::Sent));
+        }
     }
     bar.finish_and_clear();
     for (index, _) in open.into_values() {
-        fates[index].1 = Fate::Unanswered;
+        if matches!(fates[index].1, Fate::Sent) {
+            fates[index].1 = Fate::Unanswered;
+        }
     }
     Ok(())
+}
+
+/// By order id: which of the fates, and what is asked.
+type Questions = HashMap<String, (usize, Question)>;
+
+fn questions(change: &Change, id: &CommandId, fates: &[(OrderId, Fate)]) -> Questions {
+    let sent = fates.iter().enumerate().filter(|(_, (_, fate))| matches!(fate, Fate::Sent));
+    sent.map(|(index, (order_id, _))| {
+        let question = Question::of(&change.command(order_id, id), id, change.awaits);
+        (order_id.to_string(), (index, question))
+    })
+    .collect()
+}
+
+/// What becomes of an order by this record, if it is about one of them. It is asked about no more once it is answered by what
+/// came after the command.
+fn fate_by(open: &mut Questions, record: Box<Record>, is_old: bool) -> Option<(usize, Fate)> {
+    let Message::OrderEvent(event) = &record.message else { return None };
+    let (index, question) = open.get_mut(record.message.key())?;
+    let (index, heard) = (*index, question.heard(event, is_old));
+    if !is_old && matches!(heard, Heard::Answer(_)) {
+        open.remove(record.message.key());
+    }
+    match heard {
+        Heard::Nothing => None,
+        Heard::Reopened => Some((index, Fate::Sent)),
+        Heard::Answer(true) => Some((index, Fate::Done(record))),
+        Heard::Answer(false) => Some((index, Fate::Refused(record))),
+    }
 }
 
 #[cfg(test)]
@@ -169,11 +213,22 @@ mod tests {
     use super::*;
     use crate::story::{Story, id, on_command, place_order};
 
-    /// The answer that this command finds in a story, of which so many events were there before.
+    /// The answer that this command finds in a story, of which so many events were there before: the last word of those, or
+    /// else the first one after them.
     fn answer(command: &OrderCommand, awaits: Awaits, story: &Story, old: usize) -> Option<(usize, bool)> {
         let mut question = Question::of(command, command.command_id().unwrap(), awaits);
-        let heard = |(index, event)| question.heard(event, index < old).map(|is_yes| (index, is_yes));
-        story.events.iter().enumerate().find_map(heard)
+        let mut last = None;
+        for (index, event) in story.events.iter().enumerate() {
+            match question.heard(event, index < old) {
+                Heard::Nothing => {}
+                Heard::Answer(is_yes) => last = Some((index, is_yes)),
+                Heard::Reopened => last = None,
+            }
+            if last.is_some() && index + 1 >= old {
+                break;
+            }
+        }
+        last
     }
 
     fn ship() -> ShipOrder {
@@ -217,14 +272,23 @@ mod tests {
         let order_id = place_order().order_id;
         let (at, detail) = (schemas::Time::from_micros(0), "away".to_owned());
         let operation = schemas::PaymentOperation::Authorize;
-        let stuck = schemas::PaymentStuck { order_id: order_id.clone(), version: 1, at, operation, detail };
+        let stuck = schemas::PaymentStuck {
+            order_id: order_id.clone(),
+            version: 1,
+            at,
+            operation,
+            detail,
+            refused_attempts: 0,
+        };
         let reserved = schemas::StockReserved { order_id: order_id.clone(), version: 1, at, lines: Vec::new() };
         let story = Story::of(place_order()).hears_stock(&reserved.into()).hears_payment(&stuck.clone().into());
         let retry = RetryOrder { order_id: order_id.clone(), command_id: id("y"), step: None, by: None, note: None };
         let cancel = CancelOrder::new(order_id, id("c"));
-        let story = story.takes(retry).takes(cancel.clone());
+        let story = story.takes(retry.clone()).takes(cancel.clone());
         assert_eq!(answer(&cancel.clone().into(), Awaits::Undone, &story, 4), None, "{:?}", story.events);
         let story = story.hears_payment(&stuck.into());
-        assert_eq!(answer(&cancel.into(), Awaits::Undone, &story, 4), Some((5, false)));
+        assert_eq!(answer(&cancel.clone().into(), Awaits::Undone, &story, 4), Some((5, false)));
+        let again = RetryOrder { command_id: id("z"), ..retry };
+        assert_eq!(answer(&cancel.into(), Awaits::Undone, &story.takes(again), 7), None, "it was stuck, and goes on");
     }
 }
