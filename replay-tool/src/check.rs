@@ -6,20 +6,22 @@ mod findings;
 mod invariant;
 mod report;
 mod scan;
+mod state;
 mod verdict;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use domain::statement::{self, StatementLine};
-use schemas::{PerService, ServiceName};
+use schemas::{PerService, ServiceName, Time};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use config::CheckConfig;
 pub use findings::{Invariant, Violation};
+pub use invariant::termination::{Awaited, Wait};
 pub use report::{Comparison, Note, Report};
-pub use scan::MessageCounts;
+pub use scan::{ByHand, MessageCounts};
 
 use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::{Interrupt, RaiseOnDrop};
@@ -74,6 +76,7 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
         wait_for_orders(&config).await?;
     }
     let (snapshots, cuts) = Snapshots::take(&config.tables).await?;
+    let now = Time::from(jiff::Timestamp::now());
     let statement = read_statements(&config)?;
     let source = config.records.source(watch.interrupt)?;
     let (ends, open) = (ends(&source).await?, open_transactions(&source).await?);
@@ -97,6 +100,7 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
         statement,
         waiting,
         expectations: Expectations { quiescent: config.expect_quiescent, nothing_stuck: config.stuck_is_violation },
+        now,
     };
     Ok(report(evidence, open, begun))
 }
@@ -110,6 +114,8 @@ fn report(evidence: Evidence, open: Vec<OpenTransaction>, begun: Instant) -> Rep
         orders: verdict.orders,
         rejected: verdict.rejected,
         stuck: verdict.stuck,
+        waits: verdict.waits,
+        by_hand: verdict.by_hand,
         dead_letters: verdict.dead_letters.into_iter().collect(),
         messages: verdict.messages,
         violations,

@@ -8,10 +8,10 @@
 //! use schemas::{CancelOrder, Codec, CommandId, Message, OrderId, TopicName};
 //!
 //! let codec = Codec::embedded();
-//! let cancel = CancelOrder { order_id: OrderId::new("o-1")?, command_id: CommandId::new("c-1")? };
+//! let cancel = CancelOrder::new(OrderId::new("o-1")?, CommandId::new("c-1")?);
 //! let message = Message::from(cancel);
 //! let payload = codec.encode(&message)?;
-//! assert_eq!(codec.type_of(&payload), Some("shop.order.CancelOrder.v1"));
+//! assert_eq!(codec.type_of(&payload), Some("shop.order.CancelOrder.v2"));
 //! assert_eq!(codec.decode(TopicName::OrderCommands, &payload)?, message);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -12,6 +12,8 @@ mod duplicates;
 mod flash_sale;
 mod gaps;
 mod happy;
+mod holds;
+mod life;
 mod made_anew;
 mod memory;
 mod metrics;
@@ -21,12 +23,16 @@ mod partitions_raised;
 mod pause;
 mod planted;
 mod provider;
+mod refunds;
 mod refusals;
+mod returns;
 mod secured;
 mod servers_die;
+mod shipping;
 mod shutdown;
 mod standing;
 mod start;
+mod stuck;
 
 /// The daemons' program.
 const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");

@@ -26,13 +26,9 @@ pub fn is_sound(order: &PlaceOrder) -> bool {
 /// An order of single pieces at 100 minor units, in US dollars.
 pub fn order(id: &str, skus: &[&str]) -> Outcome<PlaceOrder> {
     let line = |sku: &&str| Ok(OrderLine { sku: Sku::new(*sku)?, quantity: 1, unit_price_minor: 100 });
-    Ok(PlaceOrder {
-        order_id: OrderId::new(id)?,
-        customer_id: CustomerId::new("c-1")?,
-        placed_at: Time::from_micros(1_500_000_000_000_000),
-        currency: "USD".to_owned(),
-        lines: skus.iter().map(line).collect::<Outcome<_>>()?,
-    })
+    let placed_at = Time::from_micros(1_500_000_000_000_000);
+    let lines = skus.iter().map(line).collect::<Outcome<_>>()?;
+    Ok(PlaceOrder::new(OrderId::new(id)?, CustomerId::new("c-1")?, placed_at, "USD", lines))
 }
 
 /// The pieces per SKU that these orders want, as far as they are sound.

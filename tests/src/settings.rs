@@ -20,6 +20,14 @@ pub struct Settings {
     pub partitions: i32,
     /// How long an order may take to be confirmed, in milliseconds.
     pub confirm_within_ms: i64,
+    /// How long an order should wait to be shipped, in milliseconds.
+    pub ship_within_ms: i64,
+    /// How long an order is held, in milliseconds.
+    pub hold_within_ms: i64,
+    /// How long goods may take to come back, in milliseconds.
+    pub return_within_ms: i64,
+    /// An order above this total is held.
+    pub hold_above_minor: Option<i64>,
     /// How long the group waits for a silent instance, in milliseconds.
     pub session_timeout_ms: u32,
     /// The most messages of one transaction.
@@ -39,6 +47,10 @@ impl Default for Settings {
             instances: 2,
             partitions: 3,
             confirm_within_ms: 1_200_000,
+            ship_within_ms: 1_200_000,
+            hold_within_ms: 1_200_000,
+            return_within_ms: 1_200_000,
+            hold_above_minor: None,
             session_timeout_ms: 6_000,
             max_batch_items: 1_000,
             simulator: SimulatorConfig::default(),
@@ -58,6 +70,11 @@ pub(crate) struct SettingsFile<'s> {
     pub(crate) log: &'s str,
     pub(crate) partitions: i32,
     pub(crate) confirm_within_ms: i64,
+    pub(crate) ship_within_ms: i64,
+    pub(crate) hold_within_ms: i64,
+    pub(crate) return_within_ms: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hold_above_minor: Option<i64>,
     pub(crate) max_batch_items: usize,
     pub(crate) kafka: BTreeMap<String, toml::Value>,
     pub(crate) simulator: SimulatorConfig,

@@ -3,6 +3,8 @@
 place: receives stock and places an order for it.
 read:  reads all topics to their ends, decodes every record and checks what the contract says about records; prints
        one JSON object per record.
+warehouse: waits for so many orders that are to be shipped, and ships each.
+review: holds orders that are placed for too much, looks at each, and releases or rejects it.
 archive: reads the files of an archive, which describe themselves, and prints one JSON object per record.
 """
 
@@ -76,7 +78,7 @@ def send(producer, prefix, topic, ce_type, key, value):
 def place(schemas, brokers, prefix, order_id):
     settings = {"bootstrap.servers": brokers, "partitioner": "murmur2_random", "enable.idempotence": True}
     producer = Producer(settings)
-    sku, receive, order = f"sku-of-{order_id}", "shop.stock.ReceiveStock.v1", "shop.order.PlaceOrder.v1"
+    sku, receive, order = f"sku-of-{order_id}", "shop.stock.ReceiveStock.v1", "shop.order.PlaceOrder.v2"
     receipt = {"sku": sku, "command_id": str(uuid.uuid4()), "quantity": 5}
     send(producer, prefix, "stock.commands.v1", receive, sku, schemas.encode(receive, receipt))
     body = {
@@ -90,6 +92,57 @@ def place(schemas, brokers, prefix, order_id):
     wait_for_stock(schemas, brokers, prefix, sku)
     send(producer, prefix, "order.commands.v1", order, order_id, schemas.encode(order, body))
     assert producer.flush(TIMEOUT_S) == 0, "the order was not delivered"
+
+
+def commands(brokers):
+    return Producer({"bootstrap.servers": brokers, "partitioner": "murmur2_random", "enable.idempotence": True})
+
+
+def order_events(schemas, brokers, prefix):
+    for record in records(brokers, prefix, ["order.events.v1"], to_end=False):
+        ce_type, body = schemas.decode("order.events.v1", record.value())
+        yield ce_type.rsplit(".", 2)[1], body
+
+
+def warehouse(schemas, brokers, prefix, count):
+    """An order that is to be shipped says until when: so does the event that made it ready."""
+    producer, shipped, ship = commands(brokers), set(), "shop.order.ShipOrder.v1"
+    for _, body in order_events(schemas, brokers, prefix):
+        order_id = body["order_id"]
+        if body.get("ship_by") is None or order_id in shipped:
+            continue
+        command = {"order_id": order_id, "command_id": f"ship-{order_id}", "carrier": "bike", "by": "warehouse 7"}
+        send(producer, prefix, "order.commands.v1", ship, order_id, schemas.encode(ship, command))
+        shipped.add(order_id)
+        if len(shipped) == int(count):
+            break
+    assert producer.flush(TIMEOUT_S) == 0, "a shipment was not delivered"
+
+
+def review(schemas, brokers, prefix, limit, count):
+    """A fraud service: it needs nothing but the topics. Customers whose name ends with -bad are known to it."""
+    producer, held, done = commands(brokers), {}, 0
+    names = {name: f"shop.order.{name}.v1" for name in ("HoldOrder", "ReleaseOrder", "RejectOrder")}
+
+    def ask(name, order_id, **more):
+        command = {"order_id": order_id, "command_id": f"{name}-{order_id}", "by": "fraud-service", **more}
+        send(producer, prefix, "order.commands.v1", names[name], order_id, schemas.encode(names[name], command))
+        producer.poll(0)
+
+    for event, body in order_events(schemas, brokers, prefix):
+        order_id = body["order_id"]
+        if event == "OrderPlaced" and body["total_minor"] > int(limit):
+            held[order_id] = body["customer_id"]
+            ask("HoldOrder", order_id, reason_code="amount")
+        elif event == "OrderHeld" and order_id in held:
+            if held[order_id].endswith("-bad"):
+                ask("RejectOrder", order_id, reason_code="fraud", note="seen before")
+            else:
+                ask("ReleaseOrder", order_id)
+            done += 1
+            if done == int(count):
+                break
+    assert producer.flush(TIMEOUT_S) == 0, "a verdict was not delivered"
 
 
 def wait_for_stock(schemas, brokers, prefix, sku):
@@ -167,7 +220,7 @@ def main():
         return archive(sys.argv[2])
     command, folder, brokers, prefix, *rest = sys.argv[1:]
     schemas = Schemas(pathlib.Path(folder))
-    {"place": place, "read": read}[command](schemas, brokers, prefix, *rest)
+    {"place": place, "read": read, "warehouse": warehouse, "review": review}[command](schemas, brokers, prefix, *rest)
 
 
 main()

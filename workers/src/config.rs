@@ -14,7 +14,7 @@ use domain::simulator::SimulatorConfig;
 use grammar::{DatabaseOptions, HIDDEN, KafkaAccess, Layered, Secret, SettingError, SettingsFile, StrangeKeys};
 use outbox::ConnectionString;
 use rdkafka::ClientConfig;
-use schemas::ServiceName;
+use schemas::{CustomerId, ServiceName};
 use serde::{Serialize, Serializer};
 
 use crate::listen::Listen;
@@ -118,6 +118,25 @@ pub struct Config {
     #[arg(long, env = "CONFIRM_WITHIN_MS", global = true, value_name = "MILLISECONDS", default_value_t = 60_000,
         value_parser = clap::value_parser!(i64).range(1..=86_400_000 * 30))]
     pub confirm_within_ms: i64,
+    /// Order service: how long a confirmed order should wait for `ShipOrder` before an alarm, in milliseconds.
+    #[arg(long, env = "SHIP_WITHIN_MS", global = true, value_name = "MILLISECONDS", default_value_t = 3 * 86_400_000,
+        value_parser = clap::value_parser!(i64).range(1..=86_400_000 * 365))]
+    pub ship_within_ms: i64,
+    /// Order service: how long an order is held before it is undone, unless the hold says until when, in milliseconds.
+    #[arg(long, env = "HOLD_WITHIN_MS", global = true, value_name = "MILLISECONDS", default_value_t = 2 * 86_400_000,
+        value_parser = clap::value_parser!(i64).range(1..=86_400_000 * 365))]
+    pub hold_within_ms: i64,
+    /// Order service: how long goods may take to come back before a return is closed, in milliseconds.
+    #[arg(long, env = "RETURN_WITHIN_MS", global = true, value_name = "MILLISECONDS", default_value_t = 30 * 86_400_000,
+        value_parser = clap::value_parser!(i64).range(1..=86_400_000 * 365))]
+    pub return_within_ms: i64,
+    /// Order service: an order above this total is held, in minor units of whatever currency; not set: none for its total.
+    #[arg(long, env = "HOLD_ABOVE_MINOR", global = true, value_name = "AMOUNT",
+        value_parser = clap::value_parser!(i64).range(0..))]
+    pub hold_above_minor: Option<i64>,
+    /// Order service: customers whose orders are held, with commas.
+    #[arg(long, env = "HOLD_CUSTOMERS", global = true, value_name = "IDS", value_delimiter = ',')]
+    pub hold_customers: Vec<CustomerId>,
     /// Payment service: share of authorizations that the simulated provider declines, in parts per million.
     #[arg(long, env = "SIMULATOR_DECLINE_PER_MILLION", global = true, value_name = "NUMBER")]
     #[serde(skip)]

@@ -218,7 +218,14 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
 }
 
 fn order_service(config: &Config, planted: Planted, partitions: i32) -> Result<OrderService, DaemonError> {
-    let policy = saga::Policy { confirm_within_ms: config.confirm_within_ms };
+    let policy = saga::Policy {
+        confirm_within_ms: config.confirm_within_ms,
+        ship_within_ms: config.ship_within_ms,
+        hold_within_ms: config.hold_within_ms,
+        return_within_ms: config.return_within_ms,
+        hold_above_minor: config.hold_above_minor,
+        hold_customers: config.hold_customers.iter().cloned().collect(),
+    };
     Ok(OrderService::new(policy, planted.decisions, partitions))
 }
 

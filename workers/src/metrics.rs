@@ -10,12 +10,15 @@ use outbox::metrics::{Metric, approximate};
 const TRANSITIONS: &str = "saga_transitions_total";
 const SAGAS: &str = "saga_orders";
 const SAGA_AGE: &str = "saga_oldest_age_seconds";
+const OVERDUE: &str = "saga_overdue_shipments";
+const OVERDUE_AGE: &str = "saga_overdue_shipment_seconds";
+const HELD: &str = "saga_held_orders";
 const PROVIDER_CALLS: &str = "payment_provider_calls_total";
 const PROVIDER_OPEN: &str = "payment_provider_calls_open";
 const CLOCK_SKEW: &str = "worker_clock_skew_seconds";
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 6] = [
+pub const ALL: [Metric; 9] = [
     Metric::counter(TRANSITIONS, &["event"], "Saga transitions, by the event that records them"),
     Metric {
         ends: OF_OWNED_LANES,
@@ -36,6 +39,17 @@ pub const ALL: [Metric; 6] = [
             "Age of the oldest unfinished order of this instance's lanes; 0 without one",
         )
     },
+    Metric {
+        ends: OF_OWNED_LANES,
+        alarm: "> 0",
+        ..Metric::gauge(OVERDUE, &[], "Orders of this instance's lanes that should have been shipped by now")
+    },
+    Metric {
+        unit: Some(Unit::Seconds),
+        ends: OF_OWNED_LANES,
+        ..Metric::gauge(OVERDUE_AGE, &[], "For how long the oldest of them waits beyond that; 0 without one")
+    },
+    Metric { ends: OF_OWNED_LANES, ..Metric::gauge(HELD, &[], "Orders of this instance's lanes that somebody holds") },
     Metric::counter(PROVIDER_CALLS, &["operation", "answer"], "Answers of the payment provider, by operation and kind"),
     Metric {
         ends: "the payment instance that makes the calls, every 10 s; 0 without one",
@@ -68,6 +82,15 @@ pub(crate) fn transition(event: &'static str, count: u64) {
 pub(crate) fn sagas(status: &'static str, count: i64, oldest_age_s: i64) {
     gauge!(SAGAS, "status" => status).set(approximate(count));
     gauge!(SAGA_AGE, "status" => status).set(approximate(oldest_age_s));
+}
+
+pub(crate) fn overdue(count: i64, oldest_s: i64) {
+    gauge!(OVERDUE).set(approximate(count));
+    gauge!(OVERDUE_AGE).set(approximate(oldest_s));
+}
+
+pub(crate) fn held(count: i64) {
+    gauge!(HELD).set(approximate(count));
 }
 
 pub(crate) fn provider_call(operation: &'static str, answer: &'static str) {

@@ -53,6 +53,13 @@ impl<K: Eq + Hash + Ord + Clone, V> Working<K, V> {
         self.0.insert(id, Entry { loaded_version: Some(version), state: Some(state), changed: false, recalled: false });
     }
 
+    /// Read further into a loaded aggregate: what belongs to it and stands in another row.
+    pub fn complete(&mut self, id: &K, read: impl FnOnce(&mut V)) {
+        if let Some(state) = self.0.get_mut(id).and_then(|entry| entry.state.as_mut()) {
+            read(state);
+        }
+    }
+
     /// The aggregates of these ids as far as memory knows them, taken out of it; the others are not there, as far as is known.
     pub fn recall<'i>(
         ids: impl ExactSizeIterator<Item = &'i K>,

@@ -29,7 +29,7 @@ symbols!(
         OrderUnknown,
         /// The order is completed, cancelled or stuck.
         OrderFinished,
-        /// The order is confirmed: it can no longer be cancelled.
+        /// The goods are leaving: it can no longer be cancelled.
         TooLate,
         /// The order service does not carry out this command.
         NotSupported,

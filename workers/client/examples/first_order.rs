@@ -41,7 +41,7 @@ fn order() -> Result<PlaceOrder, Box<dyn std::error::Error>> {
     let (order_id, customer_id) = (OrderId::new(uuid::Uuid::now_v7().to_string())?, CustomerId::new("900")?);
     let line = OrderLine { sku: Sku::new("1095275")?, quantity: 1, unit_price_minor: 50 };
     let placed_at = jiff::Timestamp::now().into();
-    Ok(PlaceOrder { order_id, customer_id, placed_at, currency: "USD".to_owned(), lines: vec![line] })
+    Ok(PlaceOrder::new(order_id, customer_id, placed_at, "USD", vec![line]))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

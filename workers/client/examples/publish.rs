@@ -11,7 +11,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let placed_at = jiff::Timestamp::now().into();
     let (order_id, customer_id) = (OrderId::new(uuid::Uuid::now_v7().to_string())?, CustomerId::new("900")?);
     let line = OrderLine { sku: Sku::new("1095275")?, quantity: 1, unit_price_minor: 50 };
-    let order = PlaceOrder { order_id, customer_id, placed_at, currency: "USD".to_owned(), lines: vec![line] };
+    let order = PlaceOrder::new(order_id, customer_id, placed_at, "USD", vec![line]);
     let delivered = publisher.place(order.clone()).await?;
     println!("order {} is at {delivered:?}; see `orders watch {0}`", order.order_id);
     Ok(())

@@ -58,6 +58,14 @@ pub enum ClientError {
         /// Why.
         source: schemas::EncodeError,
     },
+    /// The payment token has digits alone. It is not repeated.
+    #[error(
+        "{what} is not sent: its payment_token has digits alone, as a card number has: send the provider's token instead"
+    )]
+    CardNumber {
+        /// Which message, by type and key.
+        what: String,
+    },
     /// The message is larger than the client library takes.
     #[error("{what} has {bytes} bytes encoded, more than Kafka takes in one message")]
     TooLarge {

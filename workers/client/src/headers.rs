@@ -58,8 +58,7 @@ mod tests {
 
     #[test]
     fn every_header_of_the_contract_is_there_in_its_form() {
-        let command =
-            CancelOrder { order_id: OrderId::new("o-1").unwrap(), command_id: CommandId::new("c-1").unwrap() };
+        let command = CancelOrder::new(OrderId::new("o-1").unwrap(), CommandId::new("c-1").unwrap());
         let now: Timestamp = "2017-01-01T11:53:26.000123Z".parse().unwrap();
         let id = Uuid::from_u128(7);
         let headers = outgoing(&command.into(), id, "/orders", now, "00-0-0-01");
@@ -69,7 +68,7 @@ mod tests {
             ("ce_specversion", "1.0"),
             ("ce_id", "00000000-0000-0000-0000-000000000007"),
             ("ce_source", "/orders"),
-            ("ce_type", "shop.order.CancelOrder.v1"),
+            ("ce_type", "shop.order.CancelOrder.v2"),
             ("ce_time", "2017-01-01T11:53:26.000123Z"),
             ("ce_subject", "o-1"),
             ("content-type", "application/avro"),

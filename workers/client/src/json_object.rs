@@ -2,6 +2,8 @@
 //!
 //! Serde's own errors name a column, not a field; a person who mends a file of orders needs the field.
 
+use std::collections::BTreeMap;
+
 use schemas::{Time, TimeError};
 use serde_json::{Map, Value};
 
@@ -56,18 +58,18 @@ impl JsonObject {
         T::try_from(text).map_err(|error| self.error(name, error.to_string()))
     }
 
-    /// The same for a field that may be missing or null.
-    pub(super) fn take_optional<T>(&mut self, name: &str) -> Result<Option<T>, FieldError>
-    where
-        T: TryFrom<String>,
-        T::Error: std::fmt::Display,
-    {
+    /// What `take` makes of a field that may be missing or null.
+    pub(super) fn optional<T>(
+        &mut self,
+        name: &str,
+        take: impl FnOnce(&mut Self, &str) -> Result<T, FieldError>,
+    ) -> Result<Option<T>, FieldError> {
         match self.fields.get(name) {
             None | Some(Value::Null) => {
                 self.fields.remove(name);
                 Ok(None)
             }
-            Some(_) => self.take(name).map(Some),
+            Some(_) => take(self, name).map(Some),
         }
     }
 
@@ -78,6 +80,44 @@ impl JsonObject {
             return Ok(text);
         }
         Err(self.error(name, format!("expected a text, found {}", shown(&value))))
+    }
+
+    /// A text that a message can carry (`schemas::text`).
+    pub(super) fn words(&mut self, name: &str) -> Result<String, FieldError> {
+        let text = self.text(name)?;
+        self.storable(name, text)
+    }
+
+    /// The same for a text that no error repeats.
+    pub(super) fn secret(&mut self, name: &str) -> Result<String, FieldError> {
+        match self.value(name)? {
+            Value::String(text) => self.storable(name, text),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                Err(self.error(name, "expected a text".to_owned()))
+            }
+        }
+    }
+
+    /// Texts by name.
+    pub(super) fn texts(&mut self, name: &str) -> Result<BTreeMap<String, String>, FieldError> {
+        let value = self.value(name)?;
+        let Value::Object(fields) = value else {
+            return Err(self.error(name, format!("expected an object of texts, found {}", shown(&value))));
+        };
+        let mut inner = JsonObject { path: format!("{}{name}.", self.path), fields };
+        let names: Vec<String> = inner.fields.keys().cloned().collect();
+        let text = |each: String| {
+            let each = self.storable(name, each)?;
+            inner.words(&each).map(|text| (each, text))
+        };
+        names.into_iter().map(text).collect()
+    }
+
+    fn storable(&self, name: &str, text: String) -> Result<String, FieldError> {
+        match schemas::text::is_storable(&text) {
+            true => Ok(text),
+            false => Err(self.error(name, "U+0000 has no place in a text".to_owned())),
+        }
     }
 
     /// A whole number that fits into 64 bits with sign.
@@ -92,6 +132,12 @@ impl JsonObject {
             None if too_large => Err(self.error(name, format!("{number} does not fit into 64 bits"))),
             None => Err(self.error(name, format!("expected a whole number, found {number}"))),
         }
+    }
+
+    /// A line's number.
+    pub(super) fn line_number(&mut self, name: &str) -> Result<i32, FieldError> {
+        let number = self.whole_number(name)?;
+        i32::try_from(number).map_err(|_| self.error(name, format!("{number} is no line's number")))
     }
 
     /// A point in time in RFC 3339.

@@ -1,12 +1,13 @@
 //! Orders from a file of JSON lines: each line becomes a `PlaceOrder`, or an error that names line and field.
 //!
 //! Only what cannot be encoded is refused here (a missing field, a text where a number belongs, an id that is none).
-//! Whether an order makes sense is the order service's to say, in an `OrderRejected`.
+//! Whether an order makes sense is the order service's to say, in an `OrderRejected`. A payment token is never repeated; one of
+//! digits alone is refused by the `Publisher`, whoever made the order.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use schemas::{OrderLine, PlaceOrder};
+use schemas::{Adjustment, OrderLine, PlaceOrder};
 
 use super::json_object::JsonObject;
 use super::line_file::{Line, LineFile, MAX_LINE_BYTES};
@@ -102,8 +103,33 @@ fn parse(bytes: &[u8], unknown: &mut BTreeMap<String, u64>) -> Result<PlaceOrder
         });
         line.rest().for_each(|name| note(unknown, &format!("lines[].{name}")));
     }
+    let order = PlaceOrder {
+        payment_provider: object.optional("payment_provider", JsonObject::words)?,
+        payment_token: object.optional("payment_token", JsonObject::secret)?,
+        capture: object.optional("capture", JsonObject::words)?,
+        fulfilment: object.optional("fulfilment", JsonObject::words)?,
+        adjustments: adjustments(&mut object, unknown)?,
+        attributes: object.optional("attributes", JsonObject::texts)?.unwrap_or_default(),
+        replaces_order_id: object.optional("replaces_order_id", JsonObject::take)?,
+        if_short: object.optional("if_short", JsonObject::words)?,
+        place_at: object.optional("place_at", JsonObject::time)?,
+        ..PlaceOrder::new(order_id, customer_id, placed_at, currency, lines)
+    };
     object.rest().for_each(|name| note(unknown, name));
-    Ok(PlaceOrder { order_id, customer_id, placed_at, currency, lines })
+    Ok(order)
+}
+
+fn adjustments(object: &mut JsonObject, unknown: &mut BTreeMap<String, u64>) -> Result<Vec<Adjustment>, FieldError> {
+    let mut adjustments = Vec::new();
+    for mut one in object.optional("adjustments", JsonObject::objects)?.unwrap_or_default() {
+        adjustments.push(Adjustment {
+            kind: one.words("kind")?,
+            amount_minor: one.whole_number("amount_minor")?,
+            line: one.optional("line", JsonObject::line_number)?,
+        });
+        one.rest().for_each(|name| note(unknown, &format!("adjustments[].{name}")));
+    }
+    Ok(adjustments)
 }
 
 fn note(unknown: &mut BTreeMap<String, u64>, name: &str) {
@@ -210,6 +236,53 @@ mod tests {
         assert_eq!(errors[1], "line 3: not JSON: EOF while parsing a string, at column 10");
         assert_eq!(errors[2], r#"line 4: expected a JSON object, found "text""#);
         assert!(errors[3].starts_with("line 5: not JSON: "), "{}", errors[3]);
+    }
+
+    #[test]
+    fn what_may_be_left_out_is_taken_and_null_is_nothing() {
+        let terms = r#""payment_provider":"acct","payment_token":"tok_1","capture":"at_shipment","fulfilment":"on_command",
+            "adjustments":[{"kind":"discount","amount_minor":-5,"line":1},{"kind":"tax","amount_minor":7}],
+            "attributes":{"channel":"web","gift":""},"replaces_order_id":"0","if_short":"wait",
+            "place_at":"2017-02-01T00:00:00Z","currency""#;
+        let text = GOOD.replace(r#""currency""#, terms).replace('\n', " ");
+        let order = entries(&text).remove(0).content.unwrap();
+        let adjustment = |kind: &str, amount_minor, line| Adjustment { kind: kind.to_owned(), amount_minor, line };
+        let expected = PlaceOrder {
+            payment_provider: Some("acct".to_owned()),
+            payment_token: Some("tok_1".to_owned()),
+            capture: Some("at_shipment".to_owned()),
+            fulfilment: Some("on_command".to_owned()),
+            adjustments: vec![adjustment("discount", -5, Some(1)), adjustment("tax", 7, None)],
+            attributes: [("channel", "web"), ("gift", "")].map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
+            replaces_order_id: Some(schemas::OrderId::new("0").unwrap()),
+            if_short: Some("wait".to_owned()),
+            place_at: Some("2017-02-01T00:00:00Z".parse().unwrap()),
+            ..entries(&GOOD.replace('\n', " ")).remove(0).content.unwrap()
+        };
+        assert_eq!(order, expected);
+        let nothing = GOOD.replace(r#""currency""#, r#""capture":null,"attributes":null,"place_at":null,"currency""#);
+        assert_eq!(entries(&nothing.replace('\n', " ")), entries(&GOOD.replace('\n', " ")));
+    }
+
+    #[test]
+    fn errors_name_the_field_of_what_may_be_left_out() {
+        let with = |field: &str| error(r#""USD","#, &format!(r#""USD",{field},"#));
+        assert_eq!(with(r#""attributes":{"a":1}"#), "line 1, attributes.a: expected a text, found 1");
+        assert_eq!(with(r#""attributes":["a"]"#), r#"line 1, attributes: expected an object of texts, found ["a"]"#);
+        assert_eq!(with(r#""adjustments":[{"kind":"tax"}]"#), "line 1, adjustments[0].amount_minor: is missing");
+        let far = r#""adjustments":[{"kind":"tax","amount_minor":1,"line":3000000000}]"#;
+        assert_eq!(with(far), "line 1, adjustments[0].line: 3000000000 is no line's number");
+        assert_eq!(with(r#""capture":"a\u0000""#), "line 1, capture: U+0000 has no place in a text");
+        assert_eq!(
+            with(r#""replaces_order_id":"""#),
+            "line 1, replaces_order_id: the order id is empty; give 1 to 64 bytes"
+        );
+    }
+
+    #[test]
+    fn a_token_that_is_no_text_is_not_repeated() {
+        let said = error(r#""USD","#, r#""USD","payment_token":4111111111111111,"#);
+        assert_eq!(said, "line 1, payment_token: expected a text");
     }
 
     #[test]

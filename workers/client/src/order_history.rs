@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use domain::decision::Inconsistent;
-use domain::saga::{Order, evolve};
+use domain::saga;
 use schemas::{CommandId, Message, OrderEvent, OrderId, TopicName};
 
 use super::open_transaction::{OpenTransaction, open_transactions};
 use super::order_place::{Partitions, commands, is_placing};
 use super::set_aside::AllSetAside;
-use super::{ClientError, Connection, Record, Selection, TopicReader};
+use super::{ClientError, Connection, Record, Selection, Standing, TopicReader};
 
 /// Everything that the topics say about one order.
 #[derive(Debug, Clone)]
@@ -59,8 +59,9 @@ impl OrderHistory {
         Ok(Self { order_id: order_id.clone(), records, left_out, read_elsewhere, set_aside, open_transactions })
     }
 
-    /// The order as its events tell it; none where none was placed, or an error where a piece of its history is missing.
-    pub fn order(&self) -> Result<Option<Order>, Inconsistent> {
+    /// Where the order stands as its events tell it; none where none was placed, or an error where a piece of its history is
+    /// missing.
+    pub fn standing(&self) -> Result<Option<Standing>, Inconsistent> {
         let mut events: Vec<(i64, &OrderEvent)> = Vec::new();
         for record in &self.records {
             if let (Message::OrderEvent(event), Some(version)) = (&record.message, record.message.version()) {
@@ -68,7 +69,7 @@ impl OrderHistory {
             }
         }
         events.sort_by_key(|(version, _)| *version);
-        events.into_iter().try_fold(None, |state, (_, event)| evolve(state, event))
+        Standing::of(events.into_iter().map(|(_, event)| event))
     }
 }
 
@@ -103,8 +104,7 @@ impl Reading<'_> {
 /// Whether there is no `PlaceOrder`, or an event that answers a command which is not there.
 fn is_command_missing(records: &[Record]) -> bool {
     let is_sent = |id: &CommandId| records.iter().any(|record| command_id(&record.message) == Some(id));
-    !records.iter().any(is_placing)
-        || records.iter().filter_map(|record| answered(&record.message)).any(|id| !is_sent(id))
+    !records.iter().any(is_placing) || records.iter().filter_map(answered_by).any(|id| !is_sent(id))
 }
 
 /// The id of a command on an order.
@@ -113,82 +113,58 @@ fn command_id(message: &Message) -> Option<&CommandId> {
     command.command_id()
 }
 
-/// The command that an event answers.
-fn answered(message: &Message) -> Option<&CommandId> {
-    let Message::OrderEvent(event) = message else { return None };
+fn answered_by(record: &Record) -> Option<&CommandId> {
+    let Message::OrderEvent(event) = &record.message else { return None };
+    answered(event)
+}
+
+/// The command that an event answers: that made it happen, or is refused by it.
+pub(super) fn answered(event: &OrderEvent) -> Option<&CommandId> {
+    let origin = || saga::origin(event).map(|origin| &origin.command_id);
     match event {
-        OrderEvent::OrderCancelling(m) => m.command_id.as_ref(),
-        OrderEvent::OrderCancelled(m) => m.command_id.as_ref(),
         OrderEvent::OrderRejected(m) => m.command_id.as_ref(),
+        OrderEvent::OrderCommandRefused(m) => Some(&m.command_id),
+        OrderEvent::OrderCancelling(m) => origin().or(m.command_id.as_ref()),
+        OrderEvent::OrderCancelled(m) => origin().or(m.command_id.as_ref()),
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderConfirmed(_)
         | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderHeld(_)
+        | OrderEvent::OrderReleased(_)
+        | OrderEvent::OrderShipped(_)
+        | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCompleted(_)
-        | OrderEvent::OrderStuck(_) => None,
+        | OrderEvent::OrderStuck(_)
+        | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderResolved(_)
+        | OrderEvent::OrderRefundRequested(_)
+        | OrderEvent::OrderRefunded(_)
+        | OrderEvent::OrderRefundFailed(_)
+        | OrderEvent::OrderReturnRequested(_)
+        | OrderEvent::OrderReturnReceived(_)
+        | OrderEvent::OrderReturnClosed(_) => origin(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::story::{Story, id, place_order, record};
     use domain::saga::Stage;
-    use schemas::{
-        CancelReason, CustomerId, OrderCancelled, OrderCommandName, OrderPlaced, OrderRejected, OrderStockReserved,
-        Time,
-    };
-
-    fn id() -> OrderId {
-        OrderId::new("o").unwrap()
-    }
-
-    fn at() -> Time {
-        Time::from_micros(0)
-    }
-
-    fn placed() -> OrderEvent {
-        OrderPlaced {
-            order_id: id(),
-            version: 1,
-            at: at(),
-            customer_id: CustomerId::new("c").unwrap(),
-            placed_at: at(),
-            currency: "USD".to_owned(),
-            lines: Vec::new(),
-            total_minor: 0,
-            confirm_by: at(),
-        }
-        .into()
-    }
-
-    fn reserved() -> OrderEvent {
-        OrderStockReserved { order_id: id(), version: 2, at: at() }.into()
-    }
-
-    fn cancelled(version: i64) -> OrderEvent {
-        let reason = CancelReason::OutOfStock;
-        OrderCancelled { order_id: id(), version, at: at(), reason, command_id: None }.into()
-    }
+    use schemas::{CancelOrder, OrderRejected, Time};
 
     fn rejected() -> OrderEvent {
-        let command = OrderCommandName::PlaceOrder;
-        OrderRejected { order_id: id(), at: at(), command, command_id: None, reasons: Vec::new() }.into()
+        let (order_id, command) = (place_order().order_id, schemas::OrderCommandName::PlaceOrder);
+        let at = Time::from_micros(0);
+        OrderRejected { order_id, at, command, command_id: None, reasons: Vec::new() }.into()
     }
 
     fn history(events: Vec<OrderEvent>) -> OrderHistory {
-        let record = |(offset, event): (i64, OrderEvent)| Record {
-            topic: TopicName::OrderEvents,
-            partition: 0,
-            offset,
-            time: at(),
-            id: None,
-            cause: None,
-            trace_parent: None,
-            message: event.into(),
-        };
         OrderHistory {
-            order_id: id(),
-            records: (0..).zip(events).map(record).collect(),
+            order_id: place_order().order_id,
+            records: (0..).zip(events).map(|(offset, event)| record(offset, event)).collect(),
             left_out: 0,
             read_elsewhere: None,
             set_aside: AllSetAside::default(),
@@ -198,15 +174,25 @@ mod tests {
 
     #[test]
     fn the_state_is_what_the_events_lead_to_whatever_their_order_and_repetition() {
-        let order = history(vec![reserved(), rejected(), placed(), reserved()]).order().unwrap().unwrap();
+        let events = Story::paid(place_order()).events;
+        let (placed, reserved) = (events[0].clone(), events[1].clone());
+        let order = history(vec![reserved.clone(), rejected(), placed, reserved]).standing().unwrap().unwrap().order;
         assert_eq!((order.stage, order.version), (Stage::StockReserved, 2));
-        let order = history(vec![placed(), cancelled(2)]).order().unwrap().unwrap();
-        assert_eq!(order.stage, Stage::Cancelled);
     }
 
     #[test]
     fn without_an_order_there_is_no_state_and_with_a_gap_there_is_an_error() {
-        assert_eq!(history(vec![rejected()]).order(), Ok(None));
-        assert!(history(vec![placed(), cancelled(3)]).order().is_err());
+        assert_eq!(history(vec![rejected()]).standing(), Ok(None));
+        let mut events = Story::paid(place_order()).events;
+        events.remove(1);
+        assert!(history(events).standing().is_err());
+    }
+
+    #[test]
+    fn an_event_answers_the_command_that_made_it_happen() {
+        let cancel = CancelOrder::new(place_order().order_id, id("c-1"));
+        let story = Story::of(place_order()).takes(cancel);
+        let answers: Vec<_> = story.events.iter().map(answered).collect();
+        assert_eq!(answers, [None, Some(&id("c-1"))]);
     }
 }

@@ -7,8 +7,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use schemas::limits::MAX_PAYLOAD_BYTES;
-use schemas::{Message, OrderCommand, PlaceOrder, ReceiveStock};
+use schemas::{Adjustment, Message, OrderCommand, OrderLine, PlaceOrder, ReceiveStock};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
@@ -62,7 +61,7 @@ pub struct Published {
 
 /// What the reading thread says.
 enum Said {
-    Line(Result<Entry<Message>, ClientError>),
+    Line(Box<Result<Entry<Message>, ClientError>>),
     /// The file is read to its end; these fields had no place.
     End(Vec<(String, u64)>),
 }
@@ -76,10 +75,22 @@ pub struct Entries {
 impl Entries {
     /// Orders from `.jsonl`, `.jsonl.zst`, `.jsonl.gz` or `-`. Fails when the file cannot be opened.
     pub fn orders(path: PathBuf) -> Result<Self, ClientError> {
+        Self::orders_changed(path, |_| {})
+    }
+
+    /// The same, each order changed before it is published.
+    pub fn orders_changed(
+        path: PathBuf,
+        mut change: impl FnMut(&mut PlaceOrder) + Send + 'static,
+    ) -> Result<Self, ClientError> {
         let mut file = OrderFile::open(&path)?;
         Self::start(path, move |sender| {
             for entry in file.by_ref() {
-                sender.blocking_send(Said::Line(entry.map(order_message))).ok()?;
+                let entry = entry.map(|mut entry| {
+                    entry.content.iter_mut().for_each(&mut change);
+                    order_message(entry)
+                });
+                sender.blocking_send(Said::Line(Box::new(entry))).ok()?;
             }
             let unknown = file.unknown_fields().iter().map(|(name, count)| (name.clone(), *count)).collect();
             sender.blocking_send(Said::End(unknown)).ok()
@@ -91,7 +102,7 @@ impl Entries {
         let file = StockFile::open(&path, batch)?;
         Self::start(path, move |sender| {
             for entry in file {
-                sender.blocking_send(Said::Line(entry.map(stock_message))).ok()?;
+                sender.blocking_send(Said::Line(Box::new(entry.map(stock_message)))).ok()?;
             }
             sender.blocking_send(Said::End(Vec::new())).ok()
         })
@@ -139,7 +150,7 @@ pub async fn publish_entries(
     let begin = Instant::now();
     while let Some(said) = entries.receiver.recv().await {
         let Entry { line, content } = match said {
-            Said::Line(entry) => entry?,
+            Said::Line(entry) => (*entry)?,
             Said::End(unknown_fields) => {
                 report.unknown_fields = unknown_fields;
                 break;
@@ -172,19 +183,37 @@ pub async fn publish_entries(
     Ok(report)
 }
 
-/// A message that cannot be encoded is the line's fault; anything else ends the publication.
+/// A message that cannot be encoded is the line's fault, and so is one that must not be sent; anything else ends the
+/// publication.
 fn refusal(line: u64, message: &Message, error: ClientError) -> Result<LineError, ClientError> {
-    if !matches!(error, ClientError::Encode { .. } | ClientError::TooLarge { .. }) {
-        return Err(error);
-    }
-    // Ids and numbers are bounded: only these two can make an order too large.
-    let field = if let Message::OrderCommand(OrderCommand::PlaceOrder(order)) = message {
-        let is_currency = order.currency.len() > MAX_PAYLOAD_BYTES / 2;
-        Some(if is_currency { "currency" } else { "lines" }.to_owned())
+    let order = if let Message::OrderCommand(OrderCommand::PlaceOrder(order)) = message { Some(order) } else { None };
+    let field = if matches!(error, ClientError::CardNumber { .. }) {
+        Some("payment_token")
+    } else if matches!(error, ClientError::Encode { .. } | ClientError::TooLarge { .. }) {
+        order.map(largest_field)
     } else {
-        None
+        return Err(error);
     };
-    Ok(LineError { line, error: FieldError { field, problem: error.to_string() } })
+    let problem = error.to_string();
+    Ok(LineError { line, error: FieldError { field: field.map(str::to_owned), problem } })
+}
+
+/// What makes an order too large. Ids and numbers are bounded, and so are the other texts beside these.
+fn largest_field(order: &PlaceOrder) -> &'static str {
+    let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let attributes = order.attributes.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let sizes = [
+        ("lines", order.lines.len() * size_of::<OrderLine>()),
+        ("currency", order.currency.len()),
+        ("payment_provider", bytes(&order.payment_provider)),
+        ("payment_token", bytes(&order.payment_token)),
+        ("capture", bytes(&order.capture)),
+        ("fulfilment", bytes(&order.fulfilment)),
+        ("adjustments", order.adjustments.iter().map(|one| one.kind.len() + size_of::<Adjustment>()).sum()),
+        ("attributes", attributes),
+        ("if_short", bytes(&order.if_short)),
+    ];
+    sizes.into_iter().max_by_key(|(_, size)| *size).map_or("lines", |(name, _)| name)
 }
 
 async fn wait_for_turn(begin: Instant, already: u64, per_second: Option<u32>) {
@@ -204,6 +233,34 @@ fn due_after(already: u64, per_second: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_makes_an_order_too_large_is_named() {
+        let order = crate::story::place_order();
+        assert_eq!(largest_field(&order), "lines");
+        let currency = "x".repeat(1000);
+        assert_eq!(largest_field(&PlaceOrder { currency, ..order.clone() }), "currency");
+        let attributes = [("a".to_owned(), "x".repeat(1000))].into();
+        assert_eq!(largest_field(&PlaceOrder { attributes, ..order }), "attributes");
+    }
+
+    #[tokio::test]
+    async fn a_card_number_is_refused_before_it_is_sent_with_its_line_and_without_its_digits() {
+        let publisher = Publisher::open(&crate::Connection::new("localhost:1"), "/test").unwrap();
+        for digits in ["4111111111111111", "4111 1111-1111 1111"] {
+            let order = PlaceOrder { payment_token: Some(digits.to_owned()), ..crate::story::place_order() };
+            let message = order.into();
+            let error = publisher.send(&message).await.unwrap_err();
+            let said = refusal(7, &message, error).unwrap().to_string();
+            assert!(
+                said.starts_with("line 7, payment_token: PlaceOrder o-1 is not sent") && !said.contains("4111"),
+                "{said}"
+            );
+        }
+        let order = PlaceOrder { payment_token: Some("tok_4111".to_owned()), ..crate::story::place_order() };
+        publisher.send(&order.into()).await.unwrap();
+        assert_eq!(publisher.deliveries().queued, 1, "only the token of a provider");
+    }
 
     #[test]
     fn messages_are_due_evenly() {

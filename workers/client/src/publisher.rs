@@ -2,18 +2,22 @@
 //!
 //! Librdkafka may write a message again when an answer is lost, in its place before those that follow; it may then be in the
 //! topic twice. A command twice, by librdkafka or by the client, does no harm: the services know commands by order id or
-//! command id. No retry beyond librdkafka's own, and no business validation: what can be encoded is sent.
+//! command id. No retry beyond librdkafka's own, and no business validation: what can be encoded is sent, but for a payment token
+//! that may be a card number, which must never enter a topic that is kept.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use domain::saga;
 use jiff::Timestamp;
 use outbox::kafka::{Confirmations, Listener, Producing};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ThreadedProducer};
-use schemas::{CancelOrder, Codec, CommandId, Message, OrderId, PlaceOrder, ReceiveStock, Sku, TopicName};
+use schemas::{
+    CancelOrder, Codec, CommandId, Message, OrderCommand, OrderId, PlaceOrder, ReceiveStock, Sku, TopicName,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use uuid::Uuid;
 
@@ -154,19 +158,7 @@ impl Publisher {
     /// Asks for an order to be cancelled and waits until Kafka has confirmed the command.
     /// The same `command_id` again is the same cancel.
     pub async fn cancel(&self, order_id: OrderId, command_id: CommandId) -> Result<Delivered, ClientError> {
-        self.publish(&CancelOrder { order_id, command_id }.into()).await
-    }
-
-    /// The same for an order whose commands lie on this partition, as [`OrderPlace`](super::OrderPlace) finds it: not on
-    /// the one of its key, where a program with another partitioner has placed it.
-    pub async fn cancel_on(
-        &self,
-        partition: i32,
-        order_id: OrderId,
-        command_id: CommandId,
-    ) -> Result<Delivered, ClientError> {
-        let cancel = CancelOrder { order_id, command_id }.into();
-        self.deliver(&cancel, &headers::new_trace_parent(), Some(partition)).await
+        self.publish(&CancelOrder::new(order_id, command_id).into()).await
     }
 
     /// Reports that goods have arrived and waits until Kafka has confirmed the command.
@@ -183,6 +175,12 @@ impl Publisher {
     /// Publishes any message as the beginning of a new trace and waits until Kafka has confirmed it.
     pub async fn publish(&self, message: &Message) -> Result<Delivered, ClientError> {
         self.publish_in(message, &headers::new_trace_parent()).await
+    }
+
+    /// The same on this partition, as [`OrderPlace`](super::OrderPlace) finds it: not on the one of its key, where a program
+    /// with another partitioner has placed an order. Without one, on that of its key.
+    pub async fn publish_on(&self, partition: Option<i32>, message: &Message) -> Result<Delivered, ClientError> {
+        self.deliver(message, &headers::new_trace_parent(), partition).await
     }
 
     /// Publishes any message within the trace of this W3C `traceparent` and waits until Kafka has confirmed it.
@@ -241,6 +239,11 @@ impl Publisher {
         reply: Option<oneshot::Sender<Result<Delivered, ClientError>>>,
     ) -> Result<Uuid, ClientError> {
         let what = format!("{} {}", message.name(), message.key());
+        if let Message::OrderCommand(OrderCommand::PlaceOrder(order)) = message
+            && order.payment_token.as_deref().is_some_and(saga::is_digits_alone)
+        {
+            return Err(ClientError::CardNumber { what });
+        }
         let payload = match self.codec.encode(message) {
             Ok(payload) => payload,
             Err(source) => return Err(ClientError::Encode { what, source }),

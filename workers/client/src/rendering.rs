@@ -2,19 +2,21 @@
 //!
 //! Nothing is left out of the JSON; the text has what one looks for first.
 
-use domain::saga::{Order, Stage};
+use domain::saga::{Cancellation, Order, Stage};
 use grammar::{counted, money};
 use schemas::{
-    InventoryCommand, InventoryEvent, Message, OrderCommand, OrderEvent, OrderLine, PaymentCommand, PaymentEvent,
-    Rejection, Shortage, StockCommand, StockEvent, StockLine, Time,
+    CommandId, InventoryCommand, InventoryEvent, Message, OrderLine, PaymentCommand, PaymentEvent, ReturnedStock,
+    Shortage, StockCommand, StockEvent, StockLine, Time,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Record;
 
+mod order;
+
 /// Fields that hold a point in time, in microseconds.
-pub const TIME_FIELDS: [&str; 3] = ["at", "placed_at", "confirm_by"];
+pub const TIME_FIELDS: [&str; 7] = ["at", "placed_at", "confirm_by", "place_at", "ship_by", "until", "close_by"];
 
 /// A message with its place, as JSON.
 pub fn record_json(record: &Record) -> Value {
@@ -34,27 +36,33 @@ pub fn record_json(record: &Record) -> Value {
 pub fn body_json(message: &Message) -> Value {
     // Our messages are plain structs with text keys: there is nothing in them that JSON cannot hold.
     let mut value = serde_json::to_value(message).unwrap_or(Value::Null);
-    if let Value::Object(fields) = &mut value {
-        for name in TIME_FIELDS {
-            if let Some(time) = fields.get_mut(name)
-                && let Some(micros) = time.as_i64()
-            {
-                *time = Value::String(Time::from_micros(micros).to_string());
+    show_times(&mut value);
+    value
+}
+
+/// Also those of what stands within a message. An attribute is a text, whatever its name.
+fn show_times(value: &mut Value) {
+    let Value::Object(fields) = value else { return };
+    for (name, field) in fields {
+        match field.as_i64() {
+            Some(micros) if TIME_FIELDS.contains(&name.as_str()) => {
+                *field = Value::String(Time::from_micros(micros).to_string());
             }
+            Some(_) | None => show_times(field),
         }
     }
-    value
 }
 
 /// What is worth saying about a message beside its name and key; often nothing.
 pub fn detail(message: &Message) -> String {
     match message {
-        Message::OrderCommand(m) => order_command(m),
-        Message::OrderEvent(m) => order_event(m),
+        Message::OrderCommand(m) => order::command(m),
+        Message::OrderEvent(m) => order::event(m),
         Message::InventoryCommand(InventoryCommand::ReserveStock(m)) => stock_lines(&m.lines),
         Message::InventoryCommand(InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_)) => {
             String::new()
         }
+        Message::InventoryCommand(InventoryCommand::ReturnStock(m)) => returned(&m.return_id, &m.lines),
         Message::InventoryEvent(m) => inventory_event(m),
         Message::StockCommand(StockCommand::ReceiveStock(m)) => pieces(m.quantity),
         Message::StockCommand(StockCommand::AdjustStock(m)) => {
@@ -65,8 +73,7 @@ pub fn detail(message: &Message) -> String {
             format!("{:+} {}", m.delta, if m.delta.unsigned_abs() == 1 { "piece" } else { "pieces" })
         }
         Message::StockEvent(StockEvent::StockCommandRejected(m)) => m.detail.clone(),
-        Message::PaymentCommand(PaymentCommand::AuthorizePayment(m)) => money(m.amount_minor, &m.currency),
-        Message::PaymentCommand(PaymentCommand::CapturePayment(_) | PaymentCommand::VoidPayment(_)) => String::new(),
+        Message::PaymentCommand(m) => payment_command(m),
         Message::PaymentEvent(m) => payment_event(m),
     }
 }
@@ -74,43 +81,27 @@ pub fn detail(message: &Message) -> String {
 /// Where an order stands: its stage, why it is undone, and what it waits for where the stage does not tell.
 pub fn stage_in_words(order: &Order) -> String {
     let mut text = order.stage.as_str().replace('_', " ");
-    if let Some(cancellation) = &order.cancellation {
-        text.push_str(&format!(" ({})", symbol(&cancellation.reason)));
+    if let Some(Cancellation { reason, code, .. }) = &order.cancellation {
+        text.push_str(&format!(" ({})", order::why(&symbol(reason), code.as_deref())));
+    }
+    if let Some(hold) = order.hold() {
+        text.push_str(&format!(", held ({})", hold.reason_code));
     }
     match &order.stage {
-        Stage::Cancelling { awaiting } => text.push_str(&format!(", waiting for {}", symbol(awaiting))),
-        Stage::Stuck { awaiting, detail } => {
-            text.push_str(&format!(", waiting for {}: {detail}", symbol(awaiting)));
-        }
+        Stage::Cancelling { step } => text.push_str(&format!(", waiting for {step}")),
+        Stage::Stuck { step, detail } => text.push_str(&format!(", waiting for {step}: {detail}")),
         Stage::Placed
         | Stage::StockReserved
+        | Stage::Authorized
         | Stage::Confirmed
         | Stage::PaymentCaptured
+        | Stage::ReadyToShip
+        | Stage::Shipped
+        | Stage::StockCommitted
         | Stage::Completed
         | Stage::Cancelled => {}
     }
     text
-}
-
-fn order_command(command: &OrderCommand) -> String {
-    if let OrderCommand::PlaceOrder(m) = command {
-        return format!("{} in {}", order_lines(&m.lines), m.currency);
-    }
-    command.command_id().map_or_else(String::new, |id| format!("command {id}"))
-}
-
-fn order_event(event: &OrderEvent) -> String {
-    match event {
-        OrderEvent::OrderPlaced(m) => format!("{}, {}", order_lines(&m.lines), money(m.total_minor, &m.currency)),
-        OrderEvent::OrderStockReserved(_)
-        | OrderEvent::OrderConfirmed(_)
-        | OrderEvent::OrderPaymentCaptured(_)
-        | OrderEvent::OrderCompleted(_) => String::new(),
-        OrderEvent::OrderCancelling(m) => format!("{}, waiting for {}", symbol(&m.reason), symbol(&m.awaiting)),
-        OrderEvent::OrderCancelled(m) => symbol(&m.reason),
-        OrderEvent::OrderStuck(m) => format!("waiting for {}: {}", symbol(&m.awaiting), m.detail),
-        OrderEvent::OrderRejected(m) => format!("{}: {}", symbol(&m.command), rejections(&m.reasons)),
-    }
 }
 
 fn inventory_event(event: &InventoryEvent) -> String {
@@ -119,6 +110,23 @@ fn inventory_event(event: &InventoryEvent) -> String {
         InventoryEvent::StockRejected(m) => shortages(&m.shortages),
         InventoryEvent::StockCommitted(_) | InventoryEvent::StockReleased(_) => String::new(),
         InventoryEvent::StockCommitRefused(m) => m.detail.clone(),
+        InventoryEvent::StockReturned(m) => returned(&m.return_id, &m.lines),
+        InventoryEvent::StockReturnRefused(m) => format!("return {}: {}", m.return_id, m.detail),
+    }
+}
+
+fn payment_command(command: &PaymentCommand) -> String {
+    match command {
+        PaymentCommand::AuthorizePayment(m) => {
+            let at = m.payment_provider.as_ref().map_or_else(String::new, |provider| format!(" at {provider}"));
+            format!("{}{at}", money(m.amount_minor, &m.currency))
+        }
+        PaymentCommand::CapturePayment(_) | PaymentCommand::VoidPayment(_) => String::new(),
+        PaymentCommand::RefundPayment(m) => {
+            let amount = m.amount_minor.map_or_else(|| "all that is left".to_owned(), order::minor);
+            format!("refund {} of {amount}", m.refund_id)
+        }
+        PaymentCommand::RetryPayment(m) => format!("command {}", m.command_id),
     }
 }
 
@@ -129,6 +137,11 @@ fn payment_event(event: &PaymentEvent) -> String {
         PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentVoided(_) => String::new(),
         PaymentEvent::PaymentCaptureFailed(m) => m.detail.clone(),
         PaymentEvent::PaymentStuck(m) => format!("{}: {}", symbol(&m.operation), m.detail),
+        PaymentEvent::PaymentRefunded(m) => format!("refund {} of {}", m.refund_id, order::minor(m.amount_minor)),
+        PaymentEvent::PaymentRefundFailed(m) => {
+            let amount = order::minor(m.amount_minor);
+            format!("refund {} of {amount} is {}: {}", m.refund_id, m.outcome, m.detail)
+        }
     }
 }
 
@@ -145,6 +158,13 @@ fn stock_lines(lines: &[StockLine]) -> String {
     counted(lines.len() as u64, "SKU")
 }
 
+fn returned(return_id: &CommandId, lines: &[ReturnedStock]) -> String {
+    let one = |line: &ReturnedStock| {
+        format!("{} restocked and {} written off of {}", line.restocked, line.written_off, line.sku)
+    };
+    format!("return {return_id}: {}", lines.iter().map(one).collect::<Vec<_>>().join("; "))
+}
+
 /// A symbol of the contract, as it stands on the wire.
 pub fn symbol(value: &impl Serialize) -> String {
     // A symbol is a text; nothing else is given here.
@@ -156,34 +176,52 @@ fn shortages(shortages: &[Shortage]) -> String {
     shortages.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
-fn rejections(reasons: &[Rejection]) -> String {
-    reasons.iter().map(|r| format!("{} ({})", symbol(&r.code), r.detail)).collect::<Vec<_>>().join("; ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::{CommandId, CustomerId, OrderId, PlaceOrder, ReceiveStock, Sku};
+    use schemas::{CommandId, CustomerId, OrderEvent, OrderId, PlaceOrder, ReceiveStock, Sku};
 
     #[test]
     fn json_has_every_field_and_times_that_people_read() {
-        let order = PlaceOrder {
-            order_id: OrderId::new("o").unwrap(),
-            customer_id: CustomerId::new("c").unwrap(),
-            placed_at: Time::from_micros(1_483_271_606_000_001),
-            currency: "USD".to_owned(),
-            lines: vec![OrderLine { sku: Sku::new("s").unwrap(), quantity: 2, unit_price_minor: 50 }],
-        };
+        let order = PlaceOrder::new(
+            OrderId::new("o").unwrap(),
+            CustomerId::new("c").unwrap(),
+            Time::from_micros(1_483_271_606_000_001),
+            "USD",
+            vec![OrderLine { sku: Sku::new("s").unwrap(), quantity: 2, unit_price_minor: 50 }],
+        );
         let expected = json!({
             "order_id": "o",
             "customer_id": "c",
             "placed_at": "2017-01-01T11:53:26.000001Z",
             "currency": "USD",
             "lines": [{ "sku": "s", "quantity": 2, "unit_price_minor": 50 }],
+            "payment_provider": null,
+            "payment_token": null,
+            "capture": null,
+            "fulfilment": null,
+            "adjustments": [],
+            "attributes": {},
+            "replaces_order_id": null,
+            "if_short": null,
+            "place_at": null,
         });
         let message = Message::from(order);
         assert_eq!(body_json(&message), expected);
         assert_eq!(detail(&message), "1 line in USD");
+    }
+
+    #[test]
+    fn times_within_a_message_are_shown_and_an_attribute_of_their_name_is_left_as_it_is() {
+        let hold = schemas::Hold { reason_code: "R".to_owned(), until: Time::from_micros(1) };
+        let story = crate::story::Story::of(PlaceOrder {
+            attributes: [("at".to_owned(), "5".to_owned())].into(),
+            ..crate::story::place_order()
+        });
+        let OrderEvent::OrderPlaced(placed) = story.events[0].clone() else { panic!("no order was placed") };
+        let body = body_json(&schemas::OrderPlaced { hold: Some(hold), ..placed }.into());
+        assert_eq!(body["hold"]["until"], "1970-01-01T00:00:00.000001Z");
+        assert_eq!((&body["attributes"]["at"], &body["at"]), (&json!("5"), &json!("1970-01-01T00:00:01.000000Z")));
     }
 
     #[test]

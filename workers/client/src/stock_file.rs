@@ -41,7 +41,7 @@ impl StockFile {
         let mut object = JsonObject::parse(bytes)?;
         let sku = object.take("sku")?;
         let quantity = object.whole_number("quantity")?;
-        let command_id = match object.take_optional("command_id")? {
+        let command_id = match object.optional("command_id", JsonObject::take)? {
             Some(given) => given,
             None => CommandId::new(format!("{}/{line}", self.batch))
                 .map_err(|error| FieldError { field: Some("command_id".to_owned()), problem: error.to_string() })?,

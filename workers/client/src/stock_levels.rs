@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use schemas::{InventoryEvent, Message, OrderId, Sku, StockEvent, StockLine, TopicName};
+use schemas::{InventoryEvent, Message, OrderId, ReturnedStock, Sku, StockEvent, StockLine, TopicName};
 
 use super::{ClientError, Connection, Selection, TopicReader};
 
@@ -22,12 +22,16 @@ pub struct Level {
     pub reserved: i128,
     /// Gone to customers.
     pub shipped: i128,
+    /// Come back from customers.
+    pub returned: i128,
+    /// Of what came back, what cannot be sold again.
+    pub written_off: i128,
 }
 
 impl Level {
     /// What new orders can have.
     pub fn available(&self) -> i128 {
-        self.received - self.reserved - self.shipped
+        self.received + self.returned - self.reserved - self.shipped - self.written_off
     }
 }
 
@@ -114,7 +118,10 @@ impl StockLevels {
             }
             InventoryEvent::StockCommitted(_) => self.let_go(&before, true),
             InventoryEvent::StockReleased(_) => self.let_go(&before, false),
-            InventoryEvent::StockRejected(_) | InventoryEvent::StockCommitRefused(_) => {}
+            InventoryEvent::StockReturned(m) => self.take_back(&m.lines),
+            InventoryEvent::StockRejected(_)
+            | InventoryEvent::StockCommitRefused(_)
+            | InventoryEvent::StockReturnRefused(_) => {}
         }
     }
 
@@ -132,6 +139,14 @@ impl StockLevels {
         }
     }
 
+    fn take_back(&mut self, lines: &[ReturnedStock]) {
+        for line in lines {
+            let level = self.level(&line.sku);
+            level.returned += i128::from(line.restocked) + i128::from(line.written_off);
+            level.written_off += i128::from(line.written_off);
+        }
+    }
+
     fn level(&mut self, sku: &Sku) -> &mut Level {
         self.levels.entry(sku.clone()).or_default()
     }
@@ -141,7 +156,8 @@ impl StockLevels {
 mod tests {
     use super::*;
     use schemas::{
-        CommandId, StockAdjusted, StockCommitted, StockReceived, StockRejected, StockReleased, StockReserved, Time,
+        CommandId, StockAdjusted, StockCommitted, StockReceived, StockRejected, StockReleased, StockReserved,
+        StockReturned, Time,
     };
 
     fn sku(text: &str) -> Sku {
@@ -152,17 +168,19 @@ mod tests {
         OrderId::new(text).unwrap()
     }
 
+    fn command() -> CommandId {
+        CommandId::new("c").unwrap()
+    }
+
     const AT: fn() -> Time = || Time::from_micros(0);
 
     fn received(version: i64, quantity: i64) -> Message {
-        let command_id = CommandId::new("c").unwrap();
-        let event = StockReceived { sku: sku("a"), version, at: AT(), command_id, quantity };
+        let event = StockReceived { sku: sku("a"), version, at: AT(), command_id: command(), quantity };
         StockEvent::from(event).into()
     }
 
     fn adjusted(version: i64, delta: i64) -> Message {
-        let command_id = CommandId::new("c").unwrap();
-        StockEvent::from(StockAdjusted { sku: sku("a"), version, at: AT(), command_id, delta }).into()
+        StockEvent::from(StockAdjusted { sku: sku("a"), version, at: AT(), command_id: command(), delta }).into()
     }
 
     fn reserved(id: &str, quantity: i64) -> Message {
@@ -192,6 +210,15 @@ mod tests {
         assert_eq!(level_after(&history[..4]), (9, 7, 0, 2));
         assert_eq!(level_after(&history[..5]), (9, 3, 4, 2));
         assert_eq!(level_after(&history), (9, 0, 4, 5));
+    }
+
+    #[test]
+    fn what_comes_back_is_there_again_unless_it_is_written_off() {
+        let lines = vec![ReturnedStock { sku: sku("a"), restocked: 2, written_off: 1 }];
+        let returned = StockReturned { order_id: order("1"), version: 3, at: AT(), return_id: command(), lines };
+        let returned: Message = InventoryEvent::from(returned).into();
+        let history = [received(1, 10), reserved("1", 4), committed("1"), returned.clone(), returned];
+        assert_eq!(level_after(&history), (10, 0, 4, 8));
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub use content::ContentDigest;
 pub use refusal::Code;
 pub use state::{Cancellation, Order, Phase, Stage, evolve};
 pub use step::Step;
-pub use terms::{Capture, Fulfilment, Terms};
+pub use terms::{Capture, Fulfilment, Terms, is_digits_alone};
 
 use crate::decision::{Decision, Outcome};
 use refusal::Mistake;
@@ -59,7 +59,7 @@ impl Default for Policy {
     fn default() -> Self {
         const HOUR_MS: i64 = 3_600_000;
         Policy {
-            confirm_within_ms: 30 * 60_000,
+            confirm_within_ms: 60_000,
             ship_within_ms: 72 * HOUR_MS,
             hold_within_ms: 48 * HOUR_MS,
             return_within_ms: 30 * 24 * HOUR_MS,

@@ -24,6 +24,8 @@ pub struct SimulatorConfig {
     pub decline_above_minor: Option<i64>,
     /// Of captures, how many are refused for good.
     pub capture_failure_per_million: u32,
+    /// Of voids, how many are refused for good.
+    pub void_failure_per_million: u32,
     /// Of refunds, how many are refused for good.
     pub refund_failure_per_million: u32,
     /// Of tries, how many are lost before anything is done.
@@ -53,6 +55,7 @@ impl Default for SimulatorConfig {
             decline_per_million: 0,
             decline_above_minor: None,
             capture_failure_per_million: 0,
+            void_failure_per_million: 0,
             refund_failure_per_million: 0,
             timeout_before_effect_per_million: 0,
             timeout_after_effect_per_million: 0,
@@ -149,7 +152,7 @@ impl Simulator {
                 is_above || in_share(draw, self.config.decline_per_million)
             }
             Operation::Capture => in_share(draw, self.config.capture_failure_per_million),
-            Operation::Void => false,
+            Operation::Void => in_share(draw, self.config.void_failure_per_million),
             Operation::Refund => in_share(draw, self.config.refund_failure_per_million),
         };
         if is_refused { StatementOutcome::Refused } else { StatementOutcome::Succeeded }

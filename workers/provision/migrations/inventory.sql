@@ -37,3 +37,22 @@ create table stock_receipts (
     at         timestamptz not null,
     primary key (sku, command_id)
 );
+
+-- ==== the next version
+
+-- Goods that come back: what of a reservation, and what of a SKU.
+
+alter table reservations add column returns text;
+
+-- One constraint, and not one for each column: every statement that writes a row reads all of them.
+alter table stock
+    add column returned    bigint not null default 0,
+    add column written_off bigint not null default 0,
+    drop constraint stock_version_check,
+    drop constraint stock_received_check,
+    drop constraint stock_reserved_check,
+    drop constraint stock_shipped_check,
+    drop constraint no_oversell,
+    add constraint no_oversell check (
+        version > 0 and received >= 0 and reserved >= 0 and shipped >= 0 and returned >= 0 and written_off >= 0
+        and returned <= shipped and received + returned - reserved - shipped - written_off >= 0);

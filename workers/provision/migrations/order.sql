@@ -66,3 +66,42 @@ alter table orders add column unfinished_partition integer
 create index orders_unfinished on orders (unfinished_partition, confirm_by) where unfinished_partition is not null;
 
 comment on table timer_watermarks is 'not used since version 2: a stored mark outlives the clock that it was taken with';
+
+-- ==== the next version
+
+-- What happens to an order beside its way, and on what terms it was placed. All of it is null for most orders.
+
+alter table orders
+    add column terms       text,
+    add column cancel_code text,
+    add column ship_by     timestamptz,
+    add column wake_at     timestamptz,
+    add column aftercare   text,
+    -- Which words there are is the program's to say: it writes them from types and refuses to read others. Every further stage
+    -- would cost a scan of the table under a lock, and every statement the reading of these lists.
+    drop constraint orders_stage_check,
+    drop constraint orders_awaiting_check,
+    drop constraint orders_cancel_reason_check,
+    drop constraint orders_check,
+    drop constraint orders_check1;
+
+-- When a hold or an open return comes to its end, and until when an order should be shipped. They hold few orders, and none that
+-- goes its plain way: its columns stay null, so that its updates stay within their page (HOT).
+create index orders_wake_at on orders (partition, wake_at) where wake_at is not null;
+create index orders_ship_by on orders (partition, ship_by) where ship_by is not null;
+
+-- For people: refunds and returns as rows.
+create view order_refunds as
+select o.order_id, r.refund ->> 'refund_id' as refund_id, (r.refund ->> 'amount_minor')::bigint as amount_minor,
+       o.currency,
+       case when jsonb_typeof (r.refund -> 'state') = 'string' then r.refund ->> 'state'
+            else (select key from jsonb_object_keys (r.refund -> 'state') as key) end as state,
+       r.refund ->> 'reason_code' as reason_code, r.refund ->> 'return_id' as return_id
+from orders o, lateral jsonb_array_elements (o.aftercare::jsonb -> 'refunds') as r (refund)
+where o.aftercare is not null;
+
+create view order_returns as
+select o.order_id, r.back ->> 'return_id' as return_id, r.back ->> 'state' as state,
+       (r.back ->> 'refund_minor')::bigint as refund_minor, r.back ->> 'reason_code' as reason_code
+from orders o, lateral jsonb_array_elements (o.aftercare::jsonb -> 'returns') as r (back)
+where o.aftercare is not null;

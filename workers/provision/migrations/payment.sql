@@ -62,3 +62,31 @@ create table payment_calls (
 );
 
 create index payment_calls_due on payment_calls (partition, due_at);
+
+-- ==== the next version
+
+-- Money that is given back.
+
+alter table payments
+    add column refunds        text,
+    add column refunded_minor bigint not null default 0,
+    add column stuck_refused_attempts integer;
+update payments set stuck_refused_attempts = 0 where stuck_version is not null;
+
+alter table ledger
+    drop constraint ledger_account_check,
+    add constraint ledger_account_check check (account in ('provider_receivable', 'sales', 'refunds')) not valid;
+alter table ledger validate constraint ledger_account_check;
+
+alter table payment_calls
+    add column refund_id text,
+    drop constraint payment_calls_operation_check,
+    drop constraint payment_calls_queued_check;
+
+-- For people: refunds as rows.
+create view payment_refunds as
+select p.order_id, r.refund ->> 'refund_id' as refund_id, (r.refund ->> 'version')::bigint as version,
+       (r.refund ->> 'amount_minor')::bigint as amount_minor, p.currency,
+       (select key from jsonb_object_keys (r.refund -> 'outcome') as key) as outcome
+from payments p, lateral jsonb_array_elements (p.refunds::jsonb) as r (refund)
+where p.refunds is not null;

@@ -39,10 +39,11 @@ const ORDER: Schema = Schema {
         ("orders", "SELECT"),
         ("orders", "INSERT"),
         ("orders", "UPDATE"),
-        // Written once, when an order is taken; only a rebuild and people read it.
+        // Written once, when an order is taken; read when something is done to its lines.
+        ("order_contents", "SELECT"),
         ("order_contents", "INSERT"),
     ],
-    views: &["order_lines"],
+    views: &["order_lines", "order_refunds", "order_returns"],
     partitioned: Some("orders"),
 };
 
@@ -77,6 +78,6 @@ const PAYMENT: Schema = Schema {
         ("payment_calls", "UPDATE"),
         ("payment_calls", "DELETE"),
     ],
-    views: &[],
+    views: &["payment_refunds"],
     partitioned: Some("payment_calls"),
 };

@@ -10,7 +10,8 @@ use domain::stock::{Level, LevelChange};
 use schemas::Sku;
 
 /// More than anybody may want of one SKU, in every respect, and far from what 64 bits hold.
-const AMPLE: Level = Level { version: 0, received: 3 << 60, reserved: 1 << 60, shipped: 1 << 60 };
+const AMPLE: Level =
+    Level { version: 0, received: 3 << 60, reserved: 1 << 60, shipped: 1 << 60, returned: 0, written_off: 0 };
 
 /// The levels that a batch works with.
 #[derive(Debug)]
@@ -87,6 +88,10 @@ impl Levels {
 
 impl Demand {
     fn and(self, change: &LevelChange) -> Option<Demand> {
+        // What came back is only ever put to a level that was read.
+        if change.returned != 0 || change.written_off != 0 {
+            return None;
+        }
         let reserved = self.reserved.checked_add(change.reserved)?;
         let shipped = self.shipped.checked_add(change.shipped)?;
         let taken = reserved.checked_add(shipped)?;
@@ -99,7 +104,7 @@ mod tests {
     use super::*;
 
     fn change(reserved: i64, shipped: i64) -> LevelChange {
-        LevelChange { sku: Sku::new("a").unwrap(), reserved, shipped }
+        LevelChange { reserved, shipped, ..LevelChange::none(Sku::new("a").unwrap()) }
     }
 
     #[test]

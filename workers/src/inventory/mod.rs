@@ -145,7 +145,9 @@ fn named_by<'b>(inputs: &[&'b Body<Input, Infallible>]) -> Named<'b> {
                     InventoryCommand::ReserveStock(command) => {
                         named.skus.extend(command.lines.iter().map(|line| line.sku.as_str()));
                     }
-                    InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) => {
+                    InventoryCommand::CommitStock(_)
+                    | InventoryCommand::ReleaseStock(_)
+                    | InventoryCommand::ReturnStock(_) => {
                         named.settled.insert(id);
                     }
                 }
@@ -218,6 +220,8 @@ impl Service for InventoryService {
         let is_known = |command: &&InventoryCommand| match command {
             InventoryCommand::ReserveStock(command) => !command.lines.iter().any(|line| self.short.has(&line.sku)),
             InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_) => self.memory.has(command.key()),
+            // Its reservation was committed long ago.
+            InventoryCommand::ReturnStock(_) => false,
         };
         if !commands.iter().all(is_known) {
             return None;

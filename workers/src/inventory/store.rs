@@ -47,7 +47,8 @@ fn lock_levels_sql() -> String {
 pub(crate) const TAKE: &str = "update stock r set reserved = r.reserved + u.reserved, shipped = r.shipped + u.shipped \
     from unnest ($1::text[], $2::bigint[], $3::bigint[], $4::bigint[]) as u (sku, reserved, shipped, needed), \
         lateral (select x.ctid from stock x \
-            where x.sku = u.sku and x.received - x.reserved - x.shipped >= u.needed offset 0) as t \
+            where x.sku = u.sku \
+              and x.received + x.returned - x.reserved - x.shipped - x.written_off >= u.needed offset 0) as t \
     where r.ctid = t.ctid returning 1";
 
 impl Statements {

@@ -89,8 +89,8 @@ struct Query {
 pub struct Found {
     now: Time,
     lanes: Vec<FoundInLane>,
-    /// By stage: how many, and the oldest one's age in seconds.
-    unfinished: Vec<(&'static str, i64, i64)>,
+    /// What the gauges say, where it was counted.
+    gauges: Option<store::Gauges>,
 }
 
 struct FoundInLane {
@@ -156,15 +156,23 @@ impl Service for OrderService {
         let mut ids: Vec<&str> = inputs.iter().map(|body| input_of(body).order_id().as_str()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let orders = statements.lock_orders(tx, &ids).await?;
+        let mut orders = statements.lock_orders(tx, &ids).await?;
+        let mut with_lines: Vec<&str> = Vec::new();
+        for input in inputs.iter().map(|body| input_of(body)).filter(|input| saga::needs_lines(*input)) {
+            with_lines.push(input.order_id().as_str());
+        }
+        with_lines.sort_unstable();
+        with_lines.dedup();
+        statements.load_lines(tx, &with_lines, &mut orders).await?;
         Ok(Batch { orders, transitions: BTreeMap::new() })
     }
 
     fn recall(&mut self, inputs: &[&Body<Request, DeadlinePassed>]) -> Option<Batch> {
         let inputs = || inputs.iter().map(|body| input_of(body));
-        // An order that is placed is not there yet; any other is, and has to be read if it is not remembered.
+        // An order that is placed is not there yet; any other is, and has to be read if it is not remembered. Lines never are.
         let is_known = |input: Input<'_>| {
-            matches!(input, Input::Command(OrderCommand::PlaceOrder(_))) || self.memory.has(input.order_id())
+            let is_new = matches!(input, Input::Command(OrderCommand::PlaceOrder(_)));
+            is_new || !saga::needs_lines(input) && self.memory.has(input.order_id())
         };
         if !inputs().all(is_known) {
             return None;
@@ -238,9 +246,13 @@ impl Service for OrderService {
     }
 
     fn found(&mut self, found: Found) -> Vec<DeadlinePassed> {
-        let Found { now, lanes, unfinished } = found;
-        for (stage, count, oldest_age_s) in unfinished {
-            metrics::sagas(stage, count, oldest_age_s);
+        let Found { now, lanes, gauges } = found;
+        if let Some(store::Gauges { unfinished, overdue, held }) = gauges {
+            for (stage, count, oldest_age_s) in unfinished {
+                metrics::sagas(stage, count, oldest_age_s);
+            }
+            metrics::overdue(overdue.0, overdue.1);
+            metrics::held(held);
         }
         let within_ms = self.policy.confirm_within_ms;
         let mut due = Vec::new();
@@ -261,9 +273,9 @@ impl Service for OrderService {
 async fn look_up(database: &Database, query: Query) -> Result<Found, Failure> {
     let Query { now, looks, limit, within_ms, counted } = query;
     let client = database.client().await?;
-    let unfinished = match counted {
-        Some(lanes) => store::count_unfinished(&client, &lanes, now).await?,
-        None => Vec::new(),
+    let gauges = match counted {
+        Some(lanes) => Some(store::count(&client, &lanes, now).await?),
+        None => None,
     };
     let mut lanes = Vec::new();
     for (lane, look) in looks {
@@ -277,7 +289,7 @@ async fn look_up(database: &Database, query: Query) -> Result<Found, Failure> {
         };
         lanes.push(FoundInLane { lane, look, due, ahead });
     }
-    Ok(Found { now, lanes, unfinished })
+    Ok(Found { now, lanes, gauges })
 }
 
 /// Orders that were accepted while a clock was ahead wait for a time that may be far off: they get the time to confirm from

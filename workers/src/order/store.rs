@@ -1,32 +1,34 @@
 //! All SQL of the order service: what is made from the tables' descriptions (`tables::statements`), and the look at deadlines
 //! and unfinished orders.
 //!
-//! Within a batch an order's lines are not read back: no decision needs them once the reservation was asked for.
+//! Within a batch an order's lines are only read back where something is done to them: no other decision needs them once the
+//! reservation was asked for.
 
 use std::collections::BTreeMap;
 
 use domain::saga::Order;
 use outbox::Transaction;
 use schemas::{OrderId, Time};
-use tables::{ContentsRow, OrderRow};
+use tables::{ContentsRow, OrderRow, Timestamptz};
 use tokio_postgres::{Client, Row};
 
 use crate::columns::{get, get_time, parsed, unreadable};
-use crate::prepared::{Changes, Form, Insert, Lock};
+use crate::prepared::{Changes, Form, Insert, Lock, LookUp};
 use consumer::{Failure, Lanes, Working, Writes};
 
 /// The statements of a lane transaction.
 #[derive(Debug)]
 pub struct Statements {
     lock_orders: Lock<OrderRow>,
+    look_up_contents: LookUp<ContentsRow>,
     insert_contents: Insert<ContentsRow>,
     orders: Changes<OrderRow>,
 }
 
 impl Statements {
     pub(super) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let lock_orders = Lock::prepare(client).await?;
-        Ok(Statements { lock_orders, insert_contents: Insert::new(), orders: Changes::new() })
+        let (lock_orders, look_up_contents) = (Lock::prepare(client).await?, LookUp::prepare(client).await?);
+        Ok(Statements { lock_orders, look_up_contents, insert_contents: Insert::new(), orders: Changes::new() })
     }
 
     /// Lock these orders, ascending, and read them.
@@ -44,6 +46,23 @@ impl Statements {
             orders.loaded(order.order_id.clone(), order.version, order);
         }
         Ok(orders)
+    }
+
+    /// Read the lines of these orders, which are locked, into them.
+    pub(super) async fn load_lines(
+        &self,
+        tx: &Transaction<'_>,
+        ids: &[&str],
+        orders: &mut Working<OrderId, Order>,
+    ) -> Result<(), Failure> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        for row in self.look_up_contents.rows(tx, &[&ids]).await? {
+            let (order_id, lines) = row?.into_lines().map_err(unreadable)?;
+            orders.complete(&order_id, |order| order.lines = lines);
+        }
+        Ok(())
     }
 
     pub(super) fn write(
@@ -90,9 +109,33 @@ pub(super) async fn load_ahead(
     rows.iter().map(read_id).collect()
 }
 
+/// What the gauges say of some lanes.
+pub(super) struct Gauges {
+    /// By stage: how many orders are not finished, stuck ones included, and the oldest one's age in seconds.
+    pub(super) unfinished: Vec<(&'static str, i64, i64)>,
+    /// How many orders should have been shipped, and for how many seconds the oldest of them waits beyond that.
+    pub(super) overdue: (i64, i64),
+    /// How many orders are held.
+    pub(super) held: i64,
+}
+
+/// Count the orders of these lanes.
+pub(super) async fn count(client: &outbox::Client, lanes: &Lanes, now: Time) -> Result<Gauges, Failure> {
+    let numbers: Vec<i32> = lanes.iter().copied().collect();
+    let (overdue, held) = (client.prepare_cached(COUNT_OVERDUE).await?, client.prepare_cached(COUNT_HELD).await?);
+    let row = client.query_one(&overdue, &[&numbers, &now.to_timestamp()]).await?;
+    let late_s = match get::<Option<Timestamptz>>(&row, "oldest")? {
+        Some(Timestamptz(oldest)) => (now.as_micros() - oldest.as_micros()) / 1_000_000,
+        None => 0,
+    };
+    let overdue = (get(&row, "orders")?, late_s);
+    let held = get(&client.query_one(&held, &[&numbers]).await?, "orders")?;
+    Ok(Gauges { unfinished: count_unfinished(client, lanes, now).await?, overdue, held })
+}
+
 /// All orders of these lanes that are not finished, stuck ones included, by stage, with the oldest one's age in seconds.
 /// Every stage has an entry, so that its gauge falls to 0.
-pub(super) async fn count_unfinished(
+async fn count_unfinished(
     client: &outbox::Client,
     lanes: &Lanes,
     now: Time,
@@ -112,9 +155,14 @@ pub(super) async fn count_unfinished(
 
 fn due_sql() -> String {
     format!(
-        "select order_id from orders \
-         where unfinished_partition = $1 and confirm_by > $2 and confirm_by <= $3 and {AWAITS_DEADLINE} \
-         order by confirm_by limit $4"
+        "select order_id from ( \
+             (select order_id, confirm_by as due from orders \
+              where unfinished_partition = $1 and confirm_by > $2 and confirm_by <= $3 and {AWAITS_DEADLINE} \
+              order by confirm_by limit $4) \
+             union all \
+             (select order_id, wake_at from orders where partition = $1 and wake_at > $2 and wake_at <= $3 \
+              order by wake_at limit $4)) as d \
+         order by due limit $4"
     )
 }
 
@@ -129,7 +177,25 @@ fn ahead_sql() -> String {
 const COUNT_UNFINISHED: &str = "select stage, count(*) as orders, min(accepted_at) as oldest from orders \
     where unfinished_partition = any ($1) group by stage";
 
-const UNFINISHED: [&str; 6] = ["placed", "stock_reserved", "confirmed", "payment_captured", "cancelling", "stuck"];
+const COUNT_OVERDUE: &str = "select count(*) as orders, min(ship_by) as oldest from orders \
+    where partition = any ($1) and ship_by <= $2";
+
+/// A hold is what wakes an order that is not finished.
+const COUNT_HELD: &str = "select count(*) as orders from orders \
+    where partition = any ($1) and wake_at is not null and unfinished_partition is not null";
+
+const UNFINISHED: [&str; 10] = [
+    "placed",
+    "stock_reserved",
+    "authorized",
+    "confirmed",
+    "payment_captured",
+    "ready_to_ship",
+    "shipped",
+    "stock_committed",
+    "cancelling",
+    "stuck",
+];
 
 fn read_id(row: &Row) -> Result<OrderId, Failure> {
     let text: String = get(row, "order_id")?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::charge::{Answer, CallStep, Policy};
-use domain::provider::{IdempotencyKey, Provider, ProviderAnswer, operation_name};
+use domain::provider::{IdempotencyKey, Provider, ProviderAnswer};
 use schemas::{OrderId, Time};
 use tokio::task::{AbortHandle, JoinSet};
 

@@ -100,8 +100,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use domain::provider::IdempotencyKey;
+    use domain::provider::Operation;
     use domain::statement::{self, StatementOutcome};
-    use schemas::{CustomerId, Operation, OrderId};
+    use schemas::{CustomerId, OrderId};
 
     use super::*;
 

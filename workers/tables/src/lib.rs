@@ -13,6 +13,7 @@ mod array_literal;
 mod cell;
 mod contents;
 mod description;
+mod json;
 mod order;
 mod payment;
 mod payment_call;

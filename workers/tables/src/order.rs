@@ -1,9 +1,9 @@
 //! Orders, without what was ordered.
 
-use schemas::{Awaiting, CancelReason, CommandId, CustomerId, OrderId, partitioner};
+use schemas::{CancelReason, CommandId, CustomerId, OrderId, partitioner};
 
-use super::{Timestamptz, Unknown, table};
-use domain::saga::{Cancellation, ContentDigest, Order, Stage};
+use super::{Timestamptz, Unknown, json, table};
+use domain::saga::{Cancellation, ContentDigest, Order, Stage, Step};
 
 table!(
     /// An order.
@@ -23,6 +23,11 @@ table!(
         once confirm_by: Timestamptz,
         once accepted_at: Timestamptz,
         changes changed_at: Timestamptz,
+        once terms: Option<String>,
+        changes cancel_code: Option<String>,
+        changes ship_by: Option<Timestamptz>,
+        changes wake_at: Option<Timestamptz>,
+        changes aftercare: Option<String>,
     }
 );
 
@@ -30,12 +35,16 @@ impl OrderRow {
     /// The row of an order, for topics of so many partitions.
     pub fn of(order: &Order, partitions: i32) -> Self {
         let (awaiting, detail) = match &order.stage {
-            Stage::Cancelling { awaiting } => (Some(awaiting.as_str()), None),
-            Stage::Stuck { awaiting, detail } => (Some(awaiting.as_str()), Some(detail.clone())),
+            Stage::Cancelling { step } => (Some(step.as_str()), None),
+            Stage::Stuck { step, detail } => (Some(step.as_str()), Some(detail.clone())),
             Stage::Placed
             | Stage::StockReserved
+            | Stage::Authorized
             | Stage::Confirmed
             | Stage::PaymentCaptured
+            | Stage::ReadyToShip
+            | Stage::Shipped
+            | Stage::StockCommitted
             | Stage::Completed
             | Stage::Cancelled => (None, None),
         };
@@ -58,6 +67,11 @@ impl OrderRow {
             confirm_by: Timestamptz(order.confirm_by),
             accepted_at: Timestamptz(order.accepted_at),
             changed_at: Timestamptz(order.changed_at),
+            terms: order.terms.as_deref().map(json::of),
+            cancel_code: cancellation.and_then(|had| had.code.clone()),
+            ship_by: order.ship_by.map(Timestamptz),
+            wake_at: order.wakes_at().map(Timestamptz),
+            aftercare: order.aftercare.as_deref().map(json::of),
         }
     }
 
@@ -70,6 +84,9 @@ impl OrderRow {
         Ok(Order {
             stage: self.stage()?,
             cancellation: self.cancellation()?,
+            terms: json::read("terms", self.terms.as_deref())?,
+            ship_by: self.ship_by.map(|Timestamptz(time)| time),
+            aftercare: json::read("aftercare", self.aftercare.as_deref())?,
             order_id: Unknown::unless("order_id", &self.order_id, |text| OrderId::new(text).ok())?,
             version: self.version,
             customer_id: Unknown::unless("customer_id", &self.customer_id, |text| CustomerId::new(text).ok())?,
@@ -85,16 +102,20 @@ impl OrderRow {
     }
 
     fn stage(&self) -> Result<Stage, Unknown> {
-        let awaited = || Unknown::unless("awaiting", self.awaiting.as_deref().unwrap_or_default(), Awaiting::parse);
+        let awaited = || Unknown::unless("awaiting", self.awaiting.as_deref().unwrap_or_default(), Step::parse);
         Ok(match self.stage.as_str() {
             "placed" => Stage::Placed,
             "stock_reserved" => Stage::StockReserved,
+            "authorized" => Stage::Authorized,
             "confirmed" => Stage::Confirmed,
             "payment_captured" => Stage::PaymentCaptured,
+            "ready_to_ship" => Stage::ReadyToShip,
+            "shipped" => Stage::Shipped,
+            "stock_committed" => Stage::StockCommitted,
             "completed" => Stage::Completed,
-            "cancelling" => Stage::Cancelling { awaiting: awaited()? },
+            "cancelling" => Stage::Cancelling { step: awaited()? },
             "cancelled" => Stage::Cancelled,
-            "stuck" => Stage::Stuck { awaiting: awaited()?, detail: self.detail.clone().unwrap_or_default() },
+            "stuck" => Stage::Stuck { step: awaited()?, detail: self.detail.clone().unwrap_or_default() },
             other => return Err(Unknown { column: "stage", text: other.to_owned() }),
         })
     }
@@ -107,6 +128,7 @@ impl OrderRow {
         Ok(Some(Cancellation {
             reason: Unknown::unless("cancel_reason", reason, CancelReason::parse)?,
             command_id: command_id.transpose()?,
+            code: self.cancel_code.clone(),
         }))
     }
 }

@@ -2,9 +2,9 @@
 
 use schemas::{CustomerId, OrderId};
 
-use super::{Timestamptz, Unknown, table};
+use super::{Timestamptz, Unknown, json, table};
 use domain::charge::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment, Stuck, Void};
-use domain::provider::{Operation::parse, operation_name};
+use domain::provider::Operation;
 
 table!(
     /// An order's payment. What was authorized never changes once it has a row.
@@ -28,6 +28,9 @@ table!(
         changes stuck_at: Option<Timestamptz>,
         changes stuck_operation: Option<String>,
         changes stuck_detail: Option<String>,
+        changes refunds: Option<String>,
+        changes refunded_minor: i64,
+        changes stuck_refused_attempts: Option<i32>,
     }
 );
 
@@ -68,6 +71,9 @@ impl PaymentRow {
             stuck_at: stuck.map(|had| Timestamptz(had.at)),
             stuck_operation: stuck.map(|had| had.operation.as_str().to_owned()),
             stuck_detail: stuck.map(|had| had.detail.clone()),
+            refunds: json::of_list(&payment.refunds),
+            refunded_minor: payment.refunded_minor(),
+            stuck_refused_attempts: stuck.map(|had| had.refused_attempts),
         }
     }
 
@@ -84,6 +90,7 @@ impl PaymentRow {
                 Some(version) => Some(Void { version, at: required("void_at", self.void_at)?.0 }),
             },
             stuck: self.take_stuck()?,
+            refunds: json::read("refunds", self.refunds.as_deref())?.unwrap_or_default(),
             order_id: Unknown::unless("order_id", &self.order_id, |text| OrderId::new(text).ok())?,
             version: self.version,
         })
@@ -135,6 +142,8 @@ impl PaymentRow {
             at: required("stuck_at", self.stuck_at)?.0,
             operation: Unknown::unless("stuck_operation", &operation, Operation::parse)?,
             detail: required("stuck_detail", self.stuck_detail.take())?,
+            // Rows of before it was counted have none.
+            refused_attempts: self.stuck_refused_attempts.unwrap_or(0),
         }))
     }
 }

@@ -1,10 +1,10 @@
 //! Calls to the provider that are intended or under way: a runtime table, whose rows go when their outcome is recorded.
 
-use schemas::{CustomerId, OrderId, Time, partitioner};
+use schemas::{CommandId, CustomerId, OrderId, Time, partitioner};
 
 use super::{TableRow, Timestamptz, Unknown, table};
 use domain::charge::Call;
-use domain::provider::{Operation::parse, operation_name};
+use domain::provider::Operation;
 
 table!(
     /// A call with what caused it. It has no version; its tries say as much.
@@ -14,7 +14,7 @@ table!(
         changes attempt: i32,
         once customer_id: String,
         once currency: String,
-        once amount_minor: i64,
+        changes amount_minor: i64,
         changes authorization_reference: Option<String>,
         changes queued: Option<String>,
         changes opened_at: Timestamptz,
@@ -25,6 +25,7 @@ table!(
         changes due_at: Timestamptz,
         changes cause_id: Option<String>,
         changes trace_parent: Option<String>,
+        changes refund_id: Option<String>,
     }
 );
 
@@ -55,6 +56,7 @@ impl PaymentCallRow {
             due_at: Timestamptz(call.due_at),
             cause_id: cause_id.map(str::to_owned),
             trace_parent: trace_parent.map(str::to_owned),
+            refund_id: call.refund_id.as_ref().map(|id| id.as_str().to_owned()),
         }
     }
 
@@ -65,7 +67,10 @@ impl PaymentCallRow {
     pub fn into_call(self) -> Result<Call, Unknown> {
         let time = |time: Option<Timestamptz>| time.map(|Timestamptz(time)| time);
         let queued = self.queued.as_ref().map(|text| Unknown::unless("queued", text, Operation::parse));
+        let refund_id = self.refund_id.as_ref();
+        let refund_id = refund_id.map(|text| Unknown::unless("refund_id", text, |text| CommandId::new(text).ok()));
         Ok(Call {
+            refund_id: refund_id.transpose()?,
             order_id: Unknown::unless("order_id", &self.order_id, |text| OrderId::new(text).ok())?,
             operation: Unknown::unless("operation", &self.operation, Operation::parse)?,
             attempt: self.attempt,

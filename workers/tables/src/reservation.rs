@@ -2,7 +2,7 @@
 
 use schemas::{OrderId, Shortage, Sku, StockLine};
 
-use super::{Timestamptz, Unknown, table};
+use super::{Timestamptz, Unknown, json, table};
 use domain::stock::{Reservation, ReservationStatus};
 
 table!(
@@ -17,13 +17,14 @@ table!(
         once short_available: Vec<i64>,
         once decided_at: Timestamptz,
         changes changed_at: Timestamptz,
+        changes returns: Option<String>,
     }
 );
 
 impl ReservationRow {
     /// The row of a reservation.
     pub fn of(reservation: &Reservation) -> Self {
-        let Reservation { order_id, version, status, lines, shortages, decided_at, changed_at } = reservation;
+        let Reservation { order_id, version, status, lines, shortages, decided_at, changed_at, returns } = reservation;
         ReservationRow {
             order_id: order_id.as_str().to_owned(),
             version: *version,
@@ -35,6 +36,7 @@ impl ReservationRow {
             short_available: shortages.iter().map(|one| one.available).collect(),
             decided_at: Timestamptz(*decided_at),
             changed_at: Timestamptz(*changed_at),
+            returns: json::of_list(returns),
         }
     }
 
@@ -57,6 +59,7 @@ impl ReservationRow {
             shortages: shortages.collect::<Result<_, Unknown>>()?,
             decided_at: self.decided_at.0,
             changed_at: self.changed_at.0,
+            returns: json::read("returns", self.returns.as_deref())?.unwrap_or_default(),
         })
     }
 

@@ -2,17 +2,18 @@
 //! change, and fill every column that there is.
 
 use schemas::{
-    Awaiting, CancelReason, CommandId, CustomerId, InventoryEvent, Operation, OrderCancelled, OrderCancelling,
-    OrderCompleted, OrderConfirmed, OrderEvent, OrderId, OrderLine, OrderPaymentCaptured, OrderPlaced,
-    OrderStockReserved, OrderStuck, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentDeclined,
-    PaymentEvent, PaymentStuck, PaymentVoided, Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine,
-    StockReceived, StockRejected, StockReleased, StockReserved, Time,
+    CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, PaymentEvent, ReturnedStock,
+    Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine, StockReceived, StockRejected, StockReleased,
+    StockReserved, StockReturned, Time,
 };
+use serde::de::DeserializeSeed as _;
+use serde_json::{Value, json};
 
 use crate::{
     ContentsRow, OrderRow, PaymentCallRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow,
 };
 use domain::charge::{self, Call, Payment, Posting};
+use domain::provider::Operation;
 use domain::saga::{self, Order};
 use domain::stock::{self, Level, Receipt, Reservation};
 
@@ -42,10 +43,16 @@ impl Told for ReservationRow {
 
 impl Told for StockRow {
     fn stories() -> Vec<Vec<Self>> {
-        let level = |version, received, reserved, shipped| {
-            StockRow::of(&sku("pen"), Level { version, received, reserved, shipped })
+        let level = |version, [received, reserved, shipped, returned, written_off]: [i64; 5]| {
+            StockRow::of(&sku("pen"), Level { version, received, reserved, shipped, returned, written_off })
         };
-        vec![vec![level(1, 9, 0, 0), level(1, 9, 4, 0), level(1, 9, 0, 4), level(2, 6, 0, 4)]]
+        vec![vec![
+            level(1, [9, 0, 0, 0, 0]),
+            level(1, [9, 4, 0, 0, 0]),
+            level(1, [9, 0, 4, 0, 0]),
+            level(2, [6, 0, 4, 0, 0]),
+            level(2, [6, 0, 4, 3, 1]),
+        ]]
     }
 }
 
@@ -85,69 +92,162 @@ fn told<E, S: Clone>(events: &[E], evolve: impl Fn(Option<S>, &E) -> Option<S>) 
     events.iter().filter_map(|event| evolve(state.take(), event).inspect(|after| state = Some(after.clone()))).collect()
 }
 
-/// Orders that complete, are undone, and get stuck.
+/// Orders that complete, are undone, get stuck, wait for a person, and have all that can happen to one behind them.
 pub fn orders() -> Vec<Vec<Order>> {
-    let cancelling = |order_id: OrderId, version, reason, awaiting, command_id| {
-        OrderEvent::OrderCancelling(OrderCancelling {
-            order_id,
-            version,
-            at: at(version),
-            reason,
-            awaiting,
-            command_id,
-        })
-    };
-    let (done, undone, stuck) = (order_id("done"), order_id("undone"), order_id("stuck"));
-    let stories = [
-        vec![
-            placed(&done),
-            OrderEvent::OrderStockReserved(OrderStockReserved { order_id: done.clone(), version: 2, at: at(2) }),
-            OrderEvent::OrderConfirmed(OrderConfirmed { order_id: done.clone(), version: 3, at: at(3) }),
-            OrderEvent::OrderPaymentCaptured(OrderPaymentCaptured { order_id: done.clone(), version: 4, at: at(4) }),
-            OrderEvent::OrderCompleted(OrderCompleted { order_id: done, version: 5, at: at(5) }),
-        ],
-        vec![
-            placed(&undone),
-            cancelling(undone.clone(), 2, CancelReason::Requested, Awaiting::StockReservation, command("cancel-1")),
-            cancelling(undone.clone(), 3, CancelReason::Requested, Awaiting::StockRelease, command("cancel-1")),
-            OrderEvent::OrderCancelled(OrderCancelled {
-                order_id: undone,
-                version: 4,
-                at: at(4),
-                reason: CancelReason::Requested,
-                command_id: command("cancel-1"),
-            }),
-        ],
-        vec![
-            placed(&stuck),
-            cancelling(stuck.clone(), 2, CancelReason::DeadlinePassed, Awaiting::PaymentVoid, None),
-            OrderEvent::OrderStuck(OrderStuck {
-                order_id: stuck,
-                version: 3,
-                at: at(3),
-                awaiting: Awaiting::PaymentVoid,
-                detail: "nobody \"answers\"".into(),
-            }),
-        ],
-    ];
-    stories.map(|events| told(&events, |order, event| saga::evolve(order, event).unwrap())).into()
+    let stories = [plain(), undone(), stuck(), waiting(), eventful()];
+    let folded = |events: &Vec<OrderEvent>| told(events, |order, event| saga::evolve(order, event).unwrap());
+    stories.iter().map(folded).collect()
 }
 
-fn placed(order_id: &OrderId) -> OrderEvent {
-    OrderEvent::OrderPlaced(OrderPlaced {
-        order_id: order_id.clone(),
-        version: 1,
-        at: at(1),
-        customer_id: customer(),
-        placed_at: at(-1),
-        currency: "EUR".into(),
-        lines: vec![
-            OrderLine { sku: sku("pen"), quantity: 2, unit_price_minor: 150 },
-            OrderLine { sku: sku("ink \"blue\""), quantity: 1, unit_price_minor: 499 },
+fn plain() -> Vec<OrderEvent> {
+    story(
+        "done",
+        [
+            ("OrderPlaced", placed()),
+            ("OrderStockReserved", json!({})),
+            ("OrderConfirmed", json!({})),
+            ("OrderPaymentCaptured", json!({})),
+            ("OrderCompleted", json!({})),
         ],
-        total_minor: 799,
-        confirm_by: at(60),
+    )
+}
+
+fn undone() -> Vec<OrderEvent> {
+    let asked = |awaiting: &str| {
+        json!({"reason": "Requested", "awaiting": awaiting, "command_id": "cancel-1", "reason_code": "changed_mind",
+            "origin": origin("CancelOrder", "cancel-1")})
+    };
+    story(
+        "undone",
+        [
+            ("OrderPlaced", placed()),
+            ("OrderCancelling", asked("StockReservation")),
+            ("OrderCancelling", asked("StockRelease")),
+            ("OrderCancelled", json!({"reason": "Requested", "command_id": "cancel-1", "reason_code": "changed_mind"})),
+        ],
+    )
+}
+
+fn stuck() -> Vec<OrderEvent> {
+    let cancelling = json!({"reason": "DeadlinePassed", "awaiting": "PaymentVoid", "command_id": null});
+    story(
+        "stuck",
+        [
+            ("OrderPlaced", placed()),
+            ("OrderCancelling", cancelling),
+            ("OrderStuck", json!({"awaiting": "PaymentVoid", "detail": "nobody \"answers\""})),
+        ],
+    )
+}
+
+fn waiting() -> Vec<OrderEvent> {
+    let held = json!({"reason_code": "fraud", "until": micros(90), "origin": origin("HoldOrder", "hold-1")});
+    story(
+        "waiting",
+        [
+            ("OrderPlaced", with(placed(), terms())),
+            ("OrderStockReserved", json!({})),
+            ("OrderConfirmed", json!({"ship_by": micros(80)})),
+            ("OrderHeld", held),
+        ],
+    )
+}
+
+fn eventful() -> Vec<OrderEvent> {
+    let on_command = json!({"fulfilment": "on_command"});
+    let lines = json!([{"line": 1, "quantity": 1}]);
+    let came = json!([{"line": 1, "quantity": 1, "disposition": "write_off"}]);
+    story(
+        "eventful",
+        [
+            ("OrderPlaced", with(placed(), on_command)),
+            ("OrderStockReserved", json!({})),
+            ("OrderConfirmed", json!({})),
+            ("OrderPaymentCaptured", json!({"ship_by": micros(80)})),
+            ("OrderShipped", json!({"carrier": "post", "tracking": "42", "origin": origin("ShipOrder", "ship-1")})),
+            ("OrderCompleted", json!({})),
+            (
+                "OrderReturnRequested",
+                json!({"return_id": "back-1", "lines": lines, "reason_code": "broken",
+                "close_by": micros(99), "origin": origin("RequestReturn", "back-1")}),
+            ),
+            (
+                "OrderReturnReceived",
+                json!({"return_id": "back-1", "lines": came, "refund_minor": 150,
+                "origin": origin("ReceiveReturn", "came-1")}),
+            ),
+            (
+                "OrderRefundRequested",
+                json!({"refund_id": "back-1", "amount_minor": 150, "lines": [],
+                "reason_code": "broken", "return_id": "back-1"}),
+            ),
+            ("OrderRefunded", json!({"refund_id": "back-1", "amount_minor": 150})),
+            (
+                "OrderRefundRequested",
+                json!({"refund_id": "refund-2", "amount_minor": 9, "lines": [],
+                "reason_code": null, "return_id": null, "origin": origin("RefundOrder", "refund-2")}),
+            ),
+            (
+                "OrderRefundFailed",
+                json!({"refund_id": "refund-2", "amount_minor": 9, "outcome": "refused",
+                "detail": "card closed"}),
+            ),
+        ],
+    )
+}
+
+/// The events of an order, each with the next version, a second after the one before.
+fn story<const N: usize>(order: &str, events: [(&str, Value); N]) -> Vec<OrderEvent> {
+    let event = |(version, (name, body))| OrderEvent::try_from(message(order, version, name, body)).unwrap();
+    (1..).zip(events).map(event).collect()
+}
+
+fn message(order: &str, version: i64, name: &str, body: Value) -> Message {
+    let message_type = MessageType::ALL.into_iter().find(|one| one.name() == name).unwrap();
+    let body = with(body, json!({"order_id": order, "version": version, "at": micros(version)}));
+    message_type.deserialize(body).unwrap()
+}
+
+fn with(mut body: Value, more: Value) -> Value {
+    let (Some(fields), Value::Object(more)) = (body.as_object_mut(), more) else { return body };
+    fields.extend(more);
+    body
+}
+
+fn origin(command: &str, command_id: &str) -> Value {
+    json!({"command": command, "command_id": command_id, "by": "kim", "note": "by phone"})
+}
+
+fn placed() -> Value {
+    json!({
+        "customer_id": "c-7",
+        "placed_at": micros(-1),
+        "currency": "EUR",
+        "lines": [
+            {"sku": "pen", "quantity": 2, "unit_price_minor": 150},
+            {"sku": "ink \"blue\"", "quantity": 1, "unit_price_minor": 499},
+        ],
+        "total_minor": 799,
+        "confirm_by": micros(60),
     })
+}
+
+/// All that may be left out of an order.
+fn terms() -> Value {
+    json!({
+        "payment_provider": "eu",
+        "payment_token": "tok_1",
+        "capture": "at_shipment",
+        "fulfilment": "on_command",
+        "adjustments": [{"kind": "discount", "amount_minor": -10, "line": 1}],
+        "attributes": {"channel": "web"},
+        "replaces_order_id": "done",
+        "hold": {"reason_code": "AmountAboveLimit", "until": micros(70)},
+    })
+}
+
+fn micros(seconds: i64) -> i64 {
+    at(seconds).as_micros()
 }
 
 /// Reservations that are carried out, released, and refused.
@@ -167,7 +267,14 @@ pub fn reservations() -> Vec<Vec<Reservation>> {
     let stories = [
         vec![
             reserved(&shipped),
-            InventoryEvent::StockCommitted(StockCommitted { order_id: shipped, version: 2, at: at(2) }),
+            InventoryEvent::StockCommitted(StockCommitted { order_id: shipped.clone(), version: 2, at: at(2) }),
+            InventoryEvent::StockReturned(StockReturned {
+                order_id: shipped,
+                version: 3,
+                at: at(9),
+                return_id: CommandId::new("back-1").unwrap(),
+                lines: vec![ReturnedStock { sku: sku("pen"), restocked: 1, written_off: 1 }],
+            }),
         ],
         vec![
             reserved(&released),
@@ -194,7 +301,7 @@ pub fn receipts() -> Vec<Receipt> {
     events.iter().filter_map(Receipt::of).collect()
 }
 
-/// Payments that are captured, voided after a refused capture, declined, and get stuck.
+/// Payments that are captured and partly given back, voided after a refused capture, declined, and get stuck.
 pub fn payments() -> Vec<Vec<Payment>> {
     let evolve = |payment, event: &PaymentEvent| charge::evolve(payment, event).unwrap().payment;
     payment_events().iter().map(|events| told(events, evolve)).collect()
@@ -213,58 +320,41 @@ pub fn postings() -> Vec<Posting> {
 }
 
 fn payment_events() -> [Vec<PaymentEvent>; 4] {
-    let authorized = |order_id: &OrderId| {
-        PaymentEvent::PaymentAuthorized(PaymentAuthorized {
-            order_id: order_id.clone(),
-            version: 1,
-            at: at(1),
-            customer_id: customer(),
-            currency: "EUR".into(),
-            amount_minor: 799,
-            provider_reference: Some("auth-1".into()),
-        })
-    };
-    let (paid, voided, stuck) = (order_id("paid"), order_id("voided"), order_id("stuck"));
+    let authorized =
+        json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-1"});
+    let declined = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "detail": "no funds"});
+    let refused = json!({"refund_id": "refund-2", "amount_minor": 9, "outcome": "refused", "detail": "card closed"});
+    let stuck = json!({"operation": "Capture", "detail": "no answer", "refused_attempts": 1});
+    let authorized = || ("PaymentAuthorized", authorized.clone());
     [
-        vec![
-            authorized(&paid),
-            PaymentEvent::PaymentCaptured(PaymentCaptured {
-                order_id: paid,
-                version: 2,
-                at: at(2),
-                provider_reference: Some("capture-1".into()),
-            }),
-        ],
-        vec![
-            authorized(&voided),
-            PaymentEvent::PaymentCaptureFailed(PaymentCaptureFailed {
-                order_id: voided.clone(),
-                version: 2,
-                at: at(2),
-                detail: "card expired".into(),
-            }),
-            PaymentEvent::PaymentVoided(PaymentVoided { order_id: voided, version: 3, at: at(3) }),
-        ],
-        vec![PaymentEvent::PaymentDeclined(PaymentDeclined {
-            order_id: order_id("declined"),
-            version: 1,
-            at: at(1),
-            customer_id: customer(),
-            currency: "EUR".into(),
-            amount_minor: 799,
-            detail: "no funds".into(),
-        })],
-        vec![
-            authorized(&stuck),
-            PaymentEvent::PaymentStuck(PaymentStuck {
-                order_id: stuck,
-                version: 2,
-                at: at(4),
-                operation: Operation::Capture,
-                detail: "no answer".into(),
-            }),
-        ],
+        payment(
+            "paid",
+            vec![
+                authorized(),
+                ("PaymentCaptured", json!({"provider_reference": "capture-1"})),
+                (
+                    "PaymentRefunded",
+                    json!({"refund_id": "back-1", "amount_minor": 150, "provider_reference": "refund-1"}),
+                ),
+                ("PaymentRefundFailed", refused),
+            ],
+        ),
+        payment(
+            "voided",
+            vec![
+                authorized(),
+                ("PaymentCaptureFailed", json!({"detail": "card expired"})),
+                ("PaymentVoided", json!({})),
+            ],
+        ),
+        payment("declined", vec![("PaymentDeclined", declined)]),
+        payment("stuck", vec![authorized(), ("PaymentStuck", stuck)]),
     ]
+}
+
+fn payment(order: &str, events: Vec<(&str, Value)>) -> Vec<PaymentEvent> {
+    let event = |(version, (name, body))| PaymentEvent::try_from(message(order, version, name, body)).unwrap();
+    (1..).zip(events).map(event).collect()
 }
 
 /// A call, and the same after everything about it that may change has changed.
@@ -276,6 +366,7 @@ pub fn calls() -> [Call; 2] {
         customer_id: customer(),
         currency: "EUR".into(),
         amount_minor: 799,
+        refund_id: None,
         authorization: None,
         queued: None,
         opened_at: at(1),
@@ -288,6 +379,8 @@ pub fn calls() -> [Call; 2] {
     let later = Call {
         operation: Operation::Capture,
         attempt: 2,
+        amount_minor: 150,
+        refund_id: Some(CommandId::new("back-1").unwrap()),
         authorization: Some("auth-1".into()),
         queued: Some(Operation::Void),
         opened_at: at(3),
@@ -312,10 +405,6 @@ fn order_id(name: &str) -> OrderId {
 
 fn customer() -> CustomerId {
     CustomerId::new("c-7").unwrap()
-}
-
-fn command(name: &str) -> Option<CommandId> {
-    Some(CommandId::new(name).unwrap())
 }
 
 fn sku(name: &str) -> Sku {

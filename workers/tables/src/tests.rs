@@ -138,7 +138,7 @@ fn a_row_becomes_what_it_was_made_of() {
     stories::calls().into_iter().for_each(|call| {
         assert_eq!(PaymentCallRow::of(&call, 3, None, None).into_call(), Ok(call));
     });
-    let level = domain::stock::Level { version: 1, received: 2, reserved: 3, shipped: 4 };
+    let level = domain::stock::Level { version: 1, received: 2, reserved: 3, shipped: 4, returned: 5, written_off: 6 };
     let sku = schemas::Sku::new("a").unwrap();
     assert_eq!(StockRow::of(&sku, level).into_level(), Ok((sku, level)));
 }

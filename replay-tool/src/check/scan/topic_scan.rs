@@ -302,8 +302,8 @@ impl Folding {
                 fold.apply(event, told)
             }
             Message::InventoryCommand(_) | Message::PaymentCommand(_) => {
-                if let (Folding::Requests(requests), Some((order_id, kind))) = (self, requests::of(message)) {
-                    requests.send(order_id, kind, told);
+                if let (Folding::Requests(requests), Some(request)) = (self, requests::of(message)) {
+                    requests.send(message, request, told);
                 }
                 return;
             }

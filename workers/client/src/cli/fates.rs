@@ -1,4 +1,4 @@
-//! What becomes of published orders: for `orders publish --wait`.
+//! What becomes of published orders, as far as it comes by itself: for `orders publish --wait`.
 //!
 //! A pure fold over the order service's events, from the topic's beginning, because an order that is published again may
 //! have ended long ago. What an earlier order of the same id has gone through does not count: an order is ours when it
@@ -20,34 +20,49 @@ pub(super) const WAITED_MAX: usize = 100_000;
 /// Orders that are listed one by one; the counts are complete.
 const LISTED: usize = 1000;
 
-/// How an order ended.
+/// How an order ended, or where it waits for somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Completed,
+    ReadyToShip,
+    Held,
     Cancelled,
     Rejected,
     Stuck,
 }
 
 impl Fate {
-    const ALL: [Fate; 4] = [Fate::Completed, Fate::Cancelled, Fate::Rejected, Fate::Stuck];
+    const ALL: [Fate; 6] =
+        [Fate::Completed, Fate::ReadyToShip, Fate::Held, Fate::Cancelled, Fate::Rejected, Fate::Stuck];
 
     fn as_str(self) -> &'static str {
         match self {
             Fate::Completed => "completed",
+            Fate::ReadyToShip => "ready_to_ship",
+            Fate::Held => "held",
             Fate::Cancelled => "cancelled",
             Fate::Rejected => "rejected",
             Fate::Stuck => "stuck",
         }
     }
-}
 
-impl Fate {
+    fn in_words(self) -> String {
+        self.as_str().replace('_', " ")
+    }
+
     fn tone(self) -> Tone {
         match self {
-            Fate::Completed => Tone::Good,
-            Fate::Cancelled | Fate::Rejected => Tone::Warning,
+            Fate::Completed | Fate::ReadyToShip => Tone::Good,
+            Fate::Held | Fate::Cancelled | Fate::Rejected => Tone::Warning,
             Fate::Stuck => Tone::Bad,
+        }
+    }
+
+    /// Whether it is as far as it comes without a person.
+    fn is_well(self) -> bool {
+        match self {
+            Fate::Completed | Fate::ReadyToShip => true,
+            Fate::Held | Fate::Cancelled | Fate::Rejected | Fate::Stuck => false,
         }
     }
 }
@@ -58,85 +73,109 @@ struct Waiting {
     content: ContentDigest,
     command: String,
     is_placed: bool,
+    /// Where it has come to: its number among those that have, and what is worth saying about it.
+    end: Option<(u64, Fate, String)>,
 }
 
 /// All orders of one publication.
 #[derive(Debug, Default)]
 pub(super) struct Fates {
     /// By order id.
-    waiting: HashMap<String, Waiting>,
-    /// Order id, end, and what is worth saying about it.
-    ended: Vec<(String, Fate, String)>,
+    orders: HashMap<String, Waiting>,
+    open: usize,
+    ends: u64,
     /// Orders beyond the limit.
     not_waited: u64,
+}
+
+/// What an event says of an order's end.
+enum Said {
+    /// Nothing.
+    Nothing,
+    /// It has come to one.
+    Ends(Fate),
+    /// It goes on.
+    GoesOn,
 }
 
 impl Fates {
     /// An order was published, by the command of this `ce_id`. Of two with the same id the later counts.
     pub(super) fn published(&mut self, order: &PlaceOrder, command: Uuid) {
-        let is_known = self.waiting.contains_key(order.order_id.as_str());
-        if self.waiting.len() >= WAITED_MAX && !is_known {
+        let is_known = self.orders.contains_key(order.order_id.as_str());
+        if self.orders.len() >= WAITED_MAX && !is_known {
             self.not_waited += 1;
             return;
         }
         let content = ContentDigest::of_command(order);
-        let waiting = Waiting { content, command: command.to_string(), is_placed: false };
-        self.waiting.insert(order.order_id.to_string(), waiting);
+        let waiting = Waiting { content, command: command.to_string(), is_placed: false, end: None };
+        self.orders.insert(order.order_id.to_string(), waiting);
+        self.open += usize::from(!is_known);
     }
 
-    /// An event of the order service; gives whether it was the end of an order of ours.
+    /// An event of the order service; gives whether an order of ours has come to an end by it.
     pub(super) fn heard(&mut self, record: &Record) -> bool {
         let Message::OrderEvent(event) = &record.message else { return false };
-        let Some(waiting) = self.waiting.get_mut(record.message.key()) else { return false };
-        let fate = match event {
-            OrderEvent::OrderPlaced(placed) => {
-                // As the order service compares a repeated command with what it has.
-                waiting.is_placed = waiting.content == ContentDigest::of_placed(placed);
-                return false;
+        let Some(waiting) = self.orders.get_mut(record.message.key()) else { return false };
+        if let OrderEvent::OrderPlaced(placed) = event {
+            // As the order service compares a repeated command with what it has.
+            waiting.is_placed = waiting.content == ContentDigest::of_placed(placed);
+        }
+        let is_refusal = matches!(event, OrderEvent::OrderRejected(_));
+        let is_ours = if is_refusal { record.cause.as_ref() == Some(&waiting.command) } else { waiting.is_placed };
+        let said = if is_ours { said(event) } else { Said::Nothing };
+        let was_open = waiting.end.is_none();
+        match said {
+            Said::Nothing => return false,
+            Said::Ends(fate) => {
+                self.ends += 1;
+                waiting.end = Some((self.ends, fate, detail(&record.message)));
+                self.open -= usize::from(was_open);
             }
-            OrderEvent::OrderRejected(m) if m.command == OrderCommandName::PlaceOrder => {
-                (record.cause.as_ref() == Some(&waiting.command)).then_some(Fate::Rejected)
+            Said::GoesOn => {
+                waiting.end = None;
+                self.open += usize::from(!was_open);
             }
-            OrderEvent::OrderCompleted(_) => waiting.is_placed.then_some(Fate::Completed),
-            OrderEvent::OrderCancelled(_) => waiting.is_placed.then_some(Fate::Cancelled),
-            OrderEvent::OrderStuck(_) => waiting.is_placed.then_some(Fate::Stuck),
-            OrderEvent::OrderStockReserved(_)
-            | OrderEvent::OrderConfirmed(_)
-            | OrderEvent::OrderPaymentCaptured(_)
-            | OrderEvent::OrderCancelling(_)
-            | OrderEvent::OrderRejected(_) => None,
-        };
-        let Some(fate) = fate else { return false };
-        self.waiting.remove(record.message.key());
-        self.ended.push((record.message.key().to_owned(), fate, detail(&record.message)));
-        true
+        }
+        was_open && waiting.end.is_some()
     }
 
     /// Orders that have not ended.
     pub(super) fn open(&self) -> usize {
-        self.waiting.len()
+        self.open
     }
 
     /// The one order, if it is only one: then one partition is enough.
     pub(super) fn only_order(&self) -> Option<&String> {
-        self.waiting.keys().next().filter(|_| self.waiting.len() == 1)
+        self.orders.keys().next().filter(|_| self.orders.len() == 1)
     }
 
-    /// Whether any ended otherwise than completed.
+    /// Whether any ended otherwise than completed, or ready to be shipped.
     pub(super) fn any_failed(&self) -> bool {
-        self.ended.iter().any(|(_, fate, _)| *fate != Fate::Completed)
+        self.ended().iter().any(|(_, fate, _)| !fate.is_well())
     }
 
     fn count(&self, wanted: Fate) -> usize {
-        self.ended.iter().filter(|(_, fate, _)| *fate == wanted).count()
+        self.ended().iter().filter(|(_, fate, _)| *fate == wanted).count()
+    }
+
+    /// Order id, end, and what is worth saying about it, in the order in which they ended.
+    fn ended(&self) -> Vec<(&str, Fate, &str)> {
+        let ended = self.orders.iter().filter_map(|(id, order)| order.end.as_ref().map(|end| (id, end)));
+        let mut ended: Vec<_> = ended.collect();
+        ended.sort_unstable_by_key(|(_, (number, ..))| *number);
+        ended.into_iter().map(|(id, (_, fate, detail))| (id.as_str(), *fate, detail.as_str())).collect()
+    }
+
+    fn not_ended(&self) -> impl Iterator<Item = &str> {
+        self.orders.iter().filter(|(_, order)| order.end.is_none()).map(|(id, _)| id.as_str())
     }
 
     pub(super) fn json(&self) -> Value {
-        let ended = self
-            .ended
+        let ended = self.ended();
+        let ended = ended
             .iter()
             .map(|(id, fate, detail)| json!({ "order_id": id, "outcome": fate.as_str(), "detail": detail }));
-        let open = self.waiting.keys().map(|id| json!({ "order_id": id, "outcome": Value::Null }));
+        let open = self.not_ended().map(|id| json!({ "order_id": id, "outcome": Value::Null }));
         let mut whole = json!({
             "not_ended": self.open(),
             "not_waited_for": self.not_waited,
@@ -149,15 +188,16 @@ impl Fates {
     }
 
     pub(super) fn text(&self) -> String {
-        let counts = Fate::ALL.map(|fate| (self.count(fate), fate.as_str()));
-        let told = counts.into_iter().chain([(self.open(), "not ended in time")]).filter(|(count, _)| *count > 0);
+        let counts = Fate::ALL.map(|fate| (self.count(fate), fate.in_words()));
+        let told = counts.into_iter().chain([(self.open(), "not ended in time".to_owned())]);
+        let told = told.filter(|(count, _)| *count > 0);
         let mut text = told.map(|(count, what)| format!("{count} {what}")).collect::<Vec<_>>().join(", ");
-        let line = |(id, fate, detail): &(String, Fate, String)| {
-            let fate = paint(fate.tone(), fate.as_str());
+        let ended = self.ended();
+        let lines = ended.iter().map(|(id, fate, detail)| {
+            let fate = paint(fate.tone(), fate.in_words());
             format!("  {}  {fate}  {}", harmless(id), harmless(detail))
-        };
-        let lines = self.ended.iter().map(line);
-        let open = self.waiting.keys().map(|id| format!("  {id}  not ended; follow it with `orders watch {id}`"));
+        });
+        let open = self.not_ended().map(|id| format!("  {id}  not ended; follow it with `orders watch {id}`"));
         for line in lines.chain(open).take(LISTED) {
             text.push('\n');
             text.push_str(line.trim_end());
@@ -169,90 +209,106 @@ impl Fates {
     }
 }
 
+/// What an event of an order of ours says of its end. An order may be stuck, or wait for somebody, and go on.
+fn said(event: &OrderEvent) -> Said {
+    match event {
+        OrderEvent::OrderRejected(m) if m.command == OrderCommandName::PlaceOrder => Said::Ends(Fate::Rejected),
+        OrderEvent::OrderCompleted(_) => Said::Ends(Fate::Completed),
+        OrderEvent::OrderCancelled(_) => Said::Ends(Fate::Cancelled),
+        OrderEvent::OrderStuck(_) => Said::Ends(Fate::Stuck),
+        OrderEvent::OrderAuthorized(_) => Said::Ends(Fate::Held),
+        OrderEvent::OrderResolved(m) if m.outcome == "completed" => Said::Ends(Fate::Completed),
+        OrderEvent::OrderResolved(_) => Said::Ends(Fate::Cancelled),
+        OrderEvent::OrderConfirmed(m) if m.ship_by.is_some() => Said::Ends(Fate::ReadyToShip),
+        OrderEvent::OrderPaymentCaptured(m) if m.ship_by.is_some() => Said::Ends(Fate::ReadyToShip),
+        OrderEvent::OrderConfirmed(_)
+        | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderShipped(_)
+        | OrderEvent::OrderStockCommitted(_)
+        | OrderEvent::OrderCancelling(_)
+        | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderStockReserved(_) => Said::GoesOn,
+        OrderEvent::OrderPlaced(_)
+        | OrderEvent::OrderHeld(_)
+        | OrderEvent::OrderReleased(_)
+        | OrderEvent::OrderRefundRequested(_)
+        | OrderEvent::OrderRefunded(_)
+        | OrderEvent::OrderRefundFailed(_)
+        | OrderEvent::OrderReturnRequested(_)
+        | OrderEvent::OrderReturnReceived(_)
+        | OrderEvent::OrderReturnClosed(_)
+        | OrderEvent::OrderRejected(_)
+        | OrderEvent::OrderCommandRefused(_) => Said::Nothing,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use grammar::plain;
-    use schemas::{
-        CancelReason, CustomerId, OrderCancelled, OrderCompleted, OrderId, OrderLine, OrderPlaced, OrderRejected, Sku,
-        Time, TopicName,
-    };
+    use schemas::{CancelOrder, OrderRejected, Time};
 
     use super::*;
+    use crate::story::{Story, id, on_command, place_order, record as record_of};
 
     const OURS: Uuid = Uuid::from_u128(7);
 
-    fn order(quantity: i64) -> PlaceOrder {
-        let line = OrderLine { sku: Sku::new("s").unwrap(), quantity, unit_price_minor: 50 };
-        PlaceOrder {
-            order_id: OrderId::new("o-1").unwrap(),
-            customer_id: CustomerId::new("c").unwrap(),
-            placed_at: Time::from_micros(1),
-            currency: "USD".to_owned(),
-            lines: vec![line],
-        }
-    }
-
-    fn record(event: impl Into<Message>, cause: Uuid) -> Record {
-        Record {
-            topic: TopicName::OrderEvents,
-            partition: 0,
-            offset: 0,
-            time: Time::from_micros(2),
-            id: None,
-            cause: Some(cause.to_string()),
-            trace_parent: None,
-            message: event.into(),
-        }
-    }
-
-    fn placed(quantity: i64) -> Record {
-        let PlaceOrder { order_id, customer_id, placed_at, currency, lines } = order(quantity);
-        let (version, at, confirm_by) = (1, Time::from_micros(2), Time::from_micros(3));
-        let placed =
-            OrderPlaced { order_id, version, at, customer_id, placed_at, currency, lines, total_minor: 50, confirm_by };
-        record(placed, Uuid::nil())
-    }
-
-    fn completed() -> Record {
-        let order_id = order(1).order_id;
-        record(OrderCompleted { order_id, version: 5, at: Time::from_micros(4) }, Uuid::nil())
-    }
-
-    fn cancelled() -> Record {
-        let (order_id, reason) = (order(1).order_id, CancelReason::OutOfStock);
-        record(OrderCancelled { order_id, version: 2, at: Time::from_micros(4), reason, command_id: None }, Uuid::nil())
+    fn with_cause(event: &OrderEvent, cause: Uuid) -> Record {
+        Record { cause: Some(cause.to_string()), ..record_of(0, event.clone()) }
     }
 
     fn rejected(cause: Uuid) -> Record {
-        let (order_id, command, at) = (order(1).order_id, OrderCommandName::PlaceOrder, Time::from_micros(5));
-        record(OrderRejected { order_id, at, command, command_id: None, reasons: Vec::new() }, cause)
+        let (order_id, command, at) = (place_order().order_id, OrderCommandName::PlaceOrder, Time::from_micros(5));
+        with_cause(&OrderRejected { order_id, at, command, command_id: None, reasons: Vec::new() }.into(), cause)
     }
 
-    fn fates() -> Fates {
+    /// What is heard of an order that was published; whether the last event was its end.
+    fn hear(fates: &mut Fates, story: &Story) -> bool {
+        let heard: Vec<bool> = story.events.iter().map(|event| fates.heard(&with_cause(event, Uuid::nil()))).collect();
+        heard.last().copied().unwrap()
+    }
+
+    fn fates(order: &PlaceOrder) -> Fates {
         let mut fates = Fates::default();
-        fates.published(&order(1), OURS);
+        fates.published(order, OURS);
         fates
     }
 
     #[test]
     fn an_order_ends_as_its_events_say() {
-        let mut fates = fates();
-        assert!(!fates.heard(&placed(1)));
+        let mut fates = fates(&place_order());
+        assert!(!hear(&mut fates, &Story::of(place_order())));
         assert_eq!((fates.open(), fates.any_failed()), (1, false));
-        assert!(fates.heard(&completed()));
+        assert!(hear(&mut fates, &Story::completed()));
         assert_eq!((fates.open(), fates.any_failed()), (0, false));
         assert_eq!(plain(&fates.text()), "1 completed\n  o-1  completed");
-        let mut fates = self::fates();
-        fates.heard(&placed(1));
-        assert!(fates.heard(&cancelled()) && fates.any_failed());
-        assert_eq!(plain(&fates.text()), "1 cancelled\n  o-1  cancelled  OutOfStock");
+        let mut fates = self::fates(&on_command());
+        let cancelled = Story::of(on_command()).takes(CancelOrder::new(place_order().order_id, id("c")));
+        assert!(hear(&mut fates, &cancelled.hears_stock(&rejected_stock())) && fates.any_failed());
+        assert_eq!(plain(&fates.text()), "1 cancelled\n  o-1  cancelled  Requested");
         assert_eq!(fates.json()["orders"][0]["outcome"], "cancelled");
+    }
+
+    fn rejected_stock() -> schemas::InventoryEvent {
+        let (order_id, at) = (place_order().order_id, Time::from_micros(0));
+        schemas::StockRejected { order_id, version: 1, at, shortages: Vec::new() }.into()
+    }
+
+    #[test]
+    fn an_order_that_waits_for_somebody_has_come_to_an_end_and_may_go_on() {
+        let mut fates = fates(&on_command());
+        let story = Story::paid(on_command());
+        assert!(hear(&mut fates, &story));
+        assert_eq!((plain(&fates.text()).lines().next(), fates.any_failed()), (Some("1 ready to ship"), false));
+        let cancel = CancelOrder::new(place_order().order_id, id("c"));
+        assert!(!hear(&mut fates, &story.takes(cancel)));
+        assert_eq!(fates.open(), 1, "it is being undone");
     }
 
     #[test]
     fn the_end_of_an_order_with_other_content_is_not_ours_and_the_refusal_of_our_command_is() {
-        let mut fates = fates();
-        assert!(!fates.heard(&placed(2)) && !fates.heard(&completed()));
+        let other = PlaceOrder { currency: "EUR".to_owned(), ..place_order() };
+        let mut fates = fates(&other);
+        assert!(!hear(&mut fates, &Story::completed()));
         assert!(!fates.heard(&rejected(Uuid::nil())), "an earlier command's");
         assert!(fates.heard(&rejected(OURS)) && fates.any_failed());
         assert_eq!((fates.open(), fates.count(Fate::Rejected)), (0, 1));
@@ -260,8 +316,8 @@ mod tests {
 
     #[test]
     fn what_has_not_ended_is_named() {
-        let mut fates = fates();
-        fates.heard(&placed(1));
+        let mut fates = fates(&place_order());
+        hear(&mut fates, &Story::of(place_order()));
         assert_eq!(fates.text(), "1 not ended in time\n  o-1  not ended; follow it with `orders watch o-1`");
         assert_eq!((fates.json()["not_ended"].as_u64(), fates.only_order().is_some()), (Some(1), true));
     }

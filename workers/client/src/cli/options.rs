@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use grammar::{ColorOptions, DEFAULT_BROKERS, JsonOption, KafkaAccess, ShellVerb, WaitOption};
 use schemas::{CommandId, OrderId, Sku};
 
+use super::changes::{ChangeVerb, FreeingVerb};
+use super::list::{ListOptions, Listing};
+
 /// Beside what all programs have: the codes of `publish`.
 pub(super) const LINES_REFUSED: u8 = 3;
 pub(super) const ENDED_OTHERWISE: u8 = 4;
@@ -14,12 +17,12 @@ pub(super) const NOT_ENDED: u8 = 5;
 fn exit_codes() -> String {
     let own = [
         (0, "done"),
-        (1, "the answer is no: unknown order, refused cancel, watched order that has not ended"),
+        (1, "the answer is no: unknown order, refused command, watched order that has not ended"),
         (LINES_REFUSED, "published, but for lines that could not be encoded (stderr names them)"),
-        (ENDED_OTHERWISE, "publish --wait: every order has ended, and not every one is completed"),
+        (ENDED_OTHERWISE, "publish --wait: every order has ended, and not every one is completed or ready to ship"),
         (NOT_ENDED, "publish --wait: not every order has ended in time"),
     ];
-    grammar::exit_codes(&own, "Publishing, receiving and cancelling again with the same ids has no second effect.")
+    grammar::exit_codes(&own, "Publishing, receiving and changing again with the same ids has no second effect.")
 }
 
 /// Publish orders to the pipeline's topics and see what became of them.
@@ -76,12 +79,17 @@ pub(super) enum Verb {
     /// Receive goods, or show what is there.
     #[command(subcommand)]
     Stock(StockVerb),
+    /// List orders by state, age, customer or SKU, from the order service's tables.
+    List(ListOptions),
     /// Show one order: its state and its history over all topics.
     Show(ShowOptions),
     /// Follow what happens to orders, or to one until it is finished.
     Watch(WatchOptions),
-    /// Cancel an order that is not confirmed yet, and wait for the answer.
-    Cancel(CancelOptions),
+    #[command(flatten)]
+    Change(ChangeVerb),
+    /// Orders at which the machine has given up: a person frees them.
+    #[command(subcommand)]
+    Stuck(StuckVerb),
     #[command(flatten)]
     Shell(ShellVerb),
 }
@@ -103,8 +111,8 @@ pub(super) struct PublishOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) rate: Option<u32>,
 
-    /// Wait until every order has ended, and say how: completed, cancelled, rejected or stuck. Given up when none has
-    /// ended for --timeout seconds.
+    /// Wait until every order has come as far as it comes by itself, and say how far: completed, ready to ship, held,
+    /// cancelled, rejected or stuck. Given up when none has for --timeout seconds.
     #[arg(long)]
     pub(super) wait: bool,
 }
@@ -150,6 +158,17 @@ pub(super) struct StockShowOptions {
     pub(super) sku: Option<Sku>,
 }
 
+/// Of `stuck`.
+#[derive(Debug, Subcommand)]
+pub(super) enum StuckVerb {
+    /// List the orders that are stuck, from the order service's tables.
+    List(Listing),
+    /// Show one order, as `orders show` does.
+    Show(ShowOptions),
+    #[command(flatten)]
+    Free(FreeingVerb),
+}
+
 /// Of `show`.
 #[derive(Debug, Args)]
 pub(super) struct ShowOptions {
@@ -170,21 +189,6 @@ pub(super) struct WatchOptions {
     /// Stop after so many seconds.
     #[arg(long = "for", value_name = "SECONDS")]
     pub(super) for_seconds: Option<u64>,
-}
-
-/// Of `cancel`.
-#[derive(Debug, Args)]
-pub(super) struct CancelOptions {
-    /// Which order.
-    pub(super) order_id: OrderId,
-
-    /// The command's id: the same id again is the same cancel. Without it, a new one.
-    #[arg(long)]
-    pub(super) id: Option<CommandId>,
-
-    /// Do not wait for the order service's answer.
-    #[arg(long)]
-    pub(super) no_wait: bool,
 }
 
 #[cfg(test)]

@@ -140,7 +140,8 @@ async fn await_ends(session: &Session, fates: &mut Fates) -> Result<(), Failure>
     let mut reader = TopicReader::open(&session.connection, selection).await?;
     let bar = spinner("{spinner} {pos} orders have not ended  {elapsed}");
     let (mut moved, mut left) = (Instant::now(), reader.remaining());
-    while fates.open() > 0 && moved.elapsed() < session.patience {
+    // What was there when the reader was opened is read to its end: an order may have been stuck, or waited, and gone on.
+    while (fates.open() > 0 || reader.remaining() > 0) && moved.elapsed() < session.patience {
         bar.set_position(u64::try_from(fates.open()).unwrap_or(u64::MAX));
         let step = reader.next(TICK).await?;
         let has_ended = matches!(&step, Came::Message(record) if fates.heard(record));

@@ -102,9 +102,10 @@ pub(super) async fn show(session: &Session, options: StockShowOptions) -> Result
         }
         return Ok(End::DONE);
     }
-    let mut table = Table::new(["SKU", "received", "reserved", "shipped", "available"]);
+    let mut table = Table::new(["SKU", "received", "reserved", "shipped", "returned", "written off", "available"]);
     for (sku, level) in wanted {
-        let numbers = [level.received, level.reserved, level.shipped, level.available()];
+        let Level { received, reserved, shipped, returned, written_off } = *level;
+        let numbers = [received, reserved, shipped, returned, written_off, level.available()];
         table.row(std::iter::once(sku.to_string()).chain(numbers.map(|number| number.to_string())));
     }
     session.output.say(|| Value::Null, || table.text(terminal_width()))?;
@@ -119,6 +120,8 @@ fn level_json(sku: &Sku, level: &Level) -> Value {
         "received": number(level.received),
         "reserved": number(level.reserved),
         "shipped": number(level.shipped),
+        "returned": number(level.returned),
+        "written_off": number(level.written_off),
         "available": number(level.available()),
     })
 }

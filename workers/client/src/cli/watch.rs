@@ -8,7 +8,7 @@ use schemas::{Message, OrderEvent, TopicName};
 use super::options::WatchOptions;
 use super::output::{Failure, spinner};
 use super::{End, NAME, Session};
-use crate::{Came, Record, Selection, TopicReader, detail, record_json};
+use crate::{Came, Record, Selection, Standing, TopicReader, detail, record_json};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -24,10 +24,21 @@ pub(super) async fn run(session: &Session, options: WatchOptions) -> Result<End,
     let begin = tokio::time::Instant::now();
     let limit = options.for_seconds.map(Duration::from_secs);
     let bar = spinner("{spinner} watching, Ctrl-C ends it  {elapsed}");
+    let mut events: Vec<OrderEvent> = Vec::new();
     while limit.is_none_or(|limit| begin.elapsed() < limit) {
-        let Came::Message(record) = reader.next(TICK).await? else { continue };
-        bar.suspend(|| session.output.say(|| record_json(&record), || line(&record)))?;
-        if one.is_some() && is_finish(&record.message) {
+        let came = reader.next(TICK).await?;
+        if let Came::Message(record) = &came {
+            bar.suspend(|| session.output.say(|| record_json(record), || line(record)))?;
+        }
+        if one.is_none() {
+            continue;
+        }
+        if let Came::Message(record) = came
+            && let Message::OrderEvent(event) = record.message
+        {
+            events.push(event);
+        }
+        if reader.remaining() == 0 && is_finished(&events) {
             return Ok(End::DONE);
         }
     }
@@ -46,16 +57,7 @@ pub(super) fn line(record: &Record) -> String {
     harmless(text.trim_end())
 }
 
-/// Whether nothing more happens to the order by itself after this event.
-fn is_finish(message: &Message) -> bool {
-    let Message::OrderEvent(event) = message else { return false };
-    match event {
-        OrderEvent::OrderCompleted(_) | OrderEvent::OrderCancelled(_) | OrderEvent::OrderStuck(_) => true,
-        OrderEvent::OrderPlaced(_)
-        | OrderEvent::OrderStockReserved(_)
-        | OrderEvent::OrderConfirmed(_)
-        | OrderEvent::OrderPaymentCaptured(_)
-        | OrderEvent::OrderCancelling(_)
-        | OrderEvent::OrderRejected(_) => false,
-    }
+/// Whether nothing more happens to the order by itself after these events.
+fn is_finished(events: &[OrderEvent]) -> bool {
+    matches!(Standing::of(events), Ok(Some(standing)) if standing.is_at_rest())
 }

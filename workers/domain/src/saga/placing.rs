@@ -11,7 +11,7 @@ use super::content::ContentDigest;
 use super::refusal::{Code, Mistake, Refused, refuse};
 use super::state::Order;
 use super::terms::{Capture, Fulfilment};
-use super::{Policy, request};
+use super::{Policy, request, terms};
 use crate::decision::{Decision, Outcome};
 
 /// What an adjustment can be for.
@@ -193,8 +193,7 @@ fn check_token(token: Option<&str>, wrong: &mut impl FnMut(Code, String)) {
     if token.is_empty() || token.len() > limits::MAX_DETAIL_BYTES {
         wrong(Code::TextLength, format!("payment_token takes 1 to {} bytes", limits::MAX_DETAIL_BYTES));
     }
-    let is_number = |character: char| character.is_ascii_digit() || character == ' ' || character == '-';
-    if !token.is_empty() && token.chars().all(is_number) {
+    if terms::is_digits_alone(token) {
         let detail = "payment_token has digits alone, as a card number has: send the provider's token instead";
         wrong(Code::TokenIsDigits, detail.into());
     }

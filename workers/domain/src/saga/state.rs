@@ -45,7 +45,7 @@ pub struct Order {
     pub content: ContentDigest,
     /// Until then it is confirmed, or it is undone.
     pub confirm_by: Time,
-    /// Until when it should be shipped, once it is ready.
+    /// Until when it should be shipped, as long as it waits for that.
     pub ship_by: Option<Time>,
     /// What happened to it beside its way; none where nothing did.
     pub aftercare: Option<Box<Aftercare>>,
@@ -295,7 +295,7 @@ pub fn evolve(state: Option<Order>, event: &OrderEvent) -> Result<Option<Order>,
         Next::Reaches(stage) => Ok(state.map(|order| Order {
             version,
             cancellation: cancellation_in(event, &stage).or(order.cancellation),
-            ship_by: ship_by_in(event).or(order.ship_by),
+            ship_by: ship_by_after(order.ship_by, event),
             aftercare: aftercare_after(order.aftercare, event),
             stage,
             changed_at: event.at(),
@@ -370,7 +370,8 @@ fn cancellation_in(event: &OrderEvent, stage: &Stage) -> Option<Cancellation> {
     }
 }
 
-fn ship_by_in(event: &OrderEvent) -> Option<Time> {
+/// It is there as long as the order waits to be shipped.
+fn ship_by_after(had: Option<Time>, event: &OrderEvent) -> Option<Time> {
     match event {
         OrderEvent::OrderConfirmed(event) => event.ship_by,
         OrderEvent::OrderPaymentCaptured(event) => event.ship_by,
@@ -379,11 +380,8 @@ fn ship_by_in(event: &OrderEvent) -> Option<Time> {
         | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderHeld(_)
         | OrderEvent::OrderReleased(_)
-        | OrderEvent::OrderShipped(_)
         | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCompleted(_)
-        | OrderEvent::OrderCancelling(_)
-        | OrderEvent::OrderCancelled(_)
         | OrderEvent::OrderStuck(_)
         | OrderEvent::OrderRetried(_)
         | OrderEvent::OrderResolved(_)
@@ -394,7 +392,8 @@ fn ship_by_in(event: &OrderEvent) -> Option<Time> {
         | OrderEvent::OrderReturnReceived(_)
         | OrderEvent::OrderReturnClosed(_)
         | OrderEvent::OrderRejected(_)
-        | OrderEvent::OrderCommandRefused(_) => None,
+        | OrderEvent::OrderCommandRefused(_) => had,
+        OrderEvent::OrderShipped(_) | OrderEvent::OrderCancelling(_) | OrderEvent::OrderCancelled(_) => None,
     }
 }
 

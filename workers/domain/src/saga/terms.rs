@@ -117,6 +117,12 @@ impl Terms {
     }
 }
 
+/// Whether a payment token has digits alone, with or without blanks and dashes, as a card number has: it must never enter a topic.
+pub fn is_digits_alone(token: &str) -> bool {
+    let is_of_a_number = |character: char| character.is_ascii_digit() || character == ' ' || character == '-';
+    !token.is_empty() && token.chars().all(is_of_a_number)
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -271,7 +271,7 @@ pub(crate) mod pay {
 
     pub(crate) fn stuck() -> PaymentEvent {
         let (operation, detail) = (PaymentOperation::Authorize, "no certain answer".into());
-        PaymentStuck { order_id: order_id(), version: 1, at: noon(), operation, detail }.into()
+        PaymentStuck { order_id: order_id(), version: 1, at: noon(), operation, detail, refused_attempts: 0 }.into()
     }
 
     pub(crate) fn refunded(refund_id: &str, amount_minor: i64) -> PaymentEvent {

@@ -62,6 +62,13 @@ async fn finished_orders_cost_neither_the_sweep_nor_the_gauges_anything() {
             let plan = plan(&client, sql, &values).await;
             assert!(plan.contains("orders_unfinished"), "{sql}:\n{plan}");
             assert!(!plan.contains("Seq Scan") && !plan.contains("orders_confirm_by"), "{sql}:\n{plan}");
+            assert_eq!(plan.contains("orders_wake_at"), sql == due, "{sql}:\n{plan}");
+        }
+        let counts: [(&str, &str, Vec<&(dyn ToSql + Sync)>); 2] =
+            [("orders_ship_by", COUNT_OVERDUE, vec![&lanes, &now]), ("orders_wake_at", COUNT_HELD, vec![&lanes])];
+        for (index, sql, values) in counts {
+            let plan = plan(&client, sql, &values).await;
+            assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{sql}:\n{plan}");
         }
     }
     let due = load_due(&client, 0, Time::EARLIEST, Time::from(now), limit).await.unwrap();
@@ -72,6 +79,30 @@ async fn finished_orders_cost_neither_the_sweep_nor_the_gauges_anything() {
     assert_eq!(counts["stuck"].0, 20);
     assert!(counts["stuck"].1 > 19 * 3_600, "{counts:?}");
     assert_eq!(counts["cancelling"], (0, 0), "an empty stage has its 0");
+}
+
+#[tokio::test]
+async fn holds_and_returns_that_come_to_their_end_are_found_and_late_shipments_counted() {
+    let stack =
+        tokio::task::spawn_blocking(|| Stack::start_postgres(StackConfig::in_project()).unwrap()).await.unwrap();
+    let database = Database::open(&stack.database_url(), None, "orders", "plans").unwrap();
+    let mut client = database.client().await.unwrap();
+    migrate::migrate(&mut client, ServiceName::Order, "orders").await.unwrap();
+    for stage in ["ready_to_ship", "completed", "authorized"] {
+        client.execute(&insert_sql(stage, "null"), &[&3_i64]).await.unwrap();
+    }
+    let wakes = "update orders set wake_at = clock_timestamp () + interval '1 hour' * $2::int where order_id = $1";
+    for (id, hours) in [("authorized-1", -1), ("authorized-2", 1), ("completed-1", -2)] {
+        client.execute(wakes, &[&id, &hours]).await.unwrap();
+    }
+    let ships = "update orders set ship_by = clock_timestamp () - interval '90 s' where order_id = 'ready_to_ship-1'";
+    client.execute(ships, &[]).await.unwrap();
+    let now = Time::from(crate::clock::now());
+    let due = load_due(&client, 0, Time::EARLIEST, now, 10).await.unwrap();
+    assert_eq!(due.iter().map(OrderId::as_str).collect::<Vec<_>>(), ["completed-1", "authorized-1"]);
+    let gauges = count(&client, &Lanes::from([0]), now).await.unwrap();
+    assert_eq!((gauges.held, gauges.overdue.0), (2, 1), "a return that is waited for is no hold");
+    assert!((80..600).contains(&gauges.overdue.1), "{:?}", gauges.overdue);
 }
 
 #[tokio::test]
