@@ -324,3 +324,18 @@ fn an_unknown_refund_is_asked_about_again_where_nothing_else_is_left() {
     let decided = asked.when(&refused(), at);
     assert_eq!(asked.then(&decided).payment.unwrap().refundable_minor(), 850);
 }
+
+#[test]
+fn a_void_that_was_refused_for_good_is_a_further_attempt_where_it_is_tried_again() {
+    let voiding = Held::after(&[command(pay::authorize(850)), succeeded(), command(pay::void())]);
+    let stuck = voiding.clone().then(&voiding.when(&refused(), noon()));
+    assert_eq!(stuck.payment.as_ref().unwrap().stuck.as_ref().unwrap().refused_attempts, 1);
+    let retried = stuck.clone().then(&stuck.when(&command(pay::retry("k")), noon()));
+    assert_eq!(retried.call.as_ref().unwrap().key().as_str(), "o-1/void/2");
+    // Given up without certainty it is the same attempt once more.
+    let given_up = retried.clone().then(&retried.when(&unknown(), noon().plus_ms(charge_policy().give_up_after_ms)));
+    let again = given_up.clone().then(&given_up.when(&command(pay::retry("l")), noon()));
+    assert_eq!(again.call.unwrap().key().as_str(), "o-1/void/2");
+    let voided = retried.clone().then(&retried.when(&succeeded(), noon()));
+    assert_eq!(voided.payment.unwrap().status(), PaymentStatus::Voided);
+}

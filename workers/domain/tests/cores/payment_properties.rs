@@ -51,10 +51,13 @@ proptest! {
                 Outcome::Unknown => prop_assert!(held.payment.is_none() && decision.event.is_none()),
                 Outcome::Rejected => prop_assert!(false, "{decision:?}"),
             }
-            let attempt_before = held.call.as_ref().map(|call| (call.operation, call.attempt));
             held = held.then(&decided);
-            let attempt = held.call.as_ref().map(|call| (call.operation, call.attempt));
-            prop_assert!(attempt.is_none_or(|(_, attempt)| attempt == 1), "from {attempt_before:?} to {attempt:?}");
+            // A further attempt, with a key of its own, follows only a definitive refusal, and only where somebody tries again.
+            let stuck = held.payment.as_ref().and_then(|payment| payment.stuck.as_ref());
+            if let Some(call) = &held.call {
+                let refused = stuck.filter(|stuck| stuck.operation == call.operation).map_or(0, |stuck| stuck.refused_attempts);
+                prop_assert_eq!(call.attempt, 1 + refused, "{:?}", call);
+            }
             if let Some(payment) = &held.payment {
                 let taken = if payment.status() == PaymentStatus::Captured { 850 } else { 0 };
                 prop_assert!(payment.refunded_minor() <= taken, "{:?}", payment.refunds);

@@ -35,6 +35,7 @@ impl Setting {
             decline_per_million: 150_000,
             capture_failure_per_million: 120_000,
             refund_failure_per_million: 150_000,
+            void_failure_per_million: 40_000,
             timeout_before_effect_per_million: 120_000,
             timeout_after_effect_per_million: 120_000,
             server_error_per_million: 60_000,
