@@ -105,6 +105,13 @@ fn hear(
         outcome.refunded += u64::from(waiting.refund.remove(&event.order_id));
         outcome.returned += u64::from(waiting.back.remove(&event.order_id));
     }
+    // A free order is paid back with nothing.
+    if let OrderEvent::OrderReturnClosed(event) = event {
+        outcome.returned += u64::from(waiting.back.remove(&event.order_id));
+    }
+    if is_free(event) {
+        outcome.refunds -= u64::from(waiting.refund.remove(event.key()));
+    }
     // It ends without what was asked for; the counts say so.
     if let OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_) | OrderEvent::OrderRefundFailed(_) = event
     {
@@ -112,6 +119,12 @@ fn hear(
         waiting.back.remove(event.key());
     }
     Ok(None)
+}
+
+/// Whether a refund was refused because there is nothing to give back.
+fn is_free(event: &OrderEvent) -> bool {
+    let OrderEvent::OrderRejected(event) = event else { return false };
+    event.reasons.iter().any(|reason| reason.reason_code.as_deref() == Some("AmountNotPositive"))
 }
 
 fn send_back(order_id: &OrderId, number: usize) -> Result<RequestReturn, DemoError> {

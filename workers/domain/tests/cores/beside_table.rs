@@ -55,7 +55,7 @@ fn refunds_are_as_documented() {
     let (one, two) = (refund("refund-1", 300), refund("refund-2", 200));
     let states = vec![
         ("none", paid(&[])),
-        ("one under way", paid(&[one.clone()])),
+        ("one under way", paid(std::slice::from_ref(&one))),
         ("one under way, one waits", paid(&[one.clone(), two.clone()])),
         ("one refunded", paid(&[one.clone(), Given::Payment(pay::refunded("refund-1", 300))])),
         ("one refused", paid(&[one.clone(), failed("refused")])),
@@ -88,7 +88,7 @@ fn returns_are_as_documented() {
     }
     let states = vec![
         ("none", completed(&[])),
-        ("requested", completed(&[request.clone()])),
+        ("requested", completed(std::slice::from_ref(&request))),
         ("received", completed(&[request.clone(), receive.clone()])),
         ("received, nothing to refund", completed(&[request.clone(), Given::Command(all)])),
         ("taken back", received(Given::Inventory(stock::returned("return-1")))),
@@ -122,10 +122,10 @@ fn stuck() -> Vec<(&'static str, Option<Order>)> {
     let refund = Given::Payment(pay::refund_failed("cancellation", 850, "refused"));
     let give_back = [Given::Command(ask::cancel("cancel-1")), Given::Payment(pay::captured()), refund];
     vec![
-        ("PaymentAuthorization", gone(Way::Plain, 2, &[stuck.clone()])),
-        ("PaymentCapture", gone(Way::Plain, 3, &[stuck.clone()])),
+        ("PaymentAuthorization", gone(Way::Plain, 2, std::slice::from_ref(&stuck))),
+        ("PaymentCapture", gone(Way::Plain, 3, std::slice::from_ref(&stuck))),
         ("PaymentCapture, after the goods left", gone(Way::AtShipment, 5, &[stuck])),
-        ("StockCommit", gone(Way::Plain, 4, &[refused.clone()])),
+        ("StockCommit", gone(Way::Plain, 4, std::slice::from_ref(&refused))),
         ("StockCommit, shipped", gone(Way::OnCommand, 5, &[refused])),
         ("PaymentVoid", gone(Way::Plain, 2, &void)),
         ("PaymentRefund", gone(Way::Plain, 3, &give_back)),

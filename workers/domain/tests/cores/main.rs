@@ -11,6 +11,7 @@ mod fixtures;
 mod inventory_cases;
 mod inventory_properties;
 mod inventory_table;
+mod life;
 mod order_cases;
 mod order_properties;
 mod order_table;

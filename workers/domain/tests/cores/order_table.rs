@@ -16,6 +16,24 @@ pub(crate) enum Given {
     Deadline,
 }
 
+impl From<schemas::OrderCommand> for Given {
+    fn from(command: schemas::OrderCommand) -> Self {
+        Given::Command(command)
+    }
+}
+
+impl From<schemas::InventoryEvent> for Given {
+    fn from(event: schemas::InventoryEvent) -> Self {
+        Given::Inventory(event)
+    }
+}
+
+impl From<schemas::PaymentEvent> for Given {
+    fn from(event: schemas::PaymentEvent) -> Self {
+        Given::Payment(event)
+    }
+}
+
 /// The order after these inputs; every step of the way must be consistent.
 pub(crate) fn order_after(history: &[Given]) -> Option<Order> {
     history.iter().fold(None, |order, given| {

@@ -47,6 +47,7 @@ fn no_seed_breaks_a_rule() {
 }
 
 /// The first 200, or as many as somebody asks for, or those between two numbers.
+#[expect(clippy::disallowed_methods, reason = "a test's configuration, not a core's")]
 fn seeds() -> Range<u64> {
     let Ok(asked) = std::env::var("SEEDS") else { return 0..200 };
     let (from, to) = asked.split_once("..").unwrap_or(("0", &asked));
