@@ -1,6 +1,6 @@
 //! The client's side of the pipeline: publish commands, read what became of them, and the `orders` program over both.
 //!
-//! Talks to Kafka only. What a command means and whether it is allowed is decided by the services; here it is encoded,
+//! Talks to Kafka only, but for the program's lists (`listing`). What a command means and whether it is allowed is decided by the services; here it is encoded,
 //! delivered once and found again. Any other Kafka client that keeps `schemas/` and the headers can do the same.
 //!
 //! ```no_run
@@ -24,7 +24,6 @@ mod line_file;
 mod open_transaction;
 mod order_file;
 mod order_history;
-mod order_list;
 mod order_place;
 mod publication;
 mod publisher;
@@ -51,7 +50,6 @@ pub use line_file::{Line, LineFile, MAX_LINE_BYTES};
 pub use open_transaction::{OpenTransaction, open_transaction, open_transactions};
 pub use order_file::{Entry, LineError, OrderFile};
 pub use order_history::OrderHistory;
-pub use order_list::{Cursor, ListError, Listed, Only, OrderFilter, OrderList};
 pub use order_place::OrderPlace;
 pub use publication::{Entries, Observation, PublishPlan, Published, publish_entries};
 pub use publisher::{Delivered, Deliveries, IN_FLIGHT_MAX, Publisher};

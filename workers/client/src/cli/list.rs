@@ -5,13 +5,14 @@
 use clap::{Args, ValueEnum};
 use domain::saga::Order;
 use grammar::{DatabaseOptions, Table, harmless, money, terminal_width};
+use listing::{Cursor, Listed, Only, OrderFilter, OrderList};
 use outbox::ConnectionString;
 use schemas::{CustomerId, ServiceName, Sku, Time};
 use serde_json::{Value, json};
 
 use super::output::{Failure, spinner};
 use super::{End, Session};
-use crate::{Cursor, Listed, Only, OrderFilter, OrderList, stage_in_words};
+use crate::stage_in_words;
 
 /// Orders that a page for people has.
 const PAGE: usize = 100;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
-use crate::{ClientError, ListError};
+use crate::ClientError;
 
 /// Why the program cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub(super) enum Failure {
     Client(#[from] ClientError),
     /// The order service's tables.
     #[error(transparent)]
-    List(#[from] ListError),
+    List(#[from] listing::ListError),
     /// A setting.
     #[error(transparent)]
     Setting(#[from] grammar::SettingError),

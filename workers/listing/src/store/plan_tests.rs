@@ -5,7 +5,7 @@ use provision::migrate;
 use schemas::{CustomerId, ServiceName, Sku};
 
 use super::*;
-use crate::order_list::OrderList;
+use crate::OrderList;
 
 /// Orders that are done with, beside the few that are not.
 const FINISHED: i64 = 60_000;
