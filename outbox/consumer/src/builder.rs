@@ -15,6 +15,7 @@ use crate::database::Database;
 use crate::engine::{Engine, EngineConfig, Halted};
 use crate::failure::Failure;
 use crate::health::Health;
+use crate::lot::Parking;
 use crate::planted::Planted;
 use crate::restored::{Gate, Roads};
 use crate::service::Service;
@@ -41,6 +42,7 @@ impl Consumer {
             max_batch_items: 1000,
             max_pace: Duration::from_millis(10),
             dead_letter_limit_bytes: 1_000_000 + 64 * 1024,
+            parking: Parking::default(),
             clock: now,
             deadlines_rest: Duration::ZERO,
             roads: Roads::default(),
@@ -66,6 +68,7 @@ pub struct Builder<S: Service> {
     max_batch_items: usize,
     max_pace: Duration,
     dead_letter_limit_bytes: usize,
+    parking: Parking,
     clock: fn() -> Timestamp,
     deadlines_rest: Duration,
     roads: Roads,
@@ -144,6 +147,12 @@ impl<S: Service> Builder<S> {
         self
     }
 
+    /// How much may be parked of what cannot be taken, and when it is tried again.
+    pub fn parking(mut self, parking: Parking) -> Self {
+        self.parking = parking;
+        self
+    }
+
     /// Where the present comes from; by default this host's clock.
     pub fn clock(mut self, clock: fn() -> Timestamp) -> Self {
         self.clock = clock;
@@ -213,6 +222,7 @@ impl<S: Service> Builder<S> {
                 max_batch_items: self.max_batch_items,
                 max_pace: self.max_pace,
                 dead_letter_limit_bytes: self.dead_letter_limit_bytes,
+                parking: self.parking,
                 database,
                 outbox,
                 inbox,
