@@ -106,6 +106,9 @@ impl Pipeline {
             partitions: self.settings.partitions,
             confirm_within_ms: self.settings.confirm_within_ms,
             max_batch_items: self.settings.max_batch_items,
+            parked_pause_s: self.settings.parked_pause_s,
+            parked_messages_of_key: self.settings.parked_messages_of_key,
+            parked_flood_keys: self.settings.parked_flood_keys,
             kafka,
             simulator: SimulatorConfig { statement, ..self.settings.simulator.clone() },
         };
