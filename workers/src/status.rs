@@ -126,3 +126,18 @@ impl RelayStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_is_the_documented_one() {
+        let page = include_str!("../../docs/status.md");
+        let example = page.split("```json\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let status: Status = serde_json::from_str(example).unwrap();
+        let (shown, documented): (serde_json::Value, serde_json::Value) =
+            (serde_json::to_value(&status).unwrap(), serde_json::from_str(example).unwrap());
+        assert_eq!(shown, documented, "fields that are missing on either side, or written otherwise");
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! A consumer that runs notices within seconds. What is given up goes to the dead letters of its topic, through the outbox, with
 //! the cause and with who has done it, when and why; it is published by the service's relay. Deliberately absent: programs and
-//! tables for people, which are a program's own.
+//! tables for people, which are a program's own. A service whose [`Builder`] says where its servers are has the same three as
+//! methods of it.
 
 use deadpool_postgres::Object;
 use jiff::Timestamp;
@@ -10,10 +11,13 @@ use outbox::inbox::Inbox;
 use outbox::inbox::parking::{ParkedKey, ParkedMessage};
 use outbox::{Outbox, OutboxMessage};
 
+use crate::builder::{Builder, missing};
 use crate::contract::Contract;
 use crate::database::Database;
+use crate::engine::Halted;
 use crate::failure::Failure;
 use crate::parking::letter_of;
+use crate::service::Service;
 use crate::status::ParkedKeyStatus;
 
 /// Who has given a message up, in a dead letter's headers.
@@ -107,6 +111,51 @@ pub async fn drop<C: Contract>(
         dropped += done.map_err(Failure::of_outbox)?;
     }
     Ok(dropped)
+}
+
+impl<S: Service> Builder<S> {
+    /// The parked keys of the service, the oldest first. Starts nothing.
+    ///
+    /// # Errors
+    /// In words for a person.
+    pub async fn parked(&self, which: Which<'_>) -> Result<Vec<ParkedKeyStatus>, Halted> {
+        list(self.parked_in()?, which, (self.clock)()).await.map_err(halted)
+    }
+
+    /// Have parked keys tried again at once; how many. Starts nothing.
+    ///
+    /// # Errors
+    /// In words for a person.
+    pub async fn retry_parked(&self, which: Which<'_>, by: &str) -> Result<u64, Halted> {
+        retry(self.parked_in()?, which, by, (self.clock)()).await.map_err(halted)
+    }
+
+    /// Give a parked key up: its messages go to the dead letters, with who has done it and why; how many they were. Starts nothing.
+    ///
+    /// # Errors
+    /// In words for a person.
+    pub async fn drop_parked(&self, key: &str, by: &str, note: &str) -> Result<u64, Halted> {
+        let database = self.parked_in()?;
+        let kafka = self.kafka.as_ref().ok_or_else(|| missing::<S>("kafka configuration"))?;
+        let outbox = self.opened_outbox(database, self.known_partitions(kafka).await?).await?;
+        let letters = Letters {
+            service: S::NAME,
+            topic_prefix: &self.topic_prefix,
+            group: &self.group,
+            limit_bytes: self.dead_letter_limit_bytes,
+        };
+        let signature = Signature { by, at: (self.clock)(), note };
+        drop::<S::Contract>(database, &outbox, letters, key, signature).await.map_err(halted)
+    }
+
+    fn parked_in(&self) -> Result<&Database, Halted> {
+        self.database.as_ref().ok_or_else(|| missing::<S>("database"))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+fn halted(failure: Failure) -> Halted {
+    Halted(failure.to_string())
 }
 
 async fn open(database: &Database) -> Result<(Object, Inbox), Failure> {

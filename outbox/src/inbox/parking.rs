@@ -250,6 +250,17 @@ impl Inbox {
         }
     }
 
+    /// Where the parked records lie for good, with their topics (without the deployment's prefix): read beyond, and not taken yet.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn parked_places(&self, client: &Client) -> Result<Vec<(String, Place)>, OutboxError> {
+        let rows =
+            client.query(&self.text(PLACES), &[]).await.map_err(OutboxError::database("reading what is parked"))?;
+        let place = |row: &Row| (row.get(0), Place { partition: row.get(1), offset: row.get(2) });
+        Ok(rows.iter().map(place).collect())
+    }
+
     /// Puts the next attempt off, after one that was in vain; false where the key's first message is another one by now.
     ///
     /// # Errors
@@ -335,6 +346,8 @@ const ALL_KEYS: &str = "select lane, key, first, next, since, cause, attempts, n
 const MESSAGES: &str = "select lane, key, number, topic, partition, record_offset, place_partition, place_offset, source, \
         epoch, sequence, timestamp_type, timestamp_ms, payload, headers, headers_left_out, parked_at \
     from {schema}.inbox_parked where lane = $1::int4 and key = $2::bytea order by lane, key, number limit $3::int8";
+
+const PLACES: &str = "select topic, place_partition, place_offset from {schema}.inbox_parked";
 
 const LOCK_LANE: &str = "select topic from {schema}.inbox_offsets where partition = $1::int4 order by topic for update";
 
