@@ -1,6 +1,8 @@
 //! A message that decodes and cannot be taken waits with everything of its key behind it; the rest goes on, and it is taken once it
 //! can be, once, in its place.
 
+use consumer::status::FeedStatus;
+use replay_tool::Invariant;
 use schemas::{AdjustStock, CommandId, Message, ReceiveStock, ServiceName, Sku, StockEvent, TopicName};
 use tests::{Outcome, Pipeline, Servers, Settings, order, sample, stock_for, trouble};
 use workers::status::Status;
@@ -33,7 +35,7 @@ pub(crate) async fn allow(pipeline: &Pipeline) -> Outcome {
 }
 
 /// What the instance says of itself that owns the only lane.
-pub(crate) async fn status(pipeline: &Pipeline, service: ServiceName) -> Outcome<Status> {
+pub(crate) async fn status_of(pipeline: &Pipeline, service: ServiceName) -> Outcome<Status> {
     for daemon in pipeline.daemons().filter(|daemon| daemon.name().starts_with(service.as_str())) {
         let (code, body) = daemon.get("/status").await?;
         let status: Status = serde_json::from_str(&body).map_err(|error| trouble(format!("{code} {error}: {body}")))?;
@@ -48,7 +50,7 @@ pub(crate) async fn status(pipeline: &Pipeline, service: ServiceName) -> Outcome
 pub(crate) async fn await_parked(pipeline: &Pipeline, service: ServiceName, parked: (u64, u64)) -> Outcome<Status> {
     pipeline
         .until(&format!("{parked:?} messages and keys are parked"), async || {
-            let status = status(pipeline, service).await?;
+            let status = status_of(pipeline, service).await?;
             let found = (status.parked.messages, status.parked.keys);
             if found == parked { Ok(status) } else { Err(trouble(format!("{:?}", status.parked))) }
         })
@@ -130,8 +132,7 @@ async fn what_cannot_be_taken_waits_with_what_is_behind_it_and_is_taken_in_order
     // The key is free: what comes now is taken at once.
     pipeline.publish(&[receive("a", "fourth", 1)?]).await?;
     await_received(&pipeline, "a", 8).await?;
-    pipeline.accept();
-    Ok(())
+    pipeline.check_clean().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,9 +163,19 @@ async fn a_parked_key_is_told_and_tried_again_by_itself_while_all_others_go_on()
     assert!(status.notes.iter().any(|note| note.contains("1 messages of 1 keys are parked")), "{:?}", status.notes);
     assert_eq!((status.service.as_str(), status.instance.as_deref()), ("inventory", Some("inventory-0")));
     assert_eq!(status.relay.as_ref().map(|relay| relay.role.as_str()), Some("leading"));
-    let commands = status.feeds.iter().find(|feed| feed.topic == "inventory.commands.v1");
-    let commands = commands.ok_or_else(|| trouble(format!("{:?}", status.feeds)))?;
-    assert!(commands.held.is_none() && commands.position.is_some() && commands.next_offset > 30, "{commands:?}");
+    pipeline
+        .until("all feeds are at their ends", async || {
+            let feeds = status_of(&pipeline, INVENTORY).await?.feeds;
+            let is_done = |feed: &FeedStatus| feed.lag == Some(0) && feed.held.is_none();
+            let commands = feeds.iter().find(|feed| feed.topic == "inventory.commands.v1");
+            let is_told = commands.is_some_and(|feed| feed.position.is_some() && feed.next_offset > 30);
+            if is_told && feeds.iter().all(is_done) { Ok(()) } else { Err(trouble(format!("{feeds:?}"))) }
+        })
+        .await?;
+    // What is parked is not taken yet, and nothing else is amiss.
+    let report = pipeline.verdict_at_once().await?;
+    let strange: Vec<_> = report.violations.iter().filter(|found| found.invariant != Invariant::Termination).collect();
+    assert!(strange.is_empty(), "{strange:#?}");
     let daemon = pipeline.daemon(INVENTORY, 0)?;
     for metric in ["worker_parked_keys", "worker_parked_messages"] {
         assert_eq!(daemon.metric(metric, &["service=\"inventory\""]).await?.to_string(), "1", "{metric}");
@@ -241,6 +252,5 @@ async fn a_key_that_is_given_up_lies_in_the_dead_letters_with_the_note() -> Outc
         assert_eq!(letter.text("kafka_dlt-dropped-note"), "sent by a test");
         assert!(letter.text("kafka_dlt-exception-message").contains("a_bug"));
     }
-    pipeline.accept();
-    Ok(())
+    pipeline.check_clean().await
 }

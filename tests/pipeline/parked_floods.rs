@@ -5,7 +5,7 @@ use schemas::{Message, ServiceName, TopicName};
 use tests::{Outcome, Pipeline, Servers, Settings, trouble};
 
 use crate::DAEMON;
-use crate::parked::{allow, await_parked, await_received, forbid, operate, receive, settings, status};
+use crate::parked::{allow, await_parked, await_received, forbid, operate, receive, settings, status_of};
 
 const INVENTORY: ServiceName = ServiceName::Inventory;
 
@@ -63,7 +63,7 @@ async fn many_keys_refused_at_once_are_not_parked_but_stop_consumption() -> Outc
     pipeline.publish(&[receive("good", "good", 2)?]).await?;
     let said = await_obstacle(&pipeline, "consumption rests").await?;
     assert!(said.contains("3 keys were parked within a minute") && said.contains("a_bug"), "{said}");
-    assert_eq!(status(&pipeline, INVENTORY).await?.parked.keys, 3);
+    assert_eq!(status_of(&pipeline, INVENTORY).await?.parked.keys, 3);
     // It tries again, and stands where it stood.
     let metric =
         async || pipeline.daemon(INVENTORY, 0)?.metric("worker_batch_retries_total", &["kind=\"flood\""]).await;
