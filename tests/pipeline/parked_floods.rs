@@ -103,7 +103,8 @@ async fn surroundings_that_are_wrong_park_nothing_and_set_nothing_aside() -> Out
     for (number, (harm, words, mend)) in (1..).zip(cases) {
         pipeline.tables().script(&harm).await?;
         pipeline.publish(&[receive("a", &format!("{number}-of-a"), 1)?]).await?;
-        await_obstacle(&pipeline, words).await?;
+        let said = await_obstacle(&pipeline, words).await?;
+        assert!(said.contains("database: ") && !said.contains("held: "), "it is no message's fault: {said}");
         assert_eq!(pipeline.tables().number("select count(*) from inventory.inbox_parked_keys").await?, 0, "{harm}");
         pipeline.tables().script(&mend).await?;
         await_received(&pipeline, "a", number).await?;

@@ -86,7 +86,7 @@ pub(crate) enum Refusal {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     /// The key that it parks, with its first message.
-    pub(crate) parked: Option<ParkedKey>,
+    pub(crate) parked: Option<Box<ParkedKey>>,
     /// Keys that get further messages: lane, key, and the numbers from and to.
     pub(crate) extended: Vec<ParkedRun>,
     /// The first messages of a key that it takes, and whether the key is free then.
@@ -291,7 +291,7 @@ impl<T: Copy + Eq + Hash> Lot<T> {
         }
         if let Some(key) = plan.parked {
             self.recent.push_back(now);
-            self.keys.entry(key.lane).or_default().insert(key.key.clone(), key);
+            self.keys.entry(key.lane).or_default().insert(key.key.clone(), *key);
         }
         for ParkedRun { lane, key, to, .. } in plan.extended {
             if let Some(parked) = self.find_mut(lane, &key) {

@@ -31,7 +31,9 @@ pub(crate) fn plan<S: Service>(lot: &Lot<TopicOf<S>>, items: &[ItemOf<S>], now: 
     for item in items {
         let lane = item.feed.partition;
         match (&item.work, key_of::<S>(item)) {
-            (Work::Park(Some(cause)), Some(key)) => plan.parked = Some(lot.park(lane, key, cause.clone(), now)),
+            (Work::Park(Some(cause)), Some(key)) => {
+                plan.parked = Some(Box::new(lot.park(lane, key, cause.clone(), now)));
+            }
             (Work::Park(None), Some(key)) => {
                 match behind.iter_mut().find(|(at, other, _)| (*at, *other) == (lane, key)) {
                     Some((_, _, count)) => *count += 1,

@@ -31,7 +31,7 @@ fn lot() -> Lot<&'static str> {
 fn parked(lot: &mut Lot<&'static str>, key: &[u8], at: Instant) {
     assert_eq!(lot.refused(0, key, "no", at), Refusal::Park);
     let key = lot.park(0, key, "no".into(), now());
-    lot.apply(Plan { parked: Some(key), ..Plan::default() }, at);
+    lot.apply(Plan { parked: Some(Box::new(key)), ..Plan::default() }, at);
 }
 
 fn extended(lot: &mut Lot<&'static str>, key: &[u8], messages: i64) {

@@ -138,7 +138,7 @@ async fn an_attempt_in_vain_and_a_wish_are_kept_and_a_key_follows_its_topics() {
     let tried = ParkedKey { attempts: 1, next_attempt: at(120), cause: "still".to_owned(), ..key(0, 1) };
     assert!(inbox.put_off_parked(&one, &tried).await.unwrap());
     assert!(!inbox.put_off_parked(&one, &ParkedKey { first: 1, ..tried.clone() }).await.unwrap(), "another is first");
-    assert_eq!(inbox.parked_keys(&one, None).await.unwrap(), [tried.clone()]);
+    assert_eq!(inbox.parked_keys(&one, None).await.unwrap(), std::slice::from_ref(&tried));
     assert_eq!(inbox.ask_to_retry(&one, Some(b"other"), "ada", at(60)).await.unwrap(), 0);
     assert_eq!(inbox.ask_to_retry(&one, None, "ada", at(60)).await.unwrap(), 1);
     let asked = ParkedKey { next_attempt: at(60), asked: Some(("ada".to_owned(), at(60))), ..tried };
