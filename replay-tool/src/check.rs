@@ -9,6 +9,7 @@ mod scan;
 mod state;
 mod verdict;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -214,7 +215,11 @@ fn plans(channel: Channel, source: &Source, cuts: &Cuts, ends: &Ends) -> Vec<Sca
         let restoration =
             channel.reader().map(|reader| cuts[reader].inbox.restoration(&topic, partition)).unwrap_or_default();
         let end = ends.ends.get(&(channel, partition)).copied().unwrap_or(0);
-        ScanPlan { cut: cut.unwrap_or_default(), resume, awaits_resume, restoration, end }
+        let parked = match (channel, channel.reader()) {
+            (Channel::Messages(topic), Some(reader)) => cuts[reader].inbox.parked(topic),
+            (Channel::Messages(_) | Channel::DeadLetters(_), _) => HashSet::new(),
+        };
+        ScanPlan { cut: cut.unwrap_or_default(), resume, awaits_resume, restoration, parked, end }
     };
     (0..ends.partitions).map(plan).collect()
 }

@@ -13,8 +13,8 @@ use crate::check::evidence::Evidence;
 use crate::check::findings::{Findings, Invariant};
 use crate::check::scan::{Command, SentCommand};
 
-/// The cause under which a service puts a command aside that it could read.
-const REFUSED: &str = "refused";
+/// The causes under which a command is put aside that could be read: the service cannot park it, or a person has given it up.
+const READABLE: [&str; 2] = ["refused", "dropped"];
 
 /// What came of commands that change a stock.
 type Receipts<'e> = HashMap<(&'e Sku, &'e CommandId), &'e Receipt>;
@@ -69,7 +69,7 @@ fn check_one(taken: &SentCommand, is_answered: bool, letters: &LetterIndex<'_>, 
         findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
     };
     match letters.find(*topic, *lay) {
-        Some(letter) if letter.cause != REFUSED => {
+        Some(letter) if !READABLE.contains(&letter.cause.as_str()) => {
             add(format!("the {name} for {} can be read, but was put aside as {}", command.key(), letter.cause));
         }
         Some(_) => {}
