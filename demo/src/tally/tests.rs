@@ -34,6 +34,10 @@ fn rejected(text: &str) -> OrderEvent {
     OrderRejected { order_id: id(text), at: at(), command, command_id: None, reasons }.into()
 }
 
+fn confirmed(text: &str) -> OrderEvent {
+    event("OrderConfirmed", text, 3, serde_json::json!({}))
+}
+
 fn completed(text: &str) -> OrderEvent {
     event("OrderCompleted", text, 5, serde_json::json!({}))
 }
@@ -145,7 +149,7 @@ fn quantiles_are_of_the_confirmed_orders_to_three_digits() {
     let mut scene = Scene::new();
     for n in 1..=100_u64 {
         scene.sent(&[&n.to_string()]);
-        scene.heard(n, OrderConfirmed { order_id: id(&n.to_string()), version: 3, at: at() }.into());
+        scene.heard(n, confirmed(&n.to_string()));
     }
     for (quantile, ms) in [(0.5, 50), (0.99, 99)] {
         let (found, exact) = (scene.tally.latency(quantile).unwrap(), Duration::from_millis(ms));
@@ -154,7 +158,7 @@ fn quantiles_are_of_the_confirmed_orders_to_three_digits() {
     assert_eq!(scene.tally.first_confirmed(), Some(Duration::from_millis(1)));
     assert_eq!(scene.tally.last_confirmed(), Some(scene.begin + Duration::from_millis(100)));
     assert_eq!(scene.tally.ending_latency(0.5), None, "none has ended");
-    scene.heard(7, OrderConfirmed { order_id: id("1"), version: 3, at: at() }.into());
+    scene.heard(7, confirmed("1"));
     assert_eq!(scene.tally.confirmed(), 100, "each once");
     scene.heard(7, completed("1"));
     scene.heard(7, cancelled("2", CancelReason::OutOfStock));
