@@ -2,7 +2,7 @@
 
 use domain::decision::Outcome;
 use domain::saga::{Phase, Stage};
-use schemas::{CancelReason, CustomerId, HoldOrder, OrderCommand, OrderEvent, PlaceOrder};
+use schemas::{CancelOrder, CancelReason, CommandId, CustomerId, HoldOrder, OrderCommand, OrderEvent, PlaceOrder};
 
 use super::Story;
 use crate::fixtures::{CONFIRM_WITHIN_MS, HOLD_WITHIN_MS, ask, line, noon, pay, place_order, stock};
@@ -120,4 +120,21 @@ fn a_held_order_that_is_stuck_waits_for_a_person_alone_and_stays_held() {
     assert_eq!(story.on(pay::authorized()).stage(), &Stage::Authorized);
     let released = Story::of(gone(Way::Plain, 2, &[])).on(ask::hold("h")).on(pay::stuck()).on(ask::release("k"));
     assert_eq!(released.on(pay::authorized()).stage(), &Stage::Confirmed);
+}
+
+#[test]
+fn a_code_that_is_too_long_or_is_not_there_is_refused() {
+    let story = Story::of(None).on(ask::place());
+    let hold = |reason_code: String| {
+        let OrderCommand::HoldOrder(command) = ask::hold("h") else { panic!() };
+        OrderCommand::from(HoldOrder { reason_code, ..command })
+    };
+    for code in [String::new(), "x".repeat(65)] {
+        assert_eq!(story.code(hold(code)), "TextLength");
+    }
+    assert_eq!(story.outcome(hold("x".repeat(64))), Outcome::Applied);
+    let cancel = CancelOrder::new(story.order().order_id.clone(), CommandId::new("c").unwrap());
+    let cancel = |reason_code| OrderCommand::from(CancelOrder { reason_code, ..cancel.clone() });
+    assert_eq!(story.code(cancel(Some("x".repeat(65)))), "TextLength");
+    assert_eq!(story.outcome(cancel(Some(String::new()))), Outcome::Applied, "a cancel need not say why");
 }

@@ -127,7 +127,9 @@ fn a_card_number_never_enters_a_topic_that_is_kept() {
     for text in ["", &"x".repeat(257)] {
         assert_eq!(refused(|command| command.payment_token = Some(text.into())).0, "TextLength");
     }
-    assert_eq!(refused(|command| command.payment_provider = Some(String::new())).0, "TextLength");
+    for name in ["", "a\u{7}", &"x".repeat(65)] {
+        assert_eq!(refused(|command| command.payment_provider = Some(name.into())).0, "TextLength");
+    }
 }
 
 #[test]
