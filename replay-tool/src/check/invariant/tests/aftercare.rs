@@ -2,6 +2,7 @@
 
 use domain::planted::{Bug, Planted};
 use domain::provider::Operation;
+use domain::saga::Step;
 use schemas::{
     CommandId, HoldOrder, LineQuantity, OrderId, PlaceOrder, ReceiveReturn, ReleaseOrder, RequestReturn, ResolveOrder,
     ReturnedLine, ShipOrder, SkipOrderStep, TopicName,
@@ -226,6 +227,21 @@ fn an_order_that_was_undone_keeps_nothing() {
         Invariant::Money,
         "undone: cancelled, but its payment is captured, and of 30 that were taken 0",
     );
+}
+
+#[test]
+fn the_money_goes_back_before_the_goods_are_free_and_that_is_why_they_are() {
+    let early = evidence(|it| {
+        let sent = it.topics.inventory_requests.sent.get_mut(&id("undone")).unwrap();
+        sent.release = Some(Some(uuid::Uuid::from_u128(7)));
+    });
+    let words = "undone: its stock was released by something else than the refund of its payment";
+    assert_found(early, Invariant::Compensation, words);
+    let twisted =
+        evidence(|it| it.topics.orders.watch.undoing.get_mut(&id("undone")).unwrap().push(Step::PaymentRefund));
+    assert_found(twisted, Invariant::Compensation, "undone: its stock was released before its payment was refunded");
+    let twice = evidence(|it| it.topics.orders.watch.undoing.get_mut(&id("undone")).unwrap().push(Step::StockRelease));
+    assert_found(twice, Invariant::Compensation, "undone: StockRelease was begun more than once");
 }
 
 #[test]
