@@ -82,7 +82,7 @@ async fn rebuilt(log: &MemoryLog, target: Target) -> RebuildReport {
 /// Every column of the only row of a table, or of each of its rows, as JSON; times are UTC.
 fn rows(file: &rusqlite::Connection, table: &str) -> Vec<String> {
     let mut statement = file.prepare(&format!("select * from {table} order by 1, 2, 3")).unwrap();
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let row = |row: &rusqlite::Row<'_>| {
         let cell = |(index, name): (usize, &String)| match row.get_ref(index).unwrap() {
             rusqlite::types::ValueRef::Null => format!("{name}=null"),

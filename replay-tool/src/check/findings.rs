@@ -13,13 +13,11 @@ pub(super) const LISTED_PER_INVARIANT: usize = 40;
 pub enum Invariant {
     /// 1. Received + returned = available + reserved + shipped + written off, nothing below zero; what came back came once.
     Stock,
-    /// 2. At most one effective charge per order, each refund once and no more than was taken; the ledger sums to zero, and what
-    /// is left of an order is what the provider says.
+    /// 2. At most one effective charge per order, refunds once and within it; the ledger sums to zero and is the provider's.
     Money,
     /// 3. Every accepted order comes to an end; nothing waits beyond its deadline.
     Termination,
-    /// 4. Every completed step of a failed order is undone once, in reverse; no payment before its reservation; nothing leaves
-    /// that is held or undone.
+    /// 4. What was done of a failed order is undone once, in reverse; nothing is paid unreserved, or leaves held or undone.
     Compensation,
     /// 5. What the outboxes committed is what the topics hold: nothing lost, nothing phantom, in order.
     Delivery,
