@@ -76,7 +76,7 @@ pub(super) struct KafkaOptions {
 pub(super) enum Verb {
     /// Publish the orders of a file, one JSON object per line.
     Publish(PublishOptions),
-    /// Receive goods, or show what is there.
+    /// Receive goods, correct a count, or show what is there.
     #[command(subcommand)]
     Stock(StockVerb),
     /// List orders by state, age, customer or SKU, from the order service's tables.
@@ -122,6 +122,8 @@ pub(super) struct PublishOptions {
 pub(super) enum StockVerb {
     /// Goods have arrived.
     Receive(ReceiveOptions),
+    /// Correct what is there after a count: pieces more, or fewer with a minus.
+    Adjust(AdjustOptions),
     /// What is received, reserved, shipped and available, folded from the topics.
     Show(StockShowOptions),
 }
@@ -147,6 +149,25 @@ pub(super) struct ReceiveOptions {
     pub(super) id: Option<CommandId>,
 
     /// Do not wait for the inventory service's answer. (A file's receipts are never waited for.)
+    #[arg(long)]
+    pub(super) no_wait: bool,
+}
+
+/// Of `stock adjust`.
+#[derive(Debug, Args)]
+pub(super) struct AdjustOptions {
+    /// Which SKU.
+    pub(super) sku: Sku,
+
+    /// Pieces more, or fewer (-3). Never fewer than what is free: pieces that orders hold stay theirs.
+    #[arg(allow_negative_numbers = true)]
+    pub(super) delta: i64,
+
+    /// The adjustment's id: the same id again has no second effect. Without it, every run is a new adjustment.
+    #[arg(long)]
+    pub(super) id: Option<CommandId>,
+
+    /// Do not wait for the inventory service's answer.
     #[arg(long)]
     pub(super) no_wait: bool,
 }

@@ -284,6 +284,7 @@ mod tests {
         let story = Story::of(place_order()).hears_stock(&reserved.into()).hears_payment(&stuck.clone().into());
         let retry = RetryOrder { order_id: order_id.clone(), command_id: id("y"), step: None, by: None, note: None };
         let cancel = CancelOrder::new(order_id, id("c"));
+        assert_eq!(answer(&cancel.clone().into(), Awaits::Undone, &story, 3), None, "its refusal is still to come");
         let story = story.takes(retry.clone()).takes(cancel.clone());
         assert_eq!(answer(&cancel.clone().into(), Awaits::Undone, &story, 4), None, "{:?}", story.events);
         let story = story.hears_payment(&stuck.into());
