@@ -12,7 +12,7 @@ use crate::released::{self, Released};
 use crate::samples::{self, Sample};
 
 /// The types that have grown, and by which version.
-const GROWN: [&str; 13] = [
+const GROWN: [&str; 14] = [
     "shop.order.CancelOrder.v2",
     "shop.order.OrderCancelled.v2",
     "shop.order.OrderCancelling.v2",
@@ -26,6 +26,7 @@ const GROWN: [&str; 13] = [
     "shop.order.PlaceOrder.v2",
     "shop.order.RefundOrder.v2",
     "shop.payment.AuthorizePayment.v2",
+    "shop.payment.PaymentStuck.v2",
 ];
 
 /// A datum as a program reads it that knows one version, of another one.
