@@ -43,6 +43,7 @@ struct Envelope<'m> {
     position: Option<&'m [u8]>,
     ce_id: Option<&'m [u8]>,
     ce_type: Option<&'m [u8]>,
+    ce_causation_id: Option<&'m [u8]>,
     trace_parent: Option<&'m [u8]>,
     restoration: Restoration,
     place: Place,
@@ -56,6 +57,7 @@ impl<'m> Envelope<'m> {
             HEADER => envelope.position = value,
             "ce_id" => envelope.ce_id = value,
             "ce_type" => envelope.ce_type = value,
+            "ce_causationid" => envelope.ce_causation_id = value,
             "traceparent" => envelope.trace_parent = value,
             RESTORED_FROM_HEADER => restored_from = value,
             _ => {}
@@ -70,8 +72,10 @@ impl<'m> Envelope<'m> {
             let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
             text.filter(|text| is_storable(text)).map(str::to_owned)
         };
+        let id = |bytes| text(bytes).filter(|id| id.len() <= CAUSE_MAX_BYTES);
         Cause {
-            id: text(self.ce_id).filter(|id| id.len() <= CAUSE_MAX_BYTES),
+            id: id(self.ce_id),
+            caused_by: id(self.ce_causation_id),
             trace_parent: text(self.trace_parent).filter(|trace| is_trace_parent(trace)),
         }
     }

@@ -1,0 +1,4 @@
+//! The door on a real pipeline: three services, Kafka and Postgres.
+
+mod pipeline;
+mod view;
