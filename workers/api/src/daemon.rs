@@ -5,24 +5,31 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use client::{Connection, Publisher};
 use consumer::rebuild::rebuild_inputs;
 use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health};
 use grammar::{ColorOptions, Exit, Secret, SettingsFile, ShellVerb, complain};
 use schemas::{Codec, TopicName};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use workers::pipeline_contract::Pipeline;
 use workers::signals::Signals;
 use workers::start::{Obstacle, Progress, Start};
 use workers::telemetry;
 
+use crate::http::{self, Door};
+use crate::keys::{Keys, Role, new_key};
+use crate::lag::{Lag, Look};
 use crate::probes::{self, Shown};
 use crate::settings::{LAYERED, Settings};
-use crate::view::{self, Book, View};
+use crate::tail::Tail;
+use crate::view::{self, Book, Reads, View};
 
 const NAME: &str = "order-api";
 
@@ -47,6 +54,15 @@ enum Command {
         /// Give this role, which need own nothing, what the daemon needs in the schema.
         #[arg(long, value_name = "ROLE")]
         grants: Option<String>,
+    },
+    /// Make a key: print it, once, and what the file of keys has of it.
+    Key {
+        /// The name of whoever gets it: commands say it.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// What it may do: orders:read, orders:write, stock:write, ops:act; may be repeated.
+        #[arg(long = "role", value_name = "ROLE", required = true, value_parser = Role::parse)]
+        roles: Vec<Role>,
     },
     /// Print the effective settings, secrets redacted.
     Config,
@@ -92,7 +108,18 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         let shown = verb.run(grammar::layout(Arguments::command()));
         return told(shown.map(|()| Exit::Done).map_err(DaemonError::of)).into();
     }
+    if let Some(Command::Key { name, roles }) = &arguments.command {
+        return told(make_key(name, roles).map(|()| Exit::Done)).into();
+    }
     told(try_main(arguments, &file)).into()
+}
+
+fn make_key(name: &str, roles: &[Role]) -> Result<(), DaemonError> {
+    let (key, entry) = new_key(name, roles).map_err(DaemonError)?;
+    say(&format!(
+        "# The key, which is shown this once:\n#   {key}\n# For the file that --api-keys-file names:\n{}",
+        entry.trim_end()
+    ))
 }
 
 fn told(ended: Result<Exit, DaemonError>) -> Exit {
@@ -117,7 +144,7 @@ fn try_main(arguments: Arguments, file: &SettingsFile) -> Result<Exit, DaemonErr
                 view::rewind(&database(&settings, "order-api rewind")?, &instances(&settings)).await?;
                 say("the read model is empty; it is read again from the topics' beginning").map(|()| Exit::Done)
             }
-            Command::Shell(_) => Ok(Exit::Done),
+            Command::Shell(_) | Command::Key { .. } => Ok(Exit::Done),
         }
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -134,10 +161,14 @@ fn instances(settings: &Settings) -> String {
 }
 
 fn database(settings: &Settings, application: &str) -> Result<Database, DaemonError> {
+    open_database(settings, application, "")
+}
+
+fn open_database(settings: &Settings, application: &str, session: &str) -> Result<Database, DaemonError> {
     let (url, password) = (settings.database.url(), settings.database.password());
     let (url, password) = (url.map_err(DaemonError::of)?, password.map_err(DaemonError::of)?);
     let password = password.as_ref().map(Secret::expose);
-    Database::open(url.expose(), password, &settings.schema, application).map_err(DaemonError::of)
+    Database::open_with(url.expose(), password, &settings.schema, application, session).map_err(DaemonError::of)
 }
 
 async fn migrate(settings: &Settings, role: Option<&str>) -> Result<(), DaemonError> {
@@ -180,6 +211,7 @@ struct Frame {
 async fn run(settings: Settings) -> Result<(), DaemonError> {
     let mut signals = Signals::listen().map_err(|error| DaemonError(format!("signals cannot be received: {error}")))?;
     let metrics = telemetry::start_metrics().map_err(DaemonError::of)?;
+    crate::metrics::describe();
     let listener = listen(settings.listen.0, "LISTEN or --listen", "listening").await?;
     let (stop, stopping) = watch::channel(false);
     let shown = Shown {
@@ -194,7 +226,7 @@ async fn run(settings: Settings) -> Result<(), DaemonError> {
     let frame = Frame { settings, shown, stop };
     let worked = tokio::select! {
         started = begin(&frame) => match started {
-            Ok(consumer) => drain(consumer, &frame, &mut signals).await,
+            Ok((consumer, opened)) => drain(consumer, opened, &frame, &mut signals).await,
             Err(error) => Err(error),
         },
         () = signals.request() => {
@@ -218,7 +250,7 @@ async fn listen(address: std::net::SocketAddr, setting: &str, words: &str) -> Re
 }
 
 /// Wait for the servers, look whether everything is as it has to be, then join.
-async fn begin(frame: &Frame) -> Result<Handle, DaemonError> {
+async fn begin(frame: &Frame) -> Result<(Handle, Opened), DaemonError> {
     let Frame { settings, shown, .. } = frame;
     let start = Start::new(Duration::from_secs(settings.start_timeout_s), shown.start.clone());
     let connection = settings.connection().map_err(DaemonError::of)?;
@@ -245,16 +277,61 @@ async fn begin(frame: &Frame) -> Result<Handle, DaemonError> {
         .topic_prefix(&settings.topic_prefix)
         .partitions(partitions)
         .health(&shown.health);
+    let opened = open(frame, connection, partitions).await?;
     let consumer = consumer.start().await.map_err(DaemonError::of)?;
     shown.start.is_done();
     tracing::info!(partitions, "started");
-    Ok(consumer)
+    Ok((consumer, opened))
+}
+
+/// The door, open, and what goes on behind it.
+struct Opened(Vec<JoinHandle<()>>);
+
+/// Opens the door: from here on it answers.
+async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<Opened, DaemonError> {
+    let Frame { settings, shown, stop } = frame;
+    let keys = settings.api_keys_file.as_deref().map(Keys::read).transpose().map_err(DaemonError::of)?;
+    let is_open_to_all = keys.is_none();
+    let listener = listen(settings.api_listen.0, "API_LISTEN or --api-listen", "the API answers").await?;
+    if is_open_to_all {
+        tracing::warn!("no keys are configured: everybody on this machine may do everything, and nobody else gets in");
+    }
+    let reading = open_database(settings, &format!("{NAME} reads {}", settings.schema), view::SESSION)?;
+    let (tail, mut tasks) = Tail::start(&connection, &stop.subscribe());
+    let lag = Lag::default();
+    let look = Look {
+        kafka: settings.client_config(),
+        topic_prefix: settings.topic_prefix.clone(),
+        partitions,
+        database: reading.clone(),
+    };
+    tasks.push(tokio::spawn(lag.clone().keep_looking(look, stop.subscribe())));
+    let seen = tail.clone();
+    // Set once: a process opens one door.
+    drop(shown.further.set(Box::new(move || seen.obstacle())));
+    let door = Arc::new(Door {
+        publisher: Publisher::open(&connection, format!("/{NAME}")).map_err(DaemonError::of)?,
+        reads: Reads::new(reading, &settings.topic_prefix).map_err(DaemonError::of)?,
+        tail,
+        lag,
+        keys,
+        limits: settings.limits(),
+        streams: AtomicUsize::new(0),
+        stopping: stop.subscribe(),
+    });
+    let serving = axum::serve(listener, http::router(door)).with_graceful_shutdown(ended(stop.subscribe()));
+    tasks.push(tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the API answers no more");
+        }
+    }));
+    Ok(Opened(tasks))
 }
 
 const INSISTED: &str = "ended by a second signal";
 
 /// Work until a signal comes; then let the consumer finish within the deadline. A second signal does not wait.
-async fn drain(mut consumer: Handle, frame: &Frame, signals: &mut Signals) -> Result<(), DaemonError> {
+async fn drain(mut consumer: Handle, opened: Opened, frame: &Frame, signals: &mut Signals) -> Result<(), DaemonError> {
     let deadline = Duration::from_secs(frame.settings.shutdown_timeout_s);
     tokio::select! {
         ended = consumer.join() => return ended.map_err(DaemonError::of),
@@ -263,9 +340,15 @@ async fn drain(mut consumer: Handle, frame: &Frame, signals: &mut Signals) -> Re
     tracing::info!("draining");
     frame.stop.send_replace(true);
     consumer.stop();
+    let all = async {
+        for task in opened.0 {
+            task.await.map_err(DaemonError::of)?;
+        }
+        consumer.join().await.map_err(DaemonError::of)
+    };
     tokio::select! {
-        ended = tokio::time::timeout(deadline, consumer.join()) => match ended {
-            Ok(ended) => ended.map_err(DaemonError::of),
+        ended = tokio::time::timeout(deadline, all) => match ended {
+            Ok(ended) => ended,
             Err(_) => Err(DaemonError(format!("draining took longer than {deadline:?}"))),
         },
         () = signals.request() => Err(DaemonError(INSISTED.into())),

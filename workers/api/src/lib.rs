@@ -7,6 +7,13 @@
 //! Deliberately absent: decisions, which are the services'; users and carts; a cache.
 
 pub mod daemon;
+pub mod http;
+pub mod keys;
+pub mod lag;
+pub mod metrics;
+pub mod pace;
+pub mod position;
 mod probes;
 pub mod settings;
+pub mod tail;
 pub mod view;

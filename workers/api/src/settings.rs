@@ -14,6 +14,8 @@ use serde::{Serialize, Serializer};
 use workers::config::LogFormat;
 use workers::listen::Listen;
 
+use crate::http::Limits;
+
 /// What a configuration file may have beside the settings that have a flag, and which of those it may not have.
 pub(crate) const LAYERED: Layered = Layered {
     never: &["color", "config", "database_password", "kafka_sasl_password"],
@@ -66,6 +68,25 @@ pub struct Settings {
     /// Address of /livez, /readyz and /metrics.
     #[arg(long, env = "LISTEN", global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:8084")]
     pub listen: Listen,
+    /// Address of the API. Without keys it has to be one of this machine alone.
+    #[arg(long, env = "API_LISTEN", global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
+    pub api_listen: Listen,
+    /// File of keys (TOML): who may do what. `order-api key` makes one.
+    #[arg(long, env = "API_KEYS_FILE", global = true, value_name = "FILE")]
+    pub api_keys_file: Option<PathBuf>,
+    /// The largest body of a request, in bytes.
+    #[arg(long, env = "MAX_BODY_BYTES", global = true, value_name = "NUMBER", default_value_t = 262_144)]
+    pub max_body_bytes: usize,
+    /// With so many commands that Kafka has not confirmed, further ones are told to come again (429).
+    #[arg(long, env = "MAX_UNCONFIRMED", global = true, value_name = "NUMBER", default_value_t = 5_000,
+        value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub max_unconfirmed: u64,
+    /// The same with so many commands that the order service has not taken.
+    #[arg(long, env = "MAX_COMMANDS_WAITING", global = true, value_name = "NUMBER", default_value_t = 100_000)]
+    pub max_commands_waiting: i64,
+    /// The most streams of events at once.
+    #[arg(long, env = "MAX_STREAMS", global = true, value_name = "NUMBER", default_value_t = 10_000)]
+    pub max_streams: usize,
     /// How logs are written: text for people, or one JSON object a line.
     #[arg(long, env = "LOG_FORMAT", global = true, value_enum, value_name = "FORMAT", default_value_t)]
     pub log_format: LogFormat,
@@ -105,7 +126,24 @@ impl Settings {
         if !self.topic_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
             return wrong(format!("topic prefix \"{}\": letters, digits, '.', '_' and '-' only", self.topic_prefix));
         }
+        if self.api_keys_file.is_none() && !self.api_listen.0.ip().is_loopback() {
+            return wrong(format!(
+                "whoever reaches {} could do everything: give --api-keys-file or API_KEYS_FILE (`order-api key` makes a key), or \
+                 listen on this machine alone, as with --api-listen 127.0.0.1:8080",
+                self.api_listen.0
+            ));
+        }
         Ok(self)
+    }
+
+    /// What may wait, and how large it may be.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            body_bytes: self.max_body_bytes,
+            unconfirmed: self.max_unconfirmed,
+            commands: self.max_commands_waiting,
+            streams: self.max_streams,
+        }
     }
 
     /// librdkafka's configuration with the user's properties.

@@ -9,6 +9,7 @@
 //! cannot be taken back out of rows: then the feed is held, and `rewind` has all of it read again.
 
 mod book;
+mod reads;
 mod schema;
 mod store;
 
@@ -26,6 +27,7 @@ use tokio_postgres::Client;
 use workers::pipeline_contract::Pipeline;
 
 pub use book::Book;
+pub use reads::{Filter, Open, Reads, SESSION, Said, Standing, stages};
 pub use schema::{check, grant, migrate, rewind};
 use store::{Heard, Statements};
 

@@ -1,4 +1,8 @@
 //! The door on a real pipeline: three services, Kafka and Postgres.
 
+mod api;
+mod keys;
+mod orders;
 mod pipeline;
+mod stream;
 mod view;

@@ -11,6 +11,8 @@ use client::{Connection, Publisher};
 use dev_stack::{Daemon, Stack, StackConfig};
 use schemas::{CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
 
+use crate::api::Api;
+
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Longer than anything takes that happens at all: a killed member leaves its group after its session has timed out.
@@ -97,14 +99,31 @@ impl Pipeline {
     fn environment(&self, command: &mut Command) {
         command.env("DATABASE_URL", &self.url).env("KAFKA_BROKERS", self.stack.brokers());
         command.env("TOPIC_PREFIX", &self.prefix).env("LISTEN", "127.0.0.1:0");
+        command.env("API_LISTEN", "127.0.0.1:0");
     }
 
     /// Starts the door and waits until it is ready.
-    pub(crate) fn start_door(&self, name: &str) -> Outcome<Daemon> {
+    pub(crate) fn start_door(&self, name: &str) -> Outcome<Door> {
+        self.start_door_with(name, |_| {})
+    }
+
+    /// The same with what else it is told.
+    pub(crate) fn start_door_with(&self, name: &str, further: impl FnOnce(&mut Command)) -> Outcome<Door> {
         let log = self.folder.join(format!("{name}.log"));
-        let door = Daemon::spawn_announced(self.door_command(), name, &log, "listening", PATIENCE)?;
-        door.wait_ready(PATIENCE)?;
-        Ok(door)
+        let mut command = self.door_command();
+        further(&mut command);
+        let daemon = Daemon::spawn_announced(command, name, &log, "listening", PATIENCE)?;
+        daemon.wait_ready(PATIENCE)?;
+        let line = daemon.wait_for_line("the API answers", PATIENCE)?.ok_or("it does not say where it answers")?;
+        let address = line.split_whitespace().find_map(|word| word.strip_prefix("address=")?.parse().ok());
+        Ok(Door { api: Api::new(address.ok_or("no address")?), daemon })
+    }
+
+    /// A file of this test's.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Outcome<PathBuf> {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text)?;
+        Ok(path)
     }
 
     /// Runs a verb of the door's that ends by itself: its exit code and all that it printed.
@@ -157,8 +176,15 @@ impl Drop for Pipeline {
     }
 }
 
-/// Asks a daemon to end, and sees that it does so in good order.
-pub(crate) fn stop(daemon: Daemon) -> Outcome {
+/// A door that is open.
+pub(crate) struct Door {
+    pub(crate) api: Api,
+    pub(crate) daemon: Daemon,
+}
+
+/// Asks a door to end, and sees that it does so in good order.
+pub(crate) fn stop(door: Door) -> Outcome {
+    let daemon = door.daemon;
     daemon.terminate()?;
     let status = tokio::task::block_in_place(|| daemon.wait_timeout(PATIENCE))?;
     match status.and_then(|status| status.code()) {

@@ -61,7 +61,7 @@ async fn it_is_what_the_topics_say_whoever_dies_and_is_made_again_from_nothing()
         if found.is_empty() { Err("nothing yet".into()) } else { Ok(()) }
     })
     .await?;
-    one.kill9()?;
+    one.daemon.kill9()?;
     place_all(&pipeline, ORDERS / 2..ORDERS).await?;
     until_it_agrees(&pipeline).await?;
     let (code, told) = pipeline.run(&["rebuild"])?;
