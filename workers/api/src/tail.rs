@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::pace::Pace;
+use crate::position::Position;
 
 /// The topics of answers to commands.
 const TOPICS: [TopicName; 2] = [TopicName::OrderEvents, TopicName::StockEvents];
@@ -32,6 +33,8 @@ type Sender = mpsc::Sender<Arc<Record>>;
 #[derive(Debug, Default)]
 struct Listeners {
     by_key: Mutex<HashMap<Key, Vec<(u64, Sender)>>>,
+    /// The offset of the last record that was told, by topic partition.
+    told: Mutex<HashMap<(TopicName, i32), i64>>,
     next: AtomicU64,
 }
 
@@ -51,6 +54,7 @@ pub struct Listening {
     listeners: Arc<Listeners>,
     key: Key,
     number: u64,
+    before: Vec<Position>,
 }
 
 impl Tail {
@@ -97,11 +101,18 @@ impl Tail {
         let number = self.listeners.next.fetch_add(1, Ordering::Relaxed);
         let key = (topic, key.to_owned());
         self.listeners.locked().entry(key.clone()).or_default().push((number, sender));
-        Listening { receiver, listeners: Arc::clone(&self.listeners), key, number }
+        // After it listens: what is told from now on, it gets.
+        let before = self.listeners.told_of(topic);
+        Listening { receiver, listeners: Arc::clone(&self.listeners), key, number, before }
     }
 }
 
 impl Listening {
+    /// What had been said before, as far as this instance knows: from where on, in each partition, nothing was missed.
+    pub fn before(&self) -> &[Position] {
+        &self.before
+    }
+
     /// The next one; none where something may have been missed: listen anew, and look at the read model.
     pub async fn next(&mut self) -> Option<Arc<Record>> {
         self.receiver.recv().await
@@ -125,9 +136,17 @@ impl Listeners {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn told_of(&self, topic: TopicName) -> Vec<Position> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_topic = told.iter().filter(|((of, _), _)| *of == topic);
+        of_topic.map(|((_, partition), offset)| Position::of_event(topic, *partition, *offset)).collect()
+    }
+
     /// Gives it to all who listen; who has no room for it has missed something, and listens no more.
     fn tell(&self, record: Record) {
         let key = (record.topic, record.message.key().to_owned());
+        let place = (record.topic, record.partition);
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(place, record.offset);
         let mut by_key = self.locked();
         let Some(senders) = by_key.get_mut(&key) else { return };
         let record = Arc::new(record);

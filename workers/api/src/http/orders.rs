@@ -35,6 +35,9 @@ const ORDER_IDS: Uuid = Uuid::from_u128(0x8f6c_2b1e_40d7_5a93_b1c4_6e02_97fd_35a
 /// How long `?after=` waits for the read model.
 const AFTER_LIMIT: Duration = Duration::from_secs(5);
 
+/// How long nothing may be said of an order that is waited for, until the read model is asked.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// How long Kafka may take to confirm a command.
 const PUBLISH_LIMIT: Duration = Duration::from_secs(10);
 
@@ -222,7 +225,7 @@ impl Door {
                          id";
             Problem::new(Kind::Unavailable, words).retry_after(1)
         })??;
-        Ok(Position::of_command(message.topic(), &delivered))
+        Ok(Position::of_command(&message, &delivered))
     }
 }
 
@@ -276,7 +279,15 @@ impl<'d> Waiting<'d> {
             if let Some(order) = state.take_if(|order| is_settled(order)) {
                 return Ok(Some(Standing { what: order, position: position.flatten() }));
             }
-            let Ok(came) = tokio::time::timeout_at(self.until, listening.next()).await else { return Ok(None) };
+            let wake = self.until.min(Instant::now() + LOOK_AGAIN);
+            let Ok(came) = tokio::time::timeout_at(wake, listening.next()).await else {
+                if wake == self.until {
+                    return Ok(None);
+                }
+                // What was said just before anybody listened is in the read model a moment later.
+                (state, position) = self.look(state, position).await?;
+                continue;
+            };
             let Some(record) = came else {
                 // Something may have been missed.
                 *listening = door.tail.listen(TopicName::OrderEvents, id.as_str());
@@ -306,6 +317,19 @@ impl<'d> Waiting<'d> {
                     (state, position) = door.reads.order(id).await?.map(|found| (found.what, found.position)).unzip();
                 }
             }
+        }
+    }
+
+    /// The order as the read model has it, where that is further.
+    async fn look(
+        &self,
+        state: Option<Order>,
+        position: Option<Option<Position>>,
+    ) -> Result<(Option<Order>, Option<Option<Position>>), Problem> {
+        let version = state.as_ref().map_or(0, |order| order.version);
+        match self.door.reads.order(&self.placing.command.order_id).await? {
+            Some(found) if found.what.version > version => Ok((Some(found.what), Some(found.position))),
+            Some(_) | None => Ok((state, position)),
         }
     }
 

@@ -114,6 +114,10 @@ impl Following {
         let deadline = tokio::time::Instant::now() + KNOWN_WITHIN;
         loop {
             if self.door.reads.order(&self.id).await?.is_some() {
+                if !self.meet().await? {
+                    let words = "the read model is too far behind to tell this order's events; try again";
+                    return Err(Problem::new(Kind::Unavailable, words).retry_after(1));
+                }
                 self.read_on().await?;
                 return Ok(true);
             }
@@ -123,6 +127,16 @@ impl Following {
             }
             tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    /// Waits until the read model has all that was said before this listened.
+    async fn meet(&self) -> Result<bool, Problem> {
+        for position in self.listening.iter().flat_map(|listening| listening.before()) {
+            if !self.door.reads.reaches(position, self.id.as_str(), KNOWN_WITHIN).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What the read model has behind what was given.
@@ -145,6 +159,9 @@ impl Following {
             }
             let Some(listening) = &mut self.listening else {
                 self.listening = Some(self.door.tail.listen(TopicName::OrderEvents, self.id.as_str()));
+                if !self.meet().await.ok()? {
+                    return None;
+                }
                 self.read_on().await.ok()?;
                 continue;
             };

@@ -311,7 +311,15 @@ impl Reads {
     async fn has_reached(&self, position: &Position, key: &str) -> Result<bool, DatabaseError> {
         if let Some(command) = &position.command {
             let Some(topic) = position.topic.answered_on() else { return Ok(true) };
-            return Ok(self.answer(topic, key, command).await?.is_some());
+            if self.answer(topic, key, command).await?.is_some() {
+                return Ok(true);
+            }
+            // What was placed before is placed: nothing answers that.
+            let placed = OrderId::new(key).ok().filter(|_| position.is_placing);
+            return match placed {
+                Some(id) => Ok(self.order(&id).await?.is_some()),
+                None => Ok(false),
+            };
         }
         let topic = format!("{}{}", self.topic_prefix, position.topic);
         let client = self.database.client().await?;

@@ -136,6 +136,11 @@ pub(crate) struct Event {
 impl Events {
     /// The next one; none where the stream has ended.
     pub(crate) async fn next(&mut self) -> Outcome<Option<Event>> {
+        let coming = tokio::time::timeout(LIMIT, self.come());
+        coming.await.map_err(|_| "nothing but signs of life for a minute")?
+    }
+
+    async fn come(&mut self) -> Outcome<Option<Event>> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -146,7 +151,7 @@ impl Events {
                 };
                 return Ok(Some(Event { id: id.parse()?, name: name.to_owned(), data: serde_json::from_str(data)? }));
             }
-            match tokio::time::timeout(LIMIT, self.body.frame()).await? {
+            match self.body.frame().await {
                 Some(frame) => {
                     let frame = frame?;
                     self.text.push_str(std::str::from_utf8(frame.data_ref().map(Bytes::as_ref).unwrap_or_default())?);
