@@ -344,7 +344,9 @@ async fn drain(mut consumer: Handle, opened: Opened, frame: &Frame, signals: &mu
         for task in opened.0 {
             task.await.map_err(DaemonError::of)?;
         }
-        consumer.join().await.map_err(DaemonError::of)
+        consumer.join().await.map_err(DaemonError::of)?;
+        tracing::info!("drained");
+        Ok(())
     };
     tokio::select! {
         ended = tokio::time::timeout(deadline, all) => match ended {
@@ -358,4 +360,15 @@ async fn drain(mut consumer: Handle, opened: Opened, frame: &Frame, signals: &mu
 async fn ended(mut stopping: watch::Receiver<bool>) {
     // An error means that the sender is gone, which is an end as well.
     let _ = stopping.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent_and_the_pages_of_help_are_the_kept_ones() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/src/help.txt");
+        assert_eq!(grammar::help_is_kept(Arguments::command(), kept.as_ref()), Ok(()));
+    }
 }

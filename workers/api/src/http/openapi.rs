@@ -43,16 +43,16 @@ pub fn document() -> utoipa::openapi::OpenApi {
 mod tests {
     use super::*;
 
-    /// With `UPDATE_KEPT` in the environment the kept document is written.
+    /// With `KEEP_SHOWN=1` in the environment the kept document is written.
     #[test]
     fn the_document_is_the_kept_one() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
         let made = document().to_pretty_json().unwrap() + "\n";
-        if std::env::var_os("UPDATE_KEPT").is_some() {
+        if std::env::var_os("KEEP_SHOWN").is_some() {
             std::fs::write(path, &made).unwrap();
         }
         let kept = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(made == kept, "openapi.json is not what the routes say; UPDATE_KEPT=1 writes it");
+        assert!(made == kept, "openapi.json is not what the routes say; KEEP_SHOWN=1 keeps what they say");
     }
 
     /// A route that is served and not described, or the other way round, would be found by nobody.

@@ -30,7 +30,7 @@ const INSERT_SKUS: &str = "insert into order_skus (sku, accepted_at, order_id) \
     select * from unnest ($1::text[], $2::timestamptz[], $3::text[]) returning 1";
 
 const INSERT_HEARD: &str = "insert into heard (topic, key, log_offset, log_partition, version, type, at, cause, body) \
-    select u.topic, u.key, u.log_offset, u.log_partition, u.version, u.type, u.at, u.cause, u.body::jsonb \
+    select u.topic, u.key, u.log_offset, u.log_partition, u.version, u.type, u.at, u.cause, u.body::json \
     from unnest ($1::text[], $2::text[], $3::bigint[], $4::int[], $5::bigint[], $6::text[], $7::timestamptz[], $8::text[], \
         $9::text[]) as u (topic, key, log_offset, log_partition, version, type, at, cause, body) \
     returning 1";

@@ -106,6 +106,6 @@ create table heard (
     type          text not null,
     at            timestamptz not null,
     cause         text,
-    body          jsonb not null,
+    body          json not null,
     primary key (topic, key, log_offset)
 );

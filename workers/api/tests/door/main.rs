@@ -4,5 +4,6 @@ mod api;
 mod keys;
 mod orders;
 mod pipeline;
+mod storm;
 mod stream;
 mod view;
