@@ -110,7 +110,9 @@ impl Look {
         };
         let commands = self.places(TopicName::OrderCommands);
         let mut taken = TopicPartitionList::new();
-        commands.iter().for_each(|place| drop(taken.add_partition(&place.topic, place.partition)));
+        for place in &commands {
+            taken.add_partition(&place.topic, place.partition);
+        }
         let taken = client.committed_offsets(taken, LIMIT)?;
         let bounds = log::bounds(client, &commands, LIMIT)?;
         let waiting = commands.iter().zip(bounds).map(|(place, bounds)| {

@@ -9,8 +9,8 @@ use axum::response::Response;
 use client::body_json;
 use domain::saga::Order;
 use schemas::{
-    CancelOrder, CommandId, HoldOrder, LineQuantity, Message, OrderCommand, OrderId, RefundOrder, RejectOrder,
-    ReleaseOrder, RequestReturn, ShipOrder, TopicName,
+    CancelOrder, CommandId, HoldOrder, LineQuantity, OrderCommand, OrderId, RefundOrder, RejectOrder, ReleaseOrder,
+    RequestReturn, ShipOrder, TopicName,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -256,12 +256,10 @@ async fn answer(
         let Ok(came) = tokio::time::timeout_at(until, listening.next()).await else { return Ok(None) };
         let place = match came {
             Some(record) if record.cause != command.command => continue,
-            Some(record) => match &record.message {
-                Message::OrderEvent(event) if event.version().is_none() => {
-                    return Err(Problem::refused(&body_json(&record.message)));
-                }
-                _ => Position::of_event(record.topic, record.partition, record.offset),
-            },
+            Some(record) if record.message.version().is_none() => {
+                return Err(Problem::refused(&body_json(&record.message)));
+            }
+            Some(record) => Position::of_event(record.topic, record.partition, record.offset),
             // Something may have been missed: the read model has it, now or soon.
             None => command.clone(),
         };

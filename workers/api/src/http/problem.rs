@@ -165,10 +165,23 @@ impl From<DatabaseError> for Problem {
 impl From<ClientError> for Problem {
     fn from(error: ClientError) -> Self {
         match error {
-            ClientError::CardNumber { .. } => Problem::bad(error.to_string()),
-            ClientError::Encode { .. } | ClientError::TooLarge { .. } => Problem::bad(error.to_string()),
-            other => {
-                tracing::warn!(error = %other, "a command was not published");
+            ClientError::CardNumber { .. } | ClientError::Encode { .. } | ClientError::TooLarge { .. } => {
+                Problem::bad(error.to_string())
+            }
+            ClientError::Configuration { .. }
+            | ClientError::FixedProperty { .. }
+            | ClientError::Unreachable(_)
+            | ClientError::NotAdmitted { .. }
+            | ClientError::NoTopic { .. }
+            | ClientError::Refused { .. }
+            | ClientError::NotConfirmed { .. }
+            | ClientError::FlushTimedOut { .. }
+            | ClientError::Read { .. }
+            | ClientError::NoProgress { .. }
+            | ClientError::File { .. }
+            | ClientError::Format { .. }
+            | ClientError::Task { .. } => {
+                tracing::warn!(%error, "a command was not published");
                 let words = "the command could not be published, or it is not known whether it was: send the same again, with \
                              the same key or id";
                 Problem::new(Kind::Unavailable, words).retry_after(1)
