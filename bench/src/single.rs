@@ -168,11 +168,7 @@ impl Cluster {
 }
 
 fn order(tag: &str, number: u64) -> Result<PlaceOrder> {
-    Ok(PlaceOrder {
-        order_id: order_id(tag, number)?,
-        customer_id: CustomerId::new("single").map_err(BenchError::other)?,
-        placed_at: Time::from(Timestamp::now()),
-        currency: "USD".to_owned(),
-        lines: vec![OrderLine { sku: Sku::new(SKU).map_err(BenchError::other)?, quantity: 1, unit_price_minor: 100 }],
-    })
+    let customer_id = CustomerId::new("single").map_err(BenchError::other)?;
+    let lines = vec![OrderLine { sku: Sku::new(SKU).map_err(BenchError::other)?, quantity: 1, unit_price_minor: 100 }];
+    Ok(PlaceOrder::new(order_id(tag, number)?, customer_id, Time::from(Timestamp::now()), "USD", lines))
 }

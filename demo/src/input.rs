@@ -39,7 +39,7 @@ impl Input {
                 break;
             }
         }
-        let wave = Wave { path, name, limit, orders: lines };
+        let wave = Wave { path, name, limit, orders: lines, has_warehouse: true };
         Ok(Self { wave, plan: demand.plan(), acceptable: demand.acceptable() })
     }
 }

@@ -3,6 +3,7 @@
 //! It starts the daemons' own programs, which lie beside it: one build makes them all.
 //! A library with one function, so that the test of the README can run it.
 
+mod after_sale;
 mod cleanup;
 mod error;
 mod example;
@@ -25,6 +26,7 @@ mod summary;
 mod tally;
 mod track;
 mod verdict;
+mod warehouse;
 mod wave;
 
 use std::io::Write;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use client::{Publisher, Selection, TopicReader};
 use schemas::{CommandId, ReceiveStock, Sku, TopicName};
 
+use crate::after_sale::{self, AfterSale};
 use crate::error::DemoError;
 use crate::example;
 use crate::following::await_receipts;
@@ -23,6 +24,8 @@ pub(crate) const SOURCE: &str = "/demo";
 pub(crate) struct Outcome {
     /// What became of the orders.
     pub(crate) settled: Settled,
+    /// What came after the sale.
+    pub(crate) after_sale: AfterSale,
     /// What others found.
     pub(crate) findings: Findings,
 }
@@ -54,11 +57,12 @@ pub(crate) async fn run(
     plan_stock(scene, &publisher, &input.plan, narrator).await?;
     narrator.tell(&format!("publishing {} orders", grouped(input.wave.orders)));
     let settled = wave::play(scene, &publisher, input.wave, rate, begin, narrator).await?;
+    let after_sale = after_sale::play(scene, &settled.tally.completed(), narrator).await?;
     let words =
         if settled.tally.counts().in_flight == 0 { "every order is settled" } else { "not every order is settled" };
     narrator.tell(&format!("{words}; checking topics against tables"));
     let findings = find(scene, narrator).await?;
-    Ok(Outcome { settled, findings })
+    Ok(Outcome { settled, after_sale, findings })
 }
 
 /// Has everything checked. By then nothing should be under way any more.

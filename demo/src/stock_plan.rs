@@ -152,13 +152,8 @@ mod tests {
             quantity: *quantity,
             unit_price_minor: 1,
         };
-        PlaceOrder {
-            order_id: OrderId::new(id.to_string()).unwrap(),
-            customer_id: CustomerId::new("c").unwrap(),
-            placed_at: Time::from_micros(0),
-            currency: "USD".to_owned(),
-            lines: lines.iter().map(line).collect(),
-        }
+        let (order_id, customer_id) = (OrderId::new(id.to_string()).unwrap(), CustomerId::new("c").unwrap());
+        PlaceOrder::new(order_id, customer_id, Time::from_micros(0), "USD", lines.iter().map(line).collect())
     }
 
     fn demand(orders: &[PlaceOrder]) -> Demand {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::after_sale::AfterSale;
 use crate::narrator::grouped;
 use crate::run::{Findings, Outcome};
 use crate::tally::Counts;
@@ -32,6 +33,8 @@ pub(crate) struct Summary {
     first_compensated: Option<Duration>,
     paced: bool,
     sample_order: Option<String>,
+    shipped: u64,
+    after_sale: AfterSale,
     is_good: bool,
     findings: Findings,
 }
@@ -39,15 +42,18 @@ pub(crate) struct Summary {
 impl Summary {
     /// Of a run that took `total` from start to end; `paced` when orders were not published at full speed.
     pub(crate) fn new(outcome: Outcome, total: Duration, paced: bool) -> Self {
-        let Outcome { settled, findings } = outcome;
+        let Outcome { settled, after_sale, findings } = outcome;
         let (working, orders_per_second) = (settled.working(), settled.orders_per_second());
-        let (is_good, tally) = (settled.is_complete() && findings.are_good(), settled.tally);
+        let (is_good, tally) =
+            (settled.is_complete() && after_sale.is_complete() && findings.are_good(), settled.tally);
         Self {
             counts: tally.counts(),
             confirm_p50: tally.latency(0.5),
             confirm_p99: tally.latency(0.99),
             first_confirmed: tally.first_confirmed(),
             first_compensated: tally.first_compensated(),
+            shipped: tally.shipped(),
+            after_sale,
             sample_order: tally.last_compensated().map(ToString::to_string),
             cancel_reasons: tally.cancel_reasons().clone(),
             rejection_codes: tally.rejection_codes(),
@@ -83,6 +89,12 @@ impl Summary {
             "cancelled": self.counts.cancelled,
             "rejected": self.counts.rejected,
             "stuck": self.counts.stuck,
+            "shipped": self.shipped,
+            "refunds": self.after_sale.refunds,
+            "refunded": self.after_sale.refunded,
+            "returns": self.after_sale.returns,
+            "returned": self.after_sale.returned,
+            "refunded_minor": self.after_sale.refunded_minor,
             "in_flight": self.counts.in_flight,
             "placed": self.counts.placed,
             "cancel_reasons": self.cancel_reasons,
@@ -112,6 +124,7 @@ impl Summary {
             grouped(self.orders_per_second)
         );
         self.standings(&mut page);
+        self.life(&mut page);
         self.times(&mut page);
         self.oddities(&mut page);
         page.push_str(&findings_text(&self.findings));
@@ -131,6 +144,22 @@ impl Summary {
             let share = share_text(count, counts.orders);
             page.push_str(format!("  {name:<10} {:>9}  {share:>7}  {why}", grouped(count)).trim_end());
             page.push('\n');
+        }
+    }
+
+    /// What people did: ship and cancel on the way, refund and send back afterwards.
+    fn life(&self, page: &mut String) {
+        let AfterSale { refunds, refunded, returns, returned, .. } = self.after_sale;
+        let cancelled = self.cancel_reasons.get("Requested").copied().unwrap_or(0);
+        let rows = [
+            ("shipped", self.shipped, "by the warehouse, on command".to_owned()),
+            ("called off", cancelled, "before they were shipped: money back, pieces free".to_owned()),
+            ("refunded", refunded, format!("of {}", grouped(refunds))),
+            ("sent back", returned, format!("of {}: restocked and refunded", grouped(returns))),
+        ];
+        page.push('\n');
+        for (name, count, why) in rows {
+            page.push_str(&format!("  {name:<10} {:>9}           {why}\n", grouped(count)));
         }
     }
 

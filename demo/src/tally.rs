@@ -64,6 +64,7 @@ pub(crate) struct Tally {
     last_compensated: Option<OrderId>,
     cancel_reasons: BTreeMap<String, u64>,
     rejections: u64,
+    shipped: u64,
 }
 
 impl Tally {
@@ -87,6 +88,7 @@ impl Tally {
             last_compensated: None,
             cancel_reasons: BTreeMap::new(),
             rejections: 0,
+            shipped: 0,
         })
     }
 
@@ -118,7 +120,27 @@ impl Tally {
                     track.rejection = m.reasons.first().map(|reason| reason.code);
                 });
             }
-            OrderEvent::OrderRejected(_) | OrderEvent::OrderStockReserved(_) | OrderEvent::OrderPaymentCaptured(_) => {}
+            OrderEvent::OrderShipped(_) => self.shipped += 1,
+            OrderEvent::OrderResolved(m) => {
+                let stage = if m.outcome == "completed" { Stage::Completed } else { Stage::Cancelled };
+                self.change(&m.order_id, now, |track| track.stage = stage);
+            }
+            OrderEvent::OrderRetried(m) => self.change(&m.order_id, now, |track| track.stage = Stage::Placed),
+            // They are no steps of an order's way, or none that tells where it stands.
+            OrderEvent::OrderRejected(_)
+            | OrderEvent::OrderCommandRefused(_)
+            | OrderEvent::OrderStockReserved(_)
+            | OrderEvent::OrderAuthorized(_)
+            | OrderEvent::OrderPaymentCaptured(_)
+            | OrderEvent::OrderHeld(_)
+            | OrderEvent::OrderReleased(_)
+            | OrderEvent::OrderStockCommitted(_)
+            | OrderEvent::OrderRefundRequested(_)
+            | OrderEvent::OrderRefunded(_)
+            | OrderEvent::OrderRefundFailed(_)
+            | OrderEvent::OrderReturnRequested(_)
+            | OrderEvent::OrderReturnReceived(_)
+            | OrderEvent::OrderReturnClosed(_) => {}
         }
     }
 
@@ -136,6 +158,19 @@ impl Tally {
         };
         counts.orders = counts.completed + counts.cancelled + counts.rejected + counts.stuck + counts.in_flight;
         counts
+    }
+
+    /// Orders that were shipped on command.
+    pub(crate) fn shipped(&self) -> u64 {
+        self.shipped
+    }
+
+    /// Orders that are completed, ascending.
+    pub(crate) fn completed(&self) -> Vec<OrderId> {
+        let completed = self.tracks.iter().filter(|(_, track)| track.standing() == Standing::Completed);
+        let mut ids: Vec<OrderId> = completed.map(|(id, _)| id.clone()).collect();
+        ids.sort_unstable();
+        ids
     }
 
     /// Events heard: it changes while anything goes on.
@@ -264,168 +299,4 @@ fn at_quantile(histogram: &Histogram<u64>, quantile: f64) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use schemas::RejectionCode;
-    use schemas::{
-        Awaiting, CustomerId, OrderCancelled, OrderCancelling, OrderCompleted, OrderConfirmed, OrderPlaced,
-        OrderRejected, Rejection, Time,
-    };
-
-    fn id(text: &str) -> OrderId {
-        OrderId::new(text).unwrap()
-    }
-
-    fn at() -> Time {
-        Time::from_micros(0)
-    }
-
-    fn placed(text: &str) -> OrderEvent {
-        OrderPlaced {
-            order_id: id(text),
-            version: 1,
-            at: at(),
-            customer_id: CustomerId::new("c").unwrap(),
-            placed_at: at(),
-            currency: "USD".to_owned(),
-            lines: Vec::new(),
-            total_minor: 0,
-            confirm_by: at(),
-        }
-        .into()
-    }
-
-    fn rejected(text: &str) -> OrderEvent {
-        let reasons = vec![Rejection { code: RejectionCode::NoLines, detail: String::new() }];
-        let command = OrderCommandName::PlaceOrder;
-        OrderRejected { order_id: id(text), at: at(), command, command_id: None, reasons }.into()
-    }
-
-    fn completed(text: &str) -> OrderEvent {
-        OrderCompleted { order_id: id(text), version: 5, at: at() }.into()
-    }
-
-    fn cancelling(text: &str) -> OrderEvent {
-        let (reason, awaiting) = (CancelReason::PaymentDeclined, Awaiting::StockRelease);
-        OrderCancelling { order_id: id(text), version: 3, at: at(), reason, awaiting, command_id: None }.into()
-    }
-
-    fn cancelled(text: &str, reason: CancelReason) -> OrderEvent {
-        OrderCancelled { order_id: id(text), version: 4, at: at(), reason, command_id: None }.into()
-    }
-
-    struct Scene {
-        tally: Tally,
-        begin: Instant,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let begin = Instant::now();
-            Self { tally: Tally::new(begin).unwrap(), begin }
-        }
-
-        fn sent(&mut self, ids: &[&str]) {
-            ids.iter().for_each(|text| self.tally.sent(&id(text), self.begin));
-        }
-
-        fn heard(&mut self, after_ms: u64, event: OrderEvent) {
-            self.tally.heard(&event, self.begin + Duration::from_millis(after_ms));
-        }
-
-        fn counts(&self) -> (u64, u64, u64, u64, u64) {
-            let c = self.tally.counts();
-            assert_eq!(c.orders, c.completed + c.cancelled + c.rejected + c.stuck + c.in_flight);
-            (c.orders, c.completed, c.cancelled, c.rejected, c.in_flight)
-        }
-    }
-
-    #[test]
-    fn every_published_id_counts_once_and_stands_somewhere() {
-        let mut scene = Scene::new();
-        scene.sent(&["a", "b", "c", "d", "a"]);
-        assert_eq!(scene.counts(), (4, 0, 0, 0, 4));
-        scene.heard(1, placed("a"));
-        scene.heard(2, completed("a"));
-        scene.heard(3, placed("b"));
-        scene.heard(4, cancelled("b", CancelReason::OutOfStock));
-        scene.heard(5, rejected("c"));
-        assert_eq!(scene.counts(), (4, 1, 1, 1, 1));
-        assert_eq!(scene.tally.counts().settled(), 3);
-        assert_eq!(scene.tally.last_settled(), Some(scene.begin + Duration::from_millis(5)));
-    }
-
-    #[test]
-    fn an_id_is_rejected_only_when_all_its_commands_were() {
-        let mut scene = Scene::new();
-        scene.sent(&["a", "a"]);
-        scene.heard(1, rejected("a"));
-        assert_eq!(scene.counts(), (1, 0, 0, 0, 1), "the second command may still make an order");
-        scene.heard(2, placed("a"));
-        scene.heard(3, completed("a"));
-        assert_eq!(scene.counts(), (1, 1, 0, 0, 0));
-        scene.sent(&["b", "b"]);
-        scene.heard(4, rejected("b"));
-        scene.heard(5, rejected("b"));
-        assert_eq!(scene.counts(), (2, 1, 0, 1, 0));
-        assert_eq!(scene.tally.rejection_codes(), BTreeMap::from([("NoLines".to_owned(), 1)]));
-        assert_eq!(scene.tally.refused_repetitions(), 1);
-    }
-
-    #[test]
-    fn a_rejected_repetition_of_an_order_changes_nothing() {
-        let mut scene = Scene::new();
-        scene.sent(&["a", "a", "a"]);
-        scene.heard(1, placed("a"));
-        scene.heard(2, rejected("a"));
-        scene.heard(3, completed("a"));
-        scene.heard(4, rejected("a"));
-        assert_eq!(scene.counts(), (1, 1, 0, 0, 0));
-        assert_eq!(scene.tally.refused_repetitions(), 2);
-        assert_eq!(scene.tally.rejection_codes(), BTreeMap::new());
-    }
-
-    #[test]
-    fn what_others_publish_is_not_ours() {
-        let mut scene = Scene::new();
-        scene.heard(1, placed("x"));
-        scene.heard(2, completed("x"));
-        assert_eq!(scene.counts(), (0, 0, 0, 0, 0));
-        scene.sent(&["x"]);
-        assert_eq!(scene.counts(), (1, 1, 0, 0, 0), "heard before the sender was told");
-    }
-
-    #[test]
-    fn compensated_is_what_had_something_to_undo() {
-        let mut scene = Scene::new();
-        scene.sent(&["a", "b"]);
-        scene.heard(10, cancelled("a", CancelReason::OutOfStock));
-        assert_eq!(scene.tally.first_compensated(), None);
-        assert_eq!(scene.tally.first_out_of_stock(), Some(scene.begin + Duration::from_millis(10)));
-        scene.heard(20, cancelling("b"));
-        scene.heard(30, cancelled("b", CancelReason::PaymentDeclined));
-        assert_eq!(scene.tally.first_compensated(), Some(Duration::from_millis(30)));
-    }
-
-    #[test]
-    fn quantiles_are_of_the_confirmed_orders_to_three_digits() {
-        let mut scene = Scene::new();
-        for n in 1..=100_u64 {
-            scene.sent(&[&n.to_string()]);
-            scene.heard(n, OrderConfirmed { order_id: id(&n.to_string()), version: 3, at: at() }.into());
-        }
-        for (quantile, ms) in [(0.5, 50), (0.99, 99)] {
-            let (found, exact) = (scene.tally.latency(quantile).unwrap(), Duration::from_millis(ms));
-            assert!((exact..=exact * 1001 / 1000).contains(&found), "{found:?} for {exact:?}");
-        }
-        assert_eq!(scene.tally.first_confirmed(), Some(Duration::from_millis(1)));
-        assert_eq!(scene.tally.last_confirmed(), Some(scene.begin + Duration::from_millis(100)));
-        assert_eq!(scene.tally.ending_latency(0.5), None, "none has ended");
-        scene.heard(7, OrderConfirmed { order_id: id("1"), version: 3, at: at() }.into());
-        assert_eq!(scene.tally.confirmed(), 100, "each once");
-        scene.heard(7, completed("1"));
-        scene.heard(7, cancelled("2", CancelReason::OutOfStock));
-        assert_eq!(scene.tally.ending_latency(0.99).map(|time| time.as_millis()), Some(7));
-        assert_eq!(Scene::new().tally.latency(0.5), None);
-    }
-}
+mod tests;

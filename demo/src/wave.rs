@@ -18,6 +18,7 @@ use crate::lag::LagGauge;
 use crate::narrator::{Narrator, grouped};
 use crate::scene::{Scene, is_alive};
 use crate::tally::{Counts, Tally};
+use crate::warehouse;
 
 /// Without any event for so long, unfinished orders are given up.
 const STALL: Duration = Duration::from_secs(60);
@@ -41,6 +42,8 @@ pub(crate) struct Wave {
     pub(crate) limit: Option<u64>,
     /// Lines with orders that will be published.
     pub(crate) orders: u64,
+    /// Whether a warehouse takes part: some orders wait to be shipped by it.
+    pub(crate) has_warehouse: bool,
 }
 
 /// What became of it.
@@ -84,7 +87,7 @@ pub(crate) async fn play(
     begin: Instant,
     narrator: &Narrator,
 ) -> Result<Settled, DemoError> {
-    let mut watch = Watch::start(scene, begin).await?;
+    let mut watch = Watch::start(scene, begin, wave.has_warehouse).await?;
     let whole = wave.orders;
     let first_sent = Instant::now();
     let published = publish(scene, publisher, wave, rate, &mut watch, narrator).await?;
@@ -105,13 +108,17 @@ struct Watch {
 
 impl Watch {
     /// Begins where the topic ends now: what is heard follows from what is published after this.
-    async fn start(scene: &Scene, begin: Instant) -> Result<Self, DemoError> {
-        let selection = Selection { topic: TopicName::OrderEvents, key: None, from_end: true };
-        let reader = TopicReader::open(&scene.connection(), selection).await?;
+    async fn start(scene: &Scene, begin: Instant, has_warehouse: bool) -> Result<Self, DemoError> {
+        let from_now = || Selection { topic: TopicName::OrderEvents, key: None, from_end: true };
+        let reader = TopicReader::open(&scene.connection(), from_now()).await?;
         let tally = Arc::new(Mutex::new(Tally::new(begin)?));
         let lag = Arc::new(Mutex::new(None));
         let mut tasks = JoinSet::new();
         tasks.spawn(follow_orders(reader, Arc::clone(&tally)));
+        if has_warehouse {
+            let reader = TopicReader::open(&scene.connection(), from_now()).await?;
+            tasks.spawn(warehouse::work(reader, Publisher::open(&scene.connection(), warehouse::SOURCE)?));
+        }
         tasks.spawn(measure_lag(LagGauge::open(scene)?, Arc::clone(&lag)));
         Ok(Self { tally, lag, tasks })
     }
@@ -151,7 +158,10 @@ async fn publish(
 ) -> Result<Published, DemoError> {
     let name = wave.name.as_ref().map_or_else(String::new, |name| format!("{name}: "));
     let (whole, limit) = (wave.orders, wave.limit.unwrap_or(u64::MAX));
-    let entries = Entries::orders(wave.path)?;
+    let entries = match wave.has_warehouse {
+        true => Entries::orders_changed(wave.path, warehouse::some_on_command())?,
+        false => Entries::orders(wave.path)?,
+    };
     let tally = Arc::clone(&watch.tally);
     let refusals: Arc<Mutex<Vec<LineError>>> = Arc::default();
     let noted = Arc::clone(&refusals);

@@ -87,6 +87,13 @@ const CONSUME: &[Right] = &[
     ("inbox_positions", "SELECT"),
     ("inbox_positions", "INSERT"),
     ("inbox_positions", "UPDATE"),
+    ("inbox_parked_keys", "SELECT"),
+    ("inbox_parked_keys", "INSERT"),
+    ("inbox_parked_keys", "UPDATE"),
+    ("inbox_parked_keys", "DELETE"),
+    ("inbox_parked", "SELECT"),
+    ("inbox_parked", "INSERT"),
+    ("inbox_parked", "DELETE"),
 ];
 
 const SEND: &[Right] = &[("outbox_sends", "INSERT")];

@@ -8,12 +8,13 @@
 
 mod amend;
 mod log;
+pub mod parking;
 pub mod place;
 mod store;
 
 pub use amend::{GapAccepted, Resumed, TopicMoved};
 pub use log::{LogMark, LogRange, LogSight, LogVerdict, OtherLog, Witness, judge_log};
-pub use store::{Advance, Inbox, PartitionState, SourceCursor, TopicPartition};
+pub use store::{Advance, Held, Inbox, PartitionState, SourceCursor, TopicPartition};
 
 #[cfg(feature = "planted-bugs")]
 use crate::planted::PlantedBug;

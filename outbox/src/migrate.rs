@@ -9,8 +9,12 @@ use crate::error::OutboxError;
 use crate::sql;
 
 /// The steps from version 0 upwards; each is text with `{schema}` and `{space_of_lanes}` to be replaced.
-const STEPS: &[&str] =
-    &[include_str!("migrate/v1.sql"), include_str!("migrate/v2.sql"), include_str!("migrate/v3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("migrate/v1.sql"),
+    include_str!("migrate/v2.sql"),
+    include_str!("migrate/v3.sql"),
+    include_str!("migrate/v4.sql"),
+];
 
 /// First key of the advisory lock that migrations take; the second is a hash of the schema's name.
 const MIGRATION_LOCK: i32 = 0x6f75_7462;

@@ -6,20 +6,23 @@ mod findings;
 mod invariant;
 mod report;
 mod scan;
+mod state;
 mod verdict;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use domain::statement::{self, StatementLine};
-use schemas::{PerService, ServiceName};
+use schemas::{PerService, ServiceName, Time};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 pub use config::CheckConfig;
 pub use findings::{Invariant, Violation};
+pub use invariant::termination::{Awaited, Wait};
 pub use report::{Comparison, Note, Report};
-pub use scan::MessageCounts;
+pub use scan::{ByHand, MessageCounts};
 
 use crate::error::{ReplayError, UnreadableRun};
 use crate::interrupt::{Interrupt, RaiseOnDrop};
@@ -74,6 +77,7 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
         wait_for_orders(&config).await?;
     }
     let (snapshots, cuts) = Snapshots::take(&config.tables).await?;
+    let now = Time::from(jiff::Timestamp::now());
     let statement = read_statements(&config)?;
     let source = config.records.source(watch.interrupt)?;
     let (ends, open) = (ends(&source).await?, open_transactions(&source).await?);
@@ -97,6 +101,7 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
         statement,
         waiting,
         expectations: Expectations { quiescent: config.expect_quiescent, nothing_stuck: config.stuck_is_violation },
+        now,
     };
     Ok(report(evidence, open, begun))
 }
@@ -110,6 +115,8 @@ fn report(evidence: Evidence, open: Vec<OpenTransaction>, begun: Instant) -> Rep
         orders: verdict.orders,
         rejected: verdict.rejected,
         stuck: verdict.stuck,
+        waits: verdict.waits,
+        by_hand: verdict.by_hand,
         dead_letters: verdict.dead_letters.into_iter().collect(),
         messages: verdict.messages,
         violations,
@@ -208,7 +215,11 @@ fn plans(channel: Channel, source: &Source, cuts: &Cuts, ends: &Ends) -> Vec<Sca
         let restoration =
             channel.reader().map(|reader| cuts[reader].inbox.restoration(&topic, partition)).unwrap_or_default();
         let end = ends.ends.get(&(channel, partition)).copied().unwrap_or(0);
-        ScanPlan { cut: cut.unwrap_or_default(), resume, awaits_resume, restoration, end }
+        let parked = match (channel, channel.reader()) {
+            (Channel::Messages(topic), Some(reader)) => cuts[reader].inbox.parked(topic),
+            (Channel::Messages(_) | Channel::DeadLetters(_), _) => HashSet::new(),
+        };
+        ScanPlan { cut: cut.unwrap_or_default(), resume, awaits_resume, restoration, parked, end }
     };
     (0..ends.partitions).map(plan).collect()
 }

@@ -40,6 +40,7 @@ mod error;
 mod fold;
 mod interrupt;
 mod log;
+mod particulars;
 mod progress;
 mod rebuild;
 mod rows;
@@ -48,7 +49,9 @@ mod source;
 mod trace;
 
 pub use archive::{ArchiveStore, Codec};
-pub use check::{CheckConfig, Comparison, Invariant, MessageCounts, Note, Report, Violation, check};
+pub use check::{
+    Awaited, ByHand, CheckConfig, Comparison, Invariant, MessageCounts, Note, Report, Violation, Wait, check,
+};
 pub use error::{Refusal, ReplayError, UnreadableRun};
 pub use fold::OrderCounts;
 pub use log::{MemoryLog, OpenTransaction};

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be made is a failed test")]
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use outbox::Position;
@@ -35,8 +36,22 @@ fn log(orders: usize) -> MemoryLog {
             lines: vec![line.clone()],
             total_minor: 100,
             confirm_by: at,
+            payment_provider: None,
+            payment_token: None,
+            capture: None,
+            fulfilment: None,
+            adjustments: Vec::new(),
+            attributes: BTreeMap::new(),
+            replaces_order_id: None,
+            hold: None,
         };
-        let reserved = OrderStockReserved { order_id: order_id.clone(), version: 2, at };
+        let reserved = OrderStockReserved {
+            order_id: order_id.clone(),
+            version: 2,
+            at,
+            attributes: BTreeMap::new(),
+            origin: None,
+        };
         let key = order_id.as_str().as_bytes();
         let partition = usize::try_from(partitioner::partition_of(key, PARTITIONS)).unwrap();
         for event in [OrderEvent::from(placed), reserved.into()] {

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what cannot be made is a failed test")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use outbox::Position;
@@ -30,12 +31,21 @@ fn placed(number: usize, total_minor: i64) -> OrderEvent {
         lines: vec![OrderLine { sku: Sku::new("sku-1").unwrap(), quantity: 1, unit_price_minor: total_minor }],
         total_minor,
         confirm_by: at,
+        payment_provider: None,
+        payment_token: None,
+        capture: None,
+        fulfilment: None,
+        adjustments: Vec::new(),
+        attributes: BTreeMap::new(),
+        replaces_order_id: None,
+        hold: None,
     }
     .into()
 }
 
 fn reserved(number: usize) -> OrderEvent {
-    OrderStockReserved { order_id: order_id(number), version: 2, at: Time::from_micros(1_760_000_000_000_001) }.into()
+    let (order_id, at) = (order_id(number), Time::from_micros(1_760_000_000_000_001));
+    OrderStockReserved { order_id, version: 2, at, attributes: BTreeMap::new(), origin: None }.into()
 }
 
 /// Records as order's relay would publish them.

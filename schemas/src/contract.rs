@@ -102,7 +102,7 @@ macro_rules! contract {
                 PaymentCaptured 1 [] versioned;
                 PaymentCaptureFailed 1 [] versioned;
                 PaymentVoided 1 [] versioned;
-                PaymentStuck 1 [] versioned;
+                PaymentStuck 2 [1] versioned;
                 PaymentRefunded 1 [] versioned;
                 PaymentRefundFailed 1 [] versioned;
             }

@@ -1,5 +1,6 @@
 //! The client's side against real servers: the program `orders` as people run it, and what its library promises.
 
+mod changes;
 mod program;
 mod publish;
 mod show;

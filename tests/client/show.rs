@@ -53,7 +53,7 @@ async fn an_order_of_another_partitioner_is_shown_whole_and_cancelled_where_it_l
     assert!(cancelled.stdout.contains("foreign-1 is cancelled"), "{cancelled:?}");
 
     // A command that its sender has put elsewhere is found too, once an event answers it.
-    let late = CancelOrder { order_id: OrderId::new("usual-1")?, command_id: CommandId::new("late-1")? };
+    let late = CancelOrder::new(OrderId::new("usual-1")?, CommandId::new("late-1")?);
     let late = elsewhere(Sent::of(late)?);
     pipeline.broker().send(&late).await?;
     pipeline

@@ -14,7 +14,7 @@ use crate::DAEMON;
 fn cancels(orders: &[PlaceOrder]) -> Outcome<Vec<CancelOrder>> {
     let cancel = |order: &PlaceOrder| {
         let command_id = CommandId::new(format!("cancel-{}", order.order_id))?;
-        Ok(CancelOrder { order_id: order.order_id.clone(), command_id })
+        Ok(CancelOrder::new(order.order_id.clone(), command_id))
     };
     orders.iter().filter(|order| is_sound(order)).map(cancel).collect()
 }

@@ -33,13 +33,16 @@ fn good(topic: TopicName) -> Outcome<Message> {
     let (command_id, sku) = (CommandId::new("some-command")?, Sku::new("some-sku")?);
     let lines = vec![StockLine { sku: sku.clone(), quantity: 1 }];
     Ok(match topic {
-        TopicName::OrderCommands => CancelOrder { order_id, command_id }.into(),
+        TopicName::OrderCommands => CancelOrder::new(order_id, command_id).into(),
         TopicName::StockCommands => ReceiveStock { sku, command_id, quantity: 1 }.into(),
         TopicName::InventoryCommands => ReserveStock { order_id, lines }.into(),
         TopicName::InventoryEvents => StockReserved { order_id, version: 1, at, lines }.into(),
         TopicName::PaymentCommands => schemas::VoidPayment { order_id }.into(),
         TopicName::PaymentEvents => declined(order_id)?,
-        TopicName::OrderEvents => schemas::OrderCompleted { order_id, version: 9, at }.into(),
+        TopicName::OrderEvents => {
+            let attributes = std::collections::BTreeMap::new();
+            schemas::OrderCompleted { order_id, version: 9, at, attributes, origin: None }.into()
+        }
         TopicName::StockEvents => schemas::StockAdjusted { sku, version: 9, at, command_id, delta: 1 }.into(),
     })
 }

@@ -116,3 +116,9 @@ fn refusal(message: Message, id: &CommandId) -> Option<Vec<String>> {
     }
     None
 }
+
+/// Kills every instance of a service and starts it again.
+pub(crate) async fn kill_and_restart(pipeline: &mut Pipeline, service: ServiceName) -> Outcome {
+    pipeline.kill9_all(service)?;
+    pipeline.start_services(&[service]).await
+}

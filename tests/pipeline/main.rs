@@ -19,6 +19,8 @@ mod memory;
 mod metrics;
 mod mistakes;
 mod outage;
+mod parked;
+mod parked_floods;
 mod partitions_raised;
 mod pause;
 mod planted;

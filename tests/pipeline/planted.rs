@@ -104,23 +104,23 @@ async fn an_order_that_never_ends_is_found() -> Outcome {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_sold_twice_is_refused_by_the_table_and_found_by_the_checker() -> Outcome {
-    let mut pipeline = planted(ServiceName::Inventory, "oversell", SimulatorConfig::default()).await?;
+    let pipeline = planted(ServiceName::Inventory, "oversell", SimulatorConfig::default()).await?;
     let orders = vec![tests::order("first", &["a"])?, tests::order("second", &["a"])?];
     pipeline.receive(&stock_for(&orders[..1])).await?;
     pipeline.publish(&orders[..1]).await?;
     pipeline.await_terminal(&orders[..1]).await?;
     pipeline.publish(&orders[1..]).await?;
-    // The table's own constraint is the last line: the command is held, and nothing is sold.
+    // The table's own constraint is the last line: the command is parked, and nothing is sold.
     let said = pipeline.until("the constraint refuses", async || {
-        let (_, body) = pipeline.daemon(ServiceName::Inventory, 0)?.readiness().await?;
+        let (_, body) = pipeline.daemon(ServiceName::Inventory, 0)?.get("/status").await?;
         if body.contains("no_oversell") { Ok(body) } else { Err(trouble(body)) }
     });
     let said = said.await?;
-    assert!(said.contains("held: inventory.commands.v1[0]"), "{said}");
+    assert!(said.contains("\"key\":\"second\""), "{said}");
     // Without it only the checker is left.
     pipeline.tables().execute("alter table inventory.stock drop constraint no_oversell", &[]).await?;
-    pipeline.kill9(ServiceName::Inventory, 0)?;
-    pipeline.start_services(&[ServiceName::Inventory]).await?;
+    let retried = pipeline.run(ServiceName::Inventory, &["parked", "retry", "--all"]).await?;
+    assert_eq!(retried.code, Some(0), "{}", retried.output);
     pipeline.await_terminal(&orders).await?;
     pipeline.await_quiet().await?;
     assert_caught(&pipeline.verdict().await?, Invariant::Stock, "below zero: 1 received");

@@ -126,10 +126,10 @@ async fn a_command_that_does_not_fit_the_order_is_refused_and_leaves_it_alone() 
     let commands: Vec<Message> = vec![
         placed.clone().into(),
         other.into(),
-        CancelOrder { order_id: id.clone(), command_id: command("cancel-finished")? }.into(),
-        CancelOrder { order_id: unknown.clone(), command_id: command("cancel-unknown")? }.into(),
-        RefundOrder { order_id: id, command_id: command("refund-finished")? }.into(),
-        RefundOrder { order_id: unknown, command_id: command("refund-unknown")? }.into(),
+        CancelOrder::new(id.clone(), command("cancel-finished")?).into(),
+        CancelOrder::new(unknown.clone(), command("cancel-unknown")?).into(),
+        RefundOrder { amount_minor: Some(101), ..RefundOrder::all(id, command("refund-too-much")?) }.into(),
+        RefundOrder::all(unknown, command("refund-unknown")?).into(),
     ];
     pipeline.publish(&commands).await?;
     pipeline.check_clean().await?;
@@ -144,7 +144,7 @@ async fn a_command_that_does_not_fit_the_order_is_refused_and_leaves_it_alone() 
         ("", Code::ContentDiffers),
         ("cancel-finished", Code::OrderFinished),
         ("cancel-unknown", Code::OrderUnknown),
-        ("refund-finished", Code::NotSupported),
+        ("refund-too-much", Code::AmountOverflow),
         ("refund-unknown", Code::OrderUnknown),
     ];
     assert_eq!(found, expected.map(|(id, code)| (id.to_owned(), vec![code])));

@@ -166,14 +166,10 @@ async fn a_shipment_that_is_late_is_an_alarm_and_a_held_order_is_not_shipped() -
     assert_eq!(await_refusal(&pipeline, &ship(&late)?.command_id).await?, ["Held"]);
     pipeline
         .until("the alarms are on", async || {
-            let metrics = pipeline.daemon(ServiceName::Order, 0)?.metrics().await?;
-            let said = |name: &str| metrics.lines().any(|line| line.starts_with(name) && line.ends_with(" 1"));
-            match said("saga_overdue_shipments") && said("saga_held_orders") {
-                true => Ok(()),
-                false => {
-                    Err(tests::trouble(metrics.lines().filter(|line| line.starts_with("saga_")).collect::<String>()))
-                }
-            }
+            let daemon = pipeline.daemon(ServiceName::Order, 0)?;
+            let (late, held) =
+                (daemon.metric("saga_overdue_shipments", &[]).await?, daemon.metric("saga_held_orders", &[]).await?);
+            if (late, held) == (1.0, 1.0) { Ok(()) } else { Err(tests::trouble(format!("{late} late, {held} held"))) }
         })
         .await?;
     pipeline.check_clean().await?;

@@ -8,6 +8,7 @@ mod dead_letters_stopped;
 mod drills;
 mod held;
 mod interrupt;
+mod life;
 mod made_again;
 mod open_transaction;
 mod program;

@@ -2,6 +2,7 @@
 //!
 //! No worker runs here: the topics hold what the test writes under an order outbox' positions.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use outbox::Position;
@@ -26,6 +27,14 @@ fn placed(number: usize) -> Outcome<OrderPlaced> {
         lines: vec![OrderLine { sku: Sku::new("sku-1")?, quantity: 1, unit_price_minor: 250 }],
         total_minor: 250,
         confirm_by: at,
+        payment_provider: None,
+        payment_token: None,
+        capture: None,
+        fulfilment: None,
+        adjustments: Vec::new(),
+        attributes: BTreeMap::new(),
+        replaces_order_id: None,
+        hold: None,
     })
 }
 

@@ -23,7 +23,8 @@ async fn restore(pipeline: &Pipeline, folder: &str, to: &str, more: &[&str]) -> 
 
 /// The command of a customer to cancel an order that there is none of.
 fn refused(name: &str) -> Outcome<CancelOrder> {
-    Ok(CancelOrder { order_id: OrderId::new(name)?, command_id: CommandId::new(format!("cancel-{name}"))? })
+    let (order_id, command_id) = (OrderId::new(name)?, CommandId::new(format!("cancel-{name}"))?);
+    Ok(CancelOrder { order_id, command_id, reason_code: None, by: None, note: None })
 }
 
 /// Commands that end in refusals and dead letters, some with a forged first place.

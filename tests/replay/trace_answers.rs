@@ -25,7 +25,8 @@ async fn records_are_found_where_they_lie_and_the_exit_code_says_whether_there_i
         ..Sent::of(orders[0].clone())?
     };
     pipeline.broker().send(&json).await?;
-    pipeline.publish(&[CancelOrder { order_id: OrderId::new("nope")?, command_id: CommandId::new("c")? }]).await?;
+    let (order_id, command_id) = (OrderId::new("nope")?, CommandId::new("c")?);
+    pipeline.publish(&[CancelOrder { order_id, command_id, reason_code: None, by: None, note: None }]).await?;
     pipeline.await_terminal(&orders).await?;
     pipeline
         .until("the JSON is set aside", async || {

@@ -110,6 +110,9 @@ impl Pipeline {
             return_within_ms: self.settings.return_within_ms,
             hold_above_minor: self.settings.hold_above_minor,
             max_batch_items: self.settings.max_batch_items,
+            parked_pause_s: self.settings.parked_pause_s,
+            parked_messages_of_key: self.settings.parked_messages_of_key,
+            parked_flood_keys: self.settings.parked_flood_keys,
             kafka,
             simulator: SimulatorConfig { statement, ..self.settings.simulator.clone() },
         };

@@ -32,6 +32,12 @@ pub struct Settings {
     pub session_timeout_ms: u32,
     /// The most messages of one transaction.
     pub max_batch_items: usize,
+    /// How long a parked key rests before it is tried again by itself, in seconds.
+    pub parked_pause_s: u64,
+    /// The most parked messages of a key.
+    pub parked_messages_of_key: u64,
+    /// When more keys would be parked within a minute, it is a flood.
+    pub parked_flood_keys: usize,
     /// How the payment provider behaves; the statement's place is the pipeline's choice.
     pub simulator: SimulatorConfig,
     /// A bug, and the service that gets it.
@@ -53,6 +59,9 @@ impl Default for Settings {
             hold_above_minor: None,
             session_timeout_ms: 6_000,
             max_batch_items: 1_000,
+            parked_pause_s: 3_600,
+            parked_messages_of_key: 1_000,
+            parked_flood_keys: 20,
             simulator: SimulatorConfig::default(),
             planted_bug: None,
             read_only_root: false,
@@ -76,6 +85,9 @@ pub(crate) struct SettingsFile<'s> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hold_above_minor: Option<i64>,
     pub(crate) max_batch_items: usize,
+    pub(crate) parked_pause_s: u64,
+    pub(crate) parked_messages_of_key: u64,
+    pub(crate) parked_flood_keys: usize,
     pub(crate) kafka: BTreeMap<String, toml::Value>,
     pub(crate) simulator: SimulatorConfig,
 }

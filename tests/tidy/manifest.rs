@@ -3,7 +3,7 @@
 use crate::source;
 
 /// A member and what it must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 14] = [
+const FORBIDDEN: [(&str, &[&str]); 15] = [
     ("schemas", &["outbox", "workers", "replay-tool", "dev-stack", "rdkafka", "tokio", "tokio-postgres"]),
     ("outbox", &["grammar", "schemas", "consumer", "workers", "replay-tool", "apache-avro"]),
     (
@@ -19,6 +19,7 @@ const FORBIDDEN: [(&str, &[&str]); 14] = [
     ("outbox/program", &["schemas", "domain", "client", "provision", "workers", "replay-tool", "apache-avro"]),
     ("dev", &["schemas", "outbox", "workers", "replay-tool", "rdkafka"]),
     ("workers/client", &["workers", "replay-tool", "dev-stack", "demo", "bench", "tokio-postgres"]),
+    ("workers/listing", &["client", "workers", "replay-tool", "dev-stack", "demo", "bench", "rdkafka"]),
     ("workers/provision", &["workers", "replay-tool", "demo", "bench"]),
     ("workers", &["replay-tool", "dev-stack", "demo", "bench"]),
     ("replay-tool", &["workers", "dev-stack", "demo", "bench"]),

@@ -7,9 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::RangedU64ValueParser;
 use clap::{Args, Command};
+use consumer::Parking;
 use domain::simulator::SimulatorConfig;
 use grammar::{DatabaseOptions, HIDDEN, KafkaAccess, Layered, Secret, SettingError, SettingsFile, StrangeKeys};
 use outbox::ConnectionString;
@@ -79,7 +81,7 @@ pub struct Config {
     /// Stable name of this instance: a restart within the session time-out moves no partition.
     #[arg(long, env = "INSTANCE_ID", global = true, value_name = "NAME")]
     pub instance_id: Option<String>,
-    /// Address of /livez, /readyz and /metrics.
+    /// Address of /livez, /readyz, /status and /metrics.
     #[arg(long, env = "LISTEN", global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:0")]
     pub listen: Listen,
     /// How logs are written: text for people, or one JSON object a line.
@@ -102,6 +104,28 @@ pub struct Config {
     /// How long messages may collect under load before their transaction, in microseconds; 0: not at all.
     #[arg(long, env = "MAX_PACE_US", global = true, value_name = "MICROSECONDS", default_value_t = 10_000)]
     pub max_pace_us: u64,
+    /// The most messages of this service that may be parked, because one of their key cannot be taken; 0: a message that cannot be
+    /// taken holds its partition, or goes to the dead letters.
+    #[arg(long, env = "PARKED_MESSAGES", global = true, value_name = "NUMBER", default_value_t = 10_000)]
+    pub parked_messages: u64,
+    /// The most parked messages of one key.
+    #[arg(long, env = "PARKED_MESSAGES_OF_KEY", global = true, value_name = "NUMBER", default_value_t = 1_000,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub parked_messages_of_key: u64,
+    /// When more keys than this would be parked within a minute, none is: consumption rests until what was refused is taken.
+    #[arg(long, env = "PARKED_FLOOD_KEYS", global = true, value_name = "NUMBER", default_value_t = 20)]
+    pub parked_flood_keys: usize,
+    /// How long a parked key rests before it is tried again, in seconds; each time in vain doubles it.
+    #[arg(long, env = "PARKED_PAUSE_S", global = true, value_name = "SECONDS", default_value_t = 60,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub parked_pause_s: u64,
+    /// The longest such rest, in seconds.
+    #[arg(long, env = "PARKED_LONGEST_PAUSE_S", global = true, value_name = "SECONDS", default_value_t = 3_600,
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub parked_longest_pause_s: u64,
+    /// A key that has been parked for so long is an error in the log, once, in seconds.
+    #[arg(long, env = "PARKED_ALARM_S", global = true, value_name = "SECONDS", default_value_t = 900)]
+    pub parked_alarm_s: u64,
     /// How long the relay's producer waits for more messages before it sends, in microseconds.
     #[arg(long, env = "RELAY_LINGER_US", global = true, value_name = "MICROSECONDS", default_value_t = 0)]
     pub relay_linger_us: u64,
@@ -208,6 +232,18 @@ impl Config {
             return wrong(format!("topic prefix \"{}\": letters, digits, '.', '_' and '-' only", self.topic_prefix));
         }
         Ok(())
+    }
+
+    /// How much may be parked, and when it is tried again.
+    pub fn parking(&self) -> Parking {
+        Parking {
+            messages: self.parked_messages,
+            messages_of_key: self.parked_messages_of_key,
+            flood_keys: self.parked_flood_keys,
+            first_pause: Duration::from_secs(self.parked_pause_s),
+            longest_pause: Duration::from_secs(self.parked_longest_pause_s),
+            alarm_after: Duration::from_secs(self.parked_alarm_s),
+        }
     }
 
     /// The payment service's provider.

@@ -27,7 +27,7 @@ use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
-use crate::{acls, clock, http, postgres, relay, telemetry, verbs};
+use crate::{acls, clock, http, parked, postgres, relay, status, telemetry, verbs};
 
 /// How long the brokers may take for one of the start's questions.
 const START_QUESTION: Duration = Duration::from_secs(3);
@@ -65,6 +65,11 @@ enum Command {
     AcceptRestore(Restore),
     /// Let a held partition go on after its missing messages: they are given up for this service.
     AcceptGap(Gap),
+    /// Keys whose messages wait because one of them cannot be taken.
+    Parked {
+        #[command(subcommand)]
+        action: parked::Action,
+    },
     #[command(flatten)]
     Shell(ShellVerb),
 }
@@ -156,6 +161,7 @@ fn try_main(service: ServiceName, arguments: Arguments, file: &SettingsFile) -> 
             }
             Command::Topics { action: TopicsAction::Check { strict } } => verbs::check_topics(&config, strict).await,
             Command::Topics { action: TopicsAction::Acls(_) } | Command::Config | Command::Shell(_) => Ok(Exit::Done),
+            Command::Parked { action } => parked::act(service, &config, &action).await,
             Command::AcceptGap(gap) => verbs::accept_gap(service, &config, &gap).await.map(|()| Exit::Done),
             Command::AcceptRestore(restore) => {
                 let database = database(service, &config)?;
@@ -202,6 +208,7 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
         health: Health::default(),
         relay: Arc::new(OnceLock::new()),
         metrics: metrics.clone(),
+        about: status::About::now(service, &config),
     };
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
     let served = tokio::spawn(http::serve(listener, shown.clone(), ended(stopping)));
@@ -294,7 +301,7 @@ impl Started {
 }
 
 /// The topics that a service's outbox writes to.
-fn topics_written(service: ServiceName, prefix: &str, partitions: i32) -> Vec<TopicSpec> {
+pub(crate) fn topics_written(service: ServiceName, prefix: &str, partitions: i32) -> Vec<TopicSpec> {
     let names = service.written_names().into_iter();
     names.map(|name| TopicSpec { name: format!("{prefix}{name}"), partitions }).collect()
 }
@@ -332,6 +339,7 @@ async fn work<S: Service<Contract = Pipeline>>(
         .max_batch_items(config.max_batch_items)
         .max_pace(Duration::from_micros(config.max_pace_us))
         .dead_letter_limit_bytes(topics::MAX_DEAD_LETTER_BYTES)
+        .parking(config.parking())
         .clock(clock::now)
         .deadlines_rest(deadlines_rest(name, config))
         .roads(roads(name))

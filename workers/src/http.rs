@@ -1,22 +1,23 @@
-//! `/livez`, `/readyz`, `/metrics` on one port.
+//! `/livez`, `/readyz`, `/status`, `/metrics` on one port.
 //!
 //! `/livez` is about this process only; `/readyz` lists every obstacle, one a line, and below them what a person should know
-//! although it is no obstacle yet. All three answer from the start on: while servers are waited for, the process is live, and
+//! although it is no obstacle yet; `/status` says the same and what no topic tells, for machines. All answer from the start on: while servers are waited for, the process is live, and
 //! not ready because of them.
 
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::{Json, Router};
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::RelayStatus;
 use tokio::net::TcpListener;
 
 use crate::start::Progress;
+use crate::status::{About, Status};
 use crate::{clock, relay};
 use consumer::Health;
 
@@ -31,6 +32,8 @@ pub(crate) struct Shown {
     pub(crate) relay: Arc<OnceLock<RelayStatus>>,
     /// All series.
     pub(crate) metrics: PrometheusHandle,
+    /// What does not change.
+    pub(crate) about: About,
 }
 
 /// Listen; port 0 takes any free one.
@@ -49,6 +52,7 @@ pub(crate) async fn serve(
     let router = Router::new()
         .route("/livez", get(live))
         .route("/readyz", get(ready))
+        .route("/status", get(tell))
         .route("/metrics", get(render))
         .with_state(shown);
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
@@ -62,17 +66,34 @@ async fn live(State(shown): State<Shown>) -> (StatusCode, String) {
     }
 }
 
+impl Shown {
+    /// Every reason why this instance cannot do its work now.
+    pub(crate) fn obstacles(&self) -> Vec<String> {
+        if let Some(waits) = self.start.waits_for() {
+            return vec![waits];
+        }
+        let relay = self.relay.get().and_then(relay::obstacle).map(|reason| format!("relay: {reason}"));
+        self.health.obstacles().into_iter().chain(relay).collect()
+    }
+
+    /// What a person should know although it is no obstacle.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.health.notes().into_iter().chain(clock::note()).collect()
+    }
+}
+
+async fn tell(State(shown): State<Shown>) -> Json<Status> {
+    Json(Status::of(&shown))
+}
+
 async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
     if let Some(waits) = shown.start.waits_for() {
         return (StatusCode::SERVICE_UNAVAILABLE, waits + "\n");
     }
-    let mut obstacles = shown.health.obstacles();
-    if let Some(reason) = shown.relay.get().and_then(relay::obstacle) {
-        obstacles.push(format!("relay: {reason}"));
-    }
+    let obstacles = shown.obstacles();
     let status = if obstacles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let ready = obstacles.is_empty().then(|| format!("ready, lanes {:?}", shown.health.lanes()));
-    let notes = shown.health.notes().into_iter().chain(clock::note()).map(|note| format!("note: {note}"));
+    let notes = shown.notes().into_iter().map(|note| format!("note: {note}"));
     let lines: Vec<String> = ready.into_iter().chain(obstacles).chain(notes).collect();
     (status, lines.join("\n") + "\n")
 }

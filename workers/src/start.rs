@@ -32,7 +32,7 @@ impl From<Failure> for Obstacle {
         let text = failure.to_string();
         match failure {
             Failure::Retry(_) => Obstacle::NotYet(text),
-            Failure::Poison(_) | Failure::Halt(_) => Obstacle::Lasting(text),
+            Failure::Poison(_) | Failure::Environment(_) | Failure::Halt(_) => Obstacle::Lasting(text),
         }
     }
 }

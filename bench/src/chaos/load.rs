@@ -237,7 +237,7 @@ impl Publisher {
 
 fn cancel(number: u64) -> Result<Message> {
     let command_id = CommandId::new(format!("{TAG}-cancel-{number}")).map_err(BenchError::other)?;
-    Ok(CancelOrder { order_id: order_id(TAG, number)?, command_id }.into())
+    Ok(CancelOrder::new(order_id(TAG, number)?, command_id).into())
 }
 
 #[cfg(test)]

@@ -134,13 +134,8 @@ fn made_up(
     lines: Vec<OrderLine>,
     now: Time,
 ) -> std::result::Result<PlaceOrder, IdError> {
-    Ok(PlaceOrder {
-        order_id,
-        customer_id: CustomerId::new(format!("customer-{}", number % CUSTOMERS))?,
-        placed_at: now,
-        currency: "USD".to_owned(),
-        lines,
-    })
+    let customer_id = CustomerId::new(format!("customer-{}", number % CUSTOMERS))?;
+    Ok(PlaceOrder::new(order_id, customer_id, now, "USD", lines))
 }
 
 fn made_up_line(number: u64, index: u32) -> std::result::Result<OrderLine, IdError> {

@@ -84,7 +84,7 @@ fn event(number: u64, step: u64) -> Result<Message> {
     let order_id = OrderId::new(format!("0193f0e4-7c1a-7000-8000-{number:012}")).map_err(BenchError::other)?;
     let customer_id = CustomerId::new(format!("customer-{}", number % 50_000)).map_err(BenchError::other)?;
     let at = time(number * EVENTS_PER_ORDER + step);
-    let currency = "EUR".to_owned();
+    let (currency, attributes) = ("EUR".to_owned(), BTreeMap::new());
     let provider_reference = Some(format!("reference-{number}-{step}"));
     Ok(match step {
         0 => {
@@ -102,6 +102,14 @@ fn event(number: u64, step: u64) -> Result<Message> {
                 lines,
                 total_minor,
                 confirm_by,
+                payment_provider: None,
+                payment_token: None,
+                capture: None,
+                fulfilment: None,
+                adjustments: Vec::new(),
+                attributes,
+                replaces_order_id: None,
+                hold: None,
             })
             .into()
         }
@@ -113,7 +121,7 @@ fn event(number: u64, step: u64) -> Result<Message> {
             let lines = lines.collect::<Result<Vec<StockLine>>>()?;
             InventoryEvent::from(StockReserved { order_id, version: 1, at, lines }).into()
         }
-        2 => OrderEvent::from(OrderStockReserved { order_id, version: 2, at }).into(),
+        2 => OrderEvent::from(OrderStockReserved { order_id, version: 2, at, attributes, origin: None }).into(),
         3 => {
             let (version, amount_minor) = (1, 1_000);
             PaymentEvent::from(PaymentAuthorized {
@@ -127,11 +135,15 @@ fn event(number: u64, step: u64) -> Result<Message> {
             })
             .into()
         }
-        4 => OrderEvent::from(OrderConfirmed { order_id, version: 3, at }).into(),
+        4 => OrderEvent::from(OrderConfirmed { order_id, version: 3, at, attributes, origin: None, ship_by: None })
+            .into(),
         5 => PaymentEvent::from(PaymentCaptured { order_id, version: 2, at, provider_reference }).into(),
-        6 => OrderEvent::from(OrderPaymentCaptured { order_id, version: 4, at }).into(),
+        6 => {
+            OrderEvent::from(OrderPaymentCaptured { order_id, version: 4, at, attributes, origin: None, ship_by: None })
+                .into()
+        }
         7 => InventoryEvent::from(StockCommitted { order_id, version: 2, at }).into(),
-        _ => OrderEvent::from(OrderCompleted { order_id, version: 5, at }).into(),
+        _ => OrderEvent::from(OrderCompleted { order_id, version: 5, at, attributes, origin: None }).into(),
     })
 }
 

@@ -86,7 +86,11 @@ mod tests {
             orders: 400,
             nobody_is_declined: false,
             confirmed,
-            level: Level { received: i128::from(confirmed) + available, reserved: 0, shipped: i128::from(confirmed) },
+            level: Level {
+                received: i128::from(confirmed) + available,
+                shipped: i128::from(confirmed),
+                ..Level::default()
+            },
             refusals: Refusals { count: 375, lowest: 0, highest: 0 },
             refused_elsewhere: 0,
             below_zero: Vec::new(),
@@ -111,7 +115,7 @@ mod tests {
         faulty(accounts(26, 0), "26 confirmed + 0 available are not the 25");
         faulty(accounts(23, 1), "23 confirmed + 1 available are not the 25");
         faulty(Accounts { nobody_is_declined: true, ..accounts(24, 1) }, "24 orders are confirmed instead of 25");
-        let level = Level { received: 25, reserved: 1, shipped: 24 };
+        let level = Level { received: 25, reserved: 1, shipped: 24, ..Level::default() };
         faulty(Accounts { level, ..accounts(25, 0) }, "25 orders are confirmed, and 24 pieces have left");
         let refusals = |lowest, highest| Refusals { count: 2, lowest, highest };
         faulty(Accounts { refusals: refusals(-1, 0), ..accounts(25, 0) }, "when -1 pieces");

@@ -41,7 +41,7 @@ pub(super) fn write(folder: &Path, name: &str, orders: u64, skus: &[Sku]) -> Res
         writeln!(file, "{order}").map_err(failed())?;
     }
     file.flush().map_err(failed())?;
-    Ok(Wave { path, name: Some(format!("the wave {name}")), limit: None, orders })
+    Ok(Wave { path, name: Some(format!("the wave {name}")), limit: None, orders, has_warehouse: false })
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::database::Database;
 use crate::engine::{Engine, EngineConfig, Halted};
 use crate::failure::Failure;
 use crate::health::Health;
+use crate::lot::Parking;
 use crate::planted::Planted;
 use crate::restored::{Gate, Roads};
 use crate::service::Service;
@@ -41,6 +42,7 @@ impl Consumer {
             max_batch_items: 1000,
             max_pace: Duration::from_millis(10),
             dead_letter_limit_bytes: 1_000_000 + 64 * 1024,
+            parking: Parking::default(),
             clock: now,
             deadlines_rest: Duration::ZERO,
             roads: Roads::default(),
@@ -55,18 +57,19 @@ impl Consumer {
 pub struct Builder<S: Service> {
     service: S,
     contract: Arc<S::Contract>,
-    database: Option<Database>,
+    pub(crate) database: Option<Database>,
     outbox: Option<Outbox>,
-    kafka: Option<ClientConfig>,
-    group: String,
-    topic_prefix: String,
+    pub(crate) kafka: Option<ClientConfig>,
+    pub(crate) group: String,
+    pub(crate) topic_prefix: String,
     partitions: Option<i32>,
     sends: Vec<String>,
     has_relay: bool,
     max_batch_items: usize,
     max_pace: Duration,
-    dead_letter_limit_bytes: usize,
-    clock: fn() -> Timestamp,
+    pub(crate) dead_letter_limit_bytes: usize,
+    parking: Parking,
+    pub(crate) clock: fn() -> Timestamp,
     deadlines_rest: Duration,
     roads: Roads,
     health: Health,
@@ -144,6 +147,12 @@ impl<S: Service> Builder<S> {
         self
     }
 
+    /// How much may be parked of what cannot be taken, and when it is tried again.
+    pub fn parking(mut self, parking: Parking) -> Self {
+        self.parking = parking;
+        self
+    }
+
     /// Where the present comes from; by default this host's clock.
     pub fn clock(mut self, clock: fn() -> Timestamp) -> Self {
         self.clock = clock;
@@ -192,10 +201,7 @@ impl<S: Service> Builder<S> {
         let database = self.database.clone().ok_or_else(|| missing::<S>("database"))?;
         let kafka = self.kafka.clone().ok_or_else(|| missing::<S>("kafka configuration"))?;
         let partitions = self.known_partitions(&kafka).await?;
-        let outbox = match self.outbox.clone() {
-            Some(outbox) => outbox,
-            None => self.open_outbox(&database, partitions).await?,
-        };
+        let outbox = self.opened_outbox(&database, partitions).await?;
         let inbox = Inbox::new(database.schema()).map_err(|error| Halted(error.to_string()))?;
         let gate = Gate::new(S::NAME, &outbox, &database, kafka.clone(), self.deadlines_rest, &self.health, self.roads);
         let (stop, stopping) = watch::channel(false);
@@ -213,6 +219,7 @@ impl<S: Service> Builder<S> {
                 max_batch_items: self.max_batch_items,
                 max_pace: self.max_pace,
                 dead_letter_limit_bytes: self.dead_letter_limit_bytes,
+                parking: self.parking,
                 database,
                 outbox,
                 inbox,
@@ -230,7 +237,15 @@ impl<S: Service> Builder<S> {
         Ok(Handle { stop, task, health })
     }
 
-    async fn known_partitions(&self, kafka: &ClientConfig) -> Result<i32, Halted> {
+    /// The outbox that was given, or one that is opened here.
+    pub(crate) async fn opened_outbox(&self, database: &Database, partitions: i32) -> Result<Outbox, Halted> {
+        match self.outbox.clone() {
+            Some(outbox) => Ok(outbox),
+            None => self.open_outbox(database, partitions).await,
+        }
+    }
+
+    pub(crate) async fn known_partitions(&self, kafka: &ClientConfig) -> Result<i32, Halted> {
         if let Some(partitions) = self.partitions {
             return Ok(partitions);
         }
@@ -264,7 +279,7 @@ impl<S: Service> Builder<S> {
     }
 }
 
-fn missing<S: Service>(what: &str) -> Halted {
+pub(crate) fn missing<S: Service>(what: &str) -> Halted {
     Halted(format!("a consumer of {} needs a {what}", S::NAME))
 }
 

@@ -26,7 +26,7 @@ impl Complaints {
     pub(crate) fn tolerate(&mut self, failure: Failure, what: &str) -> Result<(), Failure> {
         match failure {
             Failure::Halt(reason) => Err(Failure::Halt(reason)),
-            Failure::Retry(reason) | Failure::Poison(reason) => {
+            Failure::Retry(reason) | Failure::Poison(reason) | Failure::Environment(reason) => {
                 if let Some(untold) = self.hear(&format!("{what}: {reason}"), Instant::now()) {
                     tracing::warn!(%reason, what, untold, "put off");
                 }

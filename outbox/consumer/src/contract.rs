@@ -27,8 +27,9 @@ pub trait Contract: Send + Sync + 'static {
     /// The topic's name, without the deployment's prefix.
     fn topic_name(topic: Self::Topic) -> &'static str;
 
-    /// The source of the only outbox that writes to this topic: its records carry positions, and one that cannot be taken is
-    /// held, never dropped. `None` where anyone may write: a record that cannot be taken goes to the dead letters.
+    /// The source of the only outbox that writes to this topic: its records carry positions, and one that cannot be read is
+    /// held, never dropped. `None` where anyone may write: a record that cannot be read goes to the dead letters. What can be read
+    /// and not be taken is parked in either case.
     fn written_by(topic: Self::Topic) -> Option<&'static str>;
 
     /// The topic for records that could not be taken from this one, without the prefix.

@@ -47,6 +47,8 @@ pub(crate) enum DeadCause {
     Unpositioned,
     /// Decodable, but the database refuses what follows from it.
     Refused,
+    /// It was parked, and a person has given it up.
+    Dropped,
     /// The client library cannot read it: one letter stands for a run of offsets, and has no key, value or headers of theirs.
     Unreadable,
 }
@@ -59,6 +61,7 @@ impl DeadCause {
             DeadCause::Key => "key",
             DeadCause::Unpositioned => "unpositioned",
             DeadCause::Refused => "refused",
+            DeadCause::Dropped => "dropped",
             DeadCause::Unreadable => "unreadable",
         }
     }

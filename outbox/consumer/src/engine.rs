@@ -17,24 +17,26 @@ use tokio::sync::watch;
 
 use crate::assignment::Sources;
 use crate::contract::Contract;
-use crate::dead_letter::DeadCause;
 use crate::failure::Failure;
-use crate::feeds::Feeds;
-use crate::gather::{Gatherer, Stop};
+use crate::feeds::{Feeds, Lanes, lanes_of};
+use crate::gather::Gatherer;
 use crate::group_member::{self, Notes, Ownership};
 use crate::health::Health;
-use crate::item::Work;
+use crate::item::{Body, Work};
 use crate::log_watch::LogWatch;
+use crate::lot::{Lot, Parking};
 use crate::metrics;
 use crate::pace::Pace;
-use crate::process::{Attempt, Done, Processor};
+use crate::process::{Attempt, Done, Ground, Processor};
 use crate::reception::Loss;
+use crate::refused::Course;
 use crate::restored::Gate;
 use crate::rivalry::Rivalry;
-use crate::service::{ItemOf, Service};
+use crate::service::{ItemOf, Service, Signal as _};
 use crate::survey::{Demand, Surveyor, Terrain};
 use crate::timers::Timers;
 use crate::topic_names::TopicNames;
+use crate::unparking::Unparking;
 use crate::watch::Watch;
 
 /// How long to wait for something to do before looking after rebalances and timers.
@@ -44,6 +46,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(6);
 /// Between two attempts at the database.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
+/// After so many attempts in vain what is parked is read anew.
+const PATIENCE_WITH_LOT: u32 = 4;
 
 /// Why a consumer could not start, or stopped on its own.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +68,8 @@ pub(crate) struct EngineConfig<C> {
     pub(crate) max_pace: Duration,
     /// The largest record that a dead-letter topic takes.
     pub(crate) dead_letter_limit_bytes: usize,
+    /// How much may be parked, and when it is tried again.
+    pub(crate) parking: Parking,
     /// The service's database.
     pub(crate) database: Database,
     /// Its outbox.
@@ -106,6 +112,7 @@ pub(crate) struct Engine<S: Service> {
     pub(crate) gate: Arc<Gate>,
     shutdown: watch::Receiver<bool>,
     timers: Timers<S>,
+    pub(crate) unparking: Unparking,
     pub(crate) watch: Watch<S>,
     pub(crate) clock: fn() -> Timestamp,
     pub(crate) planted: Planted,
@@ -147,7 +154,14 @@ impl<S: Service> Engine<S> {
         };
         Ok(Engine {
             service,
-            feeds: Feeds::new(consumer, sources, logs, config.partitions, config.health.clone()),
+            feeds: Feeds::new(
+                consumer,
+                sources,
+                logs,
+                Lot::new(config.parking),
+                config.partitions,
+                config.health.clone(),
+            ),
             notes,
             group: Group { kafka: config.kafka, name: config.group.clone(), topics: names },
             rivalry: Rivalry::default(),
@@ -166,6 +180,7 @@ impl<S: Service> Engine<S> {
             gate: config.gate,
             shutdown: config.shutdown,
             timers: Timers::new(now),
+            unparking: Unparking::new(now),
             watch: Watch::new(surveyor, config.partitions, now),
             clock: config.clock,
             planted: config.planted,
@@ -186,6 +201,7 @@ impl<S: Service> Engine<S> {
             }
         };
         self.timers.join().await;
+        self.unparking.join().await;
         let consumer = self.feeds.join().await;
         let surveyor = self.watch.surveyor;
         surveyor.stop();
@@ -219,6 +235,7 @@ impl<S: Service> Engine<S> {
     /// No lane is ours until the group says so again.
     pub(crate) fn leave(&mut self) {
         self.timers.leave();
+        self.unparking.leave();
         self.service.forget();
         self.feeds.leave();
         self.feeds_changed(Instant::now());
@@ -234,6 +251,10 @@ impl<S: Service> Engine<S> {
             self.own(note).await?;
         }
         self.periodic().await?;
+        if self.feeds.lot.rests(Instant::now()) {
+            tokio::time::sleep(IDLE).await;
+            return Ok(());
+        }
         // Everything gathered before is committed or held by now, so the client's own positions count.
         let mut due = match self.timers.has_due() {
             true => self.timers.due_items(&self.feeds, &self.watch.surveyor.survey(), &self.positions()),
@@ -245,6 +266,7 @@ impl<S: Service> Engine<S> {
             topics: &self.processor.topics,
             service: &mut self.service,
             feeds: &mut self.feeds.by_id,
+            lot: &self.feeds.lot,
             max_items: self.max_batch_items,
             idle: if due.is_empty() { IDLE } else { Duration::ZERO },
             planted: self.planted,
@@ -255,12 +277,14 @@ impl<S: Service> Engine<S> {
         }
         self.heed(&gathered.errors).await?;
         gathered.items.append(&mut due);
+        let mut course = Course::GoesOn;
         if !gathered.items.is_empty() {
             let (items, started) = (gathered.items.len(), Instant::now());
-            self.process(gathered.items).await?;
+            course = self.process(gathered.items).await?;
             self.pace.worked(items, started, Instant::now());
         }
-        if !gathered.stops.is_empty() {
+        // What was given up comes again, and what stops its feed behind it.
+        if course == Course::GoesOn && !gathered.stops.is_empty() {
             self.feeds.stop(gathered.stops)?;
         }
         Ok(())
@@ -274,100 +298,97 @@ impl<S: Service> Engine<S> {
             self.look_soon(Demand::Ends);
         }
         self.timers.look_up(&mut self.service, &self.feeds, self.gate.deadlines_rest(), self.clock, now);
+        self.unpark(now).await?;
         self.watch().await
     }
 
     /// Commit these items, in parts where they cannot be committed together.
-    pub(crate) async fn process(&mut self, items: Vec<ItemOf<S>>) -> Result<(), Failure> {
-        let mut parts = vec![items];
-        let mut backoff = retry();
+    pub(crate) async fn process(&mut self, items: Vec<ItemOf<S>>) -> Result<Course, Failure> {
+        let (mut parts, mut course) = (vec![items], Course::GoesOn);
+        let (mut backoff, mut vain) = (retry(), 0);
         while let Some(mut part) = parts.pop() {
-            // A signal survives a hold of its lane's feed; a record does not: it will be fetched again.
-            part.retain(|item| {
-                self.feeds.by_id.get(&item.feed).is_some_and(|feed| feed.takes_records() || item.progress.is_none())
-            });
+            part.retain(|item| self.is_wanted(item));
             if part.is_empty() {
                 continue;
             }
             if self.is_stopping() && backoff.is_failing() {
-                return Ok(());
+                return Ok(course);
             }
             let now = (self.clock)();
-            match self.processor.attempt(&mut self.service, &self.feeds.by_id, &part, now).await {
+            let ground = Ground { feeds: &self.feeds.by_id, lot: &self.feeds.lot };
+            match self.processor.attempt(&mut self.service, ground, &part, now).await {
                 Ok(Attempt::Done(done)) => {
+                    let is_parked = done.plan.parked.is_some();
                     self.committed(done, part.len());
-                    backoff.succeeded();
+                    (backoff, vain) = (retry(), 0);
+                    if is_parked {
+                        // Behind it there may be more of its key.
+                        course = self.give_up(&mut parts)?;
+                    }
                 }
                 Ok(Attempt::Overtaken(overtaken)) => {
                     metrics::retry(S::NAME, "moved");
-                    self.service.forget();
                     parts.push(part);
-                    for part in &mut parts {
-                        part.retain(|item| item.progress.is_none() || !overtaken.contains(&item.feed));
-                    }
-                    self.feeds.reload(&overtaken).await?;
+                    self.overtaken(lanes_of(&overtaken), &mut parts).await?;
                 }
-                Err(failure) => {
-                    metrics::retry(S::NAME, failure.kind());
+                Err(Failure::Halt(reason)) => return Err(Failure::Halt(reason)),
+                Err(Failure::Poison(reason)) => {
+                    metrics::retry(S::NAME, "poison");
                     self.service.forget();
-                    match failure {
-                        Failure::Halt(reason) => return Err(Failure::Halt(reason)),
-                        Failure::Retry(reason) => {
-                            tracing::warn!(%reason, items = part.len(), "a batch was rolled back and is tried again");
-                            self.health.database(Err(&reason));
-                            self.health.alive();
-                            tokio::time::sleep(backoff.wait()).await;
-                            parts.push(part);
-                        }
-                        Failure::Poison(reason) => self.bisect(part, reason, &mut parts)?,
+                    if self.bisect(part, reason, &mut parts)? == Course::GivenUp {
+                        course = self.give_up(&mut parts)?;
+                    }
+                }
+                Err(failure @ (Failure::Retry(_) | Failure::Environment(_))) => {
+                    self.put_off(&failure, part.len());
+                    tokio::time::sleep(backoff.wait()).await;
+                    vain += 1;
+                    let parked = part.iter().filter(|item| matches!(item.work, Work::Park(_)));
+                    let lanes: Lanes = parked.map(|item| item.feed.partition).collect();
+                    parts.push(part);
+                    // Somebody else may have added to a key, which no feed's row tells.
+                    if vain % PATIENCE_WITH_LOT == 0 && !lanes.is_empty() {
+                        self.overtaken(lanes, &mut parts).await?;
                     }
                 }
             }
         }
-        Ok(())
+        Ok(course)
     }
 
-    /// Halve what cannot be committed; the single culprit is held, or goes to the dead letters when a stranger sent it.
-    fn bisect(
-        &mut self,
-        mut part: Vec<ItemOf<S>>,
-        reason: String,
-        parts: &mut Vec<Vec<ItemOf<S>>>,
-    ) -> Result<(), Failure> {
-        if part.len() > 1 {
-            let second = part.split_off(part.len() / 2);
-            parts.push(second);
-            parts.push(part);
-            return Ok(());
-        }
-        let Some(mut item) = part.pop() else { return Ok(()) };
-        if let Work::DeadLetter(letter) = &mut item.work
-            && !letter.is_reduced
-        {
-            // Whatever a stranger sent must not block the partition: then only the fact is kept.
-            tracing::error!(feed = %item.feed, %reason, "a dead letter cannot be saved as it is; it is reduced");
-            letter.is_reduced = true;
-            parts.push(vec![item]);
-            return Ok(());
-        }
-        match (item.raw.take(), item.progress) {
-            (Some(mut letter), _) => {
-                tracing::error!(feed = %item.feed, %reason, "a record cannot be saved; it goes to the dead letters");
-                letter.cause = DeadCause::Refused;
-                letter.detail = crate::text::detail(&reason);
-                item.work = Work::DeadLetter(letter);
-                parts.push(vec![item]);
+    /// Whether it is still to be taken. A signal survives a hold of its lane's feed; a record does not: it will be fetched again.
+    /// A signal of a parked key waits for it, and comes again by itself.
+    fn is_wanted(&self, item: &ItemOf<S>) -> bool {
+        let Some(feed) = self.feeds.by_id.get(&item.feed) else { return false };
+        match &item.work {
+            Work::Decide { body: Body::Signal(signal), .. } => !self.feeds.lot.holds(item.feed.partition, signal.key()),
+            Work::Decide { body: Body::Message(_), .. } | Work::Skip(_) | Work::DeadLetter(_) | Work::Park(_) => {
+                feed.takes_records()
             }
-            (None, Some(progress)) => {
-                self.feeds.stop(vec![Stop { feed: item.feed, offset: progress.offset, hold: Some(reason) }])?;
-            }
-            (None, None) => tracing::error!(feed = %item.feed, %reason, "a signal cannot be saved; it will come again"),
         }
-        Ok(())
     }
 
-    fn committed(&mut self, done: Done<S>, items: usize) {
+    /// What these lanes' rows say counts, and what was gathered of them before does not.
+    pub(crate) async fn overtaken(&mut self, lanes: Lanes, parts: &mut [Vec<ItemOf<S>>]) -> Result<(), Failure> {
+        self.service.forget();
+        for part in parts {
+            part.retain(|item| item.progress.is_none() || !lanes.contains(&item.feed.partition));
+        }
+        self.feeds.reload(&lanes).await
+    }
+
+    /// A batch is tried again: no content is at fault.
+    pub(crate) fn put_off(&mut self, failure: &Failure, items: usize) {
+        metrics::retry(S::NAME, failure.kind());
+        self.service.forget();
+        tracing::warn!(reason = %failure, items, "a batch was rolled back and is tried again");
+        self.health.database(Err(&failure.to_string()));
+        self.health.alive();
+    }
+
+    pub(crate) fn committed(&mut self, done: Done<S>, items: usize) {
         self.feeds.committed(done.feeds);
+        self.parked(done.plan);
         for ((kind, outcome), count) in done.counts {
             metrics::messages(S::NAME, kind, outcome, count);
         }

@@ -12,6 +12,10 @@ pub enum Failure {
     /// Something in the batch cannot be taken: bisect.
     #[error("{0}")]
     Poison(String),
+    /// The surroundings are not as they have to be, and no batch is at fault: a table or a right is missing. Nothing is consumed,
+    /// and the same batch is tried again, with pauses, until a person has mended it.
+    #[error("{0}")]
+    Environment(String),
     /// No batch can succeed until a person acts: the process ends.
     #[error("{0}")]
     Halt(String),
@@ -23,6 +27,7 @@ impl Failure {
         match self {
             Failure::Retry(_) => "retry",
             Failure::Poison(_) => "poison",
+            Failure::Environment(_) => "environment",
             Failure::Halt(_) => "halt",
         }
     }
@@ -40,13 +45,13 @@ impl Failure {
             || *state == SqlState::UNDEFINED_FUNCTION
             || *state == SqlState::INVALID_SCHEMA_NAME
         {
-            return Failure::Halt(format!(
+            return Failure::Environment(format!(
                 "{text}; it was there at the start: somebody changed the schema since, or the connection is no longer one \
                  session (a transaction pooler)"
             ));
         }
         if *state == SqlState::INSUFFICIENT_PRIVILEGE {
-            return Failure::Halt(format!("{text}; give the role of DATABASE_URL the missing grant"));
+            return Failure::Environment(format!("{text}; give the role of DATABASE_URL the missing grant"));
         }
         // A unique violation is another lane's insert of the same aggregate: the rerun will find its row.
         if *state == SqlState::UNIQUE_VIOLATION {

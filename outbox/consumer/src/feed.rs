@@ -49,6 +49,8 @@ pub(crate) struct Feed {
     pub(crate) log_start: LogStart,
     /// Re-reading the log in search of a missing sequence, up to the record that showed the gap.
     pub(crate) rereading: Option<Reread>,
+    /// The record that could not be taken: it is kept as it came when it comes again, so that it can be parked.
+    pub(crate) suspect: Option<i64>,
     /// Why the feed waits.
     pub(crate) hold: Option<Hold>,
     /// Whether it is fetched now; a held feed is, only while it is tried again.
@@ -110,6 +112,7 @@ impl Feed {
             restoration: Restoration::default(),
             log_start,
             rereading: None,
+            suspect: None,
             hold: None,
             fetching: true,
         }
@@ -156,6 +159,7 @@ impl Feed {
         if self.gathered_offset < next_offset {
             self.rewind();
         }
+        self.suspect.take_if(|offset| next_offset > *offset);
         self.hold.take_if(|hold| hold.cause == HoldCause::Record && next_offset > hold.offset);
     }
 }

@@ -24,6 +24,7 @@ use crate::gather::Stop;
 use crate::group_member::{GroupMember, Ownership};
 use crate::health::Health;
 use crate::log_watch::LogWatch;
+use crate::lot::Lot;
 use crate::metrics;
 use crate::process::Moved;
 use crate::service::{IdOf, Service, TopicOf};
@@ -55,6 +56,8 @@ pub(crate) struct Feeds<S: Service> {
     /// Where rows and logs are looked up.
     pub(crate) sources: Sources<TopicOf<S>>,
     pub(crate) by_id: HashMap<IdOf<S>, Feed>,
+    /// What is parked in their lanes.
+    pub(crate) lot: Lot<TopicOf<S>>,
     pub(crate) logs: LogWatch,
     /// Whether the group has decided what is ours.
     pub(crate) is_assigned: bool,
@@ -76,6 +79,7 @@ impl<S: Service> Feeds<S> {
         consumer: GroupMember,
         sources: Sources<TopicOf<S>>,
         logs: LogWatch,
+        lot: Lot<TopicOf<S>>,
         partitions: i32,
         health: Health,
     ) -> Self {
@@ -83,6 +87,7 @@ impl<S: Service> Feeds<S> {
             consumer: Arc::new(consumer),
             sources,
             by_id: HashMap::new(),
+            lot,
             logs,
             is_assigned: false,
             survey: Arc::default(),
@@ -119,7 +124,7 @@ impl<S: Service> Feeds<S> {
             }
             match self.load(&ids, &lanes, service).await {
                 Ok(()) => break,
-                Err(Failure::Retry(reason)) => {
+                Err(Failure::Retry(reason) | Failure::Environment(reason)) => {
                     tracing::warn!(%reason, "the lanes' positions cannot be loaded yet");
                     self.health.database(Err(&reason));
                     tokio::time::sleep(backoff.wait()).await;
@@ -140,6 +145,7 @@ impl<S: Service> Feeds<S> {
     pub(crate) fn leave(&mut self) {
         self.held_again.give_up();
         self.by_id.clear();
+        self.lot.leave();
         self.is_assigned = false;
         metrics::lanes(S::NAME, 0);
         self.health.left();
@@ -147,6 +153,7 @@ impl<S: Service> Feeds<S> {
 
     async fn load(&mut self, ids: &[IdOf<S>], lanes: &Lanes, service: &mut S) -> Result<(), Failure> {
         let loaded = assignment::load::<S::Contract>(&self.sources, ids, Closeness::AsNeeded).await?;
+        self.load_lot(lanes).await?;
         service.assigned(&self.sources.database, lanes).await?;
         self.by_id = loaded.feeds;
         self.hold_others(&loaded.others);
@@ -154,6 +161,15 @@ impl<S: Service> Feeds<S> {
             self.fetch()?;
         }
         self.health.database(Ok(()));
+        Ok(())
+    }
+
+    /// What is parked in these lanes.
+    async fn load_lot(&mut self, lanes: &Lanes) -> Result<(), Failure> {
+        let lanes: Vec<i32> = lanes.iter().copied().collect();
+        let client = self.sources.database.client().await?;
+        let loaded = self.sources.inbox.load_parked(&client, &lanes).await.map_err(Failure::of_outbox)?;
+        self.lot.load(&lanes, loaded, |name| self.sources.topics.find(name));
         Ok(())
     }
 
@@ -172,20 +188,26 @@ impl<S: Service> Feeds<S> {
         set().map_err(|error| Failure::Retry(format!("the consumer cannot be set to its offsets: {error}")))
     }
 
-    /// Another instance moved these feeds on: take their rows' values and fetch from there.
-    pub(crate) async fn reload(&mut self, moved: &[IdOf<S>]) -> Result<(), Failure> {
-        tracing::info!(?moved, "another instance has moved these feeds on");
-        match assignment::load::<S::Contract>(&self.sources, moved, Closeness::AsNeeded).await {
+    /// Another instance moved feeds of these lanes on, or parked or freed one of their keys: take all their rows' values and fetch
+    /// from there. What was judged before counts no more.
+    pub(crate) async fn reload(&mut self, lanes: &Lanes) -> Result<(), Failure> {
+        tracing::info!(?lanes, "another instance has moved feeds of these lanes on");
+        let moved: Vec<IdOf<S>> = self.by_id.keys().filter(|id| lanes.contains(&id.partition)).copied().collect();
+        let fresh = match assignment::load::<S::Contract>(&self.sources, &moved, Closeness::AsNeeded).await {
+            Ok(fresh) => self.load_lot(lanes).await.map(|()| fresh),
+            Err(failure) => Err(failure),
+        };
+        match fresh {
             Ok(fresh) => {
                 for id in moved {
-                    self.by_id.remove(id);
+                    self.by_id.remove(&id);
                 }
                 self.replace(fresh)
             }
-            Err(Failure::Retry(reason)) => {
+            Err(Failure::Retry(reason) | Failure::Environment(reason)) => {
                 // Without their rows these feeds may not go on; the next hold check tries again.
                 for id in moved {
-                    self.hold_because(*id, 0, HoldCause::Log, reason.clone());
+                    self.hold_because(id, 0, HoldCause::Log, reason.clone());
                 }
                 self.refetch()
             }

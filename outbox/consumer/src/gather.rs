@@ -15,6 +15,7 @@ use crate::feed::{Feed, FeedId};
 use crate::group_member::GroupMember;
 use crate::intake::{Verdict, judge_record};
 use crate::item::{Body, Item, Work};
+use crate::lot::Lot;
 use crate::pace::Pace;
 use crate::reception;
 use crate::service::{IdOf, ItemOf, Service, Signal as _, TopicOf};
@@ -48,6 +49,7 @@ pub(crate) struct Gatherer<'e, S: Service> {
     pub(crate) topics: &'e TopicNames<TopicOf<S>>,
     pub(crate) service: &'e mut S,
     pub(crate) feeds: &'e mut HashMap<IdOf<S>, Feed>,
+    pub(crate) lot: &'e Lot<TopicOf<S>>,
     pub(crate) max_items: usize,
     /// How long to wait for the first item.
     pub(crate) idle: Duration,
@@ -135,7 +137,7 @@ impl<'e, S: Service> Gatherer<'e, S> {
         let Some(feed) = self.feeds.get_mut(&id).filter(|feed| feed.fetching && !seen.stopped.contains(&id)) else {
             return;
         };
-        let hold = match judge_record::<S>(self.contract, id, feed, &message) {
+        let hold = match judge_record::<S>(self.contract, id, feed, self.lot, &message, self.planted) {
             Verdict::Take(item) => {
                 seen.last.insert(id, message);
                 return gathered.items.push(item);
@@ -153,5 +155,6 @@ impl<'e, S: Service> Gatherer<'e, S> {
 pub(crate) fn signal_item<S: Service>(signal: S::Signal) -> ItemOf<S> {
     let feed = FeedId { topic: S::INPUTS[0], partition: signal.lane() };
     let cause = signal.cause();
-    Item { feed, progress: None, work: Work::Decide { name: "signal", body: Body::Signal(signal) }, raw: None, cause }
+    let work = Work::Decide { name: "signal", body: Body::Signal(signal) };
+    Item { feed, progress: None, work, raw: None, slot: None, cause }
 }

@@ -1,4 +1,4 @@
-//! What `/livez` and `/readyz` tell, as the engine last reported it.
+//! What `/livez`, `/readyz` and `/status` tell, as the engine last reported it.
 //!
 //! Liveness is progress of the loop, not the servers' state: a restart does not mend a broker. The one exception is a Kafka
 //! client that does not come back although the brokers answer another client of this process: there a restart may help.
@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::feeds::Lanes;
+use crate::status::{ConsumerStatus, FeedStatus, ParkedStatus};
 
 /// The loop turns at least this often, however long a transaction takes.
 const STALLED: Duration = Duration::from_secs(120);
@@ -21,6 +22,10 @@ struct State {
     assigned: Option<Vec<i32>>,
     database: Result<(), String>,
     held: Vec<String>,
+    /// Why consumption rests, if it does: too many keys are refused.
+    flood: Option<String>,
+    feeds: Vec<FeedStatus>,
+    parked: ParkedStatus,
     restored: Option<String>,
     /// Feeds that stand, and whether that has lasted too long.
     standing: Vec<(String, bool)>,
@@ -40,6 +45,9 @@ impl Default for Health {
             assigned: None,
             database: Err("not connected yet".into()),
             held: Vec::new(),
+            flood: None,
+            feeds: Vec::new(),
+            parked: ParkedStatus::default(),
             restored: None,
             standing: Vec::new(),
             client: None,
@@ -72,6 +80,8 @@ impl Health {
         state.assigned = None;
         state.held.clear();
         state.standing.clear();
+        state.feeds.clear();
+        (state.flood, state.parked) = (None, ParkedStatus::default());
     }
 
     pub(crate) fn database(&self, result: Result<(), &str>) {
@@ -80,6 +90,21 @@ impl Health {
 
     pub(crate) fn held(&self, held: Vec<String>) {
         self.state().held = held;
+    }
+
+    /// Why consumption rests, until what was refused is taken.
+    pub(crate) fn flood(&self, words: Option<String>) {
+        self.state().flood = words;
+    }
+
+    /// Every feed, in any order.
+    pub(crate) fn feeds(&self, mut feeds: Vec<FeedStatus>) {
+        feeds.sort_unstable_by(|one, other| (&one.topic, one.partition).cmp(&(&other.topic, other.partition)));
+        self.state().feeds = feeds;
+    }
+
+    pub(crate) fn parked(&self, parked: ParkedStatus) {
+        self.state().parked = parked;
     }
 
     /// Why the database may not be worked on, if it may not.
@@ -129,6 +154,7 @@ impl Health {
         }
         reasons.extend(state.restored.clone());
         reasons.extend(state.held.iter().map(|held| format!("held: {held}")));
+        reasons.extend(state.flood.iter().map(|flood| format!("consumption rests: {flood}")));
         reasons.extend(state.layout.iter().cloned());
         reasons.extend(state.standing.iter().filter(|(_, is_long)| *is_long).map(|(words, _)| words.clone()));
         reasons
@@ -136,12 +162,28 @@ impl Health {
 
     /// What a person should know although this instance does its work.
     pub fn notes(&self) -> Vec<String> {
-        self.state().standing.iter().filter(|(_, is_long)| !is_long).map(|(words, _)| words.clone()).collect()
+        let state = self.state();
+        let standing = state.standing.iter().filter(|(_, is_long)| !is_long).map(|(words, _)| words.clone());
+        let ParkedStatus { messages, keys, oldest_s, .. } = &state.parked;
+        let parked = (*keys > 0).then(|| {
+            format!("{messages} messages of {keys} keys are parked, the oldest for {oldest_s} s; see /status")
+        });
+        standing.chain(parked).collect()
     }
 
     /// The lanes that this instance owns.
     pub fn lanes(&self) -> Vec<i32> {
         self.state().assigned.clone().unwrap_or_default()
+    }
+
+    /// What no topic tells.
+    pub fn status(&self) -> ConsumerStatus {
+        let state = self.state();
+        ConsumerStatus {
+            lanes: state.assigned.clone().unwrap_or_default(),
+            feeds: state.feeds.clone(),
+            parked: state.parked.clone(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,7 +1,8 @@
 //! Judges one record: decide, skip, dead letter, or hold.
 //!
 //! The table of DESIGN "What becomes of bad input" in code. What a stranger sent never blocks; what one of our own services sent
-//! is never dropped. No I/O; the only state is the feed's gathered position.
+//! is never dropped; what comes behind a parked record of its key is parked too. No I/O; the only state is the feed's gathered
+//! position.
 
 use crate::text::is_storable;
 use outbox::inbox::place::{Place, RESTORED_FROM_HEADER, Restoration};
@@ -15,6 +16,8 @@ use crate::dead_letter::{DeadCause, DeadLetter};
 use crate::emitter::is_trace_parent;
 use crate::feed::{Feed, FeedId, Proof, Reread};
 use crate::item::{Body, Cause, Item, Progress, Skip, Work};
+use crate::lot::Lot;
+use crate::planted::{Mishap, Planted};
 use crate::service::{BodyOf, IdOf, MessageOf, Service, TopicOf};
 use crate::{feeds, witness};
 
@@ -68,16 +71,30 @@ impl<'m> Envelope<'m> {
 
     /// What is stored beside what follows; a header that cannot be is not taken over, and the message counts all the same.
     fn cause(&self) -> Cause {
-        let text = |bytes: Option<&[u8]>| {
-            let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
-            text.filter(|text| is_storable(text)).map(str::to_owned)
-        };
-        let id = |bytes| text(bytes).filter(|id| id.len() <= CAUSE_MAX_BYTES);
-        Cause {
-            id: id(self.ce_id),
-            caused_by: id(self.ce_causation_id),
-            trace_parent: text(self.trace_parent).filter(|trace| is_trace_parent(trace)),
-        }
+        cause_of(self.ce_id, self.ce_causation_id, self.trace_parent)
+    }
+}
+
+/// The cause that a kept record's headers tell.
+pub(crate) fn cause_in(headers: &[(String, Option<Vec<u8>>)]) -> Cause {
+    // The last one counts, as in a record that is judged.
+    let value = |name| {
+        let last = headers.iter().rfind(|(found, _)| found == name);
+        last.and_then(|(_, value)| value.as_deref())
+    };
+    cause_of(value("ce_id"), value("ce_causationid"), value("traceparent"))
+}
+
+fn cause_of(ce_id: Option<&[u8]>, ce_causation_id: Option<&[u8]>, trace_parent: Option<&[u8]>) -> Cause {
+    let text = |bytes: Option<&[u8]>| {
+        let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
+        text.filter(|text| is_storable(text)).map(str::to_owned)
+    };
+    let id = |bytes| text(bytes).filter(|id| id.len() <= CAUSE_MAX_BYTES);
+    Cause {
+        id: id(ce_id),
+        caused_by: id(ce_causation_id),
+        trace_parent: text(trace_parent).filter(|trace| is_trace_parent(trace)),
     }
 }
 
@@ -86,7 +103,9 @@ pub(crate) fn judge_record<S: Service>(
     contract: &S::Contract,
     id: IdOf<S>,
     feed: &mut Feed,
+    lot: &Lot<TopicOf<S>>,
     message: &BorrowedMessage<'_>,
+    planted: Planted,
 ) -> VerdictOf<S> {
     let offset = message.offset();
     if let Some(proof) = feed.proof {
@@ -96,7 +115,7 @@ pub(crate) fn judge_record<S: Service>(
         return Verdict::Ignore;
     }
     let envelope = Envelope::of(message, feed.restoration);
-    let verdict = match S::Contract::written_by(id.topic) {
+    let mut verdict = match S::Contract::written_by(id.topic) {
         None => foreign::<S>(contract, id, message, &envelope),
         Some(writer) => match envelope.position.map(Position::parse) {
             Some(Ok(position)) if position.source == writer => {
@@ -108,6 +127,7 @@ pub(crate) fn judge_record<S: Service>(
                 progress: Some(Progress { offset, place: envelope.place, cursor: None }),
                 work: Work::Skip(Skip::Duplicate),
                 raw: None,
+                slot: None,
                 cause: Cause::default(),
             }),
             Some(Ok(_) | Err(_)) | None => {
@@ -116,7 +136,15 @@ pub(crate) fn judge_record<S: Service>(
             }
         },
     };
-    if let Verdict::Take(item) = &verdict {
+    if let Verdict::Take(item) = &mut verdict {
+        let is_parked = lot.holds(id.partition, message.key()) && !planted.suffers(Mishap::ParkedOvertaken);
+        if matches!(item.work, Work::Decide { .. }) && (is_parked || feed.suspect == Some(offset)) {
+            let raw_of = || Box::new(raw(id, message, &envelope, DeadCause::Refused, String::new()));
+            item.raw.get_or_insert_with(raw_of);
+            if is_parked {
+                item.work = Work::Park(None);
+            }
+        }
         feed.gathered_offset = feed.gathered_offset.max(offset + 1);
         if let Some(cursor) = item.progress.and_then(|progress| progress.cursor) {
             feed.gathered = Some(cursor);
@@ -160,6 +188,7 @@ fn foreign<S: Service>(
             progress: Some(Progress { offset: message.offset(), place: envelope.place, cursor: None }),
             work: narrowed::<S>(decoded),
             raw: Some(Box::new(raw(id, message, envelope, DeadCause::Refused, String::new()))),
+            slot: None,
             cause: envelope.cause(),
         }),
     }
@@ -177,7 +206,7 @@ fn own<S: Service>(
     let offset = message.offset();
     let take = |work, cursor| {
         let progress = Some(Progress { offset, place: envelope.place, cursor });
-        Verdict::Take(Item { feed: id, progress, work, raw: None, cause: envelope.cause() })
+        Verdict::Take(Item { feed: id, progress, work, raw: None, slot: None, cause: envelope.cause() })
     };
     match judge(feed.gathered, position, feed.log_start) {
         Delivery::Next => {}
@@ -214,7 +243,7 @@ fn own<S: Service>(
 }
 
 /// What the service makes of a message.
-fn narrowed<S: Service>(message: MessageOf<S>) -> Work<TopicOf<S>, BodyOf<S>> {
+pub(crate) fn narrowed<S: Service>(message: MessageOf<S>) -> Work<TopicOf<S>, BodyOf<S>> {
     let name = S::Contract::name(&message);
     match S::narrow(message) {
         Some(input) => Work::Decide { name, body: Body::Message(input) },
@@ -243,6 +272,7 @@ fn dead<S: Service>(
         progress: Some(Progress { offset: message.offset(), place: envelope.place, cursor: None }),
         work: Work::DeadLetter(Box::new(raw(id, message, envelope, cause, detail))),
         raw: None,
+        slot: None,
         cause: envelope.cause(),
     })
 }

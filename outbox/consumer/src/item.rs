@@ -17,8 +17,10 @@ pub(crate) struct Item<T, B> {
     pub(crate) progress: Option<Progress>,
     /// What is to be done.
     pub(crate) work: Work<T, B>,
-    /// The raw record, kept where it may have to go to the dead letters later.
+    /// The raw record, kept where it may have to go to the dead letters later, or be parked.
     pub(crate) raw: Option<Box<DeadLetter<T>>>,
+    /// Where it is parked, if it was parked before.
+    pub(crate) slot: Option<Slot>,
     /// What caused it.
     pub(crate) cause: Cause,
 }
@@ -34,6 +36,17 @@ pub(crate) struct Progress {
     pub(crate) cursor: Option<Cursor>,
 }
 
+/// The place in the lot of a message that is tried again: its position was moved when it was parked.
+#[derive(Debug, Clone)]
+pub(crate) struct Slot {
+    /// Its key.
+    pub(crate) key: Vec<u8>,
+    /// Its number among the key's messages.
+    pub(crate) number: i64,
+    /// What ids are made of.
+    pub(crate) place: Place,
+}
+
 /// What an item asks for.
 #[derive(Debug)]
 pub(crate) enum Work<T, B> {
@@ -47,6 +60,16 @@ pub(crate) enum Work<T, B> {
     Skip(Skip),
     /// The record goes to the dead letters.
     DeadLetter(Box<DeadLetter<T>>),
+    /// The record, which is the item's `raw`, is parked: as the first of its key, which cannot be taken for this reason, or, without
+    /// one, behind others.
+    Park(Option<String>),
+}
+
+impl<T, B> Item<T, B> {
+    /// Where it lies for good; none for a signal.
+    pub(crate) fn place(&self) -> Option<Place> {
+        self.progress.map(|progress| progress.place).or(self.slot.as_ref().map(|slot| slot.place))
+    }
 }
 
 /// Why a record is passed over.

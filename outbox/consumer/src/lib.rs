@@ -22,12 +22,14 @@
 //! Work, positions and what is sent are one transaction a batch, so a record counts exactly once, whatever is delivered twice
 //! and whoever dies in between. You get with it: the consumer group and its rebalances, duplicates and gaps by sequence,
 //! re-reading for a missing sequence, holds for what must not be dropped, dead letters for what strangers sent, bisection of
-//! what cannot be saved, deadlines behind the replies, metrics, and a status for health checks.
+//! what cannot be saved, which is then parked with all that follows of its key ([`parked`]), deadlines behind the replies, metrics, and a status for health checks.
 //!
 //! # Where to look
 //!
 //! `engine` drives a service; `gather` takes what Kafka has; `intake` judges each record; `process` runs the one transaction
 //! (the only place in this crate that opens one); `feeds` owns what is ours, how far it is and what is held;
+//! `refused` rules on what cannot be committed; `lot` has the rules of what is parked, `parking` its place in the transaction, and
+//! `unparking` tries it again.
 //! `log_look` and `log_watch` see to it that an offset is only believed in its own log. `survey` asks the brokers
 //! on a thread of its own, so that the loop never waits for them; `watch` judges by it whether the feeds and the client get on.
 //! `restored` holds a service whose database was set back. [`rebuild`] makes a service's tables of its own events once more, and
@@ -62,20 +64,25 @@ mod json;
 mod layout;
 mod log_look;
 mod log_watch;
+mod lot;
 mod membership;
 mod memory;
 pub mod metrics;
 mod pace;
+pub mod parked;
+mod parking;
 pub mod planted;
 mod process;
 mod progress;
 mod ranges;
 pub mod rebuild;
 mod reception;
+mod refused;
 mod restored;
 mod rivalry;
 mod service;
 mod standstill;
+pub mod status;
 mod survey;
 #[cfg(test)]
 mod test_contract;
@@ -86,6 +93,7 @@ mod topic_id;
 mod topic_names;
 mod topics;
 mod trust;
+mod unparking;
 mod watch;
 mod watchdog;
 mod witness;
@@ -105,6 +113,7 @@ pub use handler::{Each, Handler};
 pub use health::Health;
 pub use item::{Body, Cause};
 pub use json::{Json, JsonMessage};
+pub use lot::Parking;
 pub use memory::Memory;
 pub use restored::Roads;
 pub use service::{MessageOf, Service, Signal, TopicOf, Wanted};

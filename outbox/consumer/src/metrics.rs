@@ -23,6 +23,10 @@ const STANDING: &str = "worker_feed_standing_seconds";
 const UNOWNED: &str = "worker_unowned_lanes";
 const CHANGED_TOPICS: &str = "worker_changed_topics";
 const RENEWED: &str = "worker_client_renewals_total";
+const PARKED_MESSAGES: &str = "worker_parked_messages";
+const PARKED_KEYS: &str = "worker_parked_keys";
+const PARKED_OLDEST: &str = "worker_parked_oldest_age_seconds";
+const PARKED_RETRIES: &str = "worker_parked_retries_total";
 
 /// Histogram buckets by metric; without them the exporter would render summaries.
 pub const BUCKETS: [(&str, &[f64]); 3] = [
@@ -36,7 +40,7 @@ pub const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 15] = [
+pub const ALL: [Metric; 19] = [
     Metric::counter(MESSAGES, &["service", "type", "outcome"], "Messages taken, by type and outcome"),
     Metric::histogram(BATCH_ITEMS, &["service"], "Items of a lane transaction"),
     Metric {
@@ -116,6 +120,29 @@ pub const ALL: [Metric; 15] = [
         shown: Shown::WhenItHappens,
         ..Metric::counter(RENEWED, &["service"], "Kafka clients that were of no more use and were replaced")
     },
+    Metric {
+        ends: "the instance that owns the lanes; 0 once nothing is parked",
+        ..Metric::gauge(PARKED_MESSAGES, &["service"], "Messages that wait because one of their key cannot be taken")
+    },
+    Metric {
+        ends: "the instance that owns the lanes; 0 once nothing is parked",
+        alarm: "> 0",
+        ..Metric::gauge(PARKED_KEYS, &["service"], "Keys whose messages wait because one of them cannot be taken")
+    },
+    Metric {
+        unit: Some(Unit::Seconds),
+        ends: "the instance that owns the lanes; 0 once nothing is parked",
+        alarm: "> 900",
+        ..Metric::gauge(PARKED_OLDEST, &["service"], "How long the oldest parked key has waited; 0 without one")
+    },
+    Metric {
+        shown: Shown::WhenItHappens,
+        ..Metric::counter(
+            PARKED_RETRIES,
+            &["service", "outcome"],
+            "Attempts at parked messages, by whether they were taken or in vain",
+        )
+    },
 ];
 
 /// Tell the recorder what each metric means.
@@ -172,6 +199,17 @@ pub(crate) fn unowned_lanes(service: &'static str, count: usize) {
 
 pub(crate) fn changed_topics(service: &'static str, count: usize) {
     gauge!(CHANGED_TOPICS, "service" => service).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn parked(service: &'static str, messages: u64, keys: u64, oldest_s: i64) {
+    let small = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    gauge!(PARKED_MESSAGES, "service" => service).set(small(messages));
+    gauge!(PARKED_KEYS, "service" => service).set(small(keys));
+    gauge!(PARKED_OLDEST, "service" => service).set(approximate(oldest_s));
+}
+
+pub(crate) fn parked_retry(service: &'static str, outcome: &'static str) {
+    counter!(PARKED_RETRIES, "service" => service, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn client_renewed(service: &'static str) {

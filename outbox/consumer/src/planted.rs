@@ -1,34 +1,38 @@
-//! What befalls the Kafka client when a test asks for it: what no test could bring about otherwise.
+//! What befalls the Kafka client, or goes wrong in the engine, when a test asks for it: what no test could bring about otherwise.
 //!
 //! Without the feature `planted-bugs` the choice is a type of size 0 that always says no, so that a release has neither the
 //! branch nor a way to ask for it.
 
-/// What the Kafka client suffers when asked to.
+/// What a consumer suffers when asked to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mishap {
     /// It cannot read a record whose key begins with `unreadable-`, and stands before it.
     RecordUnreadable,
     /// The process's first client is lost once it has seen a record whose key begins with `client-lost-`.
     ClientLost,
+    /// A record does not wait behind a parked one of its key.
+    ParkedOvertaken,
 }
 
 impl Mishap {
-    /// Both of them.
-    pub const ALL: [Mishap; 2] = [Mishap::RecordUnreadable, Mishap::ClientLost];
+    /// All of them.
+    pub const ALL: [Mishap; 3] = [Mishap::RecordUnreadable, Mishap::ClientLost, Mishap::ParkedOvertaken];
 
     /// The name to select it by.
     pub const fn as_str(self) -> &'static str {
         match self {
             Mishap::RecordUnreadable => "record-unreadable",
             Mishap::ClientLost => "client-lost",
+            Mishap::ParkedOvertaken => "parked-overtaken",
         }
     }
 
-    /// How the key of a record begins that it befalls.
+    /// How the key of a record begins that it befalls; any key where it is empty.
     pub const fn key_prefix(self) -> &'static [u8] {
         match self {
             Mishap::RecordUnreadable => b"unreadable-",
             Mishap::ClientLost => b"client-lost-",
+            Mishap::ParkedOvertaken => b"",
         }
     }
 }
@@ -100,7 +104,8 @@ mod tests {
     fn one_mishap_is_on_and_befalls_the_keys_that_ask_for_it() {
         for mishap in Mishap::ALL {
             let planted = Planted::with(mishap);
-            assert!(planted.befalls(mishap, Some(mishap.key_prefix())) && !planted.befalls(mishap, Some(b"order")));
+            assert!(planted.befalls(mishap, Some(mishap.key_prefix())));
+            assert_eq!(planted.befalls(mishap, Some(b"order")), mishap.key_prefix().is_empty());
             assert!(Mishap::ALL.into_iter().all(|other| planted.suffers(other) == (other == mishap)));
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::database::Database;
 use deadpool_postgres::Object;
 use jiff::Timestamp;
-use outbox::inbox::{Advance, Cursor, Inbox, LogMark, SourceCursor, TopicPartition};
+use outbox::inbox::{Advance, Cursor, Held, Inbox, LogMark, SourceCursor, TopicPartition};
 use outbox::{Outbox, OutboxMessage, Transaction};
 
 use crate::contract::Contract;
@@ -20,7 +20,9 @@ use crate::emitter::Emitter;
 use crate::failure::Failure;
 use crate::feed::{Feed, FeedId};
 use crate::item::Work;
+use crate::lot::{Lot, Plan};
 use crate::metrics;
+use crate::parking;
 use crate::service::{BodyOf, IdOf, ItemOf, Service, TopicOf};
 use crate::topic_names::TopicNames;
 use crate::trust::{Recollection, Trust};
@@ -41,6 +43,8 @@ pub(crate) struct Done<S: Service> {
     pub(crate) follow_up: S::FollowUp,
     /// Where each feed's row is now.
     pub(crate) feeds: Vec<Moved<TopicOf<S>>>,
+    /// What it did to what is parked.
+    pub(crate) plan: Plan,
     pub(crate) counts: BTreeMap<(&'static str, &'static str), u64>,
     pub(crate) process: Duration,
     pub(crate) commit: Duration,
@@ -73,12 +77,26 @@ struct Connection<S: Service> {
     statements: S::Statements,
 }
 
+/// What a batch is run on.
+pub(crate) struct Ground<'g, S: Service> {
+    pub(crate) feeds: &'g HashMap<IdOf<S>, Feed>,
+    pub(crate) lot: &'g Lot<TopicOf<S>>,
+}
+
+impl<S: Service> Clone for Ground<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S: Service> Copy for Ground<'_, S> {}
+
 /// How a feed's row moves in a batch.
 struct FeedMove<T> {
     id: FeedId<T>,
     at: TopicPartition,
     /// What the row has to hold.
-    row: Option<i64>,
+    row: Held,
     next_offset: i64,
     log: LogMark,
     cursor: Option<Cursor>,
@@ -115,10 +133,11 @@ impl<S: Service> Processor<S> {
     pub(crate) async fn attempt(
         &mut self,
         service: &mut S,
-        feeds: &HashMap<IdOf<S>, Feed>,
+        ground: Ground<'_, S>,
         items: &[ItemOf<S>],
         now: Timestamp,
     ) -> Result<Attempt<S>, Failure> {
+        let plan = parking::plan::<S>(ground.lot, items, now).map_err(Failure::Poison)?;
         let mut connection = match self.connection.take() {
             Some(connection) if !connection.client.is_closed() => connection,
             Some(_) => {
@@ -128,8 +147,10 @@ impl<S: Service> Processor<S> {
             None => self.connect(service).await?,
         };
         let inputs: Vec<&BodyOf<S>> = items.iter().filter_map(body_of::<S>).collect();
-        let recalled = if self.trust.is_given() { service.recall(&inputs) } else { None };
-        let run = self.run_either(recalled, &mut connection, service, feeds, (items, &inputs), now);
+        // A lane that is compared as a whole is locked as a whole.
+        let may_recall = plan.fenced().is_none() && self.trust.is_given();
+        let recalled = if may_recall { service.recall(&inputs) } else { None };
+        let run = self.run_either(recalled, &mut connection, service, ground, (items, &inputs, plan), now);
         let result = match tokio::time::timeout(ATTEMPT_TIMEOUT, run).await {
             Ok((result, memory)) => {
                 self.trust.learn(memory);
@@ -137,7 +158,7 @@ impl<S: Service> Processor<S> {
             }
             Err(_) => Err(Failure::Retry(format!("the database did not answer within {ATTEMPT_TIMEOUT:?}"))),
         };
-        if matches!(result, Err(Failure::Retry(_))) {
+        if matches!(result, Err(Failure::Retry(_) | Failure::Environment(_))) {
             self.database.suspect();
         }
         if result.is_ok() {
@@ -162,13 +183,13 @@ impl<S: Service> Processor<S> {
         recalled: Option<S::Batch>,
         connection: &mut Connection<S>,
         service: &S,
-        feeds: &HashMap<IdOf<S>, Feed>,
-        (items, inputs): (&[ItemOf<S>], &[&BodyOf<S>]),
+        ground: Ground<'_, S>,
+        (items, inputs, plan): (&[ItemOf<S>], &[&BodyOf<S>], Plan),
         now: Timestamp,
     ) -> (Result<Attempt<S>, Failure>, Recollection) {
         let mut memory = Recollection::NotAsked;
         if let Some(batch) = recalled {
-            match self.run_recalled(connection, service, feeds, items, batch, now).await {
+            match self.run_recalled(connection, service, ground, (items, plan.clone()), batch, now).await {
                 Ok(done) => {
                     metrics::recalled(S::NAME, "right");
                     return (Ok(Attempt::Done(done)), Recollection::Right);
@@ -182,37 +203,36 @@ impl<S: Service> Processor<S> {
                 }
             }
         }
-        (self.run(connection, service, feeds, items, inputs, now).await, memory)
+        (self.run(connection, service, ground, (items, inputs, plan), now).await, memory)
     }
 
     async fn run_recalled(
         &self,
         connection: &mut Connection<S>,
         service: &S,
-        feeds: &HashMap<IdOf<S>, Feed>,
-        items: &[ItemOf<S>],
+        ground: Ground<'_, S>,
+        (items, plan): (&[ItemOf<S>], Plan),
         batch: S::Batch,
         now: Timestamp,
     ) -> Result<Done<S>, Failure> {
         let begun = Instant::now();
         let Connection { client, statements } = connection;
         let tx = self.outbox.begin(client).await.map_err(Failure::of_outbox)?.of_plain_session();
-        self.finish(tx, service, statements, batch, self.steps(feeds, items), (items, now, begun)).await
+        self.finish(tx, service, statements, batch, (self.steps(ground, items, &plan), plan), (items, now, begun)).await
     }
 
     async fn run(
         &self,
         connection: &mut Connection<S>,
         service: &S,
-        feeds: &HashMap<IdOf<S>, Feed>,
-        items: &[ItemOf<S>],
-        inputs: &[&BodyOf<S>],
+        ground: Ground<'_, S>,
+        (items, inputs, plan): (&[ItemOf<S>], &[&BodyOf<S>], Plan),
         now: Timestamp,
     ) -> Result<Attempt<S>, Failure> {
         let begun = Instant::now();
         let Connection { client, statements } = connection;
         let tx = self.outbox.begin(client).await.map_err(Failure::of_outbox)?;
-        let steps = self.steps(feeds, items);
+        let steps = self.steps(ground, items, &plan);
         let partitions: Vec<TopicPartition> = steps.iter().map(|step| step.at.clone()).collect();
         // Sent in this order in one round trip: positions are locked before aggregates.
         let (held, batch) = tokio::join!(self.inbox.lock(&tx, &partitions), service.load(&tx, statements, inputs));
@@ -223,7 +243,7 @@ impl<S: Service> Processor<S> {
             tx.rollback().await.map_err(Failure::of_outbox)?;
             return Ok(Attempt::Overtaken(overtaken));
         }
-        self.finish(tx, service, statements, batch?, steps, (items, now, begun)).await.map(Attempt::Done)
+        self.finish(tx, service, statements, batch?, (steps, plan), (items, now, begun)).await.map(Attempt::Done)
     }
 
     /// Decides and commits.
@@ -233,36 +253,41 @@ impl<S: Service> Processor<S> {
         service: &S,
         statements: &S::Statements,
         mut batch: S::Batch,
-        steps: Vec<FeedMove<TopicOf<S>>>,
+        (steps, plan): (Vec<FeedMove<TopicOf<S>>>, Plan),
         (items, now, begun): (&[ItemOf<S>], Timestamp, Instant),
     ) -> Result<Done<S>, Failure> {
         let (messages, counts) = self.decide(service, &mut batch, items, now)?;
-        self.inbox.advance(&mut tx, &advances::<S>(&steps));
+        self.inbox.advance(&mut tx, &advances::<S>(&steps, &plan));
+        parking::carry_out::<S>(&self.inbox, &mut tx, &plan, items, now)?;
         let follow_up = service.save(batch, statements, &mut tx)?;
         let committing = Instant::now();
         tx.commit(messages).await.map_err(Failure::of_outbox)?;
         let moved = |FeedMove { id, next_offset, cursor, log, .. }| Moved { id, next_offset, cursor, log };
         let feeds = steps.into_iter().map(moved).collect();
-        Ok(Done { follow_up, feeds, counts, process: begun.elapsed(), commit: committing.elapsed() })
+        Ok(Done { follow_up, feeds, plan, counts, process: begun.elapsed(), commit: committing.elapsed() })
     }
 
-    /// One step per feed of the batch, ascending, so that rows are always locked in the same order.
-    fn steps(&self, feeds: &HashMap<IdOf<S>, Feed>, items: &[ItemOf<S>]) -> Vec<FeedMove<TopicOf<S>>> {
+    /// One step per feed of the batch, ascending, so that rows are always locked in the same order; all feeds of a lane that is
+    /// compared as a whole.
+    fn steps(&self, ground: Ground<'_, S>, items: &[ItemOf<S>], plan: &Plan) -> Vec<FeedMove<TopicOf<S>>> {
+        let Ground { feeds, lot } = ground;
+        let step = |id: IdOf<S>, feed: &Feed| FeedMove {
+            id,
+            at: TopicPartition { topic: self.topics.full(id.topic).to_string(), partition: id.partition },
+            row: Held { next_offset: feed.row, parkings: lot.parkings(id) },
+            next_offset: feed.next_offset,
+            log: feed.log,
+            cursor: feed.cursor,
+            moved_cursor: None,
+        };
         let mut steps: BTreeMap<IdOf<S>, FeedMove<TopicOf<S>>> = BTreeMap::new();
+        if let Some(lane) = plan.fenced() {
+            let of_lane = feeds.iter().filter(|(id, _)| id.partition == lane);
+            steps.extend(of_lane.map(|(id, feed)| (*id, step(*id, feed))));
+        }
         for item in items {
             let Some(feed) = feeds.get(&item.feed) else { continue };
-            let step = steps.entry(item.feed).or_insert_with(|| FeedMove {
-                id: item.feed,
-                at: TopicPartition {
-                    topic: self.topics.full(item.feed.topic).to_string(),
-                    partition: item.feed.partition,
-                },
-                row: feed.row,
-                next_offset: feed.next_offset,
-                log: feed.log,
-                cursor: feed.cursor,
-                moved_cursor: None,
-            });
+            let step = steps.entry(item.feed).or_insert_with(|| step(item.feed, feed));
             if let Some(progress) = item.progress {
                 // While a log is read again for a missing sequence, the resume offset stays ahead.
                 if progress.offset >= step.next_offset {
@@ -292,7 +317,7 @@ impl<S: Service> Processor<S> {
         for item in items {
             let (kind, outcome) = match &item.work {
                 Work::Decide { name, body } => {
-                    emitter.attribute_to(item.feed, item.progress.map(|progress| progress.place), &item.cause);
+                    emitter.attribute_to(item.feed, item.place(), &item.cause);
                     (*name, service.decide(batch, body, now, &mut emitter)?)
                 }
                 Work::Skip(skip) => ("record", skip.as_str()),
@@ -309,6 +334,7 @@ impl<S: Service> Processor<S> {
                     ));
                     ("record", "dead_letter")
                 }
+                Work::Park(_) => ("record", "parked"),
             };
             tracing::debug!(
                 feed = %item.feed,
@@ -329,12 +355,13 @@ impl<S: Service> Processor<S> {
 fn body_of<S: Service>(item: &ItemOf<S>) -> Option<&BodyOf<S>> {
     match &item.work {
         Work::Decide { body, .. } => Some(body),
-        Work::Skip(_) | Work::DeadLetter(_) => None,
+        Work::Skip(_) | Work::DeadLetter(_) | Work::Park(_) => None,
     }
 }
 
 /// The steps as the inbox takes them.
-fn advances<S: Service>(steps: &[FeedMove<TopicOf<S>>]) -> Vec<Advance> {
+fn advances<S: Service>(steps: &[FeedMove<TopicOf<S>>], plan: &Plan) -> Vec<Advance> {
+    let counts = |lane| plan.counts() && plan.fenced() == Some(lane);
     let moved = |step: &FeedMove<TopicOf<S>>| {
         let (writer, cursor) = S::Contract::written_by(step.id.topic).zip(step.moved_cursor)?;
         Some(SourceCursor { source: writer.to_owned(), cursor })
@@ -343,10 +370,12 @@ fn advances<S: Service>(steps: &[FeedMove<TopicOf<S>>]) -> Vec<Advance> {
         .iter()
         .map(|step| Advance {
             at: step.at.clone(),
-            from: step.row,
+            from: step.row.next_offset,
             to: step.next_offset,
             log: step.log,
             cursors: moved(step).into_iter().collect(),
+            parkings: step.row.parkings,
+            parks: counts(step.id.partition),
         })
         .collect()
 }

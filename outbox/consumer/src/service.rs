@@ -182,6 +182,12 @@ pub trait Signal: Send + Sync + Clone + Debug + 'static {
     fn cause(&self) -> Cause {
         Cause::default()
     }
+
+    /// The key of the records that it belongs to. While that key is parked it is not decided: an answer that waits there may have
+    /// come before it. It is dropped, and has to come again by itself. None: it waits for no key.
+    fn key(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl Signal for Infallible {

@@ -7,12 +7,15 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+use outbox::inbox::Cursor;
 use outbox::inbox::place::Place;
 
 use crate::contract::Contract as _;
 use crate::dead_letter::{DeadCause, DeadLetter};
 use crate::engine::Engine;
 use crate::failure::Failure;
+use crate::feed::Feed;
 use crate::gather::Stop;
 use crate::group_member::Vitals;
 use crate::inquiry::{Answer, Inquiry, Question};
@@ -20,6 +23,7 @@ use crate::item::{Cause, Item, Progress as Step, Work};
 use crate::metrics;
 use crate::progress::{Obstacle, Progress, Sight, Standing};
 use crate::service::{IdOf, ItemOf, Service};
+use crate::status::{FeedStatus, HeldStatus, PositionStatus};
 use crate::survey::Demand;
 
 /// An unreadable run on a topic that anyone writes is passed over after this.
@@ -45,6 +49,7 @@ impl<S: Service> Engine<S> {
         let positions = self.positions();
         let vitals = self.notes.vitals();
         let mut seen = Vec::new();
+        let mut feeds = Vec::new();
         let mut has_moved = false;
         for (id, feed) in &self.feeds.by_id {
             let topic = self.processor.topics.full(id.topic);
@@ -54,6 +59,7 @@ impl<S: Service> Engine<S> {
             if let Some(end) = end {
                 metrics::consumer_lag(&topic, id.partition, end - done);
             }
+            feeds.push(status_of::<S>(*id, feed, end.map(|end| (end - done).max(0)), (self.clock)()));
             if done > feed.next_offset && feed.fetching {
                 // Behind a transaction's marker; the group's offset too, or tools would see a lag for ever.
                 self.feeds.store_for_tools(*id, done);
@@ -74,6 +80,7 @@ impl<S: Service> Engine<S> {
             has_moved |= progress.moved() != before;
             seen.push((*id, standing));
         }
+        self.health.feeds(feeds);
         for (id, standing) in seen {
             self.name(id, standing, now);
         }
@@ -268,6 +275,23 @@ impl<S: Service> Engine<S> {
     }
 }
 
+/// The feed for whoever asks.
+fn status_of<S: Service>(id: IdOf<S>, feed: &Feed, lag: Option<i64>, now: Timestamp) -> FeedStatus {
+    let held = feed.hold.as_ref().map(|hold| HeldStatus {
+        offset: hold.offset,
+        since: now.checked_sub(hold.since.elapsed()).unwrap_or(now),
+        why: hold.reason.clone(),
+    });
+    FeedStatus {
+        topic: S::Contract::topic_name(id.topic).to_owned(),
+        partition: id.partition,
+        next_offset: feed.next_offset,
+        position: feed.cursor.map(|Cursor { epoch, sequence }| PositionStatus { epoch, sequence }),
+        lag,
+        held,
+    }
+}
+
 /// When the client saw a transaction open right behind this position.
 fn open_at(vitals: &Vitals, topic: &str, partition: i32, position: i64) -> Option<Instant> {
     let high = vitals.open.get(&(topic.to_owned(), partition))?;
@@ -297,6 +321,7 @@ fn passed_over<S: Service>(id: IdOf<S>, place: Place, (first, last): (i64, i64),
         progress: Some(Step { offset: last, place, cursor: None }),
         work: Work::DeadLetter(Box::new(letter)),
         raw: None,
+        slot: None,
         cause: Cause::default(),
     }
 }

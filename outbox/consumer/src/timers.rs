@@ -96,7 +96,10 @@ impl<S: Service> Timers<S> {
         if is_timer_time {
             self.looked_at_timers = now;
         }
-        let wanted = Wanted { due, due_limit: DUE_LIMIT, gauges: is_gauge_time.then_some(lanes) };
+        // Signals of parked keys are found again and again, and must not take the place of others.
+        let parked = due.iter().map(|lane| feeds.lot.keys_of(*lane)).max().unwrap_or_default();
+        let due_limit = DUE_LIMIT.saturating_add(i64::try_from(parked).unwrap_or(i64::MAX));
+        let wanted = Wanted { due, due_limit, gauges: is_gauge_time.then_some(lanes) };
         let database = feeds.sources.database.clone();
         let look = service.look_up(&database, clock(), wanted);
         self.lookup.ask(async move {

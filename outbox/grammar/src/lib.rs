@@ -21,6 +21,7 @@ mod secret;
 mod shell;
 mod table;
 mod text;
+mod user;
 mod waiting;
 
 pub use access::{DEFAULT_BROKERS, KafkaAccess};
@@ -36,4 +37,5 @@ pub use secret::{HIDDEN, Secret};
 pub use shell::ShellVerb;
 pub use table::{Table, terminal_width, wrapped};
 pub use text::{counted, harmless, harmless_lines, money};
+pub use user::os_user;
 pub use waiting::WaitOption;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::change::Change;
 use crate::error::OutboxError;
+use crate::inbox::parking::ParkingChanges;
 use crate::inbox::{Cursor, LogMark, Witness};
 use crate::params;
 use crate::sql;
@@ -64,6 +65,20 @@ pub struct Advance {
     pub log: LogMark,
     /// Sources whose cursor moved, each once.
     pub cursors: Vec<SourceCursor>,
+    /// How often keys of this partition number were parked or freed, as far as the consumer knows: the row must hold it. 0 for a
+    /// consumer that parks nothing.
+    pub parkings: i64,
+    /// Whether this very transaction parks or frees a key of this partition number: then the row counts it.
+    pub parks: bool,
+}
+
+/// What a locked row holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Offset of the next record to take; none until the first was taken.
+    pub next_offset: Option<i64>,
+    /// How often keys of its partition number were parked or freed.
+    pub parkings: i64,
 }
 
 /// The inbox tables of one schema.
@@ -80,6 +95,7 @@ pub struct Inbox {
     move_many: Change,
     cursor_one: Change,
     cursor_many: Change,
+    pub(super) parking: ParkingChanges,
 }
 
 impl Inbox {
@@ -98,6 +114,7 @@ impl Inbox {
             move_many: Change::new(text(MOVE_MANY)).refused_with(MOVED),
             cursor_one: Change::new(text(CURSOR_ONE)).refused_with(NOT_FORWARD),
             cursor_many: Change::new(text(CURSOR_MANY)).refused_with(NOT_FORWARD),
+            parking: ParkingChanges::new(text),
             quoted,
         })
     }
@@ -162,14 +179,14 @@ impl Inbox {
         Ok(())
     }
 
-    /// Locks the rows of these partitions, ascending, until the transaction ends, and returns the offsets that they
+    /// Locks the rows of these partitions, ascending, until the transaction ends, and returns what they
     /// hold, in the order given. A partition without a row is a conflict: see [`Inbox::ensure`]. Polled first, it may
     /// travel together with other statements.
     pub async fn lock(
         &self,
         transaction: &Transaction<'_>,
         partitions: &[TopicPartition],
-    ) -> Result<Vec<Option<i64>>, OutboxError> {
+    ) -> Result<Vec<Held>, OutboxError> {
         let rows = match partitions {
             [at] => transaction.query(&self.lock_one_sql, &[&at.topic, &at.partition]).await?,
             _ => {
@@ -180,23 +197,27 @@ impl Inbox {
         if rows.len() != partitions.len() {
             return Err(OutboxError::MissingInboxRow);
         }
-        let held: HashMap<(&str, i32), Option<i64>> =
-            rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
-        let offset = |at: &TopicPartition| {
+        let held: HashMap<(&str, i32), Held> = rows
+            .iter()
+            .map(|row| ((row.get(0), row.get(1)), Held { next_offset: row.get(2), parkings: row.get(3) }))
+            .collect();
+        let held_by = |at: &TopicPartition| {
             held.get(&(at.topic.as_str(), at.partition)).copied().ok_or(OutboxError::MissingInboxRow)
         };
-        partitions.iter().map(offset).collect()
+        partitions.iter().map(held_by).collect()
     }
 
     /// Adds the compare-and-set of these partitions' rows to the commit. It raises a conflict
-    /// ([`crate::Class::Conflict`]) when a row does not hold `from`, or when a cursor would not move forward.
+    /// ([`crate::Class::Conflict`]) when a row does not hold `from` or `parkings`, or when a cursor would not move forward.
     pub fn advance(&self, transaction: &mut Transaction<'_>, steps: &[Advance]) {
         match steps {
             [] => {}
             [step] => {
-                let Advance { at, from, to, log: LogMark { witness, topic_id }, .. } = step;
+                let Advance { at, from, to, log: LogMark { witness, topic_id }, parkings, parks, .. } = step;
                 let (offset, digest) = (witness.map(|one| one.offset), witness.map(|one| one.digest.to_vec()));
-                let params = params![at.topic.clone(), at.partition, *from, *to, offset, digest, *topic_id];
+                let parks = i64::from(*parks);
+                let params =
+                    params![at.topic.clone(), at.partition, *from, *to, offset, digest, *topic_id, *parkings, parks];
                 transaction.change(&self.move_one, params, 1);
             }
             _ => {
@@ -209,7 +230,9 @@ impl Inbox {
                 let digests: Vec<Option<Vec<u8>>> =
                     witnesses().map(|found| found.map(|one| one.digest.to_vec())).collect();
                 let ids: Vec<Option<Uuid>> = steps.iter().map(|step| step.log.topic_id).collect();
-                let params = params![topics, numbers, from, to, offsets, digests, ids];
+                let parkings: Vec<i64> = steps.iter().map(|step| step.parkings).collect();
+                let parks: Vec<i64> = steps.iter().map(|step| i64::from(step.parks)).collect();
+                let params = params![topics, numbers, from, to, offsets, digests, ids, parkings, parks];
                 transaction.change(&self.move_many, params, steps.len() as u64);
             }
         }
@@ -241,7 +264,7 @@ impl Inbox {
 const ENSURE: &str = "insert into {schema}.inbox_offsets (topic, partition) \
     select * from unnest($1::text[], $2::int4[]) as given (topic, partition) order by 1, 2 on conflict do nothing";
 
-const LOCK: &str = "select o.topic, o.partition, o.next_offset from {schema}.inbox_offsets o \
+const LOCK: &str = "select o.topic, o.partition, o.next_offset, o.parkings from {schema}.inbox_offsets o \
     where (o.topic, o.partition) in (select * from unnest($1::text[], $2::int4[])) \
     order by o.topic, o.partition for update of o";
 
@@ -259,21 +282,22 @@ const ADOPT: &str = "update {schema}.inbox_offsets o set topic_id = given.topic_
     where o.topic = given.topic and o.partition = given.partition and o.next_offset = given.next_offset \
         and o.topic_id is null";
 
-const LOCK_ONE: &str = "select o.topic, o.partition, o.next_offset from {schema}.inbox_offsets o \
+const LOCK_ONE: &str = "select o.topic, o.partition, o.next_offset, o.parkings from {schema}.inbox_offsets o \
     where o.topic = $1::text and o.partition = $2::int4 for update";
 
 const MOVE_ONE: &str = "update {schema}.inbox_offsets o set next_offset = $4::int8, witness_offset = $5::int8, \
-        witness_digest = $6::bytea, topic_id = coalesce($7::uuid, o.topic_id) \
+        witness_digest = $6::bytea, topic_id = coalesce($7::uuid, o.topic_id), parkings = $8::int8 + $9::int8 \
     where o.topic = $1::text and o.partition = $2::int4 and o.next_offset is not distinct from $3::int8 \
-        and $4 >= coalesce($3, 0) \
+        and $4 >= coalesce($3, 0) and o.parkings = $8 \
     returning 1";
 
 const MOVE_MANY: &str = "update {schema}.inbox_offsets o set next_offset = given.new, \
         witness_offset = given.witness_offset, witness_digest = given.witness_digest, \
-        topic_id = coalesce(given.topic_id, o.topic_id) \
-    from unnest($1::text[], $2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::bytea[], $7::uuid[]) \
-        as given (topic, partition, old, new, witness_offset, witness_digest, topic_id) \
-    where o.topic = given.topic and o.partition = given.partition \
+        topic_id = coalesce(given.topic_id, o.topic_id), parkings = given.parkings + given.parks \
+    from unnest($1::text[], $2::int4[], $3::int8[], $4::int8[], $5::int8[], $6::bytea[], $7::uuid[], $8::int8[], \
+            $9::int8[]) \
+        as given (topic, partition, old, new, witness_offset, witness_digest, topic_id, parkings, parks) \
+    where o.topic = given.topic and o.partition = given.partition and o.parkings = given.parkings \
         and o.next_offset is not distinct from given.old and given.new >= coalesce(given.old, 0) \
     returning 1";
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::metrics::Meters;
@@ -84,6 +85,8 @@ pub struct Stalled {
 pub struct RelayReport {
     /// What it is doing.
     pub role: Role,
+    /// Since when, by this host's clock.
+    pub role_since: Timestamp,
     /// Messages in the table that are not acknowledged; known only while leading.
     pub backlog: Option<i64>,
     /// Age of the oldest of them.
@@ -110,6 +113,7 @@ impl RelayStatus {
     pub(crate) fn new(schema: &str) -> Self {
         let report = RelayReport {
             role: Role::Disconnected,
+            role_since: Timestamp::now(),
             backlog: None,
             oldest_pending: None,
             published: 0,
@@ -149,6 +153,9 @@ impl RelayStatus {
             }
             if role == Role::Leading || role == Role::Standby {
                 report.last_error = None;
+            }
+            if report.role != role {
+                report.role_since = Timestamp::now();
             }
             report.role = role;
         });

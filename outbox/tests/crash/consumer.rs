@@ -187,7 +187,10 @@ impl<'s> Session<'s> {
         // Whoever takes offsets for the truth keeps nothing else.
         let moved = moved.filter(|_| bug != Some(PlantedBug::DedupeByOffset));
         let cursors = moved.map(|cursor| SourceCursor { source: SOURCE.to_owned(), cursor }).into_iter().collect();
-        self.inbox.advance(&mut transaction, &[Advance { at: place, from, to, log: LogMark::default(), cursors }]);
+        self.inbox.advance(
+            &mut transaction,
+            &[Advance { at: place, from, to, log: LogMark::default(), cursors, parkings: 0, parks: false }],
+        );
         transaction.commit(Vec::new()).await?;
         state.next_offset = Some(to);
         if let Some(cursor) = cursor {

@@ -195,7 +195,10 @@ mod tests {
 
     fn written(partition: i32, offset: i64, key: &str) -> Written {
         let (order_id, command_id) = (OrderId::new(key).unwrap(), CommandId::new("c").unwrap());
-        Written { partition, ..Written::of(offset, CancelOrder { order_id, command_id }) }
+        Written {
+            partition,
+            ..Written::of(offset, CancelOrder { order_id, command_id, reason_code: None, by: None, note: None })
+        }
     }
 
     fn renumbering(channel: Channel, restorations: Vec<Restoration>, count: usize) -> Renumbering<'static> {

@@ -95,7 +95,10 @@ async fn in_transaction(
     let count = topics.first().map_or(0, |topic| topic.lanes.len());
     let home =
         outbox::partition_sql(schema, "convert_to(order_id, 'UTF8')", "$1").map_err(ReplayError::outbox(service))?;
-    move_orders(service, &tx, &home, i32::try_from(count).unwrap_or(i32::MAX)).await.map_err(&failed)?;
+    let count = i32::try_from(count).unwrap_or(i32::MAX);
+    move_orders(service, &tx, &home, count).await.map_err(&failed)?;
+    let inbox = Inbox::new(schema).map_err(ReplayError::outbox(service))?;
+    inbox.move_parked(&tx, count).await.map_err(ReplayError::outbox(service))?;
     // What was written is what a second run would find.
     if stand(service, schema, topics, &tx).await? != Stand::After {
         return Err(refused(service, "the tables do not say what was written to them"));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::statement::StatementLine;
-use schemas::PerService;
+use schemas::{PerService, Time};
 
 use super::scan::Topics;
 use crate::error::UnreadableRun;
@@ -27,7 +27,7 @@ pub(crate) struct Expectations {
 }
 
 /// What a check has gathered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Evidence {
     /// In front of every topic name.
     pub(crate) prefix: String,
@@ -46,4 +46,6 @@ pub(crate) struct Evidence {
     /// Where records wait that their reader has not taken, though it had time: full topic name, partition, how many.
     pub(crate) waiting: Vec<(String, i32, u64)>,
     pub(crate) expectations: Expectations,
+    /// The present, as the tables were read.
+    pub(crate) now: Time,
 }

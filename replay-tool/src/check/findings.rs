@@ -11,17 +11,17 @@ pub(super) const LISTED_PER_INVARIANT: usize = 40;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Invariant {
-    /// 1. Received = available + reserved + shipped, nothing below zero.
+    /// 1. Received + returned = available + reserved + shipped + written off, nothing below zero; what came back came once.
     Stock,
-    /// 2. At most one effective charge per order; the ledger sums to zero.
+    /// 2. At most one effective charge per order, refunds once and within it; the ledger sums to zero and is the provider's.
     Money,
-    /// 3. Every accepted order comes to an end.
+    /// 3. Every accepted order comes to an end; nothing waits beyond its deadline.
     Termination,
-    /// 4. Every completed step of a failed order is undone once, in reverse; no payment before its reservation.
+    /// 4. What was done of a failed order is undone once, in reverse; nothing is paid unreserved, or leaves held or undone.
     Compensation,
     /// 5. What the outboxes committed is what the topics hold: nothing lost, nothing phantom, in order.
     Delivery,
-    /// 6. State folded from the topics is the tables, row for row.
+    /// 6. State folded from the topics is the tables, row for row; an order's events carry what it was placed with.
     Rebuild,
     /// 7. Bad input has a trace: an event, or a dead letter with its bytes untouched.
     BadInput,

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::findings::{LISTED_PER_INVARIANT, Violation};
-use super::scan::MessageCounts;
+use super::invariant::termination::Wait;
+use super::scan::{ByHand, MessageCounts};
 use crate::error::UnreadableRun;
 use crate::fold::OrderCounts;
 use crate::log::OpenTransaction;
@@ -53,6 +54,10 @@ pub struct Report {
     pub rejected: u64,
     /// The ids of stuck orders, at most a thousand.
     pub stuck: Vec<String>,
+    /// What waits for a command, and rightly: to be released, to be shipped, to come back.
+    pub waits: Vec<Wait>,
+    /// What persons did to stuck orders: what they vouched for is exempt from compensation.
+    pub by_hand: Vec<ByHand>,
     /// Dead letters by source topic, without prefix.
     pub dead_letters: BTreeMap<String, u64>,
     /// What was read.

@@ -1,12 +1,14 @@
 //! The verdict over what a check has gathered: pure, so that every planted inconsistency can be tested.
 
-use schemas::ServiceName;
+use schemas::{ServiceName, TopicName};
 
 use super::evidence::Evidence;
 use super::findings::Findings;
 use super::invariant;
+use super::invariant::termination::{self, Wait};
 use super::report::Comparison;
-use super::scan::MessageCounts;
+use super::scan::{ByHand, MessageCounts};
+use super::state::State;
 use crate::fold::OrderCounts;
 use crate::rows::{Differences, Rows};
 
@@ -16,6 +18,8 @@ pub(crate) struct Verdict {
     pub(crate) orders: OrderCounts,
     pub(crate) rejected: u64,
     pub(crate) stuck: Vec<String>,
+    pub(crate) waits: Vec<Wait>,
+    pub(crate) by_hand: Vec<ByHand>,
     pub(crate) messages: MessageCounts,
     pub(crate) dead_letters: Vec<(String, u64)>,
     pub(crate) findings: Findings,
@@ -31,17 +35,21 @@ impl Evidence {
     pub(crate) fn judge(mut self) -> Verdict {
         let mut findings = std::mem::take(&mut self.topics.findings);
         let folded = self.topics.rows(self.partitions);
-        let by_tables = self.judge_state(&self.tables.rows);
+        let (state, by_tables) = self.judge_state(&self.tables.rows);
         // A fold of topics that lack messages would only tell of that again.
         findings.append(match self.topics.are_events_whole() {
-            true => Findings::of_both_sides((by_tables, "tables"), (self.judge_state(&folded), "topics")),
+            true => Findings::of_both_sides((by_tables, "tables"), (self.judge_state(&folded).1, "topics")),
             false => by_tables,
         });
-        invariant::termination::check(&self, &mut findings);
-        invariant::compensation::check_requests(&self, &mut findings);
+        let waits = termination::waits(&state, self.now);
+        termination::check(&self, &state, &waits, &mut findings);
+        invariant::compensation::check_requests(&self, &state, &mut findings);
+        if self.expectations.quiescent {
+            invariant::returns::check_known(&state, &mut findings);
+        }
         invariant::delivery::check(&self, &mut findings);
         invariant::rebuild::check(&self, &folded, &mut findings);
-        invariant::bad_input::check(&self, &mut findings);
+        invariant::bad_input::check(&self, &state, &mut findings);
         let comparison = self.topics.are_events_whole().then(|| Comparison {
             digest: folded.digest().to_hex(),
             live_digest: self.tables.rows.digest().to_hex(),
@@ -59,6 +67,8 @@ impl Evidence {
             orders,
             rejected: u64::try_from(self.topics.orders.refused_without_order()).unwrap_or(u64::MAX),
             stuck,
+            waits,
+            by_hand: self.by_hand(),
             messages: self.topics.counts,
             dead_letters: self.dead_letters(),
             findings,
@@ -67,15 +77,26 @@ impl Evidence {
     }
 
     /// The invariants of state alone.
-    fn judge_state(&self, rows: &Rows) -> Findings {
+    fn judge_state<'e>(&'e self, rows: &'e Rows) -> (State<'e>, Findings) {
         let mut findings = Findings::default();
-        invariant::stock::check(rows, &mut findings);
-        invariant::money::check(rows, &mut findings);
+        let is_seen_whole = self.topics.is_whole(TopicName::OrderEvents);
+        let state = State::of(rows, &self.topics.orders.watch, is_seen_whole, &mut findings);
+        invariant::stock::check(&state, &mut findings);
+        invariant::money::check(&state, &mut findings);
+        invariant::refunds::check(&state, &mut findings);
+        invariant::returns::check(&state, &mut findings);
         if let Some(statement) = &self.statement {
-            invariant::statement::check(rows, statement, &self.tables.open_calls, self.expectations, &mut findings);
+            invariant::statement::check(&state, statement, &self.tables.open_calls, self.expectations, &mut findings);
         }
-        invariant::compensation::check(rows, &mut findings);
-        findings
+        invariant::compensation::check(&state, &mut findings);
+        (state, findings)
+    }
+
+    /// What persons did to stuck orders, in the order of time.
+    fn by_hand(&self) -> Vec<ByHand> {
+        let mut all: Vec<ByHand> = self.topics.orders.watch.by_hand.values().flatten().cloned().collect();
+        all.sort_by(|one, other| (one.at, &one.order_id).cmp(&(other.at, &other.order_id)));
+        all
     }
 
     fn dead_letters(&self) -> Vec<(String, u64)> {

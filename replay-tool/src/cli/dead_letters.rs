@@ -141,27 +141,8 @@ impl ActionArgs {
     }
 
     fn signature(&self, reason: Option<&str>) -> Signature {
-        Signature { by: self.by.clone().unwrap_or_else(os_user), reason: reason.map(str::to_owned) }
+        Signature { by: self.by.clone().unwrap_or_else(grammar::os_user), reason: reason.map(str::to_owned) }
     }
-}
-
-/// The user's name, or else number.
-fn os_user() -> String {
-    use std::os::unix::fs::MetadataExt as _;
-    let named =
-        ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
-    named.unwrap_or_else(|| match std::fs::metadata("/proc/self") {
-        Ok(own) => listed_user(own.uid()).unwrap_or_else(|| format!("uid {}", own.uid())),
-        Err(_) => "unknown".to_owned(),
-    })
-}
-
-/// The user of this number in the system's list of users.
-fn listed_user(uid: u32) -> Option<String> {
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let mut found = fields.filter(|fields| fields.get(2) == Some(&uid.to_string().as_str()));
-    found.next()?.first().map(|name| (*name).to_owned())
 }
 
 /// What became of the letters, printed one by one, or as one object at the end.

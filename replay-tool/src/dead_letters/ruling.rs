@@ -96,7 +96,7 @@ mod tests {
 
     fn cancel() -> Written {
         let (order_id, command_id) = (OrderId::new("o").unwrap(), CommandId::new("c").unwrap());
-        Written::of(5, CancelOrder { order_id, command_id })
+        Written::of(5, CancelOrder { order_id, command_id, reason_code: None, by: None, note: None })
     }
 
     fn filed(topic: TopicName, written: &Written, actions: &[Action]) -> Filed {

@@ -24,9 +24,7 @@ impl Levels {
 
     /// Add a row that [`StockRow::of`] has made of a part.
     pub(crate) fn add_row(&mut self, row: &StockRow) {
-        let StockRow { sku, version, received, reserved, shipped } = row;
-        let level = Level { version: *version, received: *received, reserved: *reserved, shipped: *shipped };
-        if let Ok(sku) = Sku::new(sku.clone()) {
+        if let Ok((sku, level)) = row.clone().into_level() {
             self.add_one(&sku, level);
         }
     }
@@ -40,6 +38,8 @@ impl Levels {
         level.received = level.received.saturating_add(part.received);
         level.reserved = level.reserved.saturating_add(part.reserved);
         level.shipped = level.shipped.saturating_add(part.shipped);
+        level.returned = level.returned.saturating_add(part.returned);
+        level.written_off = level.written_off.saturating_add(part.written_off);
     }
 
     /// The row of every level, also of one that no table would take.
@@ -54,9 +54,11 @@ impl Levels {
             if level.version > 0 && level.is_sound() {
                 rows.push(StockRow::of(&sku, level));
             } else {
-                let Level { version, received, reserved, shipped } = level;
-                let reason =
-                    format!("received {received} ({version} receipts), reserved {reserved}, shipped {shipped}");
+                let Level { version, received, reserved, shipped, returned, written_off } = level;
+                let reason = format!(
+                    "received {received} ({version} receipts), reserved {reserved}, shipped {shipped}, \
+                     returned {returned}, written off {written_off}"
+                );
                 unsound.push((sku, reason));
             }
         }

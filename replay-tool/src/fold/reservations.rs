@@ -15,7 +15,7 @@ use crate::rows::ReservationRow;
 #[derive(Debug, Default)]
 pub(crate) struct Reservations<W = ()> {
     pub(crate) aggregates: Aggregates<OrderId, Reservation>,
-    /// What all of them together add to levels: pieces reserved and shipped.
+    /// What all of them together add to levels: pieces reserved, shipped, returned and written off.
     added: HashMap<Sku, Level, RandomState>,
     pub(crate) watch: W,
 }
@@ -40,18 +40,19 @@ impl<W: Watch<InventoryEvent>> Reservations<W> {
 
     /// What reservations do to a level is a sum, so it does not matter that receipts are read from another topic.
     fn add(&mut self, change: &LevelChange) {
-        let Some(level) = self.added.get_mut(&change.sku) else {
-            let level = Level { reserved: change.reserved, shipped: change.shipped, ..Level::default() };
-            self.added.insert(change.sku.clone(), level);
-            return;
-        };
-        let (reserved, shipped) =
-            (level.reserved.checked_add(change.reserved), level.shipped.checked_add(change.shipped));
-        if reserved.is_none() || shipped.is_none() {
-            self.watch.overflowed(&change.sku);
+        if !self.added.contains_key(&change.sku) {
+            self.added.insert(change.sku.clone(), Level::default());
         }
+        let Some(level) = self.added.get_mut(&change.sku) else { return };
+        if let Some(after) = level.after(change) {
+            *level = after;
+            return;
+        }
+        self.watch.overflowed(&change.sku);
         level.reserved = level.reserved.saturating_add(change.reserved);
         level.shipped = level.shipped.saturating_add(change.shipped);
+        level.returned = level.returned.saturating_add(change.returned);
+        level.written_off = level.written_off.saturating_add(change.written_off);
     }
 }
 

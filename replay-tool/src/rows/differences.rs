@@ -115,7 +115,15 @@ mod tests {
 
     fn rows(stock: &[(&str, i64)]) -> Rows {
         let row = |(sku, received): &(&str, i64)| {
-            let row = StockRow { sku: (*sku).into(), version: 1, received: *received, reserved: 0, shipped: 0 };
+            let row = StockRow {
+                sku: (*sku).into(),
+                version: 1,
+                received: *received,
+                reserved: 0,
+                shipped: 0,
+                returned: 0,
+                written_off: 0,
+            };
             (row.key(), row)
         };
         Rows { stock: stock.iter().map(row).collect(), ..Rows::default() }

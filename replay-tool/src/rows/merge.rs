@@ -89,8 +89,15 @@ mod tests {
 
     fn table(stock: &BTreeMap<u8, i64>) -> Table<StockRow> {
         let row = |(sku, received): (&u8, &i64)| {
-            let row =
-                StockRow { sku: sku.to_string(), version: 1, received: *received, reserved: 0, shipped: *received };
+            let row = StockRow {
+                sku: sku.to_string(),
+                version: 1,
+                received: *received,
+                reserved: 0,
+                shipped: *received,
+                returned: 0,
+                written_off: 0,
+            };
             (row.key(), row)
         };
         stock.iter().map(row).collect()

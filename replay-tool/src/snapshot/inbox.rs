@@ -1,10 +1,10 @@
 //! How far a service has read: where it resumes, and the last position that it took from each source.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use outbox::inbox::place::Restoration;
+use outbox::inbox::place::{Place, Restoration};
 use outbox::inbox::{Cursor, Inbox, TopicPartition};
-use schemas::ServiceName;
+use schemas::{ServiceName, TopicName};
 use tokio_postgres::Client;
 
 use crate::error::ReplayError;
@@ -18,6 +18,8 @@ pub(crate) struct InboxSnapshot {
     pub(crate) cursors: HashMap<(String, i32, String), Cursor>,
     /// What restores have made of a partition; no entry where none did.
     pub(crate) restorations: HashMap<(String, i32), Restoration>,
+    /// Records that were read and wait behind a parked key, by topic without prefix.
+    pub(crate) parked: HashMap<String, HashSet<Place>>,
 }
 
 impl InboxSnapshot {
@@ -29,6 +31,11 @@ impl InboxSnapshot {
     /// What restores have made of a partition.
     pub(crate) fn restoration(&self, topic: &str, partition: i32) -> Restoration {
         self.restorations.get(&(topic.to_owned(), partition)).copied().unwrap_or_default()
+    }
+
+    /// Records of a topic that were read and are not taken yet: they are parked.
+    pub(crate) fn parked(&self, topic: TopicName) -> HashSet<Place> {
+        self.parked.get(topic.as_str()).cloned().unwrap_or_default()
     }
 
     /// Whether a topic was restored into another number of partitions.
@@ -51,6 +58,9 @@ pub(crate) async fn read_inbox(
     let failed = ReplayError::outbox(service);
     let inbox = Inbox::new(schema).map_err(&failed)?;
     let mut snapshot = InboxSnapshot::default();
+    for (topic, place) in inbox.parked_places(client).await.map_err(&failed)? {
+        snapshot.parked.entry(topic).or_default().insert(place);
+    }
     for (TopicPartition { topic, partition }, state) in inbox.load_all(client).await.map_err(&failed)? {
         let restoration = Restoration { below: state.restored_below, shift: state.place_shift };
         if restoration != Restoration::default() {

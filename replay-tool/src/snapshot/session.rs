@@ -90,9 +90,12 @@ impl Session {
         read_inbox(self.service, &self.client, &self.schema).await
     }
 
-    /// Orders that the machine is not done with.
+    /// Orders, refunds and returns that wait for a service. What waits for a command may wait for long.
     pub(crate) async fn unfinished_orders(&self) -> Result<i64, ReplayError> {
-        let sql = "select count(*) from orders where stage not in ('completed', 'cancelled', 'stuck')";
+        let sql = "select (select count(*) from orders \
+                           where stage not in ('completed', 'cancelled', 'stuck', 'authorized', 'ready_to_ship')) \
+                        + (select count(*) from order_refunds where state = 'requested') \
+                        + (select count(*) from order_returns where state = 'received')";
         let failed = ReplayError::database(self.service, "counting unfinished orders");
         self.client.query_one(sql, &[]).await.and_then(|row| row.try_get(0)).map_err(failed)
     }

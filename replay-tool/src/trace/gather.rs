@@ -215,6 +215,8 @@ fn hop_of(channel: Channel, record: &Record<'_>, position: Option<Position>) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use schemas::{CancelOrder, CommandId, OrderCompleted, OrderStockReserved, ServiceName};
 
     use super::*;
@@ -229,11 +231,29 @@ mod tests {
     }
 
     fn event(offset: i64, version: i64) -> Written {
-        Written::of(offset, OrderStockReserved { order_id: id(), version, at: Time::from_micros(1) })
+        Written::of(
+            offset,
+            OrderStockReserved {
+                order_id: id(),
+                version,
+                at: Time::from_micros(1),
+                attributes: BTreeMap::new(),
+                origin: None,
+            },
+        )
     }
 
     fn cancel(offset: i64, command_id: &str) -> Written {
-        Written::of(offset, CancelOrder { order_id: id(), command_id: CommandId::new(command_id).unwrap() })
+        Written::of(
+            offset,
+            CancelOrder {
+                order_id: id(),
+                command_id: CommandId::new(command_id).unwrap(),
+                reason_code: None,
+                by: None,
+                note: None,
+            },
+        )
     }
 
     fn marks(channel: Channel, first_offset: i64, records: &[Written]) -> Vec<Mark> {
@@ -271,7 +291,13 @@ mod tests {
 
     #[test]
     fn a_command_is_repeated_by_its_content_and_unreadable_under_another_body() {
-        let other = OrderCompleted { order_id: OrderId::new("p").unwrap(), version: 1, at: Time::from_micros(1) };
+        let other = OrderCompleted {
+            order_id: OrderId::new("p").unwrap(),
+            version: 1,
+            at: Time::from_micros(1),
+            attributes: BTreeMap::new(),
+            origin: None,
+        };
         let wrong_type = Written { key: Some(b"o".to_vec()), ..Written::of(3, other) };
         let records = [cancel(0, "a"), cancel(1, "b"), cancel(2, "a"), wrong_type];
         assert_eq!(marks(COMMANDS, 0, &records), [Mark::Counts, Mark::Counts, Mark::Repeated, Mark::Unreadable]);

@@ -6,7 +6,7 @@ use schemas::Time;
 use serde_json::{Value, json};
 
 use super::hop::Mark;
-use super::standing::Standing;
+use super::standing::{Standing, Waiting, WaitingForCommand};
 use super::timeline::TimedHop;
 use super::{Trace, Unread};
 
@@ -59,25 +59,45 @@ fn standing(trace: &Trace) -> Value {
     match &trace.standing {
         Standing::NoOrder { words } => json!({ "stage": null, "problem": words }),
         Standing::Broken { words } => json!({ "stage": null, "problem": words }),
-        Standing::Order { order, waiting } => json!({
+        Standing::Order { order, waits } => json!({
             "stage": order.stage.as_str(),
             "version": order.version,
             "since": order.changed_at.to_string(),
             "cancelled_because": order.cancellation.as_ref().map(|cancellation| cancellation.reason),
-            "waiting": waiting.as_ref().map(|waiting| json!({
-                "for": waiting.awaiting,
-                "from": waiting.from.as_str(),
-                "replies": waiting.replies,
-                "request": waiting.request,
-                "request_hop": waiting.request_step.map(|index| index + 1),
-                "reply_hop": waiting.reply_step.map(|index| index + 1),
-                "request_is_taken": waiting.is_request_taken,
-                "since": waiting.since.to_string(),
-                "deadline": waiting.deadline.map(|deadline| deadline.to_string()),
-                "obstacle": waiting.obstacle(&trace.timeline),
-            })),
+            "cancel_code": order.cancellation.as_ref().and_then(|cancellation| cancellation.code.as_ref()),
+            "ship_by": order.ship_by.map(|time| time.to_string()),
+            "terms": order.terms,
+            "aftercare": order.aftercare,
+            "waiting": waits.on_its_way().map(|waiting| reply(waiting, trace)),
+            "also_waiting":
+                waits.replies.iter().filter(|one| !one.is_on_its_way).map(|one| reply(one, trace)).collect::<Vec<_>>(),
+            "waiting_for_commands": waits.commands.iter().map(command).collect::<Vec<_>>(),
         }),
     }
+}
+
+fn reply(waiting: &Waiting, trace: &Trace) -> Value {
+    json!({
+        "for": waiting.awaiting,
+        "from": waiting.from.as_str(),
+        "replies": waiting.replies,
+        "request": waiting.request,
+        "request_hop": waiting.request_step.map(|index| index + 1),
+        "reply_hop": waiting.reply_step.map(|index| index + 1),
+        "request_is_taken": waiting.is_request_taken,
+        "since": waiting.since.to_string(),
+        "deadline": waiting.deadline.map(|deadline| deadline.to_string()),
+        "obstacle": waiting.obstacle(&trace.timeline),
+    })
+}
+
+fn command(waiting: &WaitingForCommand) -> Value {
+    json!({
+        "for": waiting.awaiting,
+        "why": waiting.why,
+        "since": waiting.since.to_string(),
+        "deadline": waiting.until.map(|until| until.to_string()),
+    })
 }
 
 fn shown(time: Timestamp) -> String {

@@ -1,6 +1,6 @@
 //! A trace as a Mermaid sequence diagram: who said what to whom.
 
-use client::{stage_in_words, symbol};
+use client::stage_in_words;
 use schemas::ServiceName;
 
 use super::Trace;
@@ -21,10 +21,13 @@ pub(crate) fn mermaid(trace: &Trace) -> String {
         text.push_str(&format!("    {}\n", line(&step.hop, &since)));
     }
     let end = match &trace.standing {
-        Standing::Order { order, waiting: None } => stage_in_words(order),
-        Standing::Order { order, waiting: Some(waiting) } => {
-            format!("{}, waits for {} of {}", order.stage.as_str(), symbol(&waiting.awaiting), waiting.from)
-        }
+        Standing::Order { order, waits } => match (waits.on_its_way(), waits.commands.first()) {
+            (Some(waiting), _) => {
+                format!("{}, waits for {} of {}", order.stage.as_str(), waiting.awaiting, waiting.from)
+            }
+            (None, Some(waiting)) => format!("{}, waits for {}", stage_in_words(order), waiting.awaiting),
+            (None, None) => stage_in_words(order),
+        },
         Standing::NoOrder { words } | Standing::Broken { words } => words.clone(),
     };
     text.push_str(&format!("    Note over order: {}\n", plain(&end)));

@@ -1,12 +1,13 @@
 //! A trace as a table for people, and where the saga stands below it.
 
-use client::{stage_in_words, symbol};
-use grammar::{Table, terminal_width};
+use client::stage_in_words;
+use domain::saga::{Order, Shipment};
+use grammar::{Table, money, terminal_width};
 use jiff::Timestamp;
 use schemas::Time;
 
 use super::Trace;
-use super::standing::Standing;
+use super::standing::{Standing, Waiting, WaitingForCommand, refund_in_words};
 use super::timeline::TimedHop;
 use super::words::{day, duration, time_of_day};
 
@@ -82,30 +83,78 @@ fn standing(trace: &Trace, now: Timestamp) -> String {
     match &trace.standing {
         Standing::NoOrder { words } => format!("{words}\n"),
         Standing::Broken { words } => format!("its history is broken: {words}\n"),
-        Standing::Order { order, waiting } => {
+        Standing::Order { order, waits } => {
             let since = format!("since {} ({})", order.changed_at, ago(now - order.changed_at.as_micros()));
             let mut text = format!("stands at {}, version {}, {since}\n", stage_in_words(order), order.version);
-            if let Some(waiting) = waiting {
-                let replies = waiting.replies.join(" or ");
-                text.push_str(&format!(
-                    "waits for {}: {replies} from the {} service\n",
-                    symbol(&waiting.awaiting),
-                    waiting.from
-                ));
-                text.push_str(&format!("          {}\n", waiting.obstacle(&trace.timeline)));
-                text.push_str(&match waiting.deadline {
-                    None => "          without a deadline\n".to_owned(),
-                    Some(deadline) if deadline.as_micros() >= now => {
-                        format!("          until {deadline} (in {})\n", duration(deadline.as_micros() - now))
-                    }
-                    Some(deadline) => {
-                        format!("          until {deadline} (passed {})\n", ago(now - deadline.as_micros()))
-                    }
-                });
+            text.push_str(&beside(order));
+            for waiting in &waits.replies {
+                text.push_str(&reply(waiting, trace, now));
+            }
+            for waiting in &waits.commands {
+                text.push_str(&command(waiting, now));
             }
             text
         }
     }
+}
+
+fn reply(waiting: &Waiting, trace: &Trace, now: i64) -> String {
+    let Waiting { awaiting, from, replies, .. } = waiting;
+    let mut text = format!("waits for {awaiting}: {} from the {from} service\n", replies.join(" or "));
+    text.push_str(&format!("          {}\n", waiting.obstacle(&trace.timeline)));
+    text.push_str(&until(waiting.deadline, "", now));
+    text
+}
+
+fn command(waiting: &WaitingForCommand, now: i64) -> String {
+    let WaitingForCommand { awaiting, why, since, until: deadline, then } = waiting;
+    let mut text = format!("waits for {awaiting}: {why}\n");
+    text.push_str(&format!("          since {since} ({})\n", ago(now - since.as_micros())));
+    text.push_str(&until(*deadline, then, now));
+    text
+}
+
+fn until(deadline: Option<Time>, then: &str, now: i64) -> String {
+    let Some(deadline) = deadline else { return "          without a deadline\n".to_owned() };
+    let left = deadline.as_micros() - now;
+    let how_long = if left >= 0 { format!("in {}", duration(left)) } else { format!("passed {}", ago(-left)) };
+    let then = if then.is_empty() { String::new() } else { format!("; then {then}") };
+    format!("          until {deadline} ({how_long}){then}\n")
+}
+
+/// What happened to it beside its way: a line each for what it replaces, its shipment, its refunds and its returns.
+fn beside(order: &Order) -> String {
+    let mut lines = Vec::new();
+    if let Some(replaced) = order.terms.as_ref().and_then(|terms| terms.replaces_order_id.as_ref()) {
+        lines.push(format!("replaces order {replaced}"));
+    }
+    let Some(aftercare) = &order.aftercare else { return written_lines(&lines) };
+    if let Some(Shipment { at, carrier, tracking }) = &aftercare.shipment {
+        let with = [carrier.as_deref(), tracking.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ");
+        lines.push(format!("shipped {at}{}", in_parentheses(&with)));
+    }
+    for refund in &aftercare.refunds {
+        let amount = money(refund.amount_minor, &order.currency);
+        let why = in_parentheses(refund.reason_code.as_deref().unwrap_or_default());
+        let what = refund_in_words(&refund.state);
+        lines.push(format!("refund {}, {amount}{why}: {what}", refund.refund_id));
+    }
+    for back in &aftercare.returns {
+        let why = in_parentheses(back.reason_code.as_deref().unwrap_or_default());
+        let came: i64 = back.received.iter().map(|one| one.quantity).sum();
+        let asked: i64 = back.lines.iter().map(|one| one.quantity).sum();
+        let state = back.state.as_str().replace('_', " ");
+        lines.push(format!("return {}{why}: {state}, {came} of {asked} pieces came", back.return_id));
+    }
+    written_lines(&lines)
+}
+
+fn written_lines(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("  {line}\n")).collect()
+}
+
+fn in_parentheses(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" ({text})") }
 }
 
 fn ago(micros: i64) -> String {

@@ -134,6 +134,9 @@ pub struct PaymentStuck {
     /// What happened, at most `MAX_DETAIL_BYTES`.
     #[serde(with = "crate::text")]
     pub detail: String,
+    /// How many attempts at the operation the provider has refused for good: the next one has the next number.
+    #[serde(default)]
+    pub refused_attempts: i32,
 }
 
 /// Give back some of what was taken.

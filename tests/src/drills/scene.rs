@@ -168,19 +168,6 @@ impl Scene {
         Ok(())
     }
 
-    /// Waits until an instance ends by itself, with 2 (not carried out) and these words.
-    pub(super) async fn sees_end(&mut self, service: ServiceName, words: &str) -> Outcome {
-        let daemon = self.pipeline.take(service, 0)?;
-        let name = daemon.name().to_owned();
-        let finished = daemon.finish(LONG).await?;
-        let line = finished.output.lines().find(|line| line.contains(words));
-        match line.filter(|_| finished.code == Some(2)) {
-            Some(line) => self.sees_that(&format!("{name} ends with 2: {line}")),
-            None => return Err(trouble(format!("{finished:?}"))),
-        }
-        Ok(())
-    }
-
     /// Something else that shows the loss.
     pub(super) fn sees_that(&mut self, what: &str) {
         self.noticed.get_or_insert(self.story.elapsed());

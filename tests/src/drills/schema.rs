@@ -15,8 +15,9 @@ pub(super) async fn dropped(program: &str) -> Outcome<Shown> {
     // Under load it may meet a deadlock, and is the one that gives way.
     until(drop, LONG, async || scene.pipeline.tables().script(drop).await).await?;
     scene.loses(drop);
-    scene.sees_end(service, "somebody changed the schema since").await?;
+    scene.sees(&[service], &["somebody changed the schema since"]).await?;
     let begun = Instant::now();
+    scene.stop(&[service]).await?;
     let refused = scene.worker(service, &["run"], 2).await?;
     if !refused.contains("run `order-worker migrate`") {
         return Err(trouble(refused));

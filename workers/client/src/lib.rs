@@ -1,6 +1,6 @@
 //! The client's side of the pipeline: publish commands, read what became of them, and the `orders` program over both.
 //!
-//! Talks to Kafka only. What a command means and whether it is allowed is decided by the services; here it is encoded,
+//! Talks to Kafka only, but for the program's lists (`listing`). What a command means and whether it is allowed is decided by the services; here it is encoded,
 //! delivered once and found again. Any other Kafka client that keeps `schemas/` and the headers can do the same.
 //!
 //! ```no_run

@@ -46,23 +46,33 @@ pub struct LineFile {
 impl LineFile {
     /// Opens a file; `-` is standard input. Fails where the file as a whole is something else than lines of JSON.
     pub fn open(path: &Path) -> Result<Self, ClientError> {
-        let name = path.display().to_string();
-        if name == "-" {
-            return Self::from_reader(name, io::stdin());
-        }
-        match File::open(path) {
-            Ok(file) => Self::from_reader(name, file),
-            Err(source) => Err(ClientError::File { file: name, source }),
-        }
+        let (name, input) = input(path)?;
+        Self::from_reader(name, input)
+    }
+
+    /// The same for lines of anything.
+    pub(super) fn open_any(path: &Path) -> Result<Self, ClientError> {
+        let (name, input) = input(path)?;
+        Self::of_any(name, input)
     }
 
     /// Reads from anything; `name` is for messages.
     pub fn from_reader(name: String, input: impl Read + Send + 'static) -> Result<Self, ClientError> {
+        let (sample, file) = Self::unpacked(name, input)?;
+        match recognise(&sample) {
+            None => Ok(file),
+            Some(format) => Err(ClientError::Format { file: file.name, format }),
+        }
+    }
+
+    /// Reads lines of anything from anything.
+    pub(super) fn of_any(name: String, input: impl Read + Send + 'static) -> Result<Self, ClientError> {
+        Self::unpacked(name, input).map(|(_, file)| file)
+    }
+
+    fn unpacked(name: String, input: impl Read + Send + 'static) -> Result<(Vec<u8>, Self), ClientError> {
         match unpacked(input) {
-            Ok((sample, input)) => match recognise(&sample) {
-                None => Ok(Self { name, input, line_end: None, number: 0 }),
-                Some(format) => Err(ClientError::Format { file: name, format }),
-            },
+            Ok((sample, input)) => Ok((sample, Self { name, input, line_end: None, number: 0 })),
             Err(source) => Err(ClientError::File { file: name, source }),
         }
     }
@@ -85,6 +95,18 @@ impl LineFile {
                 return Ok(Some((self.number, Line::Bytes(bytes))));
             }
         }
+    }
+}
+
+/// A file by its name, which is for messages.
+fn input(path: &Path) -> Result<(String, Box<dyn Read + Send>), ClientError> {
+    let name = path.display().to_string();
+    if name == "-" {
+        return Ok((name, Box::new(io::stdin())));
+    }
+    match File::open(path) {
+        Ok(file) => Ok((name, Box::new(file))),
+        Err(source) => Err(ClientError::File { file: name, source }),
     }
 }
 

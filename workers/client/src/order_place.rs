@@ -3,6 +3,7 @@
 //! Usually where murmur2 puts the order's id. A program with another partitioner may have placed it elsewhere, and all
 //! commands of an order have to be on one partition: only there does a cancel come after what it cancels.
 
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use schemas::{Message, OrderCommand, OrderId, TopicName, partitioner};
@@ -37,6 +38,34 @@ impl OrderPlace {
         }
         let count = connection.partitions(&connection.topic(TopicName::OrderCommands)).await?;
         Ok(Self { partition: partitioner::partition_of(order_id.as_str().as_bytes(), count), is_placed: false })
+    }
+}
+
+impl OrderPlace {
+    /// The partitions of many orders in one pass; those of orders that were not placed are left out.
+    pub async fn find_all(
+        connection: &Connection,
+        order_ids: &[OrderId],
+        patience: Duration,
+        mut progress: impl FnMut(u64),
+    ) -> Result<HashMap<OrderId, i32>, ClientError> {
+        if let [one] = order_ids {
+            let Self { partition, is_placed } = Self::find(connection, one, patience, progress).await?;
+            return Ok(is_placed.then(|| (one.clone(), partition)).into_iter().collect());
+        }
+        let mut missing: HashSet<&str> = order_ids.iter().map(OrderId::as_str).collect();
+        let mut found = HashMap::with_capacity(order_ids.len());
+        let selection = Selection { topic: TopicName::OrderCommands, key: None, from_end: false };
+        let mut reader = TopicReader::open(connection, selection).await?;
+        while !missing.is_empty() {
+            let Some(record) = reader.next_to_end(patience, &mut progress).await? else { break };
+            if let Message::OrderCommand(OrderCommand::PlaceOrder(placing)) = &record.message
+                && missing.remove(placing.order_id.as_str())
+            {
+                found.insert(placing.order_id.clone(), record.partition);
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Published {
 
 /// What the reading thread says.
 enum Said {
-    Line(Result<Entry<Message>, ClientError>),
+    Line(Box<Result<Entry<Message>, ClientError>>),
     /// The file is read to its end; these fields had no place.
     End(Vec<(String, u64)>),
 }
@@ -75,10 +75,22 @@ pub struct Entries {
 impl Entries {
     /// Orders from `.jsonl`, `.jsonl.zst`, `.jsonl.gz` or `-`. Fails when the file cannot be opened.
     pub fn orders(path: PathBuf) -> Result<Self, ClientError> {
+        Self::orders_changed(path, |_| {})
+    }
+
+    /// The same, each order changed before it is published.
+    pub fn orders_changed(
+        path: PathBuf,
+        mut change: impl FnMut(&mut PlaceOrder) + Send + 'static,
+    ) -> Result<Self, ClientError> {
         let mut file = OrderFile::open(&path)?;
         Self::start(path, move |sender| {
             for entry in file.by_ref() {
-                sender.blocking_send(Said::Line(entry.map(order_message))).ok()?;
+                let entry = entry.map(|mut entry| {
+                    entry.content.iter_mut().for_each(&mut change);
+                    order_message(entry)
+                });
+                sender.blocking_send(Said::Line(Box::new(entry))).ok()?;
             }
             let unknown = file.unknown_fields().iter().map(|(name, count)| (name.clone(), *count)).collect();
             sender.blocking_send(Said::End(unknown)).ok()
@@ -90,7 +102,7 @@ impl Entries {
         let file = StockFile::open(&path, batch)?;
         Self::start(path, move |sender| {
             for entry in file {
-                sender.blocking_send(Said::Line(entry.map(stock_message))).ok()?;
+                sender.blocking_send(Said::Line(Box::new(entry.map(stock_message)))).ok()?;
             }
             sender.blocking_send(Said::End(Vec::new())).ok()
         })
@@ -138,7 +150,7 @@ pub async fn publish_entries(
     let begin = Instant::now();
     while let Some(said) = entries.receiver.recv().await {
         let Entry { line, content } = match said {
-            Said::Line(entry) => entry?,
+            Said::Line(entry) => (*entry)?,
             Said::End(unknown_fields) => {
                 report.unknown_fields = unknown_fields;
                 break;

@@ -161,18 +161,6 @@ impl Publisher {
         self.publish(&CancelOrder::new(order_id, command_id).into()).await
     }
 
-    /// The same for an order whose commands lie on this partition, as [`OrderPlace`](super::OrderPlace) finds it: not on
-    /// the one of its key, where a program with another partitioner has placed it.
-    pub async fn cancel_on(
-        &self,
-        partition: i32,
-        order_id: OrderId,
-        command_id: CommandId,
-    ) -> Result<Delivered, ClientError> {
-        let cancel = CancelOrder::new(order_id, command_id).into();
-        self.deliver(&cancel, &headers::new_trace_parent(), Some(partition)).await
-    }
-
     /// Reports that goods have arrived and waits until Kafka has confirmed the command.
     /// The same `command_id` again is the same receipt.
     pub async fn receive_stock(
@@ -187,6 +175,12 @@ impl Publisher {
     /// Publishes any message as the beginning of a new trace and waits until Kafka has confirmed it.
     pub async fn publish(&self, message: &Message) -> Result<Delivered, ClientError> {
         self.publish_in(message, &headers::new_trace_parent()).await
+    }
+
+    /// The same on this partition, as [`OrderPlace`](super::OrderPlace) finds it: not on the one of its key, where a program
+    /// with another partitioner has placed an order. Without one, on that of its key.
+    pub async fn publish_on(&self, partition: Option<i32>, message: &Message) -> Result<Delivered, ClientError> {
+        self.deliver(message, &headers::new_trace_parent(), partition).await
     }
 
     /// Publishes any message within the trace of this W3C `traceparent` and waits until Kafka has confirmed it.

@@ -221,10 +221,7 @@ mod tests {
         let OrderEvent::OrderPlaced(placed) = story.events[0].clone() else { panic!("no order was placed") };
         let body = body_json(&schemas::OrderPlaced { hold: Some(hold), ..placed }.into());
         assert_eq!(body["hold"]["until"], "1970-01-01T00:00:00.000001Z");
-        assert_eq!(
-            (&body["attributes"]["at"], &body["confirm_by"]),
-            (&json!("5"), &json!("1970-01-01T00:30:01.000000Z"))
-        );
+        assert_eq!((&body["attributes"]["at"], &body["at"]), (&json!("5"), &json!("1970-01-01T00:00:01.000000Z")));
     }
 
     #[test]

@@ -153,12 +153,14 @@ impl Times {
 
 fn waits(order: &Order, times: &Times) -> Vec<Wait> {
     let since = times.stage.unwrap_or(order.changed_at);
+    // A stuck order stays held, but nothing happens to it by itself.
+    let is_waiting = matches!(order.phase(), Phase::Forward(_) | Phase::Command);
     let hold = order.hold().map(|hold| Wait {
         kind: WaitKind::Hold,
         what: format!("ReleaseOrder or RejectOrder, held ({})", hold.reason_code),
         since: times.hold.unwrap_or(since),
-        until: Some(hold.until),
-        then: "then it is undone",
+        until: is_waiting.then_some(hold.until),
+        then: if is_waiting { "then it is undone" } else { "once it is freed" },
     });
     let way = on_its_way(order, since);
     way.into_iter().chain(hold).chain(refunds(order)).chain(returns(order, times)).collect()
@@ -270,7 +272,8 @@ mod tests {
 
     #[test]
     fn what_is_awaited_has_a_beginning_and_an_end() {
-        assert_eq!(waits(&Story::of(place_order())), [("reply", 1, Some(1 + 1800))]);
+        let confirm_within = domain::saga::Policy::default().confirm_within_ms / 1000;
+        assert_eq!(waits(&Story::of(place_order())), [("reply", 1, Some(1 + confirm_within))]);
         assert_eq!(waits(&Story::paid(on_command())), [("shipment", 4, Some(4 + 72 * 3600))]);
         assert_eq!(waits(&Story::paid(place_order())), [("reply", 4, None)], "it goes forward without a limit");
         assert_eq!(waits(&Story::completed()), []);

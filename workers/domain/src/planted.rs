@@ -20,7 +20,7 @@ pub enum Bug {
     CompensateInWrongOrder,
     /// Order asks for the payment before the stock is reserved.
     PayBeforeReserving,
-    /// Payment takes a new idempotency key after an unknown outcome.
+    /// Payment takes a new idempotency key after an unknown outcome; of a refund, see `DoubleRefund`.
     DoubleCharge,
     /// Order ends a cancelled order at once and ignores the reply that was outstanding.
     IgnoreLateReply,
@@ -28,11 +28,21 @@ pub enum Bug {
     DeadlineIgnored,
     /// Order forgets to ask for the commit of the stock, and never completes.
     CommitForgotten,
+    /// Payment takes a new idempotency key after an unknown outcome of a refund.
+    DoubleRefund,
+    /// Payment gives back twice what was asked for.
+    RefundAboveCapture,
+    /// Inventory puts what came back into stock twice.
+    RestockTwice,
+    /// Order refuses to ship what is being undone, and lets the goods leave all the same.
+    ShipAfterCancel,
+    /// Order confirms a held order as if nobody held it.
+    HoldForgotten,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 8] = [
+    pub const ALL: [Bug; 13] = [
         Bug::Oversell,
         Bug::ReleaseForgotten,
         Bug::CompensateInWrongOrder,
@@ -41,6 +51,11 @@ impl Bug {
         Bug::IgnoreLateReply,
         Bug::DeadlineIgnored,
         Bug::CommitForgotten,
+        Bug::DoubleRefund,
+        Bug::RefundAboveCapture,
+        Bug::RestockTwice,
+        Bug::ShipAfterCancel,
+        Bug::HoldForgotten,
     ];
 
     /// The name to select it by.
@@ -54,6 +69,11 @@ impl Bug {
             Bug::IgnoreLateReply => "ignore-late-reply",
             Bug::DeadlineIgnored => "deadline-ignored",
             Bug::CommitForgotten => "commit-forgotten",
+            Bug::DoubleRefund => "double-refund",
+            Bug::RefundAboveCapture => "refund-above-capture",
+            Bug::RestockTwice => "restock-twice",
+            Bug::ShipAfterCancel => "ship-after-cancel",
+            Bug::HoldForgotten => "hold-forgotten",
         }
     }
 }
@@ -88,7 +108,11 @@ impl Planted {
             Bug::IgnoreLateReply => alter::ignore_late_reply(state, decision),
             Bug::ReleaseForgotten => alter::release_forgotten(state, decision),
             Bug::CompensateInWrongOrder => alter::compensate_in_wrong_order(state, decision),
-            Bug::Oversell | Bug::DoubleCharge => decision,
+            Bug::ShipAfterCancel => alter::ship_after_cancel(state, input, decision),
+            Bug::HoldForgotten => alter::hold_forgotten(state, decision),
+            Bug::Oversell | Bug::DoubleCharge | Bug::DoubleRefund | Bug::RefundAboveCapture | Bug::RestockTwice => {
+                decision
+            }
         }
     }
 
@@ -98,12 +122,21 @@ impl Planted {
         command: &InventoryCommand,
         decision: Decision<InventoryEvent>,
     ) -> Decision<InventoryEvent> {
-        if self.0 == Some(Bug::Oversell) { alter::oversell(command, decision) } else { decision }
+        match self.0 {
+            Some(Bug::Oversell) => alter::oversell(command, decision),
+            Some(Bug::RestockTwice) => alter::restock_twice(decision),
+            Some(_) | None => decision,
+        }
     }
 
     /// What payment does instead of what `charge::decide` has decided about this input.
     pub fn alter_charge(self, input: charge::Input<'_>, decided: Decided) -> Decided {
-        if self.0 == Some(Bug::DoubleCharge) { alter::double_charge(input, decided) } else { decided }
+        match self.0 {
+            Some(Bug::DoubleCharge) => alter::new_key_after_unknown(input, decided, false),
+            Some(Bug::DoubleRefund) => alter::new_key_after_unknown(input, decided, true),
+            Some(Bug::RefundAboveCapture) => alter::refund_above_capture(input, decided),
+            Some(_) | None => decided,
+        }
     }
 }
 
@@ -149,14 +182,15 @@ impl Planted {
 #[cfg(feature = "planted-bugs")]
 mod alter {
     use schemas::{
-        AuthorizePayment, Awaiting, InventoryCommand, InventoryEvent, OrderCancelled, OrderCancelling, OrderEvent,
-        ReleaseStock, VoidPayment,
+        AuthorizePayment, Awaiting, CapturePayment, CommitStock, InventoryCommand, InventoryEvent, OrderAuthorized,
+        OrderCancelled, OrderCancelling, OrderCommand, OrderConfirmed, OrderEvent, PaymentCommand, ReleaseStock,
+        VoidPayment,
     };
 
     use crate::charge::{self, CallChange, Decided};
     use crate::decision::{Decision, Outcome};
-    use crate::provider::ProviderAnswer;
-    use crate::saga::{self, Order, Phase, Step};
+    use crate::provider::{Operation, ProviderAnswer};
+    use crate::saga::{self, Capture, Order, Phase, Stage, Step};
     use crate::stock::{self, Level};
 
     pub(super) fn pay_before_reserving(mut decision: Decision<OrderEvent>) -> Decision<OrderEvent> {
@@ -269,16 +303,62 @@ mod alter {
         }
     }
 
-    pub(super) fn double_charge(input: charge::Input<'_>, mut decided: Decided) -> Decided {
+    /// The next try has another key: of refunds, or of everything else.
+    pub(super) fn new_key_after_unknown(input: charge::Input<'_>, mut decided: Decided, of_refunds: bool) -> Decided {
         let charge::Input::Answer(answer) = input else { return decided };
         let is_unknown = matches!(answer.answer, ProviderAnswer::Unknown { .. });
         if let CallChange::Set(call) = &mut decided.call
             && is_unknown
             && decided.decision.outcome == Outcome::Pending
+            && (call.operation == Operation::Refund) == of_refunds
         {
             (call.attempt, call.sends) = (call.attempt + 1, 0);
         }
         decided
+    }
+
+    pub(super) fn refund_above_capture(input: charge::Input<'_>, mut decided: Decided) -> Decided {
+        let is_asked = matches!(input, charge::Input::Command(PaymentCommand::RefundPayment(_)));
+        if let CallChange::Set(call) = &mut decided.call
+            && is_asked
+        {
+            call.amount_minor = call.amount_minor.saturating_mul(2);
+        }
+        decided
+    }
+
+    pub(super) fn restock_twice(mut decision: Decision<InventoryEvent>) -> Decision<InventoryEvent> {
+        if decision.outcome == Outcome::Applied
+            && let Some(InventoryEvent::StockReturned(event)) = &mut decision.event
+        {
+            event.lines.iter_mut().for_each(|line| line.restocked = line.restocked.saturating_mul(2));
+        }
+        decision
+    }
+
+    pub(super) fn ship_after_cancel(
+        state: Option<&Order>,
+        input: saga::Input<'_>,
+        mut decision: Decision<OrderEvent>,
+    ) -> Decision<OrderEvent> {
+        let is_being_undone = state.is_some_and(|order| matches!(order.stage, Stage::Cancelling { .. }));
+        if let saga::Input::Command(OrderCommand::ShipOrder(command)) = input
+            && is_being_undone
+        {
+            decision.commands.push(CommitStock { order_id: command.order_id.clone() }.into());
+        }
+        decision
+    }
+
+    /// Goes on to what follows a release, without one.
+    pub(super) fn hold_forgotten(state: Option<&Order>, decision: Decision<OrderEvent>) -> Decision<OrderEvent> {
+        let (Some(OrderEvent::OrderAuthorized(event)), Some(order)) = (decision.change(), state) else {
+            return decision;
+        };
+        let OrderAuthorized { order_id, version, at, attributes, origin } = event.clone();
+        let capture = CapturePayment { order_id: order_id.clone() };
+        let commands = if order.capture() == Capture::AtConfirm { vec![capture.into()] } else { Vec::new() };
+        Decision::applied(OrderConfirmed { order_id, version, at, attributes, origin, ship_by: None }, commands)
     }
 }
 

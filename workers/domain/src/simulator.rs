@@ -140,9 +140,9 @@ impl Simulator {
 
     fn verdict(&self, request: &ProviderRequest) -> StatementOutcome {
         let draw = match request.operation {
-            // An order has as many refunds as keys.
-            Operation::Refund => self.draw(&[b"verdict", request.key.as_str().as_bytes()]),
-            Operation::Authorize | Operation::Capture | Operation::Void => {
+            // An order has as many refunds as keys, and a void that was refused may go well at the next attempt.
+            Operation::Refund | Operation::Void => self.draw(&[b"verdict", request.key.as_str().as_bytes()]),
+            Operation::Authorize | Operation::Capture => {
                 self.draw(&[b"verdict", request.order_id.as_str().as_bytes(), operation_bytes(request)])
             }
         };

@@ -69,7 +69,9 @@ create index payment_calls_due on payment_calls (partition, due_at);
 
 alter table payments
     add column refunds        text,
-    add column refunded_minor bigint not null default 0;
+    add column refunded_minor bigint not null default 0,
+    add column stuck_refused_attempts integer;
+update payments set stuck_refused_attempts = 0 where stuck_version is not null;
 
 alter table ledger
     drop constraint ledger_account_check,

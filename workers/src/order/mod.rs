@@ -46,6 +46,11 @@ impl Signal for DeadlinePassed {
     fn lane(&self) -> i32 {
         self.lane
     }
+
+    /// While the order is parked, the answer that it waits for may be parked with it.
+    fn key(&self) -> Option<&[u8]> {
+        Some(self.order_id.as_str().as_bytes())
+    }
 }
 
 /// What of the topics' messages the saga decides about.

@@ -30,6 +30,7 @@ table!(
         changes stuck_detail: Option<String>,
         changes refunds: Option<String>,
         changes refunded_minor: i64,
+        changes stuck_refused_attempts: Option<i32>,
     }
 );
 
@@ -72,6 +73,7 @@ impl PaymentRow {
             stuck_detail: stuck.map(|had| had.detail.clone()),
             refunds: json::of_list(&payment.refunds),
             refunded_minor: payment.refunded_minor(),
+            stuck_refused_attempts: stuck.map(|had| had.refused_attempts),
         }
     }
 
@@ -140,6 +142,8 @@ impl PaymentRow {
             at: required("stuck_at", self.stuck_at)?.0,
             operation: Unknown::unless("stuck_operation", &operation, Operation::parse)?,
             detail: required("stuck_detail", self.stuck_detail.take())?,
+            // Rows of before it was counted have none.
+            refused_attempts: self.stuck_refused_attempts.unwrap_or(0),
         }))
     }
 }

@@ -2,10 +2,9 @@
 //! change, and fill every column that there is.
 
 use schemas::{
-    CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, PaymentAuthorized,
-    PaymentCaptureFailed, PaymentCaptured, PaymentDeclined, PaymentEvent, PaymentOperation, PaymentRefundFailed,
-    PaymentRefunded, PaymentStuck, PaymentVoided, ReturnedStock, Shortage, Sku, StockAdjusted, StockCommitted,
-    StockEvent, StockLine, StockReceived, StockRejected, StockReleased, StockReserved, StockReturned, Time,
+    CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, PaymentEvent, ReturnedStock,
+    Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine, StockReceived, StockRejected, StockReleased,
+    StockReserved, StockReturned, Time,
 };
 use serde::de::DeserializeSeed as _;
 use serde_json::{Value, json};
@@ -199,14 +198,14 @@ fn eventful() -> Vec<OrderEvent> {
 
 /// The events of an order, each with the next version, a second after the one before.
 fn story<const N: usize>(order: &str, events: [(&str, Value); N]) -> Vec<OrderEvent> {
-    (1..).zip(events).map(|(version, (name, body))| event(order, version, name, body)).collect()
+    let event = |(version, (name, body))| OrderEvent::try_from(message(order, version, name, body)).unwrap();
+    (1..).zip(events).map(event).collect()
 }
 
-fn event(order: &str, version: i64, name: &str, body: Value) -> OrderEvent {
+fn message(order: &str, version: i64, name: &str, body: Value) -> Message {
     let message_type = MessageType::ALL.into_iter().find(|one| one.name() == name).unwrap();
     let body = with(body, json!({"order_id": order, "version": version, "at": micros(version)}));
-    let message: Message = message_type.deserialize(body).unwrap();
-    OrderEvent::try_from(message).unwrap()
+    message_type.deserialize(body).unwrap()
 }
 
 fn with(mut body: Value, more: Value) -> Value {
@@ -321,75 +320,41 @@ pub fn postings() -> Vec<Posting> {
 }
 
 fn payment_events() -> [Vec<PaymentEvent>; 4] {
-    let authorized = |order_id: &OrderId| {
-        PaymentEvent::PaymentAuthorized(PaymentAuthorized {
-            order_id: order_id.clone(),
-            version: 1,
-            at: at(1),
-            customer_id: customer(),
-            currency: "EUR".into(),
-            amount_minor: 799,
-            provider_reference: Some("auth-1".into()),
-        })
-    };
-    let (paid, voided, stuck) = (order_id("paid"), order_id("voided"), order_id("stuck"));
+    let authorized =
+        json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-1"});
+    let declined = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "detail": "no funds"});
+    let refused = json!({"refund_id": "refund-2", "amount_minor": 9, "outcome": "refused", "detail": "card closed"});
+    let stuck = json!({"operation": "Capture", "detail": "no answer", "refused_attempts": 1});
+    let authorized = || ("PaymentAuthorized", authorized.clone());
     [
-        vec![
-            authorized(&paid),
-            PaymentEvent::PaymentCaptured(PaymentCaptured {
-                order_id: paid.clone(),
-                version: 2,
-                at: at(2),
-                provider_reference: Some("capture-1".into()),
-            }),
-            PaymentEvent::PaymentRefunded(PaymentRefunded {
-                order_id: paid.clone(),
-                version: 3,
-                at: at(3),
-                refund_id: CommandId::new("back-1").unwrap(),
-                amount_minor: 150,
-                provider_reference: Some("refund-1".into()),
-            }),
-            PaymentEvent::PaymentRefundFailed(PaymentRefundFailed {
-                order_id: paid,
-                version: 4,
-                at: at(4),
-                refund_id: CommandId::new("refund-2").unwrap(),
-                amount_minor: 9,
-                outcome: "refused".into(),
-                detail: "card closed".into(),
-            }),
-        ],
-        vec![
-            authorized(&voided),
-            PaymentEvent::PaymentCaptureFailed(PaymentCaptureFailed {
-                order_id: voided.clone(),
-                version: 2,
-                at: at(2),
-                detail: "card expired".into(),
-            }),
-            PaymentEvent::PaymentVoided(PaymentVoided { order_id: voided, version: 3, at: at(3) }),
-        ],
-        vec![PaymentEvent::PaymentDeclined(PaymentDeclined {
-            order_id: order_id("declined"),
-            version: 1,
-            at: at(1),
-            customer_id: customer(),
-            currency: "EUR".into(),
-            amount_minor: 799,
-            detail: "no funds".into(),
-        })],
-        vec![
-            authorized(&stuck),
-            PaymentEvent::PaymentStuck(PaymentStuck {
-                order_id: stuck,
-                version: 2,
-                at: at(4),
-                operation: PaymentOperation::Capture,
-                detail: "no answer".into(),
-            }),
-        ],
+        payment(
+            "paid",
+            vec![
+                authorized(),
+                ("PaymentCaptured", json!({"provider_reference": "capture-1"})),
+                (
+                    "PaymentRefunded",
+                    json!({"refund_id": "back-1", "amount_minor": 150, "provider_reference": "refund-1"}),
+                ),
+                ("PaymentRefundFailed", refused),
+            ],
+        ),
+        payment(
+            "voided",
+            vec![
+                authorized(),
+                ("PaymentCaptureFailed", json!({"detail": "card expired"})),
+                ("PaymentVoided", json!({})),
+            ],
+        ),
+        payment("declined", vec![("PaymentDeclined", declined)]),
+        payment("stuck", vec![authorized(), ("PaymentStuck", stuck)]),
     ]
+}
+
+fn payment(order: &str, events: Vec<(&str, Value)>) -> Vec<PaymentEvent> {
+    let event = |(version, (name, body))| PaymentEvent::try_from(message(order, version, name, body)).unwrap();
+    (1..).zip(events).map(event).collect()
 }
 
 /// A call, and the same after everything about it that may change has changed.

@@ -1,6 +1,8 @@
-//! The program: `loyalty-service setup`, then `loyalty-service run`; `loyalty-service rebuild` when in doubt.
+//! The program: `loyalty-service setup`, then `loyalty-service run`; `loyalty-service rebuild` when in doubt; `parked`, `retry` and
+//! `drop` for what cannot be taken.
 
 use clap::{Parser, Subcommand};
+use consumer::parked::Which;
 use consumer::{Database, FromTo, rebuild};
 use loyalty::book::Book;
 use rdkafka::ClientConfig;
@@ -31,6 +33,12 @@ enum Verb {
     Setup,
     /// Work until SIGTERM.
     Run,
+    /// Show the orders whose events wait because one of them cannot be taken.
+    Parked,
+    /// Have one of them tried again at once.
+    Retry { key: String },
+    /// Give one of them up: its events go to the dead letters, with this note.
+    Drop { key: String, note: String },
     /// Make the tables again from what the service has said, and compare: exit code 1 where they differ.
     Rebuild,
 }
@@ -47,6 +55,22 @@ async fn main() -> loyalty::Result<()> {
             let mut terminate = signal(SignalKind::terminate())?;
             let service = loyalty::service(&database, kafka, &topic_prefix).start().await?;
             Ok(service.until(async { _ = terminate.recv().await }).await?)
+        }
+        Verb::Parked => {
+            for key in loyalty::service(&database, kafka, &topic_prefix).parked(Which::All).await? {
+                println!("{}: {} events since {}: {}", key.key, key.messages, key.since, key.cause);
+            }
+            Ok(())
+        }
+        Verb::Retry { key } => {
+            let service = loyalty::service(&database, kafka, &topic_prefix);
+            println!("{} keys are tried again", service.retry_parked(Which::Key(&key), "loyalty-service").await?);
+            Ok(())
+        }
+        Verb::Drop { key, note } => {
+            let service = loyalty::service(&database, kafka, &topic_prefix);
+            println!("{} events are set aside", service.drop_parked(&key, "loyalty-service", &note).await?);
+            Ok(())
         }
         Verb::Rebuild => {
             let rebuilding = rebuild::rebuild::<Book>(FromTo::default(), &database, &kafka, &topic_prefix);

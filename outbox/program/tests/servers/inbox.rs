@@ -1,6 +1,6 @@
 //! The inbox's tables: compare-and-set in the consumer's own transaction.
 
-use outbox::inbox::{Advance, Cursor, Inbox, LogMark, SourceCursor, TopicPartition, Witness};
+use outbox::inbox::{Advance, Cursor, Held, Inbox, LogMark, SourceCursor, TopicPartition, Witness};
 use outbox::{Class, Client, OutboxError};
 use uuid::Uuid;
 
@@ -18,7 +18,7 @@ fn advance(partition: i32, from: Option<i64>, to: i64, sequences: &[(&str, i64)]
             cursor: Cursor { epoch: 1, sequence: *sequence },
         })
         .collect();
-    Advance { at: at(partition), from, to, log: LogMark::default(), cursors }
+    Advance { at: at(partition), from, to, log: LogMark::default(), cursors, parkings: 0, parks: false }
 }
 
 async fn step(rig: &Rig, inbox: &Inbox, client: &mut Client, steps: &[Advance]) -> Result<(), OutboxError> {
@@ -69,7 +69,7 @@ async fn a_lock_returns_what_is_held_in_the_order_asked_for() {
     step(&rig, &inbox, &mut client, &[advance(1, None, 7, &[])]).await.unwrap();
     let transaction = rig.outbox.begin(&mut client).await.unwrap();
     let held = inbox.lock(&transaction, &[at(2), at(1)]).await.unwrap();
-    assert_eq!(held, [None, Some(7)]);
+    assert_eq!(held, [None, Some(7)].map(|next_offset| Held { next_offset, parkings: 0 }));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,8 @@ mod grants;
 #[cfg(test)]
 mod inbox;
 #[cfg(test)]
+mod parking;
+#[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod planted;

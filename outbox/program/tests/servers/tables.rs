@@ -31,7 +31,15 @@ async fn read_up_to_five(rig: &Rig) -> Inbox {
     let (inbox, mut client) = (Inbox::new("shop").unwrap(), rig.client().await);
     inbox.ensure(&client, &[at("t", 0), at("t", 1)]).await.unwrap();
     let mut transaction = rig.outbox.begin(&mut client).await.unwrap();
-    let step = Advance { at: at("t", 0), from: None, to: 5, log: mark(), cursors: vec![of("/a", 3)] };
+    let step = Advance {
+        at: at("t", 0),
+        from: None,
+        to: 5,
+        log: mark(),
+        cursors: vec![of("/a", 3)],
+        parkings: 0,
+        parks: false,
+    };
     inbox.advance(&mut transaction, &[step]);
     transaction.commit(Vec::new()).await.unwrap();
     inbox
@@ -64,7 +72,15 @@ async fn a_gap_is_accepted_forward_only_and_an_offset_moves_both_ways() {
 
     // A consumer that runs meanwhile finds out.
     let mut transaction = rig.outbox.begin(&mut client).await.unwrap();
-    let step = Advance { at: at("t", 0), from: Some(5), to: 6, log: LogMark::default(), cursors: Vec::new() };
+    let step = Advance {
+        at: at("t", 0),
+        from: Some(5),
+        to: 6,
+        log: LogMark::default(),
+        cursors: Vec::new(),
+        parkings: 0,
+        parks: false,
+    };
     inbox.advance(&mut transaction, &[step]);
     assert_eq!(transaction.commit(Vec::new()).await.unwrap_err().class(), Class::Conflict);
 }

@@ -11,14 +11,15 @@ mod unreadable;
 
 use crate::check::evidence::Evidence;
 use crate::check::findings::Findings;
+use crate::check::state::State;
 use letters::LetterIndex;
 
-pub(crate) fn check(evidence: &Evidence, findings: &mut Findings) {
+pub(crate) fn check(evidence: &Evidence, state: &State<'_>, findings: &mut Findings) {
     let letters = LetterIndex::of(evidence, findings);
     letters.check(evidence, findings);
     commands::check(evidence, &letters, findings);
-    requests::check(evidence, findings);
-    replies::check(evidence, findings);
+    requests::check(evidence, state, findings);
+    replies::check(evidence, state, findings);
     unreadable::check(evidence, &letters, findings);
 }
 

@@ -1,50 +1,82 @@
-//! Every completed step of a failed order is undone exactly once, in reverse order, and no payment comes before its
-//! reservation; of orders that are finished in order's snapshot, which is the oldest.
+//! Every completed step of a failed order is undone exactly once, in reverse order, no payment comes before its reservation,
+//! and nothing leaves that is held or undone; of orders as they stand in order's snapshot, which is the oldest.
 
 use std::collections::BTreeMap;
 
-use schemas::{Awaiting, OrderId, ServiceName, message_id};
+use domain::saga::{Fulfilment, Order, Step};
+use schemas::{OrderId, ServiceName, message_id};
 
 use crate::check::evidence::Evidence;
 use crate::check::findings::{Findings, Invariant};
-use crate::check::scan::Requests;
-use crate::rows::{ContentsRow, OrderRow, PaymentRow, ReservationRow, Rows};
+use crate::check::scan::{Caused, Requests};
+use crate::check::state::State;
+use crate::rows::{ContentsRow, OrderRow, PaymentRow, ReservationRow};
 
-/// Where state alone shows it.
-pub(crate) fn check(rows: &Rows, findings: &mut Findings) {
-    for order in rows.orders.values() {
+/// Where state alone shows it. A person may have vouched for what does not.
+pub(crate) fn check(state: &State<'_>, findings: &mut Findings) {
+    let rows = state.rows;
+    for order in rows.orders.values().filter(|order| !state.is_vouched_for(order)) {
         let key = (order.order_id.clone(),);
         let (reservation, payment) = (rows.reservations.get(&key), rows.payments.get(&key));
         let mut add = |detail: String| findings.add(Invariant::Compensation, order.order_id.as_str(), detail);
         match order.stage.as_str() {
-            "cancelled" => check_cancelled(reservation, payment, add),
-            "completed" => check_completed(rows.contents.get(&key), reservation, add),
-            "stock_reserved" | "confirmed" | "payment_captured" => {
-                if !reservation.is_some_and(ReservationRow::was_reserved) {
-                    add(format!("{}, but nothing was reserved for it", order.stage));
-                }
-                if order.stage != "stock_reserved" && !payment.is_some_and(PaymentRow::was_authorized) {
-                    add(format!("{}, but its payment was not authorized", order.stage));
-                }
-            }
+            "cancelled" => check_cancelled(reservation, payment, &mut add),
+            "completed" => check_completed(rows.contents.get(&key), reservation, &mut add),
+            "stock_reserved" | "authorized" | "confirmed" | "payment_captured" | "ready_to_ship" | "shipped"
+            | "stock_committed" => check_forward(order, reservation, payment, &mut add),
             _ => {}
+        }
+        if let Some(order) = state.order(&order.order_id) {
+            check_shipment(order, reservation, &mut add);
+        }
+        let is_undone = order.cancel_reason.is_some() && order.stage != "cancelled";
+        if is_undone && reservation.is_some_and(|reservation| reservation.status == "committed") {
+            add("being undone, but its stock is committed".into());
         }
     }
 }
 
-fn check_cancelled(reservation: Option<&ReservationRow>, payment: Option<&PaymentRow>, mut add: impl FnMut(String)) {
+fn check_forward(
+    order: &OrderRow,
+    reservation: Option<&ReservationRow>,
+    payment: Option<&PaymentRow>,
+    add: &mut impl FnMut(String),
+) {
+    if !reservation.is_some_and(ReservationRow::was_reserved) {
+        add(format!("{}, but nothing was reserved for it", order.stage));
+    }
+    if order.stage != "stock_reserved" && !payment.is_some_and(PaymentRow::was_authorized) {
+        add(format!("{}, but its payment was not authorized", order.stage));
+    }
+}
+
+fn check_cancelled(reservation: Option<&ReservationRow>, payment: Option<&PaymentRow>, add: &mut impl FnMut(String)) {
     match reservation.map(|reservation| reservation.status.as_str()) {
         Some("released" | "rejected") => {}
         Some(status) => add(format!("cancelled, but its reservation is {status}")),
         None => add("cancelled before its reservation was answered: it may still be made".into()),
     }
-    match payment.map(|payment| payment.status.as_str()) {
-        None | Some("voided" | "declined") => {}
-        Some(status) => add(format!("cancelled, but its payment is {status}")),
+    match payment.map(|payment| (payment.status.as_str(), payment)) {
+        None | Some(("voided" | "declined", _)) => {}
+        // What was taken is given back: all of it.
+        Some(("captured", payment)) if payment.amount_minor == Some(payment.refunded_minor) => {}
+        Some((status, _)) => add(format!("cancelled, but its payment is {status}")),
     }
 }
 
-fn check_completed(contents: Option<&ContentsRow>, reservation: Option<&ReservationRow>, mut add: impl FnMut(String)) {
+/// The goods of an order that is fulfilled on command leave when somebody says so, and not before.
+fn check_shipment(order: &Order, reservation: Option<&ReservationRow>, add: &mut impl FnMut(String)) {
+    let is_shipped = order.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some());
+    let is_committed = reservation.is_some_and(|reservation| reservation.status == "committed");
+    if order.fulfilment() == Fulfilment::OnCommand && is_committed && !is_shipped && order.cancellation.is_none() {
+        add("its stock is committed, but nobody has shipped it".into());
+    }
+    if is_shipped && order.cancellation.is_some() {
+        add("shipped, and undone".into());
+    }
+}
+
+fn check_completed(contents: Option<&ContentsRow>, reservation: Option<&ReservationRow>, add: &mut impl FnMut(String)) {
     let Some(reservation) = reservation.filter(|reservation| reservation.status == "committed") else {
         let status = reservation.map_or("none", |reservation| reservation.status.as_str());
         return add(format!("completed, but its stock was not committed ({status})"));
@@ -63,9 +95,10 @@ fn check_completed(contents: Option<&ContentsRow>, reservation: Option<&Reservat
 }
 
 /// Where it shows in what order asked for, and why.
-pub(crate) fn check_requests(evidence: &Evidence, findings: &mut Findings) {
+pub(crate) fn check_requests(evidence: &Evidence, state: &State<'_>, findings: &mut Findings) {
     check_direction(evidence, findings);
-    let rows = &evidence.tables.rows;
+    check_holds(evidence, findings);
+    let rows = state.rows;
     let (to_inventory, to_payment) = (&evidence.topics.inventory_requests, &evidence.topics.payment_requests);
     for (order_id, sent) in &to_payment.sent {
         let reservation = rows.reservations.get(&key(order_id));
@@ -81,17 +114,43 @@ pub(crate) fn check_requests(evidence: &Evidence, findings: &mut Findings) {
         }
     }
     for (order_id, sent) in &to_inventory.sent {
-        let Some(caused) = sent.release else { continue };
-        let payment = rows.payments.get(&key(order_id)).filter(|payment| payment.was_authorized());
-        let Some(voided) = payment.and_then(|payment| payment.void_version) else { continue };
-        let voided = message_id::of_version(ServiceName::Payment, order_id.as_str(), voided, 0);
-        if caused.is_some_and(|cause| cause != voided) {
-            let detail = "its stock was released by something else than the void of its payment, which comes first";
-            findings.add(Invariant::Compensation, order_id.as_str(), detail);
+        let row = rows.orders.get(&key(order_id));
+        if let Some(caused) = sent.release.filter(|_| !row.is_some_and(|row| state.is_vouched_for(row))) {
+            check_release(state, order_id, caused, findings);
         }
     }
-    for order in rows.orders.values() {
-        check_forward(order, to_inventory, to_payment, findings);
+    for order in rows.orders.values().filter(|order| !state.is_vouched_for(order)) {
+        check_asked(order, to_inventory, to_payment, findings);
+    }
+}
+
+/// The stock is released after the payment is undone, because of that.
+fn check_release(state: &State<'_>, order_id: &OrderId, caused: Caused, findings: &mut Findings) {
+    let payment = state.rows.payments.get(&key(order_id)).filter(|payment| payment.was_authorized());
+    let Some(payment) = payment else { return };
+    let said = |version| message_id::of_version(ServiceName::Payment, order_id.as_str(), version, 0);
+    let mut wrong = |detail: &str| findings.add(Invariant::Compensation, order_id.as_str(), detail);
+    if let Some(voided) = payment.void_version {
+        if caused.is_some_and(|cause| cause != said(voided)) {
+            wrong("its stock was released by something else than the void of its payment, which comes first");
+        }
+    } else if payment.is_captured() {
+        let refunds = state.payments.get(order_id.as_str()).map_or(&[][..], |payment| &payment.refunds);
+        let asked = state.order(order_id.as_str()).and_then(|order| order.aftercare.as_ref());
+        let asked = asked.map_or(&[][..], |aftercare| &aftercare.refunds);
+        // The refund that undoes an order is none that somebody asked for.
+        let mut undoing = refunds.iter().filter(|one| !asked.iter().any(|known| known.refund_id == one.refund_id));
+        if caused.is_some_and(|cause| !undoing.any(|one| cause == said(one.version))) {
+            wrong("its stock was released by something else than the refund of its payment, which comes first");
+        }
+    }
+}
+
+/// An order that is held is neither confirmed nor shipped before somebody releases it.
+fn check_holds(evidence: &Evidence, findings: &mut Findings) {
+    for (order_id, event) in &evidence.topics.orders.watch.moved_while_held {
+        let detail = format!("{event} came while it was held: nobody had released it");
+        findings.add(Invariant::Compensation, order_id.as_str(), detail);
     }
 }
 
@@ -99,42 +158,41 @@ fn key(order_id: &OrderId) -> (String,) {
     (order_id.as_str().to_owned(),)
 }
 
-/// Payment is undone before stock: once an order waits for the release, it never waits for the void.
+/// Payment is undone before stock: once an order waits for the release, it never waits for the void or the refund.
 fn check_direction(evidence: &Evidence, findings: &mut Findings) {
     for (order_id, awaited) in &evidence.topics.orders.watch.undoing {
-        let released = awaited.iter().position(|awaiting| *awaiting == Awaiting::StockRelease);
-        let voided = awaited.iter().rposition(|awaiting| *awaiting == Awaiting::PaymentVoid);
-        if let (Some(released), Some(voided)) = (released, voided)
-            && released < voided
-        {
-            let detail = "its stock was released before its payment was voided";
-            findings.add(Invariant::Compensation, order_id.as_str(), detail);
+        let released = awaited.iter().position(|step| *step == Step::StockRelease);
+        for (step, undone) in [(Step::PaymentVoid, "voided"), (Step::PaymentRefund, "refunded")] {
+            let last = awaited.iter().rposition(|awaited| *awaited == step);
+            if released.zip(last).is_some_and(|(released, last)| released < last) {
+                let detail = format!("its stock was released before its payment was {undone}");
+                findings.add(Invariant::Compensation, order_id.as_str(), detail);
+            }
         }
-        for step in [Awaiting::PaymentVoid, Awaiting::StockRelease] {
-            if awaited.iter().filter(|awaiting| **awaiting == step).count() > 1 {
-                let detail = format!("{} was begun more than once", client::symbol(&step));
+        for step in [Step::PaymentVoid, Step::PaymentRefund, Step::StockRelease] {
+            if awaited.iter().filter(|awaited| **awaited == step).count() > 1 {
+                let detail = format!("{step} was begun more than once");
                 findings.add(Invariant::Compensation, order_id.as_str(), detail);
             }
         }
     }
 }
 
-/// Of a completed order nothing is undone; of a cancelled one nothing is finished.
-fn check_forward(order: &OrderRow, to_inventory: &Requests, to_payment: &Requests, findings: &mut Findings) {
+/// Of a completed order nothing is undone; of one that is undone nothing is finished.
+fn check_asked(order: &OrderRow, to_inventory: &Requests, to_payment: &Requests, findings: &mut Findings) {
     let Ok(order_id) = OrderId::new(order.order_id.as_str()) else { return };
     let stock = to_inventory.sent.get(&order_id).copied().unwrap_or_default();
     let payment = to_payment.sent.get(&order_id).copied().unwrap_or_default();
-    let mut add = |detail: &str| findings.add(Invariant::Compensation, order.order_id.as_str(), detail);
-    match order.stage.as_str() {
-        "completed" => {
-            if stock.release.is_some() {
-                add("completed, but the release of its stock was asked for");
-            }
-            if payment.void.is_some() {
-                add("completed, but the void of its payment was asked for");
-            }
+    let mut add = |detail: String| findings.add(Invariant::Compensation, order.order_id.as_str(), detail);
+    if order.stage == "completed" {
+        if stock.release.is_some() {
+            add("completed, but the release of its stock was asked for".to_owned());
         }
-        "cancelled" if stock.commit => add("cancelled, but the commit of its stock was asked for"),
-        _ => {}
+        if payment.void.is_some() {
+            add("completed, but the void of its payment was asked for".to_owned());
+        }
+    }
+    if stock.commit && order.cancel_reason.is_some() {
+        add(format!("{}, and to be undone, but the commit of its stock was asked for", order.stage));
     }
 }

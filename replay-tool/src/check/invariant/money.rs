@@ -1,25 +1,40 @@
-//! Money: a completed order is paid once and in full, a cancelled one not at all, and every booking sums to zero.
+//! Money: a completed order is paid once and in full, a cancelled one has all of it back, no more is given back than was taken,
+//! and every booking sums to zero.
 
 use std::collections::BTreeMap;
 
+use domain::charge::{Account, Payment, RefundOutcome};
+use domain::saga::Order;
+
 use crate::check::findings::{Findings, Invariant};
+use crate::check::state::State;
 use crate::rows::{OrderRow, PaymentRow, Rows};
 
-pub(crate) fn check(rows: &Rows, findings: &mut Findings) {
+pub(crate) fn check(state: &State<'_>, findings: &mut Findings) {
+    let rows = state.rows;
     check_ledger(rows, findings);
     for payment in rows.payments.values() {
-        check_booked(payment, rows, findings);
+        let refunds = state.payments.get(payment.order_id.as_str());
+        check_force(payment, findings);
+        check_refunds(payment, refunds, findings);
+        check_booked(payment, refunds, rows, findings);
     }
-    for order in rows.orders.values() {
+    for order in rows.orders.values().filter(|order| !state.is_vouched_for(order)) {
         let payment = rows.payments.get(&(order.order_id.clone(),));
-        match order.stage.as_str() {
-            "completed" | "payment_captured" => check_paid(order, payment, findings),
-            "cancelled" if payment.is_some_and(PaymentRow::is_captured) => {
-                findings.add(Invariant::Money, order.order_id.as_str(), "cancelled, but its payment is captured");
-            }
-            _ => {}
+        if is_paid(order, state.order(&order.order_id)) {
+            check_paid(order, payment, findings);
+        }
+        if order.stage == "cancelled"
+            && let Some(payment) = payment.filter(|payment| payment.is_captured())
+        {
+            check_given_back(payment, findings);
         }
     }
+}
+
+/// Whether an order in this stage has been paid for.
+fn is_paid(row: &OrderRow, order: Option<&Order>) -> bool {
+    matches!(row.stage.as_str(), "completed" | "payment_captured") || order.is_some_and(Order::is_paid)
 }
 
 /// A captured payment is that of the order.
@@ -44,6 +59,51 @@ fn check_paid(order: &OrderRow, payment: Option<&PaymentRow>, findings: &mut Fin
     }
 }
 
+/// Of an order that was undone after its capture nothing is kept.
+fn check_given_back(payment: &PaymentRow, findings: &mut Findings) {
+    let taken = payment.amount_minor.unwrap_or_default();
+    if payment.refunded_minor != taken {
+        let detail = format!(
+            "cancelled, but its payment is captured, and of {taken} that were taken {} are given back",
+            payment.refunded_minor
+        );
+        findings.add(Invariant::Money, payment.order_id.as_str(), detail);
+    }
+}
+
+/// Nothing is taken but what is authorized, and not let go of.
+fn check_force(payment: &PaymentRow, findings: &mut Findings) {
+    let mut add = |detail: &str| findings.add(Invariant::Money, payment.order_id.as_str(), detail);
+    if payment.is_captured() && !payment.was_authorized() {
+        add("its payment is captured, but was not authorized");
+    }
+    if payment.is_captured() && payment.void_version.is_some() {
+        add("its payment is captured, but the authorization was voided");
+    }
+}
+
+/// No more is given back than was taken, each refund once. One of which nobody knows counts as if the money had gone.
+fn check_refunds(payment: &PaymentRow, refunds: Option<&Payment>, findings: &mut Findings) {
+    let mut add = |detail: String| findings.add(Invariant::Money, payment.order_id.as_str(), detail);
+    let taken = if payment.is_captured() { payment.amount_minor.unwrap_or_default() } else { 0 };
+    if payment.refunded_minor > taken {
+        add(format!("{} given back, but only {taken} was taken", payment.refunded_minor));
+    }
+    let summed = refunds.map_or(0, Payment::refunded_minor);
+    if payment.refunded_minor != summed {
+        add(format!("{} given back, but its refunds sum to {summed}", payment.refunded_minor));
+    }
+    for (index, refund) in refunds.iter().flat_map(|payment| &payment.refunds).enumerate() {
+        let mut earlier = refunds.iter().flat_map(|payment| &payment.refunds).take(index);
+        if earlier.any(|one| one.refund_id == refund.refund_id) {
+            add(format!("refund {} ended more than once", refund.refund_id));
+        }
+        if refund.amount_minor < 0 {
+            add(format!("refund {} is of {}", refund.refund_id, refund.amount_minor));
+        }
+    }
+}
+
 /// Per currency, and per order and version, debits and credits are equal.
 fn check_ledger(rows: &Rows, findings: &mut Findings) {
     let mut currencies: BTreeMap<&str, i128> = BTreeMap::new();
@@ -62,15 +122,39 @@ fn check_ledger(rows: &Rows, findings: &mut Findings) {
     }
 }
 
-/// What was captured is booked as owed by the provider, and nothing else is.
-fn check_booked(payment: &PaymentRow, rows: &Rows, findings: &mut Findings) {
-    let order_id = &payment.order_id;
-    let from = (order_id.clone(), i64::MIN, String::new());
+/// What is booked of an order: owed by the provider, earned, and given back.
+fn booked(rows: &Rows, order_id: &str) -> (i128, i128, i128) {
+    let from = (order_id.to_owned(), i64::MIN, String::new());
     let bookings = rows.ledger.range(from..).take_while(|((of, _, _), _)| of == order_id);
-    let receivable = bookings.filter(|((_, _, account), _)| account == "provider_receivable");
-    let booked: i128 = receivable.map(|(_, posting)| i128::from(posting.amount_minor)).sum();
+    bookings.fold((0, 0, 0), |(owed, sales, refunds), ((_, _, account), posting)| {
+        let amount = i128::from(posting.amount_minor);
+        match Account::parse(account) {
+            Some(Account::ProviderReceivable) => (owed + amount, sales, refunds),
+            // What we have earned stands on the other side.
+            Some(Account::Sales) => (owed, sales - amount, refunds),
+            Some(Account::Refunds) => (owed, sales, refunds + amount),
+            None => (owed, sales, refunds),
+        }
+    })
+}
+
+/// What was captured, and not given back for certain, is booked as owed by the provider, and nothing else is.
+fn check_booked(payment: &PaymentRow, refunds: Option<&Payment>, rows: &Rows, findings: &mut Findings) {
+    let order_id = payment.order_id.as_str();
     let captured = if payment.is_captured() { payment.amount_minor.unwrap_or_default() } else { 0 };
-    if booked != i128::from(captured) {
-        findings.add(Invariant::Money, order_id.as_str(), format!("{captured} captured, but {booked} booked"));
+    let is_done = |outcome: &RefundOutcome| matches!(outcome, RefundOutcome::Refunded { .. });
+    let refunds = refunds.iter().flat_map(|payment| &payment.refunds).filter(|refund| is_done(&refund.outcome));
+    let refunded: i128 = refunds.map(|refund| i128::from(refund.amount_minor)).sum();
+    let mut add = |detail: String| findings.add(Invariant::Money, order_id, detail);
+    let (owed, sales, given_back) = booked(rows, order_id);
+    if owed != i128::from(captured) - refunded {
+        let of = if refunded == 0 { String::new() } else { format!(" and {refunded} given back") };
+        add(format!("{captured} captured{of}, but {owed} booked"));
+    }
+    if sales != i128::from(captured) {
+        add(format!("{captured} captured, but {sales} booked as sales"));
+    }
+    if given_back != refunded {
+        add(format!("{refunded} given back, but {given_back} booked as refunds"));
     }
 }

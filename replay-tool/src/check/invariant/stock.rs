@@ -1,9 +1,13 @@
-//! Per SKU: received = available + reserved + shipped, nothing below zero; and the sums are those of what they sum.
+//! Per SKU: received + returned = available + reserved + shipped + written off, nothing below zero, no more back than had left;
+//! and the sums are those of what they sum.
 
 use std::collections::BTreeMap;
 
+use domain::stock::Reservation;
+
 use crate::check::findings::{Findings, Invariant};
-use crate::rows::{ReservationRow, Rows};
+use crate::check::state::State;
+use crate::rows::{ReservationRow, StockRow};
 
 /// The sums of a SKU, over what they are made of.
 #[derive(Debug, Default)]
@@ -12,9 +16,12 @@ struct Sums {
     receipts: i64,
     reserved: i128,
     shipped: i128,
+    returned: i128,
+    written_off: i128,
 }
 
-pub(crate) fn check(rows: &Rows, findings: &mut Findings) {
+pub(crate) fn check(state: &State<'_>, findings: &mut Findings) {
+    let rows = state.rows;
     let mut sums: BTreeMap<&str, Sums> = BTreeMap::new();
     for receipt in rows.receipts.values() {
         let sum = sums.entry(&receipt.sku).or_default();
@@ -32,33 +39,61 @@ pub(crate) fn check(rows: &Rows, findings: &mut Findings) {
             }
         }
     }
+    for reservation in state.reservations.values() {
+        check_returns(reservation, findings);
+        for line in reservation.returns.iter().flat_map(|back| &back.lines) {
+            if let Some((sku, _)) = rows.stock.get_key_value(&(line.sku.as_str().to_owned(),)) {
+                let sum = sums.entry(&sku.0).or_default();
+                sum.returned += i128::from(line.restocked) + i128::from(line.written_off);
+                sum.written_off += i128::from(line.written_off);
+            }
+        }
+    }
     for level in rows.stock.values() {
         let sum = sums.remove(level.sku.as_str()).unwrap_or_default();
-        let mut add = |detail: String| findings.add(Invariant::Stock, level.sku.as_str(), detail);
-        let available = i128::from(level.received) - i128::from(level.reserved) - i128::from(level.shipped);
-        if available < 0 || level.received < 0 || level.reserved < 0 || level.shipped < 0 {
-            add(format!(
-                "below zero: {} received, {} reserved, {} shipped, so {available} available",
-                level.received, level.reserved, level.shipped
-            ));
-        }
-        if i128::from(level.received) != sum.received {
-            add(format!("{} received, but receipts and adjustments sum to {}", level.received, sum.received));
-        }
-        if level.version != sum.receipts {
-            add(format!("version {}, but there are {} receipts and adjustments", level.version, sum.receipts));
-        }
-        if i128::from(level.reserved) != sum.reserved {
-            add(format!("{} reserved, but reservations hold {}", level.reserved, sum.reserved));
-        }
-        if i128::from(level.shipped) != sum.shipped {
-            add(format!("{} shipped, but committed reservations say {}", level.shipped, sum.shipped));
-        }
+        check_level(level, &sum, |detail| findings.add(Invariant::Stock, level.sku.as_str(), detail));
     }
     for (sku, sum) in sums.into_iter().filter(|(_, sum)| sum.received != 0 || sum.reserved != 0 || sum.shipped != 0) {
         let detail =
             format!("no level, but {} received, {} reserved, {} shipped", sum.received, sum.reserved, sum.shipped);
         findings.add(Invariant::Stock, sku, detail);
+    }
+}
+
+fn check_level(level: &StockRow, sum: &Sums, mut add: impl FnMut(String)) {
+    let StockRow { version, received, reserved, shipped, returned, written_off, .. } = level;
+    let there = i128::from(*received) + i128::from(*returned);
+    let available = there - i128::from(*reserved) - i128::from(*shipped) - i128::from(*written_off);
+    let sums = [received, reserved, shipped, returned, written_off];
+    if available < 0 || sums.into_iter().any(|sum| *sum < 0) {
+        let back = match (returned, written_off) {
+            (0, 0) => String::new(),
+            _ => format!(", {returned} returned, {written_off} written off"),
+        };
+        add(format!(
+            "below zero: {received} received, {reserved} reserved, {shipped} shipped{back}, so {available} available"
+        ));
+    }
+    if returned > shipped {
+        add(format!("{returned} returned, but only {shipped} had left"));
+    }
+    if i128::from(*received) != sum.received {
+        add(format!("{received} received, but receipts and adjustments sum to {}", sum.received));
+    }
+    if *version != sum.receipts {
+        add(format!("version {version}, but there are {} receipts and adjustments", sum.receipts));
+    }
+    if i128::from(*reserved) != sum.reserved {
+        add(format!("{reserved} reserved, but reservations hold {}", sum.reserved));
+    }
+    if i128::from(*shipped) != sum.shipped {
+        add(format!("{shipped} shipped, but committed reservations say {}", sum.shipped));
+    }
+    if i128::from(*returned) != sum.returned {
+        add(format!("{returned} returned, but returns sum to {}", sum.returned));
+    }
+    if i128::from(*written_off) != sum.written_off {
+        add(format!("{written_off} written off, but returns say {}", sum.written_off));
     }
 }
 
@@ -69,5 +104,25 @@ fn check_lines(reservation: &ReservationRow, findings: &mut Findings) {
     if !is_ascending || !is_above_zero || reservation.skus.len() != reservation.quantities.len() {
         let detail = "its reservation's lines are not one per SKU with a quantity above 0";
         findings.add(Invariant::Stock, reservation.order_id.as_str(), detail);
+    }
+}
+
+/// Each return came once, and no more of a SKU came back than had left.
+fn check_returns(reservation: &Reservation, findings: &mut Findings) {
+    let mut add = |detail: String| findings.add(Invariant::Stock, reservation.order_id.as_str(), detail);
+    let mut back: BTreeMap<&str, i128> = BTreeMap::new();
+    for (index, one) in reservation.returns.iter().enumerate() {
+        if reservation.returns.iter().take(index).any(|earlier| earlier.return_id == one.return_id) {
+            add(format!("the goods of return {} came into stock more than once", one.return_id));
+        }
+        for line in &one.lines {
+            *back.entry(line.sku.as_str()).or_default() += i128::from(line.restocked) + i128::from(line.written_off);
+        }
+    }
+    for (sku, back) in back {
+        let left = reservation.lines.iter().find(|line| line.sku.as_str() == sku).map_or(0, |line| line.quantity);
+        if back > i128::from(left) {
+            add(format!("{back} pieces of SKU {sku} came back, but only {left} had left"));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A small pipeline in memory, run by the real cores; then something is planted, and the checker has to find it.
 
+mod aftercare;
 mod gathering;
 mod mistakes;
 mod planted;

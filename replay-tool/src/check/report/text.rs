@@ -6,6 +6,8 @@ use grammar::counted;
 
 use super::{Comparison, Note, Report};
 use crate::check::findings::Invariant;
+use crate::check::invariant::termination::{Awaited, Wait};
+use crate::check::scan::ByHand;
 
 impl Display for Report {
     /// Several lines, the last one with its end.
@@ -40,8 +42,12 @@ impl Report {
             ("stuck", orders.stuck),
             ("placed", orders.placed),
             ("stock reserved", orders.stock_reserved),
+            ("authorized", orders.authorized),
             ("confirmed", orders.confirmed),
             ("payment captured", orders.payment_captured),
+            ("ready to ship", orders.ready_to_ship),
+            ("shipped", orders.shipped),
+            ("stock committed", orders.stock_committed),
             ("cancelling", orders.cancelling),
         ];
         writeln!(f, "orders    {:>9}   {}", orders.total(), listed(&stages))?;
@@ -64,8 +70,31 @@ impl Report {
         if !self.notes.is_empty() {
             writeln!(f, "notes     {:>9}   {}", self.notes.len(), listed(&notes))?;
         }
+        self.write_waits(f)?;
         for order in self.stuck.iter().take(Report::LISTED_PER_INVARIANT) {
             writeln!(f, "stuck               {order}")?;
+        }
+        for ByHand { order_id, command, event, by, .. } in self.by_hand.iter().take(Report::LISTED_PER_INVARIANT) {
+            let by = by.as_deref().unwrap_or("somebody unnamed");
+            writeln!(f, "by hand             {order_id}  {command} by {by}: {event}")?;
+        }
+        Ok(())
+    }
+
+    /// What waits for a command: how much for which, and each that waits for longer than it should.
+    fn write_waits(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let of = |awaited: Awaited| {
+            let count = self.waits.iter().filter(|wait| wait.awaiting == awaited).count();
+            (awaited.as_str(), u64::try_from(count).unwrap_or(u64::MAX))
+        };
+        if !self.waits.is_empty() {
+            let counts = [Awaited::Shipment, Awaited::Release, Awaited::Return].map(of);
+            writeln!(f, "waits     {:>9}   for {}", self.waits.len(), listed(&counts))?;
+        }
+        let late = self.waits.iter().filter(|wait| wait.is_late).take(Report::LISTED_PER_INVARIANT);
+        for Wait { order_id, awaiting, until, .. } in late {
+            let until = until.map_or_else(String::new, |until| format!(", beyond {until}"));
+            writeln!(f, "late                {order_id}  for {}{until}", awaiting.as_str())?;
         }
         Ok(())
     }

@@ -24,24 +24,52 @@ pub(crate) struct SentCommand {
 /// What was asked for, as far as its trace depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
-    Place { order_id: OrderId, content: ContentDigest },
-    Cancel { order_id: OrderId },
-    AlwaysRefused { order_id: OrderId },
-    Stock { sku: Sku, command_id: CommandId, kind: ReceiptKind, pieces: i64 },
+    Place {
+        order_id: OrderId,
+        content: ContentDigest,
+    },
+    /// To undo an order: one that is being undone already needs no further one.
+    Undo {
+        order_id: OrderId,
+        command_id: CommandId,
+    },
+    /// Anything else that is done to an order.
+    Change {
+        order_id: OrderId,
+        command_id: CommandId,
+    },
+    Stock {
+        sku: Sku,
+        command_id: CommandId,
+        kind: ReceiptKind,
+        pieces: i64,
+    },
 }
 
 impl Command {
     /// The command of a message; none for messages that are no commands of clients or operators.
     pub(crate) fn of(message: &Message) -> Option<Command> {
         if let Message::OrderCommand(command) = message {
-            let order_id = command.key().clone();
-            return Some(match command {
+            let (order_id, command_id) = (command.key().clone(), command.command_id().cloned());
+            return match command {
                 OrderCommand::PlaceOrder(command) => {
-                    Command::Place { order_id, content: ContentDigest::of_command(command) }
+                    Some(Command::Place { order_id, content: ContentDigest::of_command(command) })
                 }
-                OrderCommand::CancelOrder(_) => Command::Cancel { order_id },
-                OrderCommand::RefundOrder(_) => Command::AlwaysRefused { order_id },
-            });
+                OrderCommand::CancelOrder(_) | OrderCommand::RejectOrder(_) => {
+                    command_id.map(|command_id| Command::Undo { order_id, command_id })
+                }
+                OrderCommand::RefundOrder(_)
+                | OrderCommand::ShipOrder(_)
+                | OrderCommand::HoldOrder(_)
+                | OrderCommand::ReleaseOrder(_)
+                | OrderCommand::RequestReturn(_)
+                | OrderCommand::ReceiveReturn(_)
+                | OrderCommand::RetryOrder(_)
+                | OrderCommand::SkipOrderStep(_)
+                | OrderCommand::ResolveOrder(_) => {
+                    command_id.map(|command_id| Command::Change { order_id, command_id })
+                }
+            };
         }
         let Message::StockCommand(command) = message else { return None };
         let (sku, command_id) = (command.key().clone(), command.command_id().clone());
@@ -58,7 +86,7 @@ impl Command {
     /// The order or SKU that it is about.
     pub(crate) fn key(&self) -> &str {
         match self {
-            Command::Place { order_id, .. } | Command::Cancel { order_id } | Command::AlwaysRefused { order_id } => {
+            Command::Place { order_id, .. } | Command::Undo { order_id, .. } | Command::Change { order_id, .. } => {
                 order_id.as_str()
             }
             Command::Stock { sku, .. } => sku.as_str(),

@@ -3,19 +3,22 @@
 
 use std::collections::HashMap;
 
-use schemas::{OrderId, PaymentEvent, ServiceName, Sku, message_id};
+use schemas::{CommandId, OrderId, PaymentEvent, ServiceName, Sku, message_id};
 
 use super::replies::Replies;
 use super::told::Told;
 use super::versions::Versions;
 use crate::check::findings::Findings;
 use crate::fold::Watch;
+use crate::particulars::refund_of;
 
 /// What was seen of payments besides their state.
 #[derive(Debug, Default)]
 pub(crate) struct PaymentsSeen {
     /// Replies that the order service has taken.
     pub(crate) taken: HashMap<OrderId, Replies>,
+    /// The refunds to which it has taken the reply.
+    pub(crate) refunds_answered: HashMap<OrderId, Vec<CommandId>>,
     pub(super) findings: Findings,
     versions: Versions,
 }
@@ -39,5 +42,8 @@ impl PaymentsSeen {
     /// The order service has taken this event.
     pub(crate) fn take(&mut self, event: &PaymentEvent) {
         self.taken.entry(event.key().clone()).or_default().add(event.message_type());
+        if let Some(change) = refund_of(event) {
+            self.refunds_answered.entry(event.key().clone()).or_default().push(change.clone());
+        }
     }
 }

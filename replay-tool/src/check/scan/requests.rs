@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use outbox::inbox::place::Place;
-use schemas::{InventoryCommand, Message, OrderId, PaymentCommand};
+use schemas::{CommandId, InventoryCommand, Message, OrderId, PaymentCommand};
 use uuid::Uuid;
 
 use super::told::Told;
+use crate::particulars::change_of;
 
 /// What order asks of the other services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,9 +15,12 @@ pub(crate) enum RequestKind {
     Reserve,
     Commit,
     Release,
+    Return,
     Authorize,
     Capture,
     Void,
+    Refund,
+    Retry,
 }
 
 /// A request that the other service has taken.
@@ -24,6 +28,8 @@ pub(crate) enum RequestKind {
 pub(crate) struct Request {
     pub(crate) order_id: OrderId,
     pub(crate) kind: RequestKind,
+    /// Which refund or return it is about.
+    pub(crate) change: Option<CommandId>,
     /// The message's name.
     pub(crate) name: &'static str,
     pub(crate) partition: i32,
@@ -54,15 +60,20 @@ pub(crate) type Caused = Option<Uuid>;
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
     pub(crate) sent: HashMap<OrderId, Sent>,
+    /// The refunds, or the returns, that order has asked for.
+    pub(crate) changes: HashMap<OrderId, Vec<CommandId>>,
     pub(crate) taken: Vec<Request>,
 }
 
 impl Requests {
     /// Order has sent this.
-    pub(crate) fn send(&mut self, order_id: &OrderId, kind: RequestKind, told: Told) {
+    pub(crate) fn send(&mut self, message: &Message, (order_id, kind): (&OrderId, RequestKind), told: Told) {
+        if let Some(change) = change_of(message) {
+            self.changes.entry(order_id.clone()).or_default().push(change.clone());
+        }
         let sent = self.sent.entry(order_id.clone()).or_default();
         match kind {
-            RequestKind::Reserve => {}
+            RequestKind::Reserve | RequestKind::Return | RequestKind::Refund | RequestKind::Retry => {}
             RequestKind::Commit => sent.commit = true,
             RequestKind::Capture => sent.capture = true,
             RequestKind::Release => sent.release = sent.release.or(Some(told.cause)),
@@ -79,8 +90,8 @@ impl Requests {
         (partition, offset): (i32, i64),
         place: Place,
     ) {
-        let (order_id, name) = (order_id.clone(), message.name());
-        self.taken.push(Request { order_id, kind, name, partition, offset, place });
+        let (order_id, change, name) = (order_id.clone(), change_of(message).cloned(), message.name());
+        self.taken.push(Request { order_id, kind, change, name, partition, offset, place });
     }
 }
 
@@ -91,6 +102,7 @@ pub(crate) fn of(message: &Message) -> Option<(&OrderId, RequestKind)> {
             InventoryCommand::ReserveStock(_) => RequestKind::Reserve,
             InventoryCommand::CommitStock(_) => RequestKind::Commit,
             InventoryCommand::ReleaseStock(_) => RequestKind::Release,
+            InventoryCommand::ReturnStock(_) => RequestKind::Return,
         };
         return Some((command.key(), kind));
     }
@@ -99,6 +111,8 @@ pub(crate) fn of(message: &Message) -> Option<(&OrderId, RequestKind)> {
         PaymentCommand::AuthorizePayment(_) => RequestKind::Authorize,
         PaymentCommand::CapturePayment(_) => RequestKind::Capture,
         PaymentCommand::VoidPayment(_) => RequestKind::Void,
+        PaymentCommand::RefundPayment(_) => RequestKind::Refund,
+        PaymentCommand::RetryPayment(_) => RequestKind::Retry,
     };
     Some((command.key(), kind))
 }

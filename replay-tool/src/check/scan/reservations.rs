@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use schemas::{InventoryEvent, OrderId, ServiceName, Sku, message_id};
+use schemas::{CommandId, InventoryEvent, OrderId, ServiceName, Sku, message_id};
 use uuid::Uuid;
 
 use super::replies::Replies;
@@ -11,14 +11,17 @@ use super::told::Told;
 use super::versions::Versions;
 use crate::check::findings::{Findings, Invariant};
 use crate::fold::Watch;
+use crate::particulars::return_of;
 
 /// What was seen of reservations besides their state.
 #[derive(Debug, Default)]
 pub(crate) struct ReservationsSeen {
-    /// The ids of refused commits.
+    /// The ids of refused commits and returns.
     pub(crate) refusals: HashSet<Uuid>,
     /// Replies that the order service has taken.
     pub(crate) taken: HashMap<OrderId, Replies>,
+    /// The returns to which it has taken the reply.
+    pub(crate) returns_answered: HashMap<OrderId, Vec<CommandId>>,
     pub(super) findings: Findings,
     versions: Versions,
 }
@@ -46,5 +49,8 @@ impl ReservationsSeen {
     /// The order service has taken this event.
     pub(crate) fn take(&mut self, event: &InventoryEvent) {
         self.taken.entry(event.key().clone()).or_default().add(event.message_type());
+        if let Some(change) = return_of(event) {
+            self.returns_answered.entry(event.key().clone()).or_default().push(change.clone());
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! One topic's records, taken one after the other, partition by partition in the order of the log.
 
+use std::collections::HashSet;
+
 use outbox::Position;
 use outbox::inbox::place::{Place, Restoration};
 use outbox::inbox::{Cursor, Delivery, LogStart, judge};
@@ -31,6 +33,8 @@ pub(crate) struct ScanPlan {
     pub(crate) awaits_resume: bool,
     /// What restores have made of the partition, by its reader.
     pub(crate) restoration: Restoration,
+    /// Records below `resume` that are not taken yet: they are parked.
+    pub(crate) parked: HashSet<Place>,
     /// The end of the log when the scan was planned.
     pub(crate) end: i64,
 }
@@ -75,6 +79,7 @@ pub(crate) struct Partition {
     pub(crate) resume: i64,
     awaits_resume: bool,
     restoration: Restoration,
+    parked: HashSet<Place>,
     end: i64,
     is_at_end: bool,
     /// What was read up to: what lies behind the last record is no record, or none that can be read.
@@ -91,6 +96,11 @@ impl Partition {
     /// Whether everything was read that the reader has taken.
     pub(crate) fn has_all_taken(&self) -> bool {
         self.end() >= self.resume
+    }
+
+    /// Whether the reader has read this record and keeps it until it can be taken.
+    fn is_parked(&self, record: &Record<'_>) -> bool {
+        !self.parked.is_empty() && self.parked.contains(&record.place(self.restoration))
     }
 
     /// Where the log ended.
@@ -110,6 +120,7 @@ impl Scan {
             resume: plan.resume,
             awaits_resume: plan.awaits_resume,
             restoration: plan.restoration,
+            parked: plan.parked,
             end: plan.end,
             is_at_end: false,
             read_to: 0,
@@ -151,13 +162,14 @@ impl Scan {
         partition.next_offset = record.offset + 1;
         let is_taken = self.reader.is_some() && record.offset < partition.resume;
         let restoration = partition.restoration;
-        if self.reader.is_some() && !is_taken {
+        let is_parked = partition.is_parked(record);
+        if self.reader.is_some() && (!is_taken || is_parked) {
             partition.waiting += 1;
         }
         match (self.channel, self.writer.and_then(|writer| record.position(writer))) {
             (Channel::Messages(topic), Some(position)) => self.own(index, topic, record, &position, is_taken),
             (Channel::Messages(topic), None) if self.writer.is_none() => {
-                self.foreign(index, topic, record, is_taken);
+                self.foreign(index, topic, record, is_taken && !is_parked);
             }
             (Channel::Messages(topic), None) => {
                 self.counts.strangers += 1;
@@ -194,7 +206,7 @@ impl Scan {
                     self.check_partition(topic, record, message.key());
                     self.folding.apply(&message, told, &mut self.findings);
                 }
-                if is_next {
+                if is_next && !self.partitions[index].is_parked(record) {
                     self.folding.consume(&message, record, record.place(self.partitions[index].restoration));
                 }
             }
@@ -302,8 +314,8 @@ impl Folding {
                 fold.apply(event, told)
             }
             Message::InventoryCommand(_) | Message::PaymentCommand(_) => {
-                if let (Folding::Requests(requests), Some((order_id, kind))) = (self, requests::of(message)) {
-                    requests.send(order_id, kind, told);
+                if let (Folding::Requests(requests), Some(request)) = (self, requests::of(message)) {
+                    requests.send(message, request, told);
                 }
                 return;
             }

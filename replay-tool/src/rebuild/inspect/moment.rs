@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::sync::Arc;
 
+use domain::stock::Level;
 use futures_util::future::try_join_all;
 use grammar::counted;
 use schemas::ServiceName;
@@ -165,19 +166,32 @@ fn sums(file: &StateFile) -> Result<Value, ReplayError> {
         }
     })?;
     let mut payments = 0_u64;
-    file.each(|_: PaymentRow| payments += 1)?;
-    let (mut skus, mut received, mut reserved, mut shipped) = (0_u64, 0_i64, 0_i64, 0_i64);
+    let mut refunded: BTreeMap<String, i64> = BTreeMap::new();
+    file.each(|row: PaymentRow| {
+        payments += 1;
+        if let (Some(currency), true) = (row.currency, row.refunded_minor != 0) {
+            let sum = refunded.entry(currency).or_default();
+            *sum = sum.saturating_add(row.refunded_minor);
+        }
+    })?;
+    let (mut skus, mut sum) = (0_u64, Level::default());
     file.each(|row: StockRow| {
         skus += 1;
-        received = received.saturating_add(row.received);
-        reserved = reserved.saturating_add(row.reserved);
-        shipped = shipped.saturating_add(row.shipped);
+        sum.received = sum.received.saturating_add(row.received);
+        sum.reserved = sum.reserved.saturating_add(row.reserved);
+        sum.shipped = sum.shipped.saturating_add(row.shipped);
+        sum.returned = sum.returned.saturating_add(row.returned);
+        sum.written_off = sum.written_off.saturating_add(row.written_off);
     })?;
     Ok(json!({
         "orders": orders,
         "payments": payments,
         "captured_minor": captured,
-        "stock": { "skus": skus, "received": received, "reserved": reserved, "shipped": shipped },
+        "refunded_minor": refunded,
+        "stock": {
+            "skus": skus, "received": sum.received, "reserved": sum.reserved, "shipped": sum.shipped,
+            "returned": sum.returned, "written_off": sum.written_off,
+        },
     }))
 }
 

@@ -89,12 +89,23 @@ mod tests {
 
     #[test]
     fn a_row_is_encoded_as_the_documentation_says() {
-        let row = StockRow { sku: "a".into(), version: 1, received: 2, reserved: 0, shipped: -1 };
+        let row = StockRow {
+            sku: "a".into(),
+            version: 1,
+            received: 2,
+            reserved: 0,
+            shipped: -1,
+            returned: 3,
+            written_off: 1,
+        };
         let copy = TableCopy::into_table("stock", [row].into_iter()).unwrap().unwrap();
-        assert_eq!(copy.sql, "copy stock (sku, version, received, reserved, shipped) from stdin binary");
+        assert_eq!(
+            copy.sql,
+            "copy stock (sku, version, received, reserved, shipped, returned, written_off) from stdin binary"
+        );
         let mut expected = HEADER.to_vec();
-        expected.extend([0, 5, 0, 0, 0, 1, b'a']);
-        for number in [1_i64, 2, 0, -1] {
+        expected.extend([0, 7, 0, 0, 0, 1, b'a']);
+        for number in [1_i64, 2, 0, -1, 3, 1] {
             expected.extend([0, 0, 0, 8]);
             expected.extend(number.to_be_bytes());
         }

@@ -37,7 +37,7 @@ const NOTES: &str = "\
         unit int primary key, note text not null, written timestamptz not null default clock_timestamp()); \
     create table rebuild_levels ( \
         sku text not null, version bigint not null, received bigint not null, reserved bigint not null, \
-        shipped bigint not null)";
+        shipped bigint not null, returned bigint not null, written_off bigint not null)";
 
 /// A run's schema while it is being filled.
 pub(crate) struct Shadow {
@@ -212,7 +212,8 @@ async fn finish(tx: &Transaction<'_>, service: ServiceName) -> Result<Written, R
 /// SKUs are a catalogue: their levels fit into memory, as the workers' do.
 async fn read_levels(tx: &Transaction<'_>) -> Result<Levels, tokio_postgres::Error> {
     let mut levels = Levels::default();
-    let sql = "select sku, max(version), sum(received)::bigint, sum(reserved)::bigint, sum(shipped)::bigint \
+    let sql = "select sku, max(version), sum(received)::bigint, sum(reserved)::bigint, sum(shipped)::bigint, \
+                      sum(returned)::bigint, sum(written_off)::bigint \
                from rebuild_levels group by sku";
     for row in tx.query(sql, &[]).await? {
         levels.add_row(&StockRow::read(&row).map_err(|unreadable| unreadable.source)?);

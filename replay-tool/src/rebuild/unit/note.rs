@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn a_note_is_kept_as_text() {
         let mut note = Note { counts: ReadCounts { read: u64::MAX, ..ReadCounts::default() }, ..Note::default() };
-        let row = StockRow { sku: "a".into(), version: 1, received: 2, reserved: 0, shipped: 0 };
+        let row =
+            StockRow { sku: "a".into(), version: 1, received: 2, reserved: 0, shipped: 0, returned: 0, written_off: 0 };
         note.digest.add_stock(&[row]);
         let lane = LaneEnd {
             topic: TopicName::StockEvents,

@@ -44,7 +44,7 @@ async fn an_order_is_placed_once_shipped_refunded_and_its_money_seen() -> Outcom
         // What one has seen, the other one gives no older.
         assert_eq!(other.api.get(&after).await?.of(200)?.text("order_id"), id);
     }
-    assert_eq!(pipeline.query("select order_id from orders.orders").await?, [id.clone()]);
+    assert_eq!(pipeline.query("select order_id from orders.orders").await?, [id.as_str()]);
     until("the view has it", || async { api.get(&format!("/v1/orders/{id}")).await?.of(200).map(drop) }).await?;
     let differs = api.once("first").post("/v1/orders", order("ada", &[("pen", 3)])).await?.of(422)?;
     assert_eq!(differs.text("type"), "urn:order-api:content-differs");

@@ -2,7 +2,7 @@
 //! instance has shown another one does not show older.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -19,14 +19,18 @@ struct Balancer(Arc<Mutex<(usize, Vec<Api>)>>);
 
 impl Balancer {
     fn next(&self) -> Api {
-        let mut state = self.0.lock().unwrap();
+        let mut state = locked(&self.0);
         state.0 += 1;
         state.1[state.0 % state.1.len()].clone()
     }
 
     fn replace(&self, index: usize, api: Api) {
-        self.0.lock().unwrap().1[index] = api;
+        locked(&self.0).1[index] = api;
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Asks until somebody answers, always with the same key.
@@ -50,11 +54,11 @@ async fn place(balancer: &Balancer, key: &str) -> Outcome<String> {
 async fn read_on(balancer: Balancer, id: String) -> Outcome {
     let shown = Mutex::new((0, String::new()));
     until("the order has ended", || async {
-        let (version, after) = shown.lock().unwrap().clone();
+        let (version, after) = locked(&shown).clone();
         let answer = balancer.next().get(&format!("/v1/orders/{id}{after}")).await?.of(200)?;
         let found = answer.body["version"].as_i64().unwrap_or_default();
         assert!(found >= version, "version {found} after {version}");
-        *shown.lock().unwrap() = (found, format!("?after={}", answer.header("order-position")));
+        *locked(&shown) = (found, format!("?after={}", answer.header("order-position")));
         if answer.text("state") == "completed" { Ok(()) } else { Err(answer.body.to_string().into()) }
     })
     .await

@@ -3,9 +3,10 @@
 //! What was asked for goes to stdout (text, or JSON with `--json`), everything else to stderr; progress is shown on a
 //! terminal only. Options, words and exit codes are those of all programs (`grammar`); 3, 4 and 5 are `publish`'s own.
 
-mod cancel;
+mod changes;
 mod fates;
 mod history;
+mod list;
 mod options;
 mod output;
 mod publish;
@@ -20,7 +21,8 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use grammar::{Exit, complain};
 
-use self::options::{ENDED_OTHERWISE, LINES_REFUSED, NOT_ENDED, Options, StockVerb, Verb};
+use self::list::ListOptions;
+use self::options::{ENDED_OTHERWISE, LINES_REFUSED, NOT_ENDED, Options, StockVerb, StuckVerb, Verb};
 use self::output::{Failure, Output};
 use super::Connection;
 
@@ -105,10 +107,15 @@ async fn perform(session: &Session, verb: Verb) -> Result<End, Failure> {
     match verb {
         Verb::Publish(options) => publish::run(session, options).await,
         Verb::Stock(StockVerb::Receive(options)) => stock::receive(session, options).await,
+        Verb::Stock(StockVerb::Adjust(options)) => stock::adjust(session, options).await,
         Verb::Stock(StockVerb::Show(options)) => or_interrupted(stock::show(session, options)).await,
         Verb::Show(options) => or_interrupted(history::run(session, options)).await,
         Verb::Watch(options) => or_interrupted(watch::run(session, options)).await,
-        Verb::Cancel(options) => or_interrupted(cancel::run(session, options)).await,
+        Verb::List(options) => or_interrupted(list::run(session, options)).await,
+        Verb::Change(verb) => or_interrupted(changes::run(session, verb.change())).await,
+        Verb::Stuck(StuckVerb::List(listing)) => or_interrupted(list::run(session, ListOptions::stuck(listing))).await,
+        Verb::Stuck(StuckVerb::Show(options)) => or_interrupted(history::run(session, options)).await,
+        Verb::Stuck(StuckVerb::Free(verb)) => or_interrupted(changes::run(session, verb.change())).await,
         Verb::Shell(_) => Ok(End::DONE),
     }
 }

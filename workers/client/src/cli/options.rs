@@ -6,6 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use grammar::{ColorOptions, DEFAULT_BROKERS, JsonOption, KafkaAccess, ShellVerb, WaitOption};
 use schemas::{CommandId, OrderId, Sku};
 
+use super::changes::{ChangeVerb, FreeingVerb};
+use super::list::{ListOptions, Listing};
+
 /// Beside what all programs have: the codes of `publish`.
 pub(super) const LINES_REFUSED: u8 = 3;
 pub(super) const ENDED_OTHERWISE: u8 = 4;
@@ -14,12 +17,12 @@ pub(super) const NOT_ENDED: u8 = 5;
 fn exit_codes() -> String {
     let own = [
         (0, "done"),
-        (1, "the answer is no: unknown order, refused cancel, watched order that has not ended"),
+        (1, "the answer is no: unknown order, refused command, watched order that has not ended"),
         (LINES_REFUSED, "published, but for lines that could not be encoded (stderr names them)"),
         (ENDED_OTHERWISE, "publish --wait: every order has ended, and not every one is completed or ready to ship"),
         (NOT_ENDED, "publish --wait: not every order has ended in time"),
     ];
-    grammar::exit_codes(&own, "Publishing, receiving and cancelling again with the same ids has no second effect.")
+    grammar::exit_codes(&own, "Publishing, receiving and changing again with the same ids has no second effect.")
 }
 
 /// Publish orders to the pipeline's topics and see what became of them.
@@ -73,15 +76,20 @@ pub(super) struct KafkaOptions {
 pub(super) enum Verb {
     /// Publish the orders of a file, one JSON object per line.
     Publish(PublishOptions),
-    /// Receive goods, or show what is there.
+    /// Receive goods, correct a count, or show what is there.
     #[command(subcommand)]
     Stock(StockVerb),
+    /// List orders by state, age, customer or SKU, from the order service's tables.
+    List(ListOptions),
     /// Show one order: its state and its history over all topics.
     Show(ShowOptions),
     /// Follow what happens to orders, or to one until it is finished.
     Watch(WatchOptions),
-    /// Cancel an order that is not confirmed yet, and wait for the answer.
-    Cancel(CancelOptions),
+    #[command(flatten)]
+    Change(ChangeVerb),
+    /// Orders at which the machine has given up: a person frees them.
+    #[command(subcommand)]
+    Stuck(StuckVerb),
     #[command(flatten)]
     Shell(ShellVerb),
 }
@@ -114,6 +122,8 @@ pub(super) struct PublishOptions {
 pub(super) enum StockVerb {
     /// Goods have arrived.
     Receive(ReceiveOptions),
+    /// Correct what is there after a count: pieces more, or fewer with a minus.
+    Adjust(AdjustOptions),
     /// What is received, reserved, shipped and available, folded from the topics.
     Show(StockShowOptions),
 }
@@ -143,11 +153,41 @@ pub(super) struct ReceiveOptions {
     pub(super) no_wait: bool,
 }
 
+/// Of `stock adjust`.
+#[derive(Debug, Args)]
+pub(super) struct AdjustOptions {
+    /// Which SKU.
+    pub(super) sku: Sku,
+
+    /// Pieces more, or fewer (-3). Never fewer than what is free: pieces that orders hold stay theirs.
+    #[arg(allow_negative_numbers = true)]
+    pub(super) delta: i64,
+
+    /// The adjustment's id: the same id again has no second effect. Without it, every run is a new adjustment.
+    #[arg(long)]
+    pub(super) id: Option<CommandId>,
+
+    /// Do not wait for the inventory service's answer.
+    #[arg(long)]
+    pub(super) no_wait: bool,
+}
+
 /// Of `stock show`.
 #[derive(Debug, Args)]
 pub(super) struct StockShowOptions {
     /// Which SKU; without it, all.
     pub(super) sku: Option<Sku>,
+}
+
+/// Of `stuck`.
+#[derive(Debug, Subcommand)]
+pub(super) enum StuckVerb {
+    /// List the orders that are stuck, from the order service's tables.
+    List(Listing),
+    /// Show one order, as `orders show` does.
+    Show(ShowOptions),
+    #[command(flatten)]
+    Free(FreeingVerb),
 }
 
 /// Of `show`.
@@ -170,21 +210,6 @@ pub(super) struct WatchOptions {
     /// Stop after so many seconds.
     #[arg(long = "for", value_name = "SECONDS")]
     pub(super) for_seconds: Option<u64>,
-}
-
-/// Of `cancel`.
-#[derive(Debug, Args)]
-pub(super) struct CancelOptions {
-    /// Which order.
-    pub(super) order_id: OrderId,
-
-    /// The command's id: the same id again is the same cancel. Without it, a new one.
-    #[arg(long)]
-    pub(super) id: Option<CommandId>,
-
-    /// Do not wait for the order service's answer.
-    #[arg(long)]
-    pub(super) no_wait: bool,
 }
 
 #[cfg(test)]

@@ -14,6 +14,9 @@ pub(super) enum Failure {
     /// Kafka or a file.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The order service's tables.
+    #[error(transparent)]
+    List(#[from] listing::ListError),
     /// A setting.
     #[error(transparent)]
     Setting(#[from] grammar::SettingError),

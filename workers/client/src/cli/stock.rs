@@ -1,13 +1,13 @@
-//! `orders stock receive` and `orders stock show`.
+//! `orders stock receive`, `orders stock adjust` and `orders stock show`.
 
 use std::time::Duration;
 
 use grammar::{Table, complain, terminal_width};
-use schemas::{CommandId, Message, Sku, StockEvent, TopicName};
+use schemas::{AdjustStock, CommandId, Message, ReceiveStock, Sku, StockCommand, StockEvent, TopicName};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::options::{ReceiveOptions, StockShowOptions};
+use super::options::{AdjustOptions, ReceiveOptions, StockShowOptions};
 use super::output::{Failure, reading_bar};
 use super::publish::{SOURCE, publish_file};
 use super::{End, NAME, Session, or_interrupted};
@@ -27,33 +27,58 @@ pub(super) async fn receive(session: &Session, options: ReceiveOptions) -> Resul
                 .await
         }
         (None, Some(sku), Some(quantity)) => {
-            let id = options.id.map_or_else(|| CommandId::new(Uuid::now_v7().to_string()), Ok);
-            let id = id.map_err(|error| Failure::Words(error.to_string()))?;
-            or_interrupted(receive_one(session, sku, quantity, id, options.no_wait)).await
+            let command_id = named(options.id)?;
+            let receive = ReceiveStock { sku, command_id, quantity }.into();
+            or_interrupted(change(session, receive, options.no_wait)).await
         }
         (None, _, _) => Err(Failure::Words("give a SKU and a quantity, or --file".to_owned())),
     }
 }
 
-async fn receive_one(session: &Session, sku: Sku, quantity: i64, id: CommandId, no_wait: bool) -> Result<End, Failure> {
+pub(super) async fn adjust(session: &Session, options: AdjustOptions) -> Result<End, Failure> {
+    let AdjustOptions { sku, delta, id, no_wait } = options;
+    let adjust = AdjustStock { sku, command_id: named(id)?, delta }.into();
+    or_interrupted(change(session, adjust, no_wait)).await
+}
+
+fn named(id: Option<CommandId>) -> Result<CommandId, Failure> {
+    let id = id.map_or_else(|| CommandId::new(Uuid::now_v7().to_string()), Ok);
+    id.map_err(|error| Failure::Words(error.to_string()))
+}
+
+/// What a command is called, and how it is told once it is carried out.
+fn words(command: &StockCommand) -> (&'static str, String) {
+    match command {
+        StockCommand::ReceiveStock(ReceiveStock { sku, quantity, .. }) => {
+            ("receipt", format!("received {quantity} × {sku}"))
+        }
+        StockCommand::AdjustStock(AdjustStock { sku, delta, .. }) => {
+            ("adjustment", format!("adjusted {sku} by {delta:+}"))
+        }
+    }
+}
+
+async fn change(session: &Session, command: StockCommand, no_wait: bool) -> Result<End, Failure> {
+    let (sku, id) = (command.key().clone(), command.command_id().clone());
     let selection = Selection { topic: TopicName::StockEvents, key: Some(sku.as_str().to_owned()), from_end: false };
     let mut reader = TopicReader::open(&session.connection, selection).await?;
     let publisher = Publisher::open(&session.connection, SOURCE)?;
     publisher.check_topic(TopicName::StockCommands).await?;
-    publisher.receive_stock(sku.clone(), quantity, id.clone()).await?;
+    publisher.publish(&command.clone().into()).await?;
+    let (kind, done) = words(&command);
     if no_wait {
         let json = || json!({ "sku": sku.as_str(), "command_id": id.as_str(), "answer": Value::Null });
-        session.output.say(json, || format!("receipt {id} of {quantity} × {sku} is on its way"))?;
+        session.output.say(json, || format!("{kind} {id} of {sku} is on its way"))?;
         return Ok(End::DONE);
     }
-    let Some((record, accepted)) = answer(&mut reader, &id, quantity, session.patience).await? else {
+    let Some((record, accepted)) = answer(&mut reader, &command, session.patience).await? else {
         let wait_s = session.patience.as_secs();
-        let words = format!("no answer from the inventory service within {wait_s} s; the receipt {id} is in its topic");
+        let words = format!("no answer from the inventory service within {wait_s} s; the {kind} {id} is in its topic");
         return Err(Failure::Words(words));
     };
     let json = || json!({ "sku": sku.as_str(), "command_id": id.as_str(), "accepted": accepted, "answer": record_json(&record) });
     session.output.say(json, || match accepted {
-        true => format!("received {quantity} × {sku} (receipt {id})"),
+        true => format!("{done} ({kind} {id})"),
         false => format!("refused: {}", crate::detail(&record.message)),
     })?;
     Ok(if accepted { End::DONE } else { End::NO })
@@ -62,26 +87,35 @@ async fn receive_one(session: &Session, sku: Sku, quantity: i64, id: CommandId, 
 /// What the inventory service said to this command, and whether it was a yes.
 async fn answer(
     reader: &mut TopicReader,
-    id: &CommandId,
-    quantity: i64,
+    command: &StockCommand,
     patience: Duration,
 ) -> Result<Option<(Record, bool)>, Failure> {
     let begin = tokio::time::Instant::now();
     while begin.elapsed() < patience {
         let Came::Message(record) = reader.next(TICK).await? else { continue };
-        if let Message::StockEvent(event) = &record.message {
-            let accepted = match event {
-                // A receipt of another quantity under this id is an earlier command's; ours is still to be refused.
-                StockEvent::StockReceived(m) if m.command_id == *id && m.quantity == quantity => true,
-                StockEvent::StockCommandRejected(m) if m.command_id == *id => false,
-                StockEvent::StockReceived(_) | StockEvent::StockAdjusted(_) | StockEvent::StockCommandRejected(_) => {
-                    continue;
-                }
-            };
+        if let Message::StockEvent(event) = &record.message
+            && let Some(accepted) = answers(command, event)
+        {
             return Ok(Some((*record, accepted)));
         }
     }
     Ok(None)
+}
+
+/// Whether the event answers the command, with a yes or a no. An event of another quantity under its id is of an earlier command;
+/// this one is still to be refused.
+fn answers(command: &StockCommand, event: &StockEvent) -> Option<bool> {
+    match (command, event) {
+        (StockCommand::ReceiveStock(asked), StockEvent::StockReceived(m)) => {
+            (m.command_id == asked.command_id && m.quantity == asked.quantity).then_some(true)
+        }
+        (StockCommand::AdjustStock(asked), StockEvent::StockAdjusted(m)) => {
+            (m.command_id == asked.command_id && m.delta == asked.delta).then_some(true)
+        }
+        (_, StockEvent::StockCommandRejected(m)) => (m.command_id == *command.command_id()).then_some(false),
+        (StockCommand::ReceiveStock(_), StockEvent::StockAdjusted(_))
+        | (StockCommand::AdjustStock(_), StockEvent::StockReceived(_)) => None,
+    }
 }
 
 pub(super) async fn show(session: &Session, options: StockShowOptions) -> Result<End, Failure> {
@@ -124,4 +158,28 @@ fn level_json(sku: &Sku, level: &Level) -> Value {
         "written_off": number(level.written_off),
         "available": number(level.available()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use schemas::{StockAdjusted, StockCommandRejected, StockReceived, StockRejectionCode, Time};
+
+    use super::*;
+
+    #[test]
+    fn only_its_own_answer_ends_the_wait() {
+        let (sku, at) = (Sku::new("a").unwrap(), Time::from_micros(1));
+        let id = |text: &str| CommandId::new(text).unwrap();
+        let adjust: StockCommand = AdjustStock { sku: sku.clone(), command_id: id("count"), delta: -3 }.into();
+        let adjusted = |command_id, delta| StockAdjusted { sku: sku.clone(), version: 2, at, command_id, delta }.into();
+        assert_eq!(answers(&adjust, &adjusted(id("count"), -3)), Some(true));
+        assert_eq!(answers(&adjust, &adjusted(id("count"), -2)), None, "an earlier one under this id");
+        assert_eq!(answers(&adjust, &adjusted(id("other"), -3)), None);
+        let received = StockReceived { sku: sku.clone(), version: 1, at, command_id: id("count"), quantity: -3 };
+        assert_eq!(answers(&adjust, &received.into()), None);
+        let (code, detail) = (StockRejectionCode::BelowReserved, "too few".to_owned());
+        let refused = StockCommandRejected { sku: sku.clone(), at, command_id: id("count"), code, detail };
+        assert_eq!(answers(&adjust, &refused.into()), Some(false));
+        assert_eq!(words(&adjust).1, "adjusted a by -3");
+    }
 }

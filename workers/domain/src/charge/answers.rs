@@ -122,19 +122,19 @@ fn refused(state: Option<&Payment>, call: &Call, detail: &str, now: Time) -> Pay
         .into(),
         Operation::Capture | Operation::Refund => PaymentCaptureFailed { order_id, version, at, detail }.into(),
         // Money stays held that nobody will take: a person has to look.
-        Operation::Void => stuck(state, call, &detail, now),
+        Operation::Void => stuck(state, call, call.attempt, &detail, now),
     }
 }
 
 /// Nobody knows, or nobody may decide by itself: a person has to look.
-fn stuck(state: Option<&Payment>, call: &Call, detail: &str, now: Time) -> PaymentEvent {
+fn stuck(state: Option<&Payment>, call: &Call, refused_attempts: i32, detail: &str, now: Time) -> PaymentEvent {
     if let Some(refund_id) = &call.refund_id {
         return refunds::failed(state, call, refund_id, false, detail, now);
     }
     // Only a refund has no name there, and that was answered above.
     let operation = call.operation.in_stuck().unwrap_or(PaymentOperation::Void);
     let (order_id, version, detail) = (call.order_id.clone(), next_version(state), limits::detail(detail));
-    PaymentStuck { order_id, version, at: now, operation, detail }.into()
+    PaymentStuck { order_id, version, at: now, operation, detail, refused_attempts }.into()
 }
 
 /// No certainty: the same key again after a pause, until a person is asked.
@@ -148,7 +148,9 @@ fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, p
     };
     if call.is_given_up(now, policy) {
         let detail = format!("no certain answer in {} tries; the last: {detail}", call.tries().saturating_add(1));
-        return outcome(state, call, stuck(state, call, &detail, now), now);
+        // Of the attempts before this one it is known: they were refused.
+        let refused_attempts = call.attempt.saturating_sub(1);
+        return outcome(state, call, stuck(state, call, refused_attempts, &detail, now), now);
     }
     let mut next = call.after_try(answer.step, after_ms, now, policy);
     match &answer.answer {

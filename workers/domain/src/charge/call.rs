@@ -17,7 +17,7 @@ pub struct Call {
     pub order_id: OrderId,
     /// What to do.
     pub operation: Operation,
-    /// Part of the key. It would move only after a definitive answer; no operation is tried again after one.
+    /// Part of the key. It moves only after a definitive answer, when a person asks to try again.
     pub attempt: i32,
     /// Who pays.
     pub customer_id: CustomerId,
@@ -57,7 +57,7 @@ pub enum CallStep {
 /// Two instances' clocks differ by less while both are right.
 const CLOCKS_AGREE_MS: i64 = 60_000;
 
-/// The first attempt; no operation has a second one so far.
+/// The first attempt.
 const FIRST_ATTEMPT: i32 = 1;
 
 impl Call {
@@ -114,11 +114,11 @@ impl Call {
         Call { operation: Operation::Refund, refund_id, authorization, ..authorize }
     }
 
-    /// The same once more, after it was given up at this time: the provider is asked first what became of it. Whatever another
-    /// clock said, that was before this call was opened.
-    pub(super) fn again(self, given_up_at: Time) -> Self {
-        let unknown_since = Some(given_up_at.min(self.opened_at.plus_ms(-1)));
-        Call { unknown_since, ..self }
+    /// The same once more, after a person was asked at this time: the provider is asked first what became of it. Whatever another
+    /// clock said, that was before this call was opened. So many attempts were refused for good: this is the next one.
+    pub(super) fn again(self, asked_at: Time, refused_attempts: i32) -> Self {
+        let unknown_since = Some(asked_at.min(self.opened_at.plus_ms(-1)));
+        Call { unknown_since, attempt: FIRST_ATTEMPT.saturating_add(refused_attempts), ..self }
     }
 
     /// The name of its effect at the provider.

@@ -64,6 +64,7 @@ pub(super) fn capture(state: Option<&Payment>, call: Option<&Call>, order_id: &O
                 at: now,
                 operation: PaymentOperation::Capture,
                 detail: "there is nothing to capture: no authorization is known".into(),
+                refused_attempts: 0,
             };
             Decided::without_call(Decision::applied(event, Vec::new()))
         }
@@ -89,8 +90,9 @@ pub(super) fn void(state: Option<&Payment>, call: Option<&Call>, order_id: &Orde
     }
 }
 
-/// Try again what was given up: under its old key, and with a look at what became of it first. Whoever asks for it asks for the
-/// step as well: what is not stuck is answered then.
+/// Try again what is stuck: what was given up under its old key, and with a look at what became of it first; what was refused for
+/// good as a further attempt, with a key of its own. Whoever asks for it asks for the step as well: what is not stuck is
+/// answered then.
 pub(super) fn retry(state: Option<&Payment>, call: Option<&Call>, command: &RetryPayment, now: Time) -> Decided {
     let silent = |outcome| Decided::without_call(Decision::silent(outcome));
     let Some(payment) = state else { return silent(Outcome::Unknown) };
@@ -102,7 +104,7 @@ pub(super) fn retry(state: Option<&Payment>, call: Option<&Call>, command: &Retr
         // Nothing is known that could be captured or let go of: what was said of it stays said.
         (_, None) => return silent(Outcome::NoEffect),
     };
-    Decided::pending(call.again(stuck.at))
+    Decided::pending(call.again(stuck.at, stuck.refused_attempts))
 }
 
 /// Decide what had been waiting for the outcome of a call. The outcome itself is being emitted: where it settles the
@@ -251,6 +253,7 @@ fn stuck(payment: &Payment) -> Option<PaymentEvent> {
         at: stuck.at,
         operation: stuck.operation.in_stuck()?,
         detail: limits::detail(stuck.detail.clone()),
+        refused_attempts: stuck.refused_attempts,
     };
     Some(event.into())
 }

@@ -58,7 +58,7 @@ pub(super) fn refund(state: Option<&Payment>, call: Option<&Call>, command: &Ref
     let unknown = state.and_then(unknown).filter(|_| amount_minor.is_none() && left == 0);
     if let Some(unknown) = unknown {
         let call = Call::refund(authorization, order_id, &unknown.refund_id, unknown.amount_minor, reference, now);
-        return Decided::pending(call.again(unknown.at));
+        return Decided::pending(call.again(unknown.at, 0));
     }
     if amount == 0 {
         let event = PaymentRefunded {

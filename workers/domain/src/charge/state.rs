@@ -143,6 +143,8 @@ pub struct Stuck {
     pub operation: Operation,
     /// What happened.
     pub detail: String,
+    /// How many attempts at it the provider has refused for good.
+    pub refused_attempts: i32,
 }
 
 /// How far a payment has come.
@@ -336,7 +338,8 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
         }
         PaymentEvent::PaymentStuck(event) => {
             let (operation, detail) = (event.operation.into(), event.detail.clone());
-            payment.stuck = Some(Stuck { version: event.version, at: event.at, operation, detail });
+            let (version, at, refused_attempts) = (event.version, event.at, event.refused_attempts);
+            payment.stuck = Some(Stuck { version, at, operation, detail, refused_attempts });
         }
         PaymentEvent::PaymentRefunded(event) => payment.refund_ended(Refund {
             refund_id: event.refund_id.clone(),

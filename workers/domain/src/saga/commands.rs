@@ -31,7 +31,7 @@ pub(super) fn decide(order: &Order, command: &OrderCommand, now: Time, policy: &
         let detail = format!("{taken} commands have changed order {}; it keeps no more", order.order_id);
         Err(Mistake::new(Code::TooManyChanges, detail))
     } else {
-        carry_out(at, command)
+        check_reason(command).and_then(|()| carry_out(at, command))
     };
     decided
         .unwrap_or_else(|mistake| refusal::refuse(&order.order_id, refusal::Refused::of(command), vec![mistake], now))
@@ -70,6 +70,32 @@ fn carry_out(at: Transition<'_>, command: &OrderCommand) -> Result<Decision<Orde
         OrderCommand::RetryOrder(command) => retry(at, command.step.as_deref(), &command.command_id),
         OrderCommand::SkipOrderStep(command) => Ok(at.succeeded(stuck_step(at, command.step.as_deref())?)),
         OrderCommand::ResolveOrder(command) => resolve(at, command),
+    }
+}
+
+/// A code of the sender's is short, and is there where it has to be.
+fn check_reason(command: &OrderCommand) -> Result<(), Mistake> {
+    let (code, is_needed) = match command {
+        OrderCommand::CancelOrder(command) => (command.reason_code.as_deref(), false),
+        OrderCommand::RefundOrder(command) => (command.reason_code.as_deref(), false),
+        OrderCommand::RequestReturn(command) => (command.reason_code.as_deref(), false),
+        OrderCommand::HoldOrder(command) => (Some(command.reason_code.as_str()), true),
+        OrderCommand::RejectOrder(command) => (Some(command.reason_code.as_str()), true),
+        OrderCommand::PlaceOrder(_)
+        | OrderCommand::ShipOrder(_)
+        | OrderCommand::ReleaseOrder(_)
+        | OrderCommand::ReceiveReturn(_)
+        | OrderCommand::RetryOrder(_)
+        | OrderCommand::SkipOrderStep(_)
+        | OrderCommand::ResolveOrder(_) => (None, false),
+    };
+    match code {
+        Some(code) if code.len() > limits::MAX_REASON_CODE_BYTES || is_needed && code.is_empty() => {
+            let least = usize::from(is_needed);
+            let detail = format!("reason_code takes {least} to {} bytes", limits::MAX_REASON_CODE_BYTES);
+            Err(Mistake::new(Code::TextLength, detail))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

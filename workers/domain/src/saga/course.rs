@@ -29,9 +29,9 @@ pub(super) fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
         | OrderEvent::OrderStuck(_)
         | OrderEvent::OrderRetried(_)
         | OrderEvent::OrderResolved(_) => aside(order, event),
-        OrderEvent::OrderHeld(_) | OrderEvent::OrderReleased(_) => {
-            order.stage.may_be_undone().then(|| order.stage.clone())
-        }
+        OrderEvent::OrderHeld(_) => order.stage.may_be_undone().then(|| order.stage.clone()),
+        // Also where it got stuck meanwhile.
+        OrderEvent::OrderReleased(_) => order.hold().is_some().then(|| order.stage.clone()),
         OrderEvent::OrderRefundRequested(_) | OrderEvent::OrderRefunded(_) | OrderEvent::OrderRefundFailed(_) => {
             Some(order.stage.clone())
         }
@@ -159,16 +159,15 @@ impl Stage {
 impl Order {
     /// The stage in which the order waited for the reply to this step, before it got stuck at it.
     fn stage_before(&self, step: Step) -> Stage {
-        let is_shipped = self.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some());
         if self.cancellation.is_some() {
             return Stage::Cancelling { step };
         }
         match step {
             Step::StockReservation => Stage::Placed,
             Step::PaymentAuthorization => Stage::StockReserved,
-            Step::PaymentCapture if is_shipped => Stage::StockCommitted,
+            Step::PaymentCapture if self.is_shipped() => Stage::StockCommitted,
             Step::PaymentCapture => Stage::Confirmed,
-            Step::StockCommit if is_shipped => Stage::Shipped,
+            Step::StockCommit if self.is_shipped() => Stage::Shipped,
             Step::StockCommit => Stage::PaymentCaptured,
             Step::PaymentVoid | Step::PaymentRefund | Step::StockRelease => Stage::Cancelling { step },
         }

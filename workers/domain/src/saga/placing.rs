@@ -167,8 +167,11 @@ fn check_terms(command: &PlaceOrder, mistakes: &mut Vec<Mistake>) {
             "capture at_shipment needs fulfilment on_command: nobody says when it is shipped".into(),
         );
     }
-    if command.payment_provider.as_ref().is_some_and(|name| name.is_empty() || name.len() > schemas::MAX_ID_BYTES) {
-        wrong(Code::TextLength, format!("payment_provider takes 1 to {} bytes", schemas::MAX_ID_BYTES));
+    let is_name =
+        |name: &String| (1..=schemas::MAX_ID_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+    if command.payment_provider.as_ref().is_some_and(|name| !is_name(name)) {
+        let detail = format!("payment_provider takes 1 to {} bytes without control characters", schemas::MAX_ID_BYTES);
+        wrong(Code::TextLength, detail);
     }
     check_token(command.payment_token.as_deref(), &mut wrong);
     check_adjustments(command, &mut wrong);

@@ -113,7 +113,7 @@ pub(super) fn failed(at: Transition<'_>, reply: &PaymentRefundFailed) -> Decisio
         };
         return Decision::applied(event, next_after(at, refund_id));
     }
-    if order.phase() != Phase::Undoing(Step::PaymentRefund) {
+    if order.awaited() != Phase::Undoing(Step::PaymentRefund) {
         return replies::late();
     }
     match find(order, refund_id) {
@@ -146,13 +146,13 @@ fn find<'a>(order: &'a Order, refund_id: &CommandId) -> Option<&'a Refund> {
 
 /// Whether this refund undoes the order: none that somebody asked for.
 fn undoes(order: &Order, refund_id: &CommandId) -> bool {
-    order.is_refunding() && find(order, refund_id).is_none()
+    order.awaited() == Phase::Undoing(Step::PaymentRefund) && find(order, refund_id).is_none()
 }
 
 /// Whose turn it is once this refund has ended: that of all that is left where the order is being undone.
 fn next_after(at: Transition<'_>, ended: &CommandId) -> Vec<schemas::Message> {
     let order_id = &at.order.order_id;
-    if at.order.is_refunding() {
+    if at.order.awaited() == Phase::Undoing(Step::PaymentRefund) {
         let id = request::undoing_refund(at.order);
         return id.map(|id| request::refund(order_id, &id, None)).into_iter().collect();
     }

@@ -1,31 +1,19 @@
 //! What an order does about the replies of inventory and payment.
 //!
 //! A reply moves the order only if it is the awaited one, or tells that the awaited one can never come. All others are
-//! late or doubled and ordinary. The awaited one frees an order that got stuck before it came, as when somebody tried again.
+//! late or doubled and ordinary. An order that is stuck goes on where the reply comes after all, as when somebody tried again.
 //! What a reply to a refund or a return does stands in `refunds` and `returns`.
 
 use schemas::{CancelReason, InventoryEvent, OrderEvent, PaymentEvent};
 
-use super::state::{Phase, Stage};
+use super::state::Phase;
 use super::step::Step;
 use super::transition::{Transition, because};
 use super::{refunds, returns};
 use crate::decision::{Decision, Outcome};
 
 pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Decision<OrderEvent> {
-    let step = match event {
-        InventoryEvent::StockReserved(_) => Some(Step::StockReservation),
-        InventoryEvent::StockCommitted(_) => Some(Step::StockCommit),
-        InventoryEvent::StockReleased(_) => Some(Step::StockRelease),
-        InventoryEvent::StockRejected(_)
-        | InventoryEvent::StockCommitRefused(_)
-        | InventoryEvent::StockReturned(_)
-        | InventoryEvent::StockReturnRefused(_) => None,
-    };
-    if let Some(freed) = at.freed(step) {
-        return freed;
-    }
-    let phase = at.order.phase();
+    let phase = at.order.awaited();
     match event {
         InventoryEvent::StockReserved(_) => match phase {
             Phase::Forward(Step::StockReservation) | Phase::Undoing(Step::StockReservation) => {
@@ -54,20 +42,7 @@ pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Deci
 }
 
 pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision<OrderEvent> {
-    let step = match event {
-        PaymentEvent::PaymentAuthorized(_) => Some(Step::PaymentAuthorization),
-        PaymentEvent::PaymentCaptured(_) => Some(Step::PaymentCapture),
-        PaymentEvent::PaymentVoided(_) => Some(Step::PaymentVoid),
-        PaymentEvent::PaymentDeclined(_)
-        | PaymentEvent::PaymentCaptureFailed(_)
-        | PaymentEvent::PaymentStuck(_)
-        | PaymentEvent::PaymentRefunded(_)
-        | PaymentEvent::PaymentRefundFailed(_) => None,
-    };
-    if let Some(freed) = at.freed(step) {
-        return freed;
-    }
-    let phase = at.order.phase();
+    let phase = at.order.awaited();
     match event {
         PaymentEvent::PaymentAuthorized(_) => match phase {
             Phase::Forward(Step::PaymentAuthorization) | Phase::Undoing(Step::PaymentAuthorization) => {
@@ -80,7 +55,7 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
             Phase::Forward(Step::PaymentAuthorization) => {
                 at.undo_by(Step::StockRelease, because(CancelReason::PaymentDeclined))
             }
-            Phase::Forward(Step::PaymentCapture) if at.order.stage == Stage::StockCommitted => {
+            Phase::Forward(Step::PaymentCapture) if at.order.is_shipped() => {
                 at.stuck("the goods have left, and nothing is held any more that could be captured")
             }
             Phase::Forward(Step::PaymentCapture) => {
@@ -100,7 +75,7 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Command | Phase::Finished => late(),
         },
         PaymentEvent::PaymentCaptureFailed(event) => match phase {
-            Phase::Forward(Step::PaymentCapture) if at.order.stage == Stage::StockCommitted => at.stuck(&event.detail),
+            Phase::Forward(Step::PaymentCapture) if at.order.is_shipped() => at.stuck(&event.detail),
             Phase::Forward(Step::PaymentCapture) => at.undo_by(Step::PaymentVoid, because(CancelReason::CaptureFailed)),
             Phase::Undoing(Step::PaymentCapture) => at.undo(Step::PaymentVoid),
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Command | Phase::Finished => late(),

@@ -193,9 +193,18 @@ impl Order {
         }
     }
 
-    /// Whether it waits, or would be waiting if it were not stuck, for the refund that undoes it.
-    pub fn is_refunding(&self) -> bool {
-        self.phase() == Phase::Undoing(Step::PaymentRefund) || self.stuck_at() == Some(Step::PaymentRefund)
+    /// What the order waits for, or would if it were not stuck: the reply may come after all.
+    pub fn awaited(&self) -> Phase {
+        match self.stuck_at() {
+            Some(step) if self.cancellation.is_some() => Phase::Undoing(step),
+            Some(step) => Phase::Forward(step),
+            None => self.phase(),
+        }
+    }
+
+    /// Whether its goods have left by a command.
+    pub fn is_shipped(&self) -> bool {
+        self.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some())
     }
 
     /// Whether the machine is done with it.

@@ -60,25 +60,15 @@ impl Transition<'_> {
             Step::StockReservation => self.stock_reserved(),
             Step::PaymentAuthorization if self.order.hold().is_some() => self.authorized(),
             Step::PaymentAuthorization => self.confirmed(),
-            Step::PaymentCapture if self.is_shipped() => self.completed(),
+            Step::PaymentCapture if self.order.is_shipped() => self.completed(),
             Step::PaymentCapture => self.payment_captured(),
-            Step::StockCommit if self.is_shipped() && self.order.capture() == Capture::AtShipment => {
+            Step::StockCommit if self.order.is_shipped() && self.order.capture() == Capture::AtShipment => {
                 self.stock_committed()
             }
             Step::StockCommit => self.completed(),
             // Nothing is undone that is not being cancelled.
             Step::PaymentVoid | Step::PaymentRefund | Step::StockRelease => Decision::silent(Outcome::Late),
         }
-    }
-
-    /// What an order that is stuck at this step does when the reply comes after all.
-    pub(super) fn freed(self, step: Option<Step>) -> Option<Decision<OrderEvent>> {
-        let step = step.filter(|step| self.order.stuck_at() == Some(*step))?;
-        Some(self.succeeded(step))
-    }
-
-    fn is_shipped(self) -> bool {
-        self.order.aftercare.as_ref().is_some_and(|aftercare| aftercare.shipment.is_some())
     }
 
     fn stock_reserved(self) -> Decision<OrderEvent> {

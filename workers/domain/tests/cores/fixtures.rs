@@ -3,11 +3,13 @@
 use domain::charge;
 use domain::saga;
 use schemas::{
-    AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, InventoryCommand,
-    InventoryEvent, Operation, OrderCommand, OrderId, OrderLine, PaymentAuthorized, PaymentCaptureFailed,
-    PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentEvent, PaymentStuck, PaymentVoided, PlaceOrder,
-    RefundOrder, ReleaseStock, ReserveStock, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected,
-    StockReleased, StockReserved, Time, VoidPayment,
+    AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, HoldOrder, InventoryCommand,
+    InventoryEvent, LineQuantity, OrderCommand, OrderId, OrderLine, PaymentAuthorized, PaymentCaptureFailed,
+    PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentEvent, PaymentOperation, PaymentRefundFailed,
+    PaymentRefunded, PaymentStuck, PaymentVoided, PlaceOrder, ReceiveReturn, RefundOrder, RefundPayment, RejectOrder,
+    ReleaseOrder, ReleaseStock, RequestReturn, ReserveStock, ResolveOrder, RetryOrder, RetryPayment, ReturnStock,
+    ReturnedLine, ReturnedStock, ShipOrder, SkipOrderStep, Sku, StockCommitRefused, StockCommitted, StockLine,
+    StockRejected, StockReleased, StockReserved, StockReturnRefused, StockReturned, Time, VoidPayment,
 };
 
 /// The present, where it does not matter.
@@ -36,9 +38,19 @@ pub(crate) fn stock_line(text: &str, quantity: i64) -> StockLine {
 }
 
 pub(crate) const CONFIRM_WITHIN_MS: i64 = 30_000;
+pub(crate) const SHIP_WITHIN_MS: i64 = 40_000;
+pub(crate) const HOLD_WITHIN_MS: i64 = 50_000;
+pub(crate) const RETURN_WITHIN_MS: i64 = 60_000;
 
 pub(crate) fn saga_policy() -> saga::Policy {
-    saga::Policy { confirm_within_ms: CONFIRM_WITHIN_MS }
+    saga::Policy {
+        confirm_within_ms: CONFIRM_WITHIN_MS,
+        ship_within_ms: SHIP_WITHIN_MS,
+        hold_within_ms: HOLD_WITHIN_MS,
+        return_within_ms: RETURN_WITHIN_MS,
+        hold_above_minor: Some(100_000),
+        hold_customers: [CustomerId::new("c-listed").unwrap()].into(),
+    }
 }
 
 pub(crate) fn charge_policy() -> charge::Policy {
@@ -46,13 +58,8 @@ pub(crate) fn charge_policy() -> charge::Policy {
 }
 
 pub(crate) fn place_order() -> PlaceOrder {
-    PlaceOrder {
-        order_id: order_id(),
-        customer_id: CustomerId::new("c-1").unwrap(),
-        placed_at: noon().plus_ms(-5_000),
-        currency: "EUR".into(),
-        lines: vec![line("b", 2, 250), line("a", 1, 100), line("b", 1, 250)],
-    }
+    let lines = vec![line("b", 2, 250), line("a", 1, 100), line("b", 1, 250)];
+    PlaceOrder::new(order_id(), CustomerId::new("c-1").unwrap(), noon().plus_ms(-5_000), "EUR", lines)
 }
 
 /// The commands of clients.
@@ -68,11 +75,95 @@ pub(crate) mod ask {
     }
 
     pub(crate) fn cancel(id: &str) -> OrderCommand {
-        CancelOrder { order_id: order_id(), command_id: command_id(id) }.into()
+        CancelOrder::new(order_id(), command_id(id)).into()
     }
 
     pub(crate) fn refund() -> OrderCommand {
-        RefundOrder { order_id: order_id(), command_id: command_id("refund") }.into()
+        refund_as("refund")
+    }
+
+    pub(crate) fn refund_as(id: &str) -> OrderCommand {
+        RefundOrder::all(order_id(), command_id(id)).into()
+    }
+
+    pub(crate) fn refund_of(id: &str, amount_minor: i64) -> OrderCommand {
+        RefundOrder { amount_minor: Some(amount_minor), ..RefundOrder::all(order_id(), command_id(id)) }.into()
+    }
+
+    pub(crate) fn place_on_command() -> OrderCommand {
+        PlaceOrder { fulfilment: Some("on_command".into()), ..place_order() }.into()
+    }
+
+    pub(crate) fn place_at_shipment() -> OrderCommand {
+        let (fulfilment, capture) = (Some("on_command".into()), Some("at_shipment".into()));
+        PlaceOrder { fulfilment, capture, ..place_order() }.into()
+    }
+
+    pub(crate) fn ship(id: &str) -> OrderCommand {
+        ShipOrder {
+            order_id: order_id(),
+            command_id: command_id(id),
+            lines: vec![],
+            carrier: Some("a carrier".into()),
+            tracking: Some("t-1".into()),
+            by: Some("a warehouse".into()),
+            note: None,
+        }
+        .into()
+    }
+
+    pub(crate) fn hold(id: &str) -> OrderCommand {
+        let (order_id, command_id, reason_code) = (order_id(), command_id(id), "fraud".into());
+        HoldOrder { order_id, command_id, reason_code, until: None, by: Some("a service".into()), note: None }.into()
+    }
+
+    pub(crate) fn release(id: &str) -> OrderCommand {
+        let note = Some("looks good".into());
+        ReleaseOrder { order_id: order_id(), command_id: command_id(id), by: Some("a person".into()), note }.into()
+    }
+
+    pub(crate) fn reject(id: &str) -> OrderCommand {
+        let (order_id, command_id, reason_code) = (order_id(), command_id(id), "fraud".into());
+        RejectOrder { order_id, command_id, reason_code, by: Some("a person".into()), note: None }.into()
+    }
+
+    pub(crate) fn give_back(id: &str, lines: &[(i32, i64)]) -> OrderCommand {
+        let lines = lines.iter().map(|(line, quantity)| LineQuantity { line: *line, quantity: *quantity }).collect();
+        let (reason_code, by, note) = (Some("too small".into()), None, None);
+        RequestReturn { order_id: order_id(), command_id: command_id(id), lines, reason_code, by, note }.into()
+    }
+
+    pub(crate) fn receive(id: &str, return_id: &str, lines: &[(i32, i64, &str)]) -> OrderCommand {
+        let line = |(line, quantity, what): &(i32, i64, &str)| ReturnedLine {
+            line: *line,
+            quantity: *quantity,
+            disposition: (*what).to_owned(),
+        };
+        ReceiveReturn {
+            order_id: order_id(),
+            command_id: command_id(id),
+            return_id: command_id(return_id),
+            lines: lines.iter().map(line).collect(),
+            refund_minor: None,
+            by: None,
+            note: None,
+        }
+        .into()
+    }
+
+    pub(crate) fn retry(id: &str, step: Option<&str>) -> OrderCommand {
+        let step = step.map(str::to_owned);
+        RetryOrder { order_id: order_id(), command_id: command_id(id), step, by: None, note: None }.into()
+    }
+
+    pub(crate) fn skip(id: &str, step: Option<&str>) -> OrderCommand {
+        let step = step.map(str::to_owned);
+        SkipOrderStep { order_id: order_id(), command_id: command_id(id), step, by: None, note: None }.into()
+    }
+
+    pub(crate) fn resolve(id: &str, outcome: &str) -> OrderCommand {
+        let (order_id, command_id, outcome) = (order_id(), command_id(id), outcome.to_owned());
+        ResolveOrder { order_id, command_id, outcome, by: None, note: None }.into()
     }
 }
 
@@ -99,6 +190,27 @@ pub(crate) mod stock {
 
     pub(crate) fn commit_refused() -> InventoryEvent {
         StockCommitRefused { order_id: order_id(), at: noon(), detail: "nothing is reserved".into() }.into()
+    }
+
+    pub(crate) fn returned(return_id: &str) -> InventoryEvent {
+        let lines = vec![ReturnedStock { sku: sku("b"), restocked: 1, written_off: 0 }];
+        StockReturned { order_id: order_id(), version: 3, at: noon(), return_id: command_id(return_id), lines }.into()
+    }
+
+    pub(crate) fn return_refused(return_id: &str) -> InventoryEvent {
+        let (return_id, detail) = (command_id(return_id), "nothing can come back".into());
+        StockReturnRefused { order_id: order_id(), at: noon(), return_id, detail }.into()
+    }
+
+    /// That so many pieces can be sold again and so many cannot.
+    pub(crate) fn take_back(return_id: &str, lines: &[(&str, i64, i64)]) -> InventoryCommand {
+        let line = |(name, restocked, written_off): &(&str, i64, i64)| ReturnedStock {
+            sku: sku(name),
+            restocked: *restocked,
+            written_off: *written_off,
+        };
+        let lines = lines.iter().map(line).collect();
+        ReturnStock { order_id: order_id(), return_id: command_id(return_id), lines }.into()
     }
 
     pub(crate) fn reserve(lines: &[(&str, i64)]) -> InventoryCommand {
@@ -158,13 +270,54 @@ pub(crate) mod pay {
     }
 
     pub(crate) fn stuck() -> PaymentEvent {
-        let (operation, detail) = (Operation::Authorize, "no certain answer".into());
-        PaymentStuck { order_id: order_id(), version: 1, at: noon(), operation, detail }.into()
+        let (operation, detail) = (PaymentOperation::Authorize, "no certain answer".into());
+        PaymentStuck { order_id: order_id(), version: 1, at: noon(), operation, detail, refused_attempts: 0 }.into()
+    }
+
+    pub(crate) fn refunded(refund_id: &str, amount_minor: i64) -> PaymentEvent {
+        let (refund_id, provider_reference) = (command_id(refund_id), Some("ref".into()));
+        PaymentRefunded { order_id: order_id(), version: 3, at: noon(), refund_id, amount_minor, provider_reference }
+            .into()
+    }
+
+    pub(crate) fn refund_failed(refund_id: &str, amount_minor: i64, outcome: &str) -> PaymentEvent {
+        PaymentRefundFailed {
+            order_id: order_id(),
+            version: 3,
+            at: noon(),
+            refund_id: command_id(refund_id),
+            amount_minor,
+            outcome: outcome.to_owned(),
+            detail: "account closed".into(),
+        }
+        .into()
     }
 
     pub(crate) fn authorize(amount_minor: i64) -> PaymentCommand {
-        let customer_id = CustomerId::new("c-1").unwrap();
-        AuthorizePayment { order_id: order_id(), customer_id, currency: "EUR".into(), amount_minor }.into()
+        AuthorizePayment {
+            order_id: order_id(),
+            customer_id: CustomerId::new("c-1").unwrap(),
+            currency: "EUR".into(),
+            amount_minor,
+            payment_provider: None,
+            payment_token: None,
+        }
+        .into()
+    }
+
+    pub(crate) fn refund(refund_id: &str, amount_minor: Option<i64>) -> PaymentCommand {
+        RefundPayment { order_id: order_id(), refund_id: command_id(refund_id), amount_minor }.into()
+    }
+
+    pub(crate) fn retry(id: &str) -> PaymentCommand {
+        RetryPayment {
+            order_id: order_id(),
+            command_id: command_id(id),
+            customer_id: CustomerId::new("c-1").unwrap(),
+            currency: "EUR".into(),
+            amount_minor: 850,
+        }
+        .into()
     }
 
     pub(crate) fn capture() -> PaymentCommand {

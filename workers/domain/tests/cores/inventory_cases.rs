@@ -1,5 +1,7 @@
 //! Stock in detail: sums, shortages, locks, receipts.
 
+use std::collections::BTreeMap;
+
 use domain::decision::{Contradiction, Outcome};
 use domain::stock::{Level, Receipt, decide, decide_stock, evolve, evolve_stock, skus_touched};
 use schemas::{
@@ -123,7 +125,7 @@ fn stock_commands_are_refused_with_a_reason() {
 fn an_adjustment_can_take_what_is_available() {
     let before = Level { reserved: 2, shipped: 2, ..level(5) };
     let after = evolve_stock(&sku("a"), before, &stock_event(before, adjust(-1))).unwrap();
-    assert_eq!(after, Level { version: 2, received: 4, reserved: 2, shipped: 2 });
+    assert_eq!(after, Level { version: 2, received: 4, reserved: 2, shipped: 2, ..Level::default() });
     assert_eq!(after.available(), 0);
 }
 
@@ -149,4 +151,32 @@ fn stock_events_of_another_sku_or_with_a_gap_are_errors() {
     let later = stock_event(level(5), receive(5));
     assert_eq!(evolve_stock(&sku("a"), Level::default(), &later).unwrap_err().why, Contradiction::Gap);
     assert_eq!(evolve_stock(&sku("a"), level(9), &event).unwrap(), level(9));
+}
+
+#[test]
+fn what_comes_back_is_there_again_unless_it_is_written_off() {
+    let history =
+        [stock::reserve(&[("a", 3), ("b", 1)]), stock::commit(), stock::take_back("r", &[("a", 1, 1), ("b", 0, 1)])];
+    let (mut reservation, mut levels) = (None, BTreeMap::from([(sku("a"), level(5)), (sku("b"), level(5))]));
+    for command in &history {
+        let decision = decide(reservation.as_ref(), command, |sku| levels[sku], noon());
+        let evolved = evolve(reservation, decision.change().unwrap()).unwrap();
+        for change in &evolved.changes {
+            let level = levels.get_mut(&change.sku).unwrap();
+            *level = level.after(change).unwrap();
+        }
+        reservation = evolved.reservation;
+    }
+    let of = |name| levels[&sku(name)];
+    let after = Level { shipped: 3, returned: 2, written_off: 1, ..level(5) };
+    assert_eq!((of("a"), of("a").available(), of("b").available()), (after, 3, 4));
+    assert_eq!(of("a").received + of("a").returned, of("a").available() + of("a").shipped + of("a").written_off);
+    // The same return again is the same; another one takes what is still out, and no more.
+    let again = decide(reservation.as_ref(), &history[2], |sku| levels[sku], noon());
+    assert_eq!(again.outcome, Outcome::Repeated);
+    let other = |lines| decide(reservation.as_ref(), &stock::take_back("s", lines), |sku| levels[sku], noon()).outcome;
+    assert_eq!(other(&[("a", 1, 0)]), Outcome::Applied);
+    for lines in [&[("a", 2, 0)][..], &[("b", 1, 0)], &[("c", 1, 0)], &[("a", 0, 0)], &[("a", -1, 1)], &[]] {
+        assert_eq!(other(lines), Outcome::Rejected, "{lines:?}");
+    }
 }

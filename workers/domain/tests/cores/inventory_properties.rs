@@ -8,7 +8,7 @@ use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, propt
 use proptest::{collection::vec, sample::select};
 use schemas::{
     AdjustStock, CommitStock, InventoryCommand, Message, OrderId, ReceiveStock, ReleaseStock, ReserveStock,
-    StockCommand, StockLine,
+    ReturnStock, ReturnedStock, StockCommand, StockLine,
 };
 
 use super::fixtures::{command_id, noon, sku, stock_line};
@@ -30,6 +30,13 @@ fn any_step() -> impl Strategy<Value = Step> {
             Step::Order(ReserveStock { order_id: OrderId::new(order).unwrap(), lines }.into())
         }),
         2 => orders.clone().prop_map(|order| Step::Order(CommitStock { order_id: OrderId::new(order).unwrap() }.into())),
+        3 => (orders.clone(), select(vec!["x", "y"]), skus.clone(), 0_i64..3, -1_i64..3).prop_map(
+            |(order, id, name, restocked, written_off)| {
+                let lines = vec![ReturnedStock { sku: sku(name), restocked, written_off }];
+                let order_id = OrderId::new(order).unwrap();
+                Step::Order(ReturnStock { order_id, return_id: command_id(id), lines }.into())
+            }
+        ),
         2 => orders.prop_map(|order| Step::Order(ReleaseStock { order_id: OrderId::new(order).unwrap() }.into())),
         2 => (skus.clone(), -1_i64..8).prop_map(|(name, quantity)| {
             Step::Stock(ReceiveStock { sku: sku(name), command_id: command_id(&format!("r{quantity}")), quantity }.into())

@@ -5,10 +5,13 @@
 
 #![cfg(test)]
 
+mod beside_table;
+mod drawings;
 mod fixtures;
 mod inventory_cases;
 mod inventory_properties;
 mod inventory_table;
+mod life;
 mod order_cases;
 mod order_properties;
 mod order_table;

@@ -16,6 +16,24 @@ pub(crate) enum Given {
     Deadline,
 }
 
+impl From<schemas::OrderCommand> for Given {
+    fn from(command: schemas::OrderCommand) -> Self {
+        Given::Command(command)
+    }
+}
+
+impl From<schemas::InventoryEvent> for Given {
+    fn from(event: schemas::InventoryEvent) -> Self {
+        Given::Inventory(event)
+    }
+}
+
+impl From<schemas::PaymentEvent> for Given {
+    fn from(event: schemas::PaymentEvent) -> Self {
+        Given::Payment(event)
+    }
+}
+
 /// The order after these inputs; every step of the way must be consistent.
 pub(crate) fn order_after(history: &[Given]) -> Option<Order> {
     history.iter().fold(None, |order, given| {
@@ -44,14 +62,30 @@ pub(crate) fn then(order: Option<Order>, decision: &Decision<OrderEvent>) -> Opt
     }
 }
 
-fn forward() -> Vec<Given> {
-    vec![
-        Given::Command(ask::place()),
-        Given::Inventory(stock::reserved()),
-        Given::Payment(pay::authorized()),
-        Given::Payment(pay::captured()),
-        Given::Inventory(stock::committed()),
-    ]
+/// How an order is placed: how it is fulfilled, and when its payment is taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way {
+    Plain,
+    OnCommand,
+    AtShipment,
+}
+
+/// What brings an order that is placed so to its completion, one step after the other.
+pub(crate) fn forward(way: Way) -> Vec<Given> {
+    use Given::{Command, Inventory, Payment};
+    let (reserved, authorized) = (Inventory(stock::reserved()), Payment(pay::authorized()));
+    let (captured, committed) = (Payment(pay::captured()), Inventory(stock::committed()));
+    let ship = Command(ask::ship("ship-1"));
+    match way {
+        Way::Plain => vec![Command(ask::place()), reserved, authorized, captured, committed],
+        Way::OnCommand => vec![Command(ask::place_on_command()), reserved, authorized, captured, ship, committed],
+        Way::AtShipment => vec![Command(ask::place_at_shipment()), reserved, authorized, ship, committed, captured],
+    }
+}
+
+/// An order that has gone so many steps of its way, and then these.
+pub(crate) fn gone(way: Way, steps: usize, then: &[Given]) -> Option<Order> {
+    order_after(&[&forward(way)[..steps], then].concat())
 }
 
 fn undoing() -> Vec<Given> {
@@ -65,13 +99,18 @@ fn undoing() -> Vec<Given> {
     ]
 }
 
+/// A cancel of an order that is being paid, and that was paid for.
+pub(crate) fn undoing_a_capture(replies: usize) -> Option<Order> {
+    let replies = &[Given::Payment(pay::captured()), Given::Payment(pay::refunded("cancellation", 850))][..replies];
+    gone(Way::Plain, 3, &[&[Given::Command(ask::cancel("cancel-1"))], replies].concat())
+}
+
 pub(crate) fn messages() -> Vec<(&'static str, Given)> {
     vec![
         ("PlaceOrder, same content", Given::Command(ask::place())),
         ("PlaceOrder, other content", Given::Command(ask::place_other())),
         ("CancelOrder", Given::Command(ask::cancel("cancel-2"))),
         ("CancelOrder, same command id", Given::Command(ask::cancel("cancel-1"))),
-        ("RefundOrder", Given::Command(ask::refund())),
         ("StockReserved", Given::Inventory(stock::reserved())),
         ("StockRejected", Given::Inventory(stock::rejected())),
         ("StockReleased", Given::Inventory(stock::released())),
@@ -83,16 +122,35 @@ pub(crate) fn messages() -> Vec<(&'static str, Given)> {
         ("PaymentCaptured", Given::Payment(pay::captured())),
         ("PaymentCaptureFailed", Given::Payment(pay::capture_failed())),
         ("PaymentStuck", Given::Payment(pay::stuck())),
+        ("PaymentRefunded", Given::Payment(pay::refunded("cancellation", 850))),
+        ("PaymentRefundFailed", Given::Payment(pay::refund_failed("cancellation", 850, "refused"))),
         ("deadline passed", Given::Deadline),
     ]
 }
 
-type States = Vec<(&'static str, Option<Order>)>;
+/// What people ask, but for `PlaceOrder` and `CancelOrder`.
+fn commands() -> Vec<(&'static str, Given)> {
+    let commands = [
+        ("ShipOrder", ask::ship("ship-2")),
+        ("HoldOrder", ask::hold("hold-2")),
+        ("ReleaseOrder", ask::release("release-2")),
+        ("RejectOrder", ask::reject("reject-2")),
+        ("RefundOrder", ask::refund()),
+        ("RequestReturn", ask::give_back("return-2", &[])),
+        ("ReceiveReturn", ask::receive("receive-2", "return-1", &[(1, 1, "restock")])),
+        ("RetryOrder", ask::retry("retry-2", None)),
+        ("SkipOrderStep", ask::skip("skip-2", None)),
+        ("ResolveOrder", ask::resolve("resolve-2", "cancelled")),
+    ];
+    commands.into_iter().map(|(name, command)| (name, Given::Command(command))).collect()
+}
 
-fn check(name: &str, states: &States) {
+pub(crate) type States = Vec<(&'static str, Option<Order>)>;
+
+/// That the document has this table of these states and messages, at this time.
+pub(crate) fn check(name: &str, states: &States, messages: Vec<(&'static str, Given)>, now: Time) {
     let mut table = Table::new(states.iter().map(|(name, _)| *name));
-    for (message, given) in messages() {
-        let now = noon().plus_ms(CONFIRM_WITHIN_MS);
+    for (message, given) in messages {
         let cells = states.iter().map(|(_, order)| {
             let decision = when(order.as_ref(), &given, now);
             then(order.clone(), &decision);
@@ -103,30 +161,59 @@ fn check(name: &str, states: &States) {
     table.assert_documented(name);
 }
 
+fn check_all(name: &str, states: &States) {
+    check(name, states, messages(), noon().plus_ms(CONFIRM_WITHIN_MS));
+}
+
 #[test]
 fn the_way_forward_is_as_documented() {
-    let forward = forward();
-    check(
+    let plain = |steps| gone(Way::Plain, steps, &[]);
+    check_all(
         "order, forward",
         &vec![
             ("no order", None),
-            ("Placed", order_after(&forward[..1])),
-            ("StockReserved", order_after(&forward[..2])),
-            ("Confirmed", order_after(&forward[..3])),
-            ("PaymentCaptured", order_after(&forward[..4])),
+            ("Placed", plain(1)),
+            ("StockReserved", plain(2)),
+            ("Confirmed", plain(3)),
+            ("PaymentCaptured", plain(4)),
         ],
     );
 }
 
 #[test]
+fn the_way_over_a_warehouse_is_as_documented() {
+    let states = vec![
+        ("Confirmed", gone(Way::OnCommand, 3, &[])),
+        ("ReadyToShip, paid", gone(Way::OnCommand, 4, &[])),
+        ("Shipped, paid", gone(Way::OnCommand, 5, &[])),
+        ("ReadyToShip, not paid", gone(Way::AtShipment, 3, &[])),
+        ("Shipped, not paid", gone(Way::AtShipment, 4, &[])),
+        ("StockCommitted", gone(Way::AtShipment, 5, &[])),
+    ];
+    let is_about_goods_or_money = |(name, _): &(&str, Given)| {
+        ["CancelOrder", "StockCommitted", "StockCommitRefused", "PaymentVoided", "PaymentStuck", "deadline passed"]
+            .contains(name)
+            || name.starts_with("PaymentCapture")
+    };
+    let mut rows = vec![
+        ("ShipOrder", Given::Command(ask::ship("ship-2"))),
+        ("ShipOrder, same command id", Given::Command(ask::ship("ship-1"))),
+    ];
+    rows.extend(messages().into_iter().filter(is_about_goods_or_money));
+    check("order, on command", &states, rows, noon().plus_ms(CONFIRM_WITHIN_MS));
+}
+
+#[test]
 fn the_way_back_is_as_documented() {
     let undoing = undoing();
-    check(
+    check_all(
         "order, undoing",
         &vec![
             ("StockReservation", order_after(&[undoing[0].clone(), undoing[2].clone()])),
             ("PaymentAuthorization", order_after(&undoing[..3])),
+            ("PaymentCapture", undoing_a_capture(0)),
             ("PaymentVoid", order_after(&undoing[..4])),
+            ("PaymentRefund", undoing_a_capture(1)),
             ("StockRelease", order_after(&undoing[..5])),
         ],
     );
@@ -134,15 +221,32 @@ fn the_way_back_is_as_documented() {
 
 #[test]
 fn the_ends_are_as_documented() {
-    let mut stuck = undoing();
-    stuck.truncate(4);
-    stuck.push(Given::Payment(pay::stuck()));
-    check(
+    let stuck = [&undoing()[..4], &[Given::Payment(pay::stuck())]].concat();
+    check_all(
         "order, ended",
         &vec![
-            ("Completed", order_after(&forward())),
+            ("Completed", gone(Way::Plain, 5, &[])),
             ("Cancelled", order_after(&undoing())),
-            ("Stuck", order_after(&stuck)),
+            ("Stuck at PaymentVoid", order_after(&stuck)),
         ],
     );
+}
+
+#[test]
+fn what_people_can_ask_is_as_documented() {
+    let stuck = gone(Way::Plain, 4, &[Given::Inventory(stock::commit_refused())]);
+    let undone = undoing();
+    let states = vec![
+        ("no order", None),
+        ("Placed, StockReserved", gone(Way::Plain, 1, &[])),
+        ("Confirmed", gone(Way::Plain, 3, &[])),
+        ("PaymentCaptured", gone(Way::Plain, 4, &[])),
+        ("ReadyToShip, paid", gone(Way::OnCommand, 4, &[])),
+        ("Shipped, paid", gone(Way::OnCommand, 5, &[])),
+        ("Completed", gone(Way::Plain, 5, &[])),
+        ("being undone", order_after(&undone[..4])),
+        ("Cancelled", order_after(&undone)),
+        ("Stuck", stuck),
+    ];
+    check("order, commands", &states, commands(), noon());
 }

@@ -2,8 +2,8 @@
 
 use domain::charge::{Account, Answer, CallChange, CallStep, Input, PaymentStatus, decide, evolve};
 use domain::decision::{Contradiction, Outcome};
-use domain::provider::ProviderAnswer;
-use schemas::{Operation, PaymentCommand, PaymentEvent};
+use domain::provider::{Operation, ProviderAnswer};
+use schemas::{PaymentCommand, PaymentEvent, PaymentOperation, Time};
 
 use super::fixtures::{charge_policy, noon, pay};
 use super::payment_table::{Given, Held, authorizing, command, refused, succeeded, unknown};
@@ -102,7 +102,7 @@ fn in_the_end_a_person_is_asked() {
     assert_eq!(held.when(&unknown(), just_before).decision.outcome, Outcome::Pending);
     let decided = held.when(&unknown(), noon().plus_ms(policy.give_up_after_ms));
     let Some(PaymentEvent::PaymentStuck(event)) = &decided.decision.event else { panic!("{decided:?}") };
-    assert_eq!((event.version, event.operation), (1, Operation::Authorize));
+    assert_eq!((event.version, event.operation), (1, PaymentOperation::Authorize));
     assert_eq!(event.detail, "no certain answer in 1 tries; the last: timed out");
     assert_eq!(decided.call, CallChange::Cleared);
 }
@@ -218,4 +218,124 @@ fn a_repeated_command_is_answered_in_the_same_words() {
         let decided = held.when(&command(repeated), noon().plus_ms(77));
         assert_eq!((decided.decision.outcome, decided.decision.event.as_ref()), (Outcome::Repeated, said.get(index)));
     }
+}
+
+/// A payment that is stuck at its capture, and when it was given up.
+fn given_up() -> (Held, Time) {
+    let capturing = Held::after(&captured()[..3]);
+    let at = noon().plus_ms(charge_policy().give_up_after_ms);
+    let decided = capturing.when(&unknown(), at);
+    (capturing.then(&decided), at)
+}
+
+#[test]
+fn what_is_tried_again_is_looked_up_first_and_sent_under_its_old_key() {
+    let policy = charge_policy();
+    let (stuck, at) = given_up();
+    // The clock that opens it again may be behind the one that gave it up.
+    for now in [at.plus_ms(5_000), at, at.plus_ms(-5_000)] {
+        let call = stuck.clone().then(&stuck.when(&command(pay::retry("k")), now)).call.unwrap();
+        assert_eq!((call.key().as_str(), call.due_at), ("o-1/capture/1", now));
+        assert_eq!(call.step(now, &policy), CallStep::LookUp);
+        let answer = Answer::to(&call, CallStep::LookUp, ProviderAnswer::NotFound);
+        let decided = decide(stuck.payment.as_ref(), Some(&call), Input::Answer(&answer), now, &policy);
+        let CallChange::Set(next) = decided.call else { panic!("{decided:?}") };
+        assert_eq!((next.step(now, &policy), next.key()), (CallStep::Execute, call.key()));
+    }
+}
+
+#[test]
+fn a_payment_that_is_tried_again_goes_on_where_it_was_and_can_get_stuck_again() {
+    let (stuck, at) = given_up();
+    let retried = stuck.clone().then(&stuck.when(&command(pay::retry("k")), at));
+    let succeeded = retried.clone().then(&retried.when(&succeeded(), at));
+    let payment = succeeded.payment.unwrap();
+    assert_eq!((payment.status(), payment.version), (PaymentStatus::Captured, 3));
+    let again = retried.clone().then(&retried.when(&unknown(), at.plus_ms(charge_policy().give_up_after_ms)));
+    let payment = again.payment.unwrap();
+    assert_eq!((payment.status(), payment.version), (PaymentStatus::Stuck, 3));
+    // What was commanded meanwhile is answered by that.
+    let waiting = retried.clone().then(&retried.when(&command(pay::void()), at));
+    assert_eq!(waiting.call.as_ref().unwrap().queued, Some(Operation::Void));
+    let decided = waiting.when(&refused(), at);
+    assert!(matches!(decided.call, CallChange::Set(call) if call.operation == Operation::Void));
+}
+
+/// What the payment of a captured order posts while this happens to it.
+fn refunding(history: &[Given]) -> (Held, Vec<i64>) {
+    let mut held = Held::after(&captured());
+    let mut refunded = Vec::new();
+    for given in history {
+        let decided = held.when(given, noon());
+        if let Some(event) = decided.decision.change() {
+            let postings = evolve(held.payment.clone(), event).unwrap().postings;
+            refunded.extend(postings.iter().filter(|one| one.account == Account::Refunds).map(|one| one.amount_minor));
+        }
+        held = held.then(&decided);
+    }
+    (held, refunded)
+}
+
+#[test]
+fn each_refund_has_a_key_and_moves_its_amount_once() {
+    let (held, _) = refunding(&[command(pay::refund("r-1", Some(300)))]);
+    let call = held.call.unwrap();
+    assert_eq!((call.key().as_str(), call.amount_minor), ("o-1/refund/r-1/1", 300));
+    assert_eq!(call.request().authorization.as_deref(), Some("ref"), "of the capture");
+    let both = [pay::refund("r-1", Some(300)), pay::refund("r-2", None)].map(command);
+    let (held, refunded) = refunding(&[both[0].clone(), succeeded(), both[1].clone(), succeeded(), both[0].clone()]);
+    assert_eq!(refunded, [300, 550]);
+    assert_eq!(held.payment.unwrap().refundable_minor(), 0);
+}
+
+#[test]
+fn a_repeated_refund_is_answered_in_the_same_words() {
+    for answer in [succeeded(), refused()] {
+        let (held, _) = refunding(&[command(pay::refund("r-1", Some(300))), answer.clone()]);
+        let said =
+            Held::after(&[&captured()[..], &[command(pay::refund("r-1", Some(300)))]].concat()).when(&answer, noon());
+        let again = held.when(&command(pay::refund("r-1", Some(999))), noon().plus_ms(77));
+        assert_eq!((again.decision.outcome, again.decision.event), (Outcome::Repeated, said.decision.event));
+    }
+}
+
+#[test]
+fn nothing_left_to_give_back_needs_no_provider() {
+    let all = [command(pay::refund("r-1", None)), succeeded()];
+    let (held, _) = refunding(&all);
+    let decided = held.when(&command(pay::refund("r-2", None)), noon());
+    let Some(PaymentEvent::PaymentRefunded(event)) = &decided.decision.event else { panic!("{decided:?}") };
+    assert_eq!((event.amount_minor, event.provider_reference.as_ref()), (0, None));
+    assert_eq!(decided.call, CallChange::Unchanged);
+}
+
+#[test]
+fn an_unknown_refund_is_asked_about_again_where_nothing_else_is_left() {
+    let (held, _) = refunding(&[command(pay::refund("r-1", None))]);
+    let at = noon().plus_ms(charge_policy().give_up_after_ms);
+    let unknown = held.clone().then(&held.when(&unknown(), at));
+    assert_eq!(unknown.payment.as_ref().unwrap().refundable_minor(), 0);
+    let asked = unknown.clone().then(&unknown.when(&command(pay::refund("r-2", None)), at));
+    let call = asked.call.as_ref().unwrap();
+    assert_eq!((call.key().as_str(), call.step(at, &charge_policy())), ("o-1/refund/r-1/1", CallStep::LookUp));
+    let known = asked.clone().then(&asked.when(&succeeded(), at));
+    let payment = known.payment.unwrap();
+    assert_eq!((payment.refunds.len(), payment.refunded_minor()), (1, 850), "it took the place of the unknown one");
+    let decided = asked.when(&refused(), at);
+    assert_eq!(asked.then(&decided).payment.unwrap().refundable_minor(), 850);
+}
+
+#[test]
+fn a_void_that_was_refused_for_good_is_a_further_attempt_where_it_is_tried_again() {
+    let voiding = Held::after(&[command(pay::authorize(850)), succeeded(), command(pay::void())]);
+    let stuck = voiding.clone().then(&voiding.when(&refused(), noon()));
+    assert_eq!(stuck.payment.as_ref().unwrap().stuck.as_ref().unwrap().refused_attempts, 1);
+    let retried = stuck.clone().then(&stuck.when(&command(pay::retry("k")), noon()));
+    assert_eq!(retried.call.as_ref().unwrap().key().as_str(), "o-1/void/2");
+    // Given up without certainty it is the same attempt once more.
+    let given_up = retried.clone().then(&retried.when(&unknown(), noon().plus_ms(charge_policy().give_up_after_ms)));
+    let again = given_up.clone().then(&given_up.when(&command(pay::retry("l")), noon()));
+    assert_eq!(again.call.unwrap().key().as_str(), "o-1/void/2");
+    let voided = retried.clone().then(&retried.when(&succeeded(), noon()));
+    assert_eq!(voided.payment.unwrap().status(), PaymentStatus::Voided);
 }

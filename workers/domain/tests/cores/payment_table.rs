@@ -2,8 +2,8 @@
 
 use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, decide, evolve};
 use domain::decision::Outcome;
-use domain::provider::ProviderAnswer;
-use schemas::{Operation, PaymentCommand, Time};
+use domain::provider::{Operation, ProviderAnswer};
+use schemas::{PaymentCommand, Time};
 
 use super::fixtures::{charge_policy, noon, pay};
 use super::table::{Table, cell};
@@ -92,6 +92,50 @@ fn states_without_call() -> Vec<(&'static str, Held)> {
     ]
 }
 
+fn states_of_refunds() -> Vec<(&'static str, Held)> {
+    let captured = [command(pay::authorize(850)), succeeded(), command(pay::capture()), succeeded()];
+    let after = |more: &[Given]| Held::after(&[&captured[..], more].concat());
+    let part = command(pay::refund("r-1", Some(300)));
+    let all = command(pay::refund("r-1", None));
+    vec![
+        ("no payment", Held::default()),
+        ("Authorized", Held::after(&captured[..2])),
+        ("Captured", after(&[])),
+        ("refunding", after(std::slice::from_ref(&part))),
+        ("refunding all", after(std::slice::from_ref(&all))),
+        ("refunded", after(&[part.clone(), succeeded()])),
+        ("refused", after(&[part.clone(), refused()])),
+        ("unknown", given_up(after(&[part]))),
+        ("all unknown", given_up(after(&[all]))),
+    ]
+}
+
+fn states_of_retries() -> Vec<(&'static str, Held)> {
+    let authorized = [command(pay::authorize(850)), succeeded()];
+    let after = |more: &[Given]| Held::after(&[&authorized[..], more].concat());
+    let at = |held: Held| given_up(held);
+    let retried = |held: Held| {
+        let decided = held.when(&command(pay::retry("retry-1")), noon().plus_ms(charge_policy().give_up_after_ms + 1));
+        held.then(&decided)
+    };
+    let (authorize, capture) = (at(authorizing()), at(after(&[command(pay::capture())])));
+    vec![
+        ("stuck at authorize", authorize.clone()),
+        ("stuck at capture", capture.clone()),
+        ("stuck at void", at(after(&[command(pay::void())]))),
+        ("nothing to capture", Held::after(&[command(pay::capture())])),
+        ("authorizing again", retried(authorize)),
+        ("capturing again", retried(capture)),
+        ("not stuck", after(&[])),
+    ]
+}
+
+/// The call that is under way ends without certainty.
+fn given_up(held: Held) -> Held {
+    let decided = held.when(&unknown(), noon().plus_ms(charge_policy().give_up_after_ms));
+    held.then(&decided)
+}
+
 fn states_with_call() -> Vec<(&'static str, Held)> {
     let authorized = [command(pay::authorize(850)), succeeded()];
     let after = |more: &[Given]| Held::after(&[&authorized[..], more].concat());
@@ -113,7 +157,7 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
             }
             CallChange::Set(call) if matches!(decided.decision.outcome, Outcome::Pending) => {
                 let tries = if call.tries() > 0 { " again" } else { "" };
-                let waits = if call.queued.is_some() { ", void waits" } else { "" };
+                let waits = call.queued.map_or(String::new(), |queued| format!(", {} waits", name(queued)));
                 return format!("{}{tries}{waits}", name(call.operation));
             }
             CallChange::Set(_) | CallChange::Unchanged | CallChange::Cleared => String::new(),
@@ -124,7 +168,7 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
 }
 
 fn name(operation: Operation) -> &'static str {
-    domain::provider::operation.as_str()
+    operation.as_str()
 }
 
 #[test]
@@ -141,6 +185,45 @@ fn payments_are_as_documented() {
         table.row(name, row(&states, &given, noon()));
     }
     table.assert_documented("payment");
+}
+
+#[test]
+fn refunds_are_as_documented() {
+    let states = states_of_refunds();
+    let mut table = Table::new(states.iter().map(|(name, _)| *name));
+    for (name, given) in [
+        ("RefundPayment of a part", command(pay::refund("r-2", Some(100)))),
+        ("RefundPayment of all that is left", command(pay::refund("r-2", None))),
+        ("RefundPayment of more than is left", command(pay::refund("r-2", Some(851)))),
+        ("RefundPayment, same id", command(pay::refund("r-1", Some(300)))),
+        ("CapturePayment", command(pay::capture())),
+        ("VoidPayment", command(pay::void())),
+        ("RetryPayment", command(pay::retry("retry-1"))),
+        ("succeeded", succeeded()),
+        ("refused", refused()),
+        ("unknown", unknown()),
+    ] {
+        table.row(name, row(&states, &given, noon()));
+    }
+    table.assert_documented("payment, refunds");
+}
+
+#[test]
+fn retries_are_as_documented() {
+    let states = states_of_retries();
+    let later = noon().plus_ms(charge_policy().give_up_after_ms + 2);
+    let mut table = Table::new(states.iter().map(|(name, _)| *name));
+    for (name, given) in [
+        ("RetryPayment", command(pay::retry("retry-1"))),
+        ("AuthorizePayment", command(pay::authorize(850))),
+        ("CapturePayment", command(pay::capture())),
+        ("VoidPayment", command(pay::void())),
+        ("succeeded", succeeded()),
+        ("refused", refused()),
+    ] {
+        table.row(name, row(&states, &given, later));
+    }
+    table.assert_documented("payment, tried again");
 }
 
 #[test]

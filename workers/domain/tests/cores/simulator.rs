@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use domain::provider::{IdempotencyKey, ProviderAnswer, ProviderRequest};
+use domain::provider::{IdempotencyKey, Operation, ProviderAnswer, ProviderRequest};
 use domain::simulator::{Simulator, SimulatorConfig};
 use domain::statement::StatementOutcome;
-use schemas::{CustomerId, Operation, OrderId};
+use schemas::{CustomerId, OrderId};
 
 fn request(order: &str, operation: Operation, sent_before: i32) -> ProviderRequest {
     let order_id = OrderId::new(order).unwrap();

@@ -1,7 +1,8 @@
-//! Tables of states and messages, compared with those of `docs/state-machine.md`: the document is the expectation.
+//! Tables of states and messages, and drawings, compared with those of `docs/state-machine.md`: the document is the expectation.
 
 use domain::decision::{Decision, Outcome};
-use schemas::{Message, OrderEvent};
+use domain::saga::Step;
+use schemas::{Message, OrderEvent, PaymentEvent};
 
 /// The expectation.
 const DOCUMENT: &str = include_str!("../../../../docs/state-machine.md");
@@ -35,13 +36,55 @@ impl Table {
 
     /// Panics unless the document has this table under this name.
     pub(crate) fn assert_documented(&self, name: &str) {
-        let table = self.render();
-        let written = DOCUMENT
-            .split_once(&format!("<!-- table: {name} -->\n\n"))
-            .and_then(|(_, rest)| rest.split_once("\n<!-- end -->"))
-            .map_or("", |(table, _)| table);
-        assert!(written == table, "docs/state-machine.md says of {name}:\n{written}\nbut the code does:\n{table}");
+        assert_documented("table", name, &self.render());
     }
+}
+
+/// A drawing of states and what leads from one to another.
+#[derive(Default)]
+pub(crate) struct Drawing {
+    arrows: Vec<Arrow>,
+}
+
+struct Arrow {
+    from: String,
+    to: String,
+    messages: Vec<String>,
+    asked: String,
+}
+
+impl Arrow {
+    fn render(&self) -> String {
+        let asked = if self.asked.is_empty() { String::new() } else { format!(" / {}", self.asked) };
+        format!("    {} --> {}: {}{asked}\n", self.from, self.to, self.messages.join(" or "))
+    }
+}
+
+impl Drawing {
+    /// One more way from a state to another; what leads there and asks for the same shares an arrow.
+    pub(crate) fn arrow(&mut self, from: &str, to: &str, message: &str, commands: &[&str]) {
+        let (from, to, asked) = (from.to_owned(), to.to_owned(), commands.join(" + "));
+        match self.arrows.iter_mut().find(|one| (&one.from, &one.to, &one.asked) == (&from, &to, &asked)) {
+            Some(known) if known.messages.iter().any(|one| one == message) => {}
+            Some(known) => known.messages.push(message.to_owned()),
+            None => self.arrows.push(Arrow { from, to, messages: vec![message.to_owned()], asked }),
+        }
+    }
+
+    /// Panics unless the document has this drawing under this name.
+    pub(crate) fn assert_documented(&self, name: &str) {
+        let arrows: String = self.arrows.iter().map(Arrow::render).collect();
+        let drawing = format!("```mermaid\nstateDiagram-v2\n    direction TB\n{arrows}```\n");
+        assert_documented("drawing", name, &drawing);
+    }
+}
+
+fn assert_documented(kind: &str, name: &str, done: &str) {
+    let written = DOCUMENT
+        .split_once(&format!("<!-- {kind}: {name} -->\n\n"))
+        .and_then(|(_, rest)| rest.split_once("\n<!-- end -->"))
+        .map_or("", |(written, _)| written);
+    assert!(written == done, "docs/state-machine.md says of {name}:\n{written}\nbut the code does:\n{done}");
 }
 
 /// What a decision does, in a cell.
@@ -62,11 +105,11 @@ pub(crate) fn cell<E: Clone + Into<Message>>(decision: &Decision<E>) -> String {
 
 fn name(message: &Message) -> String {
     match message {
-        Message::OrderEvent(OrderEvent::OrderCancelling(event)) => format!("OrderCancelling({:?})", event.awaiting),
-        Message::OrderEvent(OrderEvent::OrderCancelled(event)) => format!("OrderCancelled({:?})", event.reason),
-        Message::OrderEvent(OrderEvent::OrderRejected(event)) => format!("OrderRejected({:?})", event.reasons[0].code),
-        Message::OrderEvent(_)
-        | Message::OrderCommand(_)
+        Message::OrderEvent(event) => event_name(event),
+        Message::PaymentEvent(PaymentEvent::PaymentRefundFailed(event)) => {
+            format!("PaymentRefundFailed({})", event.outcome)
+        }
+        Message::OrderCommand(_)
         | Message::InventoryCommand(_)
         | Message::InventoryEvent(_)
         | Message::StockCommand(_)
@@ -74,4 +117,37 @@ fn name(message: &Message) -> String {
         | Message::PaymentCommand(_)
         | Message::PaymentEvent(_) => message.name().to_owned(),
     }
+}
+
+fn event_name(event: &OrderEvent) -> String {
+    let name = event.name();
+    let said = match event {
+        OrderEvent::OrderCancelling(event) => Step::of(event.awaiting, event.step.as_deref()).to_string(),
+        OrderEvent::OrderCancelled(event) => format!("{:?}", event.reason),
+        OrderEvent::OrderRejected(event) => {
+            let reason = &event.reasons[0];
+            reason.reason_code.clone().unwrap_or_else(|| format!("{:?}", reason.code))
+        }
+        OrderEvent::OrderCommandRefused(event) => return format!("refused({})", event.reasons[0].reason_code),
+        OrderEvent::OrderReturnClosed(event) => event.outcome.clone(),
+        OrderEvent::OrderRefundFailed(event) => event.outcome.clone(),
+        OrderEvent::OrderResolved(event) => event.outcome.clone(),
+        OrderEvent::OrderPlaced(_)
+        | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderAuthorized(_)
+        | OrderEvent::OrderConfirmed(_)
+        | OrderEvent::OrderPaymentCaptured(_)
+        | OrderEvent::OrderHeld(_)
+        | OrderEvent::OrderReleased(_)
+        | OrderEvent::OrderShipped(_)
+        | OrderEvent::OrderStockCommitted(_)
+        | OrderEvent::OrderCompleted(_)
+        | OrderEvent::OrderStuck(_)
+        | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderRefundRequested(_)
+        | OrderEvent::OrderRefunded(_)
+        | OrderEvent::OrderReturnRequested(_)
+        | OrderEvent::OrderReturnReceived(_) => return name.to_owned(),
+    };
+    format!("{name}({said})")
 }

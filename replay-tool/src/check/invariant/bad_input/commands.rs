@@ -13,8 +13,8 @@ use crate::check::evidence::Evidence;
 use crate::check::findings::{Findings, Invariant};
 use crate::check::scan::{Command, SentCommand};
 
-/// The cause under which a service puts a command aside that it could read.
-const REFUSED: &str = "refused";
+/// The causes under which a command is put aside that could be read: the service cannot park it, or a person has given it up.
+const READABLE: [&str; 2] = ["refused", "dropped"];
 
 /// What came of commands that change a stock.
 type Receipts<'e> = HashMap<(&'e Sku, &'e CommandId), &'e Receipt>;
@@ -33,7 +33,7 @@ pub(super) fn check(evidence: &Evidence, letters: &LetterIndex<'_>, findings: &m
             Command::Stock { sku, command_id, .. } => {
                 restocked.insert((sku.as_str(), command_id.as_str()));
             }
-            Command::Cancel { .. } | Command::AlwaysRefused { .. } => {}
+            Command::Undo { .. } | Command::Change { .. } => {}
         }
         let Some(reader) = taken.topic.read_by() else { continue };
         // A refusal's id follows from the record that it answers.
@@ -69,7 +69,7 @@ fn check_one(taken: &SentCommand, is_answered: bool, letters: &LetterIndex<'_>, 
         findings.add(Invariant::BadInput, place(*topic, *partition, *offset), detail);
     };
     match letters.find(*topic, *lay) {
-        Some(letter) if letter.cause != REFUSED => {
+        Some(letter) if !READABLE.contains(&letter.cause.as_str()) => {
             add(format!("the {name} for {} can be read, but was put aside as {}", command.key(), letter.cause));
         }
         Some(_) => {}
@@ -83,8 +83,10 @@ fn has_effect(evidence: &Evidence, receipts: &Receipts<'_>, command: &Command) -
     let order_of = |id| evidence.topics.orders.aggregates.get(id);
     match command {
         Command::Place { order_id, content } => order_of(order_id).is_some_and(|order| order.content == *content),
-        Command::Cancel { order_id } => order_of(order_id).is_some_and(|order| order.cancellation.is_some()),
-        Command::AlwaysRefused { .. } => false,
+        Command::Undo { order_id, command_id } => {
+            order_of(order_id).is_some_and(|order| order.cancellation.is_some() || order.has_taken(command_id))
+        }
+        Command::Change { order_id, command_id } => order_of(order_id).is_some_and(|order| order.has_taken(command_id)),
         Command::Stock { sku, command_id, kind, pieces } => {
             let receipt = receipts.get(&(sku, command_id));
             receipt.is_some_and(|receipt| receipt.kind == *kind && receipt.pieces == *pieces)

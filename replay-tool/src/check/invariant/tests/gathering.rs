@@ -44,6 +44,7 @@ impl World {
             statement: Some(self.statement.clone()),
             waiting: Vec::new(),
             expectations: Expectations { quiescent: true, nothing_stuck: true },
+            now: self.now(),
         }
     }
 

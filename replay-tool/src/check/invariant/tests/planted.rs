@@ -16,13 +16,9 @@ pub(super) fn order(id: &str, lines: &[(&str, i64, i64)]) -> PlaceOrder {
         quantity: *quantity,
         unit_price_minor: *price,
     };
-    PlaceOrder {
-        order_id: OrderId::new(id).unwrap(),
-        customer_id: CustomerId::new("c-1").unwrap(),
-        placed_at: Time::from_micros(1_690_000_000_000_000),
-        currency: "EUR".into(),
-        lines: lines.iter().map(line).collect(),
-    }
+    let (order_id, customer_id) = (OrderId::new(id).unwrap(), CustomerId::new("c-1").unwrap());
+    let placed_at = Time::from_micros(1_690_000_000_000_000);
+    PlaceOrder::new(order_id, customer_id, placed_at, "EUR", lines.iter().map(line).collect())
 }
 
 pub(super) fn receipt(sku: &str, quantity: i64) -> ReceiveStock {
@@ -30,8 +26,14 @@ pub(super) fn receipt(sku: &str, quantity: i64) -> ReceiveStock {
     ReceiveStock { sku: Sku::new(sku).unwrap(), command_id, quantity }
 }
 
-fn cancel(id: &str, command: &str) -> CancelOrder {
-    CancelOrder { order_id: OrderId::new(id).unwrap(), command_id: CommandId::new(command).unwrap() }
+pub(super) fn cancel(id: &str, command: &str) -> CancelOrder {
+    let (order_id, command_id) = (OrderId::new(id).unwrap(), CommandId::new(command).unwrap());
+    CancelOrder { order_id, command_id, reason_code: None, by: None, note: None }
+}
+
+pub(super) fn refund(id: &str, command: &str, amount_minor: Option<i64>) -> RefundOrder {
+    let (order_id, command_id) = (OrderId::new(id).unwrap(), CommandId::new(command).unwrap());
+    RefundOrder { order_id, command_id, amount_minor, lines: Vec::new(), reason_code: None, by: None, note: None }
 }
 
 /// Orders that are completed, declined, out of stock, cancelled in time and too late, refused, and repeated.
@@ -56,10 +58,7 @@ pub(super) fn busy_world(planted: Planted) -> World {
     world.run();
     world.send(cancel("completed", "cancel-2"));
     world.send(cancel("nobody", "cancel-3"));
-    world.send(RefundOrder {
-        order_id: OrderId::new("completed").unwrap(),
-        command_id: CommandId::new("refund-1").unwrap(),
-    });
+    world.send(refund("cancelled", "refund-1", None));
     world.run();
     world
 }

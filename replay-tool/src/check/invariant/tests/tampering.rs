@@ -138,7 +138,7 @@ fn other_goods_than_ordered_are_found() {
 #[test]
 fn a_lost_message_is_found_and_what_follows_from_it_is_not_told_again() {
     let mut world = world();
-    let (partition, offset) = world.find(TopicName::OrderEvents, "free", "shop.order.OrderCompleted.v1");
+    let (partition, offset) = world.find(TopicName::OrderEvents, "free", "shop.order.OrderCompleted.v2");
     let records = world.shelf.topics.get_mut(&(Channel::Messages(TopicName::OrderEvents), partition)).unwrap();
     records.truncate(offset);
     assert_found(world.gather(), Invariant::Delivery, "committed, but not in the topic");
@@ -171,7 +171,7 @@ fn the_end_of_any_partition_is_missed_and_nothing_is_made_of_it() {
 #[test]
 fn a_message_lost_in_the_middle_is_found() {
     let mut world = world();
-    let (partition, offset) = world.find(TopicName::OrderEvents, "completed", "shop.order.OrderPlaced.v1");
+    let (partition, offset) = world.find(TopicName::OrderEvents, "completed", "shop.order.OrderPlaced.v2");
     let records = world.shelf.topics.get_mut(&(Channel::Messages(TopicName::OrderEvents), partition)).unwrap();
     records.remove(offset);
     assert_found(world.gather(), Invariant::Delivery, "1 messages, sequence");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use domain::charge::{self, Answer, Call, CallChange, CallStep, Payment, Posting};
 use domain::decision::Decision;
 use domain::planted::Planted;
-use domain::provider::ProviderAnswer;
+use domain::provider::{Operation, ProviderAnswer};
 use domain::saga::{self, Input, Order};
 use domain::statement::{StatementLine, StatementOutcome};
 use domain::stock::{self, Level, Receipt, Reservation};
@@ -22,6 +22,7 @@ pub(super) const DECLINED_FROM: i64 = 100_000;
 pub(super) struct World {
     pub(super) shelf: Shelf,
     pub(super) planted: Planted,
+    pub(super) policy: saga::Policy,
     pub(super) orders: HashMap<OrderId, Order>,
     pub(super) reservations: HashMap<OrderId, Reservation>,
     pub(super) levels: BTreeMap<Sku, Level>,
@@ -33,6 +34,8 @@ pub(super) struct World {
     pub(super) read: BTreeMap<(TopicName, i32), usize>,
     /// The provider's first answer to every call is lost.
     pub(super) answers_are_lost: bool,
+    /// What the provider refuses.
+    pub(super) refused: Vec<(OrderId, Operation)>,
     calls: HashMap<OrderId, Call>,
     now: i64,
     sent: u128,
@@ -52,6 +55,7 @@ impl World {
         World {
             shelf: Shelf::new(),
             planted,
+            policy: saga::Policy { confirm_within_ms: 30_000, ..saga::Policy::default() },
             orders: HashMap::new(),
             reservations: HashMap::new(),
             levels: BTreeMap::new(),
@@ -61,6 +65,7 @@ impl World {
             statement: Vec::new(),
             read: BTreeMap::new(),
             answers_are_lost: false,
+            refused: Vec::new(),
             calls: HashMap::new(),
             now: 1_700_000_000_000_000,
             sent: 0,
@@ -76,6 +81,20 @@ impl World {
     /// Go on until nothing is left to read.
     pub(super) fn run(&mut self) {
         while TopicName::ALL.into_iter().any(|topic| (0..PARTITIONS).any(|partition| self.step(topic, partition))) {}
+    }
+
+    /// So much time goes by, and every deadline that has passed then is looked after.
+    pub(super) fn pass(&mut self, ms: i64) {
+        self.now += ms * 1000;
+        let now = self.now();
+        let is_due = |order: &&Order| order.deadline().is_some_and(|deadline| deadline <= now);
+        let due: Vec<OrderId> = self.orders.values().filter(is_due).map(|order| order.order_id.clone()).collect();
+        for order_id in due {
+            // The ids of what follows are made of the order's version; nothing stood anywhere.
+            let cause = Cause { topic: TopicName::OrderCommands, partition: 0, offset: -1, id: None };
+            self.saga(Input::DeadlinePassed(&order_id), cause);
+        }
+        self.run();
     }
 
     /// Take the next record; whether there was one.
@@ -111,13 +130,13 @@ impl World {
         }
     }
 
-    fn now(&self) -> Time {
+    pub(super) fn now(&self) -> Time {
         Time::from_micros(self.now)
     }
 
     fn saga(&mut self, input: Input<'_>, cause: Cause) {
         let id = input.order_id().clone();
-        let (state, policy) = (self.orders.get(&id), saga::Policy { confirm_within_ms: 30_000 });
+        let (state, policy) = (self.orders.get(&id), self.policy.clone());
         let decision = self.planted.alter_order(state, input, saga::decide(state, input, self.now(), &policy));
         if let Some(event) = decision.change() {
             let next = saga::evolve(self.orders.remove(&id), event).unwrap().unwrap();
@@ -179,7 +198,8 @@ impl World {
 
     /// The provider does it, whatever becomes of its answer.
     fn provide(&mut self, call: &Call) -> ProviderAnswer {
-        let is_refused = call.amount_minor >= DECLINED_FROM;
+        let is_refused = call.amount_minor >= DECLINED_FROM
+            || self.refused.iter().any(|(id, operation)| *id == call.order_id && *operation == call.operation);
         let outcome = if is_refused { StatementOutcome::Refused } else { StatementOutcome::Succeeded };
         self.statement.push(StatementLine::of(&call.request(), outcome));
         if self.answers_are_lost && call.tries() == 0 && call.attempt == 1 {

@@ -55,6 +55,8 @@ mod tests {
             received: *received,
             reserved: 0,
             shipped: 0,
+            returned: 0,
+            written_off: 0,
         };
         file.add(stock.iter().map(row).collect()).unwrap();
         file

@@ -24,7 +24,7 @@ pub(super) const TABLES: &str = "\
         service text not null, unit integer not null, note text not null, primary key (service, unit)) strict;
     create table if not exists rebuild_levels (
         sku text not null, version integer not null, received integer not null, reserved integer not null,
-        shipped integer not null) strict;";
+        shipped integer not null, returned integer not null, written_off integer not null) strict;";
 
 /// What only a run needs.
 pub(super) const DROP: &str = "\

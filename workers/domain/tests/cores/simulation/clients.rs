@@ -1,12 +1,15 @@
-//! What clients and operators publish: good and bad orders, orders twice, cancels, receipts and adjustments.
+//! What clients publish: good and bad orders on all terms, orders twice, cancels, receipts and adjustments.
 
 use schemas::{
-    AdjustStock, CancelOrder, CustomerId, Message, OrderId, OrderLine, PlaceOrder, ReceiveStock, RefundOrder, Time,
+    AdjustStock, Adjustment, CancelOrder, CustomerId, Message, OrderId, OrderLine, PlaceOrder, ReceiveStock,
+    RefundOrder, Time,
 };
 
 use super::random::Random;
 use crate::fixtures::{command_id, noon, sku};
 
+/// Whose orders are held.
+pub(super) const LISTED: &str = "c-listed";
 const SKUS: [&str; 4] = ["apple", "bread", "cheese", "date"];
 
 #[derive(Default)]
@@ -37,13 +40,13 @@ impl Clients {
 
     fn place(&mut self, random: &mut Random) -> Message {
         let lines = (0..random.number(1, 3)).map(|_| line(random)).collect();
-        let command = PlaceOrder {
-            order_id: OrderId::new(format!("o-{}", self.placed.len())).unwrap(),
-            customer_id: CustomerId::new("c-1").unwrap(),
-            placed_at: noon(),
-            currency: if random.one_in(20) { "XYZ".into() } else { "EUR".into() },
-            lines,
-        };
+        let order_id = OrderId::new(format!("o-{}", self.placed.len())).unwrap();
+        let customer_id = CustomerId::new(if random.one_in(12) { LISTED } else { "c-1" }).unwrap();
+        let currency = if random.one_in(20) { "XYZ" } else { "EUR" };
+        let mut command = PlaceOrder::new(order_id, customer_id, noon(), currency, lines);
+        if random.one_in(2) {
+            set_terms(&mut command, random);
+        }
         self.placed.push(command.clone());
         command.into()
     }
@@ -60,11 +63,11 @@ impl Clients {
     }
 
     fn cancel(&mut self, random: &mut Random) -> Message {
-        CancelOrder { order_id: self.recent(random), command_id: self.command(random) }.into()
+        CancelOrder::new(self.recent(random), self.command(random)).into()
     }
 
     fn refund(&mut self, random: &mut Random) -> Message {
-        RefundOrder { order_id: self.recent(random), command_id: self.command(random) }.into()
+        RefundOrder::all(self.recent(random), self.command(random)).into()
     }
 
     fn adjust(&mut self, random: &mut Random) -> Message {
@@ -87,6 +90,25 @@ impl Clients {
             self.commands += 1;
         }
         command_id(&format!("k-{}", self.commands))
+    }
+}
+
+/// Terms that an order can have, and now and then some that it cannot.
+fn set_terms(command: &mut PlaceOrder, random: &mut Random) {
+    let mut text = |one: &str, n| random.one_in(n).then(|| one.to_owned());
+    command.fulfilment = Some("on_command".to_owned());
+    command.capture = text("at_shipment", 3);
+    if let Some(unknown) = text("by pigeon", 30) {
+        command.fulfilment = Some(unknown);
+    }
+    command.payment_token = text("tok_1", 4);
+    if let Some(value) = text("web", 3) {
+        command.attributes.insert("channel".into(), value);
+    }
+    if random.one_in(4) {
+        let amount_minor = random.number(-200, 300);
+        let kind = if amount_minor < 0 { "discount" } else { "shipping" };
+        command.adjustments.push(Adjustment { kind: kind.into(), amount_minor, line: None });
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::saga::{Order, Stage};
+use domain::stock::{Level, ReservationStatus};
 use schemas::{Message, OrderEvent, OrderId, Sku, TopicName};
 
 use super::inventory::Books;
@@ -13,8 +14,10 @@ use super::world::{World, held};
 impl World {
     pub(super) fn check_end(&mut self) {
         for order in self.orders.orders.values() {
-            let held = held(&self.inventory, &self.payments, order.order_id.as_str());
+            let held = held(&self.orders, &self.inventory, &self.payments, order.order_id.as_str());
             self.rules.check_end(order, &held);
+            self.rules.check_money(order, &held, &self.payments);
+            self.sights.extend(seen_beside(order));
             self.sights.insert(match (&order.stage, &order.cancellation) {
                 (Stage::Cancelled, Some(cancellation)) => format!("cancelled {:?}", cancellation.reason),
                 (stage, _) => stage.as_str().to_owned(),
@@ -37,6 +40,30 @@ impl World {
             self.rules.break_rule("ledger", format!("sums are {sums:?}"));
         }
         self.check_answers();
+        self.check_stock();
+    }
+
+    /// What there is of a SKU is what its orders have left of it.
+    fn check_stock(&mut self) {
+        for (sku, level) in &self.inventory.books.levels {
+            let mut expected = Level { version: level.version, received: level.received, ..Level::default() };
+            for reservation in self.inventory.books.reservations.values() {
+                let lines = reservation.lines.iter().filter(|line| line.sku == *sku).map(|line| line.quantity);
+                match reservation.status {
+                    ReservationStatus::Reserved => expected.reserved += lines.sum::<i64>(),
+                    ReservationStatus::Committed => expected.shipped += lines.sum::<i64>(),
+                    ReservationStatus::Rejected | ReservationStatus::Released => {}
+                }
+                for line in reservation.returns.iter().flat_map(|one| &one.lines).filter(|line| line.sku == *sku) {
+                    expected.returned += line.restocked + line.written_off;
+                    expected.written_off += line.written_off;
+                }
+            }
+            let there = level.available() + level.reserved + level.shipped + level.written_off;
+            if expected != *level || level.received + level.returned != there {
+                self.rules.break_rule("stock", format!("{sku}: {level:?}, but its orders have {expected:?}"));
+            }
+        }
     }
 
     /// Every order that was asked for was accepted or refused.
@@ -44,7 +71,12 @@ impl World {
         let refused: BTreeSet<&str> = self
             .bus
             .all(TopicName::OrderEvents)
-            .filter(|message| matches!(message, Message::OrderEvent(OrderEvent::OrderRejected(_))))
+            .filter(|message| {
+                let refused = |event: &OrderEvent| {
+                    matches!(event, OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_))
+                };
+                matches!(message, Message::OrderEvent(event) if refused(event))
+            })
             .map(Message::key)
             .collect();
         for message in self.bus.all(TopicName::OrderCommands) {
@@ -85,4 +117,13 @@ impl World {
         }
         Some(accounts)
     }
+}
+
+/// What happened to an order beside its way.
+fn seen_beside(order: &Order) -> Vec<String> {
+    let Some(aftercare) = &order.aftercare else { return Vec::new() };
+    let refunds = aftercare.refunds.iter().map(|refund| format!("refund {}", refund.state.as_str()));
+    let returns = aftercare.returns.iter().map(|one| format!("return {}", one.state.as_str()));
+    let shipped = aftercare.shipment.iter().map(|_| "shipped".to_owned());
+    refunds.chain(returns).chain(shipped).collect()
 }

@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, Policy, Posting, decide, evolve};
 use domain::decision::{Inconsistent, Outcome};
 use domain::planted::Planted;
-use domain::provider::{IdempotencyKey, operation_name};
+use domain::provider::{IdempotencyKey, Operation, ProviderAnswer};
 use domain::simulator::Simulator;
 use domain::statement::StatementOutcome;
-use schemas::{Message, Operation, OrderId, PaymentEvent, Time};
+use schemas::{CommandId, Message, OrderId, PaymentEvent, Time};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Accounts {
@@ -30,9 +30,23 @@ pub(super) struct Payments {
     pub(super) accounts: Accounts,
     pub(super) calls: BTreeMap<OrderId, Call>,
     pub(super) provider: Simulator,
-    /// What the provider did: the keys per order and operation.
-    pub(super) effects: BTreeMap<(OrderId, &'static str), BTreeSet<IdempotencyKey>>,
+    /// What the provider did: the keys per order, operation and refund.
+    pub(super) effects: BTreeMap<Effect, BTreeSet<IdempotencyKey>>,
+    /// How much it took from a customer or gave back, by key.
+    pub(super) moved: BTreeMap<IdempotencyKey, Moved>,
     making: Vec<Making>,
+}
+
+/// What has to take effect at most once.
+pub(super) type Effect = (OrderId, &'static str, Option<CommandId>);
+
+/// Money that the provider moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Moved {
+    pub(super) order_id: OrderId,
+    pub(super) operation: Operation,
+    pub(super) refund_id: Option<CommandId>,
+    pub(super) amount_minor: i64,
 }
 
 impl Payments {
@@ -44,6 +58,7 @@ impl Payments {
             calls: BTreeMap::new(),
             provider,
             effects: BTreeMap::new(),
+            moved: BTreeMap::new(),
             making: Vec::new(),
         }
     }
@@ -103,9 +118,14 @@ impl Payments {
             CallStep::Execute => self.provider.plan(&request),
             CallStep::LookUp => self.provider.plan_look_up(&request),
         };
-        if plan.effect == Some(StatementOutcome::Succeeded) {
-            let operation = (call.order_id.clone(), call.operation.as_str());
-            self.effects.entry(operation).or_default().insert(request.key);
+        // What it says was done counts as done, whichever try it thinks did it: two owners count their tries apart.
+        let says_so = matches!(plan.answer, ProviderAnswer::Succeeded { .. });
+        if says_so || plan.effect == Some(StatementOutcome::Succeeded) {
+            let (order_id, operation, refund_id) = (call.order_id.clone(), call.operation, call.refund_id.clone());
+            let moved = Moved { order_id, operation, refund_id, amount_minor: call.amount_minor };
+            let effect = (moved.order_id.clone(), operation.as_str(), moved.refund_id.clone());
+            self.moved.insert(request.key.clone(), moved);
+            self.effects.entry(effect).or_default().insert(request.key);
         }
         Answer::to(&call, step, plan.answer)
     }
@@ -125,6 +145,12 @@ impl Payments {
         self.accounts = accounts;
         self.calls.clear();
         self.pause();
+    }
+
+    /// What the provider took from the customer of an order, or gave back.
+    pub(super) fn moved(&self, order_id: &OrderId, operation: Operation) -> i64 {
+        let moved = self.moved.values().filter(|one| one.order_id == *order_id && one.operation == operation);
+        moved.map(|one| one.amount_minor).sum()
     }
 
     pub(super) fn is_authorizing(&self, order_id: &OrderId) -> bool {

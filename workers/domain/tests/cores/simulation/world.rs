@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::charge::{self, CallStep};
 use domain::decision::{Inconsistent, Outcome};
 use domain::planted::Planted;
-use domain::saga::{self, Order};
+use domain::saga;
 use domain::simulator::{Simulator, SimulatorConfig};
-use schemas::{Message, OrderId, PaymentCommand, Time, TopicName};
+use schemas::{CustomerId, Message, OrderId, PaymentCommand, Time, TopicName};
 
 use super::bus::{Bus, Lane, partition_of};
-use super::clients::Clients;
+use super::clients::{Clients, LISTED};
 use super::inventory::{Books, Inventory};
+use super::operators::Operators;
 use super::order::Orders;
 use super::payment::Payments;
 use super::random::Random;
@@ -33,6 +34,8 @@ impl Setting {
             seed,
             decline_per_million: 150_000,
             capture_failure_per_million: 120_000,
+            refund_failure_per_million: 150_000,
+            void_failure_per_million: 40_000,
             timeout_before_effect_per_million: 120_000,
             timeout_after_effect_per_million: 120_000,
             server_error_per_million: 60_000,
@@ -51,6 +54,7 @@ pub(super) struct World {
     steps: usize,
     pub(super) bus: Bus,
     clients: Clients,
+    operators: Operators,
     pub(super) orders: Orders,
     pub(super) inventory: Inventory,
     pub(super) payments: Payments,
@@ -71,7 +75,8 @@ impl World {
             steps,
             bus: Bus::default(),
             clients: Clients::default(),
-            orders: Orders { policy: saga::Policy { confirm_within_ms: 3_000 }, planted, orders: BTreeMap::new() },
+            operators: Operators::default(),
+            orders: Orders { policy: order_policy(), planted, orders: BTreeMap::new() },
             inventory: Inventory { planted, books: Books::default() },
             payments: Payments::new(payment_policy, planted, provider),
             rules: Rules::default(),
@@ -98,11 +103,15 @@ impl World {
         let ms = self.random.number(0, 40);
         self.now = self.now.plus_ms(ms);
         match self.random.below(100) {
-            0..=5 => {
+            0..=4 => {
                 let message = self.clients.publish(&mut self.random);
                 self.say(message);
             }
-            6..=64 => self.deliver_somewhere(),
+            5..=8 => {
+                let command = self.operators.act(&mut self.random, &self.orders.orders);
+                command.into_iter().for_each(|command| self.say(command.into()));
+            }
+            9..=64 => self.deliver_somewhere(),
             65..=74 => self.start_call(),
             75..=86 => self.finish_call(),
             87..=92 => self.fire_timers(),
@@ -129,6 +138,8 @@ impl World {
                 [self.payments.next_due(), self.orders.next_deadline()].into_iter().flatten().min()
             {
                 self.now = self.now.max(next);
+            } else if let Some(command) = self.operators.finish(&self.orders.orders) {
+                self.say(command.into());
             } else {
                 return self.check_end();
             }
@@ -195,7 +206,7 @@ impl World {
 
     fn say(&mut self, message: Message) {
         if self.rules.is_new(&message) {
-            let held = held(&self.inventory, &self.payments, message.key());
+            let held = held(&self.orders, &self.inventory, &self.payments, message.key());
             self.rules.check_new(&message, &held);
         }
         self.history.push(message.clone());
@@ -242,10 +253,10 @@ impl World {
             if !self.bus.order_has_caught_up(partition_of(order_id.as_str())) {
                 continue;
             }
+            let before = self.orders.orders.get(&order_id).map(|order| order.version);
             let done = self.orders.handle(saga::Input::DeadlinePassed(&order_id), self.now);
             self.settle(done);
-            let deadline = self.orders.orders.get(&order_id).and_then(Order::deadline);
-            if deadline.is_some_and(|deadline| deadline <= self.now) {
+            if self.orders.orders.get(&order_id).map(|order| order.version) == before {
                 self.rules.break_rule("deadline", format!("{order_id} goes on waiting"));
                 // It would fire for ever.
                 self.orders.orders.remove(&order_id);
@@ -272,9 +283,10 @@ impl World {
         }
         let answer = self.payments.finish(self.random.index(under_way));
         self.pay(charge::Input::Answer(&answer));
-        for ((order_id, operation), keys) in &self.payments.effects {
+        for ((order_id, operation, refund_id), keys) in &self.payments.effects {
             if keys.len() > 1 {
-                self.rules.break_rule("one charge", format!("{order_id}: {operation} took effect under {keys:?}"));
+                let rule = if refund_id.is_some() { "one refund" } else { "one charge" };
+                self.rules.break_rule(rule, format!("{order_id}: {operation} took effect under {keys:?}"));
             }
         }
     }
@@ -308,11 +320,24 @@ impl World {
     }
 }
 
-pub(super) fn held<'a>(inventory: &'a Inventory, payments: &'a Payments, key: &str) -> Held<'a> {
+/// Times of the same order as those of a run, so that all of them pass in it.
+fn order_policy() -> saga::Policy {
+    saga::Policy {
+        confirm_within_ms: 3_000,
+        ship_within_ms: 3_000,
+        hold_within_ms: 4_000,
+        return_within_ms: 5_000,
+        hold_above_minor: Some(1_500),
+        hold_customers: [CustomerId::new(LISTED).unwrap()].into(),
+    }
+}
+
+pub(super) fn held<'a>(orders: &'a Orders, inventory: &'a Inventory, payments: &'a Payments, key: &str) -> Held<'a> {
     let Ok(order_id) = OrderId::new(key) else {
-        return Held { reservation: None, payment: None, is_being_authorized: false };
+        return Held { order: None, reservation: None, payment: None, is_being_authorized: false };
     };
     Held {
+        order: orders.orders.get(&order_id),
         reservation: inventory.books.reservations.get(&order_id),
         payment: payments.accounts.payments.get(&order_id),
         is_being_authorized: payments.is_authorizing(&order_id),
