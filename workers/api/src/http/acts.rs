@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 use super::answer::{Accepted, fresh, order_path, put};
 use super::orders::no_order;
 use super::problem::Problem;
-use super::request::{Body, OrderOf, command_id, deadline};
+use super::request::{Body, OrderOf, command_id, deadline, time};
 use super::shapes::{OrderShape, PiecesShape};
 use super::{Door, Shared};
 use crate::keys::Caller;
@@ -192,7 +192,7 @@ act!(
     hold at "/v1/orders/{id}/hold" takes HoldBody as body
     makes |order_id, command_id, by| {
         let HoldBody { reason_code, until, note } = body;
-        let until = until.as_deref().map(|text| super::orders::time("until", text)).transpose()?;
+        let until = until.as_deref().map(|text| time("until", text)).transpose()?;
         HoldOrder { order_id: order_id.clone(), command_id: command_id.clone(), reason_code, until, by, note }
     }
 );

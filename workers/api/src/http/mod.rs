@@ -9,6 +9,7 @@ mod gate;
 mod openapi;
 mod orders;
 mod payment;
+mod placing;
 mod problem;
 mod request;
 mod shapes;
@@ -112,7 +113,7 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/v1/orders", get(orders::list))
         .route_layer(with(Role::OrdersRead));
     let write = Router::new()
-        .route("/v1/orders", post(orders::place))
+        .route("/v1/orders", post(placing::place))
         .route("/v1/orders/{id}/ship", post(acts::ship))
         .route("/v1/orders/{id}/cancel", post(acts::cancel))
         .route("/v1/orders/{id}/refunds", post(acts::refund))

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{acts, orders, payment, status, stock, stream};
+use super::{acts, orders, payment, placing, status, stock, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -15,7 +15,7 @@ use super::{acts, orders, payment, status, stock, stream};
         license(name = "MIT OR Apache-2.0"),
     ),
     paths(
-        orders::place, orders::list, orders::one, stream::events, payment::one,
+        placing::place, orders::list, orders::one, stream::events, payment::one,
         acts::ship, acts::cancel, acts::refund, acts::request_return, acts::hold, acts::release, acts::reject,
         stock::list, stock::one, stock::receive, stock::adjust, status::status,
     ),

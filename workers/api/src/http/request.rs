@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use schemas::{CommandId, OrderId, Sku};
+use schemas::{CommandId, OrderId, Sku, Time};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -128,6 +128,11 @@ fn is_trace_parent(text: &str) -> bool {
     let is_lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let lengths: Vec<usize> = parts.iter().map(|part| part.len()).collect();
     lengths == [2, 32, 16, 2] && parts.iter().all(|part| part.bytes().all(is_lower_hex))
+}
+
+/// A time as callers write it.
+pub(super) fn time(name: &str, text: &str) -> Result<Time, Problem> {
+    text.parse().map_err(|error| Problem::bad(format!("{name}: {error}; for instance 2026-11-30T12:00:00Z")))
 }
 
 #[cfg(test)]
