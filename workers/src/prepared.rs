@@ -17,21 +17,25 @@ use tables::{Parameter, TableRow, statements};
 
 /// Locks rows by a key of one text and reads them.
 #[derive(Debug)]
-pub(crate) struct Lock<R> {
+pub struct Lock<R> {
     single: Statement,
     many: Statement,
     row: PhantomData<fn() -> R>,
 }
 
 impl<R: TableRow<Key = (String,)>> Lock<R> {
-    pub(crate) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+    /// On this connection.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         let (single, many) = (statements::single::lock::<R>(), statements::lock::<R>());
         let (single, many) = tokio::try_join!(client.prepare(&single), client.prepare(&many))?;
         Ok(Lock { single, many, row: PhantomData })
     }
 
     /// Those that are there of these keys, which ascend.
-    pub(crate) async fn rows(
+    pub async fn rows(
         &self,
         tx: &Transaction<'_>,
         keys: &[&str],
@@ -46,23 +50,27 @@ impl<R: TableRow<Key = (String,)>> Lock<R> {
 
 /// Reads rows by key and locks nothing.
 #[derive(Debug)]
-pub(crate) struct LookUp<R> {
+pub struct LookUp<R> {
     statement: Statement,
     row: PhantomData<fn() -> R>,
 }
 
 impl<R: TableRow> LookUp<R> {
-    pub(crate) async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+    /// On this connection.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         LookUp::of(client, &statements::look_up::<R>()).await
     }
 
     /// A look-up of the table's own, which gives all columns.
-    pub(crate) async fn of(client: &Client, sql: &str) -> Result<Self, tokio_postgres::Error> {
+    pub async fn of(client: &Client, sql: &str) -> Result<Self, tokio_postgres::Error> {
         Ok(LookUp { statement: client.prepare(sql).await?, row: PhantomData })
     }
 
     /// Those that are there.
-    pub(crate) async fn rows(
+    pub async fn rows(
         &self,
         tx: &Transaction<'_>,
         keys: &[&(dyn ToSql + Sync)],
@@ -74,19 +82,26 @@ impl<R: TableRow> LookUp<R> {
 
 /// Inserts rows, with the commit.
 #[derive(Debug)]
-pub(crate) struct Insert<R> {
+pub struct Insert<R> {
     forms: Forms,
     row: PhantomData<fn() -> R>,
 }
 
+impl<R: TableRow> Default for Insert<R> {
+    fn default() -> Self {
+        Insert::new()
+    }
+}
+
 impl<R: TableRow> Insert<R> {
-    pub(crate) fn new() -> Self {
+    /// The statements of the table.
+    pub fn new() -> Self {
         let forms = Forms::new(statements::single::insert::<R>(), statements::insert::<R>());
         Insert { forms, row: PhantomData }
     }
 
     /// All of them, or the transaction fails.
-    pub(crate) fn rows(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<R>) {
+    pub fn rows(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<R>) {
         match form.part(rows) {
             Part::Nothing => {}
             Part::Single(row) => tx.change(&self.forms.single, row.insert_values(), 1),
@@ -100,8 +115,9 @@ impl<R: TableRow> Insert<R> {
 
 /// Inserts rows, and changes those that are as they were loaded, or remembered, with the commit. None is sent for no rows.
 #[derive(Debug)]
-pub(crate) struct Changes<R> {
-    pub(crate) insert: Insert<R>,
+pub struct Changes<R> {
+    /// Of new rows.
+    pub insert: Insert<R>,
     update: Forms,
     delete: Forms,
     hold: Forms,
@@ -112,7 +128,7 @@ pub(crate) struct Changes<R> {
 /// Which form the changes of a batch have: that of one row is cheaper, and that of many takes one too. It is the same for all
 /// tables of a batch: a connection keeps every combination that it has seen prepared, so there must be few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// A batch of one aggregate.
     Single,
     /// Any other.
@@ -121,7 +137,7 @@ pub(crate) enum Form {
 
 impl Form {
     /// For a batch of so many aggregates.
-    pub(crate) const fn of(aggregates: usize) -> Self {
+    pub const fn of(aggregates: usize) -> Self {
         if aggregates == 1 { Form::Single } else { Form::Many }
     }
 
@@ -155,8 +171,15 @@ impl Forms {
     }
 }
 
+impl<R: TableRow> Default for Changes<R> {
+    fn default() -> Self {
+        Changes::new()
+    }
+}
+
 impl<R: TableRow> Changes<R> {
-    pub(crate) fn new() -> Self {
+    /// The statements of the table.
+    pub fn new() -> Self {
         use statements::single;
         Changes {
             insert: Insert::new(),
@@ -169,7 +192,7 @@ impl<R: TableRow> Changes<R> {
     }
 
     /// Write all of them, each with the guard that it was loaded with, or the transaction fails.
-    pub(crate) fn update(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, R)>) {
+    pub fn update(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, R)>) {
         match form.part(rows) {
             Part::Nothing => {}
             Part::Single((guard, row)) => tx.change(&self.update.single, row.update_values(guard), 1),
@@ -183,17 +206,17 @@ impl<R: TableRow> Changes<R> {
 
 impl<R: TableRow<Key = (String,)>> Changes<R> {
     /// Delete all of them, each with the guard that it was loaded with, or the transaction fails.
-    pub(crate) fn delete(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, String)>) {
+    pub fn delete(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, String)>) {
         keyed::<R>(tx, &self.delete, form, rows);
     }
 
     /// Lock all of them, each with the guard that it was remembered with, or the transaction fails.
-    pub(crate) fn hold(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, String)>) {
+    pub fn hold(&self, tx: &mut Transaction<'_>, form: Form, rows: Vec<(R::Guard, String)>) {
         keyed::<R>(tx, &self.hold, form, rows);
     }
 
     /// None of these keys is there, or the transaction fails.
-    pub(crate) fn lack(&self, tx: &mut Transaction<'_>, form: Form, keys: Vec<String>) {
+    pub fn lack(&self, tx: &mut Transaction<'_>, form: Form, keys: Vec<String>) {
         match form.part(keys) {
             Part::Nothing => {}
             Part::Single(key) => tx.change(&self.find.single, vec![Box::new(key)], 0),
@@ -205,7 +228,7 @@ impl<R: TableRow<Key = (String,)>> Changes<R> {
 impl<R: TableRow<Key = (String,), Guard = [i64; 1]>> Changes<R> {
     /// What a batch has come to: new rows, changed ones, and, where they were recalled, those that must be as they are remembered
     /// or must not be there. All of it, or the transaction fails.
-    pub(crate) fn write<V>(
+    pub fn write<V>(
         &self,
         tx: &mut Transaction<'_>,
         aggregates: Working<OrderId, V>,

@@ -12,7 +12,7 @@ const ONE_REQUEST: Duration = Duration::from_secs(1);
 
 /// Both signals, from when this was made.
 #[derive(Debug)]
-pub(crate) struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
     asked: Option<Instant>,
@@ -21,13 +21,13 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Hear them from now on.
-    pub(crate) fn listen() -> std::io::Result<Self> {
+    pub fn listen() -> std::io::Result<Self> {
         let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         Ok(Signals { terminate, interrupt, asked: None, requests: 0 })
     }
 
     /// The next request to end: the first signal, then one that came later than that one's own echo.
-    pub(crate) async fn request(&mut self) {
+    pub async fn request(&mut self) {
         loop {
             tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
             if is_request(self.asked.map(|asked| asked.elapsed())) {
@@ -39,7 +39,7 @@ impl Signals {
     }
 
     /// Whether there was more than one request.
-    pub(crate) fn has_insisted(&self) -> bool {
+    pub fn has_insisted(&self) -> bool {
         self.requests > 1
     }
 }

@@ -20,7 +20,7 @@ const TELL_PERIOD: Duration = Duration::from_secs(5);
 
 /// Why an attempt did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Obstacle {
+pub enum Obstacle {
     /// The server may be there in a moment.
     NotYet(String),
     /// Only a person can mend it.
@@ -58,7 +58,7 @@ impl From<TopicsError> for Obstacle {
 
 /// What a start is waiting for, for the health port; cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Progress(Arc<Mutex<Option<String>>>);
+pub struct Progress(Arc<Mutex<Option<String>>>);
 
 impl Default for Progress {
     fn default() -> Self {
@@ -68,12 +68,12 @@ impl Default for Progress {
 
 impl Progress {
     /// What is waited for; none once everything has started.
-    pub(crate) fn waits_for(&self) -> Option<String> {
+    pub fn waits_for(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Everything has started.
-    pub(crate) fn is_done(&self) {
+    pub fn is_done(&self) {
         self.set(None);
     }
 
@@ -84,14 +84,15 @@ impl Progress {
 
 /// One start: its limit counts for all servers together.
 #[derive(Debug)]
-pub(crate) struct Start {
+pub struct Start {
     begun: Instant,
     limit: Duration,
     progress: Progress,
 }
 
 impl Start {
-    pub(crate) fn new(limit: Duration, progress: Progress) -> Self {
+    /// That may take so long, and tells its progress there.
+    pub fn new(limit: Duration, progress: Progress) -> Self {
         Start { begun: Instant::now(), limit, progress }
     }
 
@@ -99,7 +100,7 @@ impl Start {
     ///
     /// # Errors
     /// In words: the lasting obstacle, or what was still in the way in the end, and how to wait longer.
-    pub(crate) async fn await_server<T>(
+    pub async fn await_server<T>(
         &self,
         server: &str,
         mut attempt: impl AsyncFnMut() -> Result<T, Obstacle>,

@@ -22,7 +22,7 @@ use crate::metrics;
 const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
 /// Send logs to standard error in this format.
-pub(crate) fn start_logs(format: LogFormat, filter: &str) -> Result<(), SettingError> {
+pub fn start_logs(format: LogFormat, filter: &str) -> Result<(), SettingError> {
     let filter: Targets = filter.parse().map_err(|error| {
         SettingError::Setting(format!("log filter \"{filter}\": {error}; for instance info,outbox=debug"))
     })?;
@@ -35,7 +35,7 @@ pub(crate) fn start_logs(format: LogFormat, filter: &str) -> Result<(), SettingE
 }
 
 /// Collect metrics; the handle renders them.
-pub(crate) fn start_metrics() -> Result<PrometheusHandle, SettingError> {
+pub fn start_metrics() -> Result<PrometheusHandle, SettingError> {
     let failed = |error: &dyn std::fmt::Display| SettingError::Setting(format!("metrics cannot be set up: {error}"));
     let mut builder = PrometheusBuilder::new();
     let published = ("outbox_publish_duration_seconds", consumer::metrics::SECONDS);
@@ -51,7 +51,7 @@ pub(crate) fn start_metrics() -> Result<PrometheusHandle, SettingError> {
 }
 
 /// Keep the recorder small until asked to stop, whether or not anybody scrapes it.
-pub(crate) async fn keep_up(metrics: PrometheusHandle, mut stopping: watch::Receiver<bool>) {
+pub async fn keep_up(metrics: PrometheusHandle, mut stopping: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             // An error means that the sender is gone, which is an end as well.

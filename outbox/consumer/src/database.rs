@@ -73,6 +73,20 @@ pub enum DatabaseUrlError {
 impl Database {
     /// Read the URL and make a pool; nothing is connected yet.
     pub fn open(url: &str, password: Option<&str>, schema: &str, application: &str) -> Result<Self, DatabaseUrlError> {
+        Self::open_with(url, password, schema, application, "")
+    }
+
+    /// The same with further settings of every session, as statements: for whoever asks other things than a lane transaction.
+    ///
+    /// # Errors
+    /// As of [`Database::open`].
+    pub fn open_with(
+        url: &str,
+        password: Option<&str>,
+        schema: &str,
+        application: &str,
+        settings: &str,
+    ) -> Result<Self, DatabaseUrlError> {
         let mut connection = ConnectionString::parse(url)?;
         if let Some(password) = password {
             connection = connection.with_password(password);
@@ -84,7 +98,7 @@ impl Database {
             tls.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
-        let search_path = schema.to_owned();
+        let settings = format!("{}; {settings}", session_settings(schema));
         let guarded: Arc<Guarded> = Arc::default();
         let (admitting, reusing) = (guarded.clone(), guarded.clone());
         let pool = Pool::builder(manager)
@@ -93,7 +107,7 @@ impl Database {
             .wait_timeout(Some(limit))
             .create_timeout(Some(limit))
             .post_create(Hook::async_fn(move |client, _| {
-                let (settings, admitting) = (session_settings(&search_path), admitting.clone());
+                let (settings, admitting) = (settings.clone(), admitting.clone());
                 Box::pin(async move {
                     client.batch_execute(&settings).await.map_err(HookError::Backend)?;
                     admitting.admit().await.map_err(HookError::message)

@@ -53,6 +53,11 @@ impl<C: Contract> Emitter<C> {
         self.index = 0;
     }
 
+    /// Where the record lies that is being decided; none for a signal.
+    pub fn input(&self) -> Option<(C::Topic, Place)> {
+        self.input
+    }
+
     /// What caused the input that is being decided.
     pub fn cause(&self) -> &Cause {
         &self.cause

@@ -46,6 +46,7 @@ struct Envelope<'m> {
     position: Option<&'m [u8]>,
     ce_id: Option<&'m [u8]>,
     ce_type: Option<&'m [u8]>,
+    ce_causation_id: Option<&'m [u8]>,
     trace_parent: Option<&'m [u8]>,
     restoration: Restoration,
     place: Place,
@@ -59,6 +60,7 @@ impl<'m> Envelope<'m> {
             HEADER => envelope.position = value,
             "ce_id" => envelope.ce_id = value,
             "ce_type" => envelope.ce_type = value,
+            "ce_causationid" => envelope.ce_causation_id = value,
             "traceparent" => envelope.trace_parent = value,
             RESTORED_FROM_HEADER => restored_from = value,
             _ => {}
@@ -69,7 +71,7 @@ impl<'m> Envelope<'m> {
 
     /// What is stored beside what follows; a header that cannot be is not taken over, and the message counts all the same.
     fn cause(&self) -> Cause {
-        cause_of(self.ce_id, self.trace_parent)
+        cause_of(self.ce_id, self.ce_causation_id, self.trace_parent)
     }
 }
 
@@ -80,16 +82,18 @@ pub(crate) fn cause_in(headers: &[(String, Option<Vec<u8>>)]) -> Cause {
         let last = headers.iter().rfind(|(found, _)| found == name);
         last.and_then(|(_, value)| value.as_deref())
     };
-    cause_of(value("ce_id"), value("traceparent"))
+    cause_of(value("ce_id"), value("ce_causationid"), value("traceparent"))
 }
 
-fn cause_of(ce_id: Option<&[u8]>, trace_parent: Option<&[u8]>) -> Cause {
+fn cause_of(ce_id: Option<&[u8]>, ce_causation_id: Option<&[u8]>, trace_parent: Option<&[u8]>) -> Cause {
     let text = |bytes: Option<&[u8]>| {
         let text = bytes.and_then(|bytes| std::str::from_utf8(bytes).ok());
         text.filter(|text| is_storable(text)).map(str::to_owned)
     };
+    let id = |bytes| text(bytes).filter(|id| id.len() <= CAUSE_MAX_BYTES);
     Cause {
-        id: text(ce_id).filter(|id| id.len() <= CAUSE_MAX_BYTES),
+        id: id(ce_id),
+        caused_by: id(ce_causation_id),
         trace_parent: text(trace_parent).filter(|trace| is_trace_parent(trace)),
     }
 }

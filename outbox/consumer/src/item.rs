@@ -110,4 +110,6 @@ pub struct Cause {
     pub id: Option<String>,
     /// W3C trace context of the message, when it had one.
     pub trace_parent: Option<String>,
+    /// `ce_causationid` of the message, when it had one: what it answers itself.
+    pub caused_by: Option<String>,
 }

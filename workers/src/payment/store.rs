@@ -125,11 +125,11 @@ pub(super) async fn load_due_calls(
 }
 
 fn call_row(open: &OpenCall, partitions: i32) -> PaymentCallRow {
-    let Cause { id, trace_parent } = &open.cause;
+    let Cause { id, trace_parent, .. } = &open.cause;
     PaymentCallRow::of(&open.call, partitions, id.as_deref(), trace_parent.as_deref())
 }
 
 fn open_call(mut row: PaymentCallRow) -> Result<OpenCall, Failure> {
-    let cause = Cause { id: row.cause_id.take(), trace_parent: row.trace_parent.take() };
+    let cause = Cause { id: row.cause_id.take(), trace_parent: row.trace_parent.take(), ..Cause::default() };
     Ok(OpenCall { call: row.into_call().map_err(unreadable)?, cause })
 }

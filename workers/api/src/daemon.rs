@@ -1,0 +1,374 @@
+//! The entry of the door's daemon: read the settings, then do what the subcommand says.
+//!
+//! All that can fail for a person's mistake fails before anything is joined or answered, in words that say what to do. SIGTERM and
+//! SIGINT end a start, and drain what works; a second one ends it at once.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use client::{Connection, Publisher};
+use consumer::rebuild::rebuild_inputs;
+use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health};
+use grammar::{ColorOptions, Exit, Secret, SettingsFile, ShellVerb, complain};
+use schemas::{Codec, TopicName};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use workers::pipeline_contract::Pipeline;
+use workers::signals::Signals;
+use workers::start::{Obstacle, Progress, Start};
+use workers::telemetry;
+
+use crate::http::{self, Door};
+use crate::keys::{Keys, Role, new_key};
+use crate::lag::{Lag, Look};
+use crate::probes::{self, Shown};
+use crate::settings::{LAYERED, Settings};
+use crate::tail::Tail;
+use crate::view::{self, Book, Reads, View};
+
+const NAME: &str = "order-api";
+
+/// An HTTP order API over a read model.
+#[derive(Debug, Parser)]
+#[command(name = NAME, version, about, after_help = exit_codes())]
+struct Arguments {
+    #[command(flatten)]
+    color: ColorOptions,
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+enum Command {
+    /// Join the group, keep the read model, answer (the default).
+    Run,
+    /// Create the read model's schema.
+    Migrate {
+        /// Give this role, which need own nothing, what the daemon needs in the schema.
+        #[arg(long, value_name = "ROLE")]
+        grants: Option<String>,
+    },
+    /// Make a key: print it, once, and what the file of keys has of it.
+    Key {
+        /// The name of whoever gets it: commands say it.
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// What it may do: orders:read, orders:write, stock:write, ops:act; may be repeated.
+        #[arg(long = "role", value_name = "ROLE", required = true, value_parser = Role::parse)]
+        roles: Vec<Role>,
+    },
+    /// Print the effective settings, secrets redacted.
+    Config,
+    /// Make the read model once more from the topics, in memory, and compare; exits with 1 where they differ.
+    Rebuild,
+    /// Empty the read model and have all of it read again from the topics' beginning.
+    Rewind,
+    #[command(flatten)]
+    Shell(ShellVerb),
+}
+
+fn exit_codes() -> String {
+    grammar::exit_codes(&[(0, "done; the daemon: drained"), (1, "rebuild: the read model differs from the topics")], "")
+}
+
+/// Why the program ended with an error.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct DaemonError(String);
+
+impl DaemonError {
+    pub(crate) fn of(error: impl std::fmt::Display) -> Self {
+        DaemonError(error.to_string())
+    }
+}
+
+impl From<DatabaseError> for DaemonError {
+    /// With what a person can do about it.
+    fn from(error: DatabaseError) -> Self {
+        DaemonError::of(Failure::from(error))
+    }
+}
+
+/// Run the program with these arguments (the first is its name).
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let read: Result<(Arguments, SettingsFile), Exit> = grammar::parse_layered(Arguments::command(), args, &LAYERED);
+    let (arguments, file) = match read {
+        Ok(read) => read,
+        Err(exit) => return exit.into(),
+    };
+    arguments.color.apply();
+    if let Some(Command::Shell(verb)) = &arguments.command {
+        let shown = verb.run(grammar::layout(Arguments::command()));
+        return told(shown.map(|()| Exit::Done).map_err(DaemonError::of)).into();
+    }
+    if let Some(Command::Key { name, roles }) = &arguments.command {
+        return told(make_key(name, roles).map(|()| Exit::Done)).into();
+    }
+    told(try_main(arguments, &file)).into()
+}
+
+fn make_key(name: &str, roles: &[Role]) -> Result<(), DaemonError> {
+    let (key, entry) = new_key(name, roles).map_err(DaemonError)?;
+    say(&format!(
+        "# The key, which is shown this once:\n#   {key}\n# For the file that --api-keys-file names:\n{}",
+        entry.trim_end()
+    ))
+}
+
+fn told(ended: Result<Exit, DaemonError>) -> Exit {
+    ended.unwrap_or_else(|error| {
+        complain(NAME, error);
+        Exit::Failed
+    })
+}
+
+fn try_main(arguments: Arguments, file: &SettingsFile) -> Result<Exit, DaemonError> {
+    let settings = arguments.settings.completed(file).map_err(DaemonError::of)?;
+    telemetry::start_logs(settings.log_format, &settings.log).map_err(DaemonError::of)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(DaemonError::of)?;
+    let result = runtime.block_on(async {
+        match arguments.command.unwrap_or(Command::Run) {
+            Command::Run => run(settings).await.map(|()| Exit::Done),
+            Command::Migrate { grants } => migrate(&settings, grants.as_deref()).await.map(|()| Exit::Done),
+            Command::Config => say(settings.redacted().map_err(DaemonError::of)?.trim_end()).map(|()| Exit::Done),
+            Command::Rebuild => rebuild(&settings).await,
+            Command::Rewind => {
+                view::rewind(&database(&settings, "order-api rewind")?, &instances(&settings)).await?;
+                say("the read model is empty; it is read again from the topics' beginning").map(|()| Exit::Done)
+            }
+            Command::Shell(_) | Command::Key { .. } => Ok(Exit::Done),
+        }
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+fn say(text: &str) -> Result<(), DaemonError> {
+    grammar::say(text).map_err(DaemonError::of)
+}
+
+/// By this name the database knows the instances that keep one read model.
+fn instances(settings: &Settings) -> String {
+    format!("{NAME} {}", settings.schema)
+}
+
+fn database(settings: &Settings, application: &str) -> Result<Database, DaemonError> {
+    open_database(settings, application, "")
+}
+
+fn open_database(settings: &Settings, application: &str, session: &str) -> Result<Database, DaemonError> {
+    let (url, password) = (settings.database.url(), settings.database.password());
+    let (url, password) = (url.map_err(DaemonError::of)?, password.map_err(DaemonError::of)?);
+    let password = password.as_ref().map(Secret::expose);
+    Database::open_with(url.expose(), password, &settings.schema, application, session).map_err(DaemonError::of)
+}
+
+async fn migrate(settings: &Settings, role: Option<&str>) -> Result<(), DaemonError> {
+    let database = database(settings, "order-api migrate")?;
+    let is_made = view::migrate(&database).await?;
+    say(&format!(
+        "schema {} of the read model: {}",
+        settings.schema,
+        if is_made { "made" } else { "is there already" }
+    ))?;
+    let Some(role) = role else { return Ok(()) };
+    let given: Vec<String> = view::grant(&database, role).await?.iter().map(|sql| format!("{sql};")).collect();
+    say(&if given.is_empty() { format!("role {role} has every right that it needs") } else { given.join("\n") })
+}
+
+async fn rebuild(settings: &Settings) -> Result<Exit, DaemonError> {
+    let (database, kafka) = (database(settings, "order-api rebuild")?, settings.client_config());
+    let made = rebuild_inputs::<Book>(Pipeline::new(codec(settings)?), &database, &kafka, &settings.topic_prefix);
+    let made = made.await.map_err(DaemonError::of)?;
+    let comparison = made.compare().await.map_err(DaemonError::of)?;
+    say(&format!("{} orders\n{comparison}", made.state().orders()))?;
+    Ok(Exit::done_if(comparison.differences.is_empty()))
+}
+
+fn codec(settings: &Settings) -> Result<Codec, DaemonError> {
+    match &settings.schema_directory {
+        Some(directory) => Codec::with_directory(directory).map_err(DaemonError::of),
+        None => Ok(Codec::embedded()),
+    }
+}
+
+/// What the parts of a process share from its first moment on.
+struct Frame {
+    settings: Settings,
+    shown: Shown,
+    stop: watch::Sender<bool>,
+}
+
+/// Listen, start, work, drain; everything joined before this returns.
+async fn run(settings: Settings) -> Result<(), DaemonError> {
+    let mut signals = Signals::listen().map_err(|error| DaemonError(format!("signals cannot be received: {error}")))?;
+    let metrics = telemetry::start_metrics().map_err(DaemonError::of)?;
+    crate::metrics::describe();
+    let listener = listen(settings.listen.0, "LISTEN or --listen", "listening").await?;
+    let (stop, stopping) = watch::channel(false);
+    let shown = Shown {
+        start: Progress::default(),
+        health: Health::default(),
+        further: Arc::new(OnceLock::new()),
+        metrics: metrics.clone(),
+    };
+    let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
+    let probes = axum::serve(listener, probes::router(shown.clone())).with_graceful_shutdown(ended(stopping));
+    let probes = tokio::spawn(probes.into_future());
+    let frame = Frame { settings, shown, stop };
+    let worked = tokio::select! {
+        started = begin(&frame) => match started {
+            Ok((consumer, opened)) => drain(consumer, opened, &frame, &mut signals).await,
+            Err(error) => Err(error),
+        },
+        () = signals.request() => {
+            let waited = frame.shown.start.waits_for().unwrap_or_default();
+            tracing::info!(during = waited, "asked to end before the work began; ended");
+            Ok(())
+        }
+    };
+    frame.stop.send_replace(true);
+    upkeep.await.map_err(DaemonError::of)?;
+    probes.await.map_err(DaemonError::of)?.map_err(DaemonError::of)?;
+    worked
+}
+
+async fn listen(address: std::net::SocketAddr, setting: &str, words: &str) -> Result<TcpListener, DaemonError> {
+    let bound = probes::bind(address).await;
+    let (listener, bound) =
+        bound.map_err(|error| DaemonError(format!("cannot listen on {address}: {error}; set {setting}")))?;
+    tracing::info!(address = %bound, "{words}");
+    Ok(listener)
+}
+
+/// Wait for the servers, look whether everything is as it has to be, then join.
+async fn begin(frame: &Frame) -> Result<(Handle, Opened), DaemonError> {
+    let Frame { settings, shown, .. } = frame;
+    let start = Start::new(Duration::from_secs(settings.start_timeout_s), shown.start.clone());
+    let connection = settings.connection().map_err(DaemonError::of)?;
+    let brokers = format!("Kafka at {}", settings.brokers);
+    let asked = start.await_server(&brokers, async || {
+        let topic = connection.topic(TopicName::OrderEvents);
+        connection.partitions(&topic).await.map_err(|error| Obstacle::NotYet(error.to_string()))
+    });
+    let partitions = asked.await.map_err(DaemonError)?;
+    let database = database(settings, &instances(settings))?;
+    let asked = start.await_server("Postgres", async || {
+        let client = database.first_client().await?;
+        view::check(&client, &settings.schema).await.map_err(Obstacle::from)
+    });
+    asked.await.map_err(DaemonError)?;
+    let mut kafka = settings.client_config();
+    if let Some(instance) = &settings.instance_id {
+        kafka.set("group.instance.id", instance);
+    }
+    let consumer = Consumer::builder(View::new(partitions), Pipeline::new(codec(settings)?))
+        .database(&database)
+        .kafka(kafka)
+        .group(settings.group())
+        .topic_prefix(&settings.topic_prefix)
+        .partitions(partitions)
+        .health(&shown.health);
+    let opened = open(frame, connection, partitions).await?;
+    let consumer = consumer.start().await.map_err(DaemonError::of)?;
+    shown.start.is_done();
+    tracing::info!(partitions, "started");
+    Ok((consumer, opened))
+}
+
+/// The door, open, and what goes on behind it.
+struct Opened(Vec<JoinHandle<()>>);
+
+/// Opens the door: from here on it answers.
+async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<Opened, DaemonError> {
+    let Frame { settings, shown, stop } = frame;
+    let keys = settings.api_keys_file.as_deref().map(Keys::read).transpose().map_err(DaemonError::of)?;
+    let is_open_to_all = keys.is_none();
+    let listener = listen(settings.api_listen.0, "API_LISTEN or --api-listen", "the API answers").await?;
+    if is_open_to_all {
+        tracing::warn!("no keys are configured: everybody on this machine may do everything, and nobody else gets in");
+    }
+    let reading = open_database(settings, &format!("{NAME} reads {}", settings.schema), view::SESSION)?;
+    let (tail, mut tasks) = Tail::start(&connection, &stop.subscribe());
+    let lag = Lag::default();
+    let look = Look {
+        kafka: settings.client_config(),
+        topic_prefix: settings.topic_prefix.clone(),
+        partitions,
+        database: reading.clone(),
+    };
+    tasks.push(tokio::spawn(lag.clone().keep_looking(look, stop.subscribe())));
+    let seen = tail.clone();
+    // Set once: a process opens one door.
+    drop(shown.further.set(Box::new(move || seen.obstacle())));
+    let door = Arc::new(Door {
+        publisher: Publisher::open(&connection, format!("/{NAME}")).map_err(DaemonError::of)?,
+        reads: Reads::new(reading, &settings.topic_prefix).map_err(DaemonError::of)?,
+        tail,
+        lag,
+        keys,
+        limits: settings.limits(),
+        streams: AtomicUsize::new(0),
+        stopping: stop.subscribe(),
+    });
+    let serving = axum::serve(listener, http::router(door)).with_graceful_shutdown(ended(stop.subscribe()));
+    tasks.push(tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the API answers no more");
+        }
+    }));
+    Ok(Opened(tasks))
+}
+
+const INSISTED: &str = "ended by a second signal";
+
+/// Work until a signal comes; then let the consumer finish within the deadline. A second signal does not wait.
+async fn drain(mut consumer: Handle, opened: Opened, frame: &Frame, signals: &mut Signals) -> Result<(), DaemonError> {
+    let deadline = Duration::from_secs(frame.settings.shutdown_timeout_s);
+    tokio::select! {
+        ended = consumer.join() => return ended.map_err(DaemonError::of),
+        () = signals.request() => {}
+    }
+    tracing::info!("draining");
+    frame.stop.send_replace(true);
+    consumer.stop();
+    let all = async {
+        for task in opened.0 {
+            task.await.map_err(DaemonError::of)?;
+        }
+        consumer.join().await.map_err(DaemonError::of)?;
+        tracing::info!("drained");
+        Ok(())
+    };
+    tokio::select! {
+        ended = tokio::time::timeout(deadline, all) => match ended {
+            Ok(ended) => ended,
+            Err(_) => Err(DaemonError(format!("draining took longer than {deadline:?}"))),
+        },
+        () = signals.request() => Err(DaemonError(INSISTED.into())),
+    }
+}
+
+async fn ended(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an end as well.
+    let _ = stopping.wait_for(|stopped| *stopped).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent_and_the_pages_of_help_are_the_kept_ones() {
+        let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/src/help.txt");
+        assert_eq!(grammar::help_is_kept(Arguments::command(), kept.as_ref()), Ok(()));
+    }
+}

@@ -1,0 +1,286 @@
+//! What is done to an order that is there: each request is one command, with who asks, and the order service decides.
+//!
+//! The `Idempotency-Key` is the command's id. A command that the order has taken already is not published again; nor would it matter.
+
+use axum::Extension;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use client::body_json;
+use domain::saga::Order;
+use schemas::{
+    CancelOrder, CommandId, HoldOrder, LineQuantity, OrderCommand, OrderId, RefundOrder, RejectOrder, ReleaseOrder,
+    RequestReturn, ShipOrder, TopicName,
+};
+use serde::Deserialize;
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::answer::{Accepted, fresh, order_path, put};
+use super::orders::no_order;
+use super::problem::Problem;
+use super::request::{Body, OrderOf, command_id, deadline, time};
+use super::shapes::{OrderShape, PiecesShape};
+use super::{Door, Shared};
+use crate::keys::Caller;
+use crate::position::Position;
+use crate::tail::Listening;
+use crate::view::Standing;
+
+/// Why an order is cancelled, released or whatever else is done to it.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WhyBody {
+    /// As a code of yours.
+    reason_code: Option<String>,
+    /// In words.
+    note: Option<String>,
+}
+
+/// Why an order is released.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoteBody {
+    /// In words.
+    note: Option<String>,
+}
+
+/// What leaves.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShipBody {
+    /// Which lines; everything, where it is left out.
+    #[serde(default)]
+    lines: Vec<PiecesShape>,
+    /// Who carries it.
+    #[schema(example = "DHL")]
+    carrier: Option<String>,
+    /// The carrier's number.
+    tracking: Option<String>,
+    /// In words.
+    note: Option<String>,
+}
+
+/// What is given back.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefundBody {
+    /// How much, in minor units; what the lines cost, or, without lines, all that is left.
+    #[schema(example = 250)]
+    amount_minor: Option<i64>,
+    /// Which lines it is for.
+    #[serde(default)]
+    lines: Vec<PiecesShape>,
+    /// Why, as a code of yours.
+    reason_code: Option<String>,
+    /// In words.
+    note: Option<String>,
+}
+
+/// What is to come back.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReturnBody {
+    /// Which lines; everything that is still out, where it is left out.
+    #[serde(default)]
+    lines: Vec<PiecesShape>,
+    /// Why, as a code of yours.
+    reason_code: Option<String>,
+    /// In words.
+    note: Option<String>,
+}
+
+/// Why an order is held.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HoldBody {
+    /// As a code of yours.
+    #[schema(example = "fraud_check")]
+    reason_code: String,
+    /// Until then (RFC 3339) it is released, or it is undone.
+    until: Option<String>,
+    /// In words.
+    note: Option<String>,
+}
+
+/// Why an order is undone.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RejectBody {
+    /// As a code of yours.
+    #[schema(example = "fraud")]
+    reason_code: String,
+    /// In words.
+    note: Option<String>,
+}
+
+fn pieces(lines: Vec<PiecesShape>) -> Vec<LineQuantity> {
+    lines.into_iter().map(|PiecesShape { line, quantity }| LineQuantity { line, quantity }).collect()
+}
+
+/// A route that publishes one command: its document, the body that it takes, and the command that it makes.
+macro_rules! act {
+    (
+        $(#[doc = $doc:literal])+
+        $name:ident at $path:literal takes $body:ty as $given:ident
+        makes |$order:ident, $command:ident, $by:ident| $make:expr
+    ) => {
+        $(#[doc = $doc])+
+        #[utoipa::path(post, path = $path, tag = "orders", request_body = Option<$body>,
+            params(
+                ("id" = String, Path),
+                ("Idempotency-Key" = String, Header, description = "Yours, new for each thing to do: the command's id"),
+                ("Prefer" = Option<String>, Header, description = "wait=SECONDS, at most 30: answer with what came of it"),
+            ),
+            responses(
+                (status = 200, description = "It was done, or begun: the order as it stands", body = OrderShape),
+                (status = 202, description = "It is on its way; Location says where to look", body = Accepted),
+                (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
+                (status = 503, description = "Send the same again", body = Problem,
+                    content_type = "application/problem+json"),
+            ))]
+        pub(super) async fn $name(
+            State(door): Shared,
+            Extension(caller): Extension<Caller>,
+            OrderOf($order): OrderOf,
+            headers: HeaderMap,
+            Body($given): Body<$body>,
+        ) -> Result<Response, Problem> {
+            let $command = command_id(&headers)?;
+            let $by = Some(caller.name().to_owned());
+            act(&door, &headers, $order.clone(), $command.clone(), OrderCommand::from($make)).await
+        }
+    };
+}
+
+act!(
+    /// Let the goods of a confirmed order leave.
+    ship at "/v1/orders/{id}/ship" takes ShipBody as body
+    makes |order_id, command_id, by| {
+        let ShipBody { lines, carrier, tracking, note } = body;
+        ShipOrder { order_id: order_id.clone(), command_id: command_id.clone(), lines: pieces(lines), carrier, tracking, by, note }
+    }
+);
+act!(
+    /// Cancel an order whose goods have not left.
+    cancel at "/v1/orders/{id}/cancel" takes WhyBody as body
+    makes |order_id, command_id, by| {
+        let WhyBody { reason_code, note } = body;
+        CancelOrder { order_id: order_id.clone(), command_id: command_id.clone(), reason_code, by, note }
+    }
+);
+act!(
+    /// Give money back for an order that is paid.
+    refund at "/v1/orders/{id}/refunds" takes RefundBody as body
+    makes |order_id, command_id, by| {
+        let RefundBody { amount_minor, lines, reason_code, note } = body;
+        let lines = pieces(lines);
+        RefundOrder { order_id: order_id.clone(), command_id: command_id.clone(), amount_minor, lines, reason_code, by, note }
+    }
+);
+act!(
+    /// Expect goods of a completed order back.
+    request_return at "/v1/orders/{id}/returns" takes ReturnBody as body
+    makes |order_id, command_id, by| {
+        let ReturnBody { lines, reason_code, note } = body;
+        let lines = pieces(lines);
+        RequestReturn { order_id: order_id.clone(), command_id: command_id.clone(), lines, reason_code, by, note }
+    }
+);
+act!(
+    /// Stop an order before it is confirmed or shipped, until somebody has looked.
+    hold at "/v1/orders/{id}/hold" takes HoldBody as body
+    makes |order_id, command_id, by| {
+        let HoldBody { reason_code, until, note } = body;
+        let until = until.as_deref().map(|text| time("until", text)).transpose()?;
+        HoldOrder { order_id: order_id.clone(), command_id: command_id.clone(), reason_code, until, by, note }
+    }
+);
+act!(
+    /// Let a held order go on.
+    release at "/v1/orders/{id}/release" takes NoteBody as body
+    makes |order_id, command_id, by| {
+        let NoteBody { note } = body;
+        ReleaseOrder { order_id: order_id.clone(), command_id: command_id.clone(), by, note }
+    }
+);
+act!(
+    /// Undo an order that somebody has looked at.
+    reject at "/v1/orders/{id}/reject" takes RejectBody as body
+    makes |order_id, command_id, by| {
+        let RejectBody { reason_code, note } = body;
+        RejectOrder { order_id: order_id.clone(), command_id: command_id.clone(), reason_code, by, note }
+    }
+);
+
+/// Publishes it, unless the order has taken it already, and waits for its answer where that is preferred.
+async fn act(
+    door: &Door,
+    headers: &HeaderMap,
+    id: OrderId,
+    command_id: CommandId,
+    command: OrderCommand,
+) -> Result<Response, Problem> {
+    let until = deadline(headers);
+    // Before the command: its answer must not be missed.
+    let listening = until.map(|_| door.tail.listen(TopicName::OrderEvents, id.as_str()));
+    if let Some(found) = door.reads.order(&id).await?.filter(|found| found.what.has_taken(&command_id)) {
+        return done(&found, false);
+    }
+    let position = door.publish(command.into(), headers).await?;
+    if let (Some(until), Some(listening)) = (until, listening)
+        && let Some(found) = answer(door, &id, &position, listening, until).await?
+    {
+        return done(&found, true);
+    }
+    Ok(Accepted::command(Some(&id), &command_id, &position).answer(&order_path(&id)))
+}
+
+fn done(found: &Standing<Order>, is_waited: bool) -> Result<Response, Problem> {
+    let mut response = fresh(&HeaderMap::new(), &OrderShape::of(&found.what), found.position.as_ref())?;
+    if is_waited {
+        put(&mut response, "preference-applied", "wait");
+    }
+    Ok(response)
+}
+
+/// The order as the answer to this command has left it; none where the time is up.
+async fn answer(
+    door: &Door,
+    id: &OrderId,
+    command: &Position,
+    mut listening: Listening,
+    until: Instant,
+) -> Result<Option<Standing<Order>>, Problem> {
+    loop {
+        let Ok(came) = tokio::time::timeout_at(until, listening.next()).await else { return Ok(None) };
+        let place = match came {
+            Some(record) if record.cause != command.command => continue,
+            Some(record) if record.message.version().is_none() => {
+                return Err(Problem::refused(&body_json(&record.message)));
+            }
+            Some(record) => Position::of_event(record.topic, record.partition, record.offset),
+            // Something may have been missed: the read model has it, now or soon.
+            None => command.clone(),
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if !door.reads.reaches(&place, id.as_str(), left).await? {
+            return Ok(None);
+        }
+        if let Some(said) = answered_with_no(door, id, &place).await? {
+            return Err(Problem::refused(&said));
+        }
+        return match door.reads.order(id).await? {
+            Some(found) => Ok(Some(found)),
+            None => Err(no_order(door, id).await?),
+        };
+    }
+}
+
+/// The refusal of this command, where only the read model can tell.
+async fn answered_with_no(door: &Door, id: &OrderId, place: &Position) -> Result<Option<serde_json::Value>, Problem> {
+    let Some(command) = &place.command else { return Ok(None) };
+    let said = door.reads.answer(TopicName::OrderEvents, id.as_str(), command).await?;
+    let refusal = said.filter(|said| said.version.is_none());
+    Ok(refusal.map(|said| serde_json::from_str(&said.body).unwrap_or_default()))
+}

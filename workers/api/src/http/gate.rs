@@ -1,0 +1,100 @@
+//! What every request passes: who asks, whether it is its turn; and what every answer carries.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::Door;
+use super::problem::{Kind, Problem};
+use crate::keys::{Caller, Role};
+use crate::metrics;
+
+/// Lets through who has the role, with who it is.
+pub(super) async fn admit(
+    State((door, role)): State<(Arc<Door>, Role)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let caller = caller(&door, request.headers())?;
+    if !caller.may(role) {
+        let words = format!("{} has not the role {}", caller.name(), role.as_str());
+        return Err(Problem::new(Kind::Forbidden, words));
+    }
+    caller.take_turn().map_err(|wait| {
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        Problem::new(Kind::TooMany, "this key has no request left for now").retry_after(seconds)
+    })?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let Some(keys) = &door.keys else {
+        // A page of somebody else's, in a browser of this machine, must not get here under a name of its own.
+        return match headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_none_or(is_this_machine) {
+            true => Ok(Caller::local()),
+            false => Err(Problem::new(Kind::Forbidden, "without keys this door answers to localhost alone")),
+        };
+    };
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let key = given.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
+    let words = "send Authorization: Bearer KEY, with a key that this door knows";
+    key.and_then(|key| keys.caller(key)).cloned().ok_or_else(|| Problem::new(Kind::Unauthorized, words))
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let name = host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(name, _)| name);
+    ["localhost", "127.0.0.1", "[::1]"].contains(&name)
+}
+
+/// Headers that every answer has: nothing is kept by who stands between, unless a route says so, and nothing is run or framed.
+pub(super) async fn secure(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ] {
+        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// Counts it by its route, never by its path.
+pub(super) async fn count(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
+    let method = name_of(request.method());
+    let response = next.run(request).await.into_response();
+    metrics::answered(&route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
+    response
+}
+
+/// One of few.
+fn name_of(method: &Method) -> &'static str {
+    let known = [(Method::GET, "GET"), (Method::POST, "POST"), (Method::HEAD, "HEAD")];
+    known.iter().find(|(one, _)| one == method).map_or("other", |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_its_own() {
+        for host in ["localhost", "localhost:8080", "127.0.0.1:1", "[::1]:8080", "[::1]"] {
+            assert!(is_this_machine(host), "{host}");
+        }
+        for host in ["evil.example", "localhost.evil.example:80", "127.0.0.1.evil", "", "localhost:x"] {
+            assert!(!is_this_machine(host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! `/v1`: who may, what waits, and what is answered. Each file of this folder has the routes of one thing.
+//!
+//! A request goes through the same gates in the same order: the headers that every answer has, what is counted, the key and its
+//! role, its turn, the limits. What was asked for is then published as a command, or read from the view.
+
+mod acts;
+mod answer;
+mod gate;
+mod openapi;
+mod orders;
+mod payment;
+mod placing;
+mod problem;
+mod request;
+mod shapes;
+mod status;
+mod stock;
+mod stream;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::Uri;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use client::Publisher;
+use tokio::sync::watch;
+
+pub use openapi::document;
+use problem::{Kind, Problem};
+
+use crate::keys::{Keys, Role};
+use crate::lag::Lag;
+use crate::metrics;
+use crate::tail::Tail;
+use crate::view::Reads;
+
+/// What may wait, and how large it may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub body_bytes: usize,
+    /// Commands that Kafka has not confirmed yet.
+    pub unconfirmed: u64,
+    /// Commands that the order service has not taken yet.
+    pub commands: i64,
+    /// Streams that are open.
+    pub streams: usize,
+}
+
+/// All that the routes work with.
+pub struct Door {
+    /// Publishes commands.
+    pub publisher: Publisher,
+    /// The read model.
+    pub reads: Reads,
+    /// What is said now.
+    pub tail: Tail,
+    /// How far behind.
+    pub lag: Lag,
+    /// Who may; none: whoever is on this machine, everything.
+    pub keys: Option<Keys>,
+    /// What may wait.
+    pub limits: Limits,
+    /// Streams that are open.
+    pub streams: AtomicUsize,
+    /// Whether it is to end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+type Shared = State<Arc<Door>>;
+
+impl Door {
+    /// Commands that Kafka has not confirmed yet.
+    fn unconfirmed(&self) -> u64 {
+        let told = self.publisher.deliveries();
+        told.queued.saturating_sub(told.delivered).saturating_sub(told.failed)
+    }
+
+    /// Whether another command may come in.
+    fn admit(&self) -> Result<(), Problem> {
+        let unconfirmed = self.unconfirmed();
+        if unconfirmed >= self.limits.unconfirmed {
+            let words = format!("{unconfirmed} commands wait for Kafka; send the same again in a moment");
+            return Err(Problem::new(Kind::TooMany, words).retry_after(1));
+        }
+        match self.lag.commands().filter(|waiting| *waiting > self.limits.commands) {
+            None => Ok(()),
+            Some(waiting) => {
+                let words = format!("{waiting} commands wait for the order service; send the same again later");
+                Err(Problem::new(Kind::TooMany, words).retry_after(5))
+            }
+        }
+    }
+
+    fn count_streams(&self) {
+        metrics::streams(self.streams.load(Ordering::Relaxed));
+    }
+}
+
+/// All routes.
+pub fn router(door: Arc<Door>) -> Router {
+    let with = |role| from_fn_with_state((Arc::clone(&door), role), gate::admit);
+    let read = Router::new()
+        .route("/v1/orders/{id}", get(orders::one))
+        .route("/v1/orders/{id}/events", get(stream::events))
+        .route("/v1/orders/{id}/payment", get(payment::one))
+        .route("/v1/stock", get(stock::list))
+        .route("/v1/stock/{sku}", get(stock::one))
+        .route("/v1/status", get(status::status))
+        .route("/v1/orders", get(orders::list))
+        .route_layer(with(Role::OrdersRead));
+    let write = Router::new()
+        .route("/v1/orders", post(placing::place))
+        .route("/v1/orders/{id}/ship", post(acts::ship))
+        .route("/v1/orders/{id}/cancel", post(acts::cancel))
+        .route("/v1/orders/{id}/refunds", post(acts::refund))
+        .route("/v1/orders/{id}/returns", post(acts::request_return))
+        .route_layer(with(Role::OrdersWrite));
+    let act = Router::new()
+        .route("/v1/orders/{id}/hold", post(acts::hold))
+        .route("/v1/orders/{id}/release", post(acts::release))
+        .route("/v1/orders/{id}/reject", post(acts::reject))
+        .route_layer(with(Role::OpsAct));
+    let supply = Router::new()
+        .route("/v1/stock/receipts", post(stock::receive))
+        .route("/v1/stock/adjustments", post(stock::adjust))
+        .route_layer(with(Role::StockWrite));
+    Router::new()
+        .merge(read)
+        .merge(write)
+        .merge(act)
+        .merge(supply)
+        .route("/v1/openapi.json", get(async || Json(document())))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(unknown)
+        .layer(DefaultBodyLimit::max(door.limits.body_bytes))
+        .layer(from_fn(gate::count))
+        .layer(from_fn(gate::secure))
+        .with_state(door)
+}
+
+async fn unknown(uri: Uri) -> Problem {
+    Problem::new(Kind::NotFound, format!("there is nothing at {}; /v1/openapi.json says what there is", uri.path()))
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(Kind::MethodNotAllowed, "the header Allow says with which methods")
+}

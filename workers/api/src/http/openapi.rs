@@ -1,0 +1,71 @@
+//! The document of all routes (OpenAPI 3.1), made of what stands at them. `workers/api/openapi.json` is the kept one.
+
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use super::{acts, orders, payment, placing, status, stock, stream};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Order API",
+        version = "1",
+        description = "The door of the order pipeline. Writing publishes a command, and is answered with 202 and its position, or, \
+                       with `Prefer: wait=SECONDS`, with what became of it. Every repetition with the same key or id does it once.",
+        license(name = "MIT OR Apache-2.0"),
+    ),
+    paths(
+        placing::place, orders::list, orders::one, stream::events, payment::one,
+        acts::ship, acts::cancel, acts::refund, acts::request_return, acts::hold, acts::release, acts::reject,
+        stock::list, stock::one, stock::receive, stock::adjust, status::status,
+    ),
+    modifiers(&Keys),
+    security(("key" = [])),
+)]
+struct Document;
+
+/// Keys, as bearer tokens.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_with(Default::default);
+        components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// The document.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With `KEEP_SHOWN=1` in the environment the kept document is written.
+    #[test]
+    fn the_document_is_the_kept_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let made = document().to_pretty_json().unwrap() + "\n";
+        if std::env::var_os("KEEP_SHOWN").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(made == kept, "openapi.json is not what the routes say; KEEP_SHOWN=1 keeps what they say");
+    }
+
+    /// A route that is served and not described, or the other way round, would be found by nobody.
+    #[test]
+    fn every_route_is_described() {
+        let routes = include_str!("mod.rs");
+        let mut served: Vec<&str> =
+            routes.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        served.retain(|path| *path != "/v1/openapi.json");
+        served.sort_unstable();
+        served.dedup();
+        let document = document();
+        let described: Vec<&str> = document.paths.paths.keys().map(String::as_str).collect();
+        assert_eq!(served, described);
+    }
+}

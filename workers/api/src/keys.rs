@@ -1,0 +1,259 @@
+//! Who may: keys by name, with roles, of a file that holds their digests alone.
+//!
+//! A key is 256 random bits, so a plain digest of it gives nothing away. All digests are compared, each in constant time.
+//! Deliberately absent: tokens of an identity provider, users, sessions.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use grammar::SettingError;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+/// What a key may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Role {
+    /// Look at orders, payments and stock.
+    #[serde(rename = "orders:read")]
+    OrdersRead,
+    /// Place orders, ship, cancel, refund and take them back.
+    #[serde(rename = "orders:write")]
+    OrdersWrite,
+    /// Receive and adjust stock.
+    #[serde(rename = "stock:write")]
+    StockWrite,
+    /// Hold, release and reject orders.
+    #[serde(rename = "ops:act")]
+    OpsAct,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Role; 4] = [Role::OrdersRead, Role::OrdersWrite, Role::StockWrite, Role::OpsAct];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Role::OrdersRead => "orders:read",
+            Role::OrdersWrite => "orders:write",
+            Role::StockWrite => "stock:write",
+            Role::OpsAct => "ops:act",
+        }
+    }
+
+    /// The role of this name.
+    ///
+    /// # Errors
+    /// In words, which there are.
+    pub fn parse(name: &str) -> Result<Role, String> {
+        let names = Role::ALL.map(Role::as_str).join(", ");
+        Role::ALL.into_iter().find(|role| role.as_str() == name).ok_or_else(|| format!("no role; there are {names}"))
+    }
+}
+
+/// Who asks; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Caller(Arc<Known>);
+
+#[derive(Debug)]
+struct Known {
+    name: String,
+    roles: Vec<Role>,
+    allowance: Option<Allowance>,
+}
+
+impl Caller {
+    /// Whoever asks where no keys are configured: somebody on this machine, who may do everything.
+    pub fn local() -> Self {
+        Caller(Arc::new(Known { name: "local".to_owned(), roles: Role::ALL.to_vec(), allowance: None }))
+    }
+
+    /// Its name: what commands say of who asked, and the tenant whose idempotency keys these are.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether it has the role.
+    pub fn may(&self, role: Role) -> bool {
+        self.0.roles.contains(&role)
+    }
+
+    /// Takes one request of what is allowed a second; else how long to wait.
+    ///
+    /// # Errors
+    /// How long until the next one is allowed.
+    pub fn take_turn(&self) -> Result<(), Duration> {
+        self.0.allowance.as_ref().map_or(Ok(()), |allowance| allowance.take(Instant::now()))
+    }
+}
+
+/// So many requests a second, and as many at once.
+#[derive(Debug)]
+struct Allowance {
+    interval: Duration,
+    burst: Duration,
+    /// When all that was taken would be due, one after the other.
+    due: Mutex<Option<Instant>>,
+}
+
+impl Allowance {
+    fn of(per_second: u32) -> Self {
+        let interval = Duration::from_secs(1) / per_second.max(1);
+        Allowance { interval, burst: Duration::from_secs(1), due: Mutex::new(None) }
+    }
+
+    fn take(&self, now: Instant) -> Result<(), Duration> {
+        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = due.unwrap_or(now).max(now) + self.interval;
+        let ahead = next.duration_since(now);
+        if ahead > self.burst {
+            return Err(ahead.saturating_sub(self.burst));
+        }
+        *due = Some(next);
+        Ok(())
+    }
+}
+
+/// All keys.
+#[derive(Debug)]
+pub struct Keys(Vec<([u8; 32], Caller)>);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    key: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    sha256: String,
+    roles: Vec<Role>,
+    requests_per_second: Option<u32>,
+}
+
+impl Keys {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not as it has to be; the digests are not repeated.
+    pub fn read(path: &Path) -> Result<Self, SettingError> {
+        let wrong =
+            |reason: String| SettingError::File { what: "the file of keys", path: path.display().to_string(), reason };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        Keys::parse(&text).map_err(wrong)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let File { key: entries } = toml::from_str(text).map_err(|error| error.message().to_owned())?;
+        let mut keys: Vec<([u8; 32], Caller)> = Vec::with_capacity(entries.len());
+        for Entry { name, sha256, roles, requests_per_second } in entries {
+            schemas::CommandId::new(name.as_str())
+                .map_err(|_| "a key's name has 1 to 64 printable bytes".to_owned())?;
+            if keys.iter().any(|(_, caller)| caller.name() == name) {
+                return Err(format!("two keys are named {name}"));
+            }
+            let digest = digest_of_hex(&sha256).ok_or_else(|| {
+                format!("sha256 of {name} is no SHA-256 digest in hexadecimal; `order-api key` makes one")
+            })?;
+            let allowance = requests_per_second.map(Allowance::of);
+            keys.push((digest, Caller(Arc::new(Known { name, roles, allowance }))));
+        }
+        if keys.is_empty() { Err("it has no key".to_owned()) } else { Ok(Keys(keys)) }
+    }
+
+    /// Whose key this is.
+    pub fn caller(&self, key: &str) -> Option<&Caller> {
+        let given: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+        let mut found = None;
+        for (digest, caller) in &self.0 {
+            if openssl::memcmp::eq(digest, &given) {
+                found = Some(caller);
+            }
+        }
+        found
+    }
+}
+
+fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in digest.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+/// A new key, and what the file has of it.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn new_key(name: &str, roles: &[Role]) -> Result<(String, String), String> {
+    let mut bytes = [0; 32];
+    openssl::rand::rand_bytes(&mut bytes).map_err(|error| error.to_string())?;
+    let key = format!("oak_{}", hex(&bytes));
+    let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
+    let roles: Vec<String> = roles.iter().map(|role| format!("\"{}\"", role.as_str())).collect();
+    let name = toml::Value::String(name.to_owned());
+    let entry = format!("[[key]]\nname = {name}\nsha256 = \"{}\"\nroles = [{}]\n", hex(&digest), roles.join(", "));
+    Ok((key, entry))
+}
+
+/// In hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_is_known_by_its_entry_and_no_other_is() {
+        let (key, entry) = new_key("web \"shop\"", &[Role::OrdersRead, Role::OpsAct]).unwrap();
+        let (other, second) = new_key("other", &[Role::StockWrite]).unwrap();
+        assert!(!entry.contains(&key[4..]), "the file has no key");
+        let keys = Keys::parse(&(entry + &second)).unwrap();
+        let caller = keys.caller(&key).unwrap();
+        assert_eq!(caller.name(), "web \"shop\"");
+        assert_eq!(Role::ALL.map(|role| caller.may(role)), [true, false, false, true]);
+        assert_eq!(keys.caller(&other).unwrap().name(), "other");
+        for wrong in ["", "oak_", &key[..key.len() - 1], &key.to_uppercase()] {
+            assert!(keys.caller(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_file_is_named_and_no_digest_is_repeated() {
+        let digest = "ab".repeat(32);
+        let entry = |name: &str, digest: &str, roles: &str| {
+            format!("[[key]]\nname = \"{name}\"\nsha256 = \"{digest}\"\nroles = [{roles}]\n")
+        };
+        let wrong = [
+            (String::new(), "key"),
+            ("key = []".to_owned(), "no key"),
+            (entry("a", "abc", ""), "order-api key"),
+            (entry("a", &"zz".repeat(32), ""), "order-api key"),
+            (entry("a", &digest, "\"orders:all\""), "orders:all"),
+            (entry("a", &digest, "") + &entry("a", &digest, ""), "two keys are named a"),
+            (entry("", &digest, ""), "1 to 64"),
+        ];
+        for (file, words) in wrong {
+            let said = Keys::parse(&file).unwrap_err();
+            assert!(said.contains(words) && !said.contains(&digest), "{file}: {said}");
+        }
+    }
+
+    #[test]
+    fn so_many_requests_a_second_are_allowed_and_the_rest_told_when() {
+        let (allowance, now) = (Allowance::of(10), Instant::now());
+        let taken = (0..15).filter(|_| allowance.take(now).is_ok()).count();
+        assert_eq!(taken, 10);
+        assert_eq!(allowance.take(now), Err(Duration::from_millis(100)));
+        assert_eq!(allowance.take(now + Duration::from_millis(100)), Ok(()));
+    }
+}

@@ -1,0 +1,19 @@
+//! The pipeline's door: an HTTP order API over a read model, for everybody without a Kafka client.
+//!
+//! It writes only by publishing commands (`client::Publisher`), and reads only `view`, which folds the services' events with their
+//! own `evolve`; so nothing here can break what the services hold. Any number of instances run beside one another: they keep
+//! nothing but the rows of the view. `daemon` is the entry, `settings` what it is told.
+//!
+//! Deliberately absent: decisions, which are the services'; users and carts; a cache.
+
+pub mod daemon;
+pub mod http;
+pub mod keys;
+pub mod lag;
+pub mod metrics;
+pub mod pace;
+pub mod position;
+mod probes;
+pub mod settings;
+pub mod tail;
+pub mod view;

@@ -1,0 +1,32 @@
+//! What the door counts, beside what the consumer of the read model does. Labels are bounded: routes, methods, statuses.
+
+use metrics::{Unit, counter, gauge, histogram};
+use outbox::metrics::Metric;
+
+const REQUESTS: &str = "api_requests_total";
+const DURATION: &str = "api_request_duration_seconds";
+const STREAMS: &str = "api_streams";
+
+/// Every metric of this crate.
+pub const ALL: [Metric; 3] = [
+    Metric::counter(REQUESTS, &["route", "method", "status"], "Requests answered, by route, method and status"),
+    Metric {
+        unit: Some(Unit::Seconds),
+        ..Metric::histogram(DURATION, &["route"], "From a request's headers to its answer's; not of streams")
+    },
+    Metric { ends: "the instance; 0 without one", ..Metric::gauge(STREAMS, &[], "Streams of events that are open") },
+];
+
+/// Tell the recorder what each metric means.
+pub(crate) fn describe() {
+    outbox::metrics::describe_all(&ALL);
+}
+
+pub(crate) fn answered(route: &str, method: &'static str, status: u16, seconds: f64) {
+    counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => status.to_string()).increment(1);
+    histogram!(DURATION, "route" => route.to_owned()).record(seconds);
+}
+
+pub(crate) fn streams(open: usize) {
+    gauge!(STREAMS).set(f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
+}

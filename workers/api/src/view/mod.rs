@@ -1,0 +1,222 @@
+//! The read model: what the services' events say, folded with the services' own `evolve`, exactly once.
+//!
+//! A service that answers nobody: it reads the topics of events and keeps the rows that the services keep, in one schema.
+//! Orders, reservations and payments follow their aggregates' versions; a SKU's level is a sum over two topics, so what is
+//! written there is a difference. What was said is kept beside, with where it stood: a row's position, the history of an order,
+//! the answer to a command.
+//!
+//! Deliberately absent: decisions and messages of its own; a look at any service's tables. What a restored database has made void
+//! cannot be taken back out of rows: then the feed is held, and `rewind` has all of it read again.
+
+mod book;
+mod reads;
+mod schema;
+mod store;
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use consumer::{Body, Emitter, Failure, Service, Working};
+use domain::charge::{self, Payment};
+use domain::saga::{self, Order};
+use domain::stock::{self, Level, LevelChange, Reservation};
+use jiff::Timestamp;
+use outbox::Transaction;
+use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, Sku, StockEvent, TopicName};
+use tokio_postgres::Client;
+use workers::pipeline_contract::Pipeline;
+
+pub use book::Book;
+pub use reads::{Filter, Open, Reads, SESSION, Said, Standing, stages};
+pub use schema::{check, grant, migrate, rewind};
+use store::{Heard, Statements};
+
+/// The topics that the read model is made of. An order's are beside one another in one lane, whoever owns it.
+pub const INPUTS: &[TopicName] =
+    &[TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::PaymentEvents, TopicName::StockEvents];
+
+/// Keeps the read model.
+#[derive(Debug)]
+pub struct View {
+    partitions: i32,
+}
+
+impl View {
+    /// For topics of so many partitions.
+    pub fn new(partitions: i32) -> Self {
+        View { partitions }
+    }
+}
+
+/// What a batch touches.
+#[derive(Debug)]
+pub struct Batch {
+    orders: Working<OrderId, Order>,
+    reservations: Working<OrderId, Reservation>,
+    payments: Working<OrderId, Payment>,
+    /// What is to be added to levels; a version is the newest one.
+    levels: BTreeMap<Sku, Level>,
+    heard: Vec<Heard>,
+}
+
+impl Service for View {
+    const NAME: &'static str = "view";
+    type Contract = Pipeline;
+    const INPUTS: &'static [TopicName] = INPUTS;
+    type Input = Message;
+    type Signal = Infallible;
+    type Statements = Statements;
+    type Batch = Batch;
+    type FollowUp = ();
+    type Found = ();
+
+    fn narrow(message: Message) -> Option<Message> {
+        match message {
+            Message::OrderEvent(_) | Message::InventoryEvent(_) | Message::PaymentEvent(_) | Message::StockEvent(_) => {
+                Some(message)
+            }
+            Message::OrderCommand(_)
+            | Message::InventoryCommand(_)
+            | Message::StockCommand(_)
+            | Message::PaymentCommand(_) => None,
+        }
+    }
+
+    async fn prepare(&self, client: &Client) -> Result<Statements, tokio_postgres::Error> {
+        Statements::prepare(client).await
+    }
+
+    async fn load(
+        &self,
+        tx: &Transaction<'_>,
+        statements: &Statements,
+        inputs: &[&Body<Message, Infallible>],
+    ) -> Result<Batch, Failure> {
+        let versioned = || inputs.iter().map(|body| message_of(body)).filter(|message| message.version().is_some());
+        let of = |topic| {
+            let mut keys: Vec<&str> =
+                versioned().filter(|message| message.topic() == topic).map(Message::key).collect();
+            keys.sort_unstable();
+            keys.dedup();
+            keys
+        };
+        let (orders, reservations, payments) =
+            (of(TopicName::OrderEvents), of(TopicName::InventoryEvents), of(TopicName::PaymentEvents));
+        let (orders, reservations, payments) = tokio::try_join!(
+            statements.lock_orders(tx, &orders),
+            statements.lock_reservations(tx, &reservations),
+            statements.lock_payments(tx, &payments),
+        )?;
+        Ok(Batch { orders, reservations, payments, levels: BTreeMap::new(), heard: Vec::new() })
+    }
+
+    fn decide(
+        &self,
+        batch: &mut Batch,
+        input: &Body<Message, Infallible>,
+        _now: Timestamp,
+        emitter: &mut Emitter<Pipeline>,
+    ) -> Result<&'static str, Failure> {
+        let message = message_of(input);
+        match message {
+            Message::OrderEvent(event) => batch.order(event)?,
+            Message::InventoryEvent(event) => batch.reservation(event)?,
+            Message::PaymentEvent(event) => batch.payment(event)?,
+            Message::StockEvent(event) => batch.receipt(event)?,
+            Message::OrderCommand(_)
+            | Message::InventoryCommand(_)
+            | Message::StockCommand(_)
+            | Message::PaymentCommand(_) => return Ok("passed"),
+        }
+        if let (Some((_, place)), Some(at)) = (emitter.input(), said_at(message)) {
+            batch.heard.push(Heard::of(message, place, at, emitter.cause().caused_by.clone()));
+        }
+        Ok("kept")
+    }
+
+    fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<(), Failure> {
+        statements.write(tx, batch, self.partitions);
+        Ok(())
+    }
+}
+
+fn message_of(body: &Body<Message, Infallible>) -> &Message {
+    match body {
+        Body::Message(message) => message,
+        Body::Signal(never) => match *never {},
+    }
+}
+
+/// When it was said, of what is kept word for word: what an order's history and a stock command's answer are.
+fn said_at(message: &Message) -> Option<schemas::Time> {
+    match message {
+        Message::OrderEvent(event) => Some(event.at()),
+        Message::StockEvent(event) => Some(event.at()),
+        Message::InventoryEvent(_)
+        | Message::PaymentEvent(_)
+        | Message::OrderCommand(_)
+        | Message::InventoryCommand(_)
+        | Message::StockCommand(_)
+        | Message::PaymentCommand(_) => None,
+    }
+}
+
+fn poison(error: impl std::fmt::Display) -> Failure {
+    Failure::Poison(error.to_string())
+}
+
+impl Batch {
+    fn order(&mut self, event: &OrderEvent) -> Result<(), Failure> {
+        if event.version().is_some() {
+            let id = event.key();
+            let next = saga::evolve(self.orders.take(id), event).map_err(poison)?;
+            self.orders.put(id.clone(), next);
+        }
+        Ok(())
+    }
+
+    fn reservation(&mut self, event: &InventoryEvent) -> Result<(), Failure> {
+        if event.version().is_some() {
+            let id = event.key();
+            let stock::Evolved { reservation, changes } =
+                stock::evolve(self.reservations.take(id), event).map_err(poison)?;
+            self.reservations.put(id.clone(), reservation);
+            changes.iter().try_for_each(|change| change_level(&mut self.levels, change)).map_err(poison)?;
+        }
+        Ok(())
+    }
+
+    fn payment(&mut self, event: &PaymentEvent) -> Result<(), Failure> {
+        let id = event.key();
+        let charge::Evolved { payment, .. } = charge::evolve(self.payments.take(id), event).map_err(poison)?;
+        self.payments.put(id.clone(), payment);
+        Ok(())
+    }
+
+    fn receipt(&mut self, event: &StockEvent) -> Result<(), Failure> {
+        add_receipt(&mut self.levels, event).map_err(poison)
+    }
+}
+
+/// Adds what a reservation's event changes.
+fn change_level(levels: &mut BTreeMap<Sku, Level>, change: &LevelChange) -> Result<(), String> {
+    let level = levels.entry(change.sku.clone()).or_default();
+    *level = level.after(change).ok_or_else(|| too_much(&change.sku))?;
+    Ok(())
+}
+
+/// Adds what a receipt or an adjustment changes: what the core makes of it from nothing.
+fn add_receipt(levels: &mut BTreeMap<Sku, Level>, event: &StockEvent) -> Result<(), String> {
+    let Some(version) = event.version() else { return Ok(()) };
+    let sku = event.key();
+    let nothing = Level { version: version - 1, ..Level::default() };
+    let added = stock::evolve_stock(sku, nothing, event).map_err(|error| error.to_string())?;
+    let level = levels.entry(sku.clone()).or_default();
+    let received = level.received.checked_add(added.received).ok_or_else(|| too_much(sku))?;
+    *level = Level { received, version: level.version.max(added.version), ..*level };
+    Ok(())
+}
+
+fn too_much(sku: &Sku) -> String {
+    format!("the level of {sku} does not fit into 64 bits")
+}

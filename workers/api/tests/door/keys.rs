@@ -1,0 +1,80 @@
+//! Who may: without keys only this machine, with keys only who has one, and what its roles say.
+
+use serde_json::json;
+
+use crate::pipeline::{Outcome, Pipeline, stop};
+
+/// A key that the program makes: the key, and its entry.
+fn made(pipeline: &Pipeline, name: &str, roles: &[&str]) -> Outcome<(String, String)> {
+    let mut words = vec!["key", "--name", name];
+    roles.iter().for_each(|role| words.extend(["--role", role]));
+    let (code, told) = pipeline.run(&words)?;
+    assert_eq!(code, Some(0), "{told}");
+    let key = told.split_whitespace().find(|word| word.starts_with("oak_")).ok_or("no key")?.to_owned();
+    Ok((key, told))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_has_a_key_gets_in_and_only_as_far_as_its_roles_go() -> Outcome {
+    let pipeline = Pipeline::start("keys").await?;
+    let (code, told) = pipeline.run(&["--api-listen", "0.0.0.0:0"])?;
+    assert!(code != Some(0) && told.contains("API_KEYS_FILE"), "{told}");
+
+    let local = pipeline.start_door("local")?;
+    local.api.get("/v1/orders").await?.of(200)?;
+    // A page of somebody else's that got this machine's address by a name of its own.
+    local.api.with("host", "evil.example").get("/v1/orders").await?.of(403)?;
+    assert!(local.daemon.tail().contains("no keys are configured"));
+    stop(local)?;
+
+    let (reader, first) = made(&pipeline, "reader", &["orders:read"])?;
+    let (shop, second) = made(&pipeline, "shop", &["orders:read", "orders:write"])?;
+    let (twin, third) = made(&pipeline, "twin", &["orders:read", "orders:write", "stock:write", "ops:act"])?;
+    let slow = first.replace("name = \"reader\"", "name = \"reader\"\nrequests_per_second = 4");
+    let file = pipeline.write("keys.toml", &[slow, second, third].concat())?;
+    let door = pipeline.start_door_with("door", |command| {
+        command.env("API_KEYS_FILE", &file).env("LOG", "debug");
+    })?;
+    let bearer = |key: &str| door.api.with("authorization", &format!("Bearer {key}"));
+    for api in [door.api.clone(), bearer(""), bearer("oak_0"), door.api.with("authorization", &format!("Basic {shop}"))]
+    {
+        let said = api.get("/v1/orders").await?.of(401)?;
+        assert_eq!(said.header("www-authenticate"), "Bearer");
+    }
+    bearer(&reader).get("/v1/orders").await?.of(200)?;
+    let receipt = json!({ "sku": "pen", "quantity": 10 });
+    for (key, path, role) in [
+        (&reader, "/v1/orders", "orders:write"),
+        (&reader, "/v1/orders/o/ship", "orders:write"),
+        (&shop, "/v1/stock/receipts", "stock:write"),
+        (&shop, "/v1/orders/o/hold", "ops:act"),
+    ] {
+        let said = bearer(key).once("k").post(path, receipt.clone()).await?.of(403)?;
+        assert!(said.text("detail").contains(role), "{said:?}");
+    }
+    bearer(&twin).waiting().once("r").post("/v1/stock/receipts", receipt).await?.of(200)?;
+
+    // One key of idempotency of two callers is two orders, and commands say who asked.
+    let order = json!({ "customer_id": "ada", "currency": "EUR", "fulfilment": "on_command",
+        "lines": [{ "sku": "pen", "quantity": 1, "unit_price_minor": 100 }] });
+    let one = bearer(&shop).waiting().once("same").post("/v1/orders", order.clone()).await?.of(201)?;
+    let two = bearer(&twin).waiting().once("same").post("/v1/orders", order).await?.of(201)?;
+    assert_ne!(one.text("order_id"), two.text("order_id"));
+    let path = format!("/v1/orders/{}/hold", one.text("order_id"));
+    let held = bearer(&twin).waiting().once("h").post(&path, json!({ "reason_code": "fraud_check" })).await?.of(200)?;
+    assert_eq!(held.body["hold"]["reason_code"], "fraud_check");
+    let by = pipeline.query("select body->'origin'->>'by' from view.heard where type = 'OrderHeld'").await?;
+    assert_eq!(by, ["twin"]);
+
+    let mut answers = Vec::new();
+    for _ in 0..12 {
+        answers.push(bearer(&reader).get("/v1/orders").await?);
+    }
+    let told = answers.iter().find(|answer| answer.status == 429).ok_or("nobody was told to come again")?;
+    assert_eq!(told.header("retry-after"), "1");
+    let log = door.daemon.tail();
+    for secret in [&reader, &shop, &twin] {
+        assert!(!log.contains(secret.as_str()), "a key is in the log");
+    }
+    stop(door)
+}

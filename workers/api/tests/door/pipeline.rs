@@ -1,0 +1,214 @@
+//! The pipeline's services and the door as processes, on a real Kafka and a real Postgres. Each test has topics, a database and
+//! processes of its own; all share the servers.
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use client::{Connection, Publisher};
+use dev_stack::{Daemon, Stack, StackConfig};
+use schemas::{CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
+
+use crate::api::Api;
+
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// Longer than anything takes that happens at all: a killed member leaves its group after its session has timed out.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+
+/// Three services, and where the door finds them.
+pub(crate) struct Pipeline {
+    stack: Arc<Stack>,
+    url: String,
+    pub(crate) prefix: String,
+    folder: PathBuf,
+    services: Vec<Daemon>,
+    pub(crate) publisher: Publisher,
+    client: outbox::Client,
+}
+
+impl Pipeline {
+    /// Topics, schemas, and the three services at work.
+    pub(crate) async fn start(name: &str) -> Outcome<Self> {
+        let unique = format!("door_{name}_{}", std::process::id());
+        let database = unique.clone();
+        let opened = tokio::task::spawn_blocking(move || -> Outcome<_> {
+            let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+            let stack = match shared.upgrade() {
+                Some(stack) => stack,
+                None => Arc::new(Stack::from_env_or_start(StackConfig::in_project())?),
+            };
+            *shared = Arc::downgrade(&stack);
+            let url = stack.new_database(&database)?;
+            Ok((stack, url))
+        });
+        let (stack, url) = opened.await??;
+        let prefix = format!("{unique}-");
+        let folder = dev_stack::dev_folder().join(&unique);
+        std::fs::create_dir_all(&folder)?;
+        let connection = Connection::new(stack.brokers()).with_topic_prefix(&prefix);
+        let publisher = Publisher::open(&connection, "/tests")?;
+        let client = outbox::connect(&url.parse()?, tokio_postgres::NoTls).await?;
+        let mut pipeline = Self { stack, url, prefix, folder, services: Vec::new(), publisher, client };
+        pipeline.prepare()?;
+        Ok(pipeline)
+    }
+
+    fn prepare(&mut self) -> Outcome {
+        let mut create = self.service(ServiceName::Order);
+        create.args(["topics", "create", "--partitions", "3", "--replicas", "1"]);
+        succeed(create)?;
+        for service in ServiceName::ALL {
+            let mut migrate = self.service(service);
+            migrate.arg("migrate");
+            succeed(migrate)?;
+        }
+        for service in ServiceName::ALL {
+            let command = self.service(service);
+            let log = self.folder.join(format!("{service}.log"));
+            let daemon = Daemon::spawn_announced(command, service.as_str(), &log, "listening", PATIENCE)?;
+            self.services.push(daemon);
+        }
+        for service in &self.services {
+            service.wait_ready(PATIENCE)?;
+        }
+        let mut migrate = self.door_command();
+        migrate.arg("migrate");
+        succeed(migrate)?;
+        Ok(())
+    }
+
+    fn service(&self, service: ServiceName) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_api-daemon"));
+        command.arg(service.as_str());
+        self.environment(&mut command);
+        command
+    }
+
+    /// The door's program, which finds the servers.
+    pub(crate) fn door_command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_order-api"));
+        self.environment(&mut command);
+        command
+    }
+
+    fn environment(&self, command: &mut Command) {
+        command.env("DATABASE_URL", &self.url).env("KAFKA_BROKERS", self.stack.brokers());
+        command.env("TOPIC_PREFIX", &self.prefix).env("LISTEN", "127.0.0.1:0");
+        command.env("API_LISTEN", "127.0.0.1:0");
+    }
+
+    /// Starts the door and waits until it is ready.
+    pub(crate) fn start_door(&self, name: &str) -> Outcome<Door> {
+        self.start_door_with(name, |_| {})
+    }
+
+    /// The same with what else it is told.
+    pub(crate) fn start_door_with(&self, name: &str, further: impl FnOnce(&mut Command)) -> Outcome<Door> {
+        let log = self.folder.join(format!("{name}.log"));
+        let mut command = self.door_command();
+        further(&mut command);
+        let daemon = Daemon::spawn_announced(command, name, &log, "listening", PATIENCE)?;
+        daemon.wait_ready(PATIENCE)?;
+        let line = daemon.wait_for_line("the API answers", PATIENCE)?.ok_or("it does not say where it answers")?;
+        let address = line.split_whitespace().find_map(|word| word.strip_prefix("address=")?.parse().ok());
+        Ok(Door { api: Api::new(address.ok_or("no address")?), daemon })
+    }
+
+    /// A file of this test's.
+    pub(crate) fn write(&self, name: &str, text: &str) -> Outcome<PathBuf> {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// Runs a verb of the door's that ends by itself: its exit code and all that it printed.
+    pub(crate) fn run(&self, verb: &[&str]) -> Outcome<(Option<i32>, String)> {
+        let mut command = self.door_command();
+        let output = tokio::task::block_in_place(|| command.args(verb).output())?;
+        let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        Ok((output.status.code(), told))
+    }
+
+    pub(crate) async fn receive(&self, sku: &str, quantity: i64) -> Outcome {
+        let command = CommandId::new(format!("receive-{sku}"))?;
+        self.publisher.receive_stock(Sku::new(sku)?, quantity, command).await?;
+        Ok(())
+    }
+
+    /// Places an order of so many pieces, each of 2.50.
+    pub(crate) async fn place(&self, order: &str, customer: &str, lines: &[(&str, i64)]) -> Outcome {
+        let line = |(sku, quantity): &(&str, i64)| -> Outcome<OrderLine> {
+            Ok(OrderLine { sku: Sku::new(*sku)?, quantity: *quantity, unit_price_minor: 250 })
+        };
+        let lines = lines.iter().map(line).collect::<Outcome<_>>()?;
+        let placed_at = Time::from_micros(1_790_000_000_000_000);
+        let (order, customer) = (OrderId::new(order)?, CustomerId::new(customer)?);
+        self.publisher.place(PlaceOrder::new(order, customer, placed_at, "EUR", lines)).await?;
+        Ok(())
+    }
+
+    /// The first column of a query's rows, as texts.
+    pub(crate) async fn query(&self, sql: &str) -> Outcome<Vec<String>> {
+        Ok(self.client.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Changes something on purpose.
+    pub(crate) async fn script(&self, sql: &str) -> Outcome {
+        Ok(self.client.batch_execute(sql).await?)
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for service in &self.services {
+                eprintln!("{}", service.tail());
+            }
+        } else if std::env::var_os("KEEP_TEST_LOGS").is_none() {
+            // What is left of a log is in nobody's way.
+            drop(std::fs::remove_dir_all(&self.folder));
+        }
+    }
+}
+
+/// A door that is open.
+pub(crate) struct Door {
+    pub(crate) api: Api,
+    pub(crate) daemon: Daemon,
+}
+
+/// Asks a door to end, and sees that it does so in good order.
+pub(crate) fn stop(door: Door) -> Outcome {
+    let daemon = door.daemon;
+    daemon.terminate()?;
+    let status = tokio::task::block_in_place(|| daemon.wait_timeout(PATIENCE))?;
+    match status.and_then(|status| status.code()) {
+        Some(0) => Ok(()),
+        code => Err(format!("it ended with {code:?}:\n{}", daemon.tail()).into()),
+    }
+}
+
+fn succeed(mut command: Command) -> Outcome {
+    let output = tokio::task::block_in_place(|| command.output())?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into()),
+    }
+}
+
+/// Looks until `look` succeeds; its last complaint says what was missing.
+pub(crate) async fn until<T, F: Future<Output = Outcome<T>>>(what: &str, mut look: impl FnMut() -> F) -> Outcome<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match look().await {
+            Ok(found) => return Ok(found),
+            Err(error) if Instant::now() >= deadline => return Err(format!("{what}: not in time: {error}").into()),
+            Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
+        }
+    }
+}
