@@ -7,8 +7,8 @@ use tests::{Outcome, Pipeline, Servers, Settings, trouble};
 
 use crate::DAEMON;
 
-/// Flag, environment variable, where `config` shows it, and a value that is no default.
-const SETTINGS: [(&str, &str, &[&str], &str); 19] = [
+/// Flag, environment variable, where `config` shows it, and a value that is no default; of a list, its only item as it is shown.
+const SETTINGS: [(&str, &str, &[&str], &str); 30] = [
     ("--brokers", "KAFKA_BROKERS", &["brokers"], "broker:1"),
     ("--database-url", "DATABASE_URL", &["database_url"], "host=db user=shop dbname=shop"),
     ("--schema", "DATABASE_SCHEMA", &["schema"], "elsewhere"),
@@ -26,6 +26,17 @@ const SETTINGS: [(&str, &str, &[&str], &str); 19] = [
     ("--shutdown-timeout-s", "SHUTDOWN_TIMEOUT_S", &["shutdown_timeout_s"], "21"),
     ("--schema-directory", "SCHEMA_DIRECTORY", &["schema_directory"], "/further"),
     ("--confirm-within-ms", "CONFIRM_WITHIN_MS", &["confirm_within_ms"], "22"),
+    ("--ship-within-ms", "SHIP_WITHIN_MS", &["ship_within_ms"], "24"),
+    ("--hold-within-ms", "HOLD_WITHIN_MS", &["hold_within_ms"], "25"),
+    ("--return-within-ms", "RETURN_WITHIN_MS", &["return_within_ms"], "26"),
+    ("--hold-above-minor", "HOLD_ABOVE_MINOR", &["hold_above_minor"], "27"),
+    ("--hold-customers", "HOLD_CUSTOMERS", &["hold_customers"], "[\"c-1\"]"),
+    ("--parked-messages", "PARKED_MESSAGES", &["parked_messages"], "28"),
+    ("--parked-messages-of-key", "PARKED_MESSAGES_OF_KEY", &["parked_messages_of_key"], "29"),
+    ("--parked-flood-keys", "PARKED_FLOOD_KEYS", &["parked_flood_keys"], "30"),
+    ("--parked-pause-s", "PARKED_PAUSE_S", &["parked_pause_s"], "31"),
+    ("--parked-longest-pause-s", "PARKED_LONGEST_PAUSE_S", &["parked_longest_pause_s"], "32"),
+    ("--parked-alarm-s", "PARKED_ALARM_S", &["parked_alarm_s"], "33"),
     ("--simulator-decline-per-million", "SIMULATOR_DECLINE_PER_MILLION", &["simulator", "decline_per_million"], "23"),
     ("--simulator-statement", "SIMULATOR_STATEMENT", &["simulator", "statement"], "/statement.jsonl"),
 ];
@@ -74,10 +85,11 @@ fn every_setting_arrives_as_a_flag_and_from_the_environment() -> Outcome {
         // The simulated provider is the payment service's.
         let service = if place.contains(&"simulator") { "payment" } else { "order" };
         let mut by_flag = daemon_of(service, &needed);
-        by_flag.args([flag, value]);
+        let given = value.trim_matches(['[', ']', '"']);
+        by_flag.args([flag, given]);
         assert_eq!(shown(by_flag, place)?, value, "{flag}");
         let mut by_environment = daemon_of(service, &needed);
-        by_environment.env(variable, value);
+        by_environment.env(variable, given);
         assert_eq!(shown(by_environment, place)?, value, "{variable}");
     }
     Ok(())

@@ -32,7 +32,7 @@ pub const ALL: [Metric; 9] = [
     Metric {
         unit: Some(Unit::Seconds),
         ends: OF_OWNED_LANES,
-        alarm: "> twice the time to confirm for a minute",
+        alarm: "> twice the time to confirm for a minute, but for authorized and ready_to_ship, which wait for people",
         ..Metric::gauge(
             SAGA_AGE,
             &["status"],
