@@ -87,7 +87,7 @@ async fn broken_commands_are_listed_shown_corrected_and_their_orders_complete() 
     let (garbled, mis_keyed) = (name(of_key(&listed, "garbled")?), name(of_key(&listed, "another-key")?));
     let text = run(&pipeline, &["dead-letters", "show", mis_keyed]).await?.expect(0)?.stdout;
     assert!(
-        text.contains("\"order_id\": \"mis-keyed\"") && text.contains("ce_type: shop.order.PlaceOrder.v1"),
+        text.contains("\"order_id\": \"mis-keyed\"") && text.contains("ce_type: shop.order.PlaceOrder.v2"),
         "{text}"
     );
     let text = run(&pipeline, &["dead-letters", "show", garbled]).await?.expect(0)?.stdout;

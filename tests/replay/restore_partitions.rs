@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use outbox::inbox::place::RESTORED_FROM_HEADER;
-use schemas::{CancelOrder, CommandId, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
+use schemas::{CancelOrder, CommandId, MessageType, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
 use tests::{Found, Outcome, Pipeline, Sent, Servers, sample, trouble};
 
 use crate::archive::archive;
@@ -99,7 +99,7 @@ fn histories(found: &[Found]) -> Histories {
 fn answers(found: &[Found]) -> BTreeSet<String> {
     let is_answer = |record: &&Found| {
         let name = record.text("ce_type");
-        let refusals = ["shop.order.OrderRejected.v1", "shop.stock.StockCommandRejected.v1"];
+        let refusals = [MessageType::OrderRejected, MessageType::StockCommandRejected].map(MessageType::type_name);
         let is_letter = record.topic.ends_with("-dlt") && record.header("operator-action").is_none();
         is_letter || (record.topic.contains("events") && refusals.contains(&name.as_str()))
     };
@@ -218,7 +218,8 @@ async fn reads_again(pipeline: &mut Pipeline, answered: &BTreeSet<String>) -> Ou
     let letters: Vec<String> = letters.filter(|record| record.header("operator-action").is_none()).map(id_of).collect();
     let distinct: BTreeSet<&String> = letters.iter().collect();
     assert_eq!(letters.len(), 2 * distinct.len(), "each was set aside twice");
-    let rejected = found.iter().filter(|record| record.text("ce_type") == "shop.order.OrderRejected.v1").map(id_of);
+    let rejected =
+        found.iter().filter(|record| record.text("ce_type") == MessageType::OrderRejected.type_name()).map(id_of);
     let strange: Vec<String> = rejected.chain(letters.iter().cloned()).filter(|id| !answered.contains(id)).collect();
     assert_eq!(strange, Vec::<String>::new());
     Ok(())
