@@ -3,7 +3,7 @@
 place: receives stock and places an order for it.
 read:  reads all topics to their ends, decodes every record and checks what the contract says about records; prints
        one JSON object per record.
-warehouse: waits for so many orders that are to be shipped, and ships each.
+warehouse: ships each of these orders once it is to be shipped.
 review: holds orders that are placed for too much, looks at each, and releases or rejects it.
 archive: reads the files of an archive, which describe themselves, and prints one JSON object per record.
 """
@@ -104,18 +104,19 @@ def order_events(schemas, brokers, prefix):
         yield ce_type.rsplit(".", 2)[1], body
 
 
-def warehouse(schemas, brokers, prefix, count):
+def warehouse(schemas, brokers, prefix, *orders):
     """An order that is to be shipped says until when: so does the event that made it ready."""
-    producer, shipped, ship = commands(brokers), set(), "shop.order.ShipOrder.v1"
+    producer, waiting, ship = commands(brokers), set(orders), "shop.order.ShipOrder.v1"
     for _, body in order_events(schemas, brokers, prefix):
         order_id = body["order_id"]
-        if body.get("ship_by") is None or order_id in shipped:
+        if body.get("ship_by") is None or order_id not in waiting:
             continue
         command = {"order_id": order_id, "command_id": f"ship-{order_id}", "carrier": "bike", "by": "warehouse 7"}
         send(producer, prefix, "order.commands.v1", ship, order_id, schemas.encode(ship, command))
-        shipped.add(order_id)
-        if len(shipped) == int(count):
+        waiting.remove(order_id)
+        if not waiting:
             break
+    assert not waiting, f"not ready within {TIMEOUT_S} s: {waiting}"
     assert producer.flush(TIMEOUT_S) == 0, "a shipment was not delivered"
 
 

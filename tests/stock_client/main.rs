@@ -83,7 +83,7 @@ async fn a_warehouse_in_another_language_ships_what_is_ready() -> Outcome {
     let orders = orders.into_iter().collect::<Outcome<Vec<PlaceOrder>>>()?;
     pipeline.receive(&stock_for(&orders)).await?;
     pipeline.publish(&orders).await?;
-    python.run(&pipeline, &["warehouse", "2"]).await?;
+    python.run(&pipeline, &["warehouse", "paid-first", "paid-last"]).await?;
     let rows = pipeline.await_terminal(&orders).await?;
     pipeline.check_clean().await?;
     assert!(rows.values().all(|row| row.stage == "completed"), "{rows:?}");
@@ -116,7 +116,7 @@ async fn a_fraud_service_in_another_language_holds_orders_and_releases_or_reject
             }
         })
         .await?;
-    python.run(&pipeline, &["warehouse", "2"]).await?;
+    python.run(&pipeline, &["warehouse", "small", "good"]).await?;
     let rows = pipeline.await_terminal(&orders).await?;
     pipeline.check_clean().await?;
     let stages = ["small", "good", "bad"].map(|id| rows[id].stage.as_str());
