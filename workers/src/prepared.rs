@@ -13,7 +13,7 @@ use consumer::{Failure, Working, Writes};
 use schemas::OrderId;
 
 use crate::columns::unreadable;
-use tables::{Parameter, TableRow, statements};
+use tables::{Parameter, TableRow, Unknown, statements};
 
 /// Locks rows by a key of one text and reads them.
 #[derive(Debug)]
@@ -45,6 +45,27 @@ impl<R: TableRow<Key = (String,)>> Lock<R> {
             _ => tx.query(&self.many, &[&keys]).await,
         };
         Ok(rows.map_err(Failure::of_outbox)?.into_iter().map(|row| R::read(&row).map_err(unreadable)))
+    }
+
+    /// The aggregates of a batch: those that are there of these ids, which ascend, each under its id with the version that it was
+    /// loaded with. Nothing is asked for no ids.
+    pub async fn aggregates<V>(
+        &self,
+        tx: &Transaction<'_>,
+        ids: &[&str],
+        read: impl Fn(R) -> Result<V, Unknown>,
+        known_as: impl Fn(&V) -> (&OrderId, i64),
+    ) -> Result<Working<OrderId, V>, Failure> {
+        let mut aggregates = Working::with_capacity(ids.len());
+        if ids.is_empty() {
+            return Ok(aggregates);
+        }
+        for row in self.rows(tx, ids).await? {
+            let aggregate = read(row?).map_err(unreadable)?;
+            let (id, version) = known_as(&aggregate);
+            aggregates.loaded(id.clone(), version, aggregate);
+        }
+        Ok(aggregates)
     }
 }
 

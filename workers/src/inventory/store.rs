@@ -70,15 +70,11 @@ impl Statements {
         tx: &Transaction<'_>,
         orders: &[&str],
     ) -> Result<Working<OrderId, Reservation>, Failure> {
-        let mut reservations = Working::with_capacity(orders.len());
-        if orders.is_empty() {
-            return Ok(reservations);
-        }
-        for row in self.lock_reservations.rows(tx, orders).await? {
-            let reservation = row?.into_reservation().map_err(unreadable)?;
-            reservations.loaded(reservation.order_id.clone(), reservation.version, reservation);
-        }
-        Ok(reservations)
+        self.lock_reservations
+            .aggregates(tx, orders, ReservationRow::into_reservation, |reservation| {
+                (&reservation.order_id, reservation.version)
+            })
+            .await
     }
 
     /// Lock the levels of these SKUs and of those that these orders have reserved, ascending, and read them.

@@ -37,15 +37,7 @@ impl Statements {
         tx: &Transaction<'_>,
         ids: &[&str],
     ) -> Result<Working<OrderId, Order>, Failure> {
-        let mut orders = Working::with_capacity(ids.len());
-        if ids.is_empty() {
-            return Ok(orders);
-        }
-        for row in self.lock_orders.rows(tx, ids).await? {
-            let order = row?.into_order().map_err(unreadable)?;
-            orders.loaded(order.order_id.clone(), order.version, order);
-        }
-        Ok(orders)
+        self.lock_orders.aggregates(tx, ids, OrderRow::into_order, |order| (&order.order_id, order.version)).await
     }
 
     /// Read the lines of these orders, which are locked, into them.

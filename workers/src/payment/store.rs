@@ -59,15 +59,9 @@ impl Statements {
         tx: &Transaction<'_>,
         ids: &[&str],
     ) -> Result<Working<OrderId, Payment>, Failure> {
-        let mut payments = Working::with_capacity(ids.len());
-        if ids.is_empty() {
-            return Ok(payments);
-        }
-        for row in self.lock_payments.rows(tx, ids).await? {
-            let payment = row?.into_payment().map_err(unreadable)?;
-            payments.loaded(payment.order_id.clone(), payment.version, payment);
-        }
-        Ok(payments)
+        self.lock_payments
+            .aggregates(tx, ids, PaymentRow::into_payment, |payment| (&payment.order_id, payment.version))
+            .await
     }
 
     /// Lock the calls of these payments, ascending, and read them.

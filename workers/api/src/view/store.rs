@@ -105,15 +105,7 @@ impl Statements {
         tx: &Transaction<'_>,
         ids: &[&str],
     ) -> Result<Working<OrderId, Order>, Failure> {
-        let mut orders = Working::with_capacity(ids.len());
-        if ids.is_empty() {
-            return Ok(orders);
-        }
-        for row in self.lock_orders.rows(tx, ids).await? {
-            let order = row?.into_order().map_err(unreadable)?;
-            orders.loaded(order.order_id.clone(), order.version, order);
-        }
-        Ok(orders)
+        self.lock_orders.aggregates(tx, ids, OrderRow::into_order, |order| (&order.order_id, order.version)).await
     }
 
     /// The same of reservations.
@@ -122,15 +114,11 @@ impl Statements {
         tx: &Transaction<'_>,
         ids: &[&str],
     ) -> Result<Working<OrderId, Reservation>, Failure> {
-        let mut reservations = Working::with_capacity(ids.len());
-        if ids.is_empty() {
-            return Ok(reservations);
-        }
-        for row in self.lock_reservations.rows(tx, ids).await? {
-            let reservation = row?.into_reservation().map_err(unreadable)?;
-            reservations.loaded(reservation.order_id.clone(), reservation.version, reservation);
-        }
-        Ok(reservations)
+        self.lock_reservations
+            .aggregates(tx, ids, ReservationRow::into_reservation, |reservation| {
+                (&reservation.order_id, reservation.version)
+            })
+            .await
     }
 
     /// The same of payments.
@@ -139,15 +127,9 @@ impl Statements {
         tx: &Transaction<'_>,
         ids: &[&str],
     ) -> Result<Working<OrderId, Payment>, Failure> {
-        let mut payments = Working::with_capacity(ids.len());
-        if ids.is_empty() {
-            return Ok(payments);
-        }
-        for row in self.lock_payments.rows(tx, ids).await? {
-            let payment = row?.into_payment().map_err(unreadable)?;
-            payments.loaded(payment.order_id.clone(), payment.version, payment);
-        }
-        Ok(payments)
+        self.lock_payments
+            .aggregates(tx, ids, PaymentRow::into_payment, |payment| (&payment.order_id, payment.version))
+            .await
     }
 
     /// Write what a batch has come to.
@@ -214,9 +196,4 @@ impl Statements {
         let values = params![topics, keys, offsets, partitions, versions, names, times, causes, bodies];
         tx.change(&self.insert_heard, values, count);
     }
-}
-
-/// A row that this version cannot read: the schema is the right one, so somebody else wrote it.
-fn unreadable(error: impl std::fmt::Display) -> Failure {
-    Failure::Halt(error.to_string())
 }
