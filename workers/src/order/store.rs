@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::saga::Order;
+use domain::saga::{Order, Stage};
 use outbox::Transaction;
 use schemas::{OrderId, Time};
 use tables::{ContentsRow, OrderRow, Timestamptz};
@@ -135,7 +135,7 @@ async fn count_unfinished(
     let lanes: Vec<i32> = lanes.iter().copied().collect();
     let count = client.prepare_cached(COUNT_UNFINISHED).await?;
     let rows = client.query(&count, &[&lanes]).await?;
-    let mut counts: BTreeMap<&'static str, (i64, i64)> = UNFINISHED.map(|stage| (stage, (0, 0))).into();
+    let mut counts: BTreeMap<&'static str, (i64, i64)> = Stage::UNFINISHED.map(|stage| (stage, (0, 0))).into();
     for row in &rows {
         let stage: &str = get(row, "stage")?;
         let age_s = (now.as_micros() - get_time(row, "oldest")?.as_micros()) / 1_000_000;
@@ -175,19 +175,6 @@ const COUNT_OVERDUE: &str = "select count(*) as orders, min(ship_by) as oldest f
 /// A hold is what wakes an order that is not finished.
 const COUNT_HELD: &str = "select count(*) as orders from orders \
     where partition = any ($1) and wake_at is not null and unfinished_partition is not null";
-
-const UNFINISHED: [&str; 10] = [
-    "placed",
-    "stock_reserved",
-    "authorized",
-    "confirmed",
-    "payment_captured",
-    "ready_to_ship",
-    "shipped",
-    "stock_committed",
-    "cancelling",
-    "stuck",
-];
 
 fn read_id(row: &Row) -> Result<OrderId, Failure> {
     let text: String = get(row, "order_id")?;

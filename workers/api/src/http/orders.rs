@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use domain::saga::Order;
+use domain::saga::{Order, Stage};
 use schemas::{OrderId, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +17,7 @@ use super::shapes::OrderShape;
 use super::{Door, Shared};
 use crate::keys::hex;
 use crate::position::Position;
-use crate::view::{Filter, stages};
+use crate::view::Filter;
 
 /// How long `?after=` waits for the read model.
 const AFTER_LIMIT: Duration = Duration::from_secs(5);
@@ -128,8 +128,8 @@ pub(super) async fn list(
     headers: HeaderMap,
     Asked(asked): Asked<ListQuery>,
 ) -> Result<Response, Problem> {
-    if let Some(state) = asked.state.as_deref().filter(|state| !stages().any(|stage| stage == *state)) {
-        let known: Vec<&str> = stages().collect();
+    if let Some(state) = asked.state.as_deref().filter(|state| !Stage::names().any(|stage| stage == *state)) {
+        let known: Vec<&str> = Stage::names().collect();
         return Err(Problem::bad(format!("state: {state} is none; there are {}", known.join(", "))));
     }
     let limit = page(asked.limit)?;

@@ -27,7 +27,7 @@ use tokio_postgres::Client;
 use workers::pipeline_contract::Pipeline;
 
 pub use book::Book;
-pub use reads::{Filter, Open, Reads, SESSION, Said, Standing, stages};
+pub use reads::{Filter, Open, Reads, SESSION, Said, Standing};
 pub use schema::{check, grant, migrate, rewind};
 use store::{Heard, Statements};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use consumer::{Database, DatabaseError};
 use domain::charge::Payment;
-use domain::saga::Order;
+use domain::saga::{Order, Stage};
 use domain::stock::Level;
 use outbox::inbox::{Inbox, TopicPartition};
 use schemas::{OrderId, Sku, Time, TopicName};
@@ -84,25 +84,6 @@ pub struct Open {
     pub orders: i64,
     /// When the oldest of them was accepted.
     pub oldest: Time,
-}
-
-/// The stages of which an order goes on, or a person has to see to it.
-const OPEN: [&str; 10] = [
-    "placed",
-    "stock_reserved",
-    "authorized",
-    "confirmed",
-    "payment_captured",
-    "ready_to_ship",
-    "shipped",
-    "stock_committed",
-    "cancelling",
-    "stuck",
-];
-
-/// All stages by name.
-pub fn stages() -> impl Iterator<Item = &'static str> {
-    OPEN.into_iter().chain(["completed", "cancelled"])
 }
 
 const ONE_ORDER: &str = "from orders where order_id = $1 offset 0";
@@ -284,7 +265,7 @@ impl Reads {
     /// # Errors
     /// When the database does not answer.
     pub async fn open(&self) -> Result<Vec<Open>, DatabaseError> {
-        let rows = self.rows(OPEN_ORDERS, &[&OPEN.as_slice()]).await?;
+        let rows = self.rows(OPEN_ORDERS, &[&Stage::UNFINISHED.as_slice()]).await?;
         let of_row = |row: &Row| Open { stage: row.get(0), orders: row.get(1), oldest: row.get::<_, Timestamptz>(2).0 };
         Ok(rows.iter().map(of_row).collect())
     }

@@ -93,6 +93,25 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// The names of the stages in which an order goes on, or a person has to see to it.
+    pub const UNFINISHED: [&'static str; 10] = [
+        "placed",
+        "stock_reserved",
+        "authorized",
+        "confirmed",
+        "payment_captured",
+        "ready_to_ship",
+        "shipped",
+        "stock_committed",
+        "cancelling",
+        "stuck",
+    ];
+
+    /// The names of all stages: the two ends come last.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        Stage::UNFINISHED.into_iter().chain([Stage::Completed.as_str(), Stage::Cancelled.as_str()])
+    }
+
     /// The stage's name, for a column or a label.
     pub const fn as_str(&self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! The saga: every state against every message.
 
 use domain::decision::Decision;
-use domain::saga::{Input, Order, decide, evolve};
+use domain::saga::{Input, Order, Stage, decide, evolve};
 use schemas::{OrderEvent, Time};
 
 use super::fixtures::{CONFIRM_WITHIN_MS, ask, noon, order_id, pay, saga_policy, stock};
@@ -56,10 +56,19 @@ pub(crate) fn when(order: Option<&Order>, given: &Given, now: Time) -> Decision<
 
 /// The order after a decision.
 pub(crate) fn then(order: Option<Order>, decision: &Decision<OrderEvent>) -> Option<Order> {
-    match decision.change() {
+    let after = match decision.change() {
         Some(event) => evolve(order, event).unwrap(),
         None => order,
-    }
+    };
+    after.inspect(|order| assert_named(&order.stage))
+}
+
+/// The lists of stages by name have it where it belongs.
+fn assert_named(stage: &Stage) {
+    let name = stage.as_str();
+    let is_end = matches!(stage, Stage::Completed | Stage::Cancelled);
+    assert!(Stage::names().any(|known| known == name), "{name}");
+    assert_eq!(Stage::UNFINISHED.contains(&name), !is_end, "{name}");
 }
 
 /// How an order is placed: how it is fulfilled, and when its payment is taken.

@@ -66,7 +66,7 @@ async fn a_page_goes_by_the_index_that_is_meant_and_costs_a_page() {
             }
         }
         let order = orders_sql(&format!("select {} {ONE_ORDER}", OrderRow::column_list()));
-        let open = OPEN.as_slice();
+        let open = Stage::UNFINISHED.as_slice();
         let looks: [(&str, &str, Vec<&(dyn ToSql + Sync)>); 5] = [
             ("orders_pkey", &order, vec![&"o-77"]),
             ("stock_pkey", &stock_sql("sku > $1::text order by sku limit $2::bigint"), vec![&"s-4", &limit]),
