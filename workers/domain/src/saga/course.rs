@@ -2,9 +2,9 @@
 //!
 //! Why it does is `decide`'s. An event that cannot follow is refused by the fold: a history has a gap, or is not ours.
 
-use schemas::OrderEvent;
+use schemas::{OrderCancelling, OrderEvent, OrderStuck};
 
-use super::state::{Order, Stage};
+use super::state::{Order, Phase, Stage};
 use super::step::Step;
 use super::terms::{Capture, Fulfilment};
 
@@ -13,43 +13,16 @@ pub(super) const COMPLETED: &str = "completed";
 /// What they call one whose goods are not.
 pub(super) const CANCELLED: &str = "cancelled";
 
-/// The stage that the event leads to from where the order is, if it can.
+/// The stage that the event leads to from where the order is, if it can. A reply or a person may free an order that is stuck at a
+/// step: then the event of the step follows.
 pub(super) fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
-    match event {
-        OrderEvent::OrderPlaced(_) | OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_) => None,
-        OrderEvent::OrderStockReserved(_)
-        | OrderEvent::OrderAuthorized(_)
-        | OrderEvent::OrderConfirmed(_)
-        | OrderEvent::OrderPaymentCaptured(_)
-        | OrderEvent::OrderShipped(_)
-        | OrderEvent::OrderStockCommitted(_)
-        | OrderEvent::OrderCompleted(_) => forward(order, event),
-        OrderEvent::OrderCancelling(_)
-        | OrderEvent::OrderCancelled(_)
-        | OrderEvent::OrderStuck(_)
-        | OrderEvent::OrderRetried(_)
-        | OrderEvent::OrderResolved(_) => aside(order, event),
-        OrderEvent::OrderHeld(_) => order.stage.may_be_undone().then(|| order.stage.clone()),
-        // Also where it got stuck meanwhile.
-        OrderEvent::OrderReleased(_) => order.hold().is_some().then(|| order.stage.clone()),
-        OrderEvent::OrderRefundRequested(_) | OrderEvent::OrderRefunded(_) | OrderEvent::OrderRefundFailed(_) => {
-            Some(order.stage.clone())
-        }
-        OrderEvent::OrderReturnRequested(_) | OrderEvent::OrderReturnReceived(_) | OrderEvent::OrderReturnClosed(_) => {
-            (order.stage == Stage::Completed).then_some(Stage::Completed)
-        }
-    }
-}
-
-/// The way forward. A reply or a person may free an order that is stuck at a step: then the event of the step follows.
-fn forward(order: &Order, event: &OrderEvent) -> Option<Stage> {
     use Stage::{
         Authorized, Completed, Confirmed, PaymentCaptured, Placed, ReadyToShip, Shipped, StockCommitted, StockReserved,
     };
     let (stage, stuck_at) = (&order.stage, |step| order.stuck_at() == Some(step));
     let is_on_command = order.fulfilment() == Fulfilment::OnCommand;
-    let to = |next: Stage, possible: bool| possible.then_some(next);
     match event {
+        OrderEvent::OrderPlaced(_) | OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_) => None,
         OrderEvent::OrderStockReserved(_) => {
             to(StockReserved, matches!(stage, Placed) || stuck_at(Step::StockReservation))
         }
@@ -73,71 +46,47 @@ fn forward(order: &Order, event: &OrderEvent) -> Option<Stage> {
             let possible = matches!(stage, PaymentCaptured | Shipped | StockCommitted);
             to(Completed, possible || stuck_at(Step::StockCommit) || stuck_at(Step::PaymentCapture))
         }
-        OrderEvent::OrderPlaced(_)
-        | OrderEvent::OrderHeld(_)
-        | OrderEvent::OrderReleased(_)
-        | OrderEvent::OrderCancelling(_)
-        | OrderEvent::OrderCancelled(_)
-        | OrderEvent::OrderStuck(_)
-        | OrderEvent::OrderRetried(_)
-        | OrderEvent::OrderResolved(_)
-        | OrderEvent::OrderRefundRequested(_)
-        | OrderEvent::OrderRefunded(_)
-        | OrderEvent::OrderRefundFailed(_)
-        | OrderEvent::OrderReturnRequested(_)
-        | OrderEvent::OrderReturnReceived(_)
-        | OrderEvent::OrderReturnClosed(_)
-        | OrderEvent::OrderRejected(_)
-        | OrderEvent::OrderCommandRefused(_) => None,
+        OrderEvent::OrderCancelling(event) => cancelling(order, event),
+        OrderEvent::OrderCancelled(_) => {
+            let possible = matches!(stage, Placed | StockReserved | Stage::Cancelling { .. });
+            to(Stage::Cancelled, possible || stuck_at(Step::StockRelease))
+        }
+        OrderEvent::OrderStuck(event) => stuck(order, event),
+        OrderEvent::OrderRetried(_) => order.stuck_at().map(|step| order.stage_before(step)),
+        OrderEvent::OrderResolved(event) => {
+            let end = if event.outcome == COMPLETED { Completed } else { Stage::Cancelled };
+            to(end, order.stuck_at().is_some())
+        }
+        OrderEvent::OrderHeld(_) => to(stage.clone(), stage.may_be_undone()),
+        // Also where it got stuck meanwhile.
+        OrderEvent::OrderReleased(_) => to(stage.clone(), order.hold().is_some()),
+        OrderEvent::OrderRefundRequested(_) | OrderEvent::OrderRefunded(_) | OrderEvent::OrderRefundFailed(_) => {
+            Some(stage.clone())
+        }
+        OrderEvent::OrderReturnRequested(_) | OrderEvent::OrderReturnReceived(_) | OrderEvent::OrderReturnClosed(_) => {
+            to(Completed, matches!(stage, Completed))
+        }
     }
 }
 
-/// The way back, and the ways into and out of being stuck.
-fn aside(order: &Order, event: &OrderEvent) -> Option<Stage> {
-    let stage = &order.stage;
-    let is_under_way = matches!(stage, Stage::Cancelling { .. });
-    let to = |next: Stage, possible: bool| possible.then_some(next);
-    match event {
-        OrderEvent::OrderCancelling(event) => {
-            let step = Step::of(event.awaiting, event.step.as_deref());
-            let possible = stage.may_be_undone() || is_under_way || order.stuck_at().is_some();
-            to(Stage::Cancelling { step }, possible)
-        }
-        OrderEvent::OrderCancelled(_) => {
-            let possible = matches!(stage, Stage::Placed | Stage::StockReserved) || is_under_way;
-            to(Stage::Cancelled, possible || order.stuck_at() == Some(Step::StockRelease))
-        }
-        OrderEvent::OrderStuck(event) => {
-            let step = Step::of(event.awaiting, event.step.as_deref());
-            let is_answered = matches!(stage, Stage::Authorized | Stage::ReadyToShip);
-            let is_leaving = matches!(stage, Stage::PaymentCaptured | Stage::Shipped | Stage::StockCommitted);
-            let possible = (stage.may_be_undone() && !is_answered) || is_leaving || is_under_way;
-            to(Stage::Stuck { step, detail: event.detail.clone() }, possible)
-        }
-        OrderEvent::OrderRetried(_) => order.stuck_at().map(|step| order.stage_before(step)),
-        OrderEvent::OrderResolved(event) => {
-            let end = if event.outcome == COMPLETED { Stage::Completed } else { Stage::Cancelled };
-            to(end, order.stuck_at().is_some())
-        }
-        OrderEvent::OrderPlaced(_)
-        | OrderEvent::OrderStockReserved(_)
-        | OrderEvent::OrderAuthorized(_)
-        | OrderEvent::OrderConfirmed(_)
-        | OrderEvent::OrderPaymentCaptured(_)
-        | OrderEvent::OrderHeld(_)
-        | OrderEvent::OrderReleased(_)
-        | OrderEvent::OrderShipped(_)
-        | OrderEvent::OrderStockCommitted(_)
-        | OrderEvent::OrderCompleted(_)
-        | OrderEvent::OrderRefundRequested(_)
-        | OrderEvent::OrderRefunded(_)
-        | OrderEvent::OrderRefundFailed(_)
-        | OrderEvent::OrderReturnRequested(_)
-        | OrderEvent::OrderReturnReceived(_)
-        | OrderEvent::OrderReturnClosed(_)
-        | OrderEvent::OrderRejected(_)
-        | OrderEvent::OrderCommandRefused(_) => None,
-    }
+fn cancelling(order: &Order, event: &OrderCancelling) -> Option<Stage> {
+    let is_under_way = matches!(order.stage, Stage::Cancelling { .. });
+    let possible = order.stage.may_be_undone() || is_under_way || order.stuck_at().is_some();
+    to(Stage::Cancelling { step: Step::of(event.awaiting, event.step.as_deref()) }, possible)
+}
+
+/// Where nothing is awaited, nothing gets stuck.
+fn stuck(order: &Order, event: &OrderStuck) -> Option<Stage> {
+    let possible = match order.phase() {
+        Phase::Forward(_) | Phase::Undoing(_) => true,
+        Phase::Command | Phase::Finished => false,
+    };
+    let step = Step::of(event.awaiting, event.step.as_deref());
+    to(Stage::Stuck { step, detail: event.detail.clone() }, possible)
+}
+
+fn to(next: Stage, possible: bool) -> Option<Stage> {
+    possible.then_some(next)
 }
 
 impl Stage {
