@@ -141,15 +141,10 @@ pub(super) async fn list(
         before: asked.before.as_deref().map(|text| time("before", text)).transpose()?,
         behind: asked.cursor.as_deref().map(behind).transpose()?,
     };
-    // One more shows whether there is another page.
     let mut found = door.reads.orders(&filter, limit + 1).await?;
-    let has_more = i64::try_from(found.len()).unwrap_or(i64::MAX) > limit;
-    if has_more {
-        found.pop();
-    }
-    let last = found.last().filter(|_| has_more).map(|last| cursor(&last.what));
+    let next = last_before_next(&mut found, limit).map(|last| cursor(&last.what));
     let orders = found.iter().map(|found| OrderShape::of(&found.what)).collect();
-    fresh(&headers, &OrderPage { orders, next: last }, None)
+    fresh(&headers, &OrderPage { orders, next }, None)
 }
 
 /// How many, where so many are asked for.
@@ -159,6 +154,15 @@ pub(super) fn page(asked: Option<i64>) -> Result<i64, Problem> {
         true => Ok(limit),
         false => Err(Problem::bad(format!("limit: 1 to {LONGEST_PAGE}"))),
     }
+}
+
+/// Of so many and one more: that one is taken off, and the page's last is given, behind which the next page begins.
+pub(super) fn last_before_next<T>(found: &mut Vec<T>, limit: i64) -> Option<&T> {
+    let has_more = i64::try_from(found.len()).unwrap_or(i64::MAX) > limit;
+    if has_more {
+        found.pop();
+    }
+    found.last().filter(|_| has_more)
 }
 
 fn cursor(order: &Order) -> String {

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Accepted, escaped, fresh, put};
-use super::orders::{AfterQuery, page};
+use super::orders::{AfterQuery, last_before_next, page};
 use super::problem::{Kind, Problem};
 use super::request::{Asked, Body, SkuOf, command_id, deadline};
 use super::shapes::StockShape;
@@ -81,11 +81,7 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let limit = page(asked.limit)?;
     let mut found = door.reads.levels(asked.cursor.as_deref().unwrap_or_default(), limit + 1).await?;
-    let has_more = i64::try_from(found.len()).unwrap_or(i64::MAX) > limit;
-    if has_more {
-        found.pop();
-    }
-    let next = found.last().filter(|_| has_more).map(|last| last.what.0.to_string());
+    let next = last_before_next(&mut found, limit).map(|last| last.what.0.to_string());
     let stock = found.iter().map(|found| StockShape::of(&found.what.0, &found.what.1)).collect();
     fresh(&headers, &StockPage { stock, next }, None)
 }
