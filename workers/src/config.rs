@@ -215,23 +215,8 @@ impl Config {
         simulator.statement = self.simulator_statement.clone().or(simulator.statement);
         // No other service has a provider.
         self.simulator = (service == ServiceName::Payment).then_some(simulator);
-        self.check()?;
+        check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
         Ok(self)
-    }
-
-    fn check(&self) -> Result<(), SettingError> {
-        let wrong = |text: String| Err(SettingError::Setting(text));
-        if self.brokers.is_empty() {
-            return wrong("no Kafka brokers: give --brokers or KAFKA_BROKERS, for instance localhost:9092".into());
-        }
-        ConnectionString::parse(self.database.url()?.expose())
-            .map_err(|error| SettingError::Setting(format!("DATABASE_URL or --database-url: {error}")))?;
-        outbox::check_schema_name(&self.schema)
-            .map_err(|error| SettingError::Setting(format!("{error}; set DATABASE_SCHEMA or --schema")))?;
-        if !self.topic_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
-            return wrong(format!("topic prefix \"{}\": letters, digits, '.', '_' and '-' only", self.topic_prefix));
-        }
-        Ok(())
     }
 
     /// How much may be parked, and when it is tried again.
@@ -269,19 +254,58 @@ impl Config {
 
     /// As TOML, with every secret replaced.
     pub fn redacted(&self) -> Result<String, SettingError> {
-        toml::to_string_pretty(self)
-            .map_err(|error| SettingError::Setting(format!("the configuration cannot be shown: {error}")))
+        shown(self)
     }
 }
 
-/// In libpq's words; a password is replaced in them.
-fn as_understood<S: Serializer>(database: &DatabaseOptions, serializer: S) -> Result<S::Ok, S::Error> {
+/// What every daemon needs to reach its servers and to name its own there.
+///
+/// # Errors
+/// In words, which setting is wrong and how to give it.
+pub fn check_servers(
+    brokers: &str,
+    database: &DatabaseOptions,
+    schema: &str,
+    topic_prefix: &str,
+) -> Result<(), SettingError> {
+    let wrong = |text: String| Err(SettingError::Setting(text));
+    if brokers.is_empty() {
+        return wrong("no Kafka brokers: give --brokers or KAFKA_BROKERS, for instance localhost:9092".into());
+    }
+    ConnectionString::parse(database.url()?.expose())
+        .map_err(|error| SettingError::Setting(format!("DATABASE_URL or --database-url: {error}")))?;
+    outbox::check_schema_name(schema)
+        .map_err(|error| SettingError::Setting(format!("{error}; set DATABASE_SCHEMA or --schema")))?;
+    if !topic_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
+        return wrong(format!("topic prefix \"{topic_prefix}\": letters, digits, '.', '_' and '-' only"));
+    }
+    Ok(())
+}
+
+/// Settings as TOML.
+///
+/// # Errors
+/// When a value has no such form.
+pub fn shown<S: Serialize>(settings: &S) -> Result<String, SettingError> {
+    toml::to_string_pretty(settings)
+        .map_err(|error| SettingError::Setting(format!("the configuration cannot be shown: {error}")))
+}
+
+/// Where Postgres is, in libpq's words; a password is replaced in them.
+///
+/// # Errors
+/// The serializer's.
+pub fn as_understood<S: Serializer>(database: &DatabaseOptions, serializer: S) -> Result<S::Ok, S::Error> {
     let url = database.url().ok();
     let read = url.as_ref().map(Secret::expose).and_then(|url| ConnectionString::parse(url).ok());
     serializer.serialize_str(&read.map_or(HIDDEN.to_owned(), |read| read.to_string()))
 }
 
-fn without_secrets<S: Serializer>(properties: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
+/// librdkafka's properties; secrets are replaced in them.
+///
+/// # Errors
+/// The serializer's.
+pub fn without_secrets<S: Serializer>(properties: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
     let shown = |(name, value)| if outbox::kafka::is_secret(name) { (name, HIDDEN) } else { (name, value) };
     serializer.collect_map(properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).map(shown))
 }

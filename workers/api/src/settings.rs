@@ -7,11 +7,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use client::Connection;
-use grammar::{DatabaseOptions, HIDDEN, KafkaAccess, Layered, Secret, SettingError, SettingsFile, StrangeKeys};
-use outbox::ConnectionString;
+use grammar::{DatabaseOptions, KafkaAccess, Layered, SettingError, SettingsFile, StrangeKeys};
 use rdkafka::ClientConfig;
-use serde::{Serialize, Serializer};
-use workers::config::LogFormat;
+use serde::Serialize;
+use workers::config::{LogFormat, as_understood, check_servers, shown, without_secrets};
 use workers::listen::Listen;
 
 use crate::http::Limits;
@@ -115,23 +114,13 @@ impl Settings {
     /// In words, which setting is wrong and how to give it.
     pub fn completed(mut self, file: &SettingsFile) -> Result<Settings, SettingError> {
         self.kafka = self.access.properties(file.kafka()?)?;
-        let wrong = |text: String| Err(SettingError::Setting(text));
-        if self.brokers.is_empty() {
-            return wrong("no Kafka brokers: give --brokers or KAFKA_BROKERS, for instance localhost:9092".into());
-        }
-        ConnectionString::parse(self.database.url()?.expose())
-            .map_err(|error| SettingError::Setting(format!("DATABASE_URL or --database-url: {error}")))?;
-        outbox::check_schema_name(&self.schema)
-            .map_err(|error| SettingError::Setting(format!("{error}; set DATABASE_SCHEMA or --schema")))?;
-        if !self.topic_prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)) {
-            return wrong(format!("topic prefix \"{}\": letters, digits, '.', '_' and '-' only", self.topic_prefix));
-        }
+        check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
         if self.api_keys_file.is_none() && !self.api_listen.0.ip().is_loopback() {
-            return wrong(format!(
+            return Err(SettingError::Setting(format!(
                 "whoever reaches {} could do everything: give --api-keys-file or API_KEYS_FILE (`order-api key` makes a key), or \
                  listen on this machine alone, as with --api-listen 127.0.0.1:8080",
                 self.api_listen.0
-            ));
+            )));
         }
         Ok(self)
     }
@@ -176,19 +165,6 @@ impl Settings {
     /// # Errors
     /// When a value has no such form.
     pub fn redacted(&self) -> Result<String, SettingError> {
-        toml::to_string_pretty(self)
-            .map_err(|error| SettingError::Setting(format!("the configuration cannot be shown: {error}")))
+        shown(self)
     }
-}
-
-/// In libpq's words; a password is replaced in them.
-fn as_understood<S: Serializer>(database: &DatabaseOptions, serializer: S) -> Result<S::Ok, S::Error> {
-    let url = database.url().ok();
-    let read = url.as_ref().map(Secret::expose).and_then(|url| ConnectionString::parse(url).ok());
-    serializer.serialize_str(&read.map_or(HIDDEN.to_owned(), |read| read.to_string()))
-}
-
-fn without_secrets<S: Serializer>(properties: &BTreeMap<String, String>, serializer: S) -> Result<S::Ok, S::Error> {
-    let shown = |(name, value)| if outbox::kafka::is_secret(name) { (name, HIDDEN) } else { (name, value) };
-    serializer.collect_map(properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).map(shown))
 }
