@@ -27,7 +27,7 @@ use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
 use crate::signals::Signals;
 use crate::start::{Obstacle, Progress, Start};
-use crate::{acls, clock, http, parked, postgres, relay, status, telemetry, verbs};
+use crate::{acls, clock, http, parked, postgres, probes, relay, status, telemetry, verbs};
 
 /// How long the brokers may take for one of the start's questions.
 const START_QUESTION: Duration = Duration::from_secs(3);
@@ -198,7 +198,7 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     let mut signals = Signals::listen().map_err(|error| DaemonError(format!("signals cannot be received: {error}")))?;
     let metrics = telemetry::start_metrics().map_err(DaemonError::of)?;
     clock::plant(planted);
-    let (listener, bound) = http::bind(config.listen.0).await.map_err(|error| {
+    let (listener, bound) = probes::bind(config.listen.0).await.map_err(|error| {
         DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen.0))
     })?;
     tracing::info!(service = service.as_str(), address = %bound, "listening");

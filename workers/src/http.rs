@@ -1,11 +1,9 @@
 //! `/livez`, `/readyz`, `/status`, `/metrics` on one port.
 //!
-//! `/livez` is about this process only; `/readyz` lists every obstacle, one a line, and below them what a person should know
-//! although it is no obstacle yet; `/status` says the same and what no topic tells, for machines. All answer from the start on: while servers are waited for, the process is live, and
-//! not ready because of them.
+//! `/livez` and `/readyz` are `probes`'; `/status` says the same and what no topic tells, for machines. All answer from the start
+//! on.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::State;
@@ -18,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::start::Progress;
 use crate::status::{About, Status};
-use crate::{clock, relay};
+use crate::{clock, probes, relay};
 use consumer::Health;
 
 /// What the endpoints tell; cheap to clone.
@@ -34,13 +32,6 @@ pub(crate) struct Shown {
     pub(crate) metrics: PrometheusHandle,
     /// What does not change.
     pub(crate) about: About,
-}
-
-/// Listen; port 0 takes any free one.
-pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
 }
 
 /// Answer until asked to stop.
@@ -59,11 +50,7 @@ pub(crate) async fn serve(
 }
 
 async fn live(State(shown): State<Shown>) -> (StatusCode, String) {
-    let live = if shown.start.waits_for().is_some() { Ok(()) } else { shown.health.live() };
-    match live {
-        Ok(()) => (StatusCode::OK, "live\n".into()),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n"),
-    }
+    probes::live(&shown.start, &shown.health)
 }
 
 impl Shown {
@@ -87,15 +74,7 @@ async fn tell(State(shown): State<Shown>) -> Json<Status> {
 }
 
 async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
-    if let Some(waits) = shown.start.waits_for() {
-        return (StatusCode::SERVICE_UNAVAILABLE, waits + "\n");
-    }
-    let obstacles = shown.obstacles();
-    let status = if obstacles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let ready = obstacles.is_empty().then(|| format!("ready, lanes {:?}", shown.health.lanes()));
-    let notes = shown.notes().into_iter().map(|note| format!("note: {note}"));
-    let lines: Vec<String> = ready.into_iter().chain(obstacles).chain(notes).collect();
-    (status, lines.join("\n") + "\n")
+    probes::ready(&shown.start, &shown.health, shown.obstacles(), shown.notes())
 }
 
 async fn render(State(shown): State<Shown>) -> String {

@@ -22,6 +22,7 @@ pub mod pipeline_contract;
 pub mod planted;
 mod postgres;
 pub mod prepared;
+pub mod probes;
 mod relay;
 pub mod signals;
 pub mod start;

@@ -242,7 +242,7 @@ async fn run(settings: Settings) -> Result<(), DaemonError> {
 }
 
 async fn listen(address: std::net::SocketAddr, setting: &str, words: &str) -> Result<TcpListener, DaemonError> {
-    let bound = probes::bind(address).await;
+    let bound = workers::probes::bind(address).await;
     let (listener, bound) =
         bound.map_err(|error| DaemonError(format!("cannot listen on {address}: {error}; set {setting}")))?;
     tracing::info!(address = %bound, "{words}");

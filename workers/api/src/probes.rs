@@ -1,8 +1,7 @@
 //! `/livez`, `/readyz`, `/metrics`, on a port of their own, as every daemon has them.
 //!
-//! `/livez` is about this process only; `/readyz` lists every obstacle, one a line. All three answer from the start on.
+//! What the first two answer is the workers'; all three answer from the start on.
 
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
@@ -11,7 +10,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use consumer::Health;
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
+use workers::probes;
 use workers::start::Progress;
 
 /// An obstacle of the process' own, if there is one.
@@ -30,13 +29,6 @@ pub(crate) struct Shown {
     pub(crate) metrics: PrometheusHandle,
 }
 
-/// Listen; port 0 takes any free one.
-pub(crate) async fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await?;
-    let bound = listener.local_addr()?;
-    Ok((listener, bound))
-}
-
 /// The three endpoints.
 pub(crate) fn router(shown: Shown) -> Router {
     Router::new()
@@ -47,24 +39,13 @@ pub(crate) fn router(shown: Shown) -> Router {
 }
 
 async fn live(State(shown): State<Shown>) -> (StatusCode, String) {
-    let live = if shown.start.waits_for().is_some() { Ok(()) } else { shown.health.live() };
-    match live {
-        Ok(()) => (StatusCode::OK, "live\n".into()),
-        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, reason + "\n"),
-    }
+    probes::live(&shown.start, &shown.health)
 }
 
 async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
-    if let Some(waits) = shown.start.waits_for() {
-        return (StatusCode::SERVICE_UNAVAILABLE, waits + "\n");
-    }
     let mut obstacles = shown.health.obstacles();
     obstacles.extend(shown.further.get().and_then(|further| further()));
-    let status = if obstacles.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let ready = obstacles.is_empty().then(|| format!("ready, lanes {:?}", shown.health.lanes()));
-    let notes = shown.health.notes().into_iter().map(|note| format!("note: {note}"));
-    let lines: Vec<String> = ready.into_iter().chain(obstacles).chain(notes).collect();
-    (status, lines.join("\n") + "\n")
+    probes::ready(&shown.start, &shown.health, obstacles, shown.health.notes())
 }
 
 async fn render(State(shown): State<Shown>) -> String {
