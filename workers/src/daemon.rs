@@ -25,7 +25,7 @@ use crate::order::OrderService;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
 use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
-use crate::signals::Signals;
+use crate::signals::{INSISTED, Signals, stopped};
 use crate::start::{Obstacle, Progress, Start};
 use crate::{acls, clock, http, parked, postgres, probes, relay, status, telemetry, verbs};
 
@@ -211,7 +211,7 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
         about: status::About::now(service, &config),
     };
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
-    let served = tokio::spawn(http::serve(listener, shown.clone(), ended(stopping)));
+    let served = tokio::spawn(http::serve(listener, shown.clone(), stopped(stopping)));
     let frame = Frame { service, config, planted, shown, stop };
     let worked = match service {
         ServiceName::Order => start_and_work(&frame, &mut signals, order_service).await,
@@ -401,8 +401,6 @@ fn farewell(waiting: Option<i64>, is_drained: bool) {
     }
 }
 
-const INSISTED: &str = "ended by a second signal";
-
 /// Work until a signal comes; then let the consumer finish within the deadline. A second signal does not wait.
 async fn drain(
     mut consumer: Handle,
@@ -424,11 +422,6 @@ async fn drain(
         },
         () = signals.request() => Err(DaemonError(INSISTED.into())),
     }
-}
-
-async fn ended(mut stopping: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is an end as well.
-    let _ = stopping.wait_for(|stopped| *stopped).await;
 }
 
 #[cfg(test)]

@@ -6,6 +6,10 @@
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+/// How a daemon's end is called that somebody insisted on.
+pub const INSISTED: &str = "ended by a second signal";
 
 /// Signals this close together are one request.
 const ONE_REQUEST: Duration = Duration::from_secs(1);
@@ -42,6 +46,12 @@ impl Signals {
     pub fn has_insisted(&self) -> bool {
         self.requests > 1
     }
+}
+
+/// Until the daemon is told to stop: what a task that serves waits for.
+pub async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an end as well.
+    let _ = stopping.wait_for(|stopped| *stopped).await;
 }
 
 fn is_request(since_last: Option<Duration>) -> bool {

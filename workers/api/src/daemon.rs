@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use workers::pipeline_contract::Pipeline;
-use workers::signals::Signals;
+use workers::signals::{INSISTED, Signals, stopped};
 use workers::start::{Obstacle, Progress, Start};
 use workers::telemetry;
 
@@ -221,7 +221,7 @@ async fn run(settings: Settings) -> Result<(), DaemonError> {
         metrics: metrics.clone(),
     };
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
-    let probes = axum::serve(listener, probes::router(shown.clone())).with_graceful_shutdown(ended(stopping));
+    let probes = axum::serve(listener, probes::router(shown.clone())).with_graceful_shutdown(stopped(stopping));
     let probes = tokio::spawn(probes.into_future());
     let frame = Frame { settings, shown, stop };
     let worked = tokio::select! {
@@ -319,7 +319,7 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         streams: AtomicUsize::new(0),
         stopping: stop.subscribe(),
     });
-    let serving = axum::serve(listener, http::router(door)).with_graceful_shutdown(ended(stop.subscribe()));
+    let serving = axum::serve(listener, http::router(door)).with_graceful_shutdown(stopped(stop.subscribe()));
     tasks.push(tokio::spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the API answers no more");
@@ -327,8 +327,6 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     }));
     Ok(Opened(tasks))
 }
-
-const INSISTED: &str = "ended by a second signal";
 
 /// Work until a signal comes; then let the consumer finish within the deadline. A second signal does not wait.
 async fn drain(mut consumer: Handle, opened: Opened, frame: &Frame, signals: &mut Signals) -> Result<(), DaemonError> {
@@ -355,11 +353,6 @@ async fn drain(mut consumer: Handle, opened: Opened, frame: &Frame, signals: &mu
         },
         () = signals.request() => Err(DaemonError(INSISTED.into())),
     }
-}
-
-async fn ended(mut stopping: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is an end as well.
-    let _ = stopping.wait_for(|stopped| *stopped).await;
 }
 
 #[cfg(test)]
