@@ -1,7 +1,6 @@
 //! One shell for all blocks, in an empty folder, with the programs of this build under the names that people use.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -109,7 +108,10 @@ impl Drop for Shell {
     }
 }
 
+/// Another process writes it: a file that this one has open for writing is inherited by whatever another test starts in that
+/// moment, and cannot be run until that is over ("text file busy").
 fn write_program(path: &Path, text: &str) -> Outcome {
-    fs::write(path, text)?;
-    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o755))?)
+    let write = "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let written = Command::new("sh").args(["-c", write]).arg(path).arg(text).status()?;
+    if written.success() { Ok(()) } else { Err(format!("{}: {written}", path.display()).into()) }
 }

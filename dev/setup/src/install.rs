@@ -76,7 +76,6 @@ fn apt_get(machine: &Machine, arguments: &[&str]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use super::*;
@@ -119,8 +118,7 @@ mod tests {
         fs::create_dir_all(&empty).unwrap();
         // A user who may install nothing.
         let id = empty.join("id");
-        fs::write(&id, "#!/bin/sh\necho 1000\n").unwrap();
-        fs::set_permissions(&id, fs::Permissions::from_mode(0o755)).unwrap();
+        crate::machine::write_program(&id, "#!/bin/sh\necho 1000\n");
         let linker = concat!(env!("CARGO_MANIFEST_DIR"), "/linker");
         let output = Command::new("/bin/sh").arg(linker).env("PATH", &empty).output().unwrap();
         let words = String::from_utf8(output.stderr).unwrap();

@@ -13,6 +13,15 @@ use std::process::{Command, Stdio};
 #[cfg(test)]
 pub(crate) const MACHINES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/setup/machines");
 
+/// Writes a program of a test's machine. Another process does: a file that this one has open for writing is inherited by
+/// whatever another test starts in that moment, and cannot be run until that is over ("text file busy").
+#[cfg(test)]
+pub(crate) fn write_program(file: &Path, script: &str) {
+    let write = "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\"";
+    let written = Command::new("/bin/sh").args(["-c", write]).arg(file).arg(script).status();
+    assert!(written.unwrap().success());
+}
+
 /// A machine.
 #[derive(Debug)]
 pub(crate) struct Machine {

@@ -117,8 +117,6 @@ fn has_venv(machine: &Machine) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     const ALL: [Purpose; 4] = [Purpose::Build, Purpose::Kafka, Purpose::Postgres, Purpose::Tests];
@@ -130,9 +128,8 @@ mod tests {
         let bin = root.join("bin");
         fs::create_dir_all(&bin).unwrap();
         for (program, text) in programs {
-            let file = bin.join(program);
-            fs::write(&file, format!("#!/bin/sh\necho '{}'\necho '{}' >&2\n", text, text)).unwrap();
-            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+            let script = format!("#!/bin/sh\necho '{}'\necho '{}' >&2\n", text, text);
+            crate::machine::write_program(&bin.join(program), &script);
         }
         let path = bin.to_str().unwrap().to_owned();
         let mut environment = environment.to_vec();
