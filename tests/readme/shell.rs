@@ -113,5 +113,5 @@ impl Drop for Shell {
 fn write_program(path: &Path, text: &str) -> Outcome {
     let write = "printf %s \"$1\" > \"$0\" && chmod 755 \"$0\"";
     let written = Command::new("sh").args(["-c", write]).arg(path).arg(text).status()?;
-    if written.success() { Ok(()) } else { Err(format!("{}: {written}", path.display()).into()) }
+    if written.success() { Ok(()) } else { Err(trouble(format!("{}: {written}", path.display()))) }
 }
