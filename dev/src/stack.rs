@@ -21,6 +21,8 @@ const KAFKA_VARIABLE: &str = "KAFKA_BROKERS";
 const DATABASE_VARIABLE: &str = "DATABASE_URL";
 const FOLDERS_LOCK_LIMIT: Duration = Duration::from_secs(60);
 const OWNER: &str = "owner.lock";
+/// What the name of a folder begins with that is being removed.
+const ABANDONED: &str = "gone-";
 /// Names the Postgres folder of a stack that had to put it elsewhere.
 const ELSEWHERE: &str = "postgres-folder";
 
@@ -273,11 +275,14 @@ impl Folder {
     fn open(config: &StackConfig) -> Result<Self> {
         let dev = project::dev_folder();
         // Under one lock for all, so that a folder just being made is not taken for one left behind.
-        let _folders = project::lock(&dev.join("folders.lock"), FOLDERS_LOCK_LIMIT)?;
-        remove_abandoned(&dev)?;
+        let folders = project::lock(&dev.join("folders.lock"), FOLDERS_LOCK_LIMIT)?;
+        let abandoned = take_abandoned(&dev)?;
         let path = config.folder.clone();
         let owner = path.join(OWNER);
         let Some(owner) = project::try_lock(&owner)? else { return Err(Error::Locked { path: owner, waited_s: 0 }) };
+        drop(folders);
+        // Servers have many files: whoever starts meanwhile does not wait until they are gone.
+        drop(abandoned);
         let elsewhere = fs::read_to_string(path.join(ELSEWHERE)).ok().map(PathBuf::from);
         Ok(Self { path, keep: config.keep_data, elsewhere, owner: Some(owner) })
     }
@@ -301,23 +306,31 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if self.owner.is_some() {
-            // A start that failed half way: what is left is removed by the next one.
+            // What is left of it is removed by the next start.
             let _ = self.close();
         }
     }
 }
 
-fn remove_abandoned(dev: &Path) -> Result<()> {
+/// The folders whose owners are gone, under names that nobody else takes for theirs.
+fn take_abandoned(dev: &Path) -> Result<Vec<Folder>> {
+    let mut abandoned = Vec::new();
     let entries = fs::read_dir(dev).map_err(Error::file("read", dev))?;
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        let is_run = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("run-"));
-        if is_run && matches!(project::try_lock(&path.join(OWNER)), Ok(Some(_))) {
-            let elsewhere = fs::read_to_string(path.join(ELSEWHERE)).ok().map(PathBuf::from);
-            // Another user's leftovers must not keep us from starting.
-            let _ = remove_with(&path, elsewhere.as_deref());
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let is_taken = name.starts_with(ABANDONED);
+        if !is_taken && !name.starts_with("run-") {
+            continue;
+        }
+        let Ok(Some(owner)) = project::try_lock(&path.join(OWNER)) else { continue };
+        let taken = if is_taken { path.clone() } else { dev.join(format!("{ABANDONED}{name}")) };
+        // Another user's leftovers must not keep us from starting.
+        if is_taken || fs::rename(&path, &taken).is_ok() {
+            let elsewhere = fs::read_to_string(taken.join(ELSEWHERE)).ok().map(PathBuf::from);
+            abandoned.push(Folder { path: taken, keep: false, elsewhere, owner: Some(owner) });
         }
     }
-    Ok(())
+    Ok(abandoned)
 }
 
 fn remove_with(path: &Path, elsewhere: Option<&Path>) -> Result<()> {
