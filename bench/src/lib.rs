@@ -19,6 +19,7 @@ mod program;
 mod replay;
 mod report;
 mod run;
+mod scale;
 mod servers;
 mod single;
 
@@ -26,4 +27,5 @@ pub use alone::main as outbox_main;
 pub use chaos::main as chaos_main;
 pub use program::main as pipeline_main;
 pub use replay::main as replay_main;
+pub use scale::main as scale_main;
 pub use single::main as single_main;
