@@ -12,11 +12,12 @@ mod text;
 mod timeline;
 mod words;
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use schemas::{Codec, OrderId, ServiceName, partitioner};
+use schemas::{Codec, OrderId, ServiceName, TopicName, partitioner};
 
-use gather::{Gathering, channels};
+use gather::{Gathering, Parked, channels};
 use hop::{Hop, Mark};
 pub(crate) use json::json;
 pub(crate) use mermaid::mermaid;
@@ -80,7 +81,7 @@ impl Trace {
 /// Read the topics. Blocks.
 pub(crate) fn trace(question: Question) -> Result<Trace, ReplayError> {
     let Question { source, order_id, codec, home_only, views, unread } = question;
-    let mut gathering = Gathering::new(order_id.clone(), codec.clone());
+    let mut gathering = Gathering::new(order_id.clone(), codec.clone(), parked(&source, &views));
     let plans = plans(&source, &order_id, home_only)?;
     let progress = Progress::new("reading", plans.iter().flat_map(|(_, ranges)| ranges).map(length).sum());
     for (channel, ranges) in plans {
@@ -107,10 +108,21 @@ pub(crate) fn trace(question: Question) -> Result<Trace, ReplayError> {
         let reader = hop.channel.reader()?;
         let view = views.iter().find(|view| view.service == reader)?;
         let resume = view.inbox.resume(&source.topic(hop.channel), hop.partition);
-        hop.offset.map(|offset| offset < resume)
+        hop.offset.map(|offset| offset < resume && hop.mark != Mark::Parked)
     };
     let standing = Standing::of(&timeline, is_taken);
     Ok(Trace { order_id, timeline, standing, unread, open_transactions, unreadable })
+}
+
+/// What the readers of the topics have parked, as their tables say.
+fn parked(source: &Source, views: &[ServiceView]) -> HashMap<TopicName, Parked> {
+    let of = |topic: TopicName| {
+        let reader = topic.read_by()?;
+        let inbox = &views.iter().find(|view| view.service == reader)?.inbox;
+        let restorations = inbox.restorations_of(&source.topic(Channel::Messages(topic)));
+        Some((topic, Parked { places: inbox.parked(topic), restorations }))
+    };
+    TopicName::by_order().filter_map(of).collect()
 }
 
 /// What nobody is given yet, of every partition; the transactions that records of the order wait behind.

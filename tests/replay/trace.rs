@@ -105,6 +105,35 @@ async fn a_completed_order_is_told_from_its_command_to_its_end() -> Outcome {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_parked_is_told_and_who_frees_it() -> Outcome {
+    let settings = Settings { instances: 1, ..Settings::default() };
+    let pipeline = Pipeline::start(DAEMON, &Servers::shared().await?, settings).await?;
+    pipeline.receive(&stock_for(&[order("asking", &["a"])?])).await?;
+    let forbid = "alter table orders.orders add constraint a_bug check (order_id <> 'nowhere') not valid; \
+                  alter table inventory.reservations add constraint a_bug check (order_id <> 'asking') not valid";
+    pipeline.tables().script(forbid).await?;
+    pipeline.publish(&[order("nowhere", &["a"])?, order("asking", &["a"])?]).await?;
+    let url = pipeline.database_url().to_owned();
+    for (id, code, name, by) in [("nowhere", 1, "PlaceOrder", "order"), ("asking", 0, "ReserveStock", "inventory")] {
+        let trace = pipeline
+            .until(&format!("{name} is parked"), async || {
+                let trace = run(&pipeline, &["trace", id, "--database-url", &url]).await?.expect(code)?.stdout;
+                if trace.contains("[parked]") { Ok(trace) } else { Err(trouble(trace)) }
+            })
+            .await?;
+        let told = format!("is parked: the {by} service could not take it; {by}-worker parked list");
+        assert!(trace.contains(&told) && trace.contains(&format!("[parked] {name}")), "{trace}");
+    }
+    let json = run(&pipeline, &["trace", "asking", "--json", "--database-url", &url]).await?.expect(0)?.json()?;
+    assert_eq!(json["standing"]["waiting"]["request_is_taken"], false, "{json:#}");
+    // Without the tables it is not known.
+    let without = run(&pipeline, &["trace", "asking"]).await?.expect(0)?.stdout;
+    assert!(!without.contains("[parked]") && without.contains("no answer of the inventory service"), "{without}");
+    pipeline.accept();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_an_order_waits_for_is_told_and_where_that_hangs() -> Outcome {
     let servers = Servers::shared().await?;
     let mut pipeline = Pipeline::prepare(DAEMON, &servers, Settings::default()).await?;

@@ -33,6 +33,12 @@ impl InboxSnapshot {
         self.restorations.get(&(topic.to_owned(), partition)).copied().unwrap_or_default()
     }
 
+    /// What restores have made of a topic's partitions, of those that they have changed.
+    pub(crate) fn restorations_of(&self, topic: &str) -> HashMap<i32, Restoration> {
+        let of_topic = self.restorations.iter().filter(|((of, _), _)| of == topic);
+        of_topic.map(|((_, partition), restoration)| (*partition, *restoration)).collect()
+    }
+
     /// Records of a topic that were read and are not taken yet: they are parked.
     pub(crate) fn parked(&self, topic: TopicName) -> HashSet<Place> {
         self.parked.get(topic.as_str()).cloned().unwrap_or_default()

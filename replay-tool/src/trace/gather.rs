@@ -9,6 +9,7 @@ use client::detail;
 use jiff::Timestamp;
 use outbox::Position;
 use outbox::inbox::Delivery;
+use outbox::inbox::place::{Place, Restoration};
 use schemas::{Codec, Message, OrderId, Time, TopicName};
 
 use super::hop::{Hop, Mark};
@@ -21,19 +22,37 @@ pub(crate) fn channels() -> impl Iterator<Item = Channel> {
     TopicName::by_order().map(Channel::Messages).chain(TopicName::by_order().map(Channel::DeadLetters))
 }
 
+/// What the reader of a topic has parked.
+#[derive(Debug, Default)]
+pub(crate) struct Parked {
+    pub(crate) places: HashSet<Place>,
+    /// By partition; no entry where no restore has changed anything.
+    pub(crate) restorations: HashMap<i32, Restoration>,
+}
+
+impl Parked {
+    fn has(&self, record: &Record<'_>) -> bool {
+        let restoration = self.restorations.get(&record.partition).copied().unwrap_or_default();
+        !self.places.is_empty() && self.places.contains(&record.place(restoration))
+    }
+}
+
 /// What has been picked so far.
 pub(crate) struct Gathering {
     order_id: OrderId,
     codec: Codec,
     hops: Vec<Hop>,
     walks: HashMap<(Channel, i32), Walk>,
+    /// What the readers of the topics have parked.
+    parked: HashMap<TopicName, Parked>,
     /// Ids of services' messages that count, and contents of commands: what comes again repeats them.
     said: HashSet<(Channel, Vec<u8>)>,
 }
 
 impl Gathering {
-    pub(crate) fn new(order_id: OrderId, codec: Codec) -> Self {
-        Gathering { order_id, codec, hops: Vec::new(), walks: HashMap::new(), said: HashSet::new() }
+    /// For this order's records; `parked`: as the readers' tables have it, where they were asked.
+    pub(crate) fn new(order_id: OrderId, codec: Codec, parked: HashMap<TopicName, Parked>) -> Self {
+        Gathering { order_id, codec, parked, hops: Vec::new(), walks: HashMap::new(), said: HashSet::new() }
     }
 
     /// A partition is about to be read from this offset on.
@@ -109,6 +128,7 @@ impl Gathering {
             (Some(_), None) => Mark::Stranger,
             (Some(_), Some(Delivery::Duplicate | Delivery::Stale)) => Mark::Repeated,
             (Some(_), Some(Delivery::Gap { .. } | Delivery::EpochNotAtFirst { .. })) => Mark::AfterGap,
+            (Some(_), Some(Delivery::Next)) | (None, _) if self.is_parked(topic, record) => Mark::Parked,
             (Some(_), Some(Delivery::Next)) | (None, _) => Mark::Counts,
         };
         match decoded {
@@ -133,9 +153,13 @@ impl Gathering {
         self.hops.push(hop);
     }
 
+    fn is_parked(&self, topic: TopicName, record: &Record<'_>) -> bool {
+        self.parked.get(&topic).is_some_and(|parked| parked.has(record))
+    }
+
     /// A service's message is known by its id, a command by its bytes.
     fn is_said_first(&mut self, channel: Channel, record: &Record<'_>, message: &Message, mark: &Mark) -> bool {
-        if !matches!(mark, Mark::Counts | Mark::AfterGap) {
+        if !matches!(mark, Mark::Counts | Mark::Parked | Mark::AfterGap) {
             return true;
         }
         let identity = match (channel.writer(), record.id(false)) {
@@ -257,7 +281,7 @@ mod tests {
     }
 
     fn marks(channel: Channel, first_offset: i64, records: &[Written]) -> Vec<Mark> {
-        let mut gathering = Gathering::new(id(), Codec::embedded());
+        let mut gathering = Gathering::new(id(), Codec::embedded(), HashMap::new());
         gathering.begin(channel, 0, first_offset);
         for record in records {
             gathering.take(channel, &record.record());
@@ -317,7 +341,7 @@ mod tests {
         let note = br#"{"action":"discarded","letter_offset":0,"by":"me","at":"2026-01-01T00:00:00Z"}"#;
         let note = Written { offset: 1, key: Some(b"x".to_vec()), payload: Some(note.to_vec()), ..Written::default() }
             .with("operator-action", "discarded");
-        let mut gathering = Gathering::new(id(), Codec::embedded());
+        let mut gathering = Gathering::new(id(), Codec::embedded(), HashMap::new());
         for record in [&mis_keyed, &note] {
             gathering.take(letters, &record.record());
         }

@@ -25,6 +25,8 @@ pub(crate) enum Mark {
     Unpublished,
     /// In the topic, behind an open transaction: nobody is given it before that ends, if it counts then.
     Waiting,
+    /// Its reader has read it, could not take it, and keeps it, with what follows of its key, until it can.
+    Parked,
     /// Set aside by the service that reads the topic.
     DeadLetter,
     /// What an operator did about a dead letter.
@@ -43,6 +45,7 @@ impl Mark {
             Mark::Unreadable => Some("unreadable"),
             Mark::Unpublished => Some("unpublished"),
             Mark::Waiting => Some("waiting"),
+            Mark::Parked => Some("parked"),
             Mark::DeadLetter => Some("dead letter"),
             Mark::Operator => Some("operator"),
         }
@@ -113,6 +116,6 @@ impl Hop {
 
     /// Whether the services act, or will act, on it.
     pub(crate) fn counts(&self) -> bool {
-        matches!(self.mark, Mark::Counts | Mark::AfterGap | Mark::Unpublished)
+        matches!(self.mark, Mark::Counts | Mark::AfterGap | Mark::Unpublished | Mark::Parked)
     }
 }

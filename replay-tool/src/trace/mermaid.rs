@@ -46,6 +46,7 @@ fn line(hop: &Hop, since: &str) -> String {
         Mark::Unpublished => format!("{from}--x{to}: {title} (not published){since}"),
         Mark::Repeated => format!("{from}--){to}: {title} (repeated){since}"),
         Mark::Void => remark("void"),
+        Mark::Parked => remark("parked"),
         Mark::Waiting => remark("waits behind an open transaction"),
         Mark::Stranger => remark("stranger"),
         Mark::Unreadable => remark("unreadable"),

@@ -104,12 +104,17 @@ impl Waiting {
     pub(crate) fn obstacle(&self, timeline: &Timeline) -> String {
         let spot = |index: usize| timeline.steps.get(index).map_or_else(String::new, |step| step.hop.place());
         if let Some(reply) = self.reply_step {
-            return format!("an answer lies at {}; the order service has not acted on it", spot(reply));
+            let words = || format!("an answer lies at {}; the order service has not acted on it", spot(reply));
+            return timeline.steps.get(reply).and_then(|step| parked(&step.hop)).unwrap_or_else(words);
         }
         let Some(request) = self.request_step else {
             return format!("{} is not in the topics", self.request);
         };
-        let is_unpublished = timeline.steps.get(request).is_some_and(|step| matches!(step.hop.mark, Mark::Unpublished));
+        let sent = timeline.steps.get(request).map(|step| &step.hop);
+        if let Some(words) = sent.and_then(parked) {
+            return words;
+        }
+        let is_unpublished = sent.is_some_and(|hop| hop.mark == Mark::Unpublished);
         let (name, place, from) = (self.request, spot(request), self.from);
         match self.is_request_taken {
             _ if is_unpublished => format!("{name} is committed and not yet published to {place}"),
@@ -164,6 +169,13 @@ const fn is_given_up(step: &Step) -> bool {
             false
         }
     }
+}
+
+/// That this is parked and who frees it, in words; none where it is not.
+fn parked(hop: &Hop) -> Option<String> {
+    let by = hop.channel.reader().filter(|_| hop.mark == Mark::Parked)?;
+    let (name, place) = (&hop.name, hop.place());
+    Some(format!("{name} at {place} is parked: the {by} service could not take it; {by}-worker parked list"))
 }
 
 /// What is awaited beside the order's way.
@@ -275,6 +287,9 @@ fn without_order(timeline: &Timeline) -> String {
     }
     if has(&|hop| hop.mark == Mark::Waiting) {
         return "there is no such order so far: what was sent for it waits behind an open transaction".to_owned();
+    }
+    if let Some(words) = timeline.steps.iter().find_map(|step| parked(&step.hop)) {
+        return format!("there is no such order so far: {words}");
     }
     let letter = timeline.steps.iter().rfind(|step| step.hop.mark == Mark::DeadLetter);
     if let Some(letter) = letter {
