@@ -29,7 +29,7 @@ use crate::lag::{Lag, Look};
 use crate::probes::{self, Shown};
 use crate::settings::{LAYERED, Settings};
 use crate::tail::Tail;
-use crate::view::{self, Book, Reads, View};
+use crate::view::{Book, Reads, SESSION, View};
 
 const NAME: &str = "order-api";
 
@@ -296,7 +296,7 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     if is_open_to_all {
         tracing::warn!("no keys are configured: everybody on this machine may do everything, and nobody else gets in");
     }
-    let reading = open_database(settings, &format!("{NAME} reads {}", settings.schema), view::SESSION)?;
+    let reading = open_database(settings, &format!("{NAME} reads {}", settings.schema), SESSION)?;
     let (tail, mut tasks) = Tail::start(&connection, &stop.subscribe());
     let lag = Lag::default();
     let look = Look {

@@ -10,7 +10,6 @@
 
 mod book;
 mod reads;
-mod schema;
 mod store;
 
 use std::collections::BTreeMap;
@@ -23,17 +22,14 @@ use domain::stock::{self, Level, LevelChange, Reservation};
 use jiff::Timestamp;
 use outbox::Transaction;
 use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, Sku, StockEvent, TopicName};
+use tables::HeardRow;
 use tokio_postgres::Client;
+use view::INPUTS;
 use workers::pipeline_contract::Pipeline;
 
 pub use book::Book;
 pub use reads::{Filter, Open, Reads, SESSION, Said, Standing};
-pub use schema::{check, grant, migrate, rewind};
-use store::{Heard, Statements};
-
-/// The topics that the read model is made of. An order's are beside one another in one lane, whoever owns it.
-pub const INPUTS: &[TopicName] =
-    &[TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::PaymentEvents, TopicName::StockEvents];
+use store::Statements;
 
 /// Keeps the read model.
 #[derive(Debug)]
@@ -56,7 +52,7 @@ pub struct Batch {
     payments: Working<OrderId, Payment>,
     /// What is to be added to levels; a version is the newest one.
     levels: BTreeMap<Sku, Level>,
-    heard: Vec<Heard>,
+    heard: Vec<HeardRow>,
 }
 
 impl Service for View {
@@ -128,9 +124,8 @@ impl Service for View {
             | Message::StockCommand(_)
             | Message::PaymentCommand(_) => return Ok("passed"),
         }
-        if let (Some((_, place)), Some(at)) = (emitter.input(), said_at(message)) {
-            batch.heard.push(Heard::of(message, place, at, emitter.cause().caused_by.clone()));
-        }
+        let cause = emitter.cause().caused_by.as_deref();
+        batch.heard.extend(emitter.input().and_then(|(_, place)| view::heard(message, place, cause)));
         Ok("kept")
     }
 
@@ -144,20 +139,6 @@ fn message_of(body: &Body<Message, Infallible>) -> &Message {
     match body {
         Body::Message(message) => message,
         Body::Signal(never) => match *never {},
-    }
-}
-
-/// When it was said, of what is kept word for word: what an order's history and a stock command's answer are.
-fn said_at(message: &Message) -> Option<schemas::Time> {
-    match message {
-        Message::OrderEvent(event) => Some(event.at()),
-        Message::StockEvent(event) => Some(event.at()),
-        Message::InventoryEvent(_)
-        | Message::PaymentEvent(_)
-        | Message::OrderCommand(_)
-        | Message::InventoryCommand(_)
-        | Message::StockCommand(_)
-        | Message::PaymentCommand(_) => None,
     }
 }
 

@@ -3,7 +3,6 @@
 use dev_stack::{Stack, StackConfig};
 
 use super::*;
-use crate::view;
 
 const FILL: &str = "insert into orders (order_id, partition, version, stage, customer_id, placed_at, currency, total_minor, \
         content, confirm_by, accepted_at, changed_at) \

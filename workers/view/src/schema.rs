@@ -4,74 +4,83 @@
 //! reservation may come before the receipt that it took from. All of it follows from topics, so there are no steps from version to
 //! version: whatever changes in a description is another version, which is made anew.
 
+use std::convert::Infallible;
+
 use consumer::{Database, DatabaseError};
 use outbox::grants::Right;
 use outbox::inbox::Inbox;
 use sha2::{Digest as _, Sha256};
-use tables::{ContentsRow, OrderRow, PaymentRow, ReservationRow, StockRow, TableRow};
+use tables::{Column, EachTable, TableRow};
 use tokio_postgres::Client;
 
-use crate::keys::hex;
+use crate::has_changes;
 
-const FURTHER: &str = include_str!("tables.sql");
+const INDEXES: &str = include_str!("indexes.sql");
 
 /// First key of the advisory lock; the second is a hash of the schema's name.
 const LOCK: i32 = 0x7669_6577;
 
-/// What the daemon does to the tables. `for update` takes UPDATE as well.
-const RIGHTS: [Right; 19] = [
-    ("view_version", "SELECT"),
-    ("orders", "SELECT"),
-    ("orders", "INSERT"),
-    ("orders", "UPDATE"),
-    ("order_contents", "SELECT"),
-    ("order_contents", "INSERT"),
-    ("order_skus", "SELECT"),
-    ("order_skus", "INSERT"),
-    ("reservations", "SELECT"),
-    ("reservations", "INSERT"),
-    ("reservations", "UPDATE"),
-    ("stock", "SELECT"),
-    ("stock", "INSERT"),
-    ("stock", "UPDATE"),
-    ("payments", "SELECT"),
-    ("payments", "INSERT"),
-    ("payments", "UPDATE"),
-    ("heard", "SELECT"),
-    ("heard", "INSERT"),
-];
-
-/// All statements that make the tables.
-fn tables() -> String {
-    let described = [
-        table::<OrderRow>(),
-        table::<ContentsRow>(),
-        table::<ReservationRow>(),
-        table::<StockRow>(),
-        table::<PaymentRow>(),
-    ];
-    described.concat() + FURTHER
+/// Of each table.
+struct Each<T> {
+    made: Vec<T>,
+    make: fn(&TableText) -> Vec<T>,
 }
 
-/// The statement that makes a table as it is described. Rows change, and are to stay within their page (HOT).
-fn table<R: TableRow>() -> String {
-    let column = |column: &tables::Column| {
-        format!("{} {}{}", column.name, column.kind.sql(), if column.is_nullable { "" } else { " not null" })
+/// A table as far as its schema is concerned.
+struct TableText {
+    name: &'static str,
+    columns: Vec<String>,
+    key: Vec<&'static str>,
+    changes: bool,
+}
+
+impl<T> EachTable for Each<T> {
+    type Error = Infallible;
+
+    fn table<R: TableRow>(&mut self) -> Result<(), Infallible> {
+        let column = |column: &Column| {
+            format!("{} {}{}", column.name, column.kind.sql(), if column.is_nullable { "" } else { " not null" })
+        };
+        let table = TableText {
+            name: R::TABLE,
+            columns: R::COLUMNS.iter().map(column).collect(),
+            key: R::key_columns().map(|column| column.name).collect(),
+            changes: has_changes::<R>(),
+        };
+        self.made.extend((self.make)(&table));
+        Ok(())
+    }
+}
+
+fn of_each<T>(make: fn(&TableText) -> Vec<T>) -> Vec<T> {
+    let mut each = Each { made: Vec::new(), make };
+    let Ok(()) = crate::each_table(&mut each);
+    each.made
+}
+
+/// All statements that make the tables. Rows that change are to stay within their page (HOT).
+fn tables() -> String {
+    let table = |table: &TableText| {
+        let room = if table.changes { " with (fillfactor = 60)" } else { "" };
+        let (columns, key) = (table.columns.join(", "), table.key.join(", "));
+        vec![format!("create table {} ({columns}, primary key ({key})){room};\n", table.name)]
     };
-    let columns: Vec<String> = R::COLUMNS.iter().map(column).collect();
-    let key: Vec<&str> = R::key_columns().map(|column| column.name).collect();
-    format!(
-        "create table {} ({}, primary key ({})) with (fillfactor = 60);\n",
-        R::TABLE,
-        columns.join(", "),
-        key.join(", ")
-    )
+    of_each(table).concat() + INDEXES
+}
+
+/// What the daemon does to the tables. `for update` takes UPDATE as well.
+fn rights() -> Vec<Right> {
+    let of_table = |table: &TableText| {
+        let all: [Right; 3] = [(table.name, "SELECT"), (table.name, "INSERT"), (table.name, "UPDATE")];
+        all.into_iter().filter(|(_, privilege)| table.changes || *privilege != "UPDATE").collect()
+    };
+    std::iter::once(("view_version", "SELECT")).chain(of_each(of_table)).collect()
 }
 
 /// What tells this program's tables from another version's.
 fn version_wanted() -> String {
     let digest: [u8; 32] = Sha256::digest(tables().as_bytes()).into();
-    hex(&digest[..8])
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Makes the tables where they are missing; whether they were. Any number of instances may do so at once.
@@ -135,7 +144,7 @@ fn as_wanted(found: &str, schema: &str) -> Result<(), DatabaseError> {
 /// When there is no such role, or the caller may not grant.
 pub async fn grant(database: &Database, role: &str) -> Result<Vec<String>, DatabaseError> {
     let mut client = database.first_client().await?;
-    Ok(outbox::grants::grant(&mut client, database.schema(), role, &RIGHTS).await?)
+    Ok(outbox::grants::grant(&mut client, database.schema(), role, &rights()).await?)
 }
 
 /// Empties the tables and sends the positions back to the topics' beginning. No instance may run: one that has nothing to read would
@@ -155,7 +164,7 @@ pub async fn rewind(database: &Database, instances: &str) -> Result<(), Database
     let tx = client.transaction().await?;
     // Positions first, as in every transaction that writes rows.
     inbox.rewind(&tx).await?;
-    tx.batch_execute("truncate orders, order_contents, order_skus, reservations, stock, payments, heard").await?;
+    tx.batch_execute(&format!("truncate {}", of_each(|table| vec![table.name]).join(", "))).await?;
     tx.commit().await?;
     Ok(())
 }
