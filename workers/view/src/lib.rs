@@ -12,7 +12,7 @@ use outbox::inbox::place::Place;
 use schemas::{Message, TopicName};
 use tables::{HeardRow, TableRow, Timestamptz};
 
-pub use schema::{check, grant, migrate, rewind};
+pub use schema::{check, create_tables, grant, instances, is_there, migrate, readers, rewind, table_names};
 
 /// The schema that has the tables unless told otherwise.
 pub const DEFAULT_SCHEMA: &str = "view";

@@ -9,9 +9,10 @@ use std::convert::Infallible;
 use consumer::{Database, DatabaseError};
 use outbox::grants::Right;
 use outbox::inbox::Inbox;
+use postgres_protocol::escape::escape_identifier;
 use sha2::{Digest as _, Sha256};
 use tables::{Column, EachTable, TableRow};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, GenericClient};
 
 use crate::has_changes;
 
@@ -94,7 +95,7 @@ pub async fn migrate(database: &Database) -> Result<bool, DatabaseError> {
     tx.execute("select pg_advisory_xact_lock ($1, hashtext ($2))", &[&LOCK, &database.schema()]).await?;
     let found = version(tx.client(), database.schema()).await?;
     if found.is_none() {
-        tx.batch_execute(&tables()).await?;
+        create_tables(tx.client()).await?;
         tx.batch_execute("create table view_version (version text primary key)").await?;
         tx.execute("insert into view_version values ($1)", &[&version_wanted()]).await?;
     }
@@ -103,6 +104,37 @@ pub async fn migrate(database: &Database) -> Result<bool, DatabaseError> {
         None => Ok(true),
         Some(found) => as_wanted(&found, database.schema()).map(|()| false),
     }
+}
+
+/// Creates the tables where the search path of `client` points; without outbox and inbox. For a rebuild beside a live schema.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn create_tables(client: &impl GenericClient) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(&tables()).await
+}
+
+/// The names of the tables.
+pub fn table_names() -> Vec<&'static str> {
+    of_each(|table| vec![table.name])
+}
+
+/// Whether there is a read model in this schema.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn is_there(client: &Client, schema: &str) -> Result<bool, tokio_postgres::Error> {
+    Ok(version(client, schema).await?.is_some())
+}
+
+/// By this name the database knows the sessions of the instances that keep the read model of this schema.
+pub fn instances(schema: &str) -> String {
+    format!("order-api {schema}")
+}
+
+/// By this name those that read it for people.
+pub fn readers(schema: &str) -> String {
+    format!("order-api reads {schema}")
 }
 
 /// Fails with words for a person when the tables are not this program's.
@@ -125,7 +157,8 @@ async fn version(client: &Client, schema: &str) -> Result<Option<String>, tokio_
     if !client.query_one(is_there, &[&schema]).await?.get::<_, bool>(0) {
         return Ok(None);
     }
-    client.query_opt("select max (version) from view_version", &[]).await.map(|row| row.and_then(|row| row.get(0)))
+    let newest = format!("select max (version) from {}.view_version", escape_identifier(schema));
+    client.query_opt(&newest, &[]).await.map(|row| row.and_then(|row| row.get(0)))
 }
 
 fn as_wanted(found: &str, schema: &str) -> Result<(), DatabaseError> {
@@ -148,14 +181,14 @@ pub async fn grant(database: &Database, role: &str) -> Result<Vec<String>, Datab
 }
 
 /// Empties the tables and sends the positions back to the topics' beginning. No instance may run: one that has nothing to read would
-/// not notice. `instances`: their sessions' name.
+/// not notice.
 ///
 /// # Errors
 /// When the database refuses, or an instance runs.
-pub async fn rewind(database: &Database, instances: &str) -> Result<(), DatabaseError> {
+pub async fn rewind(database: &Database) -> Result<(), DatabaseError> {
     let mut client = database.first_client().await?;
     let running = "select count(*) from pg_stat_activity where datname = current_database() and application_name = $1";
-    let sessions: i64 = client.query_one(running, &[&instances]).await?.get(0);
+    let sessions: i64 = client.query_one(running, &[&instances(database.schema())]).await?.get(0);
     if sessions > 0 {
         let words = "an instance of order-api keeps this read model now: stop all of them, then rewind";
         return Err(DatabaseError::Unusable(words.to_owned()));
@@ -164,7 +197,7 @@ pub async fn rewind(database: &Database, instances: &str) -> Result<(), Database
     let tx = client.transaction().await?;
     // Positions first, as in every transaction that writes rows.
     inbox.rewind(&tx).await?;
-    tx.batch_execute(&format!("truncate {}", of_each(|table| vec![table.name]).join(", "))).await?;
+    tx.batch_execute(&format!("truncate {}", table_names().join(", "))).await?;
     tx.commit().await?;
     Ok(())
 }
