@@ -8,9 +8,9 @@ use domain::saga::Order;
 use domain::stock::{Level, Reservation};
 use outbox::{Change, Transaction, params};
 use schemas::{OrderId, Sku};
-use tables::{ContentsRow, HeardRow, OrderRow, OrderSkuRow, PaymentRow, ReservationRow};
+use tables::{ContentsRow, HeardRow, OrderRow, OrderSkuRow, PaymentRow, ReservationRow, StockRow};
 use tokio_postgres::Client;
-use workers::prepared::{Changes, Form, Insert, Lock};
+use workers::prepared::{Changes, Form, Insert, Lock, LookUp};
 
 use super::Batch;
 
@@ -30,6 +30,7 @@ pub struct Statements {
     lock_orders: Lock<OrderRow>,
     lock_reservations: Lock<ReservationRow>,
     lock_payments: Lock<PaymentRow>,
+    levels: LookUp<StockRow>,
     orders: Changes<OrderRow>,
     contents: Insert<ContentsRow>,
     skus: Insert<OrderSkuRow>,
@@ -45,6 +46,7 @@ impl Statements {
             lock_orders: Lock::prepare(client).await?,
             lock_reservations: Lock::prepare(client).await?,
             lock_payments: Lock::prepare(client).await?,
+            levels: LookUp::prepare(client).await?,
             orders: Changes::new(),
             contents: Insert::new(),
             skus: Insert::new(),
@@ -88,9 +90,19 @@ impl Statements {
             .await
     }
 
+    /// The newest version of each of these SKUs. Nobody else changes it: a SKU's receipts are in one partition.
+    pub(super) async fn versions(&self, tx: &Transaction<'_>, skus: &[&str]) -> Result<BTreeMap<Sku, i64>, Failure> {
+        if skus.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let rows = self.levels.rows(tx, &[&skus]).await?;
+        let version = |row: StockRow| row.into_level().map(|(sku, level)| (sku, level.version));
+        rows.map(|row| version(row?).map_err(|unknown| Failure::Poison(unknown.to_string()))).collect()
+    }
+
     /// Write what a batch has come to.
     pub(super) fn write(&self, tx: &mut Transaction<'_>, batch: Batch, partitions: i32) {
-        let Batch { orders, reservations, payments, levels, heard } = batch;
+        let Batch { orders, reservations, payments, levels, heard, versions: _ } = batch;
         let form = Form::of(orders.len());
         let writes = self.orders.write(tx, orders, |order| OrderRow::of(order, partitions));
         self.contents.rows(tx, form, writes.inserts.iter().map(ContentsRow::of).collect());
