@@ -5,6 +5,7 @@
 //! only read.
 
 mod bare;
+mod caught_up;
 mod synthetic;
 
 use std::process::ExitCode;
@@ -56,6 +57,8 @@ enum Part {
     Postgres,
     /// From Kafka, beside a consumer that only reads.
     Kafka,
+    /// The read model from nothing, beside a service that takes a backlog.
+    View,
 }
 
 /// One measurement.
@@ -126,15 +129,21 @@ async fn run(arguments: &Arguments) -> Result<(Vec<Figure>, Vec<Goal>)> {
         figures.push(archived);
         figures.push(from_archive(arguments, &log, Codec::Zstandard, "the same with --codec zstandard").await?);
     }
-    if !wants(Part::Postgres) && !wants(Part::Kafka) {
+    if !wants(Part::Postgres) && !wants(Part::Kafka) && !wants(Part::View) {
         return Ok((figures, goals));
     }
     let servers = Servers::start()?;
     if wants(Part::Postgres) {
         postgres(arguments, &servers, &log, &mut figures, &mut goals).await?;
     }
+    if wants(Part::Kafka) || wants(Part::View) {
+        publish(&servers, &log).await?;
+    }
     if wants(Part::Kafka) {
-        kafka(arguments, &servers, log, &mut figures, &mut goals).await?;
+        kafka(arguments, &servers, &log, &mut figures, &mut goals).await?;
+    }
+    if wants(Part::View) {
+        caught_up::measure(&servers, arguments.events, &log, &mut figures, &mut goals).await?;
     }
     servers.stop()?;
     Ok((figures, goals))
@@ -167,7 +176,7 @@ async fn postgres(
     forget_peak()?;
     let mut config = config(log, arguments, Target::Schema);
     config.parallel = PARALLEL;
-    config.tables = ServiceName::ALL.map(|service| (service, tables(&url, service))).to_vec();
+    config.tables = ServiceName::ALL.map(|service| (service.into(), tables(&url, service))).to_vec();
     let begun = Instant::now();
     let report = rebuild(config).await.map_err(BenchError::other)?;
     let rebuilt_s = begun.elapsed().as_secs_f64();
@@ -186,24 +195,27 @@ async fn postgres(
     servers.drop_database("replay").await
 }
 
+async fn publish(servers: &Servers, log: &MemoryLog) -> Result<()> {
+    announce("publishing the events");
+    servers.create_topics(&TopicName::all_names(), i32::try_from(PARTITIONS).map_err(BenchError::other)?).await?;
+    bare::publish(servers.brokers(), log, &TopicName::of_state().collect::<Vec<_>>()).await
+}
+
 async fn kafka(
     arguments: &Arguments,
     servers: &Servers,
-    log: MemoryLog,
+    log: &MemoryLog,
     figures: &mut Vec<Figure>,
     goals: &mut Vec<Goal>,
 ) -> Result<()> {
-    announce("publishing the events");
     let names: Vec<String> = TopicName::of_state().map(|topic| topic.as_str().to_owned()).collect();
-    servers.create_topics(&names, i32::try_from(PARTITIONS).map_err(BenchError::other)?).await?;
     let records = u64::try_from(log.len()).map_err(BenchError::other)?;
-    bare::publish(servers.brokers(), &log).await?;
     announce("only reading them");
     let brokers = servers.brokers().to_owned();
     let read = tokio::task::spawn_blocking(move || bare::read_all(&brokers, &names, records));
     let read = figure("a consumer that only reads", records, read.await.map_err(BenchError::other)??);
     announce("rebuilding from Kafka");
-    let mut config = config(&log, arguments, Target::Memory);
+    let mut config = config(log, arguments, Target::Memory);
     config.parallel = PARALLEL;
     let mut kafka = rdkafka::ClientConfig::new();
     kafka.set("bootstrap.servers", servers.brokers());

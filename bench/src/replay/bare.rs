@@ -65,9 +65,9 @@ fn merged(rows: Vec<Bytes>) -> Vec<Bytes> {
     pieces
 }
 
-/// Publish all records.
-pub(super) async fn publish(brokers: &str, log: &MemoryLog) -> Result<()> {
-    let (brokers, log) = (brokers.to_owned(), log.clone());
+/// Publish all records of these topics.
+pub(super) async fn publish(brokers: &str, log: &MemoryLog, topics: &[TopicName]) -> Result<()> {
+    let (brokers, log, topics) = (brokers.to_owned(), log.clone(), topics.to_vec());
     let published = tokio::task::spawn_blocking(move || {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", brokers)
@@ -76,7 +76,7 @@ pub(super) async fn publish(brokers: &str, log: &MemoryLog) -> Result<()> {
             .set("queue.buffering.max.messages", "500000")
             .create()
             .doing("making a producer")?;
-        for topic in TopicName::of_state() {
+        for topic in topics {
             for (partition, key, payload, position) in log.records(topic) {
                 let header = Header { key: POSITION_HEADER, value: Some(position) };
                 let mut record = BaseRecord::to(topic.as_str())

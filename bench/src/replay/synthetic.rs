@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use outbox::Position;
 use replay_tool::MemoryLog;
 use schemas::{
-    Codec, CommandId, CustomerId, InventoryEvent, Message, OrderCompleted, OrderConfirmed, OrderEvent, OrderId,
-    OrderLine, OrderPaymentCaptured, OrderPlaced, OrderStockReserved, PaymentAuthorized, PaymentCaptured, PaymentEvent,
-    Sku, StockCommitted, StockEvent, StockLine, StockReceived, StockReserved, Time, TopicName, partitioner,
+    Codec, CommandId, CommitStock, CustomerId, InventoryCommand, InventoryEvent, Message, OrderCompleted,
+    OrderConfirmed, OrderEvent, OrderId, OrderLine, OrderPaymentCaptured, OrderPlaced, OrderStockReserved,
+    PaymentAuthorized, PaymentCaptured, PaymentEvent, ReceiveStock, ReserveStock, Sku, StockCommand, StockCommitted,
+    StockEvent, StockLine, StockReceived, StockReserved, Time, TopicName, partitioner,
 };
 
 use crate::error::{BenchError, Result};
@@ -21,27 +22,34 @@ const AT_ONCE: u64 = 500;
 
 /// At least so many events over topics of so many partitions.
 pub(super) fn events(count: u64, partitions: usize) -> Result<MemoryLog> {
-    let mut writer = Writer {
-        codec: Codec::embedded(),
-        log: MemoryLog::new(partitions),
-        sequences: BTreeMap::new(),
-        partitions: i32::try_from(partitions).map_err(BenchError::other)?,
-    };
+    let mut writer = Writer::new(partitions)?;
     for sku in 0..SKUS {
         writer.write(receipt(sku)?.into())?;
     }
-    let orders = count.saturating_sub(SKUS).div_ceil(EVENTS_PER_ORDER);
-    let mut first = 0;
-    while first < orders {
-        let last = (first + AT_ONCE).min(orders);
-        for step in 0..EVENTS_PER_ORDER {
-            for order in first..last {
-                writer.write(event(order, step)?)?;
-            }
-        }
-        first = last;
-    }
+    writer.orders(count.saturating_sub(SKUS).div_ceil(EVENTS_PER_ORDER), EVENTS_PER_ORDER, event)?;
     Ok(writer.log)
+}
+
+/// As many records of what the inventory service was asked: receipts, and what it was to reserve and to commit.
+pub(super) fn commands(count: u64, partitions: usize) -> Result<MemoryLog> {
+    let mut writer = Writer::new(partitions)?;
+    for sku in 0..SKUS {
+        let command_id = CommandId::new(format!("receipt-{sku}")).map_err(BenchError::other)?;
+        writer
+            .write(StockCommand::from(ReceiveStock { sku: sku_of(sku)?, quantity: i64::MAX / 4, command_id }).into())?;
+    }
+    writer.orders(count.div_ceil(2), 2, asked)?;
+    Ok(writer.log)
+}
+
+/// What the inventory service is asked about an order.
+fn asked(number: u64, step: u64) -> Result<Message> {
+    let order_id = order_of(number)?;
+    let command = match step {
+        0 => InventoryCommand::from(ReserveStock { order_id, lines: stock_lines(number)? }),
+        _ => InventoryCommand::from(CommitStock { order_id }),
+    };
+    Ok(command.into())
 }
 
 struct Writer {
@@ -53,6 +61,30 @@ struct Writer {
 }
 
 impl Writer {
+    fn new(partitions: usize) -> Result<Self> {
+        Ok(Writer {
+            codec: Codec::embedded(),
+            log: MemoryLog::new(partitions),
+            sequences: BTreeMap::new(),
+            partitions: i32::try_from(partitions).map_err(BenchError::other)?,
+        })
+    }
+
+    /// All steps of so many orders, some orders at once.
+    fn orders(&mut self, orders: u64, steps: u64, message: fn(u64, u64) -> Result<Message>) -> Result<()> {
+        let mut first = 0;
+        while first < orders {
+            let last = (first + AT_ONCE).min(orders);
+            for step in 0..steps {
+                for order in first..last {
+                    self.write(message(order, step)?)?;
+                }
+            }
+            first = last;
+        }
+        Ok(())
+    }
+
     fn write(&mut self, message: Message) -> Result<()> {
         let topic = message.topic();
         let key = message.key().as_bytes();
@@ -81,7 +113,7 @@ fn receipt(sku: u64) -> Result<StockEvent> {
 
 /// One of an order's events, in the order in which the services publish them.
 fn event(number: u64, step: u64) -> Result<Message> {
-    let order_id = OrderId::new(format!("0193f0e4-7c1a-7000-8000-{number:012}")).map_err(BenchError::other)?;
+    let order_id = order_of(number)?;
     let customer_id = CustomerId::new(format!("customer-{}", number % 50_000)).map_err(BenchError::other)?;
     let at = time(number * EVENTS_PER_ORDER + step);
     let (currency, attributes) = ("EUR".to_owned(), BTreeMap::new());
@@ -114,11 +146,7 @@ fn event(number: u64, step: u64) -> Result<Message> {
             .into()
         }
         1 => {
-            let lines = (0..LINES).map(|line| {
-                let OrderLine { sku, quantity, .. } = line_of(number, line)?;
-                Ok(StockLine { sku, quantity })
-            });
-            let lines = lines.collect::<Result<Vec<StockLine>>>()?;
+            let lines = stock_lines(number)?;
             InventoryEvent::from(StockReserved { order_id, version: 1, at, lines }).into()
         }
         2 => OrderEvent::from(OrderStockReserved { order_id, version: 2, at, attributes, origin: None }).into(),
@@ -145,6 +173,18 @@ fn event(number: u64, step: u64) -> Result<Message> {
         7 => InventoryEvent::from(StockCommitted { order_id, version: 2, at }).into(),
         _ => OrderEvent::from(OrderCompleted { order_id, version: 5, at, attributes, origin: None }).into(),
     })
+}
+
+fn order_of(number: u64) -> Result<OrderId> {
+    OrderId::new(format!("0193f0e4-7c1a-7000-8000-{number:012}")).map_err(BenchError::other)
+}
+
+fn stock_lines(order: u64) -> Result<Vec<StockLine>> {
+    let line = |line| {
+        let OrderLine { sku, quantity, .. } = line_of(order, line)?;
+        Ok(StockLine { sku, quantity })
+    };
+    (0..LINES).map(line).collect()
 }
 
 fn line_of(order: u64, line: u64) -> Result<OrderLine> {

@@ -5,21 +5,16 @@
 //! one snapshot, so the service may work meanwhile; each lane is then followed to exactly its end. What does not count (a
 //! repetition, what a restore has made void) is passed over; what is missing is an error, never a smaller state.
 //!
-//! A service that says nothing, and whose rows follow from what others say (a read model), is made again by [`rebuild_inputs`]: from
-//! its inputs, up to where its positions stand.
-//!
 //! The whole state is in memory, and so are the tables. Deliberately absent: topics that no longer begin at their beginning,
 //! and putting the new tables in the place of the live ones, which is a person's `alter table … set schema`.
 
 mod difference;
-mod inputs;
 mod log;
 mod store;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use outbox::inbox::Inbox;
 use rdkafka::ClientConfig;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -35,7 +30,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 pub trait Derived: Default + Send + 'static {
     /// The service's messages.
     type Contract: Contract;
-    /// The topics whose messages are the state: each with one writer, for [`rebuild`] the service itself.
+    /// The topics whose messages are the state.
     const TOPICS: &'static [<Self::Contract as Contract>::Topic];
 
     /// One event later. Events of one topic partition come in their order, those of several in any.
@@ -139,32 +134,6 @@ pub async fn rebuild<D: Derived>(
     let lanes = log::lanes::<D>(cut, topic_prefix)?;
     let (contract, kafka) = (Arc::new(contract), kafka.clone());
     let folding = tokio::task::spawn_blocking(move || log::fold::<D>(&contract, &kafka, lanes, SILENCE));
-    let state = folding.await.map_err(|error| RebuildError::Kafka(error.to_string()))??;
-    Ok(Rebuilt { state, live, database: database.clone() })
-}
-
-/// Makes the state of everything that the service has read until now, for one whose rows follow from its inputs alone.
-/// `topic_prefix` is its deployment's.
-///
-/// # Errors
-/// [`RebuildError`], in words.
-pub async fn rebuild_inputs<D: Derived>(
-    contract: D::Contract,
-    database: &Database,
-    kafka: &ClientConfig,
-    topic_prefix: &str,
-) -> Result<Rebuilt<D>, RebuildError> {
-    let client = store::connect(database).await?;
-    client.batch_execute("begin isolation level repeatable read read only").await?;
-    let positions = Inbox::new(database.schema())?.load_all(&client).await?;
-    let mut live = Vec::new();
-    for table in D::default().tables() {
-        live.push(store::read(&client, database.schema(), &table).await?);
-    }
-    client.batch_execute("commit").await?;
-    let feeds = inputs::feeds::<D>(&positions, topic_prefix)?;
-    let kafka = kafka.clone();
-    let folding = tokio::task::spawn_blocking(move || inputs::fold::<D>(&contract, &kafka, feeds, SILENCE));
     let state = folding.await.map_err(|error| RebuildError::Kafka(error.to_string()))??;
     Ok(Rebuilt { state, live, database: database.clone() })
 }

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use client::{Connection, Publisher};
-use consumer::rebuild::rebuild_inputs;
 use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health};
 use grammar::{ColorOptions, Exit, Secret, SettingsFile, ShellVerb, complain};
 use schemas::{Codec, TopicName};
@@ -29,7 +28,7 @@ use crate::lag::{Lag, Look};
 use crate::probes::{self, Shown};
 use crate::settings::{LAYERED, Settings};
 use crate::tail::Tail;
-use crate::view::{self, Book, Reads, View};
+use crate::view::{Reads, SESSION, View};
 
 const NAME: &str = "order-api";
 
@@ -66,8 +65,6 @@ enum Command {
     },
     /// Print the effective settings, secrets redacted.
     Config,
-    /// Make the read model once more from the topics, in memory, and compare; exits with 1 where they differ.
-    Rebuild,
     /// Empty the read model and have all of it read again from the topics' beginning.
     Rewind,
     #[command(flatten)]
@@ -75,7 +72,7 @@ enum Command {
 }
 
 fn exit_codes() -> String {
-    grammar::exit_codes(&[(0, "done; the daemon: drained"), (1, "rebuild: the read model differs from the topics")], "")
+    grammar::exit_codes(&[(0, "done; the daemon: drained")], "")
 }
 
 /// Why the program ended with an error.
@@ -139,9 +136,8 @@ fn try_main(arguments: Arguments, file: &SettingsFile) -> Result<Exit, DaemonErr
             Command::Run => run(settings).await.map(|()| Exit::Done),
             Command::Migrate { grants } => migrate(&settings, grants.as_deref()).await.map(|()| Exit::Done),
             Command::Config => say(settings.redacted().map_err(DaemonError::of)?.trim_end()).map(|()| Exit::Done),
-            Command::Rebuild => rebuild(&settings).await,
             Command::Rewind => {
-                view::rewind(&database(&settings, "order-api rewind")?, &instances(&settings)).await?;
+                view::rewind(&database(&settings, "order-api rewind")?).await?;
                 say("the read model is empty; it is read again from the topics' beginning").map(|()| Exit::Done)
             }
             Command::Shell(_) | Command::Key { .. } => Ok(Exit::Done),
@@ -153,11 +149,6 @@ fn try_main(arguments: Arguments, file: &SettingsFile) -> Result<Exit, DaemonErr
 
 fn say(text: &str) -> Result<(), DaemonError> {
     grammar::say(text).map_err(DaemonError::of)
-}
-
-/// By this name the database knows the instances that keep one read model.
-fn instances(settings: &Settings) -> String {
-    format!("{NAME} {}", settings.schema)
 }
 
 fn database(settings: &Settings, application: &str) -> Result<Database, DaemonError> {
@@ -182,15 +173,6 @@ async fn migrate(settings: &Settings, role: Option<&str>) -> Result<(), DaemonEr
     let Some(role) = role else { return Ok(()) };
     let given: Vec<String> = view::grant(&database, role).await?.iter().map(|sql| format!("{sql};")).collect();
     say(&if given.is_empty() { format!("role {role} has every right that it needs") } else { given.join("\n") })
-}
-
-async fn rebuild(settings: &Settings) -> Result<Exit, DaemonError> {
-    let (database, kafka) = (database(settings, "order-api rebuild")?, settings.client_config());
-    let made = rebuild_inputs::<Book>(Pipeline::new(codec(settings)?), &database, &kafka, &settings.topic_prefix);
-    let made = made.await.map_err(DaemonError::of)?;
-    let comparison = made.compare().await.map_err(DaemonError::of)?;
-    say(&format!("{} orders\n{comparison}", made.state().orders()))?;
-    Ok(Exit::done_if(comparison.differences.is_empty()))
 }
 
 fn codec(settings: &Settings) -> Result<Codec, DaemonError> {
@@ -260,7 +242,7 @@ async fn begin(frame: &Frame) -> Result<(Handle, Opened), DaemonError> {
         connection.partitions(&topic).await.map_err(|error| Obstacle::NotYet(error.to_string()))
     });
     let partitions = asked.await.map_err(DaemonError)?;
-    let database = database(settings, &instances(settings))?;
+    let database = database(settings, &view::instances(&settings.schema))?;
     let asked = start.await_server("Postgres", async || {
         let client = database.first_client().await?;
         view::check(&client, &settings.schema).await.map_err(Obstacle::from)
@@ -296,7 +278,7 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     if is_open_to_all {
         tracing::warn!("no keys are configured: everybody on this machine may do everything, and nobody else gets in");
     }
-    let reading = open_database(settings, &format!("{NAME} reads {}", settings.schema), view::SESSION)?;
+    let reading = open_database(settings, &view::readers(&settings.schema), SESSION)?;
     let (tail, mut tasks) = Tail::start(&connection, &stop.subscribe());
     let lag = Lag::default();
     let look = Look {

@@ -4,14 +4,14 @@
 //! for a while, ends the listening: then something may have been missed, and the read model tells what. So nothing here need be
 //! complete, and the read model is never asked again and again for those who wait.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use client::{Came, Connection, Record, Selection, TopicReader};
 use outbox::Backoff;
-use schemas::TopicName;
+use schemas::{TopicName, partitioner};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -33,8 +33,8 @@ type Sender = mpsc::Sender<Arc<Record>>;
 #[derive(Debug, Default)]
 struct Listeners {
     by_key: Mutex<HashMap<Key, Vec<(u64, Sender)>>>,
-    /// The offset of the last record that was told, by topic partition.
-    told: Mutex<HashMap<(TopicName, i32), i64>>,
+    /// The offset of the last record of each partition that was told, or had been said before the topic was read; by topic.
+    told: Mutex<HashMap<TopicName, Vec<i64>>>,
     next: AtomicU64,
 }
 
@@ -54,7 +54,7 @@ pub struct Listening {
     listeners: Arc<Listeners>,
     key: Key,
     number: u64,
-    before: Vec<Position>,
+    before: Option<Position>,
 }
 
 impl Tail {
@@ -102,15 +102,15 @@ impl Tail {
         let key = (topic, key.to_owned());
         self.listeners.locked().entry(key.clone()).or_default().push((number, sender));
         // After it listens: what is told from now on, it gets.
-        let before = self.listeners.told_of(topic);
+        let before = self.listeners.told_of(&key);
         Listening { receiver, listeners: Arc::clone(&self.listeners), key, number, before }
     }
 }
 
 impl Listening {
-    /// What had been said before, as far as this instance knows: from where on, in each partition, nothing was missed.
-    pub fn before(&self) -> &[Position] {
-        &self.before
+    /// The last thing that had been said in the key's partition before: from there on nothing is missed.
+    pub fn before(&self) -> Option<&Position> {
+        self.before.as_ref()
     }
 
     /// The next one; none where something may have been missed: listen anew, and look at the read model.
@@ -132,21 +132,35 @@ impl Drop for Listening {
 }
 
 impl Listeners {
-    fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Vec<(u64, Sender)>>> {
+    fn locked(&self) -> MutexGuard<'_, HashMap<Key, Vec<(u64, Sender)>>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn told_of(&self, topic: TopicName) -> Vec<Position> {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_topic = told.iter().filter(|((of, _), _)| *of == topic);
-        of_topic.map(|((_, partition), offset)| Position::of_event(topic, *partition, *offset)).collect()
+    fn told(&self) -> MutexGuard<'_, HashMap<TopicName, Vec<i64>>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told_of(&self, (topic, key): &Key) -> Option<Position> {
+        let told = self.told();
+        let offsets = told.get(topic)?;
+        let partition = partitioner::partition_of(key.as_bytes(), i32::try_from(offsets.len()).ok()?);
+        let last = offsets.get(usize::try_from(partition).ok()?).filter(|last| **last >= 0)?;
+        Some(Position::of_event(*topic, partition, *last))
+    }
+
+    /// A topic is read from these offsets on: whoever listened before may have missed what came while they were looked up.
+    fn begin(&self, topic: TopicName, next: &BTreeMap<i32, i64>) {
+        self.told().insert(topic, next.values().map(|next| next - 1).collect());
+        self.dismiss(topic);
     }
 
     /// Gives it to all who listen; who has no room for it has missed something, and listens no more.
     fn tell(&self, record: Record) {
         let key = (record.topic, record.message.key().to_owned());
-        let place = (record.topic, record.partition);
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(place, record.offset);
+        let index = usize::try_from(record.partition).unwrap_or(usize::MAX);
+        if let Some(last) = self.told().get_mut(&record.topic).and_then(|offsets| offsets.get_mut(index)) {
+            *last = record.offset;
+        }
         let mut by_key = self.locked();
         let Some(senders) = by_key.get_mut(&key) else { return };
         let record = Arc::new(record);
@@ -184,8 +198,7 @@ impl Reader {
     async fn read(&self) -> Result<std::convert::Infallible, client::ClientError> {
         let selection = Selection { topic: self.topic, key: None, from_end: true };
         let mut reader = TopicReader::open(&self.connection, selection).await?;
-        // Whoever listened before may have missed what came while the ends were looked up.
-        self.listeners.dismiss(self.topic);
+        self.listeners.begin(self.topic, &reader.next_offsets());
         self.reading.send_replace(true);
         loop {
             match reader.next(LOOK).await? {

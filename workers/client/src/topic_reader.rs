@@ -5,7 +5,7 @@
 //! What a restored database's old epoch had published is not voided here; that is the offline tool's work. It keeps its own
 //! book of what is read, not `outbox::log`'s, because it reads on behind the ends that it was opened with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -174,6 +174,11 @@ impl TopicReader {
     pub fn remaining(&self) -> u64 {
         let left = |progress: &Progress| u64::try_from(progress.end - progress.next).unwrap_or(0);
         self.partitions.values().map(left).sum()
+    }
+
+    /// The offset to read next, by partition.
+    pub fn next_offsets(&self) -> BTreeMap<i32, i64> {
+        self.partitions.iter().map(|(partition, progress)| (*partition, progress.next)).collect()
     }
 
     /// The partitions that are read.

@@ -19,9 +19,9 @@ use futures_util::stream::unfold;
 use schemas::{OrderId, TopicName};
 use tokio::sync::watch;
 
-use super::orders::no_order;
+use super::orders::{AfterQuery, no_order};
 use super::problem::{Kind, Problem};
-use super::request::OrderOf;
+use super::request::{Asked, OrderOf};
 use super::{Door, Shared};
 use crate::tail::Listening;
 
@@ -31,13 +31,15 @@ const ALIVE: Duration = Duration::from_secs(15);
 /// How long an order may take to be known, and the read model to have what was said already.
 const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
-/// Between two looks at the read model.
+/// Between two looks at the read model, at first and at most.
 const PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// An order's events, those before and those to come.
 #[utoipa::path(get, path = "/v1/orders/{id}/events", tag = "orders",
     params(
         ("id" = String, Path),
+        AfterQuery,
         ("Last-Event-ID" = Option<i64>, Header, description = "The version that was seen last: go on behind it"),
     ),
     responses(
@@ -46,7 +48,12 @@ const PAUSE: Duration = Duration::from_millis(20);
         (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
-pub(super) async fn events(State(door): Shared, OrderOf(id): OrderOf, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn events(
+    State(door): Shared,
+    OrderOf(id): OrderOf,
+    headers: HeaderMap,
+    Asked(after): Asked<AfterQuery>,
+) -> Result<Response, Problem> {
     let last = match headers.get("last-event-id") {
         None => 0,
         Some(value) => value
@@ -56,6 +63,7 @@ pub(super) async fn events(State(door): Shared, OrderOf(id): OrderOf, headers: H
             .ok_or_else(|| Problem::bad("Last-Event-ID: the id of the last event that was seen, a whole number"))?,
     };
     let room = Room::take(&door)?;
+    door.be_after(&after, id.as_str()).await?;
     let mut following = Following::new(Arc::clone(&door), id, last, room);
     if !following.is_known().await? {
         return Err(no_order(&door, &following.id).await?);
@@ -114,12 +122,13 @@ impl Following {
         let deadline = tokio::time::Instant::now() + KNOWN_WITHIN;
         loop {
             if self.door.reads.order(&self.id).await?.is_some() {
-                if !self.meet().await? {
-                    let words = "the read model is too far behind to tell this order's events; try again";
-                    return Err(Problem::new(Kind::Unavailable, words).retry_after(1));
-                }
-                self.read_on().await?;
-                return Ok(true);
+                return match self.meet().await? {
+                    true => Ok(true),
+                    false => {
+                        let words = "the read model is too far behind to tell this order's events; try again";
+                        Err(Problem::new(Kind::Unavailable, words).retry_after(1))
+                    }
+                };
             }
             let is_refused = self.door.reads.last_refusal(&self.id).await?.is_some();
             if is_refused || tokio::time::Instant::now() >= deadline {
@@ -129,28 +138,33 @@ impl Following {
         }
     }
 
-    /// Waits until the read model has all that was said before this listened.
-    async fn meet(&self) -> Result<bool, Problem> {
-        for position in self.listening.iter().flat_map(|listening| listening.before()) {
-            if !self.door.reads.reaches(position, self.id.as_str(), KNOWN_WITHIN).await? {
-                return Ok(false);
-            }
+    /// Waits until the read model has all that was said before this listened, and reads it; whether it has within the limit.
+    async fn meet(&mut self) -> Result<bool, Problem> {
+        let before = self.listening.as_ref().and_then(Listening::before);
+        if let Some(position) = before
+            && !self.door.reads.reaches(position, self.id.as_str(), KNOWN_WITHIN).await?
+        {
+            return Ok(false);
         }
+        self.read_on().await?;
         Ok(true)
     }
 
     /// What the read model has behind what was given.
     async fn read_on(&mut self) -> Result<(), Problem> {
-        let behind = self.ready.back().map_or(self.last, |(version, _)| *version);
+        let mut behind = self.ready.back().map_or(self.last, |(version, _)| *version);
         for said in self.door.reads.said_since(&self.id, behind).await? {
-            if let Some(version) = said.version {
+            // What is said again is no other event.
+            if let Some(version) = said.version.filter(|version| *version > behind) {
+                behind = version;
                 self.ready.push_back((version, event(version, &said.name).data(said.body)));
             }
         }
         Ok(())
     }
 
-    /// The next event; none at the end: then the caller comes again, with the version that it saw last.
+    /// The next event; none where the instance ends, or the database does not answer: then the caller comes again, with the version
+    /// that it saw last. A read model that is behind is waited for.
     async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some((version, event)) = self.ready.pop_front() {
@@ -159,10 +173,11 @@ impl Following {
             }
             let Some(listening) = &mut self.listening else {
                 self.listening = Some(self.door.tail.listen(TopicName::OrderEvents, self.id.as_str()));
-                if !self.meet().await.ok()? {
-                    return None;
+                while !self.meet().await.ok()? {
+                    if *self.stopping.borrow() {
+                        return None;
+                    }
                 }
-                self.read_on().await.ok()?;
                 continue;
             };
             let came = tokio::select! {
@@ -188,18 +203,19 @@ impl Following {
         }
     }
 
-    /// Reads on until the read model has this version; none where it takes too long.
+    /// Reads on until the read model has this version; none where the stream ends.
     async fn catch_up(&mut self, version: i64) -> Option<()> {
-        let deadline = tokio::time::Instant::now() + KNOWN_WITHIN;
+        let mut pause = PAUSE;
         loop {
             self.read_on().await.ok()?;
             if self.ready.back().is_some_and(|(newest, _)| *newest >= version) {
                 return Some(());
             }
-            if tokio::time::Instant::now() >= deadline {
-                return None;
+            tokio::select! {
+                // An error means that the sender is gone, which is an end as well.
+                _ = self.stopping.wait_for(|stopped| *stopped) => return None,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
             }
-            tokio::time::sleep(PAUSE).await;
         }
     }
 }

@@ -8,9 +8,7 @@
 //! Deliberately absent: decisions and messages of its own; a look at any service's tables. What a restored database has made void
 //! cannot be taken back out of rows: then the feed is held, and `rewind` has all of it read again.
 
-mod book;
 mod reads;
-mod schema;
 mod store;
 
 use std::collections::BTreeMap;
@@ -23,17 +21,13 @@ use domain::stock::{self, Level, LevelChange, Reservation};
 use jiff::Timestamp;
 use outbox::Transaction;
 use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, Sku, StockEvent, TopicName};
+use tables::HeardRow;
 use tokio_postgres::Client;
+use view::INPUTS;
 use workers::pipeline_contract::Pipeline;
 
-pub use book::Book;
 pub use reads::{Filter, Open, Reads, SESSION, Said, Standing};
-pub use schema::{check, grant, migrate, rewind};
-use store::{Heard, Statements};
-
-/// The topics that the read model is made of. An order's are beside one another in one lane, whoever owns it.
-pub const INPUTS: &[TopicName] =
-    &[TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::PaymentEvents, TopicName::StockEvents];
+use store::Statements;
 
 /// Keeps the read model.
 #[derive(Debug)]
@@ -54,9 +48,11 @@ pub struct Batch {
     orders: Working<OrderId, Order>,
     reservations: Working<OrderId, Reservation>,
     payments: Working<OrderId, Payment>,
+    /// The newest version of each SKU that receipts are about.
+    versions: BTreeMap<Sku, i64>,
     /// What is to be added to levels; a version is the newest one.
     levels: BTreeMap<Sku, Level>,
-    heard: Vec<Heard>,
+    heard: Vec<HeardRow>,
 }
 
 impl Service for View {
@@ -100,14 +96,15 @@ impl Service for View {
             keys.dedup();
             keys
         };
-        let (orders, reservations, payments) =
-            (of(TopicName::OrderEvents), of(TopicName::InventoryEvents), of(TopicName::PaymentEvents));
-        let (orders, reservations, payments) = tokio::try_join!(
+        let (orders, reservations) = (of(TopicName::OrderEvents), of(TopicName::InventoryEvents));
+        let (payments, skus) = (of(TopicName::PaymentEvents), of(TopicName::StockEvents));
+        let (orders, reservations, payments, versions) = tokio::try_join!(
             statements.lock_orders(tx, &orders),
             statements.lock_reservations(tx, &reservations),
             statements.lock_payments(tx, &payments),
+            statements.versions(tx, &skus),
         )?;
-        Ok(Batch { orders, reservations, payments, levels: BTreeMap::new(), heard: Vec::new() })
+        Ok(Batch { orders, reservations, payments, versions, levels: BTreeMap::new(), heard: Vec::new() })
     }
 
     fn decide(
@@ -128,9 +125,8 @@ impl Service for View {
             | Message::StockCommand(_)
             | Message::PaymentCommand(_) => return Ok("passed"),
         }
-        if let (Some((_, place)), Some(at)) = (emitter.input(), said_at(message)) {
-            batch.heard.push(Heard::of(message, place, at, emitter.cause().caused_by.clone()));
-        }
+        let cause = emitter.cause().caused_by.as_deref();
+        batch.heard.extend(emitter.input().and_then(|(_, place)| view::heard(message, place, cause)));
         Ok("kept")
     }
 
@@ -144,20 +140,6 @@ fn message_of(body: &Body<Message, Infallible>) -> &Message {
     match body {
         Body::Message(message) => message,
         Body::Signal(never) => match *never {},
-    }
-}
-
-/// When it was said, of what is kept word for word: what an order's history and a stock command's answer are.
-fn said_at(message: &Message) -> Option<schemas::Time> {
-    match message {
-        Message::OrderEvent(event) => Some(event.at()),
-        Message::StockEvent(event) => Some(event.at()),
-        Message::InventoryEvent(_)
-        | Message::PaymentEvent(_)
-        | Message::OrderCommand(_)
-        | Message::InventoryCommand(_)
-        | Message::StockCommand(_)
-        | Message::PaymentCommand(_) => None,
     }
 }
 
@@ -193,8 +175,20 @@ impl Batch {
         Ok(())
     }
 
+    /// Adds what a receipt or an adjustment changes. It may be said again, and then changes nothing.
     fn receipt(&mut self, event: &StockEvent) -> Result<(), Failure> {
-        add_receipt(&mut self.levels, event).map_err(poison)
+        let sku = event.key();
+        let known = self.versions.get(sku).copied().unwrap_or_default();
+        let nothing = Level { version: known, ..Level::default() };
+        let added = stock::evolve_stock(sku, nothing, event).map_err(poison)?;
+        if added.version == known {
+            return Ok(());
+        }
+        self.versions.insert(sku.clone(), added.version);
+        let level = self.levels.entry(sku.clone()).or_default();
+        let received = level.received.checked_add(added.received).ok_or_else(|| poison(too_much(sku)))?;
+        *level = Level { version: added.version, received, ..*level };
+        Ok(())
     }
 }
 
@@ -202,18 +196,6 @@ impl Batch {
 fn change_level(levels: &mut BTreeMap<Sku, Level>, change: &LevelChange) -> Result<(), String> {
     let level = levels.entry(change.sku.clone()).or_default();
     *level = level.after(change).ok_or_else(|| too_much(&change.sku))?;
-    Ok(())
-}
-
-/// Adds what a receipt or an adjustment changes: what the core makes of it from nothing.
-fn add_receipt(levels: &mut BTreeMap<Sku, Level>, event: &StockEvent) -> Result<(), String> {
-    let Some(version) = event.version() else { return Ok(()) };
-    let sku = event.key();
-    let nothing = Level { version: version - 1, ..Level::default() };
-    let added = stock::evolve_stock(sku, nothing, event).map_err(|error| error.to_string())?;
-    let level = levels.entry(sku.clone()).or_default();
-    let received = level.received.checked_add(added.received).ok_or_else(|| too_much(sku))?;
-    *level = Level { received, version: level.version.max(added.version), ..*level };
     Ok(())
 }
 

@@ -93,13 +93,13 @@ const OPEN_ORDERS: &str = "select s.stage, o.orders, o.oldest from unnest ($1::t
 
 const ONE_PAYMENT_OF: &str = "from payments where order_id = $1";
 
-const SAID_SINCE: &str = "select version, type, body::text, log_partition, log_offset from heard \
+const SAID_SINCE: &str = "select version, name, body, log_partition, log_offset from heard \
     where topic = $1 and key = $2 and version > $3 order by log_offset limit $4";
 
-const ANSWER: &str = "select version, type, body::text, log_partition, log_offset from heard \
+const ANSWER: &str = "select version, name, body, log_partition, log_offset from heard \
     where topic = $1 and key = $2 and cause = $3 order by log_offset limit 1";
 
-const LAST_REFUSAL: &str = "select version, type, body::text, log_partition, log_offset from heard \
+const LAST_REFUSAL: &str = "select version, name, body, log_partition, log_offset from heard \
     where topic = $1 and key = $2 and version is null order by log_offset desc limit 1";
 
 /// What a key's rows stand at.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use client::{Connection, Publisher};
 use dev_stack::{Daemon, Stack, StackConfig};
+use rdkafka::ClientConfig;
+use replay_tool::{CheckConfig, Keeper, Records, Report, ServiceTables};
 use schemas::{CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
 
 use crate::api::Api;
@@ -16,7 +18,7 @@ use crate::api::Api;
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Longer than anything takes that happens at all: a killed member leaves its group after its session has timed out.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
 
@@ -109,11 +111,17 @@ impl Pipeline {
 
     /// The same with what else it is told.
     pub(crate) fn start_door_with(&self, name: &str, further: impl FnOnce(&mut Command)) -> Outcome<Door> {
+        let door = self.open_door(name, further)?;
+        door.daemon.wait_ready(PATIENCE)?;
+        Ok(door)
+    }
+
+    /// The same, and does not wait until it is ready.
+    pub(crate) fn open_door(&self, name: &str, further: impl FnOnce(&mut Command)) -> Outcome<Door> {
         let log = self.folder.join(format!("{name}.log"));
         let mut command = self.door_command();
         further(&mut command);
         let daemon = Daemon::spawn_announced(command, name, &log, "listening", PATIENCE)?;
-        daemon.wait_ready(PATIENCE)?;
         let line = daemon.wait_for_line("the API answers", PATIENCE)?.ok_or("it does not say where it answers")?;
         let address = line.split_whitespace().find_map(|word| word.strip_prefix("address=")?.parse().ok());
         Ok(Door { api: Api::new(address.ok_or("no address")?), daemon })
@@ -132,6 +140,16 @@ impl Pipeline {
         let output = tokio::task::block_in_place(|| command.args(verb).output())?;
         let told = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         Ok((output.status.code(), told))
+    }
+
+    /// What topics and tables say of one another, the read model's among them.
+    pub(crate) async fn check(&self) -> Outcome<Report> {
+        let mut kafka = ClientConfig::new();
+        kafka.set("bootstrap.servers", self.stack.brokers());
+        let records = Records::Kafka { config: kafka, prefix: self.prefix.clone(), patience: PATIENCE };
+        let mut config = CheckConfig::new(records, &self.url);
+        config.view = Some(ServiceTables::of(Keeper::View, &self.url));
+        Ok(replay_tool::check(config).await?)
     }
 
     pub(crate) async fn receive(&self, sku: &str, quantity: i64) -> Outcome {
@@ -155,6 +173,15 @@ impl Pipeline {
     /// The first column of a query's rows, as texts.
     pub(crate) async fn query(&self, sql: &str) -> Outcome<Vec<String>> {
         Ok(self.client.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+    }
+
+    /// Keeps the read model from taking anything until this is dropped; it can be read.
+    pub(crate) async fn hold_view(&self) -> Outcome<outbox::Client> {
+        let client = outbox::connect(&self.url.parse()?, tokio_postgres::NoTls).await?;
+        let hold =
+            "set idle_in_transaction_session_timeout = 0; begin; lock table view.orders, view.heard in exclusive mode";
+        client.batch_execute(hold).await?;
+        Ok(client)
     }
 
     /// Changes something on purpose.
