@@ -12,10 +12,12 @@ mod payment;
 mod placing;
 mod problem;
 mod request;
+mod returns;
 mod shapes;
 mod status;
 mod stock;
 mod stream;
+mod stuck;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -117,12 +119,17 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/v1/orders/{id}/ship", post(acts::ship))
         .route("/v1/orders/{id}/cancel", post(acts::cancel))
         .route("/v1/orders/{id}/refunds", post(acts::refund))
-        .route("/v1/orders/{id}/returns", post(acts::request_return))
+        .route("/v1/orders/{id}/returns", post(returns::request))
+        .route("/v1/orders/{id}/returns/{return_id}/receipt", post(returns::receive))
         .route_layer(with(Role::OrdersWrite));
     let act = Router::new()
         .route("/v1/orders/{id}/hold", post(acts::hold))
         .route("/v1/orders/{id}/release", post(acts::release))
         .route("/v1/orders/{id}/reject", post(acts::reject))
+        .route("/v1/orders/{id}/retry", post(stuck::retry))
+        .route("/v1/orders/{id}/skip", post(stuck::skip))
+        .route("/v1/orders/{id}/resolve", post(stuck::resolve))
+        .route("/v1/stuck", get(stuck::list))
         .route_layer(with(Role::OpsAct));
     let supply = Router::new()
         .route("/v1/stock/receipts", post(stock::receive))

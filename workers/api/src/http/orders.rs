@@ -165,11 +165,13 @@ pub(super) fn last_before_next<T>(found: &mut Vec<T>, limit: i64) -> Option<&T> 
     found.last().filter(|_| has_more)
 }
 
-fn cursor(order: &Order) -> String {
+/// Where a list goes on behind this order.
+pub(super) fn cursor(order: &Order) -> String {
     hex(format!("{} {}", order.accepted_at.as_micros(), order.order_id).as_bytes())
 }
 
-fn behind(cursor: &str) -> Result<(Time, String), Problem> {
+/// The place that a cursor says.
+pub(super) fn behind(cursor: &str) -> Result<(Time, String), Problem> {
     let read = || {
         let bytes: Option<Vec<u8>> =
             (0..cursor.len()).step_by(2).map(|at| u8::from_str_radix(cursor.get(at..at + 2)?, 16).ok()).collect();

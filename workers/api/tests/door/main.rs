@@ -4,6 +4,8 @@ mod api;
 mod keys;
 mod orders;
 mod pipeline;
+mod returns;
 mod storm;
 mod stream;
+mod stuck;
 mod view;
