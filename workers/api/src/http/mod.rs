@@ -33,6 +33,7 @@ use tokio::sync::watch;
 pub use openapi::document;
 use problem::{Kind, Problem};
 
+use crate::daemons::Daemons;
 use crate::keys::{Keys, Role};
 use crate::lag::Lag;
 use crate::metrics;
@@ -62,6 +63,8 @@ pub struct Door {
     pub tail: Tail,
     /// How far behind.
     pub lag: Lag,
+    /// How the daemons are.
+    pub daemons: Daemons,
     /// Who may; none: whoever is on this machine, everything.
     pub keys: Option<Keys>,
     /// What may wait.

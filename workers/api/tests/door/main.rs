@@ -5,6 +5,7 @@ mod keys;
 mod orders;
 mod pipeline;
 mod returns;
+mod status;
 mod storm;
 mod stream;
 mod stuck;
