@@ -14,6 +14,7 @@ mod problem;
 mod request;
 mod returns;
 mod shapes;
+mod shortage;
 mod status;
 mod stock;
 mod stream;

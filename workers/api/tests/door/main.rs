@@ -1,5 +1,6 @@
 //! The door on a real pipeline: three services, Kafka and Postgres.
 
+mod admission;
 mod api;
 mod keys;
 mod orders;
