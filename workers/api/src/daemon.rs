@@ -322,6 +322,7 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         keys,
         limits: settings.limits(),
         streams: AtomicUsize::new(0),
+        lists: http::room_for_lists(),
         stopping: stop.subscribe(),
     });
     let serving = axum::serve(listener, http::router(door)).with_graceful_shutdown(stopped(stop.subscribe()));

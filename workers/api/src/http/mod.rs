@@ -6,6 +6,7 @@
 mod acts;
 mod answer;
 mod gate;
+mod lists;
 mod openapi;
 mod orders;
 mod payment;
@@ -29,7 +30,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use client::Publisher;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use openapi::document;
 use problem::{Kind, Problem};
@@ -72,11 +73,18 @@ pub struct Door {
     pub limits: Limits,
     /// Streams that are open.
     pub streams: AtomicUsize,
+    /// Room for lists that are read to their end.
+    pub lists: Arc<Semaphore>,
     /// Whether it is to end.
     pub stopping: watch::Receiver<bool>,
 }
 
 type Shared = State<Arc<Door>>;
+
+/// Room for lists that are read to their end.
+pub(crate) fn room_for_lists() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(lists::AT_ONCE))
+}
 
 impl Door {
     /// Commands that Kafka has not confirmed yet.

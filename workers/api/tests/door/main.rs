@@ -2,7 +2,9 @@
 
 mod admission;
 mod api;
+mod cached;
 mod keys;
+mod lists;
 mod orders;
 mod pipeline;
 mod returns;
