@@ -70,7 +70,7 @@ pub(super) struct Problem {
     #[schema(example = "urn:order-api:refused")]
     pub(super) kind: String,
     /// The same in words.
-    pub(super) title: String,
+    pub(super) title: &'static str,
     /// The status of the answer.
     #[schema(example = 422)]
     pub(super) status: u16,
@@ -80,8 +80,9 @@ pub(super) struct Problem {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) reasons: Vec<Reason>,
     /// Of an order that was not published: what there is not enough of.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) short: Vec<ShortShape>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<ShortShape>)]
+    pub(super) short: Box<[ShortShape]>,
     /// After how many seconds it may be tried again.
     #[serde(skip)]
     pub(super) retry_after_s: Option<u32>,
@@ -102,11 +103,11 @@ impl Problem {
         let (status, name, title) = kind.fixed();
         Problem {
             kind: format!("urn:order-api:{name}"),
-            title: title.to_owned(),
+            title,
             status: status.as_u16(),
             detail: detail.into(),
             reasons: Vec::new(),
-            short: Vec::new(),
+            short: Box::default(),
             retry_after_s: None,
         }
     }

@@ -79,7 +79,7 @@ fn sold_out(short: Vec<ShortShape>) -> Problem {
         "as far as is known there are {}. Nothing was published; without check_stock the order is, and inventory decides",
         words.join("; ")
     );
-    Problem { short, ..Problem::new(Kind::SoldOut, detail) }
+    Problem { short: short.into(), ..Problem::new(Kind::SoldOut, detail) }
 }
 
 #[cfg(test)]
