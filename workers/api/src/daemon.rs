@@ -22,6 +22,7 @@ use workers::signals::{INSISTED, Signals, stopped};
 use workers::start::{Obstacle, Progress, Start};
 use workers::telemetry;
 
+use crate::daemons::{self, Daemons};
 use crate::http::{self, Door};
 use crate::keys::{Keys, Role, new_key};
 use crate::lag::{Lag, Look};
@@ -288,6 +289,9 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         database: reading.clone(),
     };
     tasks.push(tokio::spawn(lag.clone().keep_looking(look, stop.subscribe())));
+    let addresses = daemons::addresses(&settings.daemons).map_err(DaemonError::of)?;
+    let daemons = Daemons::new(addresses).map_err(DaemonError::of)?;
+    tasks.push(tokio::spawn(daemons.clone().keep_asking(stop.subscribe())));
     let seen = tail.clone();
     // Set once: a process opens one door.
     drop(shown.further.set(Box::new(move || seen.obstacle())));
@@ -296,9 +300,11 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         reads: Reads::new(reading, &settings.topic_prefix).map_err(DaemonError::of)?,
         tail,
         lag,
+        daemons,
         keys,
         limits: settings.limits(),
         streams: AtomicUsize::new(0),
+        lists: http::room_for_lists(),
         stopping: stop.subscribe(),
     });
     let serving = axum::serve(listener, http::router(door)).with_graceful_shutdown(stopped(stop.subscribe()));

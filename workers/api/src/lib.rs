@@ -7,6 +7,7 @@
 //! Deliberately absent: decisions, which are the services'; users and carts; a cache.
 
 pub mod daemon;
+pub mod daemons;
 pub mod http;
 pub mod keys;
 pub mod lag;

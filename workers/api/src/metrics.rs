@@ -5,16 +5,25 @@ use outbox::metrics::Metric;
 
 const REQUESTS: &str = "api_requests_total";
 const DURATION: &str = "api_request_duration_seconds";
+const OPEN: &str = "api_requests_open";
 const STREAMS: &str = "api_streams";
+const LISTS: &str = "api_lists";
+const PAGES: &str = "api_list_pages_total";
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 3] = [
+pub const ALL: [Metric; 6] = [
     Metric::counter(REQUESTS, &["route", "method", "status"], "Requests answered, by route, method and status"),
     Metric {
         unit: Some(Unit::Seconds),
         ..Metric::histogram(DURATION, &["route"], "From a request's headers to its answer's; not of streams")
     },
+    Metric {
+        ends: "the request",
+        ..Metric::gauge(OPEN, &["route"], "Requests that are worked on; not of callers that are gone")
+    },
     Metric { ends: "the instance; 0 without one", ..Metric::gauge(STREAMS, &[], "Streams of events that are open") },
+    Metric { ends: "the instance; 0 without one", ..Metric::gauge(LISTS, &[], "Lists that are read to their end") },
+    Metric::counter(PAGES, &[], "Pages of such lists that were handed on"),
 ];
 
 /// Tell the recorder what each metric means.
@@ -25,6 +34,44 @@ pub(crate) fn describe() {
 pub(crate) fn answered(route: &str, method: &'static str, status: u16, seconds: f64) {
     counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => status.to_string()).increment(1);
     histogram!(DURATION, "route" => route.to_owned()).record(seconds);
+}
+
+/// A request that is worked on, until it is answered or its caller is gone.
+#[derive(Debug)]
+pub(crate) struct Open(String);
+
+impl Open {
+    pub(crate) fn begin(route: &str) -> Self {
+        gauge!(OPEN, "route" => route.to_owned()).increment(1.0);
+        Open(route.to_owned())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        gauge!(OPEN, "route" => self.0.clone()).decrement(1.0);
+    }
+}
+
+/// A list that is read to its end, until it is.
+#[derive(Debug)]
+pub(crate) struct Listing(());
+
+impl Listing {
+    pub(crate) fn begin() -> Self {
+        gauge!(LISTS).increment(1.0);
+        Listing(())
+    }
+}
+
+impl Drop for Listing {
+    fn drop(&mut self) {
+        gauge!(LISTS).decrement(1.0);
+    }
+}
+
+pub(crate) fn page_handed_on() {
+    counter!(PAGES).increment(1);
 }
 
 pub(crate) fn streams(open: usize) {

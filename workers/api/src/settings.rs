@@ -13,6 +13,7 @@ use serde::Serialize;
 use workers::config::{LogFormat, as_understood, check_servers, shown, without_secrets};
 use workers::listen::Listen;
 
+use crate::daemons;
 use crate::http::Limits;
 
 /// What a configuration file may have beside the settings that have a flag, and which of those it may not have.
@@ -73,6 +74,16 @@ pub struct Settings {
     /// File of keys (TOML): who may do what. `order-api key` makes one.
     #[arg(long, env = "API_KEYS_FILE", global = true, value_name = "FILE")]
     pub api_keys_file: Option<PathBuf>,
+    /// Where the daemons answer, whose status /v1/status tells: name=host:port or a URL, several with commas.
+    #[arg(
+        long,
+        env = "DAEMONS",
+        global = true,
+        value_name = "NAME=HOST:PORT",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub daemons: String,
     /// The largest body of a request, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", global = true, value_name = "NUMBER", default_value_t = 262_144)]
     pub max_body_bytes: usize,
@@ -115,6 +126,7 @@ impl Settings {
     pub fn completed(mut self, file: &SettingsFile) -> Result<Settings, SettingError> {
         self.kafka = self.access.properties(file.kafka()?)?;
         check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
+        daemons::addresses(&self.daemons)?;
         if self.api_keys_file.is_none() && !self.api_listen.0.ip().is_loopback() {
             return Err(SettingError::Setting(format!(
                 "whoever reaches {} could do everything: give --api-keys-file or API_KEYS_FILE (`order-api key` makes a key), or \

@@ -10,7 +10,7 @@ use client::body_json;
 use domain::saga::Order;
 use schemas::{
     CancelOrder, CommandId, HoldOrder, LineQuantity, OrderCommand, OrderId, RefundOrder, RejectOrder, ReleaseOrder,
-    RequestReturn, ShipOrder, TopicName,
+    ShipOrder, TopicName,
 };
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -77,19 +77,6 @@ pub(super) struct RefundBody {
     note: Option<String>,
 }
 
-/// What is to come back.
-#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReturnBody {
-    /// Which lines; everything that is still out, where it is left out.
-    #[serde(default)]
-    lines: Vec<PiecesShape>,
-    /// Why, as a code of yours.
-    reason_code: Option<String>,
-    /// In words.
-    note: Option<String>,
-}
-
 /// Why an order is held.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -114,7 +101,7 @@ pub(super) struct RejectBody {
     note: Option<String>,
 }
 
-fn pieces(lines: Vec<PiecesShape>) -> Vec<LineQuantity> {
+pub(super) fn pieces(lines: Vec<PiecesShape>) -> Vec<LineQuantity> {
     lines.into_iter().map(|PiecesShape { line, quantity }| LineQuantity { line, quantity }).collect()
 }
 
@@ -148,10 +135,12 @@ macro_rules! act {
         ) -> Result<Response, Problem> {
             let $command = command_id(&headers)?;
             let $by = Some(caller.name().to_owned());
-            act(&door, &headers, $order.clone(), $command.clone(), OrderCommand::from($make)).await
+            carry_out(&door, &headers, $order.clone(), $command.clone(), OrderCommand::from($make)).await
         }
     };
 }
+
+pub(super) use act;
 
 act!(
     /// Let the goods of a confirmed order leave.
@@ -176,15 +165,6 @@ act!(
         let RefundBody { amount_minor, lines, reason_code, note } = body;
         let lines = pieces(lines);
         RefundOrder { order_id: order_id.clone(), command_id: command_id.clone(), amount_minor, lines, reason_code, by, note }
-    }
-);
-act!(
-    /// Expect goods of a completed order back.
-    request_return at "/v1/orders/{id}/returns" takes ReturnBody as body
-    makes |order_id, command_id, by| {
-        let ReturnBody { lines, reason_code, note } = body;
-        let lines = pieces(lines);
-        RequestReturn { order_id: order_id.clone(), command_id: command_id.clone(), lines, reason_code, by, note }
     }
 );
 act!(
@@ -214,7 +194,7 @@ act!(
 );
 
 /// Publishes it, unless the order has taken it already, and waits for its answer where that is preferred.
-async fn act(
+pub(super) async fn carry_out(
     door: &Door,
     headers: &HeaderMap,
     id: OrderId,

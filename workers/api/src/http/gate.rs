@@ -73,6 +73,7 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
     let method = name_of(request.method());
+    let _open = metrics::Open::begin(&route);
     let response = next.run(request).await.into_response();
     metrics::answered(&route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
     response

@@ -6,16 +6,20 @@
 mod acts;
 mod answer;
 mod gate;
+mod lists;
 mod openapi;
 mod orders;
 mod payment;
 mod placing;
 mod problem;
 mod request;
+mod returns;
 mod shapes;
+mod shortage;
 mod status;
 mod stock;
 mod stream;
+mod stuck;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,11 +30,12 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use client::Publisher;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 pub use openapi::document;
 use problem::{Kind, Problem};
 
+use crate::daemons::Daemons;
 use crate::keys::{Keys, Role};
 use crate::lag::Lag;
 use crate::metrics;
@@ -60,17 +65,26 @@ pub struct Door {
     pub tail: Tail,
     /// How far behind.
     pub lag: Lag,
+    /// How the daemons are.
+    pub daemons: Daemons,
     /// Who may; none: whoever is on this machine, everything.
     pub keys: Option<Keys>,
     /// What may wait.
     pub limits: Limits,
     /// Streams that are open.
     pub streams: AtomicUsize,
+    /// Room for lists that are read to their end.
+    pub lists: Arc<Semaphore>,
     /// Whether it is to end.
     pub stopping: watch::Receiver<bool>,
 }
 
 type Shared = State<Arc<Door>>;
+
+/// Room for lists that are read to their end.
+pub(crate) fn room_for_lists() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(lists::AT_ONCE))
+}
 
 impl Door {
     /// Commands that Kafka has not confirmed yet.
@@ -117,12 +131,17 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/v1/orders/{id}/ship", post(acts::ship))
         .route("/v1/orders/{id}/cancel", post(acts::cancel))
         .route("/v1/orders/{id}/refunds", post(acts::refund))
-        .route("/v1/orders/{id}/returns", post(acts::request_return))
+        .route("/v1/orders/{id}/returns", post(returns::request))
+        .route("/v1/orders/{id}/returns/{return_id}/receipt", post(returns::receive))
         .route_layer(with(Role::OrdersWrite));
     let act = Router::new()
         .route("/v1/orders/{id}/hold", post(acts::hold))
         .route("/v1/orders/{id}/release", post(acts::release))
         .route("/v1/orders/{id}/reject", post(acts::reject))
+        .route("/v1/orders/{id}/retry", post(stuck::retry))
+        .route("/v1/orders/{id}/skip", post(stuck::skip))
+        .route("/v1/orders/{id}/resolve", post(stuck::resolve))
+        .route("/v1/stuck", get(stuck::list))
         .route_layer(with(Role::OpsAct));
     let supply = Router::new()
         .route("/v1/stock/receipts", post(stock::receive))

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{acts, orders, payment, placing, status, stock, stream};
+use super::{acts, orders, payment, placing, returns, status, stock, stream, stuck};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,7 +16,8 @@ use super::{acts, orders, payment, placing, status, stock, stream};
     ),
     paths(
         placing::place, orders::list, orders::one, stream::events, payment::one,
-        acts::ship, acts::cancel, acts::refund, acts::request_return, acts::hold, acts::release, acts::reject,
+        acts::ship, acts::cancel, acts::refund, acts::hold, acts::release, acts::reject,
+        returns::request, returns::receive, stuck::list, stuck::retry, stuck::skip, stuck::resolve,
         stock::list, stock::one, stock::receive, stock::adjust, status::status,
     ),
     modifiers(&Keys),

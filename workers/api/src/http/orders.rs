@@ -1,7 +1,9 @@
 //! Orders, looked at and listed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -11,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::fresh;
+use super::lists::{self, Pages};
 use super::problem::{Kind, Problem};
 use super::request::{Asked, OrderOf, time};
 use super::shapes::OrderShape;
@@ -115,10 +118,12 @@ pub(super) struct OrderPage {
     next: Option<String>,
 }
 
-/// Orders, the newest first, a page at a time.
-#[utoipa::path(get, path = "/v1/orders", tag = "orders", params(ListQuery, ("If-None-Match" = Option<String>, Header)),
+/// Orders, the newest first: a page at a time, or, as `application/x-ndjson`, all of them, a line each.
+#[utoipa::path(get, path = "/v1/orders", tag = "orders",
+    params(ListQuery, ("If-None-Match" = Option<String>, Header), ("Accept" = Option<String>, Header)),
     responses(
-        (status = 200, description = "A page", body = OrderPage),
+        (status = 200, description = "A page; or every order as a line",
+            content((OrderPage = "application/json"), (String = "application/x-ndjson"))),
         (status = 304, description = "As the ETag says"),
         (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
@@ -132,7 +137,6 @@ pub(super) async fn list(
         let known: Vec<&str> = Stage::names().collect();
         return Err(Problem::bad(format!("state: {state} is none; there are {}", known.join(", "))));
     }
-    let limit = page(asked.limit)?;
     let filter = Filter {
         customer: asked.customer,
         stage: asked.state,
@@ -141,10 +145,39 @@ pub(super) async fn list(
         before: asked.before.as_deref().map(|text| time("before", text)).transpose()?,
         behind: asked.cursor.as_deref().map(behind).transpose()?,
     };
+    if lists::are_asked_for(&headers) {
+        all_or_none(asked.limit)?;
+        return lists::answer(&door.clone(), OrderPages { door, filter }).await;
+    }
+    let limit = page(asked.limit)?;
     let mut found = door.reads.orders(&filter, limit + 1).await?;
     let next = last_before_next(&mut found, limit).map(|last| cursor(&last.what));
     let orders = found.iter().map(|found| OrderShape::of(&found.what)).collect();
     fresh(&headers, &OrderPage { orders, next }, None)
+}
+
+/// Orders that are read to the last one.
+struct OrderPages {
+    door: Arc<Door>,
+    filter: Filter,
+}
+
+impl Pages for OrderPages {
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let found = self.door.reads.orders(&self.filter, lists::PAGE).await?;
+        if let Some(last) = found.last() {
+            self.filter.behind = Some((last.what.accepted_at, last.what.order_id.to_string()));
+        }
+        lists::lines(found.iter().map(|found| OrderShape::of(&found.what)))
+    }
+}
+
+/// A list that is read to its end has no limit.
+pub(super) fn all_or_none(limit: Option<i64>) -> Result<(), Problem> {
+    match limit {
+        None => Ok(()),
+        Some(_) => Err(Problem::bad("limit: application/x-ndjson gives all rows; leave when you have enough")),
+    }
 }
 
 /// How many, where so many are asked for.
@@ -165,11 +198,13 @@ pub(super) fn last_before_next<T>(found: &mut Vec<T>, limit: i64) -> Option<&T> 
     found.last().filter(|_| has_more)
 }
 
-fn cursor(order: &Order) -> String {
+/// Where a list goes on behind this order.
+pub(super) fn cursor(order: &Order) -> String {
     hex(format!("{} {}", order.accepted_at.as_micros(), order.order_id).as_bytes())
 }
 
-fn behind(cursor: &str) -> Result<(Time, String), Problem> {
+/// The place that a cursor says.
+pub(super) fn behind(cursor: &str) -> Result<(Time, String), Problem> {
     let read = || {
         let bytes: Option<Vec<u8>> =
             (0..cursor.len()).step_by(2).map(|at| u8::from_str_radix(cursor.get(at..at + 2)?, 16).ok()).collect();

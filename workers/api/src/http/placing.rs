@@ -16,13 +16,13 @@ use jiff::Timestamp;
 use schemas::{Adjustment, CustomerId, Message, OrderCommand, OrderId, OrderLine, PlaceOrder, Sku, Time, TopicName};
 use serde::Deserialize;
 use tokio::time::Instant;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::answer::{Accepted, fresh, order_path, put};
 use super::orders::no_order;
 use super::problem::{Kind, Problem};
-use super::request::{Body, deadline, idempotency_key, time, trace_parent};
+use super::request::{Asked, Body, deadline, idempotency_key, time, trace_parent};
 use super::shapes::OrderShape;
 use super::{Door, Shared};
 use crate::keys::Caller;
@@ -38,6 +38,17 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How long Kafka may take to confirm a command.
 const PUBLISH_LIMIT: Duration = Duration::from_secs(10);
+
+/// How an order is placed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PlaceQuery {
+    /// Do not publish an order for more than there is as far as the read model knows: 409 instead. That is advice and no decision,
+    /// which is inventory's either way.
+    #[serde(default)]
+    check_stock: bool,
+}
 
 /// What is ordered.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -159,6 +170,7 @@ impl Placing {
 /// Repeating the request with the same `order_id` or `Idempotency-Key` places one order.
 #[utoipa::path(post, path = "/v1/orders", tag = "orders", request_body = PlaceBody,
     params(
+        PlaceQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "Yours, new for each order; the order's id follows from it"),
         ("Prefer" = Option<String>, Header, description = "wait=SECONDS, at most 30: answer with what became of it"),
     ),
@@ -166,12 +178,15 @@ impl Placing {
         (status = 200, description = "It was placed before, and this is how it stands", body = OrderShape),
         (status = 201, description = "It was placed, and this is what became of it", body = OrderShape),
         (status = 202, description = "It is on its way; Location says where to look", body = Accepted),
+        (status = 409, description = "With `check_stock`: there is not enough, as far as is known; nothing was published", body = Problem,
+            content_type = "application/problem+json"),
         (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Send the same again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn place(
     State(door): Shared,
     Extension(caller): Extension<Caller>,
+    Asked(asked): Asked<PlaceQuery>,
     headers: HeaderMap,
     Body(body): Body<PlaceBody>,
 ) -> Result<Response, Problem> {
@@ -184,6 +199,9 @@ pub(super) async fn place(
     if found.as_ref().is_some_and(|found| !placing.is_same(&found.what)) {
         let words = format!("order {id} is there, with other content: give another order_id or Idempotency-Key");
         return Err(Problem::new(Kind::ContentDiffers, words));
+    }
+    if asked.check_stock && found.is_none() {
+        door.has_enough_for(&placing.command.lines).await?;
     }
     let (status, command) = match &found {
         Some(_) => (StatusCode::OK, None),

@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::shortage::ShortShape;
+
 /// What kinds of problems there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -25,6 +27,8 @@ pub(super) enum Kind {
     TooLarge,
     /// The body is no JSON.
     UnsupportedMediaType,
+    /// There is not enough, as far as is known.
+    SoldOut,
     /// The same key or id was given with other content.
     ContentDiffers,
     /// The service refuses the command.
@@ -47,6 +51,7 @@ impl Kind {
             Kind::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body has to be JSON")
             }
+            Kind::SoldOut => (StatusCode::CONFLICT, "sold-out", "There is not enough, as far as is known"),
             Kind::ContentDiffers => {
                 (StatusCode::UNPROCESSABLE_ENTITY, "content-differs", "The same id was given with other content")
             }
@@ -65,7 +70,7 @@ pub(super) struct Problem {
     #[schema(example = "urn:order-api:refused")]
     pub(super) kind: String,
     /// The same in words.
-    pub(super) title: String,
+    pub(super) title: &'static str,
     /// The status of the answer.
     #[schema(example = 422)]
     pub(super) status: u16,
@@ -74,6 +79,10 @@ pub(super) struct Problem {
     /// Of a refused command: every reason that the service gave.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) reasons: Vec<Reason>,
+    /// Of an order that was not published: what there is not enough of.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<ShortShape>)]
+    pub(super) short: Box<[ShortShape]>,
     /// After how many seconds it may be tried again.
     #[serde(skip)]
     pub(super) retry_after_s: Option<u32>,
@@ -94,10 +103,11 @@ impl Problem {
         let (status, name, title) = kind.fixed();
         Problem {
             kind: format!("urn:order-api:{name}"),
-            title: title.to_owned(),
+            title,
             status: status.as_u16(),
             detail: detail.into(),
             reasons: Vec::new(),
+            short: Box::default(),
             retry_after_s: None,
         }
     }

@@ -69,8 +69,23 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderOf {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id = OrderId::new(path(parts, state).await?).map_err(|error| Problem::bad(error.to_string()))?;
+        let id =
+            OrderId::new(path::<String, S>(parts, state).await?).map_err(|error| Problem::bad(error.to_string()))?;
         Ok(OrderOf(id))
+    }
+}
+
+/// The return that the path names, and its order.
+pub(super) struct ReturnOf(pub(super) OrderId, pub(super) CommandId);
+
+impl<S: Send + Sync> FromRequestParts<S> for ReturnOf {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let (order, id): (String, String) = path(parts, state).await?;
+        let order = OrderId::new(order).map_err(|error| Problem::bad(error.to_string()))?;
+        let id = CommandId::new(id).map_err(|error| Problem::bad(format!("the return: {error}")))?;
+        Ok(ReturnOf(order, id))
     }
 }
 
@@ -81,14 +96,14 @@ impl<S: Send + Sync> FromRequestParts<S> for SkuOf {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let sku = Sku::new(path(parts, state).await?).map_err(|error| Problem::bad(error.to_string()))?;
+        let sku = Sku::new(path::<String, S>(parts, state).await?).map_err(|error| Problem::bad(error.to_string()))?;
         Ok(SkuOf(sku))
     }
 }
 
-async fn path<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
-    let read = Path::<String>::from_request_parts(parts, state).await;
-    read.map(|Path(text)| text).map_err(|rejection| Problem::bad(rejection.body_text()))
+async fn path<T: DeserializeOwned + Send, S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<T, Problem> {
+    let read = Path::<T>::from_request_parts(parts, state).await;
+    read.map(|Path(named)| named).map_err(|rejection| Problem::bad(rejection.body_text()))
 }
 
 /// The `Idempotency-Key`; with or without the quotation marks that the draft of its standard asks for.

@@ -2,7 +2,10 @@
 //!
 //! Stock commands have no room for who asks; it is logged here.
 
+use std::sync::Arc;
+
 use axum::Extension;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -13,7 +16,8 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Accepted, escaped, fresh, put};
-use super::orders::{AfterQuery, last_before_next, page};
+use super::lists::{self, Pages};
+use super::orders::{AfterQuery, all_or_none, last_before_next, page};
 use super::problem::{Kind, Problem};
 use super::request::{Asked, Body, SkuOf, command_id, deadline};
 use super::shapes::StockShape;
@@ -66,10 +70,12 @@ pub(super) struct StockPage {
     next: Option<String>,
 }
 
-/// All levels, a page at a time.
-#[utoipa::path(get, path = "/v1/stock", tag = "stock", params(StockQuery, ("If-None-Match" = Option<String>, Header)),
+/// All levels: a page at a time, or, as `application/x-ndjson`, a line each.
+#[utoipa::path(get, path = "/v1/stock", tag = "stock",
+    params(StockQuery, ("If-None-Match" = Option<String>, Header), ("Accept" = Option<String>, Header)),
     responses(
-        (status = 200, description = "A page", body = StockPage),
+        (status = 200, description = "A page; or every level as a line",
+            content((StockPage = "application/json"), (String = "application/x-ndjson"))),
         (status = 304, description = "As the ETag says"),
         (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
@@ -79,11 +85,31 @@ pub(super) async fn list(
     headers: HeaderMap,
     Asked(asked): Asked<StockQuery>,
 ) -> Result<Response, Problem> {
+    if lists::are_asked_for(&headers) {
+        all_or_none(asked.limit)?;
+        return lists::answer(&door.clone(), StockPages { door, behind: asked.cursor.unwrap_or_default() }).await;
+    }
     let limit = page(asked.limit)?;
     let mut found = door.reads.levels(asked.cursor.as_deref().unwrap_or_default(), limit + 1).await?;
     let next = last_before_next(&mut found, limit).map(|last| last.what.0.to_string());
     let stock = found.iter().map(|found| StockShape::of(&found.what.0, &found.what.1)).collect();
     fresh(&headers, &StockPage { stock, next }, None)
+}
+
+/// Levels that are read to the last one.
+struct StockPages {
+    door: Arc<Door>,
+    behind: String,
+}
+
+impl Pages for StockPages {
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        let found = self.door.reads.levels(&self.behind, lists::PAGE).await?;
+        if let Some(last) = found.last() {
+            self.behind = last.what.0.to_string();
+        }
+        lists::lines(found.iter().map(|found| StockShape::of(&found.what.0, &found.what.1)))
+    }
 }
 
 /// The level of a SKU.

@@ -10,6 +10,7 @@ use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::pipeline::Outcome;
@@ -107,6 +108,29 @@ impl Api {
         }
         let request = request.body(Full::<Bytes>::from(text.unwrap_or_default()))?;
         Ok(tokio::time::timeout(LIMIT, sender.send_request(request)).await??)
+    }
+
+    /// All rows of a list.
+    pub(crate) async fn lines(&self, path: &str) -> Outcome<Vec<Value>> {
+        let body = self.with("accept", "application/x-ndjson").body(path).await?;
+        let bytes = tokio::time::timeout(LIMIT, body.collect()).await??.to_bytes();
+        std::str::from_utf8(&bytes)?.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    /// What comes of a request that is answered well.
+    pub(crate) async fn body(&self, path: &str) -> Outcome<Incoming> {
+        let response = self.send(Method::GET, path, None).await?;
+        if response.status().is_success() { Ok(response.into_body()) } else { Err(response.status().as_str().into()) }
+    }
+
+    /// Sends a request and waits for nothing: who drops the connection is gone.
+    pub(crate) async fn send_alone(&self, head: &str, body: &str) -> Outcome<TcpStream> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let length = body.len();
+        let kind = "content-type: application/json";
+        let text = format!("{head}\r\nhost: localhost\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(text.as_bytes()).await?;
+        Ok(stream)
     }
 
     /// A stream of an order's events.

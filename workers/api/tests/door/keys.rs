@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::pipeline::{Outcome, Pipeline, stop};
 
 /// A key that the program makes: the key, and its entry.
-fn made(pipeline: &Pipeline, name: &str, roles: &[&str]) -> Outcome<(String, String)> {
+pub(crate) fn made(pipeline: &Pipeline, name: &str, roles: &[&str]) -> Outcome<(String, String)> {
     let mut words = vec!["key", "--name", name];
     roles.iter().for_each(|role| words.extend(["--role", role]));
     let (code, told) = pipeline.run(&words)?;

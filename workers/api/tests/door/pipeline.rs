@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use client::{Connection, Publisher};
-use dev_stack::{Daemon, Stack, StackConfig};
+use dev_stack::{Daemon, Server, Stack, StackConfig};
 use rdkafka::ClientConfig;
 use replay_tool::{CheckConfig, Keeper, Records, Report, ServiceTables};
 use schemas::{CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
@@ -21,6 +21,17 @@ pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + S
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+
+/// What is not as usual.
+#[derive(Debug, Default)]
+pub(crate) struct Setting {
+    /// On servers of its own, which may be paused.
+    pub(crate) is_alone: bool,
+    /// What the provider does, as the payment service's file has it.
+    pub(crate) provider: &'static str,
+}
+
+const PROVIDER: &str = "provider.toml";
 
 /// Three services, and where the door finds them.
 pub(crate) struct Pipeline {
@@ -36,15 +47,23 @@ pub(crate) struct Pipeline {
 impl Pipeline {
     /// Topics, schemas, and the three services at work.
     pub(crate) async fn start(name: &str) -> Outcome<Self> {
+        Self::start_as(name, Setting::default()).await
+    }
+
+    /// The same, in this setting.
+    pub(crate) async fn start_as(name: &str, setting: Setting) -> Outcome<Self> {
         let unique = format!("door_{name}_{}", std::process::id());
         let database = unique.clone();
         let opened = tokio::task::spawn_blocking(move || -> Outcome<_> {
             let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
-            let stack = match shared.upgrade() {
+            let stack = match shared.upgrade().filter(|_| !setting.is_alone) {
                 Some(stack) => stack,
+                None if setting.is_alone => Arc::new(Stack::start(StackConfig::in_project())?),
                 None => Arc::new(Stack::from_env_or_start(StackConfig::in_project())?),
             };
-            *shared = Arc::downgrade(&stack);
+            if !setting.is_alone {
+                *shared = Arc::downgrade(&stack);
+            }
             let url = stack.new_database(&database)?;
             Ok((stack, url))
         });
@@ -55,6 +74,7 @@ impl Pipeline {
         let connection = Connection::new(stack.brokers()).with_topic_prefix(&prefix);
         let publisher = Publisher::open(&connection, "/tests")?;
         let client = outbox::connect(&url.parse()?, tokio_postgres::NoTls).await?;
+        std::fs::write(folder.join(PROVIDER), format!("[simulator]\n{}", setting.provider))?;
         let mut pipeline = Self { stack, url, prefix, folder, services: Vec::new(), publisher, client };
         pipeline.prepare()?;
         Ok(pipeline)
@@ -70,7 +90,8 @@ impl Pipeline {
             succeed(migrate)?;
         }
         for service in ServiceName::ALL {
-            let command = self.service(service);
+            let mut command = self.service(service);
+            command.env("PIPELINE_CONFIG", self.folder.join(PROVIDER));
             let log = self.folder.join(format!("{service}.log"));
             let daemon = Daemon::spawn_announced(command, service.as_str(), &log, "listening", PATIENCE)?;
             self.services.push(daemon);
@@ -89,6 +110,17 @@ impl Pipeline {
         command.arg(service.as_str());
         self.environment(&mut command);
         command
+    }
+
+    /// A service at work.
+    pub(crate) fn daemon(&self, service: ServiceName) -> Outcome<&Daemon> {
+        let found = self.services.iter().find(|daemon| daemon.name() == service.as_str());
+        found.ok_or_else(|| format!("{service} is not at work").into())
+    }
+
+    /// The broker.
+    pub(crate) fn kafka(&self) -> Outcome<&Server> {
+        Ok(self.stack.kafka()?)
     }
 
     /// The door's program, which finds the servers.
@@ -207,6 +239,24 @@ impl Drop for Pipeline {
 pub(crate) struct Door {
     pub(crate) api: Api,
     pub(crate) daemon: Daemon,
+}
+
+impl Door {
+    /// A series of its metrics, by name and labels; none where there is no such series yet.
+    pub(crate) fn metric(&self, series: &str) -> Outcome<Option<f64>> {
+        let (_, text) = tokio::task::block_in_place(|| self.daemon.get("/metrics"))?;
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        Ok(value.map(str::parse).transpose()?)
+    }
+
+    /// Waits until a series has this value.
+    pub(crate) async fn until_metric(&self, series: &str, wanted: f64) -> Outcome {
+        until(series, || async {
+            let found = self.metric(series)?;
+            if found == Some(wanted) { Ok(()) } else { Err(format!("{found:?}").into()) }
+        })
+        .await
+    }
 }
 
 /// Asks a door to end, and sees that it does so in good order.
