@@ -6,15 +6,26 @@ use outbox::metrics::Metric;
 const REQUESTS: &str = "api_requests_total";
 const DURATION: &str = "api_request_duration_seconds";
 const STREAMS: &str = "api_streams";
+const ISSUER_ASKED: &str = "api_issuer_looks_total";
+const ISSUER_KEYS: &str = "api_issuer_keys";
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 3] = [
+pub const ALL: [Metric; 5] = [
     Metric::counter(REQUESTS, &["route", "method", "status"], "Requests answered, by route, method and status"),
     Metric {
         unit: Some(Unit::Seconds),
         ..Metric::histogram(DURATION, &["route"], "From a request's headers to its answer's; not of streams")
     },
     Metric { ends: "the instance; 0 without one", ..Metric::gauge(STREAMS, &[], "Streams of events that are open") },
+    Metric::counter(
+        ISSUER_ASKED,
+        &["outcome"],
+        "Looks for the keys of the identity provider, by outcome: ok or failed",
+    ),
+    Metric {
+        ends: "the instance; 0 without a provider",
+        ..Metric::gauge(ISSUER_KEYS, &[], "Keys of the identity provider that tokens are verified with")
+    },
 ];
 
 /// Tell the recorder what each metric means.
@@ -29,4 +40,12 @@ pub(crate) fn answered(route: &str, method: &'static str, status: u16, seconds: 
 
 pub(crate) fn streams(open: usize) {
     gauge!(STREAMS).set(f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn issuer_asked(has_answered: bool) {
+    counter!(ISSUER_ASKED, "outcome" => if has_answered { "ok" } else { "failed" }).increment(1);
+}
+
+pub(crate) fn issuer_keys(keys: usize) {
+    gauge!(ISSUER_KEYS).set(f64::from(u32::try_from(keys).unwrap_or(u32::MAX)));
 }

@@ -8,10 +8,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Door;
 use super::problem::{Kind, Problem};
+use super::Door;
 use crate::keys::{Caller, Role};
 use crate::metrics;
+use crate::tokens::Refusal;
 
 /// Lets through who has the role, with who it is.
 pub(super) async fn admit(
@@ -19,10 +20,11 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let caller = caller(&door, request.headers())?;
+    let caller = caller(&door, request.headers()).await?;
     if !caller.may(role) {
         let words = format!("{} has not the role {}", caller.name(), role.as_str());
-        return Err(Problem::new(Kind::Forbidden, words));
+        return Err(Problem::new(Kind::Forbidden, words)
+            .challenge(&[("error", "insufficient_scope"), ("scope", role.as_str())]));
     }
     caller.take_turn().map_err(|wait| {
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
@@ -32,18 +34,43 @@ pub(super) async fn admit(
     Ok(next.run(request).await)
 }
 
-fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let Some(keys) = &door.keys else {
+async fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, Problem> {
+    if door.who.is_anybody() {
         // A page of somebody else's, in a browser of this machine, must not get here under a name of its own.
         return match headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_none_or(is_this_machine) {
             true => Ok(Caller::local()),
             false => Err(Problem::new(Kind::Forbidden, "without keys this door answers to localhost alone")),
         };
+    }
+    let Some(given) = bearer(headers) else {
+        let words = "send Authorization: Bearer KEY, with a key or a token that this door knows";
+        return Err(Problem::new(Kind::Unauthorized, words).challenge(&[]));
     };
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key = given.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    let words = "send Authorization: Bearer KEY, with a key that this door knows";
-    key.and_then(|key| keys.caller(key)).cloned().ok_or_else(|| Problem::new(Kind::Unauthorized, words))
+    door.who.caller(given).await.map_err(|refusal| match refusal {
+        Refusal::CannotTell => Problem::new(Kind::Unavailable, refusal.to_string()).retry_after(5),
+        Refusal::Unknown
+        | Refusal::Malformed
+        | Refusal::Algorithm
+        | Refusal::KeyNotShown
+        | Refusal::Signature
+        | Refusal::Expired
+        | Refusal::NotYet
+        | Refusal::Audience(_)
+        | Refusal::Issuer(_)
+        | Refusal::Claim(_)
+        | Refusal::Name(_)
+        | Refusal::NameOfKey => {
+            let words = refusal.to_string();
+            let challenge = [("error", "invalid_token"), ("error_description", words.as_str())];
+            Problem::new(Kind::Unauthorized, &*words).challenge(&challenge)
+        }
+    })
+}
+
+/// What is given as `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, given) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    Some(given.trim()).filter(|given| scheme.eq_ignore_ascii_case("bearer") && !given.is_empty())
 }
 
 fn is_this_machine(host: &str) -> bool {

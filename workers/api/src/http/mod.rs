@@ -31,11 +31,12 @@ use tokio::sync::watch;
 pub use openapi::document;
 use problem::{Kind, Problem};
 
-use crate::keys::{Keys, Role};
+use crate::keys::Role;
 use crate::lag::Lag;
 use crate::metrics;
 use crate::tail::Tail;
 use crate::view::Reads;
+use crate::who::Who;
 
 /// What may wait, and how large it may be.
 #[derive(Debug, Clone, Copy)]
@@ -60,8 +61,8 @@ pub struct Door {
     pub tail: Tail,
     /// How far behind.
     pub lag: Lag,
-    /// Who may; none: whoever is on this machine, everything.
-    pub keys: Option<Keys>,
+    /// Who may.
+    pub who: Arc<Who>,
     /// What may wait.
     pub limits: Limits,
     /// Streams that are open.

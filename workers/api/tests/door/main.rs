@@ -1,9 +1,11 @@
 //! The door on a real pipeline: three services, Kafka and Postgres.
 
 mod api;
+mod issuer;
 mod keys;
 mod orders;
 mod pipeline;
 mod storm;
 mod stream;
+mod tokens;
 mod view;

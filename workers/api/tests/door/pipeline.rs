@@ -16,7 +16,7 @@ use crate::api::Api;
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// Longer than anything takes that happens at all: a killed member leaves its group after its session has timed out.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 static SHARED: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
 
@@ -117,6 +117,11 @@ impl Pipeline {
         let line = daemon.wait_for_line("the API answers", PATIENCE)?.ok_or("it does not say where it answers")?;
         let address = line.split_whitespace().find_map(|word| word.strip_prefix("address=")?.parse().ok());
         Ok(Door { api: Api::new(address.ok_or("no address")?), daemon })
+    }
+
+    /// Where Kafka is.
+    pub(crate) fn brokers(&self) -> String {
+        self.stack.brokers()
     }
 
     /// A file of this test's.
