@@ -5,6 +5,7 @@
 
 mod acts;
 mod answer;
+mod docs;
 mod gate;
 mod openapi;
 mod orders;
@@ -134,6 +135,7 @@ pub fn router(door: Arc<Door>) -> Router {
         .merge(write)
         .merge(act)
         .merge(supply)
+        .merge(docs::router())
         .route("/v1/openapi.json", get(async || Json(document())))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown)
