@@ -310,7 +310,7 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     // Set once: a process opens one door.
     drop(shown.further.set(further(&tail, &who)));
     let door = Arc::new(Door {
-        publisher: Publisher::open(&connection, format!("/{NAME}")).map_err(DaemonError::of)?,
+        publisher: Publisher::open(&connection, http::SOURCE).map_err(DaemonError::of)?,
         reads: Reads::new(reading, &settings.topic_prefix).map_err(DaemonError::of)?,
         tail,
         lag,

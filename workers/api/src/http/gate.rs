@@ -8,11 +8,23 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::answer::escaped;
 use super::problem::{Kind, Problem};
-use super::Door;
+use super::{Door, SOURCE};
 use crate::keys::{Caller, Role};
 use crate::metrics;
 use crate::tokens::Refusal;
+
+tokio::task_local! {
+    /// Who asks for what is done now.
+    static CALLER: Caller;
+}
+
+/// What a command that is published now names as its source: this door, and who asks. No route can forget it.
+pub(super) fn source() -> String {
+    let asked = CALLER.try_with(|caller| format!("{SOURCE}/{}", escaped(caller.name())));
+    asked.unwrap_or_else(|_| SOURCE.to_owned())
+}
 
 /// Lets through who has the role, with who it is.
 pub(super) async fn admit(
@@ -30,8 +42,8 @@ pub(super) async fn admit(
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         Problem::new(Kind::TooMany, "this key has no request left for now").retry_after(seconds)
     })?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    request.extensions_mut().insert(caller.clone());
+    Ok(CALLER.scope(caller, next.run(request)).await)
 }
 
 async fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, Problem> {

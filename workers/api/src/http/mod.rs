@@ -74,6 +74,9 @@ pub struct Door {
 
 type Shared = State<Arc<Door>>;
 
+/// What commands name as their source (`ce_source`); who asks stands behind it.
+pub const SOURCE: &str = "/order-api";
+
 impl Door {
     /// Commands that Kafka has not confirmed yet.
     fn unconfirmed(&self) -> u64 {

@@ -5,6 +5,7 @@ mod issuer;
 mod keys;
 mod orders;
 mod pipeline;
+mod roles;
 mod storm;
 mod stream;
 mod tokens;
