@@ -26,10 +26,11 @@ use crate::daemons::{self, Daemons};
 use crate::http::{self, Door};
 use crate::keys::{Keys, Role, new_key};
 use crate::lag::{Lag, Look};
-use crate::probes::{self, Shown};
+use crate::probes::{self, Further, Shown};
 use crate::settings::{LAYERED, Settings};
 use crate::tail::Tail;
 use crate::view::{Reads, SESSION, View};
+use crate::who::Who;
 
 const NAME: &str = "order-api";
 
@@ -273,14 +274,14 @@ struct Opened(Vec<JoinHandle<()>>);
 /// Opens the door: from here on it answers.
 async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<Opened, DaemonError> {
     let Frame { settings, shown, stop } = frame;
-    let keys = settings.api_keys_file.as_deref().map(Keys::read).transpose().map_err(DaemonError::of)?;
-    let is_open_to_all = keys.is_none();
+    let (who, mut tasks) = callers(settings, stop).await?;
     let listener = listen(settings.api_listen.0, "API_LISTEN or --api-listen", "the API answers").await?;
-    if is_open_to_all {
+    if who.is_anybody() {
         tracing::warn!("no keys are configured: everybody on this machine may do everything, and nobody else gets in");
     }
     let reading = open_database(settings, &view::readers(&settings.schema), SESSION)?;
-    let (tail, mut tasks) = Tail::start(&connection, &stop.subscribe());
+    let (tail, reading_on) = Tail::start(&connection, &stop.subscribe());
+    tasks.extend(reading_on);
     let lag = Lag::default();
     let look = Look {
         kafka: settings.client_config(),
@@ -292,16 +293,15 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     let addresses = daemons::addresses(&settings.daemons).map_err(DaemonError::of)?;
     let daemons = Daemons::new(addresses).map_err(DaemonError::of)?;
     tasks.push(tokio::spawn(daemons.clone().keep_asking(stop.subscribe())));
-    let seen = tail.clone();
     // Set once: a process opens one door.
-    drop(shown.further.set(Box::new(move || seen.obstacle())));
+    drop(shown.further.set(further(&tail, &who)));
     let door = Arc::new(Door {
-        publisher: Publisher::open(&connection, format!("/{NAME}")).map_err(DaemonError::of)?,
+        publisher: Publisher::open(&connection, http::SOURCE).map_err(DaemonError::of)?,
         reads: Reads::new(reading, &settings.topic_prefix).map_err(DaemonError::of)?,
         tail,
         lag,
         daemons,
-        keys,
+        who,
         limits: settings.limits(),
         streams: AtomicUsize::new(0),
         lists: http::room_for_lists(),
@@ -314,6 +314,30 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         }
     }));
     Ok(Opened(tasks))
+}
+
+/// Whom the door knows, and what keeps the keys of those who vouch for them.
+async fn callers(
+    settings: &Settings,
+    stop: &watch::Sender<bool>,
+) -> Result<(Arc<Who>, Vec<JoinHandle<()>>), DaemonError> {
+    let keys = settings.api_keys_file.as_deref().map(Keys::read).transpose().map_err(DaemonError::of)?;
+    let (tokens, keeper) = settings.tokens.open().map_err(DaemonError::of)?.unzip();
+    let mut tasks = Vec::new();
+    if let Some(mut keeper) = keeper {
+        keeper.begin().await.map_err(|words| DaemonError(format!("the issuer's keys: {words}")))?;
+        tasks.push(tokio::spawn(keeper.run(stop.subscribe())));
+    }
+    Ok((Arc::new(Who::new(keys, tokens)), tasks))
+}
+
+/// What the probes tell of the door.
+fn further(tail: &Tail, who: &Arc<Who>) -> Further {
+    let (tail, locked, known) = (tail.clone(), Arc::clone(who), Arc::clone(who));
+    Further {
+        obstacles: vec![Box::new(move || tail.obstacle()), Box::new(move || locked.obstacle())],
+        notes: vec![Box::new(move || known.note())],
+    }
 }
 
 /// Work until a signal comes; then let the consumer finish within the deadline. A second signal does not wait.

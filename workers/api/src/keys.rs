@@ -1,7 +1,7 @@
 //! Who may: keys by name, with roles, of a file that holds their digests alone.
 //!
 //! A key is 256 random bits, so a plain digest of it gives nothing away. All digests are compared, each in constant time.
-//! Deliberately absent: tokens of an identity provider, users, sessions.
+//! Deliberately absent: users, sessions; tokens of an identity provider are in `tokens`.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,7 +66,12 @@ struct Known {
 impl Caller {
     /// Whoever asks where no keys are configured: somebody on this machine, who may do everything.
     pub fn local() -> Self {
-        Caller(Arc::new(Known { name: "local".to_owned(), roles: Role::ALL.to_vec(), allowance: None }))
+        Caller::new("local".to_owned(), Role::ALL.to_vec())
+    }
+
+    /// Somebody of this name.
+    pub fn new(name: String, roles: Vec<Role>) -> Self {
+        Caller(Arc::new(Known { name, roles, allowance: None }))
     }
 
     /// Its name: what commands say of who asked, and the tenant whose idempotency keys these are.
@@ -162,6 +167,11 @@ impl Keys {
             keys.push((digest, Caller(Arc::new(Known { name, roles, allowance }))));
         }
         if keys.is_empty() { Err("it has no key".to_owned()) } else { Ok(Keys(keys)) }
+    }
+
+    /// Whether a key has this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(_, caller)| caller.name() == name)
     }
 
     /// Whose key this is.

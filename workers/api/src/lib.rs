@@ -17,4 +17,6 @@ pub mod position;
 mod probes;
 pub mod settings;
 pub mod tail;
+pub mod tokens;
 pub mod view;
+pub mod who;

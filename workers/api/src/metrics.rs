@@ -9,9 +9,11 @@ const OPEN: &str = "api_requests_open";
 const STREAMS: &str = "api_streams";
 const LISTS: &str = "api_lists";
 const PAGES: &str = "api_list_pages_total";
+const ISSUER_ASKED: &str = "api_issuer_looks_total";
+const ISSUER_KEYS: &str = "api_issuer_keys";
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 6] = [
+pub const ALL: [Metric; 8] = [
     Metric::counter(REQUESTS, &["route", "method", "status"], "Requests answered, by route, method and status"),
     Metric {
         unit: Some(Unit::Seconds),
@@ -24,6 +26,15 @@ pub const ALL: [Metric; 6] = [
     Metric { ends: "the instance; 0 without one", ..Metric::gauge(STREAMS, &[], "Streams of events that are open") },
     Metric { ends: "the instance; 0 without one", ..Metric::gauge(LISTS, &[], "Lists that are read to their end") },
     Metric::counter(PAGES, &[], "Pages of such lists that were handed on"),
+    Metric::counter(
+        ISSUER_ASKED,
+        &["outcome"],
+        "Looks for the keys of the identity provider, by outcome: ok or failed",
+    ),
+    Metric {
+        ends: "the instance; 0 without a provider",
+        ..Metric::gauge(ISSUER_KEYS, &[], "Keys of the identity provider that tokens are verified with")
+    },
 ];
 
 /// Tell the recorder what each metric means.
@@ -76,4 +87,12 @@ pub(crate) fn page_handed_on() {
 
 pub(crate) fn streams(open: usize) {
     gauge!(STREAMS).set(f64::from(u32::try_from(open).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn issuer_asked(has_answered: bool) {
+    counter!(ISSUER_ASKED, "outcome" => if has_answered { "ok" } else { "failed" }).increment(1);
+}
+
+pub(crate) fn issuer_keys(keys: usize) {
+    gauge!(ISSUER_KEYS).set(f64::from(u32::try_from(keys).unwrap_or(u32::MAX)));
 }

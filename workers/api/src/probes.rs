@@ -13,8 +13,16 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use workers::probes;
 use workers::start::Progress;
 
-/// An obstacle of the process' own, if there is one.
-pub(crate) type Obstacle = Box<dyn Fn() -> Option<String> + Send + Sync>;
+/// Something in words, while there is something to say.
+pub(crate) type Told = Box<dyn Fn() -> Option<String> + Send + Sync>;
+
+/// What the process tells beside its consumer.
+pub(crate) struct Further {
+    /// What is in the way of its work.
+    pub(crate) obstacles: Vec<Told>,
+    /// What a person should know.
+    pub(crate) notes: Vec<Told>,
+}
 
 /// What the endpoints tell; cheap to clone.
 #[derive(Clone)]
@@ -23,8 +31,8 @@ pub(crate) struct Shown {
     pub(crate) start: Progress,
     /// The consumer of the read model.
     pub(crate) health: Health,
-    /// What else may be in the way, once it is known.
-    pub(crate) further: Arc<OnceLock<Obstacle>>,
+    /// What else there is to tell, once it is known.
+    pub(crate) further: Arc<OnceLock<Further>>,
     /// All series.
     pub(crate) metrics: PrometheusHandle,
 }
@@ -43,9 +51,12 @@ async fn live(State(shown): State<Shown>) -> (StatusCode, String) {
 }
 
 async fn ready(State(shown): State<Shown>) -> (StatusCode, String) {
-    let mut obstacles = shown.health.obstacles();
-    obstacles.extend(shown.further.get().and_then(|further| further()));
-    probes::ready(&shown.start, &shown.health, obstacles, shown.health.notes())
+    let (mut obstacles, mut notes) = (shown.health.obstacles(), shown.health.notes());
+    if let Some(further) = shown.further.get() {
+        obstacles.extend(further.obstacles.iter().filter_map(|told| told()));
+        notes.extend(further.notes.iter().filter_map(|told| told()));
+    }
+    probes::ready(&shown.start, &shown.health, obstacles, notes)
 }
 
 async fn render(State(shown): State<Shown>) -> String {

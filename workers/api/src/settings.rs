@@ -15,6 +15,7 @@ use workers::listen::Listen;
 
 use crate::daemons;
 use crate::http::Limits;
+use crate::tokens::TokenOptions;
 
 /// What a configuration file may have beside the settings that have a flag, and which of those it may not have.
 pub(crate) const LAYERED: Layered = Layered {
@@ -68,7 +69,7 @@ pub struct Settings {
     /// Address of /livez, /readyz and /metrics.
     #[arg(long, env = "LISTEN", global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:8084")]
     pub listen: Listen,
-    /// Address of the API. Without keys it has to be one of this machine alone.
+    /// Address of the API. Without keys and tokens it has to be one of this machine alone.
     #[arg(long, env = "API_LISTEN", global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub api_listen: Listen,
     /// File of keys (TOML): who may do what. `order-api key` makes one.
@@ -84,6 +85,10 @@ pub struct Settings {
         hide_default_value = true
     )]
     pub daemons: String,
+    /// Whose tokens are believed.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub tokens: TokenOptions,
     /// The largest body of a request, in bytes.
     #[arg(long, env = "MAX_BODY_BYTES", global = true, value_name = "NUMBER", default_value_t = 262_144)]
     pub max_body_bytes: usize,
@@ -127,10 +132,13 @@ impl Settings {
         self.kafka = self.access.properties(file.kafka()?)?;
         check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
         daemons::addresses(&self.daemons)?;
-        if self.api_keys_file.is_none() && !self.api_listen.0.ip().is_loopback() {
+        self.tokens.check()?;
+        let knows_nobody = self.api_keys_file.is_none() && !self.tokens.is_given();
+        if knows_nobody && !self.api_listen.0.ip().is_loopback() {
             return Err(SettingError::Setting(format!(
-                "whoever reaches {} could do everything: give --api-keys-file or API_KEYS_FILE (`order-api key` makes a key), or \
-                 listen on this machine alone, as with --api-listen 127.0.0.1:8080",
+                "whoever reaches {} could do everything: give --api-keys-file or API_KEYS_FILE (`order-api key` makes a key), \
+                 or --oidc-issuer or OIDC_ISSUER (whose tokens are believed), or listen on this machine alone, as with --api-listen \
+                 127.0.0.1:8080",
                 self.api_listen.0
             )));
         }

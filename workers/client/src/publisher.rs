@@ -180,22 +180,32 @@ impl Publisher {
     /// The same on this partition, as [`OrderPlace`](super::OrderPlace) finds it: not on the one of its key, where a program
     /// with another partitioner has placed an order. Without one, on that of its key.
     pub async fn publish_on(&self, partition: Option<i32>, message: &Message) -> Result<Delivered, ClientError> {
-        self.deliver(message, &headers::new_trace_parent(), partition).await
+        self.deliver(message, (&self.source, &headers::new_trace_parent()), partition).await
     }
 
     /// Publishes any message within the trace of this W3C `traceparent` and waits until Kafka has confirmed it.
     pub async fn publish_in(&self, message: &Message, trace_parent: &str) -> Result<Delivered, ClientError> {
-        self.deliver(message, trace_parent, None).await
+        self.deliver(message, (&self.source, trace_parent), None).await
+    }
+
+    /// The same in the name of another source than this publisher's own: of whoever asks a program to publish.
+    pub async fn publish_from(
+        &self,
+        source: &str,
+        message: &Message,
+        trace_parent: &str,
+    ) -> Result<Delivered, ClientError> {
+        self.deliver(message, (source, trace_parent), None).await
     }
 
     async fn deliver(
         &self,
         message: &Message,
-        trace_parent: &str,
+        origin: (&str, &str),
         partition: Option<i32>,
     ) -> Result<Delivered, ClientError> {
         let (reply, answer) = oneshot::channel();
-        self.enqueue(message, trace_parent, partition, Some(reply)).await?;
+        self.enqueue(message, origin, partition, Some(reply)).await?;
         match answer.await {
             Ok(outcome) => outcome,
             Err(_) => Err(ClientError::Task { detail: "the producer was closed".to_owned() }),
@@ -205,7 +215,7 @@ impl Publisher {
     /// Hands a message over without waiting for its confirmation; waits only while `IN_FLIGHT_MAX` are unconfirmed.
     /// Gives the message's `ce_id`. What becomes of it is in [`Publisher::deliveries`] after [`Publisher::flush`].
     pub async fn send(&self, message: &Message) -> Result<Uuid, ClientError> {
-        self.enqueue(message, &headers::new_trace_parent(), None, None).await
+        self.enqueue(message, (&self.source, &headers::new_trace_parent()), None, None).await
     }
 
     /// Waits until every message that was handed over is confirmed or given up, at most this long.
@@ -234,7 +244,7 @@ impl Publisher {
     async fn enqueue(
         &self,
         message: &Message,
-        trace_parent: &str,
+        (source, trace_parent): (&str, &str),
         partition: Option<i32>,
         reply: Option<oneshot::Sender<Result<Delivered, ClientError>>>,
     ) -> Result<Uuid, ClientError> {
@@ -254,7 +264,7 @@ impl Publisher {
             return Err(ClientError::Task { detail: "the producer was closed".to_owned() });
         };
         let id = Uuid::now_v7();
-        let headers = headers::outgoing(message, id, &self.source, Timestamp::now(), trace_parent);
+        let headers = headers::outgoing(message, id, source, Timestamp::now(), trace_parent);
         let ticket = Box::new(Ticket { id, what, reply, _room: room });
         let mut record =
             BaseRecord::with_opaque_to(&topic, ticket).key(message.key()).payload(&payload).headers(headers);

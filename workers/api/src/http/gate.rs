@@ -8,10 +8,23 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::Door;
+use super::answer::escaped;
 use super::problem::{Kind, Problem};
+use super::{Door, SOURCE};
 use crate::keys::{Caller, Role};
 use crate::metrics;
+use crate::tokens::Refusal;
+
+tokio::task_local! {
+    /// Who asks for what is done now.
+    static CALLER: Caller;
+}
+
+/// What a command that is published now names as its source: this door, and who asks. No route can forget it.
+pub(super) fn source() -> String {
+    let asked = CALLER.try_with(|caller| format!("{SOURCE}/{}", escaped(caller.name())));
+    asked.unwrap_or_else(|_| SOURCE.to_owned())
+}
 
 /// Lets through who has the role, with who it is.
 pub(super) async fn admit(
@@ -19,31 +32,57 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let caller = caller(&door, request.headers())?;
+    let caller = caller(&door, request.headers()).await?;
     if !caller.may(role) {
         let words = format!("{} has not the role {}", caller.name(), role.as_str());
-        return Err(Problem::new(Kind::Forbidden, words));
+        return Err(Problem::new(Kind::Forbidden, words)
+            .challenge(&[("error", "insufficient_scope"), ("scope", role.as_str())]));
     }
     caller.take_turn().map_err(|wait| {
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
         Problem::new(Kind::TooMany, "this key has no request left for now").retry_after(seconds)
     })?;
-    request.extensions_mut().insert(caller);
-    Ok(next.run(request).await)
+    request.extensions_mut().insert(caller.clone());
+    Ok(CALLER.scope(caller, next.run(request)).await)
 }
 
-fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let Some(keys) = &door.keys else {
+async fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, Problem> {
+    if door.who.is_anybody() {
         // A page of somebody else's, in a browser of this machine, must not get here under a name of its own.
         return match headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_none_or(is_this_machine) {
             true => Ok(Caller::local()),
             false => Err(Problem::new(Kind::Forbidden, "without keys this door answers to localhost alone")),
         };
+    }
+    let Some(given) = bearer(headers) else {
+        let words = "send Authorization: Bearer KEY, with a key or a token that this door knows";
+        return Err(Problem::new(Kind::Unauthorized, words).challenge(&[]));
     };
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let key = given.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
-    let words = "send Authorization: Bearer KEY, with a key that this door knows";
-    key.and_then(|key| keys.caller(key)).cloned().ok_or_else(|| Problem::new(Kind::Unauthorized, words))
+    door.who.caller(given).await.map_err(|refusal| match refusal {
+        Refusal::CannotTell => Problem::new(Kind::Unavailable, refusal.to_string()).retry_after(5),
+        Refusal::Unknown
+        | Refusal::Malformed
+        | Refusal::Algorithm
+        | Refusal::KeyNotShown
+        | Refusal::Signature
+        | Refusal::Expired
+        | Refusal::NotYet
+        | Refusal::Audience(_)
+        | Refusal::Issuer(_)
+        | Refusal::Claim(_)
+        | Refusal::Name(_)
+        | Refusal::NameOfKey => {
+            let words = refusal.to_string();
+            let challenge = [("error", "invalid_token"), ("error_description", words.as_str())];
+            Problem::new(Kind::Unauthorized, &*words).challenge(&challenge)
+        }
+    })
+}
+
+/// What is given as `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, given) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    Some(given.trim()).filter(|given| scheme.eq_ignore_ascii_case("bearer") && !given.is_empty())
 }
 
 fn is_this_machine(host: &str) -> bool {
@@ -52,17 +91,17 @@ fn is_this_machine(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].contains(&name)
 }
 
-/// Headers that every answer has: nothing is kept by who stands between, unless a route says so, and nothing is run or framed.
+/// Headers that every answer has: nothing is kept by who stands between, unless a route says so, nothing is framed, and nothing run
+/// but what `/docs` says of itself.
 pub(super) async fn secure(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    for (name, value) in [
-        ("x-content-type-options", "nosniff"),
-        ("x-frame-options", "DENY"),
-        ("referrer-policy", "no-referrer"),
-        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
-    ] {
+    let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);
+    for (name, value) in
+        [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")]
+    {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     response

@@ -5,6 +5,7 @@
 
 mod acts;
 mod answer;
+mod docs;
 mod gate;
 mod lists;
 mod openapi;
@@ -36,11 +37,12 @@ pub use openapi::document;
 use problem::{Kind, Problem};
 
 use crate::daemons::Daemons;
-use crate::keys::{Keys, Role};
+use crate::keys::Role;
 use crate::lag::Lag;
 use crate::metrics;
 use crate::tail::Tail;
 use crate::view::Reads;
+use crate::who::Who;
 
 /// What may wait, and how large it may be.
 #[derive(Debug, Clone, Copy)]
@@ -67,8 +69,8 @@ pub struct Door {
     pub lag: Lag,
     /// How the daemons are.
     pub daemons: Daemons,
-    /// Who may; none: whoever is on this machine, everything.
-    pub keys: Option<Keys>,
+    /// Who may.
+    pub who: Arc<Who>,
     /// What may wait.
     pub limits: Limits,
     /// Streams that are open.
@@ -80,6 +82,9 @@ pub struct Door {
 }
 
 type Shared = State<Arc<Door>>;
+
+/// What commands name as their source (`ce_source`); who asks stands behind it.
+pub const SOURCE: &str = "/order-api";
 
 /// Room for lists that are read to their end.
 pub(crate) fn room_for_lists() -> Arc<Semaphore> {
@@ -152,6 +157,7 @@ pub fn router(door: Arc<Door>) -> Router {
         .merge(write)
         .merge(act)
         .merge(supply)
+        .merge(docs::router())
         .route("/v1/openapi.json", get(async || Json(document())))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown)

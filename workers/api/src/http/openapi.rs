@@ -1,9 +1,13 @@
 //! The document of all routes (OpenAPI 3.1), made of what stands at them. `workers/api/openapi.json` is the kept one.
 
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{acts, orders, payment, placing, returns, status, stock, stream, stuck};
+use crate::keys::Role;
+
+/// The name of the one way to say who asks.
+const SCHEME: &str = "bearer";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,18 +24,42 @@ use super::{acts, orders, payment, placing, returns, status, stock, stream, stuc
         returns::request, returns::receive, stuck::list, stuck::retry, stuck::skip, stuck::resolve,
         stock::list, stock::one, stock::receive, stock::adjust, status::status,
     ),
-    modifiers(&Keys),
-    security(("key" = [])),
+    modifiers(&Roles),
 )]
 struct Document;
 
-/// Keys, as bearer tokens.
-struct Keys;
+/// Keys and tokens, and the role that each operation needs.
+struct Roles;
 
-impl Modify for Keys {
+impl Modify for Roles {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some("A key of this door, or a token of the identity provider that it trusts".to_owned());
         let components = document.components.get_or_insert_with(Default::default);
-        components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        components.add_security_scheme(SCHEME, SecurityScheme::Http(scheme));
+        for (path, item) in &mut document.paths.paths {
+            let operations = [(&mut item.get, true), (&mut item.post, false), (&mut item.put, false)];
+            for (operation, is_read) in operations {
+                if let Some(operation) = operation {
+                    let role = role(is_read, path).as_str();
+                    operation.security = Some(vec![SecurityRequirement::new(SCHEME, [role])]);
+                }
+            }
+        }
+    }
+}
+
+/// Which role it needs, as the gates in `mod.rs` have it; a test asks all of them.
+fn role(is_read: bool, path: &str) -> Role {
+    let is_of_operators = ["/hold", "/release", "/reject", "/retry", "/skip", "/resolve", "/stuck"];
+    if is_of_operators.iter().any(|end| path.ends_with(end)) {
+        Role::OpsAct
+    } else if is_read {
+        Role::OrdersRead
+    } else if path.starts_with("/v1/stock/") || path.starts_with("/v1/products/") {
+        Role::StockWrite
+    } else {
+        Role::OrdersWrite
     }
 }
 

@@ -24,7 +24,7 @@ use super::orders::no_order;
 use super::problem::{Kind, Problem};
 use super::request::{Asked, Body, deadline, idempotency_key, time, trace_parent};
 use super::shapes::OrderShape;
-use super::{Door, Shared};
+use super::{Door, Shared, gate};
 use crate::keys::Caller;
 use crate::position::Position;
 use crate::tail::Listening;
@@ -226,8 +226,8 @@ impl Door {
     /// Publishes a command, if another one may come in, and says where it lies.
     pub(super) async fn publish(&self, message: Message, headers: &HeaderMap) -> Result<Position, Problem> {
         self.admit()?;
-        let trace = trace_parent(headers);
-        let published = tokio::time::timeout(PUBLISH_LIMIT, self.publisher.publish_in(&message, &trace));
+        let (source, trace) = (gate::source(), trace_parent(headers));
+        let published = tokio::time::timeout(PUBLISH_LIMIT, self.publisher.publish_from(&source, &message, &trace));
         let delivered = published.await.map_err(|_| {
             let words = "Kafka has not confirmed the command in time; it may be there: send the same again, with the same key or \
                          id";

@@ -15,9 +15,9 @@ use super::shortage::ShortShape;
 pub(super) enum Kind {
     /// The request is not as the document says.
     BadRequest,
-    /// There is no key, or no such key.
+    /// There is no key or token, or none that is good.
     Unauthorized,
-    /// The key has not the role.
+    /// The caller has not the role.
     Forbidden,
     /// There is no such thing.
     NotFound,
@@ -43,8 +43,8 @@ impl Kind {
     const fn fixed(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Kind::BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "The request is not as it has to be"),
-            Kind::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A key is needed"),
-            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This key may not do that"),
+            Kind::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A key or a token is needed"),
+            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This caller may not do that"),
             Kind::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
             Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
             Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
@@ -86,6 +86,9 @@ pub(super) struct Problem {
     /// After how many seconds it may be tried again.
     #[serde(skip)]
     pub(super) retry_after_s: Option<u32>,
+    /// What has to be given to get in, as RFC 6750 has it.
+    #[serde(skip)]
+    pub(super) challenge: Option<String>,
 }
 
 /// Why a service has refused a command.
@@ -109,6 +112,7 @@ impl Problem {
             reasons: Vec::new(),
             short: Box::default(),
             retry_after_s: None,
+            challenge: None,
         }
     }
 
@@ -121,6 +125,17 @@ impl Problem {
     #[must_use]
     pub(super) fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// Who asks has to be known, or known as somebody else, and why.
+    #[must_use]
+    pub(super) fn challenge(mut self, why: &[(&str, &str)]) -> Self {
+        // All that may stand between quotation marks there.
+        let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
+        let plain = |text: &str| -> String { text.chars().filter(is_plain).collect() };
+        let parts = why.iter().map(|(name, words)| format!("{name}=\"{}\"", plain(words)));
+        self.challenge = Some(format!("Bearer {}", parts.collect::<Vec<_>>().join(", ")).trim_end().to_owned());
         self
     }
 
@@ -157,8 +172,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        if let Some(challenge) = self.challenge.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

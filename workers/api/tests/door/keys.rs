@@ -39,7 +39,7 @@ async fn only_who_has_a_key_gets_in_and_only_as_far_as_its_roles_go() -> Outcome
     for api in [door.api.clone(), bearer(""), bearer("oak_0"), door.api.with("authorization", &format!("Basic {shop}"))]
     {
         let said = api.get("/v1/orders").await?.of(401)?;
-        assert_eq!(said.header("www-authenticate"), "Bearer");
+        assert!(said.header("www-authenticate").starts_with("Bearer"), "{said:?}");
     }
     bearer(&reader).get("/v1/orders").await?.of(200)?;
     let receipt = json!({ "sku": "pen", "quantity": 10 });
@@ -72,7 +72,7 @@ async fn only_who_has_a_key_gets_in_and_only_as_far_as_its_roles_go() -> Outcome
     }
     let told = answers.iter().find(|answer| answer.status == 429).ok_or("nobody was told to come again")?;
     assert_eq!(told.header("retry-after"), "1");
-    let log = door.daemon.tail();
+    let log = std::fs::read_to_string(door.daemon.log_file())?;
     for secret in [&reader, &shop, &twin] {
         assert!(!log.contains(secret.as_str()), "a key is in the log");
     }

@@ -3,13 +3,16 @@
 mod admission;
 mod api;
 mod cached;
+mod issuer;
 mod keys;
 mod lists;
 mod orders;
 mod pipeline;
 mod returns;
+mod roles;
 mod status;
 mod storm;
 mod stream;
 mod stuck;
+mod tokens;
 mod view;

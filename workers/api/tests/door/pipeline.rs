@@ -159,6 +159,11 @@ impl Pipeline {
         Ok(Door { api: Api::new(address.ok_or("no address")?), daemon })
     }
 
+    /// Where Kafka is.
+    pub(crate) fn brokers(&self) -> String {
+        self.stack.brokers()
+    }
+
     /// A file of this test's.
     pub(crate) fn write(&self, name: &str, text: &str) -> Outcome<PathBuf> {
         let path = self.folder.join(name);
