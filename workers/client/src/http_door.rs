@@ -25,7 +25,7 @@ use tokio::time::Instant;
 
 pub use listed::{ListedCancellation, ListedHold, ListedOrder};
 pub use order_events::OrderEvents;
-pub use outlet::{HttpOutlet, HttpRefusal};
+pub use outlet::{HttpOutlet, HttpRefusal, Refusals};
 pub use problem::{Problem, Reason};
 pub use request::Request;
 

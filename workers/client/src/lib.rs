@@ -50,7 +50,7 @@ pub use file_format::FileFormat;
 pub use headers::new_trace_parent;
 pub use http_door::{
     HttpDoor, HttpError, HttpOutlet, HttpRefusal, ListedCancellation, ListedHold, ListedOrder, OrderEvents, Problem,
-    Reason, Request, Told,
+    Reason, Refusals, Request, Told,
 };
 pub use json_object::FieldError;
 pub use line_file::{Line, LineFile, MAX_LINE_BYTES};

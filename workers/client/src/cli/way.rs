@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::output::Failure;
 use crate::{
     Came, ClientError, Connection, Deliveries, HttpDoor, HttpError, HttpOutlet, HttpRefusal, OrderEvents, Outlet,
-    Publisher, Record, Selection, TopicReader,
+    Publisher, Record, Refusals, Selection, TopicReader,
 };
 
 /// Which way.
@@ -38,7 +38,10 @@ impl Way {
                 publisher.check_topic(topic).await?;
                 WayOutlet::Kafka(publisher)
             }
-            Way::Http(door) => WayOutlet::Http(HttpOutlet::open(door, wait)),
+            Way::Http(door) => {
+                let taken_for = if wait.is_some() { Refusals::Answers } else { Refusals::Failures };
+                WayOutlet::Http(HttpOutlet::open(door, wait, taken_for))
+            }
         })
     }
 

@@ -18,7 +18,16 @@ use crate::{ClientError, Deliveries, Outlet, Record};
 /// Requests at once.
 const AT_ONCE: u32 = 32;
 
-/// A command that a service has refused, where its answer was waited for.
+/// What a service's no is to whoever sends a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusals {
+    /// An answer, to be told with the others: the command has done what it could.
+    Answers,
+    /// Nobody waits for answers: one that did not come through.
+    Failures,
+}
+
+/// A command that a service has refused.
 #[derive(Debug, Clone)]
 pub struct HttpRefusal {
     command: OrderCommand,
@@ -38,6 +47,7 @@ pub struct HttpOutlet {
     door: HttpDoor,
     /// How long the API waits for what becomes of each; none: only until it is in its topic.
     wait: Option<Duration>,
+    taken_for: Refusals,
     room: Arc<Semaphore>,
     shared: Arc<Shared>,
 }
@@ -64,13 +74,13 @@ impl Shared {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn end(&self, message: &Message, id: Uuid, is_waited: bool, told: Result<Told, HttpError>) {
+    fn end(&self, message: &Message, id: Uuid, taken_for: Refusals, told: Result<Told, HttpError>) {
         let mut book = self.book();
         book.under_way.remove(message.key());
         match (told, message) {
             (Ok(Told::Taken | Told::OnItsWay), _) => book.deliveries.delivered += 1,
             // Through Kafka it is written, and the service's no comes afterwards.
-            (Ok(Told::Refused(problem)), Message::OrderCommand(command)) if is_waited => {
+            (Ok(Told::Refused(problem)), Message::OrderCommand(command)) if taken_for == Refusals::Answers => {
                 book.deliveries.delivered += 1;
                 book.refusals.push(HttpRefusal { command: command.clone(), id, problem });
             }
@@ -100,12 +110,12 @@ impl Book {
 
 impl HttpOutlet {
     /// To this API. With `wait` it waits so long for what a service says to each command.
-    pub fn open(door: &HttpDoor, wait: Option<Duration>) -> Self {
+    pub fn open(door: &HttpDoor, wait: Option<Duration>, taken_for: Refusals) -> Self {
         let room = usize::try_from(AT_ONCE).unwrap_or(1);
-        HttpOutlet { door: door.clone(), wait, room: Arc::new(Semaphore::new(room)), shared: Arc::default() }
+        HttpOutlet { door: door.clone(), wait, taken_for, room: Arc::new(Semaphore::new(room)), shared: Arc::default() }
     }
 
-    /// What services have refused so far, where that was waited for.
+    /// What services have refused so far, where that is an answer.
     pub fn refusals(&self) -> Vec<HttpRefusal> {
         self.shared.book().refusals.clone()
     }
@@ -144,9 +154,10 @@ impl Outlet for HttpOutlet {
         self.take_way(message.key()).await?;
         let (id, message) = (Uuid::now_v7(), message.clone());
         let (door, wait, shared) = (self.door.clone(), self.wait, Arc::clone(&self.shared));
+        let taken_for = self.taken_for;
         tokio::spawn(async move {
             let told = door.tell(&request, wait).await;
-            shared.end(&message, id, wait.is_some(), told);
+            shared.end(&message, id, taken_for, told);
             drop(room);
         });
         Ok(id)

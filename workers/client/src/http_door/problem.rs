@@ -4,8 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use schemas::{
-    CommandId, OrderCommand, OrderCommandName, OrderCommandRefused, OrderEvent, OrderRejected, Refusal, Rejection,
-    RejectionCode, Time, TopicName,
+    OrderCommand, OrderCommandName, OrderCommandRefused, OrderEvent, OrderRejected, Refusal, Rejection, RejectionCode,
+    Time, TopicName,
 };
 use serde::Deserialize;
 
@@ -94,20 +94,19 @@ fn rejection(Reason { code, detail }: Reason) -> Rejection {
     Rejection { code: known.unwrap_or(RejectionCode::NotSupported), detail, reason_code }
 }
 
-/// The id of the command that a refusal answers.
-#[cfg(test)]
-fn answered(record: &Record) -> Option<CommandId> {
-    let schemas::Message::OrderEvent(event) = &record.message else { return None };
-    crate::order_history::answered(event).cloned()
-}
-
 #[cfg(test)]
 mod tests {
-    use schemas::{CancelOrder, ReleaseOrder};
+    use schemas::{CancelOrder, CommandId, Message, ReleaseOrder};
 
     use super::*;
     use crate::detail;
     use crate::story::{id, place_order};
+
+    /// The id of the command that a refusal answers.
+    fn answered(record: &Record) -> Option<CommandId> {
+        let Message::OrderEvent(event) = &record.message else { return None };
+        crate::order_history::answered(event).cloned()
+    }
 
     const REFUSED: &str = r#"{"type":"urn:order-api:refused","title":"t","status":422,"detail":"d. Nothing was changed.",
         "reasons":[{"code":"OrderFinished","detail":"order o-1 is completed"}]}"#;
