@@ -51,7 +51,8 @@ async fn remove_topics(scene: &Scene) -> Result<(), DemoError> {
     }
     let groups: Vec<String> =
         ServiceName::ALL.iter().map(|s| format!("{}{}-worker", scene.topic_prefix, s.as_str())).collect();
-    let groups: Vec<String> = groups.into_iter().chain([guest::group(scene)]).collect();
+    let others = [guest::group(scene), format!("{}order-api", scene.topic_prefix)];
+    let groups: Vec<String> = groups.into_iter().chain(others).collect();
     let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
     // A group that never committed does not exist; one more or less does nobody harm.
     admin.delete_groups(&groups, &options).await.map_err(failed)?;
@@ -60,7 +61,7 @@ async fn remove_topics(scene: &Scene) -> Result<(), DemoError> {
 
 async fn remove_schemas(scene: &Scene) -> Result<(), DemoError> {
     let schemas = ServiceName::ALL.map(|service| scene.schema(service));
-    for schema in schemas.into_iter().chain([scene.guest_schema()]) {
+    for schema in schemas.into_iter().chain([scene.guest_schema(), scene.view_schema()]) {
         let failed = |error: String| DemoError::Words(format!("cannot remove the demo's schema {schema}: {error}"));
         let database = provision::Database::open(&scene.database_url, None, schema, "demo")
             .map_err(|error| failed(error.to_string()))?;

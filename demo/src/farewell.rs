@@ -16,6 +16,9 @@ pub(crate) fn exports(scene: &Scene) -> String {
         quoted(&scene.database_url),
         quoted(&scene.topic_prefix)
     );
+    if let Ok(url) = scene.api_url() {
+        lines.push_str(&format!("export API={}\n", quoted(&url)));
+    }
     if let Some(folder) = program.as_deref().and_then(Path::parent) {
         lines.push_str(&format!("export PATH={}:\"$PATH\"\n", quoted(&folder.display().to_string())));
     }
@@ -34,6 +37,7 @@ pub(crate) fn text(scene: &Scene, sample_order: Option<&str>) -> String {
         page.push_str(&format!("  {line}\n"));
     }
     let schemas = ServiceName::ALL.map(|service| scene.schema(service));
+    let schemas = schemas.into_iter().chain([scene.view_schema()]).collect::<Vec<_>>();
     page.push_str(&format!("\n  schemas {}; logs in {}\n\n", schemas.join(", "), scene.logs.display()));
     for daemon in &scene.daemons {
         let (name, address, pid) = (&daemon.name, daemon.address, daemon.pid);
@@ -46,7 +50,8 @@ pub(crate) fn text(scene: &Scene, sample_order: Option<&str>) -> String {
          orders show {order}\n  \
          orders stock show | head\n  \
          orders watch            (and in another shell:)\n  \
-         echo '{example}' | orders publish --wait -\n"
+         echo '{example}' | orders publish --wait -\n  \
+         curl -s $API/orders/{order}   (over HTTP; orders --api \"$API\" goes the same way)\n"
     ));
     if let Some(daemon) = scene.daemons.iter().find(|daemon| daemon.name.ends_with("-2")) {
         page.push_str(&format!(

@@ -1,4 +1,4 @@
-//! The daemons as processes: `order-worker` and its sisters, the programs that lie beside this one.
+//! The daemons as processes: `order-worker` and its sisters, and `order-api`, the programs that lie beside this one.
 //!
 //! Each has a log file, a port of its own on loopback, and a stable instance id. They die with this process; stopping
 //! them in order lets them drain.
@@ -28,7 +28,9 @@ const READY_LIMIT: Duration = Duration::from_secs(90);
 const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 
 /// Settings of a person's own daemons that must not leak into the demo's.
-const FOREIGN_SETTINGS: [&str; 9] = [
+const FOREIGN_SETTINGS: [&str; 11] = [
+    "API_KEYS_FILE",
+    "API_LISTEN",
     "PIPELINE_CONFIG",
     "DATABASE_URL_FILE",
     "DATABASE_SCHEMA",
@@ -43,17 +45,22 @@ const FOREIGN_SETTINGS: [&str; 9] = [
 /// Running daemons.
 pub(crate) struct Fleet {
     daemons: Vec<Daemon>,
+    /// `order-api`, which nobody waits for: whoever asks it is patient.
+    api: Option<Daemon>,
     /// A stranger's service beside them.
     guest: Option<Child>,
 }
 
 impl Fleet {
-    /// Creates the three schemas and the topics, all at once.
+    /// Creates the three services' schemas, the read model's, and the topics, all at once.
     pub(crate) fn prepare(scene: &Scene) -> Result<(), DemoError> {
         let mut commands = Vec::new();
         for service in ServiceName::ALL {
             commands.push(one_shot(scene, service, &["migrate"])?);
         }
+        let mut migrate = api_command(scene)?;
+        migrate.arg("migrate");
+        commands.push(Child::spawn(migrate, "api-migrate", &scene.logs.join("api-migrate.log"))?);
         let partitions = scene.partitions.to_string();
         commands.push(one_shot(scene, ServiceName::Order, &["topics", "create", "--partitions", &partitions])?);
         for child in commands {
@@ -67,9 +74,9 @@ impl Fleet {
         self.guest = Some(guest);
     }
 
-    /// Starts this cast's workers and waits until all are ready. Their places go into the scene.
+    /// Starts this cast's workers and waits until all are ready; beside them the API. Their places go into the scene.
     pub(crate) fn start(scene: &mut Scene, cast: Cast) -> Result<Self, DemoError> {
-        let mut fleet = Self { daemons: Vec::new(), guest: None };
+        let mut fleet = Self { daemons: Vec::new(), api: None, guest: None };
         for service in ServiceName::ALL {
             for number in 1..=cast.instances {
                 let (daemon, place) = daemon(scene, service, number, cast.decline_percent)?;
@@ -77,13 +84,18 @@ impl Fleet {
                 scene.daemons.push(place);
             }
         }
+        let (api, place, address) = api(scene)?;
+        fleet.api = Some(api);
+        scene.daemons.push(place);
+        scene.api = Some(address);
         fleet.daemons.iter().try_for_each(|daemon| daemon.wait_ready(READY_LIMIT))?;
         Ok(fleet)
     }
 
     /// Drains all daemons at once. Whoever does not end in time is killed, and named.
     pub(crate) fn stop(self) -> Result<(), DemoError> {
-        let children: Vec<&Child> = self.daemons.iter().map(|daemon| &**daemon).chain(&self.guest).collect();
+        let daemons = self.daemons.iter().chain(&self.api).map(|daemon| &**daemon);
+        let children: Vec<&Child> = daemons.chain(&self.guest).collect();
         let ended = Child::drain(children.iter().copied(), DRAIN_LIMIT)?;
         let late = children.iter().zip(ended).filter(|(_, status)| status.is_none());
         let late: Vec<&str> = late.map(|(child, _)| child.name()).collect();
@@ -118,6 +130,28 @@ fn command(scene: &Scene, service: ServiceName) -> Result<Command, DemoError> {
     Ok(command)
 }
 
+/// The API's program.
+fn api_command(scene: &Scene) -> Result<Command, DemoError> {
+    let mut command = program(scene, "order-api")?;
+    command.args(["--schema", scene.view_schema(), "--topic-prefix", &scene.topic_prefix]);
+    Ok(command)
+}
+
+/// Without keys it answers on loopback only, as everything of a demo does. Gives also where it answers.
+fn api(scene: &Scene) -> Result<(Daemon, DaemonPlace, SocketAddr), DemoError> {
+    let [address, answers] = [loopback()?, loopback()?];
+    let mut command = api_command(scene)?;
+    command.args(["--listen", &address.to_string(), "--api-listen", &answers.to_string(), "run"]);
+    let name = "api-1".to_owned();
+    let daemon = Daemon::spawn(command, name.as_str(), &scene.logs.join("api-1.log"), address)?;
+    let place = DaemonPlace { name, service: "api".to_owned(), address, pid: daemon.pid() };
+    Ok((daemon, place, answers))
+}
+
+fn loopback() -> Result<SocketAddr, DemoError> {
+    Ok(SocketAddr::from(([127, 0, 0, 1], free_port()?)))
+}
+
 fn one_shot(scene: &Scene, service: ServiceName, verb: &[&str]) -> Result<Child, DemoError> {
     let mut command = command(scene, service)?;
     command.args(verb);
@@ -133,7 +167,7 @@ fn daemon(
     decline_percent: u32,
 ) -> Result<(Daemon, DaemonPlace), DemoError> {
     let name = format!("{}-{number}", service.as_str());
-    let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+    let address = loopback()?;
     let mut command = command(scene, service)?;
     command.args(["--instance-id", &name, "--listen", &address.to_string()]);
     if service == ServiceName::Order {

@@ -1,9 +1,10 @@
-//! The demo: real orders through three daemons on a real Kafka and a real Postgres, with one command.
+//! The demo: real orders through three daemons, a part of them by way of the API, on a real Kafka and a real Postgres, with one command.
 //!
 //! It starts the daemons' own programs, which lie beside it: one build makes them all.
 //! A library with one function, so that the test of the README can run it.
 
 mod after_sale;
+mod both_ways;
 mod cleanup;
 mod error;
 mod example;

@@ -6,6 +6,7 @@ use client::{Publisher, Selection, TopicReader};
 use schemas::{CommandId, ReceiveStock, Sku, TopicName};
 
 use crate::after_sale::{self, AfterSale};
+use crate::both_ways::BothWays;
 use crate::error::DemoError;
 use crate::example;
 use crate::following::await_receipts;
@@ -14,6 +15,7 @@ use crate::input::Input;
 use crate::narrator::{Narrator, grouped};
 use crate::scene::Scene;
 use crate::stock_plan::StockPlan;
+use crate::tally::Once;
 use crate::verdict::{self, Verdict};
 use crate::wave::{self, FLUSH_LIMIT, Settled};
 
@@ -24,6 +26,8 @@ pub(crate) const SOURCE: &str = "/demo";
 pub(crate) struct Outcome {
     /// What became of the orders.
     pub(crate) settled: Settled,
+    /// What became of those that went over HTTP.
+    pub(crate) by_http: Once,
     /// What came after the sale.
     pub(crate) after_sale: AfterSale,
     /// What others found.
@@ -56,13 +60,15 @@ pub(crate) async fn run(
     let publisher = Publisher::open(&scene.connection(), SOURCE)?;
     plan_stock(scene, &publisher, &input.plan, narrator).await?;
     narrator.tell(&format!("publishing {} orders", grouped(input.wave.orders)));
-    let settled = wave::play(scene, &publisher, input.wave, rate, begin, narrator).await?;
+    let outlet = BothWays::open(scene, &publisher)?;
+    let settled = wave::play(scene, &outlet, input.wave, rate, begin, narrator).await?;
+    let by_http = settled.tally.once(&outlet.by_http());
     let after_sale = after_sale::play(scene, &settled.tally.completed(), narrator).await?;
     let words =
         if settled.tally.counts().in_flight == 0 { "every order is settled" } else { "not every order is settled" };
     narrator.tell(&format!("{words}; checking topics against tables"));
     let findings = find(scene, narrator).await?;
-    Ok(Outcome { settled, after_sale, findings })
+    Ok(Outcome { settled, by_http, after_sale, findings })
 }
 
 /// Has everything checked. By then nothing should be under way any more.

@@ -20,7 +20,7 @@ const PARTITIONS: u16 = 6;
 pub(crate) struct Scene {
     /// Kafka's bootstrap addresses.
     pub(crate) brokers: String,
-    /// The database with the three schemas; may hold a password.
+    /// The database with all schemas; may hold a password.
     pub(crate) database_url: String,
     /// In front of every topic name and group id; empty with private servers.
     pub(crate) topic_prefix: String,
@@ -38,10 +38,14 @@ pub(crate) struct Scene {
     pub(crate) logs: PathBuf,
     /// The daemons.
     pub(crate) daemons: Vec<DaemonPlace>,
+    /// Where the API answers, once it is started.
+    pub(crate) api: Option<SocketAddr>,
     /// A service beside them, where one was asked for.
     pub(crate) guest: Option<Guest>,
     /// The schema of a service beside the three.
     guest_schema: String,
+    /// The schema of the API's read model.
+    view_schema: String,
     /// The process that holds it all.
     pub(crate) keeper_pid: u32,
 }
@@ -76,8 +80,10 @@ impl Scene {
             statement: folder.join("provider-statement.jsonl"),
             logs: folder.join("logs"),
             daemons: Vec::new(),
+            api: None,
             guest: None,
             guest_schema: schema("loyalty"),
+            view_schema: schema("view"),
             keeper_pid: std::process::id(),
         }
     }
@@ -90,6 +96,17 @@ impl Scene {
     /// The schema of a service beside the three.
     pub(crate) fn guest_schema(&self) -> &str {
         &self.guest_schema
+    }
+
+    /// The schema of the API's read model.
+    pub(crate) fn view_schema(&self) -> &str {
+        &self.view_schema
+    }
+
+    /// The API's address.
+    pub(crate) fn api_url(&self) -> Result<String, DemoError> {
+        let address = self.api.ok_or_else(|| DemoError::Words("this demo has no API".to_owned()))?;
+        Ok(format!("http://{address}/v1"))
     }
 
     /// To Kafka, with the prefix.

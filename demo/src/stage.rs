@@ -48,10 +48,10 @@ impl Stage {
         let mut scene = Scene::new(servers, folder, instances, &run);
         let mut start = || {
             let partitions = scene.partitions;
-            tell(&format!("migrating three schemas, creating the topics with {partitions} partitions each"));
+            tell(&format!("migrating the schemas, creating the topics with {partitions} partitions each"));
             Fleet::prepare(&scene)?;
             go_on()?;
-            tell(&format!("starting {}", daemons_text(instances)));
+            tell(&format!("starting {}, and the API", daemons_text(instances)));
             let mut fleet = Fleet::start(&mut scene, cast)?;
             tell(&format!("{} are ready", daemons_text(instances)));
             if with_loyalty {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::after_sale::AfterSale;
 use crate::narrator::grouped;
 use crate::run::{Findings, Outcome};
-use crate::tally::Counts;
+use crate::tally::{Counts, Once};
 use crate::verdict::Verdict;
 
 /// Violations that people see; programs see all.
@@ -34,6 +34,7 @@ pub(crate) struct Summary {
     paced: bool,
     sample_order: Option<String>,
     shipped: u64,
+    by_http: Once,
     after_sale: AfterSale,
     is_good: bool,
     findings: Findings,
@@ -42,10 +43,10 @@ pub(crate) struct Summary {
 impl Summary {
     /// Of a run that took `total` from start to end; `paced` when orders were not published at full speed.
     pub(crate) fn new(outcome: Outcome, total: Duration, paced: bool) -> Self {
-        let Outcome { settled, after_sale, findings } = outcome;
+        let Outcome { settled, by_http, after_sale, findings } = outcome;
         let (working, orders_per_second) = (settled.working(), settled.orders_per_second());
-        let (is_good, tally) =
-            (settled.is_complete() && after_sale.is_complete() && findings.are_good(), settled.tally);
+        let is_complete = settled.is_complete() && by_http.is_so() && after_sale.is_complete();
+        let (is_good, tally) = (is_complete && findings.are_good(), settled.tally);
         Self {
             counts: tally.counts(),
             confirm_p50: tally.latency(0.5),
@@ -53,6 +54,7 @@ impl Summary {
             first_confirmed: tally.first_confirmed(),
             first_compensated: tally.first_compensated(),
             shipped: tally.shipped(),
+            by_http,
             after_sale,
             sample_order: tally.last_compensated().map(ToString::to_string),
             cancel_reasons: tally.cancel_reasons().clone(),
@@ -90,6 +92,7 @@ impl Summary {
             "rejected": self.counts.rejected,
             "stuck": self.counts.stuck,
             "shipped": self.shipped,
+            "by_http": { "orders": self.by_http.orders, "placed_once": self.by_http.placed, "rejected": self.by_http.rejected },
             "refunds": self.after_sale.refunds,
             "refunded": self.after_sale.refunded,
             "returns": self.after_sale.returns,
@@ -147,11 +150,12 @@ impl Summary {
         }
     }
 
-    /// What people did: ship and cancel on the way, refund and send back afterwards.
+    /// What people did: order over HTTP, ship and cancel on the way, refund and send back afterwards.
     fn life(&self, page: &mut String) {
         let AfterSale { refunds, refunded, returns, returned, .. } = self.after_sale;
         let cancelled = self.cancel_reasons.get("Requested").copied().unwrap_or(0);
         let rows = [
+            ("by HTTP", self.by_http.orders, once_text(self.by_http)),
             ("shipped", self.shipped, "by the warehouse, on command".to_owned()),
             ("called off", cancelled, "before they were shipped: money back, pieces free".to_owned()),
             ("refunded", refunded, format!("of {}", grouped(refunds))),
@@ -236,6 +240,14 @@ pub(crate) fn duration_text(time: Duration) -> String {
         10_000..1_000_000 => format!("{} ms", us / 1000),
         _ => format!("{}.{:02} s", us / 1_000_000, us % 1_000_000 / 10_000),
     }
+}
+
+fn once_text(by_http: Once) -> String {
+    let Once { orders, placed, rejected } = by_http;
+    let refused = if rejected > 0 { format!(", {} refused", grouped(rejected)) } else { String::new() };
+    let wrong = orders.saturating_sub(placed).saturating_sub(rejected);
+    let wrong = if wrong > 0 { format!(", {} NOT OR MORE THAN ONCE", grouped(wrong)) } else { String::new() };
+    format!("through the API: {} placed, each once{refused}{wrong}", grouped(placed))
 }
 
 fn share_text(part: u64, whole: u64) -> String {

@@ -3,7 +3,7 @@
 //! Pure: fed with what was published and what was heard, it says where every id stands. An id counts once, however often
 //! it is in the file. An id is rejected when each of its commands was and no order exists; until then it is in flight.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -38,6 +38,24 @@ impl Counts {
     /// Ids that nothing more will happen to by itself.
     pub(crate) fn settled(&self) -> u64 {
         self.orders - self.in_flight
+    }
+}
+
+/// How often orders were placed that went one way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Once {
+    /// Distinct ids.
+    pub(crate) orders: u64,
+    /// Placed, each once.
+    pub(crate) placed: u64,
+    /// Refused: there is no order.
+    pub(crate) rejected: u64,
+}
+
+impl Once {
+    /// Whether each was placed once or refused.
+    pub(crate) const fn is_so(&self) -> bool {
+        self.placed + self.rejected == self.orders
     }
 }
 
@@ -106,7 +124,10 @@ impl Tally {
         match event {
             OrderEvent::OrderPlaced(m) => {
                 self.placed += 1;
-                self.change(&m.order_id, now, |track| track.stage = Stage::Placed);
+                self.change(&m.order_id, now, |track| {
+                    track.stage = Stage::Placed;
+                    track.placed += 1;
+                });
             }
             OrderEvent::OrderConfirmed(m) => self.confirm(&m.order_id, now),
             OrderEvent::OrderCompleted(m) => self.change(&m.order_id, now, |track| track.stage = Stage::Completed),
@@ -158,6 +179,17 @@ impl Tally {
         };
         counts.orders = counts.completed + counts.cancelled + counts.rejected + counts.stuck + counts.in_flight;
         counts
+    }
+
+    /// How often each of these was placed.
+    pub(crate) fn once(&self, orders: &HashSet<OrderId>) -> Once {
+        let tracks: Vec<&Track> = orders.iter().filter_map(|id| self.tracks.get(id)).collect();
+        let count = |is: &dyn Fn(&Track) -> bool| tracks.iter().filter(|track| is(track)).count() as u64;
+        Once {
+            orders: orders.len() as u64,
+            placed: count(&|track| track.placed == 1),
+            rejected: count(&|track| track.standing() == Standing::Rejected),
+        }
     }
 
     /// Orders that were shipped on command.

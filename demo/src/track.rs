@@ -44,6 +44,8 @@ pub(crate) enum Stage {
 pub(crate) struct Track {
     /// Commands sent.
     pub(crate) published: u32,
+    /// Orders that came of them: one, or something is wrong.
+    pub(crate) placed: u32,
     /// Commands refused.
     pub(crate) rejections: u32,
     /// The first reason of the last refusal.

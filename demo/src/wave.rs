@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use client::{
-    Deliveries, Entries, LineError, Observation, PublishPlan, Published, Publisher, Selection, TopicReader,
+    Deliveries, Entries, LineError, Observation, Outlet, PublishPlan, Published, Publisher, Selection, TopicReader,
     publish_entries,
 };
 use schemas::{Message, OrderCommand, TopicName};
@@ -81,7 +81,7 @@ impl Settled {
 /// `begin`.
 pub(crate) async fn play(
     scene: &Scene,
-    publisher: &Publisher,
+    outlet: &impl Outlet,
     wave: Wave,
     rate: Option<u32>,
     begin: Instant,
@@ -90,8 +90,8 @@ pub(crate) async fn play(
     let mut watch = Watch::start(scene, begin, wave.has_warehouse).await?;
     let whole = wave.orders;
     let first_sent = Instant::now();
-    let published = publish(scene, publisher, wave, rate, &mut watch, narrator).await?;
-    let deliveries = publisher.flush(FLUSH_LIMIT).await?;
+    let published = publish(scene, outlet, wave, rate, &mut watch, narrator).await?;
+    let deliveries = outlet.flush(FLUSH_LIMIT).await?;
     settle(scene, &mut watch, whole, first_sent, narrator).await?;
     narrator.clear();
     let tally = watch.finish(begin).await?;
@@ -150,7 +150,7 @@ impl Watch {
 
 async fn publish(
     scene: &Scene,
-    publisher: &Publisher,
+    outlet: &impl Outlet,
     wave: Wave,
     rate: Option<u32>,
     watch: &mut Watch,
@@ -183,7 +183,7 @@ async fn publish(
         if sent >= limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
     let pace = PublishPlan { per_second: rate, strict: false };
-    let mut publishing = Box::pin(publish_entries(publisher, entries, pace, observe));
+    let mut publishing = Box::pin(publish_entries(outlet, entries, pace, observe));
     let (begin, mut named) = (Instant::now(), 0_usize);
     loop {
         let done = tokio::select! {

@@ -1,11 +1,13 @@
 //! The broker of `docker-compose.kafka.yml`, started for real with exactly the settings that are written there.
 //!
+//! Beside it what people forget: that each program is in the image, and that it knows the settings that it is given.
+//!
 //! No container engine is needed: the image turns `KAFKA_*` variables into server.properties by a fixed rule, and so
 //! does this test. Only host names, ports and the data folder are replaced by ones that exist here.
 
 mod broker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -158,6 +160,57 @@ fn the_health_check_believes_only_a_worker_that_is_ready() {
     }
     let nobody = script.replace("/8080", &format!("/{}", free_port().unwrap()));
     assert!(!Command::new("bash").args(["-c", &nobody]).output().unwrap().status.success());
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The programs of ours that services run, and the scripts of services.
+fn programs(compose: &str) -> BTreeSet<String> {
+    const OF_THE_SYSTEM: [&str; 9] = ["postgres", "sh", "umask", "if", "fi", "sed", "grep", "rm", "mv"];
+    let listed = compose.lines().filter_map(|line| {
+        let (key, list) = line.trim().split_once(": [\"")?;
+        ["command", "entrypoint"].contains(&key).then(|| list.split('"').next().unwrap_or_default().to_owned())
+    });
+    let script = block(compose, &["services", "set-up", "command"]).into_iter().skip_while(|line| line.trim() != "- |");
+    let commands = script.skip(1).filter_map(|line| line.split_whitespace().next().map(str::to_owned));
+    let named = listed.chain(commands).filter(|word| !word.starts_with('#'));
+    named.filter(|word| !OF_THE_SYSTEM.contains(&word.as_str())).collect()
+}
+
+#[test]
+fn every_program_that_is_run_is_in_the_image() {
+    let (programs, dockerfile) = (programs(&compose_file()), read("Dockerfile"));
+    assert!(["order-api", "order-worker", "orders"].iter().all(|name| programs.contains(*name)), "{programs:?}");
+    let copied: Vec<&str> =
+        dockerfile.split_whitespace().filter_map(|word| word.strip_prefix("target/release/")).collect();
+    for program in programs {
+        assert!(copied.contains(&program.as_str()), "{program} is not in the image");
+    }
+}
+
+#[test]
+fn every_setting_is_one_of_its_program() {
+    let text = compose_file();
+    let known = |help: &str| read(help).split_whitespace().collect::<Vec<_>>().join(" ");
+    let (workers, api) = (known("workers/src/help.txt"), known("workers/api/src/help.txt"));
+    let is_known = |help: &str, name: &str| help.contains(&format!("[env: {name}]"));
+    for name in mapping(&text, &["x-worker", "environment"]).keys() {
+        assert!(is_known(&workers, name) && is_known(&api, name), "{name} is no setting of theirs");
+    }
+    let own = mapping(&text, &["services", "order-api", "environment"]);
+    for name in own.keys().filter(|name| *name != "<<") {
+        assert!(is_known(&api, name), "{name} is no setting of order-api");
+    }
+    // What is open to other machines lets in who has a key, which it can only read.
+    assert!(own["API_LISTEN"].starts_with("0.0.0.0:") && own["API_KEYS_FILE"].starts_with("/keys/"), "{own:?}");
+    assert!(block(&text, &["services", "order-api", "volumes"]).concat().contains("api-keys:/keys:ro"));
+    assert!(block(&text, &["services", "set-up", "volumes"]).concat().contains("api-keys:/keys"));
+    assert!(
+        text.split("\nvolumes:\n").nth(1).is_some_and(|all| all.contains("api-keys:"))
+            && read("Dockerfile").contains(" /keys")
+    );
 }
 
 struct TemporaryFolder(PathBuf);

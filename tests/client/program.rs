@@ -28,11 +28,20 @@ impl Run {
     }
 }
 
-/// Runs it to its end.
+/// Runs it to its end, with Kafka.
 pub(crate) async fn run(pipeline: &Pipeline, arguments: &[&str]) -> Outcome<Run> {
+    run_with(pipeline, arguments, &[]).await
+}
+
+/// The same with this in its environment.
+pub(crate) async fn run_with(pipeline: &Pipeline, arguments: &[&str], environment: &[(&str, &str)]) -> Outcome<Run> {
     let mut command = Command::new(ORDERS);
     command.args(arguments).args(["--brokers", &pipeline.servers().stack().brokers()]);
     command.args(["--topic-prefix", pipeline.prefix()]).env_remove("PIPELINE_CONFIG").current_dir(pipeline.folder());
+    for name in ["ORDERS_API", "ORDERS_API_KEY", "ORDERS_API_KEY_FILE"] {
+        command.env_remove(name);
+    }
+    command.envs(environment.iter().copied());
     let output: Output = tokio::task::spawn_blocking(move || command.output()).await??;
     Ok(Run {
         code: output.status.code(),

@@ -48,7 +48,16 @@ fn every_block_does_what_it_says() -> Outcome {
     let shell = Shell::open()?;
     let blocks: Vec<Block> = readme()?.into_iter().filter(|block| block.not_run.is_none()).collect();
     let told = shell.run(&blocks)?;
-    for words in ["Everything keeps running.", "1 completed", "A-1  completed", "Everything holds"] {
+    for words in [
+        "Everything keeps running.",
+        "1 completed",
+        "A-1  completed",
+        "Everything holds",
+        "\"kept_minor\":70",
+        "event: OrderRefunded",
+        "refund refund-1 of USD 0.30 is refunded",
+        "through the API: 30 placed, each once",
+    ] {
         assert!(told.contains(words), "nothing of {words:?} in:\n{told}");
     }
     Ok(())

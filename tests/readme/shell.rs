@@ -19,9 +19,10 @@ static SHELLS: AtomicU32 = AtomicU32::new(0);
 /// One at a time: `demo stop` ends the demos of the whole workspace.
 static TURN: Mutex<()> = Mutex::new(());
 
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("demo", env!("CARGO_BIN_EXE_demo-program")),
     ("orders", env!("CARGO_BIN_EXE_orders-program")),
+    ("order-api", env!("CARGO_BIN_EXE_api-program")),
     ("replay-tool", env!("CARGO_BIN_EXE_replay-program")),
     ("pipeline-daemon", env!("CARGO_BIN_EXE_pipeline-daemon")),
 ];

@@ -92,6 +92,14 @@ struct Dependency {
 pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) kind: Vec<String>,
+    src_path: String,
+}
+
+impl Target {
+    /// Whether it is a program that is built for more than a package's own tests.
+    pub(crate) fn is_program(&self) -> bool {
+        self.kind == ["bin"] && !self.src_path.contains("/tests/")
+    }
 }
 
 /// The rules of the workspace.

@@ -8,7 +8,7 @@ use crate::dependencies::Metadata;
 use crate::source;
 
 /// Members whose programs are for users; the others are for whoever works on this.
-const SHIPPED: [&str; 4] = ["client", "outbox-relay", "replay-tool", "workers"];
+const SHIPPED: [&str; 5] = ["client", "order-api", "outbox-relay", "replay-tool", "workers"];
 
 /// What is not built by default, and is in the image.
 const FEATURES: [&str; 1] = ["replay-tool/s3"];
@@ -18,7 +18,7 @@ pub(crate) fn complaints(dockerfile: &str, metadata: &Metadata) -> Vec<String> {
     let instructions = dockerfile.replace("\\\n", " ");
     let programs =
         metadata.packages.iter().filter(|package| SHIPPED.contains(&package.name.as_str())).flat_map(|package| {
-            package.targets.iter().filter(|target| target.kind == ["bin"]).map(|target| target.name.clone())
+            package.targets.iter().filter(|target| target.is_program()).map(|target| target.name.clone())
         });
     let expected: BTreeSet<String> = programs.collect();
     let copied = |word: &str| word.strip_prefix("target/release/").map(str::to_owned);

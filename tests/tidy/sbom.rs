@@ -26,7 +26,8 @@ fn the_bill_has_every_program_and_what_is_built_into_it() {
     assert_eq!((bill["bomFormat"].as_str(), bill["specVersion"].as_str()), (Some("CycloneDX"), Some("1.6")));
     let programs = bill["metadata"]["component"]["description"].as_str().unwrap();
     assert_eq!(
-        programs, "programs: inventory-worker, order-worker, orders, outbox-relay, payment-worker, replay-tool",
+        programs,
+        "programs: inventory-worker, order-api, order-worker, orders, outbox-relay, payment-worker, replay-tool",
         "the same as in the image"
     );
     for library in ["librdkafka", "lz4", "zstd", "sqlite", "mimalloc"] {

@@ -15,12 +15,13 @@ use std::thread;
 use crate::machine::{is_executable, said, Machine};
 
 /// What the README uses; the demo first.
-const PROGRAMS: [&str; 8] = [
+const PROGRAMS: [&str; 9] = [
     "demo",
     "orders",
     "order-worker",
     "inventory-worker",
     "payment-worker",
+    "order-api",
     "replay-tool",
     "outbox-relay",
     "dev-stack",

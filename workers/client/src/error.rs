@@ -1,4 +1,4 @@
-//! What can go wrong between a client and the pipeline's topics, in words that a person can act on.
+//! What can go wrong between a client and the pipeline's topics, or its API, in words that a person can act on.
 //!
 //! A command that the services refuse is not here: that is an `OrderRejected` event, a business answer.
 
@@ -6,6 +6,7 @@ use outbox::kafka::{Refusal, Silence};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::file_format::FileFormat;
+use super::http_door::HttpError;
 
 /// An error of the client library in words that say what to do; never with a value that may be a secret.
 pub fn words(error: &KafkaError) -> String {
@@ -132,6 +133,9 @@ pub enum ClientError {
         /// What it is.
         format: FileFormat,
     },
+    /// The API that stands for Kafka.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The runtime stopped a task in the middle.
     #[error("a background task of the client ended early: {detail}")]
     Task {

@@ -1,6 +1,7 @@
 //! The client's side of the pipeline: publish commands, read what became of them, and the `orders` program over both.
 //!
-//! Talks to Kafka only, but for the program's lists (`listing`). What a command means and whether it is allowed is decided by the services; here it is encoded,
+//! Talks to Kafka, or, for who is outside its network, to the API that stands for it (`http_door`); the program's lists come from
+//! the order service's tables (`listing`). What a command means and whether it is allowed is decided by the services; here it is encoded,
 //! delivered once and found again. Any other Kafka client that keeps `schemas/` and the headers can do the same.
 //!
 //! ```no_run
@@ -19,12 +20,14 @@ mod connection;
 mod error;
 mod file_format;
 mod headers;
+mod http_door;
 mod json_object;
 mod line_file;
 mod open_transaction;
 mod order_file;
 mod order_history;
 mod order_place;
+mod outlet;
 mod publication;
 mod publisher;
 mod rendering;
@@ -45,12 +48,17 @@ pub use connection::Connection;
 pub use error::{ClientError, words};
 pub use file_format::FileFormat;
 pub use headers::new_trace_parent;
+pub use http_door::{
+    HttpDoor, HttpError, HttpOutlet, HttpRefusal, ListedCancellation, ListedHold, ListedOrder, OrderEvents, Problem,
+    Reason, Refusals, Request, Told,
+};
 pub use json_object::FieldError;
 pub use line_file::{Line, LineFile, MAX_LINE_BYTES};
 pub use open_transaction::{OpenTransaction, open_transaction, open_transactions};
 pub use order_file::{Entry, LineError, OrderFile};
 pub use order_history::OrderHistory;
 pub use order_place::OrderPlace;
+pub use outlet::Outlet;
 pub use publication::{Entries, Observation, PublishPlan, Published, publish_entries};
 pub use publisher::{Delivered, Deliveries, IN_FLIGHT_MAX, Publisher};
 pub use rendering::{TIME_FIELDS, body_json, detail, record_json, stage_in_words, symbol};

@@ -59,6 +59,18 @@ impl OrderHistory {
         Ok(Self { order_id: order_id.clone(), records, left_out, read_elsewhere, set_aside, open_transactions })
     }
 
+    /// Of its events alone, where nothing else can be read.
+    pub fn of_events(order_id: &OrderId, records: Vec<Record>) -> Self {
+        Self {
+            order_id: order_id.clone(),
+            records,
+            left_out: 0,
+            read_elsewhere: None,
+            set_aside: AllSetAside::default(),
+            open_transactions: Vec::new(),
+        }
+    }
+
     /// Where the order stands as its events tell it; none where none was placed, or an error where a piece of its history is
     /// missing.
     pub fn standing(&self) -> Result<Option<Standing>, Inconsistent> {

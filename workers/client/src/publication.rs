@@ -11,7 +11,7 @@ use schemas::{Adjustment, Message, OrderCommand, OrderLine, PlaceOrder, ReceiveS
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{ClientError, Entry, FieldError, LineError, OrderFile, Publisher, StockFile};
+use super::{ClientError, Entry, FieldError, LineError, OrderFile, Outlet, StockFile};
 
 /// Entries that are read ahead of the publisher.
 const READ_AHEAD: usize = 1024;
@@ -138,9 +138,9 @@ fn stock_message(entry: Entry<ReceiveStock>) -> Entry<Message> {
     Entry { line: entry.line, content: entry.content.map(Message::from) }
 }
 
-/// Publishes every entry. The observer may stop it by breaking. The caller flushes the publisher afterwards.
+/// Publishes every entry. The observer may stop it by breaking. The caller flushes the outlet afterwards.
 pub async fn publish_entries(
-    publisher: &Publisher,
+    outlet: &impl Outlet,
     entries: Entries,
     pace: PublishPlan,
     mut observe: impl FnMut(Observation<'_>) -> ControlFlow<()>,
@@ -160,7 +160,7 @@ pub async fn publish_entries(
         let refused = match content {
             Ok(message) => {
                 wait_for_turn(begin, report.published, pace.per_second).await;
-                match publisher.send(&message).await {
+                match outlet.send(&message).await {
                     Ok(id) => {
                         report.published += 1;
                         report.stopped = observe(Observation::Published { line, message: &message, id }).is_break();
@@ -246,7 +246,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_card_number_is_refused_before_it_is_sent_with_its_line_and_without_its_digits() {
-        let publisher = Publisher::open(&crate::Connection::new("localhost:1"), "/test").unwrap();
+        let publisher = crate::Publisher::open(&crate::Connection::new("localhost:1"), "/test").unwrap();
         for digits in ["4111111111111111", "4111 1111-1111 1111"] {
             let order = PlaceOrder { payment_token: Some(digits.to_owned()), ..crate::story::place_order() };
             let message = order.into();

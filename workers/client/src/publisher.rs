@@ -31,7 +31,7 @@ pub const IN_FLIGHT_MAX: u32 = 10_000;
 const IN_FLIGHT_PERMITS: usize = 10_000;
 
 /// Failures that are kept with their words; further ones are only counted.
-const FAILURES_KEPT: usize = 16;
+pub(super) const FAILURES_KEPT: usize = 16;
 
 /// How long to wait before a full librdkafka queue is tried again.
 const QUEUE_FULL_PAUSE: Duration = Duration::from_millis(5);
@@ -248,12 +248,8 @@ impl Publisher {
         partition: Option<i32>,
         reply: Option<oneshot::Sender<Result<Delivered, ClientError>>>,
     ) -> Result<Uuid, ClientError> {
+        refuse_card_number(message)?;
         let what = format!("{} {}", message.name(), message.key());
-        if let Message::OrderCommand(OrderCommand::PlaceOrder(order)) = message
-            && order.payment_token.as_deref().is_some_and(saga::is_digits_alone)
-        {
-            return Err(ClientError::CardNumber { what });
-        }
         let payload = match self.codec.encode(message) {
             Ok(payload) => payload,
             Err(source) => return Err(ClientError::Encode { what, source }),
@@ -294,5 +290,24 @@ impl Publisher {
         }
         let source = KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull);
         Err(ClientError::NotConfirmed { what: record.delivery_opaque.what, source })
+    }
+}
+
+/// What may be a card number must never enter a topic, whichever way it would go there.
+pub(super) fn refuse_card_number(message: &Message) -> Result<(), ClientError> {
+    match message {
+        Message::OrderCommand(OrderCommand::PlaceOrder(order))
+            if order.payment_token.as_deref().is_some_and(saga::is_digits_alone) =>
+        {
+            Err(ClientError::CardNumber { what: format!("{} {}", message.name(), message.key()) })
+        }
+        Message::OrderCommand(_)
+        | Message::OrderEvent(_)
+        | Message::InventoryCommand(_)
+        | Message::InventoryEvent(_)
+        | Message::StockCommand(_)
+        | Message::StockEvent(_)
+        | Message::PaymentCommand(_)
+        | Message::PaymentEvent(_) => Ok(()),
     }
 }

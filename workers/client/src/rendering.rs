@@ -5,15 +5,18 @@
 use domain::saga::{Cancellation, Order, Stage};
 use grammar::{counted, money};
 use schemas::{
-    CommandId, InventoryCommand, InventoryEvent, Message, OrderLine, PaymentCommand, PaymentEvent, ReturnedStock,
-    Shortage, StockCommand, StockEvent, StockLine, Time,
+    CommandId, InventoryCommand, InventoryEvent, Message, MessageType, OrderLine, PaymentCommand, PaymentEvent,
+    ReturnedStock, Shortage, StockCommand, StockEvent, StockLine, Time,
 };
 use serde::Serialize;
+use serde::de::DeserializeSeed as _;
 use serde_json::{Value, json};
 
 use super::Record;
 
 mod order;
+
+pub(crate) use order::why;
 
 /// Fields that hold a point in time, in microseconds.
 pub const TIME_FIELDS: [&str; 7] = ["at", "placed_at", "confirm_by", "place_at", "ship_by", "until", "close_by"];
@@ -23,8 +26,8 @@ pub fn record_json(record: &Record) -> Value {
     json!({
         "time": record.time.to_string(),
         "topic": record.topic.as_str(),
-        "partition": record.partition,
-        "offset": record.offset,
+        "partition": record.place().map(|place| place.partition),
+        "offset": record.place().map(|place| place.offset),
         "type": record.message.name(),
         "id": record.id,
         "traceparent": record.trace_parent,
@@ -38,6 +41,24 @@ pub fn body_json(message: &Message) -> Value {
     let mut value = serde_json::to_value(message).unwrap_or(Value::Null);
     show_times(&mut value);
     value
+}
+
+/// The message of this kind that says what [`body_json`] has shown.
+pub(crate) fn message_of(message_type: MessageType, body: Value) -> Result<Message, serde_json::Error> {
+    let mut body = body;
+    read_times(&mut body);
+    message_type.deserialize(body)
+}
+
+/// The reverse of `show_times`. What a customer has named like a time is none.
+fn read_times(value: &mut Value) {
+    let Value::Object(fields) = value else { return };
+    for (name, field) in fields.iter_mut().filter(|(name, _)| *name != "attributes") {
+        match field.as_str().and_then(|text| text.parse::<Time>().ok()) {
+            Some(time) if TIME_FIELDS.contains(&name.as_str()) => *field = Value::from(time.as_micros()),
+            Some(_) | None => read_times(field),
+        }
+    }
 }
 
 /// Also those of what stands within a message. An attribute is a text, whatever its name.
@@ -222,6 +243,19 @@ mod tests {
         let body = body_json(&schemas::OrderPlaced { hold: Some(hold), ..placed }.into());
         assert_eq!(body["hold"]["until"], "1970-01-01T00:00:00.000001Z");
         assert_eq!((&body["attributes"]["at"], &body["at"]), (&json!("5"), &json!("1970-01-01T00:00:01.000000Z")));
+    }
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        let story = crate::story::Story::paid(PlaceOrder {
+            attributes: [("at".to_owned(), "1970-01-01T00:00:00Z".to_owned())].into(),
+            fulfilment: Some("on_command".to_owned()),
+            ..crate::story::place_order()
+        });
+        for event in story.events {
+            let message = Message::from(event);
+            assert_eq!(message_of(message.message_type(), body_json(&message)).unwrap(), message);
+        }
     }
 
     #[test]

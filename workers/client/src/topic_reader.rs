@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use grammar::Place;
 use outbox::kafka::Denied;
 use outbox::log::{Bounds, Partition};
 use outbox::position::{POSITION_HEADER, Position};
@@ -35,14 +36,14 @@ pub struct Selection {
     pub from_end: bool,
 }
 
-/// A message with its place in the topic.
+/// A message with its place in the topic, where that is known: who hears of it over HTTP does not know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// In which topic.
     pub topic: TopicName,
-    /// In which partition.
+    /// In which partition; below zero where that is not known.
     pub partition: i32,
-    /// At which offset.
+    /// At which offset; below zero where that is not known.
     pub offset: i64,
     /// `ce_time`, or else the record's timestamp.
     pub time: Time,
@@ -54,6 +55,20 @@ pub struct Record {
     pub trace_parent: Option<String>,
     /// What it says.
     pub message: Message,
+}
+
+impl Record {
+    /// What somebody else read.
+    pub(super) fn of_nowhere(topic: TopicName, time: Time, message: Message) -> Self {
+        Record { topic, partition: -1, offset: -1, time, id: None, cause: None, trace_parent: None, message }
+    }
+
+    /// Where it lies, if that is known.
+    pub fn place(&self) -> Option<Place<'_>> {
+        let Record { topic, partition, offset, .. } = self;
+        let is_known = *partition >= 0 && *offset >= 0;
+        is_known.then_some(Place { topic: topic.as_str(), partition: *partition, offset: *offset })
+    }
 }
 
 /// What reading brought.

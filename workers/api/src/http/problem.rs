@@ -205,6 +205,7 @@ impl From<ClientError> for Problem {
             | ClientError::NoProgress { .. }
             | ClientError::File { .. }
             | ClientError::Format { .. }
+            | ClientError::Http(_)
             | ClientError::Task { .. } => {
                 tracing::warn!(%error, "a command was not published");
                 let words = "the command could not be published, or it is not known whether it was: send the same again, with \

@@ -1,13 +1,15 @@
 //! The verbs that change an order: each publishes a command and waits for what the order service makes of it.
 //!
 //! One way for all of them, and for one order as for many: `verbs` has the table of verbs, `commands` what each can be
-//! told, `orders` which orders, `publish` sends, `answers` knows the answers, `dry_run` asks the state machine instead, `report` tells.
+//! told, `orders` which orders, `publish` sends, or `over_http`, `answers` knows the answers, `dry_run` asks the state machine
+//! instead, `report` tells.
 //! What is allowed is the service's to say; nothing is refused here that it would take.
 
 mod answers;
 mod commands;
 mod dry_run;
 mod orders;
+mod over_http;
 mod publish;
 mod report;
 mod verbs;
@@ -19,7 +21,8 @@ use self::answers::Awaits;
 use self::orders::{Target, Wanted};
 use self::report::Fate;
 pub(super) use self::verbs::{ChangeVerb, FreeingVerb};
-use super::output::Failure;
+use super::output::{Failure, spinner};
+use super::way::{Events, Way};
 use super::{End, Session};
 
 /// A verb with its options, whichever it is.
@@ -74,11 +77,17 @@ async fn carry_out(
     if wanted.ids.is_empty() {
         return Ok(Vec::new());
     }
+    let connection = match &session.way {
+        Way::Kafka(connection) => connection,
+        Way::Http(door) => return over_http::carry_out(session, door, change, id, wanted).await,
+    };
     // Opened first and from the beginning: an answer may be there already, when the command is a repetition.
-    let reader = publish::answers_reader(session, wanted).await?;
-    let mut fates = publish::publish(session, change, id, wanted).await?;
+    let reader = publish::answers_reader(connection, wanted).await?;
+    let mut fates = publish::publish(session, connection, change, id, wanted).await?;
     if !change.asked.no_wait {
-        answers::wait(session, change, id, reader, &mut fates).await?;
+        let bar = spinner("{spinner} {elapsed} waiting for answers");
+        answers::wait(session, change, id, Events::Topic(Box::new(reader)), &mut fates).await?;
+        bar.finish_and_clear();
     }
     Ok(fates)
 }

@@ -8,10 +8,11 @@ use std::collections::HashMap;
 
 use domain::saga::ContentDigest;
 use grammar::{Tone, counted, harmless, paint};
-use schemas::{Message, OrderCommandName, OrderEvent, PlaceOrder};
+use schemas::{Message, OrderCommandName, OrderEvent, OrderId, PlaceOrder};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::output::Failure;
 use crate::{Record, detail};
 
 /// More orders than this are published and not waited for: they are kept in memory.
@@ -86,6 +87,8 @@ pub(super) struct Fates {
     ends: u64,
     /// Orders beyond the limit.
     not_waited: u64,
+    /// Whether events are heard without the tokens of payment.
+    hides_tokens: bool,
 }
 
 /// What an event says of an order's end.
@@ -99,6 +102,11 @@ enum Said {
 }
 
 impl Fates {
+    /// Of no order yet. An API shows no token of a payment: orders are then compared without.
+    pub(super) fn of(shows_tokens: bool) -> Self {
+        Fates { hides_tokens: !shows_tokens, ..Fates::default() }
+    }
+
     /// An order was published, by the command of this `ce_id`. Of two with the same id the later counts.
     pub(super) fn published(&mut self, order: &PlaceOrder, command: Uuid) {
         let is_known = self.orders.contains_key(order.order_id.as_str());
@@ -106,7 +114,10 @@ impl Fates {
             self.not_waited += 1;
             return;
         }
-        let content = ContentDigest::of_command(order);
+        let content = match self.hides_tokens {
+            true => ContentDigest::of_command(&PlaceOrder { payment_token: None, ..order.clone() }),
+            false => ContentDigest::of_command(order),
+        };
         let waiting = Waiting { content, command: command.to_string(), is_placed: false, end: None };
         self.orders.insert(order.order_id.to_string(), waiting);
         self.open += usize::from(!is_known);
@@ -142,6 +153,12 @@ impl Fates {
     /// Orders that have not ended.
     pub(super) fn open(&self) -> usize {
         self.open
+    }
+
+    /// Their ids.
+    pub(super) fn open_ids(&self) -> Result<Vec<OrderId>, Failure> {
+        let ids = self.not_ended().map(|id| OrderId::new(id).map_err(|error| Failure::Words(error.to_string())));
+        ids.collect()
     }
 
     /// The one order, if it is only one: then one partition is enough.
@@ -207,6 +224,11 @@ impl Fates {
         }
         text
     }
+}
+
+/// Whether an order has come to an end by this, for all that is known.
+pub(super) fn is_end(record: &Record) -> bool {
+    matches!(&record.message, Message::OrderEvent(event) if matches!(said(event), Said::Ends(_)))
 }
 
 /// What an event of an order of ours says of its end. An order may be stuck, or wait for somebody, and go on.

@@ -1,22 +1,39 @@
 //! `orders show`: one order's state and everything that the topics say about it.
 
 use domain::saga::{Order, Refund, RefundState, Return, ReturnState, Shipment, Stage};
-use grammar::{Place, Table, Tone, complain, counted, harmless, money, paint, terminal_width};
+use grammar::{Table, Tone, complain, counted, harmless, money, paint, terminal_width};
 use serde_json::{Value, json};
 
 use super::options::ShowOptions;
 use super::output::{Failure, reading_bar};
+use super::way::Way;
 use super::{End, NAME, Session};
-use crate::{OpenTransaction, OrderHistory, Record, SetAside, Standing, Wait, detail, record_json, stage_in_words};
+use crate::{
+    OpenTransaction, OrderEvents, OrderHistory, Record, SetAside, Standing, Wait, detail, record_json, stage_in_words,
+};
 
 pub(super) async fn run(session: &Session, options: ShowOptions) -> Result<End, Failure> {
-    let bar = reading_bar();
-    let read = OrderHistory::read(&session.connection, &options.order_id, session.patience, |left| {
-        bar.set_position(left);
-    })
-    .await;
-    bar.finish_and_clear();
-    let history = read?;
+    let history = match &session.way {
+        Way::Kafka(connection) => {
+            let bar = reading_bar();
+            let progress = |left| bar.set_position(left);
+            let read = OrderHistory::read(connection, &options.order_id, session.patience, progress).await;
+            bar.finish_and_clear();
+            read?
+        }
+        Way::Http(door) => {
+            let mut events = OrderEvents::open(door, &options.order_id).await?;
+            if let Some(problem) = events.refusal() {
+                complain(NAME, &problem.detail);
+                return Ok(End::NO);
+            }
+            let records = events.to_end(session.patience).await?;
+            if !records.is_empty() {
+                complain(NAME, "over HTTP only what the order service says is seen");
+            }
+            OrderHistory::of_events(&options.order_id, records)
+        }
+    };
     if let Some(count) = history.read_elsewhere {
         let records = counted(count, "record");
         let words = "read on the other partitions of the commands: a command is not on its key's partition";
@@ -220,6 +237,6 @@ fn tone(stage: &Stage) -> Tone {
 
 /// What is long comes last: a terminal may be too narrow for it.
 fn row(record: &Record) -> [String; 4] {
-    let place = Place { topic: record.topic.as_str(), partition: record.partition, offset: record.offset };
-    [record.time.to_string(), record.message.name().to_owned(), place.to_string(), detail(&record.message)]
+    let place = record.place().map_or_else(|| record.topic.as_str().to_owned(), |place| place.to_string());
+    [record.time.to_string(), record.message.name().to_owned(), place, detail(&record.message)]
 }

@@ -1,18 +1,24 @@
-//! `orders list` and `orders stuck list`: which orders stand where, page by page from the order service's tables.
+//! `orders list` and `orders stuck list`: which orders stand where, page by page from the order service's tables; over HTTP from
+//! the read model, all that match at once, in the same order.
 //!
 //! Read with any role that may select; the ids alone feed a verb: `orders list --state ready_to_ship --ids | orders ship -`.
 
 use clap::{Args, ValueEnum};
-use domain::saga::Order;
-use grammar::{DatabaseOptions, Table, harmless, money, terminal_width};
-use listing::{Cursor, Listed, Only, OrderFilter, OrderList};
+use grammar::{DatabaseOptions, Table, harmless, terminal_width};
+use listing::{Cursor, Only, OrderFilter, OrderList};
 use outbox::ConnectionString;
 use schemas::{CustomerId, ServiceName, Sku, Time};
 use serde_json::{Value, json};
 
+mod over_http;
+mod row;
+
 use super::output::{Failure, spinner};
+use super::way::Way;
 use super::{End, Session};
-use crate::stage_in_words;
+use crate::HttpDoor;
+
+use self::row::Row;
 
 /// Orders that a page for people has.
 const PAGE: usize = 100;
@@ -142,19 +148,12 @@ impl Listing {
 
 pub(super) async fn run(session: &Session, options: ListOptions) -> Result<End, Failure> {
     let now: Time = jiff::Timestamp::now().into();
-    let listing = &options.listing;
-    let (database, after) = (database(&listing.database)?, listing.after.clone());
-    let filter = options.filter(now);
-    let mut list = OrderList::open(&database, &listing.schema, filter, after, now, session.patience).await?;
-    let bar = spinner("{spinner} {pos} orders found  {elapsed}");
-    let mut page: Vec<Listed> = Vec::new();
+    let (listing, filter) = (&options.listing, options.filter(now));
     // One more than are shown tells whether there are more.
-    while page.len() <= listing.limit() {
-        let Some(listed) = list.next().await? else { break };
-        page.push(listed);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
+    let mut page = match &session.way {
+        Way::Kafka(_) => of_tables(session, listing, filter, now).await?,
+        Way::Http(door) => of_api(door, listing, filter, now).await?,
+    };
     let is_more = page.len() > listing.limit();
     page.truncate(listing.limit());
     tell(session, listing, &page, now)?;
@@ -162,6 +161,27 @@ pub(super) async fn run(session: &Session, options: ListOptions) -> Result<End, 
         eprintln!("there are more: --after '{}'", harmless(&last.cursor.to_string()));
     }
     Ok(End::DONE)
+}
+
+async fn of_tables(session: &Session, listing: &Listing, filter: OrderFilter, now: Time) -> Result<Vec<Row>, Failure> {
+    let (database, after) = (database(&listing.database)?, listing.after.clone());
+    let mut list = OrderList::open(&database, &listing.schema, filter, after, now, session.patience).await?;
+    let bar = spinner("{spinner} {pos} orders found  {elapsed}");
+    let mut page = Vec::new();
+    while page.len() <= listing.limit() {
+        let Some(listed) = list.next().await? else { break };
+        page.push(Row::from(listed));
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(page)
+}
+
+async fn of_api(door: &HttpDoor, listing: &Listing, filter: OrderFilter, now: Time) -> Result<Vec<Row>, Failure> {
+    let mut found = over_http::matching(door, &filter, now).await?;
+    found.retain(|row| listing.after.as_ref().is_none_or(|after| row.is_behind(after)));
+    found.truncate(listing.limit() + 1);
+    Ok(found)
 }
 
 /// With the password from wherever it was given; one connection, and not through a pool.
@@ -175,67 +195,20 @@ fn database(options: &DatabaseOptions) -> Result<outbox::Database, Failure> {
     Ok(outbox::Database::new(connection.config().clone(), tls))
 }
 
-fn tell(session: &Session, listing: &Listing, page: &[Listed], now: Time) -> Result<(), Failure> {
+fn tell(session: &Session, listing: &Listing, page: &[Row], now: Time) -> Result<(), Failure> {
     if listing.ids {
-        for listed in page {
-            let id = &listed.order.order_id;
+        for row in page {
+            let id = &row.order_id;
             session.output.say(|| json!({ "order_id": id }), || id.to_string())?;
         }
         return Ok(());
     }
     if session.output.json {
-        return page.iter().try_for_each(|listed| session.output.say(|| row_json(listed), String::new));
+        return page.iter().try_for_each(|row| session.output.say(|| row.json(), String::new));
     }
     let mut table = Table::new(["order", "since", "until", "customer", "total", "state"]);
-    page.iter().for_each(|listed| table.row(row(&listed.order, now)));
+    page.iter().for_each(|row| table.row(row.texts(now)));
     session.output.say(|| Value::Null, || table.text(terminal_width()))
-}
-
-/// Until when it waits, whatever happens then.
-fn until(order: &Order) -> Option<Time> {
-    order.deadline().or(order.ship_by)
-}
-
-fn row_json(listed: &Listed) -> Value {
-    let Listed { order, cursor } = listed;
-    json!({
-        "order_id": order.order_id,
-        "state": order.stage.as_str(),
-        "in_words": stage_in_words(order),
-        "stuck_at": order.stuck_at().map(domain::saga::Step::as_str),
-        "hold": order.hold().map(|hold| json!({ "reason_code": hold.reason_code, "until": hold.until.to_string() })),
-        "since": order.changed_at.to_string(),
-        "until": until(order).map(|until| until.to_string()),
-        "accepted_at": order.accepted_at.to_string(),
-        "customer_id": order.customer_id,
-        "total_minor": order.total_minor,
-        "currency": order.currency,
-        "cursor": cursor.to_string(),
-    })
-}
-
-/// What is long comes last: a terminal may be too narrow for it.
-fn row(order: &Order, now: Time) -> [String; 6] {
-    [
-        harmless(order.order_id.as_str()),
-        in_short(now.as_micros().saturating_sub(order.changed_at.as_micros())),
-        until(order).map_or_else(String::new, |until| until.to_string()),
-        harmless(order.customer_id.as_str()),
-        money(order.total_minor, &order.currency),
-        harmless(&stage_in_words(order)),
-    ]
-}
-
-/// How long ago, in the two largest units.
-fn in_short(micros: i64) -> String {
-    let seconds = micros.max(0) / 1_000_000;
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
-    match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds}s"),
-        (0, 0, _) => format!("{minutes}m {}s", seconds % 60),
-        (0, _, _) => format!("{hours}h {minutes}m"),
-        _ => format!("{days}d {hours}h"),
-    }
 }
 
 #[cfg(test)]
@@ -299,14 +272,5 @@ mod tests {
             assert!(parse(&format!("--state {}", stage.as_str())).is_ok(), "{stage:?}");
         }
         assert_eq!(State::value_variants().len(), 12);
-    }
-
-    #[test]
-    fn a_row_says_since_when_and_until_when() {
-        let order = Story::paid(on_command()).order.unwrap();
-        let told = row(&order, Time::from_micros(4_000_000 + 93_784_000_000));
-        assert_eq!(told, ["o-1", "1d 2h", "1970-01-04T00:00:04.000000Z", "900", "USD 1.70", "ready to ship"]);
-        let shorts = [0, 59, 60, 3_661].map(|seconds| in_short(seconds * 1_000_000));
-        assert_eq!(shorts, ["0s", "59s", "1m 0s", "1h 1m"]);
     }
 }

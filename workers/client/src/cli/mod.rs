@@ -13,6 +13,7 @@ mod publish;
 mod settings;
 mod stock;
 mod watch;
+mod way;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,7 +25,7 @@ use grammar::{Exit, complain};
 use self::list::ListOptions;
 use self::options::{ENDED_OTHERWISE, LINES_REFUSED, NOT_ENDED, Options, StockVerb, StuckVerb, Verb};
 use self::output::{Failure, Output};
-use super::Connection;
+use self::way::Way;
 
 /// How the program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +63,7 @@ const NAME: &str = "orders";
 
 /// Everything that a verb needs beside its own options.
 struct Session {
-    connection: Connection,
+    way: Way,
     output: Output,
     patience: Duration,
 }
@@ -89,9 +90,9 @@ fn run(options: Options, file: &grammar::SettingsFile) -> Result<End, Failure> {
     if let Verb::Shell(verb) = &options.verb {
         return Ok(verb.run(grammar::layout(Options::command())).map(|()| End::DONE)?);
     }
-    let connection = settings::connection(&options, file)?;
+    let way = settings::way(&options, file)?;
     let output = Output::new(options.output.json);
-    let session = Session { connection, output, patience: options.wait.limit() };
+    let session = Session { way, output, patience: options.wait.limit() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use grammar::{ColorOptions, DEFAULT_BROKERS, JsonOption, KafkaAccess, ShellVerb, WaitOption};
+use grammar::{ColorOptions, DEFAULT_BROKERS, JsonOption, KafkaAccess, Secret, ShellVerb, WaitOption};
 use schemas::{CommandId, OrderId, Sku};
 
 use super::changes::{ChangeVerb, FreeingVerb};
@@ -31,6 +31,9 @@ fn exit_codes() -> String {
 pub(super) struct Options {
     #[command(flatten)]
     pub(super) kafka: KafkaOptions,
+
+    #[command(flatten)]
+    pub(super) api: ApiOptions,
 
     #[command(flatten)]
     pub(super) output: JsonOption,
@@ -69,6 +72,22 @@ pub(super) struct KafkaOptions {
     /// The daemons' configuration file; brokers, topic_prefix and [kafka] are read.
     #[arg(long, global = true, env = "PIPELINE_CONFIG", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
+}
+
+/// The API that stands for Kafka outside its network.
+#[derive(Debug, Args)]
+pub(super) struct ApiOptions {
+    /// Go by order-api at this address instead of Kafka, such as https://orders.example/v1.
+    #[arg(long, global = true, env = "ORDERS_API", value_name = "URL")]
+    pub(super) api: Option<String>,
+
+    /// The key for it; a command line would show it to every user of the machine.
+    #[arg(long, global = true, env = "ORDERS_API_KEY", value_name = "KEY", hide = true, hide_env_values = true)]
+    pub(super) api_key: Option<Secret>,
+
+    /// File that holds the key for it (the key itself: ORDERS_API_KEY).
+    #[arg(long, global = true, env = "ORDERS_API_KEY_FILE", value_name = "FILE")]
+    pub(super) api_key_file: Option<PathBuf>,
 }
 
 /// What to do.

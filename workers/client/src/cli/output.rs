@@ -6,7 +6,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
 
-use crate::ClientError;
+use crate::{ClientError, HttpError};
 
 /// Why the program cannot do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +14,9 @@ pub(super) enum Failure {
     /// Kafka or a file.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The API.
+    #[error(transparent)]
+    Http(#[from] HttpError),
     /// The order service's tables.
     #[error(transparent)]
     List(#[from] listing::ListError),

@@ -1,4 +1,4 @@
-//! `orders publish` and the file form of `stock receive`: a file to Kafka, with progress, complaints and a summary.
+//! `orders publish` and the file form of `stock receive`: a file to Kafka, whichever way, with progress, complaints and a summary.
 //!
 //! Written to Kafka is not yet accepted by a service; `--wait` reads on until every order has ended.
 
@@ -10,13 +10,16 @@ use indicatif::ProgressBar;
 use schemas::{Message, OrderCommand, TopicName};
 use serde_json::{Value, json};
 
-use super::fates::Fates;
+use futures_util::StreamExt as _;
+
+use super::fates::{Fates, is_end};
 use super::options::PublishOptions;
 use super::output::{Failure, spinner};
+use super::way::{Way, WayOutlet};
 use super::{End, NAME, Session};
 use crate::{
-    Came, Deliveries, Entries, LineError, Observation, PublishPlan, Published, Publisher, Selection, TopicReader,
-    publish_entries,
+    Came, Connection, Deliveries, Entries, LineError, Observation, Outlet as _, PublishPlan, Published, Record,
+    Selection, TopicReader, publish_entries,
 };
 
 /// Refused lines that the JSON summary repeats; the count is complete.
@@ -25,14 +28,15 @@ const REFUSALS_KEPT: usize = 1000;
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
 
-/// What these commands name as their origin.
-pub(super) const SOURCE: &str = "/orders";
+/// Orders that are followed at once over HTTP.
+const AT_ONCE: usize = 32;
 
 pub(super) async fn run(session: &Session, options: PublishOptions) -> Result<End, Failure> {
     let name = options.file.display().to_string();
     let entries = Entries::orders(options.file)?;
     let pace = PublishPlan { per_second: options.rate, strict: options.strict };
-    let mut fates = options.wait.then(Fates::default);
+    let shows_tokens = matches!(session.way, Way::Kafka(_));
+    let mut fates = options.wait.then(|| Fates::of(shows_tokens));
     publish_file(session, TopicName::OrderCommands, &name, "order", entries, pace, fates.as_mut()).await
 }
 
@@ -47,8 +51,7 @@ pub(super) async fn publish_file(
     pace: PublishPlan,
     mut fates: Option<&mut Fates>,
 ) -> Result<End, Failure> {
-    let publisher = Publisher::open(&session.connection, SOURCE)?;
-    publisher.check_topic(topic).await?;
+    let outlet = session.way.outlet(topic, fates.as_ref().map(|_| session.patience)).await?;
     let begin = Instant::now();
     let bar = spinner(&format!("{{spinner}} {{pos}} {what}s published  {{per_sec}}  {{elapsed}}  {{msg}}"));
     let mut refusals = Vec::new();
@@ -69,7 +72,7 @@ pub(super) async fn publish_file(
         }
         ControlFlow::Continue(())
     };
-    let publishing = publish_entries(&publisher, entries, pace, observe);
+    let publishing = publish_entries(&outlet, entries, pace, observe);
     let outcome = tokio::select! {
         outcome = publishing => Some(outcome),
         _ = tokio::signal::ctrl_c() => None,
@@ -77,7 +80,7 @@ pub(super) async fn publish_file(
     let interrupted = outcome.is_none();
     // Waiting for the brokers' answers can take long as well: Ctrl-C ends that too.
     let deliveries = tokio::select! {
-        deliveries = publisher.flush(session.patience) => deliveries,
+        deliveries = outlet.flush(session.patience) => deliveries,
         _ = tokio::signal::ctrl_c() => {
             bar.finish_and_clear();
             complain(NAME, format_args!("not every {what} was confirmed yet; publishing the file again is safe"));
@@ -102,7 +105,7 @@ pub(super) async fn publish_file(
     let lost = deliveries.failed > 0 || (pace.strict && report.refused > 0);
     let mut end = ended(interrupted, lost, report.refused > 0);
     if let Some(fates) = fates.filter(|_| !interrupted) {
-        end = wait(session, fates, end).await?;
+        end = wait(session, &outlet, fates, end).await?;
         summary.fates = Some(fates);
     }
     session.output.say(|| summary.json(), || summary.text())?;
@@ -120,9 +123,9 @@ fn ended(interrupted: bool, lost: bool, refused: bool) -> End {
 }
 
 /// Waits for the end of all orders; gives how the program ends then. `so_far` is how it would end without.
-async fn wait(session: &Session, fates: &mut Fates, so_far: End) -> Result<End, Failure> {
+async fn wait(session: &Session, outlet: &WayOutlet, fates: &mut Fates, so_far: End) -> Result<End, Failure> {
     tokio::select! {
-        waited = await_ends(session, fates) => waited?,
+        waited = await_ends(session, outlet, fates) => waited?,
         _ = tokio::signal::ctrl_c() => return Ok(End::INTERRUPTED),
     }
     let has_failed = so_far == End::FAILED;
@@ -133,11 +136,46 @@ async fn wait(session: &Session, fates: &mut Fates, so_far: End) -> Result<End, 
     })
 }
 
-/// Reads the order service's events from the beginning until every order has ended. Gives up when nothing was read and
-/// none has ended for as long as the session is patient.
-async fn await_ends(session: &Session, fates: &mut Fates) -> Result<(), Failure> {
+/// Waits until every order has ended. Gives up when nothing was read and none has ended for as long as the session is patient.
+async fn await_ends(session: &Session, outlet: &WayOutlet, fates: &mut Fates) -> Result<(), Failure> {
+    for refusal in outlet.refusals() {
+        fates.heard(&refusal);
+    }
+    match &session.way {
+        Way::Kafka(connection) => read_ends(session, connection, fates).await,
+        Way::Http(_) => follow_ends(session, fates).await,
+    }
+}
+
+/// Follows each order that has not ended, so many at once.
+async fn follow_ends(session: &Session, fates: &mut Fates) -> Result<(), Failure> {
+    let open = fates.open_ids()?;
+    let follow = async |order_id| {
+        let (mut events, mut heard) = (session.way.order_events(&order_id).await?, Vec::<Record>::new());
+        // What was there at the beginning is read to its end: an order may have been stuck, or waited, and gone on.
+        while events.remaining() > 0 || !heard.last().is_some_and(is_end) {
+            if let Came::Message(record) = events.next(TICK).await? {
+                heard.push(*record);
+            }
+        }
+        Ok::<_, Failure>(heard)
+    };
+    let bar = spinner("{spinner} {pos} orders have not ended  {elapsed}");
+    let mut following = futures_util::stream::iter(open).map(follow).buffer_unordered(AT_ONCE);
+    while let Ok(Some(heard)) = tokio::time::timeout(session.patience, following.next()).await {
+        for record in heard? {
+            fates.heard(&record);
+        }
+        bar.set_position(u64::try_from(fates.open()).unwrap_or(u64::MAX));
+    }
+    bar.finish_and_clear();
+    Ok(())
+}
+
+/// Reads the order service's events from the beginning.
+async fn read_ends(session: &Session, connection: &Connection, fates: &mut Fates) -> Result<(), Failure> {
     let selection = Selection { topic: TopicName::OrderEvents, key: fates.only_order().cloned(), from_end: false };
-    let mut reader = TopicReader::open(&session.connection, selection).await?;
+    let mut reader = TopicReader::open(connection, selection).await?;
     let bar = spinner("{spinner} {pos} orders have not ended  {elapsed}");
     let (mut moved, mut left) = (Instant::now(), reader.remaining());
     // What was there when the reader was opened is read to its end: an order may have been stuck, or waited, and gone on.

@@ -1,24 +1,38 @@
-//! From options and the daemons' configuration file to a connection: flag over environment over file.
+//! From options and the daemons' configuration file to the way to the pipeline: flag over environment over file.
 //!
 //! Of the file only what concerns Kafka is looked at; the daemons check the rest.
 
 use clap::CommandFactory as _;
-use grammar::{Exit, Layered, SettingsFile, StrangeKeys};
+use grammar::{Exit, Layered, Secret, SettingsFile, StrangeKeys};
 
 use super::options::Options;
 use super::output::Failure;
-use crate::Connection;
+use super::way::Way;
+use crate::{Connection, HttpDoor};
 
-const LAYERED: Layered =
-    Layered { never: &["config", "timeout", "color"], tables: &["kafka"], strange: StrangeKeys::PassOver };
+const LAYERED: Layered = Layered {
+    never: &["config", "timeout", "color", "api", "api_key", "api_key_file"],
+    tables: &["kafka"],
+    strange: StrangeKeys::PassOver,
+};
 
 /// The options, with what the file that they name says about Kafka.
 pub(super) fn read(arguments: impl IntoIterator<Item = std::ffi::OsString>) -> Result<(Options, SettingsFile), Exit> {
     grammar::parse_layered(Options::command(), arguments, &LAYERED)
 }
 
+/// The way that the options and the file describe: the API where one is given.
+pub(super) fn way(options: &Options, file: &SettingsFile) -> Result<Way, Failure> {
+    let Some(url) = options.api.api.as_deref().filter(|url| !url.is_empty()) else {
+        return Ok(Way::Kafka(connection(options, file)?));
+    };
+    let key = Secret::given(options.api.api_key.as_ref(), options.api.api_key_file.as_deref())?;
+    let key = key.filter(|key| !key.expose().is_empty());
+    Ok(Way::Http(HttpDoor::open(url, key.as_ref(), options.wait.limit())?))
+}
+
 /// The connection that the options and the file describe.
-pub(super) fn connection(options: &Options, file: &SettingsFile) -> Result<Connection, Failure> {
+fn connection(options: &Options, file: &SettingsFile) -> Result<Connection, Failure> {
     let access = &options.kafka.access;
     let mut connection = Connection::new(&options.kafka.brokers)
         .with_topic_prefix(&options.kafka.topic_prefix)

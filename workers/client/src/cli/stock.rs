@@ -9,9 +9,13 @@ use uuid::Uuid;
 
 use super::options::{AdjustOptions, ReceiveOptions, StockShowOptions};
 use super::output::{Failure, reading_bar};
-use super::publish::{SOURCE, publish_file};
+use super::publish::publish_file;
+use super::way::{SOURCE, Way};
 use super::{End, NAME, Session, or_interrupted};
-use crate::{Came, Entries, Level, PublishPlan, Publisher, Record, Selection, StockLevels, TopicReader, record_json};
+use crate::{
+    Came, Connection, Entries, HttpDoor, Level, PublishPlan, Publisher, Record, Request, Selection, StockLevels, Told,
+    TopicReader, record_json,
+};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -58,30 +62,71 @@ fn words(command: &StockCommand) -> (&'static str, String) {
     }
 }
 
+/// What the inventory service said to a command.
+struct Answer {
+    /// Why not; none: it is done.
+    refusal: Option<String>,
+    /// The event, where it was seen.
+    record: Option<Record>,
+}
+
 async fn change(session: &Session, command: StockCommand, no_wait: bool) -> Result<End, Failure> {
     let (sku, id) = (command.key().clone(), command.command_id().clone());
-    let selection = Selection { topic: TopicName::StockEvents, key: Some(sku.as_str().to_owned()), from_end: false };
-    let mut reader = TopicReader::open(&session.connection, selection).await?;
-    let publisher = Publisher::open(&session.connection, SOURCE)?;
-    publisher.check_topic(TopicName::StockCommands).await?;
-    publisher.publish(&command.clone().into()).await?;
+    let wait = (!no_wait).then_some(session.patience);
+    let answer = match &session.way {
+        Way::Kafka(connection) => by_kafka(connection, &command, wait).await?,
+        Way::Http(door) => by_http(door, &command, wait).await?,
+    };
     let (kind, done) = words(&command);
     if no_wait {
         let json = || json!({ "sku": sku.as_str(), "command_id": id.as_str(), "answer": Value::Null });
         session.output.say(json, || format!("{kind} {id} of {sku} is on its way"))?;
         return Ok(End::DONE);
     }
-    let Some((record, accepted)) = answer(&mut reader, &command, session.patience).await? else {
+    let Some(Answer { refusal, record }) = answer else {
         let wait_s = session.patience.as_secs();
         let words = format!("no answer from the inventory service within {wait_s} s; the {kind} {id} is in its topic");
         return Err(Failure::Words(words));
     };
-    let json = || json!({ "sku": sku.as_str(), "command_id": id.as_str(), "accepted": accepted, "answer": record_json(&record) });
-    session.output.say(json, || match accepted {
-        true => format!("{done} ({kind} {id})"),
-        false => format!("refused: {}", crate::detail(&record.message)),
+    let (accepted, record) = (refusal.is_none(), record.as_ref().map(record_json));
+    let json = || json!({ "sku": sku.as_str(), "command_id": id.as_str(), "accepted": accepted, "answer": record });
+    session.output.say(json, || match &refusal {
+        None => format!("{done} ({kind} {id})"),
+        Some(detail) => format!("refused: {detail}"),
     })?;
     Ok(if accepted { End::DONE } else { End::NO })
+}
+
+/// Publishes it and reads what is said to it.
+async fn by_kafka(
+    connection: &Connection,
+    command: &StockCommand,
+    wait: Option<Duration>,
+) -> Result<Option<Answer>, Failure> {
+    let key = Some(command.key().as_str().to_owned());
+    let selection = Selection { topic: TopicName::StockEvents, key, from_end: false };
+    let mut reader = TopicReader::open(connection, selection).await?;
+    let publisher = Publisher::open(connection, SOURCE)?;
+    publisher.check_topic(TopicName::StockCommands).await?;
+    publisher.publish(&command.clone().into()).await?;
+    let Some(patience) = wait else { return Ok(None) };
+    let answer = answer(&mut reader, command, patience).await?;
+    Ok(answer.map(|(record, accepted)| Answer {
+        refusal: (!accepted).then(|| crate::detail(&record.message)),
+        record: Some(record),
+    }))
+}
+
+/// Asks for it: the answer to the request is the service's.
+async fn by_http(door: &HttpDoor, command: &StockCommand, wait: Option<Duration>) -> Result<Option<Answer>, Failure> {
+    Ok(match door.tell(&Request::of(&command.clone().into())?, wait).await? {
+        Told::Taken => Some(Answer { refusal: None, record: None }),
+        Told::OnItsWay => None,
+        Told::Refused(problem) => {
+            let reasons: Vec<String> = problem.reasons().into_iter().map(|reason| reason.detail).collect();
+            Some(Answer { refusal: Some(reasons.join("; ")), record: None })
+        }
+    })
 }
 
 /// What the inventory service said to this command, and whether it was a yes.
@@ -119,12 +164,17 @@ fn answers(command: &StockCommand, event: &StockEvent) -> Option<bool> {
 }
 
 pub(super) async fn show(session: &Session, options: StockShowOptions) -> Result<End, Failure> {
-    let bar = reading_bar();
-    let levels = StockLevels::read(&session.connection, session.patience, |left| bar.set_position(left)).await;
-    bar.finish_and_clear();
-    let levels = levels?;
+    let levels = match &session.way {
+        Way::Kafka(connection) => {
+            let bar = reading_bar();
+            let levels = StockLevels::read(connection, session.patience, |left| bar.set_position(left)).await;
+            bar.finish_and_clear();
+            levels?.all().map(|(sku, level)| (sku.clone(), *level)).collect()
+        }
+        Way::Http(door) => door.levels(options.sku.as_ref()).await?,
+    };
     let wanted: Vec<(&Sku, &Level)> =
-        levels.all().filter(|(sku, _)| options.sku.as_ref().is_none_or(|only| only == *sku)).collect();
+        levels.iter().filter(|(sku, _)| options.sku.as_ref().is_none_or(|only| only == *sku)).collect();
     if wanted.is_empty() {
         let what = options.sku.map_or_else(|| "any SKU".to_owned(), |sku| format!("the SKU {sku}"));
         complain(NAME, format_args!("nothing is known of {what}"));

@@ -7,6 +7,7 @@ use schemas::{Message, OrderEvent, TopicName};
 
 use super::options::WatchOptions;
 use super::output::{Failure, spinner};
+use super::way::Events;
 use super::{End, NAME, Session};
 use crate::{Came, Record, Selection, Standing, TopicReader, detail, record_json};
 
@@ -14,13 +15,16 @@ use crate::{Came, Record, Selection, Standing, TopicReader, detail, record_json}
 const TICK: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(session: &Session, options: WatchOptions) -> Result<End, Failure> {
-    let one = options.order_id.clone();
-    let selection = Selection {
-        topic: TopicName::OrderEvents,
-        key: options.order_id.map(String::from),
-        from_end: one.is_none() && !options.from_beginning,
+    let one = options.order_id;
+    let mut reader = match &one {
+        Some(order_id) => session.way.order_events(order_id).await?,
+        None => {
+            let connection = session.way.kafka("one order alone can be watched: give its id")?;
+            let from_end = !options.from_beginning;
+            let selection = Selection { topic: TopicName::OrderEvents, key: None, from_end };
+            Events::Topic(Box::new(TopicReader::open(connection, selection).await?))
+        }
     };
-    let mut reader = TopicReader::open(&session.connection, selection).await?;
     let begin = tokio::time::Instant::now();
     let limit = options.for_seconds.map(Duration::from_secs);
     let bar = spinner("{spinner} watching, Ctrl-C ends it  {elapsed}");

@@ -169,7 +169,7 @@ fn asked(by: Option<&str>, note: Option<&str>) -> Option<String> {
 }
 
 /// A reason, and its code where somebody gave one.
-pub(super) fn why(reason: &str, code: Option<&str>) -> String {
+pub(crate) fn why(reason: &str, code: Option<&str>) -> String {
     code.map_or_else(|| reason.to_owned(), |code| format!("{reason}, {code}"))
 }
 

@@ -11,9 +11,10 @@ use tokio::time::{Duration, Instant};
 use super::Change;
 use super::report::Fate;
 use crate::cli::Session;
-use crate::cli::output::{Failure, spinner};
+use crate::cli::output::Failure;
+use crate::cli::way::Events;
 use crate::order_history::answered;
-use crate::{Came, Record, TopicReader};
+use crate::{Came, Record};
 
 /// How often a wait looks at the clock.
 const TICK: Duration = Duration::from_millis(200);
@@ -144,14 +145,12 @@ pub(super) async fn wait(
     session: &Session,
     change: &Change,
     id: &CommandId,
-    mut reader: TopicReader,
+    mut reader: Events,
     fates: &mut [(OrderId, Fate)],
 ) -> Result<(), Failure> {
     let mut open = questions(change, id, fates);
-    let bar = spinner("{spinner} {pos} orders without an answer  {elapsed}");
     let (mut moved, mut left) = (Instant::now(), reader.remaining());
     while !open.is_empty() && moved.elapsed() < session.patience {
-        bar.set_position(open.len() as u64);
         let is_old = reader.remaining() > 0;
         let came = reader.next(TICK).await?;
         if reader.remaining() < left {
@@ -168,7 +167,6 @@ pub(super) async fn wait(
             open.retain(|_, (index, _)| matches!(fates[*index].1, Fate::Sent));
         }
     }
-    bar.finish_and_clear();
     for (index, _) in open.into_values() {
         if matches!(fates[index].1, Fate::Sent) {
             fates[index].1 = Fate::Unanswered;

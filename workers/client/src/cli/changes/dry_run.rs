@@ -15,8 +15,9 @@ use super::Change;
 use super::orders::Wanted;
 use super::publish::answers_reader;
 use crate::cli::output::{Failure, reading_bar};
+use crate::cli::way::Way;
 use crate::cli::{End, Session};
-use crate::{body_json, detail, stage_in_words};
+use crate::{OrderEvents, body_json, detail, stage_in_words};
 
 /// A command that was not sent, and what would become of it.
 #[derive(Debug)]
@@ -35,13 +36,22 @@ pub(super) async fn run(
     wanted: &Wanted,
 ) -> Result<Vec<Trial>, Failure> {
     let mut states = States::of(&wanted.ids);
-    if !wanted.ids.is_empty() {
-        let mut reader = answers_reader(session, wanted).await?;
-        let bar = reading_bar();
-        while let Some(record) = reader.next_to_end(session.patience, &mut |left| bar.set_position(left)).await? {
-            states.heard(&record.message);
+    match &session.way {
+        Way::Kafka(connection) if !wanted.ids.is_empty() => {
+            let mut reader = answers_reader(connection, wanted).await?;
+            let bar = reading_bar();
+            while let Some(record) = reader.next_to_end(session.patience, &mut |left| bar.set_position(left)).await? {
+                states.heard(&record.message);
+            }
+            bar.finish_and_clear();
         }
-        bar.finish_and_clear();
+        Way::Kafka(_) => {}
+        Way::Http(door) => {
+            for order_id in &wanted.ids {
+                let mut events = OrderEvents::open(door, order_id).await?;
+                events.to_end(session.patience).await?.iter().for_each(|record| states.heard(&record.message));
+            }
+        }
     }
     let now = jiff::Timestamp::now().into();
     Ok(wanted.ids.iter().map(|order_id| states.judge(order_id, change.command(order_id, id), now)).collect())
