@@ -24,7 +24,7 @@ use crate::program;
 use crate::report::Machine;
 use crate::servers::Servers;
 use parts::{Plan, judge};
-use site::Site;
+use site::{Deployed, Site};
 
 /// Measure the HTTP door: accepted orders, latencies, look-ups, memory, streams.
 #[derive(Debug, Parser)]
@@ -42,6 +42,9 @@ struct Arguments {
     /// Connections that are kept alive
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     connections: u32,
+    /// How long the producers of both sides gather records (linger.ms); by default as the door does
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    linger_ms: u32,
     /// Orders that are there before anything is measured; the look-ups go to them, and each stream follows one of them
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     orders: u64,
@@ -144,7 +147,12 @@ impl Arguments {
 async fn run(arguments: &Arguments) -> Result<Figures> {
     announce("starting Kafka, Postgres, the services, the door and the bare handlers");
     let servers = Servers::start()?;
-    let site = Site::start(&servers, arguments.partitions.unwrap_or_else(program::cores), arguments.orders).await?;
+    let deployed = Deployed {
+        partitions: arguments.partitions.unwrap_or_else(program::cores),
+        linger_ms: arguments.linger_ms.to_string(),
+        orders: arguments.orders,
+    };
+    let site = Site::start(&servers, &deployed).await?;
     let plan = Plan {
         window: Duration::from_secs(arguments.seconds),
         rounds: arguments.rounds,

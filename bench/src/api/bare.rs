@@ -59,12 +59,16 @@ pub(crate) struct Place {
     /// Postgres
     #[arg(long)]
     database_url: String,
+    /// How long the producer gathers records
+    #[arg(long)]
+    linger_ms: String,
 }
 
 impl Place {
-    pub(crate) fn new(brokers: &str, topic: &str, type_name: &str, database_url: &str) -> Self {
-        let [brokers, topic, type_name, database_url] = [brokers, topic, type_name, database_url].map(str::to_owned);
-        Place { brokers, topic, type_name, database_url }
+    /// Of brokers, topic, type, database and time.
+    pub(crate) fn new(words: [&str; 5]) -> Self {
+        let [brokers, topic, type_name, database_url, linger_ms] = words.map(str::to_owned);
+        Place { brokers, topic, type_name, database_url, linger_ms }
     }
 
     /// Starts it as a process of its own: this program again.
@@ -72,7 +76,7 @@ impl Place {
         let program = std::env::current_exe().doing("finding this program")?;
         let mut command = Command::new(program);
         command.args(["bare", "--brokers", &self.brokers, "--topic", &self.topic, "--type-name", &self.type_name]);
-        command.args(["--database-url", &self.database_url]);
+        command.args(["--database-url", &self.database_url, "--linger-ms", &self.linger_ms]);
         Daemon::spawn_announced(command, "bare", &logs.join("bare.log"), ANSWERS, PATIENCE).map_err(BenchError::other)
     }
 }
@@ -112,7 +116,7 @@ impl Bare {
             let statement = client.prepare(ONE_ORDER).await.doing("preparing the look-up")?;
             clients.push((client, statement));
         }
-        let producer = producer_config(&place.brokers).create().doing("making the producer")?;
+        let producer = producer_config(place).create().doing("making the producer")?;
         let (topic, type_name) = (place.topic.clone(), place.type_name.clone());
         Ok(Bare { producer, topic, type_name, clients, turn: AtomicUsize::new(0) })
     }
@@ -126,14 +130,14 @@ impl Bare {
 }
 
 /// As the door's producer is set.
-fn producer_config(brokers: &str) -> ClientConfig {
+fn producer_config(place: &Place) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
-        .set("bootstrap.servers", brokers)
+        .set("bootstrap.servers", &place.brokers)
         .set("acks", "all")
         .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")
-        .set("linger.ms", "5")
+        .set("linger.ms", &place.linger_ms)
         .set("max.in.flight.requests.per.connection", "1");
     config
 }

@@ -35,6 +35,16 @@ const STANDSTILL: Duration = Duration::from_secs(60);
 /// Between two looks whether all orders are finished.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How all of it is set up.
+pub(crate) struct Deployed {
+    /// Partitions of every topic.
+    pub(crate) partitions: u32,
+    /// How long the producers of both sides gather records.
+    pub(crate) linger_ms: String,
+    /// Orders that are there before anything is measured.
+    pub(crate) orders: u64,
+}
+
 /// All of it.
 pub(crate) struct Site<'s> {
     pub(crate) servers: &'s Servers,
@@ -51,18 +61,19 @@ pub(crate) struct Site<'s> {
 
 impl<'s> Site<'s> {
     /// Starts everything, and has so many orders go all the way.
-    pub(crate) async fn start(servers: &'s Servers, partitions: u32, seeded: u64) -> Result<Self> {
+    pub(crate) async fn start(servers: &'s Servers, deployed: &Deployed) -> Result<Self> {
+        let &Deployed { partitions, ref linger_ms, orders: seeded } = deployed;
         let orders = Arc::new(Orders::Synthetic { lines: LINES });
         let pipeline = Pipeline::start(servers, NAME, Arc::clone(&orders), partitions).await?;
         let migrate = door_command(servers, &pipeline, "migrate")?;
         let migrating = Child::spawn(migrate, "door-migrate", &servers.logs().join("door-migrate.log"));
         migrating.and_then(|migrating| migrating.wait_success(PATIENCE)).map_err(BenchError::other)?;
-        let (door, door_address) = tokio::task::block_in_place(|| start_door(servers, &pipeline))?;
+        let (door, door_address) = tokio::task::block_in_place(|| start_door(servers, &pipeline, linger_ms))?;
         let url = pipeline.database_url();
         let client = connect(url).await?;
         let sample: Message = orders.order(SEEDED, 0, Time::from_micros(0))?.into();
         let topic = pipeline.topic(TopicName::OrderCommands);
-        let bare = bare::Place::new(servers.brokers(), &topic, sample.type_name(), url);
+        let bare = bare::Place::new([servers.brokers(), &topic, sample.type_name(), url, linger_ms]);
         let bare = tokio::task::block_in_place(|| bare.start(servers.logs()))?;
         let placed = AtomicU64::new(0);
         let site = Site { servers, pipeline, door, door_address, client, bare, orders, seeded, placed };
@@ -164,8 +175,9 @@ fn door_command(servers: &Servers, pipeline: &Pipeline<'_>, verb: &str) -> Resul
     Ok(command)
 }
 
-fn start_door(servers: &Servers, pipeline: &Pipeline<'_>) -> Result<(Daemon, SocketAddr)> {
-    let command = door_command(servers, pipeline, "run")?;
+fn start_door(servers: &Servers, pipeline: &Pipeline<'_>, linger_ms: &str) -> Result<(Daemon, SocketAddr)> {
+    let mut command = door_command(servers, pipeline, "run")?;
+    command.args(["-X", &format!("linger.ms={linger_ms}")]);
     let log = servers.logs().join("order-api.log");
     let started = || {
         let daemon = Daemon::spawn_announced(command, "order-api", &log, "listening", PATIENCE)?;

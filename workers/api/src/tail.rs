@@ -54,7 +54,6 @@ pub struct Listening {
     listeners: Arc<Listeners>,
     key: Key,
     number: u64,
-    before: Vec<Position>,
 }
 
 impl Tail {
@@ -101,18 +100,18 @@ impl Tail {
         let number = self.listeners.next.fetch_add(1, Ordering::Relaxed);
         let key = (topic, key.to_owned());
         self.listeners.locked().entry(key.clone()).or_default().push((number, sender));
-        // After it listens: what is told from now on, it gets.
-        let before = self.listeners.told_of(topic);
-        Listening { receiver, listeners: Arc::clone(&self.listeners), key, number, before }
+        Listening { receiver, listeners: Arc::clone(&self.listeners), key, number }
+    }
+
+    /// What has been said so far, as far as this instance knows. Who has listened before this was asked misses nothing behind it.
+    pub fn told(&self, topic: TopicName) -> Vec<Position> {
+        let told = self.listeners.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_topic = told.iter().filter(|((of, _), _)| *of == topic);
+        of_topic.map(|((_, partition), offset)| Position::of_event(topic, *partition, *offset)).collect()
     }
 }
 
 impl Listening {
-    /// What had been said before, as far as this instance knows: from where on, in each partition, nothing was missed.
-    pub fn before(&self) -> &[Position] {
-        &self.before
-    }
-
     /// The next one; none where something may have been missed: listen anew, and look at the read model.
     pub async fn next(&mut self) -> Option<Arc<Record>> {
         self.receiver.recv().await
@@ -134,12 +133,6 @@ impl Drop for Listening {
 impl Listeners {
     fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Vec<(u64, Sender)>>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn told_of(&self, topic: TopicName) -> Vec<Position> {
-        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_topic = told.iter().filter(|((of, _), _)| *of == topic);
-        of_topic.map(|((_, partition), offset)| Position::of_event(topic, *partition, *offset)).collect()
     }
 
     /// Gives it to all who listen; who has no room for it has missed something, and listens no more.

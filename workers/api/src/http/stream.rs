@@ -23,6 +23,7 @@ use super::orders::no_order;
 use super::problem::{Kind, Problem};
 use super::request::OrderOf;
 use super::{Door, Shared};
+use crate::position::Position;
 use crate::tail::Listening;
 
 /// How often a stream shows that it is alive.
@@ -97,6 +98,8 @@ struct Following {
     last: i64,
     ready: VecDeque<(i64, Event)>,
     listening: Option<Listening>,
+    /// What had been said when it began to listen; nothing once the read model has it.
+    before: Vec<Position>,
     stopping: watch::Receiver<bool>,
     _room: Room,
 }
@@ -104,9 +107,16 @@ struct Following {
 impl Following {
     fn new(door: Arc<Door>, id: OrderId, last: i64, room: Room) -> Self {
         let (ready, stopping) = (VecDeque::new(), door.stopping.clone());
+        let mut following =
+            Following { door, id, last, ready, listening: None, before: Vec::new(), stopping, _room: room };
         // Before the first look: what is said after it must not be missed.
-        let listening = Some(door.tail.listen(TopicName::OrderEvents, id.as_str()));
-        Following { door, id, last, ready, listening, stopping, _room: room }
+        following.listen();
+        following
+    }
+
+    fn listen(&mut self) {
+        self.listening = Some(self.door.tail.listen(TopicName::OrderEvents, self.id.as_str()));
+        self.before = self.door.tail.told(TopicName::OrderEvents);
     }
 
     /// Whether there is such an order, or is one in a moment.
@@ -130,9 +140,9 @@ impl Following {
     }
 
     /// Waits until the read model has all that was said before this listened.
-    async fn meet(&self) -> Result<bool, Problem> {
-        for position in self.listening.iter().flat_map(|listening| listening.before()) {
-            if !self.door.reads.reaches(position, self.id.as_str(), KNOWN_WITHIN).await? {
+    async fn meet(&mut self) -> Result<bool, Problem> {
+        for position in std::mem::take(&mut self.before) {
+            if !self.door.reads.reaches(&position, self.id.as_str(), KNOWN_WITHIN).await? {
                 return Ok(false);
             }
         }
@@ -158,7 +168,7 @@ impl Following {
                 return Some(event);
             }
             let Some(listening) = &mut self.listening else {
-                self.listening = Some(self.door.tail.listen(TopicName::OrderEvents, self.id.as_str()));
+                self.listen();
                 if !self.meet().await.ok()? {
                     return None;
                 }

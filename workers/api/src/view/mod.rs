@@ -11,7 +11,9 @@
 mod book;
 mod reads;
 mod schema;
+mod shared;
 mod store;
+mod together;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
