@@ -22,10 +22,11 @@ use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 
 use crate::error::{BenchError, Doing, Result};
+use crate::figures::{Figures, Report};
 use crate::report::Machine;
 use crate::servers::Servers;
 use bed::Work;
-use figures::{Figures, Report, judge};
+use figures::judge;
 
 /// Measure the outbox alone: drain, latency, sustained load, cost, recovery.
 #[derive(Debug, Parser)]

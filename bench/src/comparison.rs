@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::error::{BenchError, Result};
-use crate::goals::{Goal, at_least, at_most, quotient};
+use crate::goals::{Goal, at_least, at_most, median, quotient};
 use crate::plan::{Plan, half};
 use crate::report::{Machine, goal_table, table};
 use crate::run::Run;
@@ -154,12 +154,6 @@ fn figures_of(runs: &[Run]) -> BTreeMap<(String, String), f64> {
         note("transactions per order".to_owned(), run.transactions_per_order);
     }
     values.into_iter().filter_map(|(figure, values)| Some((figure, median(values)?))).collect()
-}
-
-/// The middle one; of an even number the higher one of the two.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    values.get(values.len() / 2).copied()
 }
 
 fn judge(figures: &[Figure]) -> Vec<Goal> {

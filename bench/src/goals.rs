@@ -48,3 +48,9 @@ pub(crate) fn exactly(what: impl Into<String>, unit: &'static str, goal: f64, me
 pub(crate) fn quotient(value: f64, by: f64) -> f64 {
     value / by
 }
+
+/// The middle one; of an even number the higher one of the two.
+pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}

@@ -4,10 +4,12 @@
 //! programs' entries is public.
 
 mod alone;
+mod api;
 mod ceiling;
 mod chaos;
 mod comparison;
 mod error;
+mod figures;
 mod flash;
 mod goals;
 mod judgement;
@@ -24,6 +26,7 @@ mod servers;
 mod single;
 
 pub use alone::main as outbox_main;
+pub use api::main as api_main;
 pub use chaos::main as chaos_main;
 pub use program::main as pipeline_main;
 pub use replay::main as replay_main;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 pub(crate) use database::{Counters, connect};
 pub(crate) use latency::{Latencies, Quantiles};
 use process::{Snapshot, forget_peak, peak_bytes};
-pub(crate) use process::{Target, memory_of};
+pub(crate) use process::{Target, memory_of, resident_of};
 use tokio_postgres::Client;
 
 use crate::error::{BenchError, Result};

@@ -21,7 +21,7 @@ use tokio_postgres::Client;
 pub(crate) use board::Board;
 pub(crate) use observer::TopicReader;
 pub(crate) use orders::{Orders, SKUS, number_of, order_id};
-pub(crate) use publisher::{Arrivals, Publisher, headers};
+pub(crate) use publisher::{Arrivals, Publisher, headers, headers_of};
 pub(crate) use wave::Wave;
 
 use crate::error::{BenchError, Doing, Result};
@@ -114,6 +114,26 @@ impl<'s> Pipeline<'s> {
         Ok(run)
     }
 
+    /// Where its database is.
+    pub(crate) fn database_url(&self) -> &str {
+        &self.place.database_url
+    }
+
+    /// The full name of one of its topics.
+    pub(crate) fn topic(&self, topic: TopicName) -> String {
+        format!("{}{}", self.place.prefix, topic.as_str())
+    }
+
+    /// What stands in front of its topics' names.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.place.prefix
+    }
+
+    /// An error when a service has ended.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.daemons.check()
+    }
+
     /// Stops the daemons in good order and drops the database.
     pub(crate) async fn stop(self) -> Result<()> {
         self.daemons.stop()?;
@@ -144,7 +164,7 @@ impl<'s> Pipeline<'s> {
     }
 
     /// What is measured: the servers, the daemons, and this process, which publishes.
-    fn targets(&self) -> Result<Vec<Target>> {
+    pub(crate) fn targets(&self) -> Result<Vec<Target>> {
         let mut targets = self.place.servers.targets();
         targets.extend(self.daemons.targets()?);
         targets.push(Target::own("publisher"));
@@ -195,10 +215,6 @@ impl<'s> Pipeline<'s> {
             }
         }
         Ok(())
-    }
-
-    fn topic(&self, topic: TopicName) -> String {
-        format!("{}{}", self.place.prefix, topic.as_str())
     }
 
     /// Fresh statistics and an empty checkpoint, so that every load starts alike.

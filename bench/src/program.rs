@@ -136,7 +136,7 @@ fn show<R: Serialize>(report: &R, text: impl FnOnce(&R) -> String, as_json: bool
 }
 
 /// librdkafka sends a request per partition, so more partitions than cores cost requests and give nothing.
-fn cores() -> u32 {
+pub(crate) fn cores() -> u32 {
     std::thread::available_parallelism().ok().and_then(|cores| u32::try_from(cores.get()).ok()).unwrap_or(2)
 }
 

@@ -15,8 +15,8 @@ use rdkafka::producer::{BaseRecord, NoCustomPartitioner, Producer, ProducerConte
 use super::bed::{Bed, SCHEMA, Work};
 use super::drain::per_second;
 use super::events::{self, Events};
-use super::figures::Figures;
 use crate::error::{BenchError, Doing, Result};
+use crate::figures::Figures;
 
 /// How long the last records may take.
 const FLUSH: Duration = Duration::from_secs(60);

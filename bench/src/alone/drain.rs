@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use super::bed::{Bed, Work};
 use super::ceiling::read_only;
-use super::figures::Figures;
 use super::writer::preload;
 use crate::error::{BenchError, Result};
+use crate::figures::Figures;
 use crate::measure::{Counters, Meter};
 
 const LOAD: &str = "drain";

@@ -1,46 +1,12 @@
-//! What was measured, as figures with names, and the goals they are held against.
+//! What the outbox' loads cost, and the goals that their figures are held against.
 //!
-//! A figure is a number of a load; goals look theirs up by name, and are left out where a load was not run.
+//! Goals look figures up by name, and are left out where a load was not run.
 
-use serde::Serialize;
-
+use crate::figures::Figures;
 use crate::goals::{Goal, at_least, at_most};
 use crate::measure::Usage;
-use crate::report::{Machine, goal_table, table, with_unit};
-
-/// One number.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Figure {
-    /// The load: `drain`, `live`, …
-    pub(crate) load: &'static str,
-    /// What it is.
-    pub(crate) what: &'static str,
-    /// Its value.
-    pub(crate) value: f64,
-    /// Its unit.
-    pub(crate) unit: &'static str,
-}
-
-/// Figures in the order in which they were measured.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(crate) struct Figures(Vec<Figure>);
 
 impl Figures {
-    /// Adds one.
-    pub(crate) fn add(&mut self, load: &'static str, what: &'static str, value: f64, unit: &'static str) {
-        self.0.push(Figure { load, what, value, unit });
-    }
-
-    /// Adds those of a load.
-    pub(crate) fn extend(&mut self, others: Figures) {
-        self.0.extend(others.0);
-    }
-
-    /// The value of a figure.
-    pub(crate) fn get(&self, load: &str, what: &str) -> Option<f64> {
-        self.0.iter().find(|figure| figure.load == load && figure.what == what).map(|figure| figure.value)
-    }
-
     /// Adds what a load cost per million of events: CPU by process, memory of the relay, log.
     #[expect(clippy::float_arithmetic, reason = "figures for people, not amounts")]
     pub(crate) fn add_costs(&mut self, load: &'static str, usage: &Usage, events: u64) {
@@ -58,32 +24,6 @@ impl Figures {
             }
         }
         self.add(load, "write-ahead log", per_event(usage.wal_bytes as f64), "B/event");
-    }
-}
-
-/// Everything measured in one run.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Report {
-    /// When it began, UTC.
-    pub(crate) began: String,
-    /// The command line.
-    pub(crate) command: String,
-    /// Where.
-    pub(crate) machine: Machine,
-    /// In the order they were measured.
-    pub(crate) figures: Figures,
-    /// How they did.
-    pub(crate) goals: Vec<Goal>,
-}
-
-impl Report {
-    /// The tables.
-    pub(crate) fn text(&self) -> String {
-        let row =
-            |figure: &Figure| vec![format!("{}: {}", figure.load, figure.what), with_unit(figure.value, figure.unit)];
-        let rows = self.figures.0.iter().map(row).collect();
-        let figures = table("Figures", &["load", "measured"], rows);
-        format!("{}\n\n{figures}{}", self.machine.text(), goal_table(&self.goals))
     }
 }
 

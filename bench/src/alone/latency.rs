@@ -10,10 +10,10 @@ use std::time::Duration;
 use outbox::Relay;
 
 use super::bed::{Bed, Running, Work};
-use super::figures::Figures;
 use super::relay::config;
 use super::writer::{Load, Noted, Writers};
 use crate::error::{BenchError, Result};
+use crate::figures::Figures;
 use crate::measure::{Latencies, Meter};
 
 const PER_SECOND: u32 = 1000;

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::bed::{Bed, Work};
 use super::drain::{milliseconds, per_second};
-use super::figures::Figures;
 use super::writer::{Load, Writers};
 use crate::error::{Doing, Result};
+use crate::figures::Figures;
 use crate::measure::{Meter, connect};
 
 /// What else is open.

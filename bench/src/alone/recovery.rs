@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::bed::{Bed, Work};
 use super::drain::milliseconds;
-use super::figures::Figures;
 use super::writer::{Load, Noted, Writers};
 use crate::error::{BenchError, Result};
+use crate::figures::Figures;
 
 const LOAD: &str = "recovery";
 const KILLS: usize = 5;

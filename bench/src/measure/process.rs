@@ -117,6 +117,11 @@ pub(crate) fn memory_of(pid: u32) -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
+/// Resident size of one process now, in bytes; 0 if it is gone.
+pub(crate) fn resident_of(pid: u32) -> u64 {
+    field_kib(&format!("/proc/{pid}/status"), "VmRSS:").unwrap_or(0) * 1024
+}
+
 fn field_kib(path: &str, name: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;

@@ -148,16 +148,21 @@ fn micros(time: Duration) -> u64 {
 
 /// What the contract asks of a message that comes from `source`.
 pub(crate) fn headers(message: &Message, source: &str) -> OwnedHeaders {
+    headers_of(message.type_name(), message.key(), source)
+}
+
+/// The same of a message that is encoded already, with room for one more.
+pub(crate) fn headers_of(type_name: &str, key: &str, source: &str) -> OwnedHeaders {
     let id = Uuid::now_v7().to_string();
     let time = Time::from(Timestamp::now()).to_string();
     let text = |key, value| Header { key, value: Some(value) };
-    OwnedHeaders::new_with_capacity(7)
+    OwnedHeaders::new_with_capacity(8)
         .insert(text("ce_specversion", "1.0"))
         .insert(text("ce_id", id.as_str()))
         .insert(text("ce_source", source))
-        .insert(text("ce_type", message.type_name()))
+        .insert(text("ce_type", type_name))
         .insert(text("ce_time", time.as_str()))
-        .insert(text("ce_subject", message.key()))
+        .insert(text("ce_subject", key))
         .insert(text("content-type", "application/avro"))
 }
 

@@ -241,6 +241,13 @@ impl Publisher {
         }
     }
 
+    /// How many messages are neither confirmed nor given up yet.
+    pub fn unconfirmed(&self) -> u64 {
+        let at = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let Counters { queued, delivered, failed, .. } = &*self.counters;
+        at(queued).saturating_sub(at(delivered)).saturating_sub(at(failed))
+    }
+
     async fn enqueue(
         &self,
         message: &Message,

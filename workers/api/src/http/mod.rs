@@ -94,8 +94,7 @@ pub(crate) fn room_for_lists() -> Arc<Semaphore> {
 impl Door {
     /// Commands that Kafka has not confirmed yet.
     fn unconfirmed(&self) -> u64 {
-        let told = self.publisher.deliveries();
-        told.queued.saturating_sub(told.delivered).saturating_sub(told.failed)
+        self.publisher.unconfirmed()
     }
 
     /// Whether another command may come in.

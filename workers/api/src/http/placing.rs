@@ -194,8 +194,11 @@ pub(super) async fn place(
     let id = placing.command.order_id.clone();
     let until = deadline(&headers);
     // Before the look: what is said after it must not be missed.
-    let mut listening = door.tail.listen(TopicName::OrderEvents, id.as_str());
-    let found = door.reads.order(&id).await?;
+    let awaited = until.map(|until| (until, door.tail.listen(TopicName::OrderEvents, id.as_str())));
+    let found = match door.reads.has_order(&id).await? {
+        true => door.reads.order(&id).await?,
+        false => None,
+    };
     if found.as_ref().is_some_and(|found| !placing.is_same(&found.what)) {
         let words = format!("order {id} is there, with other content: give another order_id or Idempotency-Key");
         return Err(Problem::new(Kind::ContentDiffers, words));
@@ -207,8 +210,8 @@ pub(super) async fn place(
         Some(_) => (StatusCode::OK, None),
         None => (StatusCode::CREATED, Some(publish_placing(&door, &placing, &headers).await?)),
     };
-    let waiting = match (until, &found) {
-        (Some(until), _) => Waiting::for_outcome(&door, &placing, command.as_ref(), until),
+    let (waiting, mut listening) = match (awaited, &found) {
+        (Some((until, listening)), _) => (Waiting::for_outcome(&door, &placing, command.as_ref(), until), listening),
         (None, Some(found)) => return placed(status, found, None),
         (None, None) => return on_its_way(&door, &id, command.as_ref()).await,
     };

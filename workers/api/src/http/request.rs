@@ -41,6 +41,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Body<T>, Problem> {
+    serde_json::from_slice(bytes).map(Body).or_else(|_| read_slowly(bytes))
+}
+
+/// The same, for the words that say where it is wrong.
+fn read_slowly<T: DeserializeOwned>(bytes: &[u8]) -> Result<Body<T>, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let (path, words) = (error.path().to_string(), error.inner().to_string());

@@ -9,7 +9,9 @@
 //! cannot be taken back out of rows: then the feed is held, and `rewind` has all of it read again.
 
 mod reads;
+mod shared;
 mod store;
+mod together;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;

@@ -4,6 +4,8 @@
 //! the same wherever it is. Which index a list goes by is decided here, by the narrowest of its filters; the others are looked at
 //! row by row.
 
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use consumer::{Database, DatabaseError};
@@ -16,6 +18,8 @@ use tables::{ContentsRow, OrderRow, PaymentRow, StockRow, TableRow as _, Timesta
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::shared::Shared;
+use super::together::Together;
 use crate::position::Position;
 
 /// Between two looks for a position: first, and at most.
@@ -32,6 +36,8 @@ const HEARD_AT_ONCE: i64 = 500;
 #[derive(Clone)]
 pub struct Reads {
     database: Database,
+    shared: Arc<Shared>,
+    placing: Arc<Together>,
     inbox: Inbox,
     topic_prefix: String,
 }
@@ -86,7 +92,11 @@ pub struct Open {
     pub oldest: Time,
 }
 
-const ONE_ORDER: &str = "from orders where order_id = $1 offset 0";
+const WHICH_ORDERS: &str = "select order_id from orders where order_id = any ($1::text[])";
+
+static ONE_ORDER: LazyLock<String> = LazyLock::new(|| {
+    standing_sql(&format!("select {} from orders where order_id = $1 offset 0", OrderRow::column_list()))
+});
 
 const OPEN_ORDERS: &str = "select s.stage, o.orders, o.oldest from unnest ($1::text[]) as s (stage), lateral ( \
     select count(*) as orders, min(accepted_at) as oldest from orders where stage = s.stage) as o where o.orders > 0";
@@ -111,11 +121,11 @@ fn last_heard(topic: TopicName, key: &str) -> String {
 }
 
 /// Orders of `rows`, which gives the columns of an order, with their lines and what they stand at.
-fn orders_sql(rows: &str) -> String {
+fn standing_sql(rows: &str) -> String {
     format!(
         "select r.*, c.skus, c.quantities, c.unit_prices_minor, h.log_partition, h.log_offset from ({rows}) as r \
          left join lateral (select skus, quantities, unit_prices_minor from order_contents where order_id = r.order_id \
-         offset 0) as c on true {} order by r.accepted_at desc, r.order_id desc",
+         offset 0) as c on true {}",
         last_heard(TopicName::OrderEvents, "r.order_id")
     )
 }
@@ -150,7 +160,7 @@ fn list_sql(filter: &Filter) -> String {
                 and {has_sku} {NEWEST_FIRST}"
         ),
     };
-    orders_sql(&rows)
+    format!("{} order by r.accepted_at desc, r.order_id desc", standing_sql(&rows))
 }
 
 fn stock_sql(rows: &str) -> String {
@@ -168,9 +178,18 @@ impl Reads {
     /// When the schema's name is none.
     pub fn new(database: Database, topic_prefix: &str) -> Result<Self, outbox::OutboxError> {
         let inbox = Inbox::new(database.schema())?;
-        Ok(Reads { database, inbox, topic_prefix: topic_prefix.to_owned() })
+        let (shared, placing, topic_prefix) = (Arc::default(), Arc::default(), topic_prefix.to_owned());
+        Ok(Reads { database, shared, placing, inbox, topic_prefix })
     }
 
+    /// Of what is looked up by a key.
+    async fn found(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DatabaseError> {
+        let client = self.shared.client(&self.database).await?;
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query(&statement, values).await?)
+    }
+
+    /// Of what takes longer.
     async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DatabaseError> {
         let client = self.database.client().await?;
         let statement = client.prepare_cached(sql).await?;
@@ -182,8 +201,19 @@ impl Reads {
     /// # Errors
     /// When the database does not answer.
     pub async fn order(&self, id: &OrderId) -> Result<Option<Standing<Order>>, DatabaseError> {
-        let sql = orders_sql(&format!("select {} {ONE_ORDER}", OrderRow::column_list()));
-        self.rows(&sql, &[&id.as_str()]).await?.first().map(order_of).transpose()
+        self.found(&ONE_ORDER, &[&id.as_str()]).await?.first().map(order_of).transpose()
+    }
+
+    /// Whether there is such an order: for whoever places one, and asked for all of them at once.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_order(&self, id: &OrderId) -> Result<bool, DatabaseError> {
+        self.placing.is_there(id.as_str(), |ids| self.which_of(ids)).await
+    }
+
+    async fn which_of(&self, ids: Vec<String>) -> Result<HashSet<String>, DatabaseError> {
+        Ok(self.found(WHICH_ORDERS, &[&ids]).await?.iter().map(|row| row.get(0)).collect())
     }
 
     /// At most so many orders, the newest first.
@@ -208,7 +238,7 @@ impl Reads {
     /// When the database does not answer.
     pub async fn payment(&self, id: &OrderId) -> Result<Option<Payment>, DatabaseError> {
         let sql = format!("select {} {ONE_PAYMENT_OF}", PaymentRow::column_list());
-        let rows = self.rows(&sql, &[&id.as_str()]).await?;
+        let rows = self.found(&sql, &[&id.as_str()]).await?;
         let of_row = |row: &Row| PaymentRow::read(row).map_err(unreadable)?.into_payment().map_err(unreadable);
         rows.first().map(of_row).transpose()
     }
@@ -218,7 +248,7 @@ impl Reads {
     /// # Errors
     /// When the database does not answer.
     pub async fn level(&self, sku: &Sku) -> Result<Option<Standing<(Sku, Level)>>, DatabaseError> {
-        let rows = self.rows(&stock_sql("sku = $1::text"), &[&sku.as_str()]).await?;
+        let rows = self.found(&stock_sql("sku = $1::text"), &[&sku.as_str()]).await?;
         rows.first().map(level_of).transpose()
     }
 
@@ -237,7 +267,7 @@ impl Reads {
     /// When the database does not answer.
     pub async fn said_since(&self, id: &OrderId, version: i64) -> Result<Vec<Said>, DatabaseError> {
         let topic = TopicName::OrderEvents;
-        let rows = self.rows(SAID_SINCE, &[&topic.as_str(), &id.as_str(), &version, &HEARD_AT_ONCE]).await?;
+        let rows = self.found(SAID_SINCE, &[&topic.as_str(), &id.as_str(), &version, &HEARD_AT_ONCE]).await?;
         Ok(rows.iter().map(|row| said_of(topic, row)).collect())
     }
 
@@ -246,7 +276,7 @@ impl Reads {
     /// # Errors
     /// When the database does not answer.
     pub async fn answer(&self, topic: TopicName, key: &str, command: &str) -> Result<Option<Said>, DatabaseError> {
-        let rows = self.rows(ANSWER, &[&topic.as_str(), &key, &command]).await?;
+        let rows = self.found(ANSWER, &[&topic.as_str(), &key, &command]).await?;
         Ok(rows.first().map(|row| said_of(topic, row)))
     }
 
@@ -256,7 +286,7 @@ impl Reads {
     /// When the database does not answer.
     pub async fn last_refusal(&self, id: &OrderId) -> Result<Option<Said>, DatabaseError> {
         let topic = TopicName::OrderEvents;
-        let rows = self.rows(LAST_REFUSAL, &[&topic.as_str(), &id.as_str()]).await?;
+        let rows = self.found(LAST_REFUSAL, &[&topic.as_str(), &id.as_str()]).await?;
         Ok(rows.first().map(|row| said_of(topic, row)))
     }
 
@@ -303,7 +333,7 @@ impl Reads {
             };
         }
         let topic = format!("{}{}", self.topic_prefix, position.topic);
-        let client = self.database.client().await?;
+        let client = self.shared.client(&self.database).await?;
         let states = self.inbox.load(&client, &[TopicPartition { topic, partition: position.partition }]).await?;
         Ok(states.first().and_then(|state| state.next_offset).is_some_and(|next| next > position.offset))
     }

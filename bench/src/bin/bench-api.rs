@@ -1,0 +1,9 @@
+//! `cargo bench-api`: the door over HTTP, beside bare handlers that do the same for one request and nothing else.
+//!
+//! Not a test: it fails only when something breaks or an order is lost, never because a goal is missed.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    bench::api_main()
+}
