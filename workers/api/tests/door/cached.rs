@@ -62,7 +62,7 @@ async fn what_is_not_modified_is_no_older_than_the_position_that_comes_with_it()
     });
     api.once("refund").post("/v1/orders/o-1/refunds", json!({ "amount_minor": 100 })).await?.of(202)?;
     let answers = asking.await??;
-    let changed = "select log_offset::text from view.heard where key = 'o-1' and type = 'OrderRefundRequested'";
+    let changed = "select log_offset::text from view.heard where key = 'o-1' and name = 'OrderRefundRequested'";
     let changed: i64 = pipeline.query(changed).await?.first().ok_or("no refund")?.parse()?;
     for (status, at) in answers {
         assert_eq!(status == 304, at < changed, "{status} at {at}, changed at {changed}");

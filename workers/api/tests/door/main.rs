@@ -2,6 +2,7 @@
 
 mod admission;
 mod api;
+mod behind;
 mod cached;
 mod issuer;
 mod keys;

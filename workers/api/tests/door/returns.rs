@@ -53,7 +53,7 @@ async fn goods_that_come_back_are_put_on_the_shelf_or_not_and_the_money_is_given
     .await?;
     let refunds = api.get("/v1/orders/o-1").await?.of(200)?.body["refunds"].clone();
     assert_eq!(refunds.as_array().map(Vec::len), Some(1), "{refunds}");
-    let notes = "select coalesce(body->'origin'->>'note', '') from view.heard where type = 'OrderReturnReceived'";
+    let notes = "select coalesce(body::json->'origin'->>'note', '') from view.heard where name = 'OrderReturnReceived'";
     assert_eq!(pipeline.query(notes).await?, ["one is broken"]);
     let late = api.waiting().once("late").ask(hyper::Method::POST, path, None).await?.of(400)?;
     assert_ne!(late.body["detail"], Value::Null);

@@ -147,8 +147,8 @@ async fn every_command_says_who_asked_for_it() -> Outcome {
     assert_eq!(sources, expected);
     // What came of them says it too, where it comes of a command that has a place for it.
     let by = until("the trail has it", || async {
-        let by = "select distinct type || ' ' || (body->'origin'->>'by') from view.heard \
-                  where body->'origin'->>'by' is not null order by 1";
+        let by = "select distinct name || ' ' || (body::json->'origin'->>'by') from view.heard \
+                  where body::json->'origin'->>'by' is not null order by 1";
         let said = pipeline.query(by).await?;
         if said.iter().any(|said| said.starts_with("OrderShipped")) {
             Ok(said)

@@ -119,8 +119,8 @@ async fn every_acknowledged_order_is_there_once_whichever_instance_is_killed() -
     .await?;
     let charged = "select count(*)::text from payments.payments where status = 'captured'";
     assert_eq!(pipeline.query(charged).await?, [ids.len().to_string()]);
-    let (code, told) = pipeline.run(&["rebuild"])?;
-    assert_eq!(code, Some(0), "{told}");
+    let report = pipeline.check().await?;
+    assert!(report.is_clean(), "{report}");
     let status = other.api.get("/v1/status").await?.of(200)?.body;
     assert_ne!(status["open"], Value::Null);
     stop(one)?;

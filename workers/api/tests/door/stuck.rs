@@ -98,8 +98,8 @@ async fn stuck_orders_are_seen_with_what_may_be_done_and_freed_by_a_person() -> 
         }
     })
     .await?;
-    let said = "select (body->'origin'->>'by') || ': ' || (body->'origin'->>'note') from view.heard \
-        where type = 'OrderResolved'";
+    let said = "select (body::json->'origin'->>'by') || ': ' || (body::json->'origin'->>'note') from view.heard \
+        where name = 'OrderResolved'";
     assert_eq!(pipeline.query(said).await?, ["kim: settled with the customer"]);
     stop(door)
 }

@@ -120,7 +120,7 @@ async fn whoever_the_issuer_vouches_for_gets_in_as_far_as_its_roles_go() -> Outc
     let placed = by(&door, &clerk).waiting().once("o").post("/v1/orders", order).await?.of(201)?;
     let path = format!("/v1/orders/{}/hold", placed.text("order_id"));
     by(&door, &clerk).waiting().once("h").post(&path, json!({ "reason_code": "fraud_check" })).await?.of(200)?;
-    let held = pipeline.query("select body->'origin'->>'by' from view.heard where type = 'OrderHeld'").await?;
+    let held = pipeline.query("select body::json->'origin'->>'by' from view.heard where name = 'OrderHeld'").await?;
     assert_eq!(held, ["auth0|clerk"]);
 
     let log = std::fs::read_to_string(door.daemon.log_file())?;
