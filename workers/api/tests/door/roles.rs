@@ -106,8 +106,16 @@ fn commands() -> Vec<(&'static str, Value, &'static str)> {
         ("/v1/orders/{id}/ship", json!({}), "ShipOrder"),
         ("/v1/orders/{id}/refunds", json!({ "amount_minor": 10 }), "RefundOrder"),
         ("/v1/orders/{id}/returns", json!({ "reason_code": "unwanted" }), "RequestReturn"),
+        (
+            "/v1/orders/{id}/returns/{return_id}/receipt",
+            json!({ "lines": [{ "line": 1, "quantity": 1, "disposition": "restock" }] }),
+            "ReceiveReturn",
+        ),
         ("/v1/orders/{id}/cancel", json!({}), "CancelOrder"),
         ("/v1/orders/{id}/reject", json!({ "reason_code": "fraud" }), "RejectOrder"),
+        ("/v1/orders/{id}/retry", json!({}), "RetryOrder"),
+        ("/v1/orders/{id}/skip", json!({ "note": "seen to" }), "SkipOrderStep"),
+        ("/v1/orders/{id}/resolve", json!({ "outcome": "cancelled", "note": "settled" }), "ResolveOrder"),
     ]
 }
 
@@ -129,7 +137,8 @@ async fn every_command_says_who_asked_for_it() -> Outcome {
 
     let (mut order, mut expected) = (String::new(), Vec::new());
     for (path, body, command) in commands {
-        let path = path.replace("{id}", &order);
+        // A return has the id of the command that asked for it.
+        let path = path.replace("{id}", &order).replace("{return_id}", "RequestReturn");
         let said = api.waiting().once(command).post(&path, body).await?;
         // Some are refused, which is said of a command that was published.
         assert!([200, 201, 202, 422].contains(&said.status), "{command}: {said:?}");
