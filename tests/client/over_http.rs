@@ -103,9 +103,10 @@ async fn every_verb_that_goes_over_http_says_what_it_says_with_kafka() -> Outcom
     let door = Door::open(&pipeline, None).await?;
 
     // Goods and orders: the file again, whichever way, places nothing twice.
-    let receive = ["stock", "receive", "a", "100", "--id", "delivery-1"];
-    let received = door.both(&pipeline, &receive, all).await?.expect(0)?;
-    assert_eq!(received.stdout, "received 100 × a (receipt delivery-1)\n");
+    let received = door.run(&pipeline, &["stock", "receive", "a", "100", "--id", "by-http"]).await?.expect(0)?;
+    assert_eq!(received.stdout, "received 100 × a (receipt by-http)\n");
+    let received = run(&pipeline, &["stock", "receive", "a", "100", "--id", "by-kafka"]).await?.expect(0)?;
+    assert_eq!(received.stdout, "received 100 × a (receipt by-kafka)\n");
     let below = ["stock", "adjust", "a", "-1000", "--id", "count-1"];
     assert!(door.both(&pipeline, &below, all).await?.expect(1)?.stdout.starts_with("refused: "));
     let bad = line("bad/é", "a", 1).replace("\"quantity\":1", "\"quantity\":0");
@@ -180,7 +181,7 @@ async fn looks_are_alike(pipeline: &Pipeline, door: &Door) -> Outcome {
     assert!(refused.stderr.contains("quantity"), "{refused:?}");
     door.both(pipeline, &["watch", "w-1"], but_for_refusals).await?.expect(0)?;
     let levels = door.both(pipeline, &["stock", "show"], all).await?.expect(0)?;
-    assert!(levels.stdout.contains("100"), "{levels:?}");
+    assert!(levels.stdout.contains("200"), "{levels:?}");
     door.both(pipeline, &["stock", "show", "unknown"], all).await?.expect(1)?;
     let reader = pipeline.create_reader().await?;
     let filters: [&[&str]; 6] = [
