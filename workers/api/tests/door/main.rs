@@ -2,6 +2,7 @@
 
 mod api;
 mod keys;
+mod look_ups;
 mod orders;
 mod pipeline;
 mod storm;
