@@ -15,15 +15,13 @@ use schemas::{Codec, Message, Time, TopicName};
 use tokio_postgres::Client;
 
 use super::bare;
-use super::caller::{Kind, Work};
+use super::caller::{Kind, SEEDED, Work};
 use super::load::{Answered, Window};
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::{Target, connect, resident_of};
 use crate::pipeline::{Arrivals, Board, Orders, Pipeline, Publisher};
 use crate::servers::Servers;
 
-/// The tag of the orders that are there before anything is measured.
-pub(crate) const SEEDED: &str = "seeded";
 /// In front of the pipeline's topics, and its database's name.
 const NAME: &str = "api";
 /// Lines of an order, as in the pipeline's own benchmark.
