@@ -42,9 +42,9 @@ struct Arguments {
     /// Connections that are kept alive
     #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     connections: u32,
-    /// How long the producers of both sides gather records (linger.ms); by default as the door does
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=1_000))]
-    linger_ms: u32,
+    /// How long the producers of both sides gather records (linger.ms); without it as long as the door's does
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    linger_ms: Option<u32>,
     /// Orders that are there before anything is measured; the look-ups go to them, and each stream follows one of them
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
     orders: u64,
@@ -149,7 +149,7 @@ async fn run(arguments: &Arguments) -> Result<Figures> {
     let servers = Servers::start()?;
     let deployed = Deployed {
         partitions: arguments.partitions.unwrap_or_else(program::cores),
-        linger_ms: arguments.linger_ms.to_string(),
+        linger_ms: arguments.linger_ms,
         orders: arguments.orders,
     };
     let site = Site::start(&servers, &deployed).await?;

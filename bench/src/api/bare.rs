@@ -38,6 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const CONNECTIONS: usize = 4;
 /// How long Kafka may take.
 const PUBLISH_LIMIT: Duration = Duration::from_secs(10);
+/// As the door's producer has it by itself.
+const LINGER_MS: u32 = 5;
 /// What it names as the messages' origin; as long as the door's.
 const SOURCE: &str = "/bench-api";
 /// The row, by its primary key.
@@ -61,13 +63,14 @@ pub(crate) struct Place {
     database_url: String,
     /// How long the producer gathers records
     #[arg(long)]
-    linger_ms: String,
+    linger_ms: u32,
 }
 
 impl Place {
-    /// Of brokers, topic, type, database and time.
-    pub(crate) fn new(words: [&str; 5]) -> Self {
-        let [brokers, topic, type_name, database_url, linger_ms] = words.map(str::to_owned);
+    /// Of brokers, topic, type and database.
+    pub(crate) fn new(words: [&str; 4], linger_ms: Option<u32>) -> Self {
+        let [brokers, topic, type_name, database_url] = words.map(str::to_owned);
+        let linger_ms = linger_ms.unwrap_or(LINGER_MS);
         Place { brokers, topic, type_name, database_url, linger_ms }
     }
 
@@ -76,7 +79,7 @@ impl Place {
         let program = std::env::current_exe().doing("finding this program")?;
         let mut command = Command::new(program);
         command.args(["bare", "--brokers", &self.brokers, "--topic", &self.topic, "--type-name", &self.type_name]);
-        command.args(["--database-url", &self.database_url, "--linger-ms", &self.linger_ms]);
+        command.args(["--database-url", &self.database_url, "--linger-ms", &self.linger_ms.to_string()]);
         Daemon::spawn_announced(command, "bare", &logs.join("bare.log"), ANSWERS, PATIENCE).map_err(BenchError::other)
     }
 }
@@ -137,7 +140,7 @@ fn producer_config(place: &Place) -> ClientConfig {
         .set("acks", "all")
         .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")
-        .set("linger.ms", &place.linger_ms)
+        .set("linger.ms", place.linger_ms.to_string())
         .set("max.in.flight.requests.per.connection", "1");
     config
 }

@@ -17,10 +17,11 @@ use schemas::{Codec, PlaceOrder, Time};
 use serde::Serialize;
 use tokio::net::TcpStream;
 
-use super::site::SEEDED;
 use crate::error::{BenchError, Doing, Result};
 use crate::pipeline::{Orders, order_id};
 
+/// The tag of the orders that are there before anything is measured.
+pub(crate) const SEEDED: &str = "seeded";
 /// Longer than any answer takes.
 const LIMIT: Duration = Duration::from_secs(40);
 
@@ -139,10 +140,10 @@ impl Work {
 }
 
 fn json(order: &PlaceOrder) -> Result<Vec<u8>> {
-    let line = |line: &'_ schemas::OrderLine| (line.quantity, line.unit_price_minor);
-    let lines = order.lines.iter().map(|each| {
-        let (quantity, unit_price_minor) = line(each);
-        LineBody { sku: each.sku.as_str(), quantity, unit_price_minor }
+    let lines = order.lines.iter().map(|line| LineBody {
+        sku: line.sku.as_str(),
+        quantity: line.quantity,
+        unit_price_minor: line.unit_price_minor,
     });
     let body = PlaceBody {
         order_id: order.order_id.as_str(),

@@ -15,15 +15,13 @@ use schemas::{Codec, Message, Time, TopicName};
 use tokio_postgres::Client;
 
 use super::bare;
-use super::caller::{Kind, Work};
+use super::caller::{Kind, SEEDED, Work};
 use super::load::{Answered, Window};
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::{Target, connect, resident_of};
 use crate::pipeline::{Arrivals, Board, Orders, Pipeline, Publisher};
 use crate::servers::Servers;
 
-/// The tag of the orders that are there before anything is measured.
-pub(crate) const SEEDED: &str = "seeded";
 /// In front of the pipeline's topics, and its database's name.
 const NAME: &str = "api";
 /// Lines of an order, as in the pipeline's own benchmark.
@@ -39,8 +37,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub(crate) struct Deployed {
     /// Partitions of every topic.
     pub(crate) partitions: u32,
-    /// How long the producers of both sides gather records.
-    pub(crate) linger_ms: String,
+    /// How long the producers of both sides gather records, where it is not as long as the door's does by itself.
+    pub(crate) linger_ms: Option<u32>,
     /// Orders that are there before anything is measured.
     pub(crate) orders: u64,
 }
@@ -62,7 +60,7 @@ pub(crate) struct Site<'s> {
 impl<'s> Site<'s> {
     /// Starts everything, and has so many orders go all the way.
     pub(crate) async fn start(servers: &'s Servers, deployed: &Deployed) -> Result<Self> {
-        let &Deployed { partitions, ref linger_ms, orders: seeded } = deployed;
+        let &Deployed { partitions, linger_ms, orders: seeded } = deployed;
         let orders = Arc::new(Orders::Synthetic { lines: LINES });
         let pipeline = Pipeline::start(servers, NAME, Arc::clone(&orders), partitions).await?;
         let migrate = door_command(servers, &pipeline, "migrate")?;
@@ -73,7 +71,7 @@ impl<'s> Site<'s> {
         let client = connect(url).await?;
         let sample: Message = orders.order(SEEDED, 0, Time::from_micros(0))?.into();
         let topic = pipeline.topic(TopicName::OrderCommands);
-        let bare = bare::Place::new([servers.brokers(), &topic, sample.type_name(), url, linger_ms]);
+        let bare = bare::Place::new([servers.brokers(), &topic, sample.type_name(), url], linger_ms);
         let bare = tokio::task::block_in_place(|| bare.start(servers.logs()))?;
         let placed = AtomicU64::new(0);
         let site = Site { servers, pipeline, door, door_address, client, bare, orders, seeded, placed };
@@ -175,9 +173,11 @@ fn door_command(servers: &Servers, pipeline: &Pipeline<'_>, verb: &str) -> Resul
     Ok(command)
 }
 
-fn start_door(servers: &Servers, pipeline: &Pipeline<'_>, linger_ms: &str) -> Result<(Daemon, SocketAddr)> {
+fn start_door(servers: &Servers, pipeline: &Pipeline<'_>, linger_ms: Option<u32>) -> Result<(Daemon, SocketAddr)> {
     let mut command = door_command(servers, pipeline, "run")?;
-    command.args(["-X", &format!("linger.ms={linger_ms}")]);
+    if let Some(linger_ms) = linger_ms {
+        command.args(["-X", &format!("linger.ms={linger_ms}")]);
+    }
     let log = servers.logs().join("order-api.log");
     let started = || {
         let daemon = Daemon::spawn_announced(command, "order-api", &log, "listening", PATIENCE)?;

@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-use super::site::SEEDED;
+use super::caller::SEEDED;
 use crate::error::{BenchError, Doing, Result};
 use crate::pipeline::order_id;
 

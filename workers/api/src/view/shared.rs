@@ -3,20 +3,21 @@
 //! A look-up by a key is short, so none waits for long behind another one, and nobody waits for a connection that is free: under load
 //! one packet carries many questions. What takes longer, a page or a count, has a connection of the pool to itself.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use consumer::{Database, DatabaseError};
 use deadpool_postgres::Object;
-use tokio::sync::Mutex;
 
 /// So many are kept out of the pool, which leaves as many for what takes longer.
 const CONNECTIONS: usize = 2;
 
+type Held = Option<Arc<Object>>;
+
 /// The shared connections; made when they are first asked for, and again once they have failed.
 #[derive(Default)]
 pub(super) struct Shared {
-    held: [Mutex<Option<Arc<Object>>>; CONNECTIONS],
+    held: [Mutex<Held>; CONNECTIONS],
     turn: AtomicUsize,
 }
 
@@ -24,14 +25,22 @@ impl Shared {
     /// One of them, in turns.
     pub(super) async fn client(&self, database: &Database) -> Result<Arc<Object>, DatabaseError> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed) % CONNECTIONS;
-        let mut held = self.held[turn].lock().await;
-        if let Some(client) = held.as_ref().filter(|client| !client.is_closed()) {
-            return Ok(Arc::clone(client));
+        if let Some(client) = usable(&mut self.locked(turn)) {
+            return Ok(client);
         }
-        // Back to the pool first, which sees that it has failed, and has room then.
-        *held = None;
-        let client = Arc::new(database.client().await?);
-        *held = Some(Arc::clone(&client));
-        Ok(client)
+        // Nobody waits for anybody else's: where the server is away, each has the pool's own time-out and no longer one.
+        let made = Arc::new(database.client().await?);
+        let mut held = self.locked(turn);
+        Ok(usable(&mut held).unwrap_or_else(|| Arc::clone(held.insert(made))))
     }
+
+    fn locked(&self, turn: usize) -> MutexGuard<'_, Held> {
+        self.held[turn].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The one that is held. One that has failed goes back to the pool, which sees that and makes another one.
+fn usable(held: &mut Held) -> Held {
+    held.take_if(|client| client.is_closed());
+    held.clone()
 }

@@ -7,6 +7,7 @@ mod cached;
 mod issuer;
 mod keys;
 mod lists;
+mod look_ups;
 mod orders;
 mod pipeline;
 mod returns;
