@@ -2,20 +2,21 @@
 //! change, and fill every column that there is.
 
 use schemas::{
-    CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, PaymentEvent, ReturnedStock,
-    Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine, StockReceived, StockRejected, StockReleased,
-    StockReserved, StockReturned, Time,
+    CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, Origin, PaymentEvent,
+    ProductDescribed, ReturnedStock, Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine,
+    StockReceived, StockRejected, StockReleased, StockReserved, StockReturned, Time,
 };
 use serde::de::DeserializeSeed as _;
 use serde_json::{Value, json};
 
 use crate::{
-    ContentsRow, OrderRow, PaymentCallRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow,
+    ContentsRow, OrderRow, PaymentCallRow, PaymentRow, PostingRow, ProductRow, ReceiptRow, ReservationRow, StockRow,
+    TableRow,
 };
 use domain::charge::{self, Call, Payment, Posting};
 use domain::provider::Operation;
 use domain::saga::{self, Order};
-use domain::stock::{self, Level, Receipt, Reservation};
+use domain::stock::{self, Level, Product, Receipt, Reservation};
 
 /// Rows of which stories are told.
 pub trait Told: TableRow {
@@ -59,6 +60,12 @@ impl Told for StockRow {
 impl Told for ReceiptRow {
     fn stories() -> Vec<Vec<Self>> {
         receipts().iter().map(|receipt| vec![ReceiptRow::of(receipt)]).collect()
+    }
+}
+
+impl Told for ProductRow {
+    fn stories() -> Vec<Vec<Self>> {
+        rows(vec![products()], ProductRow::of)
     }
 }
 
@@ -291,14 +298,55 @@ pub fn reservations() -> Vec<Vec<Reservation>> {
     stories.map(|events| told(&events, evolve)).into()
 }
 
-/// A receipt and an adjustment.
+/// A receipt, an adjustment and two descriptions.
 pub fn receipts() -> Vec<Receipt> {
-    let command_id = |name| CommandId::new(name).unwrap();
-    let received =
-        StockReceived { sku: sku("pen"), version: 1, at: at(1), command_id: command_id("in-1"), quantity: 9 };
-    let adjusted = StockAdjusted { sku: sku("pen"), version: 2, at: at(2), command_id: command_id("out-1"), delta: -3 };
-    let events = [StockEvent::StockReceived(received), StockEvent::StockAdjusted(adjusted)];
-    events.iter().filter_map(Receipt::of).collect()
+    stock_events().iter().filter_map(Receipt::of).collect()
+}
+
+/// A product after each of its descriptions.
+pub fn products() -> Vec<Product> {
+    stock_events().iter().filter_map(Product::of).collect()
+}
+
+fn stock_events() -> [StockEvent; 4] {
+    let command_id = |name: &str| CommandId::new(name).unwrap();
+    let (sku, origin) = (sku("pen"), None);
+    let asked = |command: &str, id| {
+        let (by, note) = (Some("desk-3".to_owned()), Some("counted".to_owned()));
+        Some(Origin { command: command.to_owned(), command_id: command_id(id), by, note })
+    };
+    let described = |version, id: &str, title: &str, price_minor, currency: &str, origin| ProductDescribed {
+        sku: sku.clone(),
+        version,
+        at: at(version),
+        command_id: command_id(id),
+        title: title.to_owned(),
+        price_minor,
+        currency: currency.to_owned(),
+        origin,
+    };
+    let received = StockReceived {
+        sku: sku.clone(),
+        version: 1,
+        at: at(1),
+        command_id: command_id("in-1"),
+        quantity: 9,
+        origin: origin.clone(),
+    };
+    let adjusted = StockAdjusted {
+        sku: sku.clone(),
+        version: 2,
+        at: at(2),
+        command_id: command_id("out-1"),
+        delta: -3,
+        origin: asked("AdjustStock", "out-1"),
+    };
+    [
+        received.into(),
+        adjusted.into(),
+        described(3, "say-1", "Pen", 250, "EUR", origin).into(),
+        described(4, "say-2", "Pen, blue", 275, "USD", asked("DescribeProduct", "say-2")).into(),
+    ]
 }
 
 /// Payments that are captured and partly given back, voided after a refused capture, declined, and get stuck.
