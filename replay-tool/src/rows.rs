@@ -17,8 +17,8 @@ pub(crate) use digest::{StateDigest, Sum};
 pub(crate) use merge::{Unequal, compare, merge};
 pub(crate) use table::{Difference, RowFormats, Table};
 pub(crate) use tables::{
-    ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow,
-    each_table, table_names,
+    ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ProductRow, ReceiptRow, ReservationRow, StockRow,
+    TableRow, each_table, table_names,
 };
 
 /// From the list of the services' tables of state: the rows of all, and what is done with each of them.

@@ -8,12 +8,13 @@ use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for, trouble};
 use crate::DAEMON;
 use crate::program::{Run, run};
 
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("orders", "orders"),
     ("orders", "order_contents"),
     ("inventory", "reservations"),
     ("inventory", "stock"),
     ("inventory", "stock_receipts"),
+    ("inventory", "products"),
     ("payments", "payments"),
     ("payments", "ledger"),
 ];

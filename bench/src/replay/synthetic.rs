@@ -75,6 +75,7 @@ fn receipt(sku: u64) -> Result<StockEvent> {
         at: time(0),
         command_id: CommandId::new(format!("receipt-{sku}")).map_err(BenchError::other)?,
         quantity: i64::MAX / 4,
+        origin: None,
     }
     .into())
 }

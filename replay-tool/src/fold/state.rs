@@ -42,6 +42,7 @@ impl State {
         take.rows(self.orders.contents())?;
         take.rows(self.reservations.rows())?;
         take.rows(self.stock.rows())?;
+        take.rows(self.stock.products())?;
         take.rows(self.payments.rows())?;
         take.rows(self.payments.ledger())
     }

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::stock::{Level, Receipt, Reservation};
+use domain::stock::{Level, Product, Receipt, Reservation};
 use outbox::{Change, Transaction, params};
 use schemas::{OrderId, Sku};
-use tables::{ReceiptRow, ReservationRow, StockRow, TableRow as _};
+use tables::{ProductRow, ReceiptRow, ReservationRow, StockRow, TableRow as _};
 use tokio_postgres::Client;
 
 use super::levels::Demand;
@@ -26,6 +26,8 @@ pub struct Statements {
     levels: Changes<StockRow>,
     take: Change,
     insert_receipts: Insert<ReceiptRow>,
+    look_up_products: LookUp<ProductRow>,
+    products: Changes<ProductRow>,
 }
 
 /// Lock the levels of SKUs and of those that orders have reserved. The reservations were locked by the statement before, so
@@ -61,6 +63,8 @@ impl Statements {
             levels: Changes::new(),
             take: Change::new(TAKE),
             insert_receipts: Insert::new(),
+            look_up_products: LookUp::prepare(client).await?,
+            products: Changes::new(),
         })
     }
 
@@ -109,6 +113,23 @@ impl Statements {
         .collect()
     }
 
+    /// The products of these SKUs, where they were described before.
+    pub(super) async fn load_products(
+        &self,
+        tx: &Transaction<'_>,
+        skus: &[&str],
+    ) -> Result<Working<Sku, Product>, Failure> {
+        let mut products = Working::with_capacity(skus.len());
+        if skus.is_empty() {
+            return Ok(products);
+        }
+        for row in self.look_up_products.rows(tx, &[&skus]).await? {
+            let product = row?.into_product().map_err(unreadable)?;
+            products.loaded(product.sku.clone(), product.version, product);
+        }
+        Ok(products)
+    }
+
     pub(super) fn write_reservations(
         &self,
         tx: &mut Transaction<'_>,
@@ -151,5 +172,13 @@ impl Statements {
 
     pub(super) fn insert_receipts(&self, tx: &mut Transaction<'_>, rows: &[Receipt]) {
         self.insert_receipts.rows(tx, Form::Many, rows.iter().map(ReceiptRow::of).collect());
+    }
+
+    /// Write what was described, new products and known ones.
+    pub(super) fn save_products(&self, tx: &mut Transaction<'_>, products: Working<Sku, Product>) {
+        let writes = products.into_writes();
+        let updates = writes.updates.iter().map(|(version, product)| ([*version], ProductRow::of(product)));
+        self.products.update(tx, Form::Many, updates.collect());
+        self.products.insert.rows(tx, Form::Many, writes.inserts.iter().map(ProductRow::of).collect());
     }
 }
