@@ -4,10 +4,12 @@ mod config;
 mod evidence;
 mod findings;
 mod invariant;
+mod rehearsal;
 mod report;
 mod scan;
 mod state;
 mod verdict;
+mod view;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use tokio::task::JoinSet;
 pub use config::CheckConfig;
 pub use findings::{Invariant, Violation};
 pub use invariant::termination::{Awaited, Wait};
+pub use rehearsal::rehearse;
 pub use report::{Comparison, Note, Report};
 pub use scan::{ByHand, MessageCounts};
 
@@ -31,6 +34,7 @@ use crate::progress::Progress;
 use crate::snapshot::{Cuts, LaneRows, Session, Snapshots, at_once};
 use crate::source::{Ends, Source, find_ends};
 use evidence::{Evidence, Expectations, Outbox};
+use findings::Findings;
 use scan::{Reading, Scan, ScanPlan, Topics, wait_for_rest};
 
 /// How many topics are read at once.
@@ -103,13 +107,19 @@ pub(crate) async fn check_watched(config: CheckConfig, watch: Watch<'_>) -> Resu
         expectations: Expectations { quiescent: config.expect_quiescent, nothing_stuck: config.stuck_is_violation },
         now,
     };
-    Ok(report(evidence, open, begun))
+    let (mut of_view, mut view_behind) = (Findings::default(), None);
+    if let Some(tables) = &config.view {
+        view_behind = Some(view::check(&config, &source, tables, &mut of_view).await?);
+    }
+    let report = report(evidence, of_view, open, begun);
+    Ok(Report { view_behind, ..report })
 }
 
-fn report(evidence: Evidence, open: Vec<OpenTransaction>, begun: Instant) -> Report {
+fn report(evidence: Evidence, of_view: Findings, open: Vec<OpenTransaction>, begun: Instant) -> Report {
     let unreadable = evidence.unreadable.iter().map(|(_, run)| Note::Unreadable(run.clone()));
     let notes = open.into_iter().map(Note::OpenTransaction).chain(unreadable).collect();
-    let verdict = evidence.judge();
+    let mut verdict = evidence.judge();
+    verdict.findings.append(of_view);
     let (violations, violations_found) = verdict.findings.into_list();
     Report {
         orders: verdict.orders,
@@ -123,6 +133,7 @@ fn report(evidence: Evidence, open: Vec<OpenTransaction>, begun: Instant) -> Rep
         violations_found,
         notes,
         comparison: verdict.comparison,
+        view_behind: None,
         elapsed: begun.elapsed(),
     }
 }

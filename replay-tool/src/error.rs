@@ -6,10 +6,11 @@ mod unreadable_run;
 use std::path::PathBuf;
 
 use outbox::OutboxError;
-use schemas::ServiceName;
 
 pub use refusal::Refusal;
 pub use unreadable_run::UnreadableRun;
+
+use crate::keeper::Keeper;
 
 /// Why a verb, or a check, could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -95,28 +96,28 @@ pub enum ReplayError {
         until: i64,
     },
     /// A service's database cannot be reached or read.
-    #[error("the {service} service's database: {doing}: {}", outbox::explain(.source))]
+    #[error("the {keeper}'s database: {doing}: {}", outbox::explain(.source))]
     Database {
         /// Whose.
-        service: ServiceName,
+        keeper: Keeper,
         /// What was being done.
         doing: &'static str,
         /// What the driver said.
         source: tokio_postgres::Error,
     },
     /// A service's database URL, schema or tables are not what is expected.
-    #[error("the {service} service's tables: {reason}")]
+    #[error("the {keeper}'s tables: {reason}")]
     Tables {
         /// Whose.
-        service: ServiceName,
+        keeper: Keeper,
         /// Why.
         reason: String,
     },
     /// An outbox or inbox is not as it should be, or a row of it cannot be understood.
-    #[error("the {service} service's outbox: {reason}")]
+    #[error("the {keeper}'s outbox: {reason}")]
     Outbox {
         /// Whose.
-        service: ServiceName,
+        keeper: Keeper,
         /// Which row, and why.
         reason: String,
     },
@@ -235,18 +236,27 @@ pub enum ReplayError {
 }
 
 impl ReplayError {
-    pub(crate) fn database(service: ServiceName, doing: &'static str) -> impl Fn(tokio_postgres::Error) -> Self {
-        move |source| ReplayError::Database { service, doing, source }
+    pub(crate) fn database<K: Into<Keeper>>(
+        keeper: K,
+        doing: &'static str,
+    ) -> impl Fn(tokio_postgres::Error) -> Self + use<K> {
+        let keeper = keeper.into();
+        move |source| ReplayError::Database { keeper, doing, source }
     }
 
-    pub(crate) fn outbox(service: ServiceName) -> impl Fn(OutboxError) -> Self {
+    pub(crate) fn outbox<K: Into<Keeper>>(keeper: K) -> impl Fn(OutboxError) -> Self + use<K> {
+        let keeper = keeper.into();
         move |error| {
             if let OutboxError::Database { doing, source } = error {
-                ReplayError::Database { service, doing, source }
+                ReplayError::Database { keeper, doing, source }
             } else {
-                ReplayError::Outbox { service, reason: error.to_string() }
+                ReplayError::Outbox { keeper, reason: error.to_string() }
             }
         }
+    }
+
+    pub(crate) fn tables(keeper: impl Into<Keeper>, reason: impl std::fmt::Display) -> Self {
+        ReplayError::Tables { keeper: keeper.into(), reason: reason.to_string() }
     }
 
     pub(crate) fn store(name: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {

@@ -18,15 +18,15 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `error`, `interrupt`, `progress` | why something could not be carried out; stopping; what a terminal shows |
+//! | `keeper`, `error`, `interrupt`, `progress` | whose tables; why something could not be carried out; stopping; what a terminal shows |
 //! | `log` | the records of topics: read, taken apart, judged by their positions |
 //! | `rows` | the rows of state: read, written, digested, compared |
 //! | `snapshot` | the services' databases: tables, outbox and inbox at one cut; connections that write |
 //! | `archive` | records as files, and topics made of them again |
 //! | `source` | where records are read from: topics, archive, or both as one log |
 //! | `fold` | records made into state: the one fold of check and rebuild |
-//! | `check` | scanning, invariants, verdict, report |
 //! | `rebuild` | plan, units, where they go, and looking at what came out |
+//! | `check` | scanning, invariants, verdict, report |
 //! | `dead_letters`, `trace` | what nobody could take; one order's timeline |
 //! | `cli` | the verbs |
 //!
@@ -39,6 +39,7 @@ mod dead_letters;
 mod error;
 mod fold;
 mod interrupt;
+mod keeper;
 mod log;
 mod particulars;
 mod progress;
@@ -50,14 +51,14 @@ mod trace;
 
 pub use archive::{ArchiveStore, Codec};
 pub use check::{
-    Awaited, ByHand, CheckConfig, Comparison, Invariant, MessageCounts, Note, Report, Violation, Wait, check,
+    Awaited, ByHand, CheckConfig, Comparison, Invariant, MessageCounts, Note, Report, Violation, Wait, check, rehearse,
 };
 pub use error::{Refusal, ReplayError, UnreadableRun};
 pub use fold::OrderCounts;
+pub use keeper::Keeper;
 pub use log::{MemoryLog, OpenTransaction};
 pub use rebuild::{
     Problem, Problems, ReadCounts, RebuildConfig, RebuildReport, ServiceReport, TableReport, Target, Vector, rebuild,
-    rehearse,
 };
 pub use rows::{Differences, RowDifference};
 pub use snapshot::ServiceTables;

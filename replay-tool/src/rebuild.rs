@@ -11,10 +11,11 @@ mod library;
 mod plan;
 mod report;
 mod run;
+mod standing;
 mod unit;
 
 pub(crate) use inspect::Moment;
-pub use library::{RebuildConfig, rebuild, rehearse};
+pub use library::{RebuildConfig, rebuild};
 pub use plan::Vector;
 pub(crate) use plan::{UNIT_RECORDS, Until};
 pub use report::{RebuildReport, ServiceReport, TableReport};

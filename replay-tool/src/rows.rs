@@ -17,9 +17,11 @@ pub(crate) use digest::{StateDigest, Sum};
 pub(crate) use merge::{Unequal, compare, merge};
 pub(crate) use table::{Difference, RowFormats, Table};
 pub(crate) use tables::{
-    ContentsRow, EachTable, OrderRow, PaymentRow, PostingRow, ProductRow, ReceiptRow, ReservationRow, StockRow,
-    TableRow, each_table, table_names,
+    ContentsRow, EachTable, HeardRow, OrderRow, OrderSkuRow, PaymentRow, PostingRow, ProductRow, ReceiptRow,
+    ReservationRow, StockRow, TableRow,
 };
+
+use crate::keeper::Keeper;
 
 /// From the list of the services' tables of state: the rows of all, and what is done with each of them.
 macro_rules! rows {
@@ -54,8 +56,7 @@ macro_rules! rows {
             }
         }
 
-        /// Copy each table of a service.
-        pub(crate) async fn copy_each<C: Copying>(service: ServiceName, copying: &mut C) -> Result<(), C::Error> {
+        async fn copy_each_of_service<C: Copying>(service: ServiceName, copying: &mut C) -> Result<(), C::Error> {
             match service {
                 $(ServiceName::$service => {
                     $(copying.table::<tables::$row>().await?;)+
@@ -67,6 +68,42 @@ macro_rules! rows {
 }
 
 tables::state_tables!(rows);
+
+/// The same of the read model's tables.
+macro_rules! rows_of_view {
+    ($($table:ident: $row:ident),+) => {
+        async fn copy_each_of_view<C: Copying>(copying: &mut C) -> Result<(), C::Error> {
+            $(copying.table::<tables::$row>().await?;)+
+            Ok(())
+        }
+    };
+}
+
+view::view_tables!(rows_of_view);
+
+/// Copy each table of a keeper.
+pub(crate) async fn copy_each<C: Copying>(keeper: Keeper, copying: &mut C) -> Result<(), C::Error> {
+    match keeper {
+        Keeper::Service(service) => copy_each_of_service(service, copying).await,
+        Keeper::View => copy_each_of_view(copying).await,
+    }
+}
+
+/// Visit each table of a keeper.
+pub(crate) fn each_table<V: EachTable>(keeper: Keeper, visitor: &mut V) -> Result<(), V::Error> {
+    match keeper {
+        Keeper::Service(service) => tables::each_table(service, visitor),
+        Keeper::View => view::each_table(visitor),
+    }
+}
+
+/// The names of a keeper's tables.
+pub(crate) fn table_names(keeper: Keeper) -> Vec<&'static str> {
+    match keeper {
+        Keeper::Service(service) => tables::table_names(service),
+        Keeper::View => view::table_names(),
+    }
+}
 
 /// Where the tables of a service are read.
 pub(crate) trait Readable {

@@ -17,7 +17,7 @@ pub(crate) use ::outbox::cut::{Cut as OutboxCut, LaneCut};
 use futures_util::future::{join_all, try_join_all};
 use schemas::{PerService, ServiceName};
 
-pub(crate) use connection::{Connection, company};
+pub(crate) use connection::{Connection, check_schema, company};
 pub(crate) use inbox::{InboxSnapshot, read_inbox};
 pub(crate) use outbox::LaneRows;
 pub use service_tables::ServiceTables;
@@ -61,7 +61,7 @@ impl Snapshots {
 
     /// Read everything, and end the snapshots: what is read afterwards is the present.
     pub(crate) async fn read_all(&self) -> Result<(Tables, PerService<LaneRows>), ReplayError> {
-        let outboxes = at_once(|service| self.0[service].outbox_rows());
+        let outboxes = at_once(|service| self.0[service].outbox_rows(service));
         let read = tokio::try_join!(self.read_tables(), outboxes)?;
         for (_, session) in self.0.iter() {
             session.thaw().await?;

@@ -70,7 +70,7 @@ async fn grown(orders: usize) -> u64 {
     let before = status("VmRSS:");
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let mut config = RebuildConfig::new(Records::Memory(log), Target::Memory);
-    config.services = vec![ServiceName::Order];
+    config.services = vec![ServiceName::Order.into()];
     (config.unit_records, config.parallel) = (50_000, 1);
     let report = rebuild(config).await.unwrap();
     assert!(report.is_clean(), "{report:?}");

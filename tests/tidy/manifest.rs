@@ -3,7 +3,7 @@
 use crate::source;
 
 /// A member and what it must not depend on.
-const FORBIDDEN: [(&str, &[&str]); 15] = [
+const FORBIDDEN: [(&str, &[&str]); 16] = [
     ("schemas", &["outbox", "workers", "replay-tool", "dev-stack", "rdkafka", "tokio", "tokio-postgres"]),
     ("outbox", &["grammar", "schemas", "consumer", "workers", "replay-tool", "apache-avro"]),
     (
@@ -20,9 +20,10 @@ const FORBIDDEN: [(&str, &[&str]); 15] = [
     ("dev", &["schemas", "outbox", "workers", "replay-tool", "rdkafka"]),
     ("workers/client", &["workers", "replay-tool", "dev-stack", "demo", "bench", "tokio-postgres"]),
     ("workers/listing", &["client", "workers", "replay-tool", "dev-stack", "demo", "bench", "rdkafka"]),
+    ("workers/view", &["workers", "order-api", "replay-tool", "dev-stack", "demo", "bench"]),
     ("workers/provision", &["workers", "replay-tool", "demo", "bench"]),
     ("workers", &["replay-tool", "dev-stack", "demo", "bench"]),
-    ("replay-tool", &["workers", "dev-stack", "demo", "bench"]),
+    ("replay-tool", &["workers", "order-api", "dev-stack", "demo", "bench"]),
     ("demo", &["workers", "bench"]),
     ("bench", &["demo"]),
     ("tests", &["bench"]),

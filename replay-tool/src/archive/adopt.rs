@@ -60,7 +60,7 @@ async fn in_transaction(
     let inbox = Inbox::new(schema).map_err(&refused)?;
     let tx = connection.client.transaction().await.map_err(&failed)?;
     if let Some(company) = company(&tx, service, &tables.schema).await? {
-        return Err(ReplayError::Tables { service, reason: format!("not changed: {company}") });
+        return Err(ReplayError::tables(service, format!("not changed: {company}")));
     }
     let mut adopted = Adopted { service: service.as_str(), written: 0, read: 0, set_back: 0 };
     for Moved { from, to, ends } in moved {

@@ -41,7 +41,7 @@ pub(crate) async fn restorations(
     let checked = provision::migrate::check(&connection.client, service, &tables.schema).await;
     let inbox = match checked {
         Ok(()) => read_inbox(service, &connection.client, &tables.schema).await,
-        Err(failure) => Err(ReplayError::Tables { service, reason: failure.to_string() }),
+        Err(failure) => Err(ReplayError::tables(service, failure)),
     };
     connection.close().await;
     Ok(inbox?.restorations)
@@ -271,5 +271,5 @@ async fn move_orders(
 }
 
 fn refused(service: ServiceName, reason: impl std::fmt::Display) -> ReplayError {
-    ReplayError::Tables { service, reason: format!("not ready for other partitions: {reason}") }
+    ReplayError::tables(service, format!("not ready for other partitions: {reason}"))
 }

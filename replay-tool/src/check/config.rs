@@ -16,6 +16,8 @@ pub struct CheckConfig {
     pub records: Records,
     /// The services' tables. Default schemas: `orders`, `inventory`, `payments`.
     pub tables: PerService<ServiceTables>,
+    /// The read model's tables, where there are any. Default: none.
+    pub view: Option<ServiceTables>,
     /// All statements that the payment simulator wrote, as evidence that does not come from the pipeline; none: money is
     /// checked by topics and tables alone.
     pub statements: Vec<PathBuf>,
@@ -39,6 +41,7 @@ impl CheckConfig {
         CheckConfig {
             records,
             tables: PerService::of(|service| ServiceTables::of(service, database_url)),
+            view: None,
             statements: Vec::new(),
             expect_quiescent: false,
             stuck_is_violation: false,

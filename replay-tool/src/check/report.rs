@@ -70,6 +70,8 @@ pub struct Report {
     pub notes: Vec<Note>,
     /// The tables against what the topics tell, row for row; none where the topics lack messages.
     pub comparison: Option<Comparison>,
+    /// How many records the topics have behind what the read model has taken; none where no read model was looked at.
+    pub view_behind: Option<i64>,
     /// How long the check took, in seconds.
     #[serde(rename = "elapsed_s", serialize_with = "seconds")]
     pub elapsed: Duration,

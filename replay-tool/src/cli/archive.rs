@@ -168,7 +168,7 @@ fn run_restore(options: &RestoreOptions, interrupt: &Interrupt) -> Result<Exit, 
         is_rehearsal: options.dry_run,
         interrupt: interrupt.clone(),
     };
-    let tables = options.tables.named_by_flags()?;
+    let tables = options.tables.of_services_by_flags()?;
     let missing = ServiceName::ALL.iter().find(|service| tables.iter().all(|(of, _)| of != *service));
     if let Some(missing) = missing.filter(|_| options.swap) {
         return Err(ReplayError::arguments(format!("--swap needs the --database-url of the {missing} service")));

@@ -14,6 +14,7 @@ use super::source::SourceArgs;
 use super::tables::TablesArgs;
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
+use crate::keeper::Keeper;
 use crate::rebuild::{PARALLEL, Rebuild, RebuildReport, Target, UNIT_RECORDS, Until};
 use crate::snapshot::ServiceTables;
 
@@ -25,7 +26,7 @@ pub(super) struct Options {
     source: SourceArgs,
     #[command(flatten)]
     tables: TablesArgs,
-    /// Only this service's state: order, inventory or payment; may be repeated.
+    /// Only this service's state: order, inventory, payment, or view for the read model; may be repeated.
     #[arg(long = "service", value_name = "SERVICE")]
     services: Vec<String>,
     /// Where to: `schema` (a schema <name>_rebuilt beside the live one), `memory` (counts and a digest), or a SQLite file
@@ -86,24 +87,32 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit,
     if options.swap {
         options.source.writable_kafka("--swap, because only the topics tell where they end,")?;
     }
-    let tables_of = |service: ServiceName| match tables.iter().find(|(of, _)| *of == service) {
+    let tables_of = |keeper: Keeper| match tables.iter().find(|(of, _)| *of == keeper) {
         Some(given) => Ok(given.clone()),
         None if needs_tables => {
             let beside = if needs_flag { " (DATABASE_URL is only read from where an archive is named)" } else { "" };
-            let reason = format!("no --database-url for the {service} service{beside}; or rebuild --to memory");
+            let reason = format!("no --database-url for the {keeper}{beside}; or rebuild --to memory");
             Err(ReplayError::arguments(reason))
         }
-        None => Ok((service, ServiceTables::of(service, ""))),
+        None => Ok((keeper, ServiceTables::of(keeper, ""))),
     };
-    let services = chosen(&options.services)?.into_iter().map(tables_of).collect::<Result<Vec<_>, _>>()?;
+    let keepers = chosen(&options.services)?;
+    if matches!(rebuild.target, Target::File(_))
+        && !options.dry_run
+        && keepers.contains(&Keeper::View)
+        && keepers.len() > 1
+    {
+        return Err(ReplayError::arguments("the read model has tables of the same names: give it a file of its own"));
+    }
+    let services = keepers.into_iter().map(tables_of).collect::<Result<Vec<_>, _>>()?;
     let mut reports = if options.dry_run {
         rebuild.compare(&services, options.source.topic_prefix(), options.source.patience()).await?
     } else {
         rebuild.run(&services).await?
     };
     if options.swap {
-        for ((service, live), report) in services.iter().zip(&mut reports) {
-            rebuild.swap(*service, live, report, options.read_again).await?;
+        for ((keeper, live), report) in services.iter().zip(&mut reports) {
+            rebuild.swap(*keeper, live, report, options.read_again).await?;
         }
     }
     let report = RebuildReport { services: reports, elapsed_s: begun.elapsed().as_secs_f64() };
@@ -140,16 +149,16 @@ pub(super) fn codec(directory: Option<&std::path::Path>) -> Result<Codec, Replay
     directory.map_or_else(|| Ok(Codec::embedded()), |path| Codec::with_directory(path).map_err(ReplayError::arguments))
 }
 
-/// The services of these names, or all.
-fn chosen(names: &[String]) -> Result<Vec<ServiceName>, ReplayError> {
+/// Those of these names, or all services.
+fn chosen(names: &[String]) -> Result<Vec<Keeper>, ReplayError> {
     if names.is_empty() {
-        return Ok(ServiceName::ALL.to_vec());
+        return Ok(ServiceName::ALL.map(Keeper::from).to_vec());
     }
     let find = |name: &String| {
-        let of_schema = || ServiceName::ALL.into_iter().find(|service| service.default_schema() == name);
-        ServiceName::parse(name)
+        let of_schema = || Keeper::ALL.into_iter().find(|keeper| keeper.default_schema() == name);
+        Keeper::parse(name)
             .or_else(of_schema)
-            .ok_or_else(|| ReplayError::arguments(format!("--service {name}: give order, inventory or payment")))
+            .ok_or_else(|| ReplayError::arguments(format!("--service {name}: give order, inventory, payment or view")))
     };
     names.iter().map(find).collect()
 }

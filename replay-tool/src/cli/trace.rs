@@ -93,7 +93,7 @@ async fn views(options: &Options) -> Result<(Vec<ServiceView>, Vec<Unread>), Rep
         return Ok((views, unread));
     }
     let mut asking = JoinSet::new();
-    for (service, tables) in options.tables.given()? {
+    for (service, tables) in options.tables.of_services()? {
         let (prefix, key) = (options.source.topic_prefix().to_owned(), options.order_id.clone());
         asking.spawn(async move {
             let taking = ServiceView::take(service, &tables, &prefix, key.as_str());

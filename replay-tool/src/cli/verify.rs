@@ -15,6 +15,8 @@ use super::tables::TablesArgs;
 use crate::check::{CheckConfig, Watch, check_watched};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
+use crate::keeper::Keeper;
+use crate::snapshot::{Connection, ServiceTables};
 
 /// Flags of `verify`.
 #[derive(Debug, Args)]
@@ -48,7 +50,8 @@ pub(super) struct Options {
 /// Check and print.
 pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit, ReplayError> {
     let is_json = options.output.json;
-    let report = check_watched(config(options)?, Watch { interrupt, is_drawn: true }).await?;
+    let view = view(&options.tables).await?;
+    let report = check_watched(CheckConfig { view, ..config(options)? }, Watch { interrupt, is_drawn: true }).await?;
     let text = match is_json {
         true => serde_json::to_string(&report).map_err(ReplayError::arguments)? + "\n",
         false => report.to_string(),
@@ -57,9 +60,23 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit,
     Ok(Exit::done_if(report.is_clean()))
 }
 
+/// The read model's tables, where it has any; who names it means that it has.
+async fn view(tables: &TablesArgs) -> Result<Option<ServiceTables>, ReplayError> {
+    let given = tables.given()?.into_iter().find(|(keeper, _)| *keeper == Keeper::View);
+    let Some((keeper, given)) = given else { return Ok(None) };
+    let connection = Connection::open(keeper, &given.database_url, &given.schema).await?;
+    let is_there = view::is_there(&connection.client, &given.schema).await;
+    let is_there = is_there.map_err(connection.failed("looking for the read model"))?;
+    connection.close().await;
+    match is_there || tables.names_view() {
+        true => Ok(Some(given)),
+        false => Ok(None),
+    }
+}
+
 fn config(options: Options) -> Result<CheckConfig, ReplayError> {
     let mut config = CheckConfig::new(options.source.records()?, "");
-    for (service, tables) in options.tables.given()? {
+    for (service, tables) in options.tables.of_services()? {
         config.tables[service] = tables;
     }
     let without = |service: &ServiceName| config.tables[*service].database_url.is_empty();

@@ -6,7 +6,7 @@ use schemas::{OrderEvent, OrderId};
 
 use super::aggregates::Aggregates;
 use super::watch::Watch;
-use crate::rows::{ContentsRow, OrderRow};
+use crate::rows::{ContentsRow, OrderRow, OrderSkuRow};
 
 /// Orders as their events tell them.
 #[derive(Debug, Default)]
@@ -39,6 +39,11 @@ impl<W> Orders<W> {
     /// Their rows; `partitions` is how many each topic has.
     pub(crate) fn rows(&self, partitions: i32) -> impl Iterator<Item = OrderRow> {
         self.aggregates.values().map(move |order| OrderRow::of(order, partitions))
+    }
+
+    /// The rows of which SKUs they have.
+    pub(crate) fn skus(&self) -> impl Iterator<Item = OrderSkuRow> {
+        self.aggregates.values().flat_map(OrderSkuRow::all_of)
     }
 
     /// The rows of what they are about.

@@ -1,7 +1,8 @@
-//! The state of some or all services, of some or all keys: what a rebuild makes, and nothing else.
+//! The state of some or all keepers, of some or all keys: what a rebuild makes, and nothing else.
 
 use domain::decision::Inconsistent;
 use domain::stock::Level;
+use outbox::inbox::place::Place;
 use schemas::{Message, Sku};
 
 use super::orders::Orders;
@@ -9,7 +10,8 @@ use super::payments::Payments;
 use super::reservations::Reservations;
 use super::stock::Stock;
 use super::wanted::Wanted;
-use crate::rows::TableRow;
+use crate::keeper::Keeper;
+use crate::rows::{HeardRow, TableRow};
 
 /// State of some or all services, of some or all keys.
 #[derive(Debug, Default)]
@@ -18,9 +20,27 @@ pub(crate) struct State {
     reservations: Reservations,
     stock: Stock,
     payments: Payments,
+    /// What was said word for word; of the read model alone.
+    heard: Option<Vec<HeardRow>>,
 }
 
 impl State {
+    /// None yet, of what this keeper has.
+    pub(crate) fn of(keeper: Keeper) -> Self {
+        let heard = match keeper {
+            Keeper::Service(_) => None,
+            Keeper::View => Some(Vec::new()),
+        };
+        State { heard, ..State::default() }
+    }
+
+    /// A message that was applied, where it lies, and what it answers.
+    pub(crate) fn hear(&mut self, message: &Message, place: Place, cause: Option<&str>) {
+        if let Some(heard) = &mut self.heard {
+            heard.extend(view::heard(message, place, cause));
+        }
+    }
+
     /// The next message of its aggregate. Repeated versions and messages that change nothing are passed over.
     pub(crate) fn apply(&mut self, message: &Message) -> Result<(), Inconsistent> {
         match message {
@@ -41,10 +61,18 @@ impl State {
         take.rows(self.orders.rows(partitions))?;
         take.rows(self.orders.contents())?;
         take.rows(self.reservations.rows())?;
-        take.rows(self.stock.rows())?;
         take.rows(self.stock.products())?;
         take.rows(self.payments.rows())?;
-        take.rows(self.payments.ledger())
+        match &self.heard {
+            None => {
+                take.rows(self.stock.rows())?;
+                take.rows(self.payments.ledger())
+            }
+            Some(heard) => {
+                take.rows(self.orders.skus())?;
+                take.rows(heard.iter().cloned())
+            }
+        }
     }
 
     /// What this part of the topics does to levels; a SKU may come twice.

@@ -14,4 +14,4 @@ pub(crate) use file::{FileSink, StateFile};
 pub(crate) use shadow::{Shadow, schema_beside};
 pub(crate) use sink::{Sink, UnitLimit};
 pub(crate) use swap::Swap;
-pub(crate) use tail::tails;
+pub(crate) use tail::{Tail, tails};

@@ -7,9 +7,9 @@ use schemas::{Codec, ServiceName};
 use super::plan::{UNIT_RECORDS, Until};
 use super::report::RebuildReport;
 use super::run::{PARALLEL, Rebuild, Target};
-use crate::check::CheckConfig;
 use crate::error::ReplayError;
 use crate::interrupt::RaiseOnDrop;
+use crate::keeper::Keeper;
 use crate::snapshot::ServiceTables;
 use crate::source::{Records, Source};
 
@@ -21,10 +21,10 @@ pub struct RebuildConfig {
     pub records: Records,
     /// Where rebuilt state goes.
     pub target: Target,
-    /// Which services' state. Default: all.
-    pub services: Vec<ServiceName>,
+    /// Which services' state, or the read model. Default: all services.
+    pub services: Vec<Keeper>,
     /// Where the services' tables are, for a schema beside them. Default: nowhere.
-    pub tables: Vec<(ServiceName, ServiceTables)>,
+    pub tables: Vec<(Keeper, ServiceTables)>,
     /// The most records whose state is held at once. Default 500,000.
     pub unit_records: u64,
     /// How many parts are held at once, folded or being written. Default 3.
@@ -36,7 +36,7 @@ pub struct RebuildConfig {
 impl RebuildConfig {
     /// All services, with the defaults.
     pub fn new(records: Records, target: Target) -> Self {
-        let services = ServiceName::ALL.to_vec();
+        let services = ServiceName::ALL.map(Keeper::from).to_vec();
         RebuildConfig {
             records,
             target,
@@ -67,28 +67,12 @@ pub async fn rebuild(config: RebuildConfig) -> Result<RebuildReport, ReplayError
         ..Rebuild::in_memory_from(source, Codec::embedded())
     };
     let nowhere = ServiceTables { database_url: String::new(), schema: String::new() };
-    let tables = |service: ServiceName| {
-        let given = config.tables.iter().find(|(of, _)| *of == service);
-        (service, given.map_or(&nowhere, |(_, tables)| tables).clone())
+    let tables = |keeper: Keeper| {
+        let given = config.tables.iter().find(|(of, _)| *of == keeper);
+        (keeper, given.map_or(&nowhere, |(_, tables)| tables).clone())
     };
-    let services: Vec<_> = config.services.iter().map(|service| tables(*service)).collect();
+    let services: Vec<_> = config.services.iter().map(|keeper| tables(*keeper)).collect();
     let services = rebuild.run(&services).await?;
-    Ok(RebuildReport { services, elapsed_s: begun.elapsed().as_secs_f64() })
-}
-
-/// Fold the topics as `rebuild` does, and hold the result against the live tables of all services, row for row.
-/// The daemons may run on: each service is compared at one cut.
-///
-/// Must be called within a Tokio runtime; topics are read on its blocking threads.
-///
-/// # Errors
-/// It could not be carried out. What differs or cannot be folded is no error: it is in the report.
-pub async fn rehearse(config: &CheckConfig) -> Result<RebuildReport, ReplayError> {
-    let begun = Instant::now();
-    let given_up = RaiseOnDrop::default();
-    let rebuild = Rebuild::in_memory_from(config.records.source(&given_up.0)?, config.codec.clone());
-    let services = ServiceName::ALL.map(|service| (service, config.tables[service].clone()));
-    let services = rebuild.compare(&services, config.records.prefix(), config.patience).await?;
     Ok(RebuildReport { services, elapsed_s: begun.elapsed().as_secs_f64() })
 }
 

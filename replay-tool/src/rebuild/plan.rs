@@ -12,7 +12,7 @@ mod vector;
 use std::collections::{BTreeMap, HashMap};
 
 use outbox::Epochs;
-use schemas::{ServiceName, TopicName, partitioner};
+use schemas::{TopicName, partitioner};
 
 pub(crate) use begun::Begun;
 pub(crate) use vector::Until;
@@ -20,6 +20,7 @@ pub use vector::Vector;
 
 use crate::error::ReplayError;
 use crate::fold::Wanted;
+use crate::keeper::Keeper;
 use crate::log::{Bounds, Channel, Range, Record};
 use crate::source::Source;
 use marks::Marks;
@@ -47,6 +48,7 @@ impl Unit {
 /// All units, and what all of them need to know.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
+    pub(crate) keeper: Keeper,
     /// Of every topic.
     pub(crate) partitions: i32,
     pub(crate) units: Vec<Unit>,
@@ -65,15 +67,16 @@ pub(crate) struct Plan {
 pub(crate) type Heads = HashMap<(TopicName, i32), i64>;
 
 impl Plan {
-    /// Look where the topics of these services begin and end, and cut them into units. Blocks.
+    /// Look where the topics of this keeper begin and end, and cut them into units. Blocks.
     pub(crate) fn make(
         source: &Source,
-        services: &[ServiceName],
+        keeper: Keeper,
         until: &Until,
         wanted: Wanted,
         unit_records: u64,
     ) -> Result<Plan, ReplayError> {
         let mut plan = Plan {
+            keeper,
             partitions: 0,
             units: Vec::new(),
             epochs: BTreeMap::new(),
@@ -86,18 +89,18 @@ impl Plan {
         if let Until::TimeMs(time) = until {
             plan.until_ms = Some(*time);
         }
-        for service in services {
-            let needed = service.state_topics().iter().filter(|topic| plan.wanted.needs(**topic));
-            for topic in needed.collect::<Vec<_>>() {
-                let bounds = source.bounds(Channel::Messages(*topic))?;
-                let ranges = plan.ranges(source, *topic, &bounds, until)?;
+        let needed = keeper.topics().iter().copied().filter(|topic| plan.wanted.needs(*topic));
+        for topic in needed.collect::<Vec<_>>() {
+            let bounds = source.bounds(Channel::Messages(topic))?;
+            let ranges = plan.ranges(source, topic, &bounds, until)?;
+            if let Some(writer) = topic.written_by() {
                 let mut marks = std::mem::take(&mut plan.marks);
-                let mut seen = |record: &Record<'_>| marks.remember(*topic, record);
-                let epochs = epochs::of_ranges(source, Channel::Messages(*topic), *service, &ranges, &mut seen)?;
+                let mut seen = |record: &Record<'_>| marks.remember(topic, record);
+                let epochs = epochs::of_ranges(source, Channel::Messages(topic), writer, &ranges, &mut seen)?;
                 plan.marks = marks;
-                plan.epochs.insert(*topic, epochs);
-                plan.units.extend(units(*topic, &ranges, unit_records.max(1)));
+                plan.epochs.insert(topic, epochs);
             }
+            plan.units.extend(units(topic, &ranges, keeper.unit_records(unit_records).max(1)));
         }
         Ok(plan)
     }

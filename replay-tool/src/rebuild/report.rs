@@ -4,11 +4,11 @@ use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use grammar::counted;
-use schemas::ServiceName;
 use serde::Serialize;
 
 use super::plan::Vector;
 use super::unit::{LaneEnd, Problems, ReadCounts, Written};
+use crate::keeper::Keeper;
 use crate::rows::Differences;
 
 /// What a rebuild has made.
@@ -23,7 +23,7 @@ pub struct RebuildReport {
 /// A service's part of it.
 #[derive(Debug, Clone, Serialize)]
 pub struct ServiceReport {
-    /// Which service.
+    /// Which service; `view`: the read model.
     pub service: &'static str,
     /// The schema or file that it was written to; none where it was only counted.
     pub written_to: Option<String>,
@@ -43,6 +43,9 @@ pub struct ServiceReport {
     pub live_digest: Option<String>,
     /// Against the live tables, where that was asked for.
     pub differences: Option<Differences>,
+    /// How many records the topics have behind what the read model has taken, where that was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind: Option<i64>,
     /// The schema that the replaced tables are in now, where that was asked for.
     pub swapped_out_to: Option<String>,
     /// How long it took, in seconds.
@@ -51,6 +54,9 @@ pub struct ServiceReport {
     pub fold_s: f64,
     #[serde(skip)]
     pub(crate) lanes: Vec<LaneEnd>,
+    /// Where reading was to end; empty where that does not matter.
+    #[serde(skip)]
+    pub(crate) ends: Vector,
 }
 
 /// A table.
@@ -65,14 +71,14 @@ pub struct TableReport {
 }
 
 impl ServiceReport {
-    pub(crate) fn new(service: ServiceName, written_to: Option<String>, written: Written) -> Self {
+    pub(crate) fn new(keeper: Keeper, written_to: Option<String>, written: Written) -> Self {
         let table = |(table, sum): (&str, &crate::rows::Sum)| TableReport {
             table: table.to_owned(),
             rows: sum.rows,
             sum: sum.to_hex(),
         };
         ServiceReport {
-            service: service.as_str(),
+            service: keeper.as_str(),
             written_to,
             digest: written.digest.to_hex(),
             tables: written.digest.tables().map(table).collect(),
@@ -82,10 +88,12 @@ impl ServiceReport {
             is_resumed: false,
             live_digest: None,
             differences: None,
+            behind: None,
             swapped_out_to: None,
             elapsed_s: 0.0,
             fold_s: written.fold_s,
             lanes: written.lanes,
+            ends: Vector::default(),
         }
     }
 
@@ -127,6 +135,9 @@ impl Display for ServiceReport {
             writeln!(f, "  {:<15} {:>9} rows", table.table, table.rows)?;
         }
         writeln!(f, "  digest           {}", self.digest)?;
+        if let Some(behind) = self.behind {
+            writeln!(f, "  behind           {}", counted(u64::try_from(behind).unwrap_or(0), "record"))?;
+        }
         if let Some(schema) = &self.swapped_out_to {
             writeln!(f, "  swapped in       what was there before is in {schema}")?;
         }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::try_join_all;
-use schemas::{Codec, ServiceName};
+use schemas::{Codec, ServiceName, TopicName};
 
-use super::into::{Counted, FileSink, Shadow, Sink, StateFile, Swap, UnitLimit, schema_beside, tails};
-use super::plan::{Begun, Plan, Until};
+use super::into::{Counted, FileSink, Shadow, Sink, StateFile, Swap, Tail, UnitLimit, schema_beside, tails};
+use super::plan::{Begun, Plan, Until, Vector};
 use super::report::ServiceReport;
+use super::standing::Standing;
 use super::unit::{Input, Written};
 use crate::error::ReplayError;
 use crate::fold::Wanted;
+use crate::keeper::Keeper;
 use crate::log::Channel;
-use crate::snapshot::ServiceTables;
+use crate::snapshot::{ServiceTables, Session};
 use crate::source::Source;
 
 /// Where rebuilt state goes.
@@ -50,26 +52,23 @@ pub(crate) struct Rebuild {
 }
 
 impl Rebuild {
-    /// Rebuild these services' state into the target; all at once, as far as units may be held.
-    pub(crate) async fn run(
-        &self,
-        services: &[(ServiceName, ServiceTables)],
-    ) -> Result<Vec<ServiceReport>, ReplayError> {
+    /// Rebuild these keepers' tables into the target; all at once, as far as units may be held.
+    pub(crate) async fn run(&self, keepers: &[(Keeper, ServiceTables)]) -> Result<Vec<ServiceReport>, ReplayError> {
         let limit = UnitLimit::new(self.parallel);
         let reports = match &self.target {
             Target::Schema => {
-                try_join_all(services.iter().map(|(service, live)| self.beside_live(*service, live, &limit))).await?
+                try_join_all(keepers.iter().map(|(keeper, live)| self.beside_live(*keeper, live, &limit))).await?
             }
             Target::File(path) => {
                 let file = StateFile::create(path, self.is_restart)?;
-                let names: Vec<ServiceName> = services.iter().map(|(service, _)| *service).collect();
-                let to_file = names.iter().map(|service| self.to_file(*service, &file, &limit));
+                let names: Vec<Keeper> = keepers.iter().map(|(keeper, _)| *keeper).collect();
+                let to_file = names.iter().map(|keeper| self.to_file(*keeper, &file, &limit));
                 let mut reports = try_join_all(to_file).await?;
                 blocking(move || file.publish(&names)).await?;
                 reports.iter_mut().for_each(|report| report.written_to = Some(path.display().to_string()));
                 reports
             }
-            Target::Memory => try_join_all(services.iter().map(|(service, _)| self.counted(*service, &limit))).await?,
+            Target::Memory => try_join_all(keepers.iter().map(|(keeper, _)| self.counted(*keeper, &limit))).await?,
         };
         limit.finish();
         Ok(reports)
@@ -78,7 +77,7 @@ impl Rebuild {
     /// Put what was rebuilt in the place of the live tables.
     pub(crate) async fn swap(
         &self,
-        service: ServiceName,
+        keeper: Keeper,
         live: &ServiceTables,
         report: &mut ServiceReport,
         reads_again: bool,
@@ -87,19 +86,58 @@ impl Rebuild {
             let problems = report.problems.found;
             return Err(ReplayError::arguments(format!("not swapped: {problems} problems; see above")));
         }
+        let rebuilt = schema_beside(&live.schema);
+        let tails = match keeper {
+            Keeper::Service(service) => self.tails(service).await?,
+            // It publishes nothing.
+            Keeper::View => Vec::new(),
+        };
+        let positions = self.positions(keeper, &report.ends);
+        let (lanes, tails) = (&report.lanes, &tails);
+        let swap = Swap { keeper, live, rebuilt: &rebuilt, positions: &positions, lanes, tails, reads_again };
+        report.swapped_out_to = Some(swap.run().await?);
+        report.written_to = Some(live.schema.clone());
+        Ok(())
+    }
+
+    /// Where what a service has published ends, all of which can be read.
+    async fn tails(&self, service: ServiceName) -> Result<Vec<Tail>, ReplayError> {
         let source = self.source.clone();
         let own = move |channel: &Channel| channel.writer() == Some(service);
         let look = move || Ok((source.open_transactions(Channel::all().filter(own))?, tails(&source, service)?));
         let (open, tails) = blocking(look).await?;
-        if let Some(open) = open.first() {
-            let reason = format!("not swapped: what the service has published behind it would be missing: {open}");
-            return Err(ReplayError::Tables { service, reason });
+        match open.first() {
+            None => Ok(tails),
+            Some(open) => {
+                let reason = format!("not swapped: what the service has published behind it would be missing: {open}");
+                Err(ReplayError::tables(service, reason))
+            }
         }
-        let rebuilt = schema_beside(&live.schema);
-        let swap = Swap { service, live, rebuilt: &rebuilt, lanes: &report.lanes, tails: &tails, reads_again };
-        report.swapped_out_to = Some(swap.run().await?);
-        report.written_to = Some(live.schema.clone());
-        Ok(())
+    }
+
+    /// A vector by the topics' full names.
+    fn positions(&self, keeper: Keeper, vector: &Vector) -> Vec<(String, i32, i64)> {
+        let of_topic = |topic: &TopicName| {
+            let (name, ends) = (self.source.topic(Channel::Messages(*topic)), vector.of(topic.as_str()));
+            (0..)
+                .zip(ends.unwrap_or_default())
+                .map(|(partition, end)| (name.clone(), partition, *end))
+                .collect::<Vec<_>>()
+        };
+        keeper.topics().iter().flat_map(of_topic).collect()
+    }
+
+    /// Where the read model stands now.
+    async fn stands_at(&self, live: &ServiceTables) -> Result<Vector, ReplayError> {
+        let session = Session::connect(Keeper::View, live).await?;
+        let inbox = session.inbox().await;
+        session.close().await;
+        let (inbox, source) = (inbox?, self.source.clone());
+        let standing = blocking(move || Standing::find(&inbox, &source)).await?;
+        match standing.missing.first() {
+            None => Ok(standing.vector),
+            Some(problem) => Err(ReplayError::tables(Keeper::View, problem)),
+        }
     }
 
     fn input(&self) -> Input {
@@ -108,75 +146,80 @@ impl Rebuild {
 
     async fn beside_live(
         &self,
-        service: ServiceName,
+        keeper: Keeper,
         live: &ServiceTables,
         limit: &UnitLimit,
     ) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
         let schema = schema_beside(&live.schema);
-        let mut shadow = Shadow::open(service, live, &schema).await?;
+        let mut shadow = Shadow::open(keeper, live, &schema).await?;
         let earlier = if self.is_restart { None } else { shadow.begun().await? };
-        let plan = self.plan_or_go_on(service, earlier.as_ref()).await?;
+        let until = match (keeper, &self.until) {
+            (Keeper::View, Until::End) => Until::Vector(self.stands_at(live).await?),
+            (Keeper::View | Keeper::Service(_), until) => until.clone(),
+        };
+        let plan = self.plan_or_go_on(keeper, until, earlier.as_ref()).await?;
         if earlier.is_none() {
             shadow.create(&live.schema, &Begun::of(&plan, self.unit_records)).await?;
         }
+        let ends = plan.ends.clone();
         let fold_s = self.fill(plan, &mut shadow, limit).await?;
         let written = Written { fold_s, ..shadow.finish().await? };
         shadow.close().await;
-        let report = ServiceReport::new(service, Some(schema), written);
-        Ok(ServiceReport { is_resumed: earlier.is_some(), ..report }.took(begun.elapsed()))
+        let report = ServiceReport::new(keeper, Some(schema), written);
+        Ok(ServiceReport { is_resumed: earlier.is_some(), ends, ..report }.took(begun.elapsed()))
     }
 
     async fn to_file(
         &self,
-        service: ServiceName,
+        keeper: Keeper,
         file: &Arc<StateFile>,
         limit: &UnitLimit,
     ) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
-        let mut sink = FileSink::new(service, file);
+        let mut sink = FileSink::new(keeper, file);
         // Another service may be writing to the file for a while.
         let (mut sink, earlier) = blocking(move || sink.begun().map(|earlier| (sink, earlier))).await?;
-        let plan = self.plan_or_go_on(service, earlier.as_ref()).await?;
+        let plan = self.plan_or_go_on(keeper, self.until.clone(), earlier.as_ref()).await?;
         if earlier.is_none() {
             let begun = Begun::of(&plan, self.unit_records);
             sink = blocking(move || sink.create(&begun).map(|()| sink)).await?;
         }
         let fold_s = self.fill(plan, &mut sink, limit).await?;
         let written = Written { fold_s, ..blocking(move || sink.finish()).await? };
-        let report = ServiceReport::new(service, None, written);
+        let report = ServiceReport::new(keeper, None, written);
         Ok(ServiceReport { is_resumed: earlier.is_some(), ..report }.took(begun.elapsed()))
     }
 
-    async fn counted(&self, service: ServiceName, limit: &UnitLimit) -> Result<ServiceReport, ReplayError> {
+    async fn counted(&self, keeper: Keeper, limit: &UnitLimit) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
-        let plan = self.plan(&[service], self.until.clone(), Wanted::Everything, self.unit_records).await?;
-        let mut counted = Counted::default();
+        let plan = self.plan(keeper, self.until.clone(), Wanted::Everything, self.unit_records).await?;
+        let mut counted = Counted::new(keeper);
         let fold_s = self.fill(plan, &mut counted, limit).await?;
         let written = Written { fold_s, ..counted.finish() };
-        Ok(ServiceReport::new(service, None, written).took(begun.elapsed()))
+        Ok(ServiceReport::new(keeper, None, written).took(begun.elapsed()))
     }
 
     /// The plan of a new run, or that of an earlier one, whose topics must still be the same.
-    async fn plan_or_go_on(&self, service: ServiceName, earlier: Option<&Begun>) -> Result<Plan, ReplayError> {
+    async fn plan_or_go_on(&self, keeper: Keeper, until: Until, earlier: Option<&Begun>) -> Result<Plan, ReplayError> {
         let Some(earlier) = earlier else {
-            return self.plan(&[service], self.until.clone(), Wanted::Everything, self.unit_records).await;
+            return self.plan(keeper, until, Wanted::Everything, self.unit_records).await;
         };
         let (source, marks) = (self.source.clone(), earlier.marks.clone());
         blocking(move || marks.check(&source)).await?;
-        let plan = self.plan(&[service], earlier.until(), Wanted::Everything, earlier.unit_records).await?;
+        let plan = self.plan(keeper, earlier.until(), Wanted::Everything, earlier.unit_records).await?;
         Ok(Plan { until_ms: earlier.until_ms, marks: earlier.marks.clone(), ..plan })
     }
 
     pub(super) async fn plan(
         &self,
-        services: &[ServiceName],
+        keeper: Keeper,
         until: Until,
         wanted: Wanted,
         unit_records: u64,
     ) -> Result<Plan, ReplayError> {
-        let (source, services) = (self.source.clone(), services.to_vec());
-        blocking(move || Plan::make(&source, &services, &until, wanted, unit_records)).await
+        let source = self.source.clone();
+        blocking(move || Plan::make(&source, keeper, &until, wanted, unit_records)).await
     }
 
     /// Everything of the plan into the sink, from topics that are the same to the end. The seconds that folding took,

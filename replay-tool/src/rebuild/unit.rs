@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use outbox::inbox::place::Place;
 use schemas::{Codec, ServiceName, TopicName};
 
 use super::plan::{Plan, Unit};
@@ -125,7 +126,7 @@ impl<'f> Folding<'f> {
             slices: unit.slices,
             partitions: unit.ranges.iter().map(|range| partition(range.partition)).collect(),
             open: unit.ranges.len(),
-            state: State::default(),
+            state: State::of(plan.keeper),
             problems: Problems::default(),
             counts: ReadCounts::default(),
         }
@@ -190,7 +191,11 @@ impl<'f> Folding<'f> {
             Err(error) => return self.problem(record, error.to_string()),
         };
         match self.state.apply(&message) {
-            Ok(()) => self.counts.folded += 1,
+            Ok(()) => {
+                self.counts.folded += 1;
+                let place = Place { partition: record.partition, offset: record.offset };
+                self.state.hear(&message, place, record.text("ce_causationid"));
+            }
             Err(inconsistent) => self.problem(record, inconsistent.to_string()),
         }
     }

@@ -4,10 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use outbox::inbox::place::{Place, Restoration};
 use outbox::inbox::{Cursor, Inbox, TopicPartition};
-use schemas::{ServiceName, TopicName};
+use schemas::TopicName;
 use tokio_postgres::Client;
 
 use crate::error::ReplayError;
+use crate::keeper::Keeper;
 
 /// A service's inbox, by full topic name and partition.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -51,11 +52,11 @@ impl InboxSnapshot {
 
 /// How far the service has read.
 pub(crate) async fn read_inbox(
-    service: ServiceName,
+    keeper: impl Into<Keeper>,
     client: &Client,
     schema: &str,
 ) -> Result<InboxSnapshot, ReplayError> {
-    let failed = ReplayError::outbox(service);
+    let failed = ReplayError::outbox(keeper);
     let inbox = Inbox::new(schema).map_err(&failed)?;
     let mut snapshot = InboxSnapshot::default();
     for (topic, place) in inbox.parked_places(client).await.map_err(&failed)? {

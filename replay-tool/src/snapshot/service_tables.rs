@@ -1,8 +1,8 @@
-//! Where a service keeps its tables.
+//! Where a service, or the read model, keeps its tables.
 
-use schemas::ServiceName;
+use crate::keeper::Keeper;
 
-/// Where a service keeps its tables.
+/// Where a service, or the read model, keeps its tables.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServiceTables {
     /// A libpq URL, `sslmode` and `sslrootcert` included.
@@ -12,9 +12,10 @@ pub struct ServiceTables {
 }
 
 impl ServiceTables {
-    /// A service's tables in this database, in the schema that is the service's default.
-    pub fn of(service: ServiceName, database_url: &str) -> Self {
-        ServiceTables { database_url: database_url.to_owned(), schema: service.default_schema().to_owned() }
+    /// The tables in this database, in the schema that is their keeper's default.
+    pub fn of(keeper: impl Into<Keeper>, database_url: &str) -> Self {
+        let schema = keeper.into().default_schema().to_owned();
+        ServiceTables { database_url: database_url.to_owned(), schema }
     }
 }
 

@@ -29,7 +29,7 @@ use crate::lag::{Lag, Look};
 use crate::probes::{self, Shown};
 use crate::settings::{LAYERED, Settings};
 use crate::tail::Tail;
-use crate::view::{self, Book, Reads, View};
+use crate::view::{Book, Reads, SESSION, View};
 
 const NAME: &str = "order-api";
 
@@ -141,7 +141,7 @@ fn try_main(arguments: Arguments, file: &SettingsFile) -> Result<Exit, DaemonErr
             Command::Config => say(settings.redacted().map_err(DaemonError::of)?.trim_end()).map(|()| Exit::Done),
             Command::Rebuild => rebuild(&settings).await,
             Command::Rewind => {
-                view::rewind(&database(&settings, "order-api rewind")?, &instances(&settings)).await?;
+                view::rewind(&database(&settings, "order-api rewind")?).await?;
                 say("the read model is empty; it is read again from the topics' beginning").map(|()| Exit::Done)
             }
             Command::Shell(_) | Command::Key { .. } => Ok(Exit::Done),
@@ -153,11 +153,6 @@ fn try_main(arguments: Arguments, file: &SettingsFile) -> Result<Exit, DaemonErr
 
 fn say(text: &str) -> Result<(), DaemonError> {
     grammar::say(text).map_err(DaemonError::of)
-}
-
-/// By this name the database knows the instances that keep one read model.
-fn instances(settings: &Settings) -> String {
-    format!("{NAME} {}", settings.schema)
 }
 
 fn database(settings: &Settings, application: &str) -> Result<Database, DaemonError> {
@@ -260,7 +255,7 @@ async fn begin(frame: &Frame) -> Result<(Handle, Opened), DaemonError> {
         connection.partitions(&topic).await.map_err(|error| Obstacle::NotYet(error.to_string()))
     });
     let partitions = asked.await.map_err(DaemonError)?;
-    let database = database(settings, &instances(settings))?;
+    let database = database(settings, &view::instances(&settings.schema))?;
     let asked = start.await_server("Postgres", async || {
         let client = database.first_client().await?;
         view::check(&client, &settings.schema).await.map_err(Obstacle::from)
@@ -296,7 +291,7 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     if is_open_to_all {
         tracing::warn!("no keys are configured: everybody on this machine may do everything, and nobody else gets in");
     }
-    let reading = open_database(settings, &format!("{NAME} reads {}", settings.schema), view::SESSION)?;
+    let reading = open_database(settings, &view::readers(&settings.schema), SESSION)?;
     let (tail, mut tasks) = Tail::start(&connection, &stop.subscribe());
     let lag = Lag::default();
     let look = Look {

@@ -16,8 +16,6 @@ use rdkafka::{Offset, TopicPartitionList};
 use schemas::{ServiceName, TopicName};
 use tokio::sync::watch;
 
-use crate::view;
-
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(2);
 

@@ -207,12 +207,12 @@ impl Service for InventoryService {
         let skus: Vec<&str> = named.skus.into_iter().collect();
         let receipts: Vec<(&str, &str)> = named.receipts.into_iter().collect();
         let described: Vec<&str> = named.described.into_iter().collect();
-        // Sent in this order: reservations are locked before SKUs, everywhere. A product is under the lock of its SKU.
+        // Sent in this order: reservations are locked before SKUs, and levels before products, everywhere.
         let (reservations, levels, receipts, products) = tokio::join!(
             statements.lock_reservations(tx, &orders),
             statements.lock_levels(tx, &skus, &settled),
             statements.load_receipts(tx, &receipts),
-            statements.load_products(tx, &described),
+            statements.lock_products(tx, &described),
         );
         Ok(Batch {
             reservations: reservations?,
@@ -281,7 +281,7 @@ impl Service for InventoryService {
             Levels::Unseen(demands) => statements.take(tx, demands),
         }
         statements.insert_receipts(tx, &new_receipts);
-        statements.save_products(tx, products);
+        statements.write_products(tx, products);
         Ok(Committed { reservations: writes.into_states().collect(), received })
     }
 

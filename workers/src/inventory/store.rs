@@ -26,7 +26,7 @@ pub struct Statements {
     levels: Changes<StockRow>,
     take: Change,
     insert_receipts: Insert<ReceiptRow>,
-    look_up_products: LookUp<ProductRow>,
+    lock_products: Lock<ProductRow>,
     products: Changes<ProductRow>,
 }
 
@@ -63,7 +63,7 @@ impl Statements {
             levels: Changes::new(),
             take: Change::new(TAKE),
             insert_receipts: Insert::new(),
-            look_up_products: LookUp::prepare(client).await?,
+            lock_products: Lock::prepare(client).await?,
             products: Changes::new(),
         })
     }
@@ -113,21 +113,15 @@ impl Statements {
         .collect()
     }
 
-    /// The products of these SKUs, where they were described before.
-    pub(super) async fn load_products(
+    /// Lock the products of these SKUs, ascending, where they were described before, and read them.
+    pub(super) async fn lock_products(
         &self,
         tx: &Transaction<'_>,
         skus: &[&str],
     ) -> Result<Working<Sku, Product>, Failure> {
-        let mut products = Working::with_capacity(skus.len());
-        if skus.is_empty() {
-            return Ok(products);
-        }
-        for row in self.look_up_products.rows(tx, &[&skus]).await? {
-            let product = row?.into_product().map_err(unreadable)?;
-            products.loaded(product.sku.clone(), product.version, product);
-        }
-        Ok(products)
+        self.lock_products
+            .aggregates(tx, skus, ProductRow::into_product, |product| (&product.sku, product.version))
+            .await
     }
 
     pub(super) fn write_reservations(
@@ -174,11 +168,7 @@ impl Statements {
         self.insert_receipts.rows(tx, Form::Many, rows.iter().map(ReceiptRow::of).collect());
     }
 
-    /// Write what was described, new products and known ones.
-    pub(super) fn save_products(&self, tx: &mut Transaction<'_>, products: Working<Sku, Product>) {
-        let writes = products.into_writes();
-        let updates = writes.updates.iter().map(|(version, product)| ([*version], ProductRow::of(product)));
-        self.products.update(tx, Form::Many, updates.collect());
-        self.products.insert.rows(tx, Form::Many, writes.inserts.iter().map(ProductRow::of).collect());
+    pub(super) fn write_products(&self, tx: &mut Transaction<'_>, products: Working<Sku, Product>) {
+        self.products.write(tx, products, ProductRow::of);
     }
 }

@@ -13,6 +13,12 @@ const POSTGRES_EPOCH_MICROS: i64 = 946_684_800_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamptz(pub Time);
 
+impl std::fmt::Display for Timestamptz {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 impl ToSql for Timestamptz {
     fn to_sql(&self, _: &Type, to: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
         to.put_i64(self.0.as_micros() - POSTGRES_EPOCH_MICROS);

@@ -71,6 +71,9 @@ impl Report {
             writeln!(f, "notes     {:>9}   {}", self.notes.len(), listed(&notes))?;
         }
         self.write_waits(f)?;
+        if let Some(behind) = self.view_behind {
+            writeln!(f, "view      {behind:>9}   records behind the topics")?;
+        }
         for order in self.stuck.iter().take(Report::LISTED_PER_INVARIANT) {
             writeln!(f, "stuck               {order}")?;
         }

@@ -4,18 +4,21 @@
 //! and the live database's snapshot ends as soon as its tables are copied.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use schemas::{ServiceName, TopicName};
+use schemas::TopicName;
 
 use super::live::{self, Live};
 use crate::error::ReplayError;
 use crate::fold::Wanted;
+use crate::keeper::Keeper;
 use crate::rebuild::into::{FileSink, StateFile, UnitLimit};
 use crate::rebuild::plan::{Heads, Plan, Until};
 use crate::rebuild::report::ServiceReport;
 use crate::rebuild::run::{Rebuild, blocking};
+use crate::rebuild::standing::Standing;
 use crate::rebuild::unit::{LaneEnd, Problem, Written};
 use crate::snapshot::ServiceTables;
 
@@ -23,17 +26,21 @@ use crate::snapshot::ServiceTables;
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 impl Rebuild {
-    /// How these services' live tables differ from what the topics tell. Waits, but no longer than `patience`, for what
+    /// How these keepers' live tables differ from what the topics tell. Waits, but no longer than `patience`, for what
     /// is committed and not yet published; the workers may run on.
     pub(crate) async fn compare(
         &self,
-        services: &[(ServiceName, ServiceTables)],
+        keepers: &[(Keeper, ServiceTables)],
         prefix: &str,
         patience: Duration,
     ) -> Result<Vec<ServiceReport>, ReplayError> {
         let limit = UnitLimit::new(self.parallel);
-        let comparing =
-            services.iter().map(|(service, live)| self.compare_one(*service, live, prefix, patience, &limit));
+        let comparing = keepers.iter().map(|(keeper, live)| async {
+            match *keeper {
+                Keeper::Service(_) => self.compare_one(*keeper, live, prefix, patience, &limit).await,
+                Keeper::View => self.compare_view(live, prefix, patience, &limit).await,
+            }
+        });
         let reports = try_join_all(comparing).await?;
         limit.finish();
         Ok(reports)
@@ -41,19 +48,19 @@ impl Rebuild {
 
     async fn compare_one(
         &self,
-        service: ServiceName,
+        keeper: Keeper,
         tables: &ServiceTables,
         prefix: &str,
         patience: Duration,
         limit: &UnitLimit,
     ) -> Result<ServiceReport, ReplayError> {
         let begun = Instant::now();
-        let live = Live::read(service, tables, prefix).await?;
+        let live = Live::read(keeper, tables, prefix).await?;
         loop {
-            let plan = self.plan(&[service], Until::End, Wanted::Everything, self.unit_records).await?;
+            let plan = self.plan(keeper, Until::End, Wanted::Everything, self.unit_records).await?;
             let plan = Plan { heads: Some(live.heads.clone()), ..plan };
-            let rebuilt = StateFile::temporary(&[service])?;
-            let mut sink = FileSink::new(service, &rebuilt);
+            let rebuilt = StateFile::temporary(&[keeper])?;
+            let mut sink = FileSink::new(keeper, &rebuilt);
             let fold_s = self.fill(plan, &mut sink, limit).await?;
             let mut written = Written { fold_s, ..blocking(move || sink.finish()).await? };
             let missing = missing(&written.lanes, &live.heads);
@@ -64,15 +71,52 @@ impl Rebuild {
             missing.into_iter().for_each(|problem| written.problems.add(problem));
             // What comes behind the cut was committed since, or the database has forgotten it.
             if written.lanes.iter().any(|lane| lane.beyond.is_some()) {
-                let now = live::heads_now(service, tables, prefix).await?;
+                let now = live::heads_now(keeper, tables, prefix).await?;
                 unknown(&written.lanes, &now).into_iter().for_each(|problem| written.problems.add(problem));
             }
-            let differences = blocking(move || live.file.differences(&rebuilt, &[service])).await?;
-            let mut report = ServiceReport::new(service, None, written);
+            let differences = blocking(move || live.file.differences(&rebuilt, &[keeper])).await?;
+            let mut report = ServiceReport::new(keeper, None, written);
             report.live_digest = Some(live.digest.to_hex());
             report.differences = Some(differences);
             return Ok(report.took(begun.elapsed()));
         }
+    }
+}
+
+impl Rebuild {
+    /// The same of the read model, which has no outbox: the topics are folded to where it stands. What the source lacks of that is
+    /// waited for, and then told; nothing is concluded from it.
+    async fn compare_view(
+        &self,
+        tables: &ServiceTables,
+        prefix: &str,
+        patience: Duration,
+        limit: &UnitLimit,
+    ) -> Result<ServiceReport, ReplayError> {
+        let (begun, keeper) = (Instant::now(), Keeper::View);
+        let live = Live::read(keeper, tables, prefix).await?;
+        let Standing { vector, missing, behind } = loop {
+            let (inbox, source) = (Arc::clone(&live.inbox), self.source.clone());
+            let standing = blocking(move || Standing::find(&inbox, &source)).await?;
+            if standing.missing.is_empty() || begun.elapsed() >= patience {
+                break standing;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        };
+        let plan = self.plan(keeper, Until::Vector(vector), Wanted::Everything, self.unit_records).await?;
+        let rebuilt = StateFile::temporary(&[keeper])?;
+        let mut sink = FileSink::new(keeper, &rebuilt);
+        let fold_s = self.fill(plan, &mut sink, limit).await?;
+        let mut written = Written { fold_s, ..blocking(move || sink.finish()).await? };
+        let is_whole = missing.is_empty();
+        missing.into_iter().for_each(|problem| written.problems.add(problem));
+        let differences = match is_whole {
+            true => Some(blocking(move || live.file.differences(&rebuilt, &[keeper])).await?),
+            false => None,
+        };
+        let report = ServiceReport::new(keeper, None, written);
+        let live_digest = Some(live.digest.to_hex());
+        Ok(ServiceReport { live_digest, differences, behind: Some(behind), ..report }.took(begun.elapsed()))
     }
 }
 

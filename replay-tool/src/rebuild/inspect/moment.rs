@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::ReplayError;
 use crate::fold::{OrderCounts, Wanted};
+use crate::keeper::Keeper;
 use crate::rebuild::into::{FileSink, StateFile, UnitLimit};
 use crate::rebuild::plan::Vector;
 use crate::rebuild::run::{Rebuild, blocking};
@@ -19,6 +20,11 @@ use crate::rebuild::unit::Problems;
 use crate::rows::{
     Differences, EachTable, OrderRow, PaymentRow, PostingRow, RowFormats, StockRow, TableRow, each_table,
 };
+
+/// The read model has nothing that they do not.
+fn services() -> [Keeper; 3] {
+    ServiceName::ALL.map(Keeper::from)
+}
 
 /// State at a moment.
 #[derive(Debug)]
@@ -42,15 +48,15 @@ enum Told {
 impl Rebuild {
     /// Fold everything that is wanted.
     pub(crate) async fn moment(&self, wanted: Wanted) -> Result<Moment, ReplayError> {
-        let file = StateFile::temporary(&ServiceName::ALL)?;
+        let file = StateFile::temporary(&services())?;
         let limit = UnitLimit::new(self.parallel);
-        let fill = async |service| {
-            let plan = self.plan(&[service], self.until.clone(), wanted.clone(), self.unit_records).await?;
-            let mut sink = FileSink::new(service, &file);
+        let fill = async |keeper| {
+            let plan = self.plan(keeper, self.until.clone(), wanted.clone(), self.unit_records).await?;
+            let mut sink = FileSink::new(keeper, &file);
             self.fill(plan, &mut sink, &limit).await?;
             blocking(move || sink.finish()).await
         };
-        let parts = try_join_all(ServiceName::ALL.map(fill)).await?;
+        let parts = try_join_all(services().map(fill)).await?;
         limit.finish();
         let (mut vector, mut problems) = (Vector::default(), Problems::default());
         for part in parts {
@@ -83,7 +89,7 @@ impl Moment {
     /// What became of it until the other one, which is of the same.
     pub(crate) async fn differences(&self, later: &Moment) -> Result<Differences, ReplayError> {
         let (file, later) = (Arc::clone(&self.file), Arc::clone(&later.file));
-        blocking(move || file.differences(&later, &ServiceName::ALL)).await
+        blocking(move || file.differences(&later, &services())).await
     }
 
     /// The rows of one order or SKU, or the sums; with the vector that they were folded to.
@@ -135,7 +141,7 @@ fn rows(file: &StateFile, what: String) -> Result<Told, ReplayError> {
         }
     }
     let mut telling = Telling { file, tables: Map::new(), lines: String::new() };
-    ServiceName::ALL.into_iter().try_for_each(|service| each_table(service, &mut telling))?;
+    services().into_iter().try_for_each(|keeper| each_table(keeper, &mut telling))?;
     Ok(Told::Rows { what, tables: telling.tables, lines: telling.lines })
 }
 

@@ -5,21 +5,28 @@ use std::convert::Infallible;
 use super::sink::Sink;
 use crate::error::ReplayError;
 use crate::fold::{Levels, TakeRows};
+use crate::keeper::Keeper;
 use crate::rebuild::unit::{Folded, Note, Written};
 use crate::rows::{StateDigest, TableRow};
 
 /// What units have brought so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counted {
+    keeper: Keeper,
     levels: Levels,
     written: Written,
 }
 
 impl Counted {
+    /// Nothing yet.
+    pub(crate) fn new(keeper: Keeper) -> Self {
+        Counted { keeper, levels: Levels::default(), written: Written::default() }
+    }
+
     /// Sums become levels; everything has come.
     pub(crate) fn finish(self) -> Written {
-        let Counted { levels, mut written } = self;
-        written.add_levels(levels);
+        let Counted { keeper, levels, mut written } = self;
+        written.add_levels(keeper, levels);
         written
     }
 }

@@ -13,11 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
-use schemas::ServiceName;
 
 pub(crate) use notes::FileSink;
 
 use crate::error::ReplayError;
+use crate::keeper::Keeper;
 use crate::rows::{EachTable, RowFormats as _, TableRow, each_table, sqlite_type};
 
 /// Pages that are held in memory, in KiB.
@@ -32,14 +32,14 @@ pub(crate) struct StateFile {
 }
 
 impl StateFile {
-    /// One without a name, with the tables of these services.
-    pub(crate) fn temporary(services: &[ServiceName]) -> Result<Arc<Self>, ReplayError> {
+    /// One without a name, with the tables of these keepers.
+    pub(crate) fn temporary(keepers: &[Keeper]) -> Result<Arc<Self>, ReplayError> {
         let connection = Connection::open("").map_err(failed("a temporary file"))?;
         let settings = format!("{CACHE} pragma journal_mode = off; pragma synchronous = off;");
         connection.execute_batch(&settings).map_err(failed("a temporary file"))?;
         let file = StateFile { connection: Mutex::new(connection), path: None };
-        for service in services {
-            file.in_transaction(|tx| create_tables(tx, *service))?;
+        for keeper in keepers {
+            file.in_transaction(|tx| create_tables(tx, *keeper))?;
         }
         Ok(Arc::new(file))
     }
@@ -66,14 +66,14 @@ impl StateFile {
     }
 
     /// Keys become indexes, what only the run needed is dropped, and the file gets its name.
-    pub(crate) fn publish(self: Arc<Self>, services: &[ServiceName]) -> Result<(), ReplayError> {
+    pub(crate) fn publish(self: Arc<Self>, keepers: &[Keeper]) -> Result<(), ReplayError> {
         let Some(path) = self.path.clone() else { return Ok(()) };
         let partial = partial(&path);
         let Some(file) = Arc::into_inner(self) else {
             return Err(ReplayError::arguments(format!("{} is still being written", partial.display())));
         };
         file.in_transaction(|tx| {
-            services.iter().try_for_each(|service| each_table(*service, &mut KeyIndex(tx)))?;
+            keepers.iter().try_for_each(|keeper| each_table(*keeper, &mut KeyIndex(tx)))?;
             tx.execute_batch(notes::DROP)
         })?;
         let closed = file.connection.into_inner().unwrap_or_else(PoisonError::into_inner).close();
@@ -147,7 +147,7 @@ fn failed(name: &str) -> impl FnOnce(rusqlite::Error) -> ReplayError + use<> {
 }
 
 /// Tables without keys yet.
-fn create_tables(tx: &Transaction<'_>, service: ServiceName) -> rusqlite::Result<()> {
+fn create_tables(tx: &Transaction<'_>, keeper: Keeper) -> rusqlite::Result<()> {
     struct Create<'t>(&'t Transaction<'t>);
     impl EachTable for Create<'_> {
         type Error = rusqlite::Error;
@@ -158,7 +158,7 @@ fn create_tables(tx: &Transaction<'_>, service: ServiceName) -> rusqlite::Result
             self.0.execute_batch(&format!("create table {} ({}) strict", R::TABLE, columns.join(", ")))
         }
     }
-    each_table(service, &mut Create(tx))
+    each_table(keeper, &mut Create(tx))
 }
 
 struct KeyIndex<'t>(&'t Transaction<'t>);

@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use schemas::ServiceName;
 use tokio_postgres::Transaction;
 use tokio_postgres::types::ToSql;
 
@@ -16,6 +15,7 @@ use super::copy::{Encoder, TableCopy, Unencodable};
 use super::sink::Sink;
 use crate::error::ReplayError;
 use crate::fold::Levels;
+use crate::keeper::Keeper;
 use crate::rebuild::plan::Begun;
 use crate::rebuild::unit::{Folded, Note, Written};
 use crate::rows::{StockRow, TableRow as _, table_names};
@@ -41,7 +41,7 @@ const NOTES: &str = "\
 
 /// A run's schema while it is being filled.
 pub(crate) struct Shadow {
-    service: ServiceName,
+    keeper: Keeper,
     connection: Connection,
     /// Units that are written.
     done: BTreeSet<usize>,
@@ -54,8 +54,8 @@ pub(crate) fn schema_beside(live: &str) -> String {
 
 impl Shadow {
     /// Connect, and keep others from writing to the same schema.
-    pub(crate) async fn open(service: ServiceName, live: &ServiceTables, schema: &str) -> Result<Shadow, ReplayError> {
-        let connection = Connection::open(service, &live.database_url, schema).await?;
+    pub(crate) async fn open(keeper: Keeper, live: &ServiceTables, schema: &str) -> Result<Shadow, ReplayError> {
+        let connection = Connection::open(keeper, &live.database_url, schema).await?;
         let sql = "select pg_try_advisory_lock ($1, hashtext ($2))";
         let begun = Instant::now();
         loop {
@@ -66,11 +66,11 @@ impl Shadow {
             }
             // The backend of a run that was killed may take a moment to notice.
             if begun.elapsed() > LOCK_PATIENCE {
-                return Err(wrong(service, format!("another run is writing to the schema {schema}")));
+                return Err(wrong(keeper, format!("another run is writing to the schema {schema}")));
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        Ok(Shadow { service, connection, done: BTreeSet::new() })
+        Ok(Shadow { keeper, connection, done: BTreeSet::new() })
     }
 
     /// What an unfinished run in this schema had set out to do; none where there is no schema, or its run has ended.
@@ -84,21 +84,21 @@ impl Shadow {
         match (row.get(0), row.get(1)) {
             (false, _) => return Ok(None),
             (true, false) => {
-                return Err(wrong(self.service, format!("the schema {schema} exists and is none of a rebuild's")));
+                return Err(wrong(self.keeper, format!("the schema {schema} exists and is none of a rebuild's")));
             }
             (true, true) => {}
         }
         let sql = "select service, finished is not null, ends, marks, until_ms, unit_records from rebuild_run";
         let row = self.connection.client.query_one(sql, &[]).await.map_err(&failed)?;
         let service: String = row.get(0);
-        if service != self.service.as_str() {
-            return Err(wrong(self.service, format!("the schema {schema} is a rebuild of the {service} service")));
+        if service != self.keeper.as_str() {
+            return Err(wrong(self.keeper, format!("the schema {schema} is a rebuild of {service}'s tables")));
         }
         if row.get(1) {
             return Ok(None);
         }
         let begun = Begun::read(row.get(2), row.get(3), row.get(4), row.get(5));
-        let begun = begun.map_err(|error| wrong(self.service, format!("the earlier run's note: {error}")))?;
+        let begun = begun.map_err(|error| wrong(self.keeper, format!("the earlier run's note: {error}")))?;
         let units = self.connection.client.query("select unit from rebuild_units", &[]).await.map_err(&failed)?;
         self.done = units.iter().filter_map(|row| usize::try_from(row.get::<_, i32>(0)).ok()).collect();
         Ok(Some(begun))
@@ -113,14 +113,17 @@ impl Shadow {
             "drop schema if exists {quoted} cascade; create schema {quoted}; set local search_path to {quoted}"
         );
         tx.batch_execute(&sql).await.map_err(&failed)?;
-        provision::migrate::create_tables(&tx, self.service).await.map_err(&failed)?;
+        match self.keeper {
+            Keeper::Service(service) => provision::migrate::create_tables(&tx, service).await.map_err(&failed)?,
+            Keeper::View => view::create_tables(&tx).await.map_err(&failed)?,
+        }
         tx.batch_execute(NOTES).await.map_err(&failed)?;
         let (ends, marks) = begun.written().map_err(ReplayError::arguments)?;
         let sql = "insert into rebuild_run (service, live_schema, ends, marks, until_ms, unit_records) \
                    values ($1, $2, $3, $4, $5, $6)";
         let unit_records = begun.unit_records_signed();
         let values: [&(dyn ToSql + Sync); 6] =
-            [&self.service.as_str(), &live, &ends, &marks, &begun.until_ms, &unit_records];
+            [&self.keeper.as_str(), &live, &ends, &marks, &begun.until_ms, &unit_records];
         tx.execute(sql, &values).await.map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
         self.done.clear();
@@ -131,10 +134,10 @@ impl Shadow {
     pub(crate) async fn finish(&mut self) -> Result<Written, ReplayError> {
         let failed = self.connection.failed("finishing");
         let tx = self.connection.client.transaction().await.map_err(&failed)?;
-        let written = finish(&tx, self.service).await?;
+        let written = finish(&tx, self.keeper).await?;
         tx.commit().await.map_err(&failed)?;
         // These alone: without names it would be every table of the database.
-        let analyze = format!("analyze {}", table_names(self.service).join(", "));
+        let analyze = format!("analyze {}", table_names(self.keeper).join(", "));
         self.connection.client.batch_execute(&analyze).await.map_err(&failed)?;
         Ok(written)
     }
@@ -191,15 +194,15 @@ impl Sink for Shadow {
 }
 
 /// All notes together, and the levels that the parts' sums make.
-async fn finish(tx: &Transaction<'_>, service: ServiceName) -> Result<Written, ReplayError> {
-    let failed = ReplayError::database(service, "finishing");
+async fn finish(tx: &Transaction<'_>, keeper: Keeper) -> Result<Written, ReplayError> {
+    let failed = ReplayError::database(keeper, "finishing");
     let mut written = Written::default();
     for row in tx.query("select note from rebuild_units order by unit", &[]).await.map_err(&failed)? {
         let note = serde_json::from_str(row.get(0));
-        written.add(note.map_err(|error| wrong(service, format!("a part's note: {error}")))?);
+        written.add(note.map_err(|error| wrong(keeper, format!("a part's note: {error}")))?);
     }
-    if service == ServiceName::Inventory {
-        let stock = written.add_levels(read_levels(tx).await.map_err(&failed)?);
+    if keeper.has_levels() {
+        let stock = written.add_levels(keeper, read_levels(tx).await.map_err(&failed)?);
         if let Some(copy) = TableCopy::into_table(StockRow::TABLE, stock.into_iter()).map_err(unencodable)? {
             copy.send(tx).await.map_err(&failed)?;
         }
@@ -225,6 +228,6 @@ fn unencodable(error: Unencodable) -> ReplayError {
     ReplayError::arguments(format!("a row that Postgres cannot take: {error}"))
 }
 
-fn wrong(service: ServiceName, reason: String) -> ReplayError {
-    ReplayError::Tables { service, reason }
+fn wrong(keeper: Keeper, reason: String) -> ReplayError {
+    ReplayError::Tables { keeper, reason }
 }

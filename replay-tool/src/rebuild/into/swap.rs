@@ -6,6 +6,8 @@
 //! no epoch that would void it. Payment's open calls are then forgotten and its commands read again: those with an outcome
 //! are answered from it, those without one open their call again, with the same key.
 //!
+//! The read model publishes nothing. Its tables change places where they were folded to exactly its positions, and it goes on there.
+//!
 //! Refused while anybody of the service is connected, while committed messages are not published, and when the topics
 //! have gone on since they were folded.
 
@@ -20,18 +22,21 @@ use tokio_postgres::Transaction;
 
 use super::tail::Tail;
 use crate::error::ReplayError;
+use crate::keeper::Keeper;
 use crate::log::Channel;
 use crate::rebuild::unit::LaneEnd;
 use crate::rows::table_names;
-use crate::snapshot::{Connection, LaneCut, OutboxCut, ServiceTables, company};
+use crate::snapshot::{Connection, LaneCut, OutboxCut, ServiceTables, check_schema, company, read_inbox};
 
 /// What a swap is to do.
 #[derive(Debug)]
 pub(crate) struct Swap<'s> {
-    pub(crate) service: ServiceName,
+    pub(crate) keeper: Keeper,
     pub(crate) live: &'s ServiceTables,
     /// The schema that was filled.
     pub(crate) rebuilt: &'s str,
+    /// Where it was folded to, by the topics' full names and partitions.
+    pub(crate) positions: &'s [(String, i32, i64)],
     /// How far it was folded.
     pub(crate) lanes: &'s [LaneEnd],
     /// Where the topics end now.
@@ -43,9 +48,8 @@ pub(crate) struct Swap<'s> {
 impl Swap<'_> {
     /// Do it; the name of the schema with what was there before.
     pub(crate) async fn run(&self) -> Result<String, ReplayError> {
-        let mut connection = Connection::open(self.service, &self.live.database_url, &self.live.schema).await?;
-        let checked = provision::migrate::check(&connection.client, self.service, &self.live.schema).await;
-        checked.map_err(|failure| self.refused(failure.to_string()))?;
+        let mut connection = Connection::open(self.keeper, &self.live.database_url, &self.live.schema).await?;
+        check_schema(&connection.client, self.keeper, &self.live.schema).await?;
         let swapped = self.in_transaction(&mut connection).await;
         connection.close().await;
         swapped
@@ -55,19 +59,24 @@ impl Swap<'_> {
         let failed = connection.failed("swapping");
         let live = connection.quoted().to_owned();
         let tx = connection.client.transaction().await.map_err(&failed)?;
-        if let Some(company) = company(&tx, self.service, &self.live.schema).await? {
+        if let Some(company) = company(&tx, self.keeper, &self.live.schema).await? {
             return Err(self.refused(company));
         }
-        let (tables, views) = (table_names(self.service), provision::schema::views(self.service));
+        let tables = table_names(self.keeper);
         let locked: Vec<String> = tables.iter().map(|table| format!("{live}.{table}")).collect();
         let lock = format!("lock table {} in access exclusive mode", locked.join(", "));
         tx.batch_execute(&lock).await.map_err(&failed)?;
         // Who came between the look and the lock waits for it, and finds the new tables.
-        let cut = cut::read(tx.client(), &self.live.schema).await.map_err(ReplayError::outbox(self.service))?;
-        self.refuse_unpublished(&cut)?;
-        self.refuse_behind()?;
-        let is_behind = self.raise_floors(&tx).await?;
-        self.mend_runtime(&tx, is_behind).await?;
+        let views = match self.keeper {
+            Keeper::Service(service) => {
+                self.take_over(&tx, service).await?;
+                provision::schema::views(service)
+            }
+            Keeper::View => {
+                self.refuse_moved(&tx).await?;
+                &[]
+            }
+        };
         let before = format!("{}_before_{}", self.live.schema, jiff::Timestamp::now().strftime("%Y%m%dt%H%M%Sz"));
         let (kept, rebuilt) = (escape_identifier(&before), escape_identifier(self.rebuilt));
         let privileges = privileges_sql(&self.live.schema, self.rebuilt, &tables);
@@ -81,6 +90,28 @@ impl Swap<'_> {
         tx.batch_execute(&sql).await.map_err(&failed)?;
         tx.commit().await.map_err(&failed)?;
         Ok(before)
+    }
+
+    /// What a service has said is all in its state, and its runtime tables go with that.
+    async fn take_over(&self, tx: &Transaction<'_>, service: ServiceName) -> Result<(), ReplayError> {
+        let cut = cut::read(tx.client(), &self.live.schema).await.map_err(ReplayError::outbox(service))?;
+        self.refuse_unpublished(&cut)?;
+        self.refuse_behind()?;
+        let is_behind = self.raise_floors(tx).await?;
+        self.mend_runtime(tx, service, is_behind).await
+    }
+
+    /// The read model goes on from its positions, so they have to be those that were folded to.
+    async fn refuse_moved(&self, tx: &Transaction<'_>) -> Result<(), ReplayError> {
+        let inbox = read_inbox(self.keeper, tx.client(), &self.live.schema).await?;
+        let moved = self.positions.iter().find(|(topic, partition, at)| inbox.resume(topic, *partition) != *at);
+        match moved {
+            None => Ok(()),
+            Some((topic, partition, at)) => Err(self.refused(format!(
+                "{topic}[{partition}] was folded to offset {at}, and the read model stands at {}; rebuild again",
+                inbox.resume(topic, *partition)
+            ))),
+        }
     }
 
     fn refuse_unpublished(&self, cut: &OutboxCut) -> Result<(), ReplayError> {
@@ -126,29 +157,34 @@ impl Swap<'_> {
     async fn raise_floors(&self, tx: &Transaction<'_>) -> Result<bool, ReplayError> {
         let tails: Vec<adopt::Tail> = self.tails.iter().map(Tail::to_adopt).collect();
         let raised = adopt::raise(tx, &self.live.schema, &tails).await;
-        raised.map(|lanes| lanes > 0).map_err(ReplayError::outbox(self.service))
+        raised.map(|lanes| lanes > 0).map_err(ReplayError::outbox(self.keeper))
     }
 
     /// Runtime tables that would contradict the state.
-    async fn mend_runtime(&self, tx: &Transaction<'_>, is_behind: bool) -> Result<(), ReplayError> {
-        let failed = ReplayError::database(self.service, "mending the runtime tables");
-        if self.service == ServiceName::Order {
+    async fn mend_runtime(
+        &self,
+        tx: &Transaction<'_>,
+        service: ServiceName,
+        is_behind: bool,
+    ) -> Result<(), ReplayError> {
+        let failed = ReplayError::database(service, "mending the runtime tables");
+        if service == ServiceName::Order {
             // Deadlines are looked at again from the beginning; those that were met are passed over.
             tx.batch_execute("delete from timer_watermarks").await.map_err(&failed)?;
         }
-        let calls_are_void = self.service == ServiceName::Payment && (is_behind || self.reads_again);
+        let calls_are_void = service == ServiceName::Payment && (is_behind || self.reads_again);
         if calls_are_void {
             tx.batch_execute("delete from payment_calls").await.map_err(&failed)?;
         }
         if calls_are_void || self.reads_again {
-            let inbox = Inbox::new(&self.live.schema).map_err(ReplayError::outbox(self.service))?;
-            inbox.rewind(tx).await.map_err(ReplayError::outbox(self.service))?;
+            let inbox = Inbox::new(&self.live.schema).map_err(ReplayError::outbox(service))?;
+            inbox.rewind(tx).await.map_err(ReplayError::outbox(service))?;
         }
         Ok(())
     }
 
     fn refused(&self, reason: String) -> ReplayError {
-        ReplayError::Tables { service: self.service, reason: format!("not swapped: {reason}") }
+        ReplayError::tables(self.keeper, format!("not swapped: {reason}"))
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::problem::{Problem, Problems};
 use crate::fold::Levels;
+use crate::keeper::Keeper;
 use crate::rebuild::plan::Vector;
 use crate::rows::{StateDigest, StockRow};
 
@@ -77,8 +78,12 @@ impl Written {
     }
 
     /// Levels are sums over all units: their rows, now that every unit has come.
-    pub(crate) fn add_levels(&mut self, levels: Levels) -> Vec<StockRow> {
-        let (rows, unsound) = levels.rows();
+    pub(crate) fn add_levels(&mut self, keeper: Keeper, levels: Levels) -> Vec<StockRow> {
+        let (rows, unsound) = match keeper {
+            Keeper::Service(_) => levels.rows(),
+            // It reads topics beside one another: a reservation may have come before its receipt.
+            Keeper::View => (levels.all().collect(), Vec::new()),
+        };
         self.digest.add_stock(&rows);
         for (sku, reason) in unsound {
             self.problems.add(Problem::of_level(sku.as_str(), &reason));

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{acts, orders, payment, placing, status, stock, stream};
+use super::{acts, orders, payment, placing, products, status, stock, stream};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +17,7 @@ use super::{acts, orders, payment, placing, status, stock, stream};
     paths(
         placing::place, orders::list, orders::one, stream::events, payment::one,
         acts::ship, acts::cancel, acts::refund, acts::request_return, acts::hold, acts::release, acts::reject,
+        products::list, products::one, products::describe,
         stock::list, stock::one, stock::receive, stock::adjust, status::status,
     ),
     modifiers(&Keys),

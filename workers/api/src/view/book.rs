@@ -8,10 +8,10 @@ use std::convert::Infallible;
 use consumer::rebuild::{Derived, Table};
 use domain::charge::{self, Payment};
 use domain::saga::{self, Order};
-use domain::stock::{self, Level, Reservation};
+use domain::stock::{self, Level, Product, Reservation};
 use schemas::{Message, OrderId, Sku, TopicName};
 use serde_json::{Map, Value, json};
-use tables::{Cell, ContentsRow, OrderRow, PaymentRow, ReservationRow, StockRow, TableRow};
+use tables::{Cell, ContentsRow, OrderRow, PaymentRow, ProductRow, ReservationRow, StockRow, TableRow};
 use workers::pipeline_contract::Pipeline;
 
 use super::{INPUTS, add_receipt, change_level};
@@ -23,6 +23,7 @@ pub struct Book {
     reservations: BTreeMap<OrderId, Reservation>,
     payments: BTreeMap<OrderId, Payment>,
     levels: BTreeMap<Sku, Level>,
+    products: BTreeMap<Sku, Product>,
 }
 
 impl Book {
@@ -64,7 +65,10 @@ impl Derived for Book {
                 })?;
                 changes.iter().try_for_each(|change| change_level(&mut self.levels, change))
             }
-            Message::StockEvent(event) => add_receipt(&mut self.levels, event),
+            Message::StockEvent(event) => {
+                self.products.extend(Product::of(event).map(|product| (product.sku.clone(), product)));
+                add_receipt(&mut self.levels, event)
+            }
             Message::OrderCommand(_)
             | Message::InventoryCommand(_)
             | Message::StockCommand(_)
@@ -93,6 +97,7 @@ impl Derived for Book {
                 self.reservations.values().map(|one| columns(&ReservationRow::of(one))),
             ),
             Table::new("stock", &["sku"], self.levels.iter().map(|(sku, level)| columns(&StockRow::of(sku, *level)))),
+            Table::new("products", &["sku"], self.products.values().map(|one| columns(&ProductRow::of(one)))),
             Table::new("payments", &["order_id"], self.payments.values().map(|one| columns(&PaymentRow::of(one)))),
         ]
     }

@@ -1,7 +1,7 @@
 //! The read model: what the services' events say, folded with the services' own `evolve`, exactly once.
 //!
 //! A service that answers nobody: it reads the topics of events and keeps the rows that the services keep, in one schema.
-//! Orders, reservations and payments follow their aggregates' versions; a SKU's level is a sum over two topics, so what is
+//! Orders, reservations, payments and products follow their aggregates' versions; a SKU's level is a sum over two topics, so what is
 //! written there is a difference. What was said is kept beside, with where it stood: a row's position, the history of an order,
 //! the answer to a command.
 //!
@@ -10,7 +10,6 @@
 
 mod book;
 mod reads;
-mod schema;
 mod store;
 
 use std::collections::BTreeMap;
@@ -19,21 +18,18 @@ use std::convert::Infallible;
 use consumer::{Body, Emitter, Failure, Service, Working};
 use domain::charge::{self, Payment};
 use domain::saga::{self, Order};
-use domain::stock::{self, Level, LevelChange, Reservation};
+use domain::stock::{self, Level, LevelChange, Product, Reservation};
 use jiff::Timestamp;
 use outbox::Transaction;
 use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, Sku, StockEvent, TopicName};
+use tables::HeardRow;
 use tokio_postgres::Client;
+use view::INPUTS;
 use workers::pipeline_contract::Pipeline;
 
 pub use book::Book;
 pub use reads::{Filter, Open, Reads, SESSION, Said, Standing};
-pub use schema::{check, grant, migrate, rewind};
-use store::{Heard, Statements};
-
-/// The topics that the read model is made of. An order's are beside one another in one lane, whoever owns it.
-pub const INPUTS: &[TopicName] =
-    &[TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::PaymentEvents, TopicName::StockEvents];
+use store::Statements;
 
 /// Keeps the read model.
 #[derive(Debug)]
@@ -54,9 +50,10 @@ pub struct Batch {
     orders: Working<OrderId, Order>,
     reservations: Working<OrderId, Reservation>,
     payments: Working<OrderId, Payment>,
+    products: Working<Sku, Product>,
     /// What is to be added to levels; a version is the newest one.
     levels: BTreeMap<Sku, Level>,
-    heard: Vec<Heard>,
+    heard: Vec<HeardRow>,
 }
 
 impl Service for View {
@@ -92,22 +89,19 @@ impl Service for View {
         statements: &Statements,
         inputs: &[&Body<Message, Infallible>],
     ) -> Result<Batch, Failure> {
-        let versioned = || inputs.iter().map(|body| message_of(body)).filter(|message| message.version().is_some());
-        let of = |topic| {
-            let mut keys: Vec<&str> =
-                versioned().filter(|message| message.topic() == topic).map(Message::key).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            keys
-        };
+        let messages = || inputs.iter().map(|body| message_of(body));
+        let versioned = |topic| move |message: &&Message| message.version().is_some() && message.topic() == topic;
+        let of = |topic| ascending(messages().filter(versioned(topic)));
         let (orders, reservations, payments) =
             (of(TopicName::OrderEvents), of(TopicName::InventoryEvents), of(TopicName::PaymentEvents));
-        let (orders, reservations, payments) = tokio::try_join!(
+        let products = ascending(messages().filter(|message| described(message).is_some()));
+        let (orders, reservations, payments, products) = tokio::try_join!(
             statements.lock_orders(tx, &orders),
             statements.lock_reservations(tx, &reservations),
             statements.lock_payments(tx, &payments),
+            statements.lock_products(tx, &products),
         )?;
-        Ok(Batch { orders, reservations, payments, levels: BTreeMap::new(), heard: Vec::new() })
+        Ok(Batch { orders, reservations, payments, products, levels: BTreeMap::new(), heard: Vec::new() })
     }
 
     fn decide(
@@ -128,9 +122,8 @@ impl Service for View {
             | Message::StockCommand(_)
             | Message::PaymentCommand(_) => return Ok("passed"),
         }
-        if let (Some((_, place)), Some(at)) = (emitter.input(), said_at(message)) {
-            batch.heard.push(Heard::of(message, place, at, emitter.cause().caused_by.clone()));
-        }
+        let cause = emitter.cause().caused_by.as_deref();
+        batch.heard.extend(emitter.input().and_then(|(_, place)| view::heard(message, place, cause)));
         Ok("kept")
     }
 
@@ -147,18 +140,17 @@ fn message_of(body: &Body<Message, Infallible>) -> &Message {
     }
 }
 
-/// When it was said, of what is kept word for word: what an order's history and a stock command's answer are.
-fn said_at(message: &Message) -> Option<schemas::Time> {
-    match message {
-        Message::OrderEvent(event) => Some(event.at()),
-        Message::StockEvent(event) => Some(event.at()),
-        Message::InventoryEvent(_)
-        | Message::PaymentEvent(_)
-        | Message::OrderCommand(_)
-        | Message::InventoryCommand(_)
-        | Message::StockCommand(_)
-        | Message::PaymentCommand(_) => None,
-    }
+/// The keys of these messages, each once.
+fn ascending<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<&'m str> {
+    let mut keys: Vec<&str> = messages.map(Message::key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// The product that a message makes.
+fn described(message: &Message) -> Option<Product> {
+    if let Message::StockEvent(event) = message { Product::of(event) } else { None }
 }
 
 fn poison(error: impl std::fmt::Display) -> Failure {
@@ -194,6 +186,9 @@ impl Batch {
     }
 
     fn receipt(&mut self, event: &StockEvent) -> Result<(), Failure> {
+        if let Some(product) = Product::of(event) {
+            self.products.put(event.key().clone(), Some(product));
+        }
         add_receipt(&mut self.levels, event).map_err(poison)
     }
 }
@@ -205,7 +200,7 @@ fn change_level(levels: &mut BTreeMap<Sku, Level>, change: &LevelChange) -> Resu
     Ok(())
 }
 
-/// Adds what a receipt or an adjustment changes: what the core makes of it from nothing.
+/// Adds what a receipt, an adjustment or a description changes: what the core makes of it from nothing.
 fn add_receipt(levels: &mut BTreeMap<Sku, Level>, event: &StockEvent) -> Result<(), String> {
     let Some(version) = event.version() else { return Ok(()) };
     let sku = event.key();

@@ -1,16 +1,14 @@
-//! All statements that write the read model: those made from the services' descriptions (`workers::prepared`), and its own three.
+//! All statements that write the read model: those made from the services' descriptions (`workers::prepared`), and its own one.
 
 use std::collections::BTreeMap;
 
-use client::body_json;
 use consumer::{Failure, Working};
 use domain::charge::Payment;
 use domain::saga::Order;
-use domain::stock::{Level, Reservation};
-use outbox::inbox::place::Place;
+use domain::stock::{Level, Product, Reservation};
 use outbox::{Change, Transaction, params};
-use schemas::{Message, OrderId, Sku, Time};
-use tables::{ContentsRow, OrderRow, PaymentRow, ReservationRow, Timestamptz};
+use schemas::{OrderId, Sku};
+use tables::{ContentsRow, HeardRow, OrderRow, OrderSkuRow, PaymentRow, ProductRow, ReservationRow};
 use tokio_postgres::Client;
 use workers::prepared::{Changes, Form, Insert, Lock};
 
@@ -26,61 +24,21 @@ const ADD_TO_LEVELS: &str = "insert into stock as s (sku, version, received, res
         written_off = s.written_off + excluded.written_off \
     returning 1";
 
-const INSERT_SKUS: &str = "insert into order_skus (sku, accepted_at, order_id) \
-    select * from unnest ($1::text[], $2::timestamptz[], $3::text[]) returning 1";
-
-const INSERT_HEARD: &str = "insert into heard (topic, key, log_offset, log_partition, version, type, at, cause, body) \
-    select u.topic, u.key, u.log_offset, u.log_partition, u.version, u.type, u.at, u.cause, u.body::json \
-    from unnest ($1::text[], $2::text[], $3::bigint[], $4::int[], $5::bigint[], $6::text[], $7::timestamptz[], $8::text[], \
-        $9::text[]) as u (topic, key, log_offset, log_partition, version, type, at, cause, body) \
-    returning 1";
-
 /// The statements of a lane transaction.
 #[derive(Debug)]
 pub struct Statements {
     lock_orders: Lock<OrderRow>,
     lock_reservations: Lock<ReservationRow>,
     lock_payments: Lock<PaymentRow>,
+    lock_products: Lock<ProductRow>,
     orders: Changes<OrderRow>,
     contents: Insert<ContentsRow>,
+    skus: Insert<OrderSkuRow>,
     reservations: Changes<ReservationRow>,
     payments: Changes<PaymentRow>,
+    products: Changes<ProductRow>,
     add_to_levels: Change,
-    insert_skus: Change,
-    insert_heard: Change,
-}
-
-/// What was said, and where.
-#[derive(Debug)]
-pub(super) struct Heard {
-    topic: &'static str,
-    key: String,
-    place: Place,
-    version: Option<i64>,
-    name: &'static str,
-    at: Time,
-    cause: Option<String>,
-    body: String,
-}
-
-impl Heard {
-    pub(super) fn of(message: &Message, place: Place, at: Time, cause: Option<String>) -> Self {
-        let mut body = body_json(message);
-        // It is the provider's and the order service's. Nobody who looks needs it.
-        if let Some(fields) = body.as_object_mut() {
-            fields.remove("payment_token");
-        }
-        Heard {
-            topic: message.topic().as_str(),
-            key: message.key().to_owned(),
-            place,
-            version: message.version(),
-            name: message.name(),
-            at,
-            cause,
-            body: body.to_string(),
-        }
-    }
+    heard: Insert<HeardRow>,
 }
 
 impl Statements {
@@ -89,13 +47,15 @@ impl Statements {
             lock_orders: Lock::prepare(client).await?,
             lock_reservations: Lock::prepare(client).await?,
             lock_payments: Lock::prepare(client).await?,
+            lock_products: Lock::prepare(client).await?,
             orders: Changes::new(),
             contents: Insert::new(),
+            skus: Insert::new(),
             reservations: Changes::new(),
             payments: Changes::new(),
+            products: Changes::new(),
             add_to_levels: Change::new(ADD_TO_LEVELS),
-            insert_skus: Change::new(INSERT_SKUS),
-            insert_heard: Change::new(INSERT_HEARD),
+            heard: Insert::new(),
         })
     }
 
@@ -132,34 +92,29 @@ impl Statements {
             .await
     }
 
+    /// The same of products.
+    pub(super) async fn lock_products(
+        &self,
+        tx: &Transaction<'_>,
+        skus: &[&str],
+    ) -> Result<Working<Sku, Product>, Failure> {
+        self.lock_products
+            .aggregates(tx, skus, ProductRow::into_product, |product| (&product.sku, product.version))
+            .await
+    }
+
     /// Write what a batch has come to.
     pub(super) fn write(&self, tx: &mut Transaction<'_>, batch: Batch, partitions: i32) {
-        let Batch { orders, reservations, payments, levels, heard } = batch;
+        let Batch { orders, reservations, payments, products, levels, heard } = batch;
         let form = Form::of(orders.len());
         let writes = self.orders.write(tx, orders, |order| OrderRow::of(order, partitions));
         self.contents.rows(tx, form, writes.inserts.iter().map(ContentsRow::of).collect());
-        self.insert_skus(tx, &writes.inserts);
+        self.skus.rows(tx, form, writes.inserts.iter().flat_map(OrderSkuRow::all_of).collect());
         self.reservations.write(tx, reservations, ReservationRow::of);
         self.payments.write(tx, payments, PaymentRow::of);
+        self.products.write(tx, products, ProductRow::of);
         self.add_to_levels(tx, levels);
-        self.insert_heard(tx, heard);
-    }
-
-    /// An order that names a SKU in several lines has it once.
-    fn insert_skus(&self, tx: &mut Transaction<'_>, placed: &[Order]) {
-        let (mut skus, mut times, mut orders) = (Vec::new(), Vec::new(), Vec::new());
-        for order in placed {
-            let mut own: Vec<&str> = order.lines.iter().map(|line| line.sku.as_str()).collect();
-            own.sort_unstable();
-            own.dedup();
-            times.extend(own.iter().map(|_| Timestamptz(order.accepted_at)));
-            orders.extend(own.iter().map(|_| order.order_id.as_str().to_owned()));
-            skus.extend(own.into_iter().map(str::to_owned));
-        }
-        if !skus.is_empty() {
-            let count = skus.len() as u64;
-            tx.change(&self.insert_skus, params![skus, times, orders], count);
-        }
+        self.heard.rows(tx, form, heard);
     }
 
     fn add_to_levels(&self, tx: &mut Transaction<'_>, levels: BTreeMap<Sku, Level>) {
@@ -174,26 +129,5 @@ impl Statements {
         let skus: Vec<String> = levels.into_keys().map(String::from).collect();
         let values = params![skus, versions, received, reserved, shipped, returned, written_off];
         tx.change(&self.add_to_levels, values, count);
-    }
-
-    fn insert_heard(&self, tx: &mut Transaction<'_>, heard: Vec<Heard>) {
-        if heard.is_empty() {
-            return;
-        }
-        let count = heard.len() as u64;
-        let topics: Vec<&'static str> = heard.iter().map(|one| one.topic).collect();
-        let offsets: Vec<i64> = heard.iter().map(|one| one.place.offset).collect();
-        let partitions: Vec<i32> = heard.iter().map(|one| one.place.partition).collect();
-        let versions: Vec<Option<i64>> = heard.iter().map(|one| one.version).collect();
-        let names: Vec<&'static str> = heard.iter().map(|one| one.name).collect();
-        let times: Vec<Timestamptz> = heard.iter().map(|one| Timestamptz(one.at)).collect();
-        let (mut keys, mut causes, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
-        for one in heard {
-            keys.push(one.key);
-            causes.push(one.cause);
-            bodies.push(one.body);
-        }
-        let values = params![topics, keys, offsets, partitions, versions, names, times, causes, bodies];
-        tx.change(&self.insert_heard, values, count);
     }
 }

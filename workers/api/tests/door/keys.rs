@@ -63,7 +63,7 @@ async fn only_who_has_a_key_gets_in_and_only_as_far_as_its_roles_go() -> Outcome
     let path = format!("/v1/orders/{}/hold", one.text("order_id"));
     let held = bearer(&twin).waiting().once("h").post(&path, json!({ "reason_code": "fraud_check" })).await?.of(200)?;
     assert_eq!(held.body["hold"]["reason_code"], "fraud_check");
-    let by = pipeline.query("select body->'origin'->>'by' from view.heard where type = 'OrderHeld'").await?;
+    let by = pipeline.query("select body::json->'origin'->>'by' from view.heard where name = 'OrderHeld'").await?;
     assert_eq!(by, ["twin"]);
 
     let mut answers = Vec::new();

@@ -85,7 +85,7 @@ async fn an_order_is_placed_once_shipped_refunded_and_its_money_seen() -> Outcom
         if money == [Some(1000), Some(1000), Some(400), Some(600)] { Ok(()) } else { Err(payment.to_string().into()) }
     })
     .await?;
-    let by = "select distinct body->'origin'->>'by' from view.heard where body->'origin'->>'command_id' in ('ship-1', 'refund-1')";
+    let by = "select distinct body::json->'origin'->>'by' from view.heard where body::json->'origin'->>'command_id' in ('ship-1', 'refund-1')";
     assert_eq!(pipeline.query(by).await?, ["local"], "who asked is in the trail");
 
     // What is known is not sent again. Payment says that the money is back before the order does: its last event is waited for.

@@ -1,20 +1,15 @@
 //! Two files, table by table in the order of keys, side by side: what differs, in memory that does not grow.
 
-use schemas::ServiceName;
-
 use super::StateFile;
 use crate::error::ReplayError;
+use crate::keeper::Keeper;
 use crate::rows::{Differences, EachTable, RowFormats as _, TableRow, each_table, merge};
 
 impl StateFile {
-    /// What differs in these services' tables between this file, the live one, and a rebuilt one. Blocks.
-    pub(crate) fn differences(
-        &self,
-        rebuilt: &StateFile,
-        services: &[ServiceName],
-    ) -> Result<Differences, ReplayError> {
+    /// What differs in these keepers' tables between this file, the live one, and a rebuilt one. Blocks.
+    pub(crate) fn differences(&self, rebuilt: &StateFile, keepers: &[Keeper]) -> Result<Differences, ReplayError> {
         let mut merging = Merging { live: self, rebuilt, differences: Differences::default() };
-        services.iter().try_for_each(|service| each_table(*service, &mut merging))?;
+        keepers.iter().try_for_each(|keeper| each_table(*keeper, &mut merging))?;
         Ok(merging.differences)
     }
 }
@@ -44,11 +39,15 @@ impl EachTable for Merging<'_> {
 
 #[cfg(test)]
 mod tests {
+    use schemas::ServiceName;
+
     use super::*;
     use crate::rows::StockRow;
 
+    const INVENTORY: Keeper = Keeper::Service(ServiceName::Inventory);
+
     fn file(stock: &[(&str, i64)]) -> std::sync::Arc<StateFile> {
-        let file = StateFile::temporary(&[ServiceName::Inventory]).unwrap();
+        let file = StateFile::temporary(&[INVENTORY]).unwrap();
         let row = |(sku, received): &(&str, i64)| StockRow {
             sku: (*sku).into(),
             version: 1,
@@ -67,7 +66,7 @@ mod tests {
         // In Rust's order of bytes, not in an alphabet's.
         let live = file(&[("é", 1), ("b", 2), ("Z", 3), ("a", 4)]);
         let rebuilt = file(&[("b", 5), ("c", 6), ("Z", 3), ("é", 1)]);
-        let differences = live.differences(&rebuilt, &[ServiceName::Inventory]).unwrap();
+        let differences = live.differences(&rebuilt, &[INVENTORY]).unwrap();
         let told: Vec<_> = differences
             .listed
             .iter()
@@ -76,7 +75,7 @@ mod tests {
         let expected =
             [("stock a", None, true, false), ("stock b", Some("received"), true, true), ("stock c", None, false, true)];
         assert_eq!(told, expected);
-        assert!(live.differences(&live_again(), &[ServiceName::Inventory]).unwrap().is_empty());
+        assert!(live.differences(&live_again(), &[INVENTORY]).unwrap().is_empty());
     }
 
     fn live_again() -> std::sync::Arc<StateFile> {

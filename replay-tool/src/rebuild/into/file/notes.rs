@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use rusqlite::types::Type;
 use rusqlite::{OptionalExtension as _, Transaction, params};
-use schemas::ServiceName;
 
 use super::{StateFile, create_tables, insert};
 use crate::error::ReplayError;
 use crate::fold::{Levels, TakeRows};
+use crate::keeper::Keeper;
 use crate::rebuild::into::Sink;
 use crate::rebuild::plan::Begun;
 use crate::rebuild::unit::{Folded, Note, Written};
@@ -34,7 +34,7 @@ pub(super) const DROP: &str = "\
 
 /// A service's part of the file.
 pub(crate) struct FileSink {
-    service: ServiceName,
+    keeper: Keeper,
     file: Arc<StateFile>,
     /// Units that are written.
     done: BTreeSet<usize>,
@@ -43,14 +43,14 @@ pub(crate) struct FileSink {
 }
 
 impl FileSink {
-    pub(crate) fn new(service: ServiceName, file: &Arc<StateFile>) -> Self {
+    pub(crate) fn new(keeper: Keeper, file: &Arc<StateFile>) -> Self {
         let unnoted = file.path.is_none().then(Default::default);
-        FileSink { service, file: Arc::clone(file), done: BTreeSet::new(), unnoted }
+        FileSink { keeper, file: Arc::clone(file), done: BTreeSet::new(), unnoted }
     }
 
     /// What an unfinished run had set out to do with this service; none where it had not come to it.
     pub(crate) fn begun(&mut self) -> Result<Option<Begun>, ReplayError> {
-        let service = self.service.as_str();
+        let service = self.keeper.as_str();
         let sql = "select ends, marks, until_ms, unit_records from rebuild_run where service = ?";
         let (begun, done) = self.file.in_transaction(|tx| {
             let read = |row: &rusqlite::Row<'_>| {
@@ -73,24 +73,24 @@ impl FileSink {
         let sql = "insert into rebuild_run (service, vector, ends, marks, until_ms, unit_records) \
                    values (?, '', ?, ?, ?, ?)";
         self.file.in_transaction(|tx| {
-            create_tables(tx, self.service)?;
+            create_tables(tx, self.keeper)?;
             let unit_records = begun.unit_records_signed();
-            tx.execute(sql, params![self.service.as_str(), ends, marks, begun.until_ms, unit_records]).map(drop)
+            tx.execute(sql, params![self.keeper.as_str(), ends, marks, begun.until_ms, unit_records]).map(drop)
         })
     }
 
     /// Levels, and what everything amounts to. Blocks.
     pub(crate) fn finish(self) -> Result<Written, ReplayError> {
-        let FileSink { service, file, done: _, unnoted } = self;
+        let FileSink { keeper, file, done: _, unnoted } = self;
         if let Some((levels, mut written)) = unnoted {
-            file.add(written.add_levels(levels))?;
+            file.add(written.add_levels(keeper, levels))?;
             return Ok(written);
         }
-        let name = service.as_str();
+        let name = keeper.as_str();
         file.in_transaction(|tx| {
             let mut written = read_notes(tx, name)?;
-            if service == ServiceName::Inventory {
-                let stock = written.add_levels(read_levels(tx)?);
+            if keeper.has_levels() {
+                let stock = written.add_levels(keeper, read_levels(tx)?);
                 tx.execute(&format!("delete from {}", StockRow::TABLE), [])?;
                 insert(tx, StockRow::TABLE, stock.into_iter())?;
             }
@@ -114,7 +114,7 @@ impl Sink for FileSink {
     }
 
     async fn take(&mut self, unit: usize, folded: Folded) -> Result<(), ReplayError> {
-        let (file, service) = (Arc::clone(&self.file), self.service.as_str());
+        let (file, service) = (Arc::clone(&self.file), self.keeper.as_str());
         let is_noted = self.unnoted.is_none();
         let written = tokio::task::spawn_blocking(move || {
             let Folded { state, partitions, mut note, elapsed: _ } = folded;

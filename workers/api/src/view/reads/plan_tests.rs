@@ -3,7 +3,6 @@
 use dev_stack::{Stack, StackConfig};
 
 use super::*;
-use crate::view;
 
 const FILL: &str = "insert into orders (order_id, partition, version, stage, customer_id, placed_at, currency, total_minor, \
         content, confirm_by, accepted_at, changed_at) \
@@ -14,7 +13,8 @@ const FILL: &str = "insert into orders (order_id, partition, version, stage, cus
     from (select order_id, substr (order_id, 3)::int as n from orders) as o; \
     insert into order_skus select skus[1], accepted_at, order_id from orders join order_contents using (order_id); \
     insert into heard select 'order.events.v1', order_id, 7, 0, 1, 'OrderPlaced', accepted_at, 'cause', '{}' from orders; \
-    insert into stock select 's-' || n, 1, 9, 0, 0, 0, 0 from generate_series (1, 5000) as n";
+    insert into stock select 's-' || n, 1, 9, 0, 0, 0, 0 from generate_series (1, 5000) as n; \
+    insert into products select 's-' || n, 1, 'Ware', 250, 'EUR', '2026-01-01' from generate_series (1, 5000) as n";
 
 async fn filled() -> (Stack, Reads) {
     let stack =
@@ -53,7 +53,7 @@ async fn a_page_goes_by_the_index_that_is_meant_and_costs_a_page() {
     for is_analyzed in [false, true] {
         if is_analyzed {
             let client = reads.database.client().await.unwrap();
-            client.batch_execute("analyze orders, order_skus, order_contents, heard, stock").await.unwrap();
+            client.batch_execute("analyze orders, order_skus, order_contents, heard, stock, products").await.unwrap();
         }
         for (filter, index) in &wanted {
             let values: [&(dyn ToSql + Sync); 7] =
@@ -67,9 +67,10 @@ async fn a_page_goes_by_the_index_that_is_meant_and_costs_a_page() {
         }
         let order = orders_sql(&format!("select {} {ONE_ORDER}", OrderRow::column_list()));
         let open = Stage::UNFINISHED.as_slice();
-        let looks: [(&str, &str, Vec<&(dyn ToSql + Sync)>); 5] = [
+        let looks: [(&str, &str, Vec<&(dyn ToSql + Sync)>); 6] = [
             ("orders_pkey", &order, vec![&"o-77"]),
             ("stock_pkey", &stock_sql("sku > $1::text order by sku limit $2::bigint"), vec![&"s-4", &limit]),
+            ("products_pkey", &products_sql("sku > $1::text order by sku limit $2::bigint"), vec![&"s-4", &limit]),
             ("heard_pkey", SAID_SINCE, vec![&"order.events.v1", &"o-77", &0_i64, &limit]),
             ("heard_pkey", ANSWER, vec![&"order.events.v1", &"o-77", &"cause"]),
             ("orders_by_stage", OPEN_ORDERS, vec![&open]),
