@@ -4,6 +4,7 @@ mod changes;
 mod program;
 mod publish;
 mod show;
+mod stock;
 mod texts;
 
 /// The daemons' program.

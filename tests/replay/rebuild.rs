@@ -1,7 +1,7 @@
 //! Rebuilding beside a live pipeline, in its place, and after everything was lost.
 
 use domain::simulator::SimulatorConfig;
-use schemas::{PlaceOrder, ServiceName};
+use schemas::{CommandId, DescribeProduct, PlaceOrder, ServiceName, Sku};
 use serde_json::Value;
 use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for, trouble};
 
@@ -31,10 +31,18 @@ async fn worked() -> Outcome<(Pipeline, Vec<PlaceOrder>)> {
     stock.retain(|_, quantity| *quantity > 0);
     // The later orders find what they need, or not.
     pipeline.receive(&stock).await?;
+    let described: Vec<DescribeProduct> = stock.keys().take(20).map(described).collect::<Outcome<_>>()?;
+    pipeline.publish(&described).await?;
     pipeline.publish(&orders[..80]).await?;
     pipeline.await_terminal(&orders[..80]).await?;
     pipeline.check_clean().await?;
     Ok((pipeline, orders))
+}
+
+fn described(sku: &Sku) -> Outcome<DescribeProduct> {
+    let (title, currency, by) = (format!("Ware {sku}"), "EUR".to_owned(), Some("desk-3".to_owned()));
+    let command_id = CommandId::new(format!("say-{sku}"))?;
+    Ok(DescribeProduct { sku: sku.clone(), command_id, title, price_minor: 250, currency, by, note: None })
 }
 
 async fn rebuild(pipeline: &Pipeline, arguments: &[&str]) -> Outcome<Run> {

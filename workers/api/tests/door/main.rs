@@ -4,6 +4,7 @@ mod api;
 mod keys;
 mod orders;
 mod pipeline;
+mod products;
 mod storm;
 mod stream;
 mod view;

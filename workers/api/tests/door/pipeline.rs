@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use client::{Connection, Publisher};
 use dev_stack::{Daemon, Stack, StackConfig};
-use schemas::{CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
+use schemas::{CommandId, CustomerId, DescribeProduct, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
 
 use crate::api::Api;
 
@@ -137,6 +137,15 @@ impl Pipeline {
     pub(crate) async fn receive(&self, sku: &str, quantity: i64) -> Outcome {
         let command = CommandId::new(format!("receive-{sku}"))?;
         self.publisher.receive_stock(Sku::new(sku)?, quantity, command).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn describe(&self, sku: &str, title: &str) -> Outcome {
+        let (command_id, title) = (CommandId::new(format!("{title}-{sku}"))?, title.to_owned());
+        let (currency, by, note) = ("EUR".to_owned(), None, None);
+        let sku = Sku::new(sku)?;
+        let describe = DescribeProduct { sku, command_id, title, price_minor: 250, currency, by, note };
+        self.publisher.publish(&describe.into()).await?;
         Ok(())
     }
 
