@@ -77,6 +77,7 @@ async fn a_rebuild_is_the_live_state_and_takes_its_place_once_the_workers_are_go
     let written = rebuild(&pipeline, &[]).await?.expect(0)?.json()?;
     assert_eq!(unlike(&pipeline, "_rebuilt").await?, 0);
     assert!(pipeline.tables().number("select count(*) from orders_rebuilt.orders").await? > 60);
+    assert_eq!(pipeline.tables().number("select count(*) from inventory_rebuilt.products").await?, 20);
     // The same state from the same topics, however it is cut.
     let counted = rebuild(&pipeline, &["--to", "memory", "--unit-records", "37"]).await?.expect(0)?.json()?;
     assert_eq!(digests(&written)?, digests(&counted)?);

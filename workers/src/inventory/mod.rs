@@ -102,11 +102,13 @@ impl Batch {
         &mut self,
         command: &StockCommand,
         now: Time,
+        planted: Planted,
         emitter: &mut Emitter<Pipeline>,
     ) -> Result<Outcome, Failure> {
         let sku = command.key();
         let key = (sku.clone(), command.command_id().as_str().to_owned());
         let decision = stock::decide_stock(self.receipts.get(&key), self.levels.of(sku), command, now);
+        let decision = planted.alter_stock(decision);
         if let Some(event) = decision.change() {
             let next = stock::evolve_stock(sku, self.levels.of(sku), event).map_err(poison)?;
             self.levels.put(sku, next)?;
@@ -262,7 +264,7 @@ impl Service for InventoryService {
         let now = Time::from(now);
         let outcome = match input {
             Body::Message(Input::Inventory(command)) => batch.reserve(command, now, self.planted, emitter),
-            Body::Message(Input::Stock(command)) => batch.restock(command, now, emitter),
+            Body::Message(Input::Stock(command)) => batch.restock(command, now, self.planted, emitter),
             Body::Signal(never) => match *never {},
         };
         outcome.map(Outcome::as_str)

@@ -2,9 +2,9 @@
 //! change, and fill every column that there is.
 
 use schemas::{
-    CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, Origin, PaymentEvent,
-    ProductDescribed, ReturnedStock, Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine,
-    StockReceived, StockRejected, StockReleased, StockReserved, StockReturned, Time,
+    CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, PaymentEvent, ReturnedStock,
+    Shortage, Sku, StockCommitted, StockEvent, StockLine, StockRejected, StockReleased, StockReserved, StockReturned,
+    Time,
 };
 use serde::de::DeserializeSeed as _;
 use serde_json::{Value, json};
@@ -205,14 +205,15 @@ fn eventful() -> Vec<OrderEvent> {
 
 /// The events of an order, each with the next version, a second after the one before.
 fn story<const N: usize>(order: &str, events: [(&str, Value); N]) -> Vec<OrderEvent> {
-    let event = |(version, (name, body))| OrderEvent::try_from(message(order, version, name, body)).unwrap();
+    let id = json!({"order_id": order});
+    let event = |(version, (name, body))| OrderEvent::try_from(message(&id, version, name, body)).unwrap();
     (1..).zip(events).map(event).collect()
 }
 
-fn message(order: &str, version: i64, name: &str, body: Value) -> Message {
+fn message(id: &Value, version: i64, name: &str, body: Value) -> Message {
     let message_type = MessageType::ALL.into_iter().find(|one| one.name() == name).unwrap();
-    let body = with(body, json!({"order_id": order, "version": version, "at": micros(version)}));
-    message_type.deserialize(body).unwrap()
+    let head = with(id.clone(), json!({"version": version, "at": micros(version)}));
+    message_type.deserialize(with(head, body)).unwrap()
 }
 
 fn with(mut body: Value, more: Value) -> Value {
@@ -308,45 +309,23 @@ pub fn products() -> Vec<Product> {
     stock_events().iter().filter_map(Product::of).collect()
 }
 
-fn stock_events() -> [StockEvent; 4] {
-    let command_id = |name: &str| CommandId::new(name).unwrap();
-    let (sku, origin) = (sku("pen"), None);
-    let asked = |command: &str, id| {
-        let (by, note) = (Some("desk-3".to_owned()), Some("counted".to_owned()));
-        Some(Origin { command: command.to_owned(), command_id: command_id(id), by, note })
+fn stock_events() -> Vec<StockEvent> {
+    let pen = |title: &str, price_minor: i64, currency: &str| json!({"title": title, "price_minor": price_minor, "currency": currency});
+    let events = [
+        ("StockReceived", "in-1", json!({"quantity": 9})),
+        ("StockAdjusted", "out-1", json!({"delta": -3, "origin": origin("AdjustStock", "out-1")})),
+        ("ProductDescribed", "say-1", pen("Pen", 250, "EUR")),
+        (
+            "ProductDescribed",
+            "say-2",
+            with(pen("Pen, blue", 275, "USD"), json!({"origin": origin("DescribeProduct", "say-2")})),
+        ),
+    ];
+    let event = |(version, (name, command, body)): (i64, (&str, &str, Value))| {
+        let id = json!({"sku": "pen", "command_id": command});
+        StockEvent::try_from(message(&id, version, name, body)).unwrap()
     };
-    let described = |version, id: &str, title: &str, price_minor, currency: &str, origin| ProductDescribed {
-        sku: sku.clone(),
-        version,
-        at: at(version),
-        command_id: command_id(id),
-        title: title.to_owned(),
-        price_minor,
-        currency: currency.to_owned(),
-        origin,
-    };
-    let received = StockReceived {
-        sku: sku.clone(),
-        version: 1,
-        at: at(1),
-        command_id: command_id("in-1"),
-        quantity: 9,
-        origin: origin.clone(),
-    };
-    let adjusted = StockAdjusted {
-        sku: sku.clone(),
-        version: 2,
-        at: at(2),
-        command_id: command_id("out-1"),
-        delta: -3,
-        origin: asked("AdjustStock", "out-1"),
-    };
-    [
-        received.into(),
-        adjusted.into(),
-        described(3, "say-1", "Pen", 250, "EUR", origin).into(),
-        described(4, "say-2", "Pen, blue", 275, "USD", asked("DescribeProduct", "say-2")).into(),
-    ]
+    (1..).zip(events).map(event).collect()
 }
 
 /// Payments that are captured and partly given back, voided after a refused capture, declined, and get stuck.
@@ -401,7 +380,8 @@ fn payment_events() -> [Vec<PaymentEvent>; 4] {
 }
 
 fn payment(order: &str, events: Vec<(&str, Value)>) -> Vec<PaymentEvent> {
-    let event = |(version, (name, body))| PaymentEvent::try_from(message(order, version, name, body)).unwrap();
+    let id = json!({"order_id": order});
+    let event = |(version, (name, body))| PaymentEvent::try_from(message(&id, version, name, body)).unwrap();
     (1..).zip(events).map(event).collect()
 }
 

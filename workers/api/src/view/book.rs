@@ -66,6 +66,10 @@ impl Derived for Book {
                 changes.iter().try_for_each(|change| change_level(&mut self.levels, change))
             }
             Message::StockEvent(event) => {
+                let taken = self.levels.get(event.key()).map_or(0, |level| level.version);
+                if event.version().is_none_or(|version| version <= taken) {
+                    return Ok(());
+                }
                 self.products.extend(Product::of(event).map(|product| (product.sku.clone(), product)));
                 add_receipt(&mut self.levels, event)
             }

@@ -12,7 +12,7 @@ mod book;
 mod reads;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 
 use consumer::{Body, Emitter, Failure, Service, Working};
@@ -54,6 +54,8 @@ pub struct Batch {
     /// What is to be added to levels; a version is the newest one.
     levels: BTreeMap<Sku, Level>,
     heard: Vec<HeardRow>,
+    /// What was taken of each SKU already: inventory says an event again where its command is repeated.
+    taken: HashMap<Sku, i64>,
 }
 
 impl Service for View {
@@ -94,14 +96,16 @@ impl Service for View {
         let of = |topic| ascending(messages().filter(versioned(topic)));
         let (orders, reservations, payments) =
             (of(TopicName::OrderEvents), of(TopicName::InventoryEvents), of(TopicName::PaymentEvents));
+        let skus = of(TopicName::StockEvents);
         let products = ascending(messages().filter(|message| described(message).is_some()));
-        let (orders, reservations, payments, products) = tokio::try_join!(
+        let (orders, reservations, payments, taken, products) = tokio::try_join!(
             statements.lock_orders(tx, &orders),
             statements.lock_reservations(tx, &reservations),
             statements.lock_payments(tx, &payments),
+            statements.versions(tx, &skus),
             statements.lock_products(tx, &products),
         )?;
-        Ok(Batch { orders, reservations, payments, products, levels: BTreeMap::new(), heard: Vec::new() })
+        Ok(Batch { orders, reservations, payments, products, levels: BTreeMap::new(), heard: Vec::new(), taken })
     }
 
     fn decide(
@@ -186,8 +190,12 @@ impl Batch {
     }
 
     fn receipt(&mut self, event: &StockEvent) -> Result<(), Failure> {
+        let sku = event.key();
+        let taken = self.taken.get(sku).copied().unwrap_or_default();
+        let Some(version) = event.version().filter(|version| *version > taken) else { return Ok(()) };
+        self.taken.insert(sku.clone(), version);
         if let Some(product) = Product::of(event) {
-            self.products.put(event.key().clone(), Some(product));
+            self.products.put(sku.clone(), Some(product));
         }
         add_receipt(&mut self.levels, event).map_err(poison)
     }
@@ -200,7 +208,7 @@ fn change_level(levels: &mut BTreeMap<Sku, Level>, change: &LevelChange) -> Resu
     Ok(())
 }
 
-/// Adds what a receipt, an adjustment or a description changes: what the core makes of it from nothing.
+/// Adds what a receipt, an adjustment or a description changes that was not taken yet: what the core makes of it from nothing.
 fn add_receipt(levels: &mut BTreeMap<Sku, Level>, event: &StockEvent) -> Result<(), String> {
     let Some(version) = event.version() else { return Ok(()) };
     let sku = event.key();

@@ -1,6 +1,6 @@
 //! All statements that write the read model: those made from the services' descriptions (`workers::prepared`), and its own one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use consumer::{Failure, Working};
 use domain::charge::Payment;
@@ -8,9 +8,9 @@ use domain::saga::Order;
 use domain::stock::{Level, Product, Reservation};
 use outbox::{Change, Transaction, params};
 use schemas::{OrderId, Sku};
-use tables::{ContentsRow, HeardRow, OrderRow, OrderSkuRow, PaymentRow, ProductRow, ReservationRow};
+use tables::{ContentsRow, HeardRow, OrderRow, OrderSkuRow, PaymentRow, ProductRow, ReservationRow, StockRow};
 use tokio_postgres::Client;
-use workers::prepared::{Changes, Form, Insert, Lock};
+use workers::prepared::{Changes, Form, Insert, Lock, LookUp};
 
 use super::Batch;
 
@@ -31,6 +31,7 @@ pub struct Statements {
     lock_reservations: Lock<ReservationRow>,
     lock_payments: Lock<PaymentRow>,
     lock_products: Lock<ProductRow>,
+    look_up_levels: LookUp<StockRow>,
     orders: Changes<OrderRow>,
     contents: Insert<ContentsRow>,
     skus: Insert<OrderSkuRow>,
@@ -48,6 +49,7 @@ impl Statements {
             lock_reservations: Lock::prepare(client).await?,
             lock_payments: Lock::prepare(client).await?,
             lock_products: Lock::prepare(client).await?,
+            look_up_levels: LookUp::prepare(client).await?,
             orders: Changes::new(),
             contents: Insert::new(),
             skus: Insert::new(),
@@ -92,6 +94,19 @@ impl Statements {
             .await
     }
 
+    /// Which version of each of these SKUs was taken last. Only this lane moves it, so no lock is needed.
+    pub(super) async fn versions(&self, tx: &Transaction<'_>, skus: &[&str]) -> Result<HashMap<Sku, i64>, Failure> {
+        if skus.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let rows = self.look_up_levels.rows(tx, &[&skus]).await?;
+        rows.map(|row| {
+            let (sku, level) = row?.into_level().map_err(|error| Failure::Halt(error.to_string()))?;
+            Ok((sku, level.version))
+        })
+        .collect()
+    }
+
     /// The same of products.
     pub(super) async fn lock_products(
         &self,
@@ -105,7 +120,7 @@ impl Statements {
 
     /// Write what a batch has come to.
     pub(super) fn write(&self, tx: &mut Transaction<'_>, batch: Batch, partitions: i32) {
-        let Batch { orders, reservations, payments, products, levels, heard } = batch;
+        let Batch { orders, reservations, payments, products, levels, heard, taken: _ } = batch;
         let form = Form::of(orders.len());
         let writes = self.orders.write(tx, orders, |order| OrderRow::of(order, partitions));
         self.contents.rows(tx, form, writes.inserts.iter().map(ContentsRow::of).collect());

@@ -26,6 +26,7 @@ async fn a_product_is_described_read_with_its_stock_and_refused_with_every_reaso
     assert_eq!((pen.text("title"), &pen.body["available"], &pen.body["version"]), ("Pen", &json!(0), &json!(1)));
     assert_eq!(pen.header("preference-applied"), "wait");
     let receipt = json!({ "sku": "pen", "quantity": 9, "note": "pallet 7" });
+    api.waiting().once("in-1").post("/v1/stock/receipts", receipt.clone()).await?.of(200)?;
     api.waiting().once("in-1").post("/v1/stock/receipts", receipt).await?.of(200)?;
     let accepted = put(&api.once("say-2"), "pen", &described("Pen, blue", 275, "EUR")).await?.of(202)?;
     assert!(accepted.location().starts_with("/v1/products/pen?after=stock.commands.v1"), "{accepted:?}");

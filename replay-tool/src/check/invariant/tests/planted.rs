@@ -93,6 +93,12 @@ fn overselling_is_found() {
 }
 
 #[test]
+fn a_price_that_nobody_asked_for_is_found() {
+    let evidence = with_bug(Bug::PriceSlips).gather();
+    assert_found(evidence, Invariant::BadInput, "the DescribeProduct for apple was taken and left no trace");
+}
+
+#[test]
 fn a_forgotten_release_is_found() {
     let evidence = with_bug(Bug::ReleaseForgotten).gather();
     assert_found(evidence, Invariant::Compensation, "declined: cancelled, but its reservation is reserved");

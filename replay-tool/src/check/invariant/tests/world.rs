@@ -169,6 +169,7 @@ impl World {
         let key = (sku.clone(), command_id.as_str().to_owned());
         let level = self.levels.get(sku).copied().unwrap_or_default();
         let decision = stock::decide_stock(self.receipts.get(&key), level, command, self.now());
+        let decision = self.planted.alter_stock(decision);
         if let Some(event) = decision.change() {
             self.levels.insert(sku.clone(), stock::evolve_stock(sku, level, event).unwrap());
             self.receipts.insert(key, Receipt::of(event).unwrap());

@@ -52,7 +52,7 @@ impl Inventory {
         let (sku, command_id) = (command.key(), command.command_id());
         let level = self.books.levels.get(sku).copied().unwrap_or_default();
         let receipt = self.books.receipts.get(&(sku.clone(), command_id.clone()));
-        let decision = decide_stock(receipt, level, command, now);
+        let decision = self.planted.alter_stock(decide_stock(receipt, level, command, now));
         if let Some(event) = decision.change() {
             self.books.fold_stock(sku, event)?;
         }
