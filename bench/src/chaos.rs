@@ -200,7 +200,7 @@ async fn receive_stock(site: &Site, orders: &Orders) -> Result<()> {
     let publisher = Publisher::open(&Connection::new(site.brokers()), "/chaos").map_err(BenchError::other)?;
     for sku in orders.skus()? {
         let command_id = CommandId::new(format!("chaos-{sku}")).map_err(BenchError::other)?;
-        let receipt = ReceiveStock { sku, command_id, quantity: PIECES };
+        let receipt = ReceiveStock::of(sku, command_id, PIECES);
         publisher.send(&receipt.into()).await.map_err(BenchError::other)?;
     }
     let deliveries = publisher.flush(RECEIPT_LIMIT).await.map_err(BenchError::other)?;

@@ -195,7 +195,7 @@ impl<'s> Pipeline<'s> {
         let publisher = Publisher::connect(self.place.servers.brokers(), &self.place.prefix, pace, board)?;
         for sku in skus {
             let command_id = CommandId::new(format!("bench-{sku}")).map_err(BenchError::other)?;
-            publisher.publish(&ReceiveStock { sku: sku.clone(), command_id, quantity: pieces }.into())?;
+            publisher.publish(&ReceiveStock::of(sku.clone(), command_id, pieces).into())?;
         }
         publisher.flush()?;
         let reader = TopicReader::open(self.place.servers.brokers(), &[self.topic(TopicName::StockEvents)], false)?;

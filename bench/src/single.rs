@@ -122,7 +122,7 @@ impl Cluster {
         let reader = TopicReader::open(&self.brokers, &[self.topic(TopicName::StockEvents)], true)?;
         let quantity = i64::try_from(pieces).map_err(BenchError::other)?;
         let command_id = CommandId::new(tag).map_err(BenchError::other)?;
-        publisher.publish(&ReceiveStock { sku, command_id, quantity }.into())?;
+        publisher.publish(&ReceiveStock::of(sku, command_id, quantity).into())?;
         publisher.flush()?;
         let (asked, mut is_booked) = (Instant::now(), false);
         while !is_booked {

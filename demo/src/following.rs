@@ -48,8 +48,8 @@ pub(crate) async fn await_receipts(
         if let Message::StockEvent(event) = &record.message {
             answered += 1;
             match event {
-                StockEvent::StockReceived(_) | StockEvent::StockAdjusted(_) => {}
-                StockEvent::StockCommandRejected(_) => refused += 1,
+                StockEvent::StockReceived(_) | StockEvent::StockAdjusted(_) | StockEvent::ProductDescribed(_) => {}
+                StockEvent::StockCommandRejected(_) | StockEvent::StockCommandRefused(_) => refused += 1,
             }
         }
         if answered % 512 == 0 {

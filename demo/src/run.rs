@@ -114,7 +114,7 @@ pub(crate) async fn receive_stock(
     for (index, (sku, quantity)) in receipts.iter().enumerate() {
         let command_id =
             CommandId::new(format!("{ids}-{index}")).map_err(|error| DemoError::Words(error.to_string()))?;
-        publisher.send(&ReceiveStock { sku: sku.clone(), command_id, quantity: *quantity }.into()).await?;
+        publisher.send(&ReceiveStock::of(sku.clone(), command_id, *quantity).into()).await?;
     }
     publisher.flush(FLUSH_LIMIT).await?;
     let whole = u64::try_from(receipts.len()).unwrap_or(u64::MAX);

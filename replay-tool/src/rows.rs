@@ -17,8 +17,8 @@ pub(crate) use digest::{StateDigest, Sum};
 pub(crate) use merge::{Unequal, compare, merge};
 pub(crate) use table::{Difference, RowFormats, Table};
 pub(crate) use tables::{
-    ContentsRow, EachTable, HeardRow, OrderRow, OrderSkuRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow,
-    StockRow, TableRow,
+    ContentsRow, EachTable, HeardRow, OrderRow, OrderSkuRow, PaymentRow, PostingRow, ProductRow, ReceiptRow,
+    ReservationRow, StockRow, TableRow,
 };
 
 use crate::keeper::Keeper;

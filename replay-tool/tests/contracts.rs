@@ -71,7 +71,14 @@ fn receive_stock(writer: &mut Writer) {
     for (sku, quantity) in [("1029743", 10), ("826249", 20)] {
         let (sku, command_id) = (Sku::new(sku).unwrap(), CommandId::new(format!("receipt-{sku}")).unwrap());
         let at = Time::from_micros(1_790_000_000_123_456);
-        writer.say(schemas::StockEvent::from(StockReceived { sku, version: 1, at, command_id, quantity }));
+        writer.say(schemas::StockEvent::from(StockReceived {
+            sku,
+            version: 1,
+            at,
+            command_id,
+            quantity,
+            origin: None,
+        }));
     }
 }
 

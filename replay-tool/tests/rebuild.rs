@@ -174,7 +174,7 @@ async fn a_file_holds_every_row_by_key_and_appears_when_it_is_whole() {
     let plan: String = file.query_row(plan, [], |row| row.get(3)).unwrap();
     assert!(plan.contains("orders_key"), "{plan}");
     let tables = "select group_concat(name, ' ') from (select name from sqlite_schema where type = 'table' order by 1)";
-    let expected = "ledger order_contents orders payments rebuild_run reservations stock stock_receipts";
+    let expected = "ledger order_contents orders payments products rebuild_run reservations stock stock_receipts";
     assert_eq!(text(tables), expected);
 
     // What is there is not written over.

@@ -78,14 +78,17 @@ macro_rules! contract {
             }
             /// What operators ask of the inventory service.
             StockCommands StockCommand commands "stock.commands.v1" "shop.stock" (sku: Sku) {
-                ReceiveStock 1 [] unversioned;
-                AdjustStock 1 [] unversioned;
+                ReceiveStock 2 [1] unversioned;
+                AdjustStock 2 [1] unversioned;
+                DescribeProduct 1 [] unversioned;
             }
-            /// What the inventory service says happened to a SKU's stock.
+            /// What the inventory service says happened to a SKU: to its stock and its description.
             StockEvents StockEvent events_and_refusals "stock.events.v1" "shop.stock" (sku: Sku) {
-                StockReceived 1 [] versioned;
-                StockAdjusted 1 [] versioned;
+                StockReceived 2 [1] versioned;
+                StockAdjusted 2 [1] versioned;
                 StockCommandRejected 1 [] unversioned;
+                ProductDescribed 1 [] versioned;
+                StockCommandRefused 1 [] unversioned;
             }
             /// What the order service asks of the payment service.
             PaymentCommands PaymentCommand commands "payment.commands.v1" "shop.payment" (order_id: OrderId) {

@@ -15,6 +15,8 @@ pub const MAX_ATTRIBUTES: usize = 16;
 pub const MAX_ATTRIBUTE_BYTES: usize = 256;
 /// The most bytes of a sender's code for a reason.
 pub const MAX_REASON_CODE_BYTES: usize = 64;
+/// The most bytes of what a product is called.
+pub const MAX_TITLE_BYTES: usize = 256;
 /// The most minor units that an order may come to: 2^53 - 2. Every whole number up to it, and the one above it, is exact
 /// as a double, so a program that has no other numbers can tell the largest total from one that is too large.
 pub const MAX_TOTAL_MINOR: i64 = (1 << 53) - 2;

@@ -5,6 +5,7 @@ mod over_http;
 mod program;
 mod publish;
 mod show;
+mod stock;
 mod texts;
 
 /// The daemons' program.

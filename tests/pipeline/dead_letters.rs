@@ -34,7 +34,7 @@ fn good(topic: TopicName) -> Outcome<Message> {
     let lines = vec![StockLine { sku: sku.clone(), quantity: 1 }];
     Ok(match topic {
         TopicName::OrderCommands => CancelOrder::new(order_id, command_id).into(),
-        TopicName::StockCommands => ReceiveStock { sku, command_id, quantity: 1 }.into(),
+        TopicName::StockCommands => ReceiveStock::of(sku, command_id, 1).into(),
         TopicName::InventoryCommands => ReserveStock { order_id, lines }.into(),
         TopicName::InventoryEvents => StockReserved { order_id, version: 1, at, lines }.into(),
         TopicName::PaymentCommands => schemas::VoidPayment { order_id }.into(),
@@ -43,7 +43,9 @@ fn good(topic: TopicName) -> Outcome<Message> {
             let attributes = std::collections::BTreeMap::new();
             schemas::OrderCompleted { order_id, version: 9, at, attributes, origin: None }.into()
         }
-        TopicName::StockEvents => schemas::StockAdjusted { sku, version: 9, at, command_id, delta: 1 }.into(),
+        TopicName::StockEvents => {
+            schemas::StockAdjusted { sku, version: 9, at, command_id, delta: 1, origin: None }.into()
+        }
     })
 }
 
@@ -243,8 +245,8 @@ async fn a_right_key_on_a_wrong_partition_is_taken() -> Outcome {
         // Up and down again, so that both commands of the topic are met.
         let command = |name: &str| CommandId::new(format!("{name}-{sku}"));
         let (first, second) = (command("receive")?, command("adjust")?);
-        stock.push(misplaced(ReceiveStock { sku: sku.clone(), command_id: first, quantity: quantity + 1 }.into())?);
-        stock.push(misplaced(AdjustStock { sku: sku.clone(), command_id: second, delta: -1 }.into())?);
+        stock.push(misplaced(ReceiveStock::of(sku.clone(), first, quantity + 1).into())?);
+        stock.push(misplaced(AdjustStock::of(sku.clone(), second, -1).into())?);
     }
     pipeline.broker().send_all(&stock).await?;
     pipeline.await_quiet().await?;

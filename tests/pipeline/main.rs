@@ -24,6 +24,7 @@ mod parked_floods;
 mod partitions_raised;
 mod pause;
 mod planted;
+mod products;
 mod provider;
 mod refunds;
 mod refusals;

@@ -17,11 +17,11 @@ pub(crate) fn settings() -> Settings {
 }
 
 pub(crate) fn receive(sku: &str, id: &str, quantity: i64) -> Outcome<Message> {
-    Ok(ReceiveStock { sku: Sku::new(sku)?, command_id: CommandId::new(id)?, quantity }.into())
+    Ok(ReceiveStock::of(Sku::new(sku)?, CommandId::new(id)?, quantity).into())
 }
 
 fn adjust(sku: &str, id: &str, delta: i64) -> Outcome<Message> {
-    Ok(AdjustStock { sku: Sku::new(sku)?, command_id: CommandId::new(id)?, delta }.into())
+    Ok(AdjustStock::of(Sku::new(sku)?, CommandId::new(id)?, delta).into())
 }
 
 /// The receipts' table takes none of these commands, until it is allowed to.
@@ -82,7 +82,9 @@ async fn said_of(pipeline: &Pipeline, sku: &str) -> Outcome<Vec<String>> {
         let (of, words) = match event {
             StockEvent::StockReceived(event) => (event.sku, format!("{} received", event.command_id)),
             StockEvent::StockAdjusted(event) => (event.sku, format!("{} adjusted", event.command_id)),
+            StockEvent::ProductDescribed(event) => (event.sku, format!("{} described", event.command_id)),
             StockEvent::StockCommandRejected(event) => (event.sku, format!("{} rejected", event.command_id)),
+            StockEvent::StockCommandRefused(event) => (event.sku, format!("{} refused", event.command_id)),
         };
         if of.as_str() == sku {
             said.push(words);

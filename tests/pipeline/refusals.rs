@@ -159,11 +159,11 @@ async fn a_stock_command_that_cannot_be_is_refused_and_moves_no_stock() -> Outco
     let sku = Sku::new("a")?;
     let receive = |id: &str, quantity| {
         let command_id = CommandId::new(id)?;
-        Outcome::Ok(Message::from(ReceiveStock { sku: sku.clone(), command_id, quantity }))
+        Outcome::Ok(Message::from(ReceiveStock::of(sku.clone(), command_id, quantity)))
     };
     let adjust = |id: &str, delta| {
         let command_id = CommandId::new(id)?;
-        Outcome::Ok(Message::from(AdjustStock { sku: sku.clone(), command_id, delta }))
+        Outcome::Ok(Message::from(AdjustStock::of(sku.clone(), command_id, delta)))
     };
     let commands = [
         receive("good", 10)?,

@@ -1,19 +1,20 @@
 //! Rebuilding beside a live pipeline, in its place, and after everything was lost.
 
 use domain::simulator::SimulatorConfig;
-use schemas::{PlaceOrder, ServiceName};
+use schemas::{CommandId, DescribeProduct, PlaceOrder, ServiceName, Sku};
 use serde_json::Value;
 use tests::{Outcome, Pipeline, Servers, Settings, sample, stock_for, trouble};
 
 use crate::DAEMON;
 use crate::program::{Run, run};
 
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("orders", "orders"),
     ("orders", "order_contents"),
     ("inventory", "reservations"),
     ("inventory", "stock"),
     ("inventory", "stock_receipts"),
+    ("inventory", "products"),
     ("payments", "payments"),
     ("payments", "ledger"),
 ];
@@ -30,10 +31,18 @@ async fn worked() -> Outcome<(Pipeline, Vec<PlaceOrder>)> {
     stock.retain(|_, quantity| *quantity > 0);
     // The later orders find what they need, or not.
     pipeline.receive(&stock).await?;
+    let described: Vec<DescribeProduct> = stock.keys().take(20).map(described).collect::<Outcome<_>>()?;
+    pipeline.publish(&described).await?;
     pipeline.publish(&orders[..80]).await?;
     pipeline.await_terminal(&orders[..80]).await?;
     pipeline.check_clean().await?;
     Ok((pipeline, orders))
+}
+
+fn described(sku: &Sku) -> Outcome<DescribeProduct> {
+    let (title, currency, by) = (format!("Ware {sku}"), "EUR".to_owned(), Some("desk-3".to_owned()));
+    let command_id = CommandId::new(format!("say-{sku}"))?;
+    Ok(DescribeProduct { sku: sku.clone(), command_id, title, price_minor: 250, currency, by, note: None })
 }
 
 async fn rebuild(pipeline: &Pipeline, arguments: &[&str]) -> Outcome<Run> {
@@ -68,6 +77,7 @@ async fn a_rebuild_is_the_live_state_and_takes_its_place_once_the_workers_are_go
     let written = rebuild(&pipeline, &[]).await?.expect(0)?.json()?;
     assert_eq!(unlike(&pipeline, "_rebuilt").await?, 0);
     assert!(pipeline.tables().number("select count(*) from orders_rebuilt.orders").await? > 60);
+    assert_eq!(pipeline.tables().number("select count(*) from inventory_rebuilt.products").await?, 20);
     // The same state from the same topics, however it is cut.
     let counted = rebuild(&pipeline, &["--to", "memory", "--unit-records", "37"]).await?.expect(0)?.json()?;
     assert_eq!(digests(&written)?, digests(&counted)?);

@@ -37,11 +37,8 @@ async fn bad_input(pipeline: &Pipeline, name: &str) -> Outcome {
             cancel.headers.push(forged.clone());
         }
         sent.push(cancel);
-        let nothing = ReceiveStock {
-            sku: Sku::new(format!("sku-{name}-{number}"))?,
-            command_id: CommandId::new(format!("nothing-{name}-{number}"))?,
-            quantity: 0,
-        };
+        let command_id = CommandId::new(format!("nothing-{name}-{number}"))?;
+        let nothing = ReceiveStock::of(Sku::new(format!("sku-{name}-{number}"))?, command_id, 0);
         sent.push(Sent::of(nothing)?);
     }
     for number in 0..6_u8 {

@@ -270,7 +270,7 @@ impl Pipeline {
     pub async fn receive(&self, stock: &BTreeMap<Sku, i64>) -> Outcome {
         let receipts = stock.iter().map(|(sku, quantity)| {
             let command_id = CommandId::new(format!("receipt-{sku}"))?;
-            Ok(ReceiveStock { sku: sku.clone(), command_id, quantity: *quantity })
+            Ok(ReceiveStock::of(sku.clone(), command_id, *quantity))
         });
         self.publish(&receipts.collect::<Outcome<Vec<_>>>()?).await?;
         let wanted = i64::try_from(stock.len())?;

@@ -3,17 +3,21 @@
 //! Their texts come from the table's description (`tables::statements`), in a form for one row and one for many. Reads are
 //! prepared once per connection and carried out at once; changes are carried out with the commit, as one statement.
 
+use std::hash::Hash;
 use std::marker::PhantomData;
 
 use outbox::{Change, Transaction};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Statement};
 
-use consumer::{Failure, Working, Writes};
-use schemas::OrderId;
-
 use crate::columns::unreadable;
+use consumer::{Failure, Working, Writes};
 use tables::{Parameter, TableRow, Unknown, statements};
+
+/// What identifies an aggregate: an order, a SKU.
+pub trait Id: Clone + Eq + Hash + Ord + Into<String> {}
+
+impl<K: Clone + Eq + Hash + Ord + Into<String>> Id for K {}
 
 /// Locks rows by a key of one text and reads them.
 #[derive(Debug)]
@@ -49,13 +53,13 @@ impl<R: TableRow<Key = (String,)>> Lock<R> {
 
     /// The aggregates of a batch: those that are there of these ids, which ascend, each under its id with the version that it was
     /// loaded with. Nothing is asked for no ids.
-    pub async fn aggregates<V>(
+    pub async fn aggregates<K: Id, V>(
         &self,
         tx: &Transaction<'_>,
         ids: &[&str],
         read: impl Fn(R) -> Result<V, Unknown>,
-        known_as: impl Fn(&V) -> (&OrderId, i64),
-    ) -> Result<Working<OrderId, V>, Failure> {
+        known_as: impl Fn(&V) -> (&K, i64),
+    ) -> Result<Working<K, V>, Failure> {
         let mut aggregates = Working::with_capacity(ids.len());
         if ids.is_empty() {
             return Ok(aggregates);
@@ -249,15 +253,15 @@ impl<R: TableRow<Key = (String,)>> Changes<R> {
 impl<R: TableRow<Key = (String,), Guard = [i64; 1]>> Changes<R> {
     /// What a batch has come to: new rows, changed ones, and, where they were recalled, those that must be as they are remembered
     /// or must not be there. All of it, or the transaction fails.
-    pub fn write<V>(
+    pub fn write<K: Id, V>(
         &self,
         tx: &mut Transaction<'_>,
-        aggregates: Working<OrderId, V>,
+        aggregates: Working<K, V>,
         row: impl Fn(&V) -> R,
-    ) -> Writes<OrderId, V> {
+    ) -> Writes<K, V> {
         let form = Form::of(aggregates.len());
         let writes = aggregates.into_writes();
-        let text = |id: &OrderId| id.as_str().to_owned();
+        let text = |id: &K| id.clone().into();
         self.lack(tx, form, writes.absent.iter().map(text).collect());
         self.hold(tx, form, writes.unchanged.iter().map(|(version, id, _)| ([*version], text(id))).collect());
         self.update(tx, form, writes.updates.iter().map(|(version, state)| ([*version], row(state))).collect());

@@ -19,7 +19,7 @@ use crate::error::{BenchError, Doing, Result};
 /// The tables of state, by the schema that they were rebuilt into.
 const TABLES: [(&str, &[&str]); 3] = [
     ("order_rebuilt", &["orders", "order_contents"]),
-    ("inventory_rebuilt", &["reservations", "stock", "stock_receipts"]),
+    ("inventory_rebuilt", &["reservations", "stock", "stock_receipts", "products"]),
     ("payment_rebuilt", &["payments", "ledger"]),
 ];
 /// How long the brokers may be silent.

@@ -35,8 +35,7 @@ pub(super) fn commands(count: u64, partitions: usize) -> Result<MemoryLog> {
     let mut writer = Writer::new(partitions)?;
     for sku in 0..SKUS {
         let command_id = CommandId::new(format!("receipt-{sku}")).map_err(BenchError::other)?;
-        writer
-            .write(StockCommand::from(ReceiveStock { sku: sku_of(sku)?, quantity: i64::MAX / 4, command_id }).into())?;
+        writer.write(StockCommand::from(ReceiveStock::of(sku_of(sku)?, command_id, i64::MAX / 4)).into())?;
     }
     writer.orders(count.div_ceil(2), 2, asked)?;
     Ok(writer.log)
@@ -107,6 +106,7 @@ fn receipt(sku: u64) -> Result<StockEvent> {
         at: time(0),
         command_id: CommandId::new(format!("receipt-{sku}")).map_err(BenchError::other)?,
         quantity: i64::MAX / 4,
+        origin: None,
     }
     .into())
 }

@@ -61,6 +61,7 @@ impl State {
         take.rows(self.orders.rows(partitions))?;
         take.rows(self.orders.contents())?;
         take.rows(self.reservations.rows())?;
+        take.rows(self.stock.products())?;
         take.rows(self.payments.rows())?;
         match &self.heard {
             None => {

@@ -1,21 +1,23 @@
-//! `stock.events.v1` folded: what came in and what was adjusted, and the levels without what reservations add.
+//! `stock.events.v1` folded: what came in, what was adjusted and what was described, and the levels without what reservations
+//! add.
 
 use std::collections::{HashMap, HashSet};
 
 use domain::decision::Inconsistent;
-use domain::stock::{Level, Receipt, evolve_stock};
+use domain::stock::{Level, Product, Receipt, evolve_stock};
 use foldhash::fast::RandomState;
 use schemas::{Sku, StockEvent};
 
 use super::watch::Watch;
-use crate::rows::ReceiptRow;
+use crate::rows::{ProductRow, ReceiptRow};
 
-/// Receipts and adjustments as their events tell them.
+/// Receipts, adjustments and descriptions as their events tell them.
 #[derive(Debug, Default)]
 pub(crate) struct Stock<W = ()> {
     /// In the order of each SKU's versions.
     pub(crate) receipts: Vec<Receipt>,
     levels: HashMap<Sku, Level, RandomState>,
+    products: HashMap<Sku, Product, RandomState>,
     /// SKUs whose events contradict each other. What came before stays.
     pub(crate) contradicted: HashSet<Sku>,
     pub(crate) watch: W,
@@ -39,6 +41,9 @@ impl<W: Watch<StockEvent>> Stock<W> {
                 if next.version > level.version {
                     self.watch.advanced(event);
                     self.levels.insert(receipt.sku.clone(), next);
+                    if let Some(product) = Product::of(event) {
+                        self.products.insert(receipt.sku.clone(), product);
+                    }
                     self.receipts.push(receipt);
                 }
                 Ok(())
@@ -55,6 +60,11 @@ impl<W> Stock<W> {
     /// The receipts' rows.
     pub(crate) fn rows(&self) -> impl Iterator<Item = ReceiptRow> {
         self.receipts.iter().map(ReceiptRow::of)
+    }
+
+    /// The rows of SKUs that were described.
+    pub(crate) fn products(&self) -> impl Iterator<Item = ProductRow> {
+        self.products.values().map(ProductRow::of)
     }
 
     /// The levels, without what reservations add.
@@ -100,7 +110,7 @@ mod tests {
 
     fn received(version: i64) -> StockEvent {
         let (sku, command_id) = (Sku::new("a").unwrap(), CommandId::new(format!("c-{version}")).unwrap());
-        StockReceived { sku, version, at: Time::from_micros(1), command_id, quantity: 5 }.into()
+        StockReceived { sku, version, at: Time::from_micros(1), command_id, quantity: 5, origin: None }.into()
     }
 
     fn refused() -> StockEvent {
@@ -127,5 +137,6 @@ mod tests {
         }
         assert_eq!(alone.receipts, watched.receipts);
         assert_eq!(alone.levels, watched.levels);
+        assert_eq!(alone.products, watched.products);
     }
 }

@@ -28,6 +28,7 @@ fn longest(field: &str) -> usize {
         "detail" | "by" | "note" | "carrier" | "tracking" | "payment_token" | "provider_reference" | "reason" => {
             limits::MAX_DETAIL_BYTES
         }
+        "title" => limits::MAX_TITLE_BYTES,
         "attributes" => limits::MAX_ATTRIBUTE_BYTES,
         "reason_code" => limits::MAX_REASON_CODE_BYTES,
         "currency" => "USD".len(),
@@ -35,7 +36,7 @@ fn longest(field: &str) -> usize {
         "disposition" => "write_off".len(),
         "outcome" => "taken_back".len(),
         "step" => "PaymentAuthorization".len(),
-        "command" => "ReceiveReturn".len(),
+        "command" => "DescribeProduct".len(),
         "capture" | "fulfilment" | "if_short" => "at_shipment".len(),
         unknown => panic!("how long does {unknown} get?"),
     }
@@ -91,7 +92,8 @@ fn the_largest_order_that_is_accepted_is_small() {
 
 #[test]
 fn the_largest_refusal_is_small() {
-    for message_type in [MessageType::OrderRejected, MessageType::OrderCommandRefused] {
+    for message_type in [MessageType::OrderRejected, MessageType::OrderCommandRefused, MessageType::StockCommandRefused]
+    {
         let bytes = largest_bytes(message_type);
         assert!((5_000..6_000).contains(&bytes), "{message_type}: {bytes}");
     }

@@ -12,7 +12,7 @@ use crate::released::{self, Released};
 use crate::samples::{self, Sample};
 
 /// The types that have grown, and by which version.
-const GROWN: [&str; 14] = [
+const GROWN: [&str; 18] = [
     "shop.order.CancelOrder.v2",
     "shop.order.OrderCancelled.v2",
     "shop.order.OrderCancelling.v2",
@@ -27,6 +27,10 @@ const GROWN: [&str; 14] = [
     "shop.order.RefundOrder.v2",
     "shop.payment.AuthorizePayment.v2",
     "shop.payment.PaymentStuck.v2",
+    "shop.stock.AdjustStock.v2",
+    "shop.stock.ReceiveStock.v2",
+    "shop.stock.StockAdjusted.v2",
+    "shop.stock.StockReceived.v2",
 ];
 
 /// A datum as a program reads it that knows one version, of another one.

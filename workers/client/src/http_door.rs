@@ -170,7 +170,8 @@ impl HttpDoor {
         let wait = wait.map(|wait| wait.clamp(Duration::from_secs(1), LONGEST_WAIT));
         let answer = self
             .ask(wait.unwrap_or_default(), || {
-                let mut asking = self.client.post(url.clone()).header("content-type", "application/json");
+                let mut asking =
+                    self.client.request(request.method.clone(), url.clone()).header("content-type", "application/json");
                 if let Some(key) = &request.key {
                     asking = asking.header("idempotency-key", key.as_str());
                 }

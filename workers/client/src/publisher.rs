@@ -169,7 +169,7 @@ impl Publisher {
         quantity: i64,
         command_id: CommandId,
     ) -> Result<Delivered, ClientError> {
-        self.publish(&ReceiveStock { sku, command_id, quantity }.into()).await
+        self.publish(&ReceiveStock::of(sku, command_id, quantity).into()).await
     }
 
     /// Publishes any message as the beginning of a new trace and waits until Kafka has confirmed it.

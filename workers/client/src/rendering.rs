@@ -3,10 +3,11 @@
 //! Nothing is left out of the JSON; the text has what one looks for first.
 
 use domain::saga::{Cancellation, Order, Stage};
+use domain::stock::{Deed, Description};
 use grammar::{counted, money};
 use schemas::{
     CommandId, InventoryCommand, InventoryEvent, Message, MessageType, OrderLine, PaymentCommand, PaymentEvent,
-    ReturnedStock, Shortage, StockCommand, StockEvent, StockLine, Time,
+    ReturnedStock, Shortage, StockEvent, StockLine, Time,
 };
 use serde::Serialize;
 use serde::de::DeserializeSeed as _;
@@ -85,15 +86,8 @@ pub fn detail(message: &Message) -> String {
         }
         Message::InventoryCommand(InventoryCommand::ReturnStock(m)) => returned(&m.return_id, &m.lines),
         Message::InventoryEvent(m) => inventory_event(m),
-        Message::StockCommand(StockCommand::ReceiveStock(m)) => pieces(m.quantity),
-        Message::StockCommand(StockCommand::AdjustStock(m)) => {
-            format!("{:+} {}", m.delta, if m.delta.unsigned_abs() == 1 { "piece" } else { "pieces" })
-        }
-        Message::StockEvent(StockEvent::StockReceived(m)) => pieces(m.quantity),
-        Message::StockEvent(StockEvent::StockAdjusted(m)) => {
-            format!("{:+} {}", m.delta, if m.delta.unsigned_abs() == 1 { "piece" } else { "pieces" })
-        }
-        Message::StockEvent(StockEvent::StockCommandRejected(m)) => m.detail.clone(),
+        Message::StockCommand(m) => order::joined([Some(deed(&Deed::asked_by(m))), order::asked(m.by(), m.note())]),
+        Message::StockEvent(m) => stock_event(m),
         Message::PaymentCommand(m) => payment_command(m),
         Message::PaymentEvent(m) => payment_event(m),
     }
@@ -123,6 +117,29 @@ pub fn stage_in_words(order: &Order) -> String {
         | Stage::Cancelled => {}
     }
     text
+}
+
+fn stock_event(event: &StockEvent) -> String {
+    let told = match event {
+        StockEvent::StockCommandRejected(m) => Some(m.detail.clone()),
+        StockEvent::StockCommandRefused(m) => Some(order::refusals(&m.reasons)),
+        StockEvent::StockReceived(_) | StockEvent::StockAdjusted(_) | StockEvent::ProductDescribed(_) => {
+            Deed::told_by(event).as_ref().map(deed)
+        }
+    };
+    order::joined([told, event.origin().and_then(order::origin)])
+}
+
+fn deed(deed: &Deed) -> String {
+    match deed {
+        Deed::Received(quantity) => pieces(*quantity),
+        Deed::Adjusted(delta) => {
+            format!("{delta:+} {}", if delta.unsigned_abs() == 1 { "piece" } else { "pieces" })
+        }
+        Deed::Described(Description { title, price_minor, currency }) => {
+            format!("{title} at {}", money(*price_minor, currency))
+        }
+    }
 }
 
 fn inventory_event(event: &InventoryEvent) -> String {
@@ -200,7 +217,7 @@ fn shortages(shortages: &[Shortage]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::{CommandId, CustomerId, OrderEvent, OrderId, PlaceOrder, ReceiveStock, Sku};
+    use schemas::{AdjustStock, CommandId, CustomerId, OrderEvent, OrderId, PlaceOrder, ReceiveStock, Sku};
 
     #[test]
     fn json_has_every_field_and_times_that_people_read() {
@@ -261,6 +278,11 @@ mod tests {
     #[test]
     fn details_say_how_many() {
         let (sku, command_id) = (Sku::new("s").unwrap(), CommandId::new("c").unwrap());
-        assert_eq!(detail(&ReceiveStock { sku, command_id, quantity: 7 }.into()), "7 pieces");
+        assert_eq!(detail(&ReceiveStock::of(sku.clone(), command_id.clone(), 7).into()), "7 pieces");
+        let by = Some("ann".to_owned());
+        assert_eq!(
+            detail(&AdjustStock { sku, command_id, delta: -1, by, note: Some("counted".into()) }.into()),
+            "-1 piece, by ann: counted"
+        );
     }
 }

@@ -46,7 +46,7 @@ impl StockFile {
             None => CommandId::new(format!("{}/{line}", self.batch))
                 .map_err(|error| FieldError { field: Some("command_id".to_owned()), problem: error.to_string() })?,
         };
-        Ok(ReceiveStock { sku, command_id, quantity })
+        Ok(ReceiveStock::of(sku, command_id, quantity))
     }
 }
 

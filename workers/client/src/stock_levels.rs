@@ -1,4 +1,4 @@
-//! How much of each SKU there is, folded from what the inventory service says on its two event topics.
+//! How much of each SKU there is, and what was said of it, folded from what the inventory service says on its two event topics.
 //!
 //! Received is what came in (receipts and adjustments); a reservation holds pieces until its goods leave or it is undone.
 //! The two topics are read one after the other, so that the numbers of a busy pipeline are not of one instant.
@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use domain::stock::{Deed, Description};
 use schemas::{InventoryEvent, Message, OrderId, ReturnedStock, Sku, StockEvent, StockLine, TopicName};
 
 use super::{ClientError, Connection, Selection, TopicReader};
@@ -46,6 +47,7 @@ struct Reservation {
 #[derive(Debug, Default)]
 pub struct StockLevels {
     levels: BTreeMap<Sku, Level>,
+    descriptions: BTreeMap<Sku, Description>,
     versions: HashMap<Sku, i64>,
     reservations: HashMap<OrderId, Reservation>,
 }
@@ -89,17 +91,24 @@ impl StockLevels {
         self.levels.get(sku).copied()
     }
 
+    /// The level of every SKU that anything is known of, and what was last said of those of which anything was.
+    pub fn into_parts(self) -> (BTreeMap<Sku, Level>, BTreeMap<Sku, Description>) {
+        (self.levels, self.descriptions)
+    }
+
     fn apply_stock(&mut self, event: &StockEvent) {
-        let (version, pieces) = match event {
-            StockEvent::StockReceived(m) => (m.version, m.quantity),
-            StockEvent::StockAdjusted(m) => (m.version, m.delta),
-            StockEvent::StockCommandRejected(_) => return,
-        };
+        let (Some(version), Some(deed)) = (event.version(), Deed::told_by(event)) else { return };
         let sku = event.key();
         let newest = self.versions.entry(sku.clone()).or_default();
         if version > *newest {
             *newest = version;
-            self.level(sku).received += i128::from(pieces);
+            self.level(sku).received += i128::from(deed.pieces());
+            match deed {
+                Deed::Described(description) => {
+                    self.descriptions.insert(sku.clone(), description);
+                }
+                Deed::Received(_) | Deed::Adjusted(_) => {}
+            }
         }
     }
 
@@ -175,12 +184,13 @@ mod tests {
     const AT: fn() -> Time = || Time::from_micros(0);
 
     fn received(version: i64, quantity: i64) -> Message {
-        let event = StockReceived { sku: sku("a"), version, at: AT(), command_id: command(), quantity };
+        let event = StockReceived { sku: sku("a"), version, at: AT(), command_id: command(), quantity, origin: None };
         StockEvent::from(event).into()
     }
 
     fn adjusted(version: i64, delta: i64) -> Message {
-        StockEvent::from(StockAdjusted { sku: sku("a"), version, at: AT(), command_id: command(), delta }).into()
+        StockEvent::from(StockAdjusted { sku: sku("a"), version, at: AT(), command_id: command(), delta, origin: None })
+            .into()
     }
 
     fn reserved(id: &str, quantity: i64) -> Message {

@@ -3,7 +3,7 @@
 //! A bug alters what a core has decided; no core knows of it. Without the feature `planted-bugs` the choice is a type of size
 //! 0 that gives every decision back as it is, so that a release has neither the bug nor a way to ask for it.
 
-use schemas::{InventoryCommand, InventoryEvent, OrderEvent};
+use schemas::{InventoryCommand, InventoryEvent, OrderEvent, StockEvent};
 
 use crate::charge::{self, Decided};
 use crate::decision::Decision;
@@ -38,11 +38,13 @@ pub enum Bug {
     ShipAfterCancel,
     /// Order confirms a held order as if nobody held it.
     HoldForgotten,
+    /// Inventory describes a product at another price than was asked for.
+    PriceSlips,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 13] = [
+    pub const ALL: [Bug; 14] = [
         Bug::Oversell,
         Bug::ReleaseForgotten,
         Bug::CompensateInWrongOrder,
@@ -56,6 +58,7 @@ impl Bug {
         Bug::RestockTwice,
         Bug::ShipAfterCancel,
         Bug::HoldForgotten,
+        Bug::PriceSlips,
     ];
 
     /// The name to select it by.
@@ -74,6 +77,7 @@ impl Bug {
             Bug::RestockTwice => "restock-twice",
             Bug::ShipAfterCancel => "ship-after-cancel",
             Bug::HoldForgotten => "hold-forgotten",
+            Bug::PriceSlips => "price-slips",
         }
     }
 }
@@ -110,9 +114,12 @@ impl Planted {
             Bug::CompensateInWrongOrder => alter::compensate_in_wrong_order(state, decision),
             Bug::ShipAfterCancel => alter::ship_after_cancel(state, input, decision),
             Bug::HoldForgotten => alter::hold_forgotten(state, decision),
-            Bug::Oversell | Bug::DoubleCharge | Bug::DoubleRefund | Bug::RefundAboveCapture | Bug::RestockTwice => {
-                decision
-            }
+            Bug::Oversell
+            | Bug::DoubleCharge
+            | Bug::DoubleRefund
+            | Bug::RefundAboveCapture
+            | Bug::RestockTwice
+            | Bug::PriceSlips => decision,
         }
     }
 
@@ -125,6 +132,14 @@ impl Planted {
         match self.0 {
             Some(Bug::Oversell) => alter::oversell(command, decision),
             Some(Bug::RestockTwice) => alter::restock_twice(decision),
+            Some(_) | None => decision,
+        }
+    }
+
+    /// What inventory does instead of what `stock::decide_stock` has decided.
+    pub fn alter_stock(self, decision: Decision<StockEvent>) -> Decision<StockEvent> {
+        match self.0 {
+            Some(Bug::PriceSlips) => alter::price_slips(decision),
             Some(_) | None => decision,
         }
     }
@@ -173,6 +188,12 @@ impl Planted {
 
     /// What is decided is done.
     #[inline]
+    pub fn alter_stock(self, decision: Decision<StockEvent>) -> Decision<StockEvent> {
+        decision
+    }
+
+    /// What is decided is done.
+    #[inline]
     pub fn alter_charge(self, _: charge::Input<'_>, decided: Decided) -> Decided {
         decided
     }
@@ -184,7 +205,7 @@ mod alter {
     use schemas::{
         AuthorizePayment, Awaiting, CapturePayment, CommitStock, InventoryCommand, InventoryEvent, OrderAuthorized,
         OrderCancelled, OrderCancelling, OrderCommand, OrderConfirmed, OrderEvent, PaymentCommand, ReleaseStock,
-        VoidPayment,
+        StockEvent, VoidPayment,
     };
 
     use crate::charge::{self, CallChange, Decided};
@@ -332,6 +353,15 @@ mod alter {
             && let Some(InventoryEvent::StockReturned(event)) = &mut decision.event
         {
             event.lines.iter_mut().for_each(|line| line.restocked = line.restocked.saturating_mul(2));
+        }
+        decision
+    }
+
+    pub(super) fn price_slips(mut decision: Decision<StockEvent>) -> Decision<StockEvent> {
+        if decision.outcome == Outcome::Applied
+            && let Some(StockEvent::ProductDescribed(event)) = &mut decision.event
+        {
+            event.price_minor = event.price_minor.saturating_add(1);
         }
         decision
     }

@@ -6,10 +6,12 @@
 //! There is no I/O here, no clock, no randomness and no logging.
 
 mod level;
+mod product;
 mod receipt;
 mod reservation;
 mod returned;
 
 pub use level::{Level, LevelChange};
-pub use receipt::{Receipt, ReceiptKind, decide_stock, evolve_stock};
+pub use product::{Description, Product};
+pub use receipt::{Deed, Receipt, decide_stock, evolve_stock};
 pub use reservation::{Evolved, Reservation, ReservationStatus, Returned, decide, evolve, skus_touched};

@@ -56,3 +56,31 @@ alter table stock
     add constraint no_oversell check (
         version > 0 and received >= 0 and reserved >= 0 and shipped >= 0 and returned >= 0 and written_off >= 0
         and returned <= shipped and received + returned - reserved - shipped - written_off >= 0);
+
+-- ==== the next version
+
+-- What a SKU is called and what it costs; and who asked for a stock command, and why.
+
+-- Beside the levels, whose rows every order writes. The version is that of the SKU which says so.
+create table products (
+    sku         text primary key,
+    version     bigint not null check (version > 0),
+    title       text not null,
+    price_minor bigint not null check (price_minor >= 0),
+    currency    text not null,
+    changed_at  timestamptz not null
+);
+
+-- A description's own words stand at its command too, so that a repetition is answered in them after later ones.
+alter table stock_receipts
+    add column asked_by    text,
+    add column note        text,
+    add column title       text,
+    add column price_minor bigint,
+    add column currency    text,
+    drop constraint stock_receipts_kind_check,
+    add constraint stock_receipts_kind_check check (
+        kind in ('received', 'adjusted')
+        or kind = 'described' and pieces = 0 and title is not null and price_minor is not null and currency is not null)
+        not valid;
+alter table stock_receipts validate constraint stock_receipts_kind_check;

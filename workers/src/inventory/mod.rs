@@ -10,7 +10,7 @@ use std::convert::Infallible;
 
 use domain::decision::Outcome;
 use domain::planted::Planted;
-use domain::stock::{self, Receipt, Reservation, ReservationStatus};
+use domain::stock::{self, Deed, Product, Receipt, Reservation, ReservationStatus};
 use jiff::Timestamp;
 use outbox::Transaction;
 use schemas::{InventoryCommand, InventoryEvent, Message, OrderId, ServiceName, Sku, StockCommand, Time, TopicName};
@@ -53,6 +53,7 @@ pub struct Batch {
     levels: Levels,
     receipts: HashMap<(Sku, String), Receipt>,
     new_receipts: Vec<Receipt>,
+    products: Working<Sku, Product>,
 }
 
 /// What a batch has come to.
@@ -101,14 +102,19 @@ impl Batch {
         &mut self,
         command: &StockCommand,
         now: Time,
+        planted: Planted,
         emitter: &mut Emitter<Pipeline>,
     ) -> Result<Outcome, Failure> {
         let sku = command.key();
         let key = (sku.clone(), command.command_id().as_str().to_owned());
         let decision = stock::decide_stock(self.receipts.get(&key), self.levels.of(sku), command, now);
+        let decision = planted.alter_stock(decision);
         if let Some(event) = decision.change() {
             let next = stock::evolve_stock(sku, self.levels.of(sku), event).map_err(poison)?;
             self.levels.put(sku, next)?;
+            if let Some(product) = Product::of(event) {
+                self.products.put(sku.clone(), Some(product));
+            }
             if let Some(receipt) = Receipt::of(event) {
                 self.receipts.insert(key, receipt.clone());
                 self.new_receipts.push(receipt);
@@ -132,6 +138,7 @@ struct Named<'b> {
     settled: BTreeSet<&'b str>,
     skus: BTreeSet<&'b str>,
     receipts: BTreeSet<(&'b str, &'b str)>,
+    described: BTreeSet<&'b str>,
 }
 
 fn named_by<'b>(inputs: &[&'b Body<Input, Infallible>]) -> Named<'b> {
@@ -156,6 +163,12 @@ fn named_by<'b>(inputs: &[&'b Body<Input, Infallible>]) -> Named<'b> {
                 let sku = command.key().as_str();
                 named.skus.insert(sku);
                 named.receipts.insert((sku, command.command_id().as_str()));
+                match command {
+                    StockCommand::DescribeProduct(_) => {
+                        named.described.insert(sku);
+                    }
+                    StockCommand::ReceiveStock(_) | StockCommand::AdjustStock(_) => {}
+                }
             }
             Body::Signal(never) => match *never {},
         }
@@ -195,17 +208,20 @@ impl Service for InventoryService {
         let settled: Vec<&str> = named.settled.into_iter().collect();
         let skus: Vec<&str> = named.skus.into_iter().collect();
         let receipts: Vec<(&str, &str)> = named.receipts.into_iter().collect();
-        // Sent in this order: reservations are locked before SKUs, everywhere.
-        let (reservations, levels, receipts) = tokio::join!(
+        let described: Vec<&str> = named.described.into_iter().collect();
+        // Sent in this order: reservations are locked before SKUs, and levels before products, everywhere.
+        let (reservations, levels, receipts, products) = tokio::join!(
             statements.lock_reservations(tx, &orders),
             statements.lock_levels(tx, &skus, &settled),
             statements.load_receipts(tx, &receipts),
+            statements.lock_products(tx, &described),
         );
         Ok(Batch {
             reservations: reservations?,
             levels: Levels::read(levels?),
             receipts: receipts?,
             new_receipts: Vec::new(),
+            products: products?,
         })
     }
 
@@ -229,7 +245,8 @@ impl Service for InventoryService {
         let ids = commands.into_iter().map(InventoryCommand::key);
         let reservations = Working::recall(ids, &mut self.memory, |reservation| reservation.version);
         let levels = Levels::Unseen(BTreeMap::new());
-        Some(Batch { reservations, levels, receipts: HashMap::new(), new_receipts: Vec::new() })
+        let products = Working::with_capacity(0);
+        Some(Batch { reservations, levels, receipts: HashMap::new(), new_receipts: Vec::new(), products })
     }
 
     fn forget(&mut self) {
@@ -247,21 +264,26 @@ impl Service for InventoryService {
         let now = Time::from(now);
         let outcome = match input {
             Body::Message(Input::Inventory(command)) => batch.reserve(command, now, self.planted, emitter),
-            Body::Message(Input::Stock(command)) => batch.restock(command, now, emitter),
+            Body::Message(Input::Stock(command)) => batch.restock(command, now, self.planted, emitter),
             Body::Signal(never) => match *never {},
         };
         outcome.map(Outcome::as_str)
     }
 
     fn save(&self, batch: Batch, statements: &Statements, tx: &mut Transaction<'_>) -> Result<Committed, Failure> {
-        let Batch { reservations, levels, new_receipts, .. } = batch;
-        let received = new_receipts.iter().map(|receipt| receipt.sku.clone()).collect();
+        let Batch { reservations, levels, receipts: _, new_receipts, products } = batch;
+        let has_moved = |receipt: &&Receipt| match receipt.deed {
+            Deed::Received(_) | Deed::Adjusted(_) => true,
+            Deed::Described(_) => false,
+        };
+        let received = new_receipts.iter().filter(has_moved).map(|receipt| receipt.sku.clone()).collect();
         let writes = statements.write_reservations(tx, reservations);
         match levels {
             Levels::Read(levels, before) => statements.save_levels(tx, levels, &before),
             Levels::Unseen(demands) => statements.take(tx, demands),
         }
         statements.insert_receipts(tx, &new_receipts);
+        statements.write_products(tx, products);
         Ok(Committed { reservations: writes.into_states().collect(), received })
     }
 

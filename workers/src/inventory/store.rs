@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use domain::stock::{Level, Receipt, Reservation};
+use domain::stock::{Level, Product, Receipt, Reservation};
 use outbox::{Change, Transaction, params};
 use schemas::{OrderId, Sku};
-use tables::{ReceiptRow, ReservationRow, StockRow, TableRow as _};
+use tables::{ProductRow, ReceiptRow, ReservationRow, StockRow, TableRow as _};
 use tokio_postgres::Client;
 
 use super::levels::Demand;
@@ -26,6 +26,8 @@ pub struct Statements {
     levels: Changes<StockRow>,
     take: Change,
     insert_receipts: Insert<ReceiptRow>,
+    lock_products: Lock<ProductRow>,
+    products: Changes<ProductRow>,
 }
 
 /// Lock the levels of SKUs and of those that orders have reserved. The reservations were locked by the statement before, so
@@ -61,6 +63,8 @@ impl Statements {
             levels: Changes::new(),
             take: Change::new(TAKE),
             insert_receipts: Insert::new(),
+            lock_products: Lock::prepare(client).await?,
+            products: Changes::new(),
         })
     }
 
@@ -109,6 +113,17 @@ impl Statements {
         .collect()
     }
 
+    /// Lock the products of these SKUs, ascending, where they were described before, and read them.
+    pub(super) async fn lock_products(
+        &self,
+        tx: &Transaction<'_>,
+        skus: &[&str],
+    ) -> Result<Working<Sku, Product>, Failure> {
+        self.lock_products
+            .aggregates(tx, skus, ProductRow::into_product, |product| (&product.sku, product.version))
+            .await
+    }
+
     pub(super) fn write_reservations(
         &self,
         tx: &mut Transaction<'_>,
@@ -151,5 +166,9 @@ impl Statements {
 
     pub(super) fn insert_receipts(&self, tx: &mut Transaction<'_>, rows: &[Receipt]) {
         self.insert_receipts.rows(tx, Form::Many, rows.iter().map(ReceiptRow::of).collect());
+    }
+
+    pub(super) fn write_products(&self, tx: &mut Transaction<'_>, products: Working<Sku, Product>) {
+        self.products.write(tx, products, ProductRow::of);
     }
 }

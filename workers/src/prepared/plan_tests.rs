@@ -11,8 +11,8 @@ use super::*;
 use provision::{Database, migrate};
 use tables::stories::Told;
 use tables::{
-    Change, ContentsRow, Kind, OrderRow, Parameter, PaymentCallRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow,
-    StockRow,
+    Change, ContentsRow, Kind, OrderRow, Parameter, PaymentCallRow, PaymentRow, PostingRow, ProductRow, ReceiptRow,
+    ReservationRow, StockRow,
 };
 
 /// Tables of services that have no rows of the kind that are described, and the one that is not used since version 2.
@@ -80,6 +80,7 @@ async fn descriptions_are_the_tables_that_migrations_make() {
         described::<ReservationRow>(),
         described::<StockRow>(),
         described::<ReceiptRow>(),
+        described::<ProductRow>(),
         described::<PaymentRow>(),
         described::<PostingRow>(),
         described::<PaymentCallRow>(),
@@ -224,6 +225,7 @@ async fn stories_are_stored_as_they_are_told() {
     store::<ReservationRow>(&inventory).await;
     store::<StockRow>(&inventory).await;
     store::<ReceiptRow>(&inventory).await;
+    store::<ProductRow>(&inventory).await;
     let payment = services.client(ServiceName::Payment).await;
     store::<PaymentRow>(&payment).await;
     store::<PostingRow>(&payment).await;
@@ -246,6 +248,7 @@ async fn stories_are_stored_one_by_one_too() {
     store_singly::<ReservationRow>(&inventory).await;
     store_singly::<StockRow>(&inventory).await;
     store_singly::<ReceiptRow>(&inventory).await;
+    store_singly::<ProductRow>(&inventory).await;
     let payment = services.client(ServiceName::Payment).await;
     store_singly::<PaymentRow>(&payment).await;
     store_singly::<PaymentCallRow>(&payment).await;
@@ -309,6 +312,7 @@ async fn every_plan_goes_from_the_parameters_to_the_primary_key() {
     look_at_plans::<StockRow>(&inventory).await;
     primary_key_plan::<StockRow>(&inventory, crate::inventory::TAKE).await;
     look_at_plans::<ReceiptRow>(&inventory).await;
+    look_at_plans::<ProductRow>(&inventory).await;
     let payment = services.client(ServiceName::Payment).await;
     look_at_plans::<PaymentRow>(&payment).await;
     look_at_plans::<PostingRow>(&payment).await;

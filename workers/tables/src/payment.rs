@@ -87,7 +87,7 @@ impl PaymentRow {
             capture: self.take_capture()?,
             void: match self.void_version {
                 None => None,
-                Some(version) => Some(Void { version, at: required("void_at", self.void_at)?.0 }),
+                Some(version) => Some(Void { version, at: Unknown::unless_null("void_at", self.void_at)?.0 }),
             },
             stuck: self.take_stuck()?,
             refunds: json::read("refunds", self.refunds.as_deref())?.unwrap_or_default(),
@@ -108,13 +108,13 @@ impl PaymentRow {
 
     fn take_authorization(&mut self) -> Result<Option<Authorization>, Unknown> {
         let Some(version) = self.authorization_version else { return Ok(None) };
-        let customer_id = required("customer_id", self.customer_id.take())?;
+        let customer_id = Unknown::unless_null("customer_id", self.customer_id.take())?;
         Ok(Some(Authorization {
             version,
-            at: required("authorization_at", self.authorization_at)?.0,
+            at: Unknown::unless_null("authorization_at", self.authorization_at)?.0,
             customer_id: Unknown::unless("customer_id", &customer_id, |text| CustomerId::new(text).ok())?,
-            currency: required("currency", self.currency.take())?,
-            amount_minor: required("amount_minor", self.amount_minor)?,
+            currency: Unknown::unless_null("currency", self.currency.take())?,
+            amount_minor: Unknown::unless_null("amount_minor", self.amount_minor)?,
             outcome: match self.decline_detail.take() {
                 Some(detail) => AuthorizationOutcome::Declined { detail },
                 None => AuthorizationOutcome::Authorized { provider_reference: self.authorization_reference.take() },
@@ -126,7 +126,7 @@ impl PaymentRow {
         let Some(version) = self.capture_version else { return Ok(None) };
         Ok(Some(Capture {
             version,
-            at: required("capture_at", self.capture_at)?.0,
+            at: Unknown::unless_null("capture_at", self.capture_at)?.0,
             outcome: match self.capture_failure.take() {
                 Some(detail) => CaptureOutcome::Failed { detail },
                 None => CaptureOutcome::Captured { provider_reference: self.capture_reference.take() },
@@ -136,19 +136,14 @@ impl PaymentRow {
 
     fn take_stuck(&mut self) -> Result<Option<Stuck>, Unknown> {
         let Some(version) = self.stuck_version else { return Ok(None) };
-        let operation = required("stuck_operation", self.stuck_operation.take())?;
+        let operation = Unknown::unless_null("stuck_operation", self.stuck_operation.take())?;
         Ok(Some(Stuck {
             version,
-            at: required("stuck_at", self.stuck_at)?.0,
+            at: Unknown::unless_null("stuck_at", self.stuck_at)?.0,
             operation: Unknown::unless("stuck_operation", &operation, Operation::parse)?,
-            detail: required("stuck_detail", self.stuck_detail.take())?,
+            detail: Unknown::unless_null("stuck_detail", self.stuck_detail.take())?,
             // Rows of before it was counted have none.
             refused_attempts: self.stuck_refused_attempts.unwrap_or(0),
         }))
     }
-}
-
-/// A value that must not be null where its neighbours are not.
-fn required<V>(column: &'static str, value: Option<V>) -> Result<V, Unknown> {
-    value.ok_or_else(|| Unknown { column, text: "null".into() })
 }

@@ -24,7 +24,7 @@ macro_rules! state_tables {
     ($then:ident) => {
         $then! {
             Order { orders: OrderRow, contents: ContentsRow }
-            Inventory { reservations: ReservationRow, stock: StockRow, receipts: ReceiptRow }
+            Inventory { reservations: ReservationRow, stock: StockRow, receipts: ReceiptRow, products: ProductRow }
             Payment { payments: PaymentRow, ledger: PostingRow }
         }
     };

@@ -3,19 +3,20 @@
 
 use schemas::{
     CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, PaymentEvent, ReturnedStock,
-    Shortage, Sku, StockAdjusted, StockCommitted, StockEvent, StockLine, StockReceived, StockRejected, StockReleased,
-    StockReserved, StockReturned, Time,
+    Shortage, Sku, StockCommitted, StockEvent, StockLine, StockRejected, StockReleased, StockReserved, StockReturned,
+    Time,
 };
 use serde::de::DeserializeSeed as _;
 use serde_json::{Value, json};
 
 use crate::{
-    ContentsRow, OrderRow, PaymentCallRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, StockRow, TableRow,
+    ContentsRow, OrderRow, PaymentCallRow, PaymentRow, PostingRow, ProductRow, ReceiptRow, ReservationRow, StockRow,
+    TableRow,
 };
 use domain::charge::{self, Call, Payment, Posting};
 use domain::provider::Operation;
 use domain::saga::{self, Order};
-use domain::stock::{self, Level, Receipt, Reservation};
+use domain::stock::{self, Level, Product, Receipt, Reservation};
 
 /// Rows of which stories are told.
 pub trait Told: TableRow {
@@ -59,6 +60,12 @@ impl Told for StockRow {
 impl Told for ReceiptRow {
     fn stories() -> Vec<Vec<Self>> {
         receipts().iter().map(|receipt| vec![ReceiptRow::of(receipt)]).collect()
+    }
+}
+
+impl Told for ProductRow {
+    fn stories() -> Vec<Vec<Self>> {
+        rows(vec![products()], ProductRow::of)
     }
 }
 
@@ -198,14 +205,15 @@ fn eventful() -> Vec<OrderEvent> {
 
 /// The events of an order, each with the next version, a second after the one before.
 fn story<const N: usize>(order: &str, events: [(&str, Value); N]) -> Vec<OrderEvent> {
-    let event = |(version, (name, body))| OrderEvent::try_from(message(order, version, name, body)).unwrap();
+    let id = json!({"order_id": order});
+    let event = |(version, (name, body))| OrderEvent::try_from(message(&id, version, name, body)).unwrap();
     (1..).zip(events).map(event).collect()
 }
 
-fn message(order: &str, version: i64, name: &str, body: Value) -> Message {
+fn message(id: &Value, version: i64, name: &str, body: Value) -> Message {
     let message_type = MessageType::ALL.into_iter().find(|one| one.name() == name).unwrap();
-    let body = with(body, json!({"order_id": order, "version": version, "at": micros(version)}));
-    message_type.deserialize(body).unwrap()
+    let head = with(id.clone(), json!({"version": version, "at": micros(version)}));
+    message_type.deserialize(with(head, body)).unwrap()
 }
 
 fn with(mut body: Value, more: Value) -> Value {
@@ -291,14 +299,33 @@ pub fn reservations() -> Vec<Vec<Reservation>> {
     stories.map(|events| told(&events, evolve)).into()
 }
 
-/// A receipt and an adjustment.
+/// A receipt, an adjustment and two descriptions.
 pub fn receipts() -> Vec<Receipt> {
-    let command_id = |name| CommandId::new(name).unwrap();
-    let received =
-        StockReceived { sku: sku("pen"), version: 1, at: at(1), command_id: command_id("in-1"), quantity: 9 };
-    let adjusted = StockAdjusted { sku: sku("pen"), version: 2, at: at(2), command_id: command_id("out-1"), delta: -3 };
-    let events = [StockEvent::StockReceived(received), StockEvent::StockAdjusted(adjusted)];
-    events.iter().filter_map(Receipt::of).collect()
+    stock_events().iter().filter_map(Receipt::of).collect()
+}
+
+/// A product after each of its descriptions.
+pub fn products() -> Vec<Product> {
+    stock_events().iter().filter_map(Product::of).collect()
+}
+
+fn stock_events() -> Vec<StockEvent> {
+    let pen = |title: &str, price_minor: i64, currency: &str| json!({"title": title, "price_minor": price_minor, "currency": currency});
+    let events = [
+        ("StockReceived", "in-1", json!({"quantity": 9})),
+        ("StockAdjusted", "out-1", json!({"delta": -3, "origin": origin("AdjustStock", "out-1")})),
+        ("ProductDescribed", "say-1", pen("Pen", 250, "EUR")),
+        (
+            "ProductDescribed",
+            "say-2",
+            with(pen("Pen, blue", 275, "USD"), json!({"origin": origin("DescribeProduct", "say-2")})),
+        ),
+    ];
+    let event = |(version, (name, command, body)): (i64, (&str, &str, Value))| {
+        let id = json!({"sku": "pen", "command_id": command});
+        StockEvent::try_from(message(&id, version, name, body)).unwrap()
+    };
+    (1..).zip(events).map(event).collect()
 }
 
 /// Payments that are captured and partly given back, voided after a refused capture, declined, and get stuck.
@@ -353,7 +380,8 @@ fn payment_events() -> [Vec<PaymentEvent>; 4] {
 }
 
 fn payment(order: &str, events: Vec<(&str, Value)>) -> Vec<PaymentEvent> {
-    let event = |(version, (name, body))| PaymentEvent::try_from(message(order, version, name, body)).unwrap();
+    let id = json!({"order_id": order});
+    let event = |(version, (name, body))| PaymentEvent::try_from(message(&id, version, name, body)).unwrap();
     (1..).zip(events).map(event).collect()
 }
 

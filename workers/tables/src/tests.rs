@@ -14,6 +14,7 @@ macro_rules! each_described {
         $act::<ReservationRow>();
         $act::<StockRow>();
         $act::<ReceiptRow>();
+        $act::<ProductRow>();
         $act::<PaymentRow>();
         $act::<PostingRow>();
         $act::<PaymentCallRow>();
@@ -134,6 +135,9 @@ fn a_row_becomes_what_it_was_made_of() {
     });
     stories::receipts().into_iter().for_each(|receipt| {
         assert_eq!(ReceiptRow::of(&receipt).into_receipt(), Ok(receipt));
+    });
+    stories::products().into_iter().for_each(|product| {
+        assert_eq!(ProductRow::of(&product).into_product(), Ok(product));
     });
     stories::calls().into_iter().for_each(|call| {
         assert_eq!(PaymentCallRow::of(&call, 3, None, None).into_call(), Ok(call));

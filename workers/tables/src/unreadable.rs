@@ -29,4 +29,9 @@ impl Unknown {
     ) -> Result<V, Self> {
         parse(text).ok_or_else(|| Unknown { column, text: text.to_owned() })
     }
+
+    /// A value that must not be null where its neighbours are not.
+    pub(super) fn unless_null<V>(column: &'static str, value: Option<V>) -> Result<V, Self> {
+        value.ok_or_else(|| Unknown { column, text: "null".into() })
+    }
 }

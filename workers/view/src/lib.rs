@@ -31,6 +31,7 @@ macro_rules! view_tables {
             skus: OrderSkuRow,
             reservations: ReservationRow,
             stock: StockRow,
+            products: ProductRow,
             payments: PaymentRow,
             heard: HeardRow
         }

@@ -23,6 +23,7 @@ pub(crate) fn check(evidence: &Evidence, folded: &Rows, findings: &mut Findings)
     }
     if is_whole(evidence, &[TopicName::StockEvents], findings) {
         compare(&tables.receipts, &folded.receipts, &skus, findings);
+        compare(&tables.products, &folded.products, &skus, findings);
     }
     let are_levels_whole = topics.is_whole(TopicName::StockEvents) && topics.is_whole(TopicName::InventoryEvents);
     if are_levels_whole && reservations.is_empty() {

@@ -1,5 +1,5 @@
 //! Per SKU: received + returned = available + reserved + shipped + written off, nothing below zero, no more back than had left;
-//! and the sums are those of what they sum.
+//! and the sums are those of what they sum. What holds of a product is what was said of it last.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use domain::stock::Reservation;
 
 use crate::check::findings::{Findings, Invariant};
 use crate::check::state::State;
-use crate::rows::{ReservationRow, StockRow};
+use crate::rows::{ProductRow, ReceiptRow, ReservationRow, Rows, StockRow};
 
 /// The sums of a SKU, over what they are made of.
 #[derive(Debug, Default)]
@@ -58,6 +58,36 @@ pub(crate) fn check(state: &State<'_>, findings: &mut Findings) {
             format!("no level, but {} received, {} reserved, {} shipped", sum.received, sum.reserved, sum.shipped);
         findings.add(Invariant::Stock, sku, detail);
     }
+    check_products(rows, findings);
+}
+
+fn check_products(rows: &Rows, findings: &mut Findings) {
+    let mut last: BTreeMap<&str, &ReceiptRow> = BTreeMap::new();
+    for said in rows.receipts.values().filter(|receipt| receipt.title.is_some()) {
+        let newest = last.entry(&said.sku).or_insert(said);
+        if said.version > newest.version {
+            *newest = said;
+        }
+    }
+    for product in rows.products.values() {
+        let said = last.remove(product.sku.as_str());
+        if !said.is_some_and(|said| is_said(product, said)) {
+            let ProductRow { version, title, price_minor, currency, .. } = product;
+            let detail =
+                format!("{title:?} at {price_minor} {currency} by version {version} is not what was said of it last");
+            findings.add(Invariant::Stock, product.sku.as_str(), detail);
+        }
+    }
+    for (sku, said) in last {
+        findings.add(Invariant::Stock, sku, format!("version {} describes it, but it is no product", said.version));
+    }
+}
+
+fn is_said(product: &ProductRow, said: &ReceiptRow) -> bool {
+    let ProductRow { sku: _, version, title, price_minor, currency, changed_at } = product;
+    (said.version, said.at, said.price_minor) == (*version, *changed_at, Some(*price_minor))
+        && said.title.as_ref() == Some(title)
+        && said.currency.as_ref() == Some(currency)
 }
 
 fn check_level(level: &StockRow, sum: &Sums, mut add: impl FnMut(String)) {
@@ -81,7 +111,7 @@ fn check_level(level: &StockRow, sum: &Sums, mut add: impl FnMut(String)) {
         add(format!("{received} received, but receipts and adjustments sum to {}", sum.received));
     }
     if *version != sum.receipts {
-        add(format!("version {version}, but there are {} receipts and adjustments", sum.receipts));
+        add(format!("version {version}, but there are {} receipts, adjustments and descriptions", sum.receipts));
     }
     if i128::from(*reserved) != sum.reserved {
         add(format!("{reserved} reserved, but reservations hold {}", sum.reserved));

@@ -2,9 +2,9 @@
 //! taken. What is not taken must have no trace yet, but may have one: a restored service takes it once more.
 
 use domain::saga::ContentDigest;
-use domain::stock::ReceiptKind;
+use domain::stock::Deed;
 use outbox::inbox::place::Place;
-use schemas::{CommandId, Message, OrderCommand, OrderId, Sku, StockCommand, TopicName};
+use schemas::{CommandId, Message, OrderCommand, OrderId, Sku, TopicName};
 
 /// A command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,7 @@ pub(crate) enum Command {
     Stock {
         sku: Sku,
         command_id: CommandId,
-        kind: ReceiptKind,
-        pieces: i64,
+        deed: Deed,
     },
 }
 
@@ -73,14 +72,7 @@ impl Command {
         }
         let Message::StockCommand(command) = message else { return None };
         let (sku, command_id) = (command.key().clone(), command.command_id().clone());
-        Some(match command {
-            StockCommand::ReceiveStock(command) => {
-                Command::Stock { sku, command_id, kind: ReceiptKind::Received, pieces: command.quantity }
-            }
-            StockCommand::AdjustStock(command) => {
-                Command::Stock { sku, command_id, kind: ReceiptKind::Adjusted, pieces: command.delta }
-            }
-        })
+        Some(Command::Stock { sku, command_id, deed: Deed::asked_by(command) })
     }
 
     /// The order or SKU that it is about.

@@ -10,7 +10,7 @@ use super::versions::Versions;
 use crate::check::findings::Findings;
 use crate::fold::Watch;
 
-/// What was seen of receipts and adjustments besides their state.
+/// What was seen of receipts, adjustments and descriptions besides their state.
 #[derive(Debug, Default)]
 pub(crate) struct StockSeen {
     /// The ids of refused commands' events.

@@ -127,6 +127,7 @@ impl Topics {
             reservations: keyed(self.reservations.rows()),
             stock: keyed(levels.all()),
             receipts: keyed(self.stock.rows()),
+            products: keyed(self.stock.products()),
             payments: keyed(self.payments.rows()),
             ledger: keyed(self.payments.ledger()),
         }

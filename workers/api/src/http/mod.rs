@@ -13,6 +13,7 @@ mod orders;
 mod payment;
 mod placing;
 mod problem;
+mod products;
 mod request;
 mod returns;
 mod shapes;
@@ -28,7 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use client::Publisher;
 use tokio::sync::{Semaphore, watch};
@@ -125,6 +126,8 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/v1/orders/{id}", get(orders::one))
         .route("/v1/orders/{id}/events", get(stream::events))
         .route("/v1/orders/{id}/payment", get(payment::one))
+        .route("/v1/products", get(products::list))
+        .route("/v1/products/{sku}", get(products::one))
         .route("/v1/stock", get(stock::list))
         .route("/v1/stock/{sku}", get(stock::one))
         .route("/v1/status", get(status::status))
@@ -148,6 +151,7 @@ pub fn router(door: Arc<Door>) -> Router {
         .route("/v1/stuck", get(stuck::list))
         .route_layer(with(Role::OpsAct));
     let supply = Router::new()
+        .route("/v1/products/{sku}", put(products::describe))
         .route("/v1/stock/receipts", post(stock::receive))
         .route("/v1/stock/adjustments", post(stock::adjust))
         .route_layer(with(Role::StockWrite));

@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{acts, orders, payment, placing, returns, status, stock, stream, stuck};
+use super::{acts, orders, payment, placing, products, returns, status, stock, stream, stuck};
 use crate::keys::Role;
 
 /// The name of the one way to say who asks.
@@ -22,6 +22,7 @@ const SCHEME: &str = "bearer";
         placing::place, orders::list, orders::one, stream::events, payment::one,
         acts::ship, acts::cancel, acts::refund, acts::hold, acts::release, acts::reject,
         returns::request, returns::receive, stuck::list, stuck::retry, stuck::skip, stuck::resolve,
+        products::list, products::one, products::describe,
         stock::list, stock::one, stock::receive, stock::adjust, status::status,
     ),
     modifiers(&Roles),

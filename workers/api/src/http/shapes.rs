@@ -361,7 +361,7 @@ pub(super) struct StockShape {
     pub(super) returned: i64,
     /// Of what came back, what cannot be sold again.
     pub(super) written_off: i64,
-    /// The number of receipts and adjustments.
+    /// The number of receipts, adjustments and descriptions.
     pub(super) version: i64,
 }
 

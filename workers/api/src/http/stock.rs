@@ -1,6 +1,6 @@
 //! Stock: what there is, and what comes in or is corrected.
 //!
-//! Stock commands have no room for who asks; it is logged here.
+//! Each is one command, with who asks, and inventory decides. What is said of a SKU (`products`) goes the same way.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use client::body_json;
-use schemas::{AdjustStock, CommandId, Message, ReceiveStock, Sku, StockCommand, StockEvent, TopicName};
+use schemas::{AdjustStock, ReceiveStock, Sku, StockCommand, TopicName};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
@@ -36,6 +36,8 @@ pub(super) struct ReceiptBody {
     /// How many pieces.
     #[schema(example = 100)]
     quantity: i64,
+    /// Why, in words.
+    note: Option<String>,
 }
 
 /// A correction of what the books say.
@@ -48,6 +50,8 @@ pub(super) struct AdjustmentBody {
     /// Pieces more, or fewer.
     #[schema(example = -1)]
     delta: i64,
+    /// Why, in words.
+    note: Option<String>,
 }
 
 /// Which SKUs, and how many.
@@ -152,9 +156,9 @@ pub(super) async fn receive(
     headers: HeaderMap,
     Body(body): Body<ReceiptBody>,
 ) -> Result<Response, Problem> {
-    let (sku, command_id) = (sku_of(body.sku)?, command_id(&headers)?);
-    let command = ReceiveStock { sku: sku.clone(), command_id: command_id.clone(), quantity: body.quantity };
-    supply(&door, &caller, &headers, (sku, command_id), command.into()).await
+    let ReceiptBody { sku, quantity, note } = body;
+    let (sku, command_id, by) = (sku_of(sku)?, command_id(&headers)?, Some(caller.name().to_owned()));
+    book(&door, &headers, ReceiveStock { sku, command_id, quantity, by, note }.into()).await
 }
 
 /// The books are corrected.
@@ -175,38 +179,54 @@ pub(super) async fn adjust(
     headers: HeaderMap,
     Body(body): Body<AdjustmentBody>,
 ) -> Result<Response, Problem> {
-    let (sku, command_id) = (sku_of(body.sku)?, command_id(&headers)?);
-    let command = AdjustStock { sku: sku.clone(), command_id: command_id.clone(), delta: body.delta };
-    supply(&door, &caller, &headers, (sku, command_id), command.into()).await
+    let AdjustmentBody { sku, delta, note } = body;
+    let (sku, command_id, by) = (sku_of(sku)?, command_id(&headers)?, Some(caller.name().to_owned()));
+    book(&door, &headers, AdjustStock { sku, command_id, delta, by, note }.into()).await
 }
 
 fn sku_of(text: String) -> Result<Sku, Problem> {
     Sku::new(text).map_err(|error| Problem::bad(error.to_string()))
 }
 
+/// The level that comes of a command, or where it will be.
+async fn book(door: &Door, headers: &HeaderMap, command: StockCommand) -> Result<Response, Problem> {
+    let (sku, command_id) = (command.key().clone(), command.command_id().clone());
+    let supplied = supply(door, headers, command).await?;
+    if supplied.is_booked
+        && let Some(found) = door.reads.level(&sku).await?
+    {
+        return booked(&StockShape::of(&found.what.0, &found.what.1), found.position.as_ref());
+    }
+    let path = format!("/v1/stock/{}", escaped(sku.as_str()));
+    Ok(Accepted::command(None, &command_id, &supplied.position).answer(&path))
+}
+
+/// What a stock command has come to.
+pub(super) struct Supplied {
+    /// Where the command lies.
+    pub(super) position: Position,
+    /// It was carried out, and the read model has it.
+    pub(super) is_booked: bool,
+}
+
 /// Publishes it, and waits for its answer where that is preferred. A repeated one gets its first answer again.
-async fn supply(
-    door: &Door,
-    caller: &Caller,
-    headers: &HeaderMap,
-    (sku, command_id): (Sku, CommandId),
-    command: StockCommand,
-) -> Result<Response, Problem> {
+pub(super) async fn supply(door: &Door, headers: &HeaderMap, command: StockCommand) -> Result<Supplied, Problem> {
+    let sku = command.key().clone();
     let until = deadline(headers);
     let listening = until.map(|_| door.tail.listen(TopicName::StockEvents, sku.as_str()));
     let position = door.publish(command.into(), headers).await?;
-    tracing::info!(by = caller.name(), %sku, %command_id, position = %position, "stock command published");
-    if let (Some(until), Some(listening)) = (until, listening)
-        && is_booked(door, &sku, &position, listening, until).await?
-        && let Some(found) = door.reads.level(&sku).await?
-    {
-        let level = StockShape::of(&found.what.0, &found.what.1);
-        let mut response = fresh(&HeaderMap::new(), &level, found.position.as_ref())?;
-        put(&mut response, "preference-applied", "wait");
-        return Ok(response);
-    }
-    let path = format!("/v1/stock/{}", escaped(sku.as_str()));
-    Ok(Accepted::command(None, &command_id, &position).answer(&path))
+    let is_booked = match until.zip(listening) {
+        Some((until, listening)) => is_booked(door, &sku, &position, listening, until).await?,
+        None => false,
+    };
+    Ok(Supplied { position, is_booked })
+}
+
+/// What stands now that a command was carried out that was waited for.
+pub(super) fn booked<T: Serialize>(what: &T, position: Option<&Position>) -> Result<Response, Problem> {
+    let mut response = fresh(&HeaderMap::new(), what, position)?;
+    put(&mut response, "preference-applied", "wait");
+    Ok(response)
 }
 
 /// Whether the command was carried out, and the read model has it; not, where the time is up.
@@ -222,7 +242,7 @@ async fn is_booked(
         match came {
             Some(record) if record.cause != command.command => continue,
             Some(record) => {
-                if matches!(record.message, Message::StockEvent(StockEvent::StockCommandRejected(_))) {
+                if record.message.version().is_none() {
                     return Err(Problem::refused(&body_json(&record.message)));
                 }
             }

@@ -1,7 +1,7 @@
 //! The read model: what the services' events say, folded with the services' own `evolve`, exactly once.
 //!
 //! A service that answers nobody: it reads the topics of events and keeps the rows that the services keep, in one schema.
-//! Orders, reservations and payments follow their aggregates' versions; a SKU's level is a sum over two topics, so what is
+//! Orders, reservations, payments and products follow their aggregates' versions; a SKU's level is a sum over two topics, so what is
 //! written there is a difference. What was said is kept beside, with where it stood: a row's position, the history of an order,
 //! the answer to a command.
 //!
@@ -19,7 +19,7 @@ use std::convert::Infallible;
 use consumer::{Body, Emitter, Failure, Service, Working};
 use domain::charge::{self, Payment};
 use domain::saga::{self, Order};
-use domain::stock::{self, Level, LevelChange, Reservation};
+use domain::stock::{self, Level, LevelChange, Product, Reservation};
 use jiff::Timestamp;
 use outbox::Transaction;
 use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, Sku, StockEvent, TopicName};
@@ -52,6 +52,7 @@ pub struct Batch {
     payments: Working<OrderId, Payment>,
     /// The newest version of each SKU that receipts are about.
     versions: BTreeMap<Sku, i64>,
+    products: Working<Sku, Product>,
     /// What is to be added to levels; a version is the newest one.
     levels: BTreeMap<Sku, Level>,
     heard: Vec<HeardRow>,
@@ -90,23 +91,20 @@ impl Service for View {
         statements: &Statements,
         inputs: &[&Body<Message, Infallible>],
     ) -> Result<Batch, Failure> {
-        let versioned = || inputs.iter().map(|body| message_of(body)).filter(|message| message.version().is_some());
-        let of = |topic| {
-            let mut keys: Vec<&str> =
-                versioned().filter(|message| message.topic() == topic).map(Message::key).collect();
-            keys.sort_unstable();
-            keys.dedup();
-            keys
-        };
+        let messages = || inputs.iter().map(|body| message_of(body));
+        let versioned = |topic| move |message: &&Message| message.version().is_some() && message.topic() == topic;
+        let of = |topic| ascending(messages().filter(versioned(topic)));
         let (orders, reservations) = (of(TopicName::OrderEvents), of(TopicName::InventoryEvents));
         let (payments, skus) = (of(TopicName::PaymentEvents), of(TopicName::StockEvents));
-        let (orders, reservations, payments, versions) = tokio::try_join!(
+        let products = ascending(messages().filter(|message| described(message).is_some()));
+        let (orders, reservations, payments, versions, products) = tokio::try_join!(
             statements.lock_orders(tx, &orders),
             statements.lock_reservations(tx, &reservations),
             statements.lock_payments(tx, &payments),
             statements.versions(tx, &skus),
+            statements.lock_products(tx, &products),
         )?;
-        Ok(Batch { orders, reservations, payments, versions, levels: BTreeMap::new(), heard: Vec::new() })
+        Ok(Batch { orders, reservations, payments, versions, products, levels: BTreeMap::new(), heard: Vec::new() })
     }
 
     fn decide(
@@ -143,6 +141,19 @@ fn message_of(body: &Body<Message, Infallible>) -> &Message {
         Body::Message(message) => message,
         Body::Signal(never) => match *never {},
     }
+}
+
+/// The keys of these messages, each once.
+fn ascending<'m>(messages: impl Iterator<Item = &'m Message>) -> Vec<&'m str> {
+    let mut keys: Vec<&str> = messages.map(Message::key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// The product that a message makes.
+fn described(message: &Message) -> Option<Product> {
+    if let Message::StockEvent(event) = message { Product::of(event) } else { None }
 }
 
 fn poison(error: impl std::fmt::Display) -> Failure {
@@ -187,6 +198,9 @@ impl Batch {
             return Ok(());
         }
         self.versions.insert(sku.clone(), added.version);
+        if let Some(product) = Product::of(event) {
+            self.products.put(sku.clone(), Some(product));
+        }
         let level = self.levels.entry(sku.clone()).or_default();
         let received = level.received.checked_add(added.received).ok_or_else(|| poison(too_much(sku)))?;
         *level = Level { version: added.version, received, ..*level };

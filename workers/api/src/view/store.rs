@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use consumer::{Failure, Working};
 use domain::charge::Payment;
 use domain::saga::Order;
-use domain::stock::{Level, Reservation};
+use domain::stock::{Level, Product, Reservation};
 use outbox::{Change, Transaction, params};
 use schemas::{OrderId, Sku};
-use tables::{ContentsRow, HeardRow, OrderRow, OrderSkuRow, PaymentRow, ReservationRow, StockRow};
+use tables::{ContentsRow, HeardRow, OrderRow, OrderSkuRow, PaymentRow, ProductRow, ReservationRow, StockRow};
 use tokio_postgres::Client;
 use workers::prepared::{Changes, Form, Insert, Lock, LookUp};
 
@@ -30,12 +30,14 @@ pub struct Statements {
     lock_orders: Lock<OrderRow>,
     lock_reservations: Lock<ReservationRow>,
     lock_payments: Lock<PaymentRow>,
+    lock_products: Lock<ProductRow>,
     levels: LookUp<StockRow>,
     orders: Changes<OrderRow>,
     contents: Insert<ContentsRow>,
     skus: Insert<OrderSkuRow>,
     reservations: Changes<ReservationRow>,
     payments: Changes<PaymentRow>,
+    products: Changes<ProductRow>,
     add_to_levels: Change,
     heard: Insert<HeardRow>,
 }
@@ -46,12 +48,14 @@ impl Statements {
             lock_orders: Lock::prepare(client).await?,
             lock_reservations: Lock::prepare(client).await?,
             lock_payments: Lock::prepare(client).await?,
+            lock_products: Lock::prepare(client).await?,
             levels: LookUp::prepare(client).await?,
             orders: Changes::new(),
             contents: Insert::new(),
             skus: Insert::new(),
             reservations: Changes::new(),
             payments: Changes::new(),
+            products: Changes::new(),
             add_to_levels: Change::new(ADD_TO_LEVELS),
             heard: Insert::new(),
         })
@@ -100,15 +104,27 @@ impl Statements {
         rows.map(|row| version(row?).map_err(|unknown| Failure::Poison(unknown.to_string()))).collect()
     }
 
+    /// The same of products.
+    pub(super) async fn lock_products(
+        &self,
+        tx: &Transaction<'_>,
+        skus: &[&str],
+    ) -> Result<Working<Sku, Product>, Failure> {
+        self.lock_products
+            .aggregates(tx, skus, ProductRow::into_product, |product| (&product.sku, product.version))
+            .await
+    }
+
     /// Write what a batch has come to.
     pub(super) fn write(&self, tx: &mut Transaction<'_>, batch: Batch, partitions: i32) {
-        let Batch { orders, reservations, payments, levels, heard, versions: _ } = batch;
+        let Batch { orders, reservations, payments, products, levels, heard, versions: _ } = batch;
         let form = Form::of(orders.len());
         let writes = self.orders.write(tx, orders, |order| OrderRow::of(order, partitions));
         self.contents.rows(tx, form, writes.inserts.iter().map(ContentsRow::of).collect());
         self.skus.rows(tx, form, writes.inserts.iter().flat_map(OrderSkuRow::all_of).collect());
         self.reservations.write(tx, reservations, ReservationRow::of);
         self.payments.write(tx, payments, PaymentRow::of);
+        self.products.write(tx, products, ProductRow::of);
         self.add_to_levels(tx, levels);
         self.heard.rows(tx, form, heard);
     }

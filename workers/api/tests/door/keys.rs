@@ -1,5 +1,6 @@
 //! Who may: without keys only this machine, with keys only who has one, and what its roles say.
 
+use hyper::Method;
 use serde_json::json;
 
 use crate::pipeline::{Outcome, Pipeline, stop};
@@ -52,6 +53,12 @@ async fn only_who_has_a_key_gets_in_and_only_as_far_as_its_roles_go() -> Outcome
         let said = bearer(key).once("k").post(path, receipt.clone()).await?.of(403)?;
         assert!(said.text("detail").contains(role), "{said:?}");
     }
+    let body = || Some(("application/json", r#"{"title":"Pen","price_minor":1,"currency":"EUR"}"#.to_owned()));
+    bearer(&shop).once("p").ask(Method::PUT, "/v1/products/pen", body()).await?.of(403)?;
+    bearer(&twin).waiting().once("p").ask(Method::PUT, "/v1/products/pen", body()).await?.of(200)?;
+    bearer(&reader).get("/v1/products/pen").await?.of(200)?;
+    let by = "select asked_by from inventory.stock_receipts where command_id = 'p'";
+    assert_eq!(pipeline.query(by).await?, ["twin"]);
     bearer(&twin).waiting().once("r").post("/v1/stock/receipts", receipt).await?.of(200)?;
 
     // One key of idempotency of two callers is two orders, and commands say who asked.

@@ -10,6 +10,7 @@ mod lists;
 mod look_ups;
 mod orders;
 mod pipeline;
+mod products;
 mod returns;
 mod roles;
 mod status;

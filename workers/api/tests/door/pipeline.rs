@@ -11,7 +11,7 @@ use client::{Connection, Publisher};
 use dev_stack::{Daemon, Server, Stack, StackConfig};
 use rdkafka::ClientConfig;
 use replay_tool::{CheckConfig, Keeper, Records, Report, ServiceTables};
-use schemas::{CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
+use schemas::{CommandId, CustomerId, DescribeProduct, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
 
 use crate::api::Api;
 
@@ -192,6 +192,15 @@ impl Pipeline {
     pub(crate) async fn receive(&self, sku: &str, quantity: i64) -> Outcome {
         let command = CommandId::new(format!("receive-{sku}"))?;
         self.publisher.receive_stock(Sku::new(sku)?, quantity, command).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn describe(&self, sku: &str, title: &str) -> Outcome {
+        let (command_id, title) = (CommandId::new(format!("{title}-{sku}"))?, title.to_owned());
+        let (currency, by, note) = ("EUR".to_owned(), None, None);
+        let sku = Sku::new(sku)?;
+        let describe = DescribeProduct { sku, command_id, title, price_minor: 250, currency, by, note };
+        self.publisher.publish(&describe.into()).await?;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ async fn until_it_agrees(pipeline: &Pipeline, orders: usize) -> Outcome {
         ("order_contents", "order_id || ' ' || skus::text || quantities::text"),
         ("reservations", "order_id || ' ' || version || ' ' || status"),
         ("payments", "order_id || ' ' || version || ' ' || status || ' ' || coalesce(capture_reference, '')"),
+        ("products", "sku || ' ' || version || ' ' || title || ' ' || price_minor || ' ' || changed_at"),
         ("stock", "sku || ' ' || version || ' ' || received || ' ' || reserved || ' ' || shipped"),
     ];
     let schema = |table: &str| match table {
@@ -54,6 +55,7 @@ async fn it_is_what_the_topics_say_whoever_dies_and_is_made_again_from_nothing()
     let (one, other) = (pipeline.start_door("one")?, pipeline.start_door("other")?);
     for sku in ["pen", "ink"] {
         pipeline.receive(sku, 10_000).await?;
+        pipeline.describe(sku, "first").await?;
     }
     place_all(&pipeline, 0..ORDERS / 2).await?;
     until("something is kept", || async {
@@ -62,6 +64,7 @@ async fn it_is_what_the_topics_say_whoever_dies_and_is_made_again_from_nothing()
     })
     .await?;
     one.daemon.kill9()?;
+    pipeline.describe("ink", "second").await?;
     place_all(&pipeline, ORDERS / 2..ORDERS).await?;
     until_it_agrees(&pipeline, ORDERS).await?;
     // What is said again changes nothing.

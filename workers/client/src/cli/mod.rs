@@ -109,6 +109,7 @@ async fn perform(session: &Session, verb: Verb) -> Result<End, Failure> {
         Verb::Publish(options) => publish::run(session, options).await,
         Verb::Stock(StockVerb::Receive(options)) => stock::receive(session, options).await,
         Verb::Stock(StockVerb::Adjust(options)) => stock::adjust(session, options).await,
+        Verb::Stock(StockVerb::Describe(options)) => stock::describe(session, options).await,
         Verb::Stock(StockVerb::Show(options)) => or_interrupted(stock::show(session, options)).await,
         Verb::Show(options) => or_interrupted(history::run(session, options)).await,
         Verb::Watch(options) => or_interrupted(watch::run(session, options)).await,

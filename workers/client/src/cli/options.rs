@@ -143,8 +143,22 @@ pub(super) enum StockVerb {
     Receive(ReceiveOptions),
     /// Correct what is there after a count: pieces more, or fewer with a minus.
     Adjust(AdjustOptions),
-    /// What is received, reserved, shipped and available, folded from the topics.
+    /// Say what a SKU is called and what a piece costs, in place of what was said before.
+    Describe(DescribeOptions),
+    /// What is received, reserved, shipped and available, and how it is described, folded from the topics.
     Show(StockShowOptions),
+}
+
+/// Who asks for a stock command, and why.
+#[derive(Debug, Args)]
+pub(super) struct Asker {
+    /// Who asks; kept with the SKU.
+    #[arg(long, value_name = "WHO")]
+    pub(super) by: Option<String>,
+
+    /// Why, in words; kept with the SKU.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) note: Option<String>,
 }
 
 /// Of `stock receive`.
@@ -167,6 +181,9 @@ pub(super) struct ReceiveOptions {
     #[arg(long)]
     pub(super) id: Option<CommandId>,
 
+    #[command(flatten)]
+    pub(super) asker: Asker,
+
     /// Do not wait for the inventory service's answer. (A file's receipts are never waited for.)
     #[arg(long)]
     pub(super) no_wait: bool,
@@ -185,6 +202,39 @@ pub(super) struct AdjustOptions {
     /// The adjustment's id: the same id again has no second effect. Without it, every run is a new adjustment.
     #[arg(long)]
     pub(super) id: Option<CommandId>,
+
+    #[command(flatten)]
+    pub(super) asker: Asker,
+
+    /// Do not wait for the inventory service's answer.
+    #[arg(long)]
+    pub(super) no_wait: bool,
+}
+
+/// Of `stock describe`.
+#[derive(Debug, Args)]
+pub(super) struct DescribeOptions {
+    /// Which SKU; a new one is created, without stock.
+    pub(super) sku: Sku,
+
+    /// What it is called, at most 256 bytes.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) title: String,
+
+    /// What a piece costs, in minor units (cents).
+    #[arg(long, value_name = "MINOR", allow_negative_numbers = true)]
+    pub(super) price_minor: i64,
+
+    /// The price's currency, as EUR.
+    #[arg(long, value_name = "CODE")]
+    pub(super) currency: String,
+
+    /// The description's id: the same id again has no second effect. Without it, every run is a new description.
+    #[arg(long)]
+    pub(super) id: Option<CommandId>,
+
+    #[command(flatten)]
+    pub(super) asker: Asker,
 
     /// Do not wait for the inventory service's answer.
     #[arg(long)]

@@ -1,13 +1,16 @@
-//! `orders stock receive`, `orders stock adjust` and `orders stock show`.
+//! `orders stock receive`, `adjust`, `describe` and `show`.
 
 use std::time::Duration;
 
-use grammar::{Table, complain, terminal_width};
-use schemas::{AdjustStock, CommandId, Message, ReceiveStock, Sku, StockCommand, StockEvent, TopicName};
+use domain::stock::{Deed, Description};
+use grammar::{Table, complain, money, terminal_width};
+use schemas::{
+    AdjustStock, CommandId, DescribeProduct, Message, ReceiveStock, Sku, StockCommand, StockEvent, TopicName,
+};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::options::{AdjustOptions, ReceiveOptions, StockShowOptions};
+use super::options::{AdjustOptions, Asker, DescribeOptions, ReceiveOptions, StockShowOptions};
 use super::output::{Failure, reading_bar};
 use super::publish::publish_file;
 use super::way::{SOURCE, Way};
@@ -21,7 +24,11 @@ use crate::{
 const TICK: Duration = Duration::from_millis(200);
 
 pub(super) async fn receive(session: &Session, options: ReceiveOptions) -> Result<End, Failure> {
+    let Asker { by, note } = options.asker;
     match (options.file, options.sku, options.quantity) {
+        (Some(_), _, _) if by.is_some() || note.is_some() => {
+            Err(Failure::Words("a file's receipts say nothing of who asks: leave out --by and --note".to_owned()))
+        }
         (Some(file), _, _) => {
             let batch = options.id.map_or_else(|| Uuid::now_v7().to_string(), String::from);
             let name = file.display().to_string();
@@ -32,7 +39,7 @@ pub(super) async fn receive(session: &Session, options: ReceiveOptions) -> Resul
         }
         (None, Some(sku), Some(quantity)) => {
             let command_id = named(options.id)?;
-            let receive = ReceiveStock { sku, command_id, quantity }.into();
+            let receive = ReceiveStock { sku, command_id, quantity, by, note }.into();
             or_interrupted(change(session, receive, options.no_wait)).await
         }
         (None, _, _) => Err(Failure::Words("give a SKU and a quantity, or --file".to_owned())),
@@ -40,9 +47,15 @@ pub(super) async fn receive(session: &Session, options: ReceiveOptions) -> Resul
 }
 
 pub(super) async fn adjust(session: &Session, options: AdjustOptions) -> Result<End, Failure> {
-    let AdjustOptions { sku, delta, id, no_wait } = options;
-    let adjust = AdjustStock { sku, command_id: named(id)?, delta }.into();
+    let AdjustOptions { sku, delta, id, asker: Asker { by, note }, no_wait } = options;
+    let adjust = AdjustStock { sku, command_id: named(id)?, delta, by, note }.into();
     or_interrupted(change(session, adjust, no_wait)).await
+}
+
+pub(super) async fn describe(session: &Session, options: DescribeOptions) -> Result<End, Failure> {
+    let DescribeOptions { sku, title, price_minor, currency, id, asker: Asker { by, note }, no_wait } = options;
+    let describe = DescribeProduct { sku, command_id: named(id)?, title, price_minor, currency, by, note }.into();
+    or_interrupted(change(session, describe, no_wait)).await
 }
 
 fn named(id: Option<CommandId>) -> Result<CommandId, Failure> {
@@ -58,6 +71,9 @@ fn words(command: &StockCommand) -> (&'static str, String) {
         }
         StockCommand::AdjustStock(AdjustStock { sku, delta, .. }) => {
             ("adjustment", format!("adjusted {sku} by {delta:+}"))
+        }
+        StockCommand::DescribeProduct(DescribeProduct { sku, title, price_minor, currency, .. }) => {
+            ("description", format!("{sku} is {title} at {}", money(*price_minor, currency)))
         }
     }
 }
@@ -147,34 +163,27 @@ async fn answer(
     Ok(None)
 }
 
-/// Whether the event answers the command, with a yes or a no. An event of another quantity under its id is of an earlier command;
+/// Whether the event answers the command, with a yes or a no. An event of another content under its id is of an earlier command;
 /// this one is still to be refused.
 fn answers(command: &StockCommand, event: &StockEvent) -> Option<bool> {
-    match (command, event) {
-        (StockCommand::ReceiveStock(asked), StockEvent::StockReceived(m)) => {
-            (m.command_id == asked.command_id && m.quantity == asked.quantity).then_some(true)
-        }
-        (StockCommand::AdjustStock(asked), StockEvent::StockAdjusted(m)) => {
-            (m.command_id == asked.command_id && m.delta == asked.delta).then_some(true)
-        }
-        (_, StockEvent::StockCommandRejected(m)) => (m.command_id == *command.command_id()).then_some(false),
-        (StockCommand::ReceiveStock(_), StockEvent::StockAdjusted(_))
-        | (StockCommand::AdjustStock(_), StockEvent::StockReceived(_)) => None,
+    if event.command_id() != command.command_id() {
+        return None;
     }
+    Deed::told_by(event).map_or(Some(false), |done| (done == Deed::asked_by(command)).then_some(true))
 }
 
 pub(super) async fn show(session: &Session, options: StockShowOptions) -> Result<End, Failure> {
-    let levels = match &session.way {
+    let only = options.sku.as_ref();
+    let (levels, descriptions) = match &session.way {
         Way::Kafka(connection) => {
             let bar = reading_bar();
             let levels = StockLevels::read(connection, session.patience, |left| bar.set_position(left)).await;
             bar.finish_and_clear();
-            levels?.all().map(|(sku, level)| (sku.clone(), *level)).collect()
+            levels?.into_parts()
         }
-        Way::Http(door) => door.levels(options.sku.as_ref()).await?,
+        Way::Http(door) => (door.levels(only).await?, door.descriptions(only).await?),
     };
-    let wanted: Vec<(&Sku, &Level)> =
-        levels.iter().filter(|(sku, _)| options.sku.as_ref().is_none_or(|only| only == *sku)).collect();
+    let wanted: Vec<(&Sku, &Level)> = levels.iter().filter(|(sku, _)| only.is_none_or(|only| only == *sku)).collect();
     if wanted.is_empty() {
         let what = options.sku.map_or_else(|| "any SKU".to_owned(), |sku| format!("the SKU {sku}"));
         complain(NAME, format_args!("nothing is known of {what}"));
@@ -182,22 +191,27 @@ pub(super) async fn show(session: &Session, options: StockShowOptions) -> Result
     }
     if session.output.json {
         for (sku, level) in wanted {
-            session.output.say(|| level_json(sku, level), String::new)?;
+            session.output.say(|| level_json(sku, level, descriptions.get(sku)), String::new)?;
         }
         return Ok(End::DONE);
     }
-    let mut table = Table::new(["SKU", "received", "reserved", "shipped", "returned", "written off", "available"]);
+    let columns = ["SKU", "received", "reserved", "shipped", "returned", "written off", "available", "price", "title"];
+    let mut table = Table::new(columns);
     for (sku, level) in wanted {
         let Level { received, reserved, shipped, returned, written_off } = *level;
         let numbers = [received, reserved, shipped, returned, written_off, level.available()];
-        table.row(std::iter::once(sku.to_string()).chain(numbers.map(|number| number.to_string())));
+        let told = descriptions.get(sku).map_or_else(Default::default, |description| {
+            let Description { title, price_minor, currency } = description;
+            [money(*price_minor, currency), title.clone()]
+        });
+        table.row(std::iter::once(sku.to_string()).chain(numbers.map(|number| number.to_string())).chain(told));
     }
     session.output.say(|| Value::Null, || table.text(terminal_width()))?;
     Ok(End::DONE)
 }
 
 /// Sums are of 64-bit numbers: a JSON number where one fits, a text where it does not.
-fn level_json(sku: &Sku, level: &Level) -> Value {
+fn level_json(sku: &Sku, level: &Level, description: Option<&Description>) -> Value {
     let number = |n: i128| i64::try_from(n).map_or_else(|_| json!(n.to_string()), |n| json!(n));
     json!({
         "sku": sku.as_str(),
@@ -207,6 +221,9 @@ fn level_json(sku: &Sku, level: &Level) -> Value {
         "returned": number(level.returned),
         "written_off": number(level.written_off),
         "available": number(level.available()),
+        "title": description.map(|had| &had.title),
+        "price_minor": description.map(|had| had.price_minor),
+        "currency": description.map(|had| &had.currency),
     })
 }
 
@@ -220,12 +237,15 @@ mod tests {
     fn only_its_own_answer_ends_the_wait() {
         let (sku, at) = (Sku::new("a").unwrap(), Time::from_micros(1));
         let id = |text: &str| CommandId::new(text).unwrap();
-        let adjust: StockCommand = AdjustStock { sku: sku.clone(), command_id: id("count"), delta: -3 }.into();
-        let adjusted = |command_id, delta| StockAdjusted { sku: sku.clone(), version: 2, at, command_id, delta }.into();
+        let adjust: StockCommand = AdjustStock::of(sku.clone(), id("count"), -3).into();
+        let adjusted = |command_id, delta| {
+            StockAdjusted { sku: sku.clone(), version: 2, at, command_id, delta, origin: None }.into()
+        };
         assert_eq!(answers(&adjust, &adjusted(id("count"), -3)), Some(true));
         assert_eq!(answers(&adjust, &adjusted(id("count"), -2)), None, "an earlier one under this id");
         assert_eq!(answers(&adjust, &adjusted(id("other"), -3)), None);
-        let received = StockReceived { sku: sku.clone(), version: 1, at, command_id: id("count"), quantity: -3 };
+        let (command_id, origin) = (id("count"), None);
+        let received = StockReceived { sku: sku.clone(), version: 1, at, command_id, quantity: -3, origin };
         assert_eq!(answers(&adjust, &received.into()), None);
         let (code, detail) = (StockRejectionCode::BelowReserved, "too few".to_owned());
         let refused = StockCommandRejected { sku: sku.clone(), at, command_id: id("count"), code, detail };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::stock::Description;
 use schemas::{OrderId, Sku, Time};
 use serde::Deserialize;
 
@@ -142,6 +143,20 @@ struct ListedLevel {
     written_off: i64,
 }
 
+#[derive(Deserialize)]
+struct ProductPage {
+    products: Vec<ListedProduct>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ListedProduct {
+    sku: Sku,
+    title: String,
+    price_minor: i64,
+    currency: String,
+}
+
 impl HttpDoor {
     /// All orders of which these parameters are true, the newest first.
     ///
@@ -187,6 +202,35 @@ impl HttpDoor {
                 return Ok(levels);
             }
         }
+    }
+
+    /// What was said of all SKUs, or of this one where anything was.
+    ///
+    /// # Errors
+    /// The API cannot be asked.
+    pub async fn descriptions(&self, only: Option<&Sku>) -> Result<BTreeMap<Sku, Description>, ClientError> {
+        if let Some(sku) = only {
+            let found = self.find::<ListedProduct>(&["products", sku.as_str()], &[]).await?;
+            return Ok(found.into_iter().map(ListedProduct::described).collect());
+        }
+        let (mut descriptions, mut cursor) = (BTreeMap::new(), None::<String>);
+        loop {
+            let mut query = vec![("limit", PAGE)];
+            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+            let page: ProductPage = self.find(&["products"], &query).await?.map_err(|problem| self.says(problem))?;
+            descriptions.extend(page.products.into_iter().map(ListedProduct::described));
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(descriptions);
+            }
+        }
+    }
+}
+
+impl ListedProduct {
+    fn described(self) -> (Sku, Description) {
+        let ListedProduct { sku, title, price_minor, currency } = self;
+        (sku, Description { title, price_minor, currency })
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The body is the command's own, under the names that it has on the wire: an API's document has the same.
 
+use reqwest::Method;
 use schemas::{CommandId, Message, OrderCommand, StockCommand};
 use serde_json::{Map, Value};
 
@@ -11,6 +12,7 @@ use crate::body_json;
 /// One request that asks for a command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
+    pub(super) method: Method,
     pub(super) path: Vec<String>,
     pub(super) body: Value,
     pub(super) key: Option<CommandId>,
@@ -24,14 +26,7 @@ impl Request {
     pub fn of(message: &Message) -> Result<Self, HttpError> {
         match message {
             Message::OrderCommand(command) => of_order(command, message),
-            Message::StockCommand(command) => {
-                let what = match command {
-                    StockCommand::ReceiveStock(_) => "receipts",
-                    StockCommand::AdjustStock(_) => "adjustments",
-                };
-                let path = ["stock", what].map(str::to_owned).to_vec();
-                Ok(Request { path, body: body(message, &["command_id"]), key: Some(command.command_id().clone()) })
-            }
+            Message::StockCommand(command) => of_stock(command, message),
             Message::OrderEvent(_)
             | Message::InventoryCommand(_)
             | Message::InventoryEvent(_)
@@ -45,7 +40,8 @@ impl Request {
 fn of_order(command: &OrderCommand, message: &Message) -> Result<Request, HttpError> {
     let (verb, by) = match command {
         OrderCommand::PlaceOrder(_) => {
-            return Ok(Request { path: vec!["orders".to_owned()], body: body(message, &[]), key: None });
+            let (method, path) = (Method::POST, vec!["orders".to_owned()]);
+            return Ok(Request { method, path, body: body(message, &[]), key: None });
         }
         OrderCommand::ShipOrder(m) => ("ship", &m.by),
         OrderCommand::CancelOrder(m) => ("cancel", &m.by),
@@ -61,11 +57,30 @@ fn of_order(command: &OrderCommand, message: &Message) -> Result<Request, HttpEr
             return Err(not_over_http(format!("nobody can ask for {}", command.name())));
         }
     };
-    if by.is_some() {
-        return Err(not_over_http("the name of the key says who asks, and no --by".to_owned()));
-    }
+    the_key_says(by.as_deref())?;
     let path = vec!["orders".to_owned(), command.key().to_string(), verb.to_owned()];
-    Ok(Request { path, body: body(message, &["order_id", "command_id"]), key: command.command_id().cloned() })
+    let body = body(message, &["order_id", "command_id"]);
+    Ok(Request { method: Method::POST, path, body, key: command.command_id().cloned() })
+}
+
+fn of_stock(command: &StockCommand, message: &Message) -> Result<Request, HttpError> {
+    let (method, path, by) = match command {
+        StockCommand::ReceiveStock(m) => (Method::POST, ["stock", "receipts"], &m.by),
+        StockCommand::AdjustStock(m) => (Method::POST, ["stock", "adjustments"], &m.by),
+        StockCommand::DescribeProduct(m) => (Method::PUT, ["products", m.sku.as_str()], &m.by),
+    };
+    the_key_says(by.as_deref())?;
+    let elsewhere: &[&str] = if method == Method::PUT { &["sku", "command_id"] } else { &["command_id"] };
+    let (path, body) = (path.map(str::to_owned).to_vec(), body(message, elsewhere));
+    Ok(Request { method, path, body, key: Some(command.command_id().clone()) })
+}
+
+/// Who asks is the key's to say.
+fn the_key_says(by: Option<&str>) -> Result<(), HttpError> {
+    match by {
+        None => Ok(()),
+        Some(_) => Err(not_over_http("the name of the key says who asks, and no --by".to_owned())),
+    }
 }
 
 fn not_over_http(what: String) -> HttpError {
@@ -81,7 +96,7 @@ fn body(message: &Message, elsewhere: &[&str]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use schemas::{HoldOrder, OrderId, ReceiveStock, ResolveOrder, Sku, Time};
+    use schemas::{DescribeProduct, HoldOrder, OrderId, ReceiveStock, ResolveOrder, Sku, Time};
     use serde_json::json;
 
     use super::*;
@@ -102,11 +117,16 @@ mod tests {
         assert_eq!((placing.path, placing.key), (vec!["orders".to_owned()], None));
         assert_eq!((&placing.body["order_id"], placing.body.get("if_short")), (&json!("o-1"), None));
         let (sku, command_id) = (Sku::new("s").unwrap(), CommandId::new("r").unwrap());
-        let receipt = Request::of(&ReceiveStock { sku, command_id, quantity: 7 }.into()).unwrap();
+        let receipt = Request::of(&ReceiveStock::of(sku.clone(), command_id.clone(), 7).into()).unwrap();
         assert_eq!(
             (receipt.path.join("/"), receipt.body),
             ("stock/receipts".to_owned(), json!({ "sku": "s", "quantity": 7 }))
         );
+        let (title, currency) = ("Pen".to_owned(), "EUR".to_owned());
+        let describe = DescribeProduct { sku, command_id, title, price_minor: 250, currency, by: None, note: None };
+        let described = Request::of(&describe.into()).unwrap();
+        assert_eq!((described.method, described.path.join("/")), (Method::PUT, "products/s".to_owned()));
+        assert_eq!(described.body, json!({ "title": "Pen", "price_minor": 250, "currency": "EUR" }));
     }
 
     #[test]

@@ -155,11 +155,11 @@ pub(super) fn event(event: &OrderEvent) -> String {
 }
 
 /// Who made it happen, and why. What stands at the event already, its name says.
-fn origin(origin: &Origin) -> Option<String> {
+pub(super) fn origin(origin: &Origin) -> Option<String> {
     asked(origin.by.as_deref(), origin.note.as_deref())
 }
 
-fn asked(by: Option<&str>, note: Option<&str>) -> Option<String> {
+pub(super) fn asked(by: Option<&str>, note: Option<&str>) -> Option<String> {
     match (by, note) {
         (Some(by), Some(note)) => Some(format!("by {by}: {note}")),
         (Some(by), None) => Some(format!("by {by}")),
@@ -178,7 +178,7 @@ fn rejections(reasons: &[Rejection]) -> String {
     reasons.iter().map(|reason| format!("{} ({})", code(reason), reason.detail)).collect::<Vec<_>>().join("; ")
 }
 
-fn refusals(reasons: &[Refusal]) -> String {
+pub(super) fn refusals(reasons: &[Refusal]) -> String {
     let told = |reason: &Refusal| format!("{} ({})", reason.reason_code, reason.detail);
     reasons.iter().map(told).collect::<Vec<_>>().join("; ")
 }
@@ -214,7 +214,7 @@ fn named<T>(lines: &[T], one: impl Fn(&T) -> String) -> Option<String> {
     (!named.is_empty()).then(|| named.join(", "))
 }
 
-fn joined(parts: impl IntoIterator<Item = Option<String>>) -> String {
+pub(super) fn joined(parts: impl IntoIterator<Item = Option<String>>) -> String {
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -1,6 +1,6 @@
 //! How much there is of a SKU: sums and what follows from them.
 //!
-//! Only receipts and adjustments have versions; what reservations add is a sum over all of them, in any order.
+//! Only receipts, adjustments and descriptions have versions; what reservations add is a sum over all of them, in any order.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use schemas::Sku;
 /// The stock of a SKU in pieces. A SKU of which nothing was ever received is the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Level {
-    /// The number of receipts and adjustments.
+    /// The number of receipts, adjustments and descriptions.
     pub version: i64,
     /// All that came in, corrected by adjustments.
     pub received: i64,

@@ -3,13 +3,14 @@
 use domain::charge;
 use domain::saga;
 use schemas::{
-    AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, HoldOrder, InventoryCommand,
-    InventoryEvent, LineQuantity, OrderCommand, OrderId, OrderLine, PaymentAuthorized, PaymentCaptureFailed,
-    PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentEvent, PaymentOperation, PaymentRefundFailed,
-    PaymentRefunded, PaymentStuck, PaymentVoided, PlaceOrder, ReceiveReturn, RefundOrder, RefundPayment, RejectOrder,
-    ReleaseOrder, ReleaseStock, RequestReturn, ReserveStock, ResolveOrder, RetryOrder, RetryPayment, ReturnStock,
-    ReturnedLine, ReturnedStock, ShipOrder, SkipOrderStep, Sku, StockCommitRefused, StockCommitted, StockLine,
-    StockRejected, StockReleased, StockReserved, StockReturnRefused, StockReturned, Time, VoidPayment,
+    AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, DescribeProduct, HoldOrder,
+    InventoryCommand, InventoryEvent, LineQuantity, OrderCommand, OrderId, OrderLine, PaymentAuthorized,
+    PaymentCaptureFailed, PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentEvent, PaymentOperation,
+    PaymentRefundFailed, PaymentRefunded, PaymentStuck, PaymentVoided, PlaceOrder, ReceiveReturn, RefundOrder,
+    RefundPayment, RejectOrder, ReleaseOrder, ReleaseStock, RequestReturn, ReserveStock, ResolveOrder, RetryOrder,
+    RetryPayment, ReturnStock, ReturnedLine, ReturnedStock, ShipOrder, SkipOrderStep, Sku, StockCommitRefused,
+    StockCommitted, StockLine, StockRejected, StockReleased, StockReserved, StockReturnRefused, StockReturned, Time,
+    VoidPayment,
 };
 
 /// The present, where it does not matter.
@@ -27,6 +28,18 @@ pub(crate) fn sku(text: &str) -> Sku {
 
 pub(crate) fn command_id(text: &str) -> CommandId {
     CommandId::new(text).unwrap()
+}
+
+pub(crate) fn describe(
+    name: &str,
+    id: &str,
+    title: &str,
+    price_minor: i64,
+    currency: &str,
+    by: Option<&str>,
+) -> DescribeProduct {
+    let (title, currency, by) = (title.to_owned(), currency.to_owned(), by.map(str::to_owned));
+    DescribeProduct { sku: sku(name), command_id: command_id(id), title, price_minor, currency, by, note: None }
 }
 
 pub(crate) fn line(text: &str, quantity: i64, unit_price_minor: i64) -> OrderLine {

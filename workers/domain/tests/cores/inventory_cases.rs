@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use domain::decision::{Contradiction, Outcome};
-use domain::stock::{Level, Receipt, decide, decide_stock, evolve, evolve_stock, skus_touched};
+use domain::stock::{Level, Product, Receipt, decide, decide_stock, evolve, evolve_stock, skus_touched};
 use schemas::{
-    AdjustStock, InventoryEvent, ReceiveStock, Shortage, Sku, StockCommand, StockCommandRejected, StockEvent,
-    StockRejected, StockRejectionCode, StockReserved, limits,
+    AdjustStock, InventoryEvent, ReceiveStock, Shortage, Sku, StockCommand, StockCommandRefused, StockCommandRejected,
+    StockEvent, StockRejected, StockRejectionCode, StockReserved, limits,
 };
 
-use super::fixtures::{command_id, noon, order_id, sku, stock, stock_line};
+use super::fixtures::{command_id, describe, noon, order_id, sku, stock, stock_line};
 
 fn level(received: i64) -> Level {
     Level { version: 1, received, ..Level::default() }
@@ -32,11 +32,11 @@ fn code(level: Level, command: StockCommand) -> StockRejectionCode {
 }
 
 fn receive(quantity: i64) -> StockCommand {
-    ReceiveStock { sku: sku("a"), command_id: command_id("k"), quantity }.into()
+    ReceiveStock::of(sku("a"), command_id("k"), quantity).into()
 }
 
 fn adjust(delta: i64) -> StockCommand {
-    AdjustStock { sku: sku("a"), command_id: command_id("k"), delta }.into()
+    AdjustStock::of(sku("a"), command_id("k"), delta).into()
 }
 
 #[test]
@@ -131,17 +131,77 @@ fn an_adjustment_can_take_what_is_available() {
 
 #[test]
 fn a_repeated_stock_command_is_answered_in_the_same_words() {
-    for command in [receive(5), adjust(3)] {
+    let asked = AdjustStock { by: Some("ann".into()), ..AdjustStock::of(sku("a"), command_id("k"), 3) }.into();
+    for command in [receive(5), adjust(3), asked, pen(250), describe("a", "k", "Pen", 0, "JPY", Some("ann")).into()] {
         let event = stock_event(Level::default(), command.clone());
         let receipt = Receipt::of(&event).unwrap();
         let again = decide_stock(Some(&receipt), level(99), &command, noon().plus_ms(9));
         assert_eq!((again.outcome, again.event), (Outcome::Repeated, Some(event)));
     }
     let receipt = Receipt::of(&stock_event(Level::default(), receive(5))).unwrap();
-    for other in [receive(6), adjust(5)] {
+    for other in [receive(6), adjust(5), pen(5)] {
         let decision = decide_stock(Some(&receipt), level(5), &other, noon());
         assert_eq!(decision.outcome, Outcome::Rejected, "{other:?}");
     }
+}
+
+#[test]
+fn a_repetition_is_the_same_whoever_asks_for_it() {
+    let event = stock_event(Level::default(), describe("a", "k", "Pen", 250, "EUR", Some("ann")).into());
+    let receipt = Receipt::of(&event).unwrap();
+    let again = decide_stock(Some(&receipt), level(9), &pen(250), noon().plus_ms(9));
+    assert_eq!((again.outcome, again.event), (Outcome::Repeated, Some(event)));
+}
+
+#[test]
+fn who_asks_and_why_stands_in_the_event_and_a_plain_command_leaves_nothing() {
+    let note = Some("x".repeat(limits::MAX_DETAIL_BYTES + 1));
+    let asked = ReceiveStock { by: Some("ann".into()), note, ..ReceiveStock::of(sku("a"), command_id("k"), 5) };
+    let event = stock_event(Level::default(), asked.into());
+    let origin = event.origin().unwrap();
+    assert_eq!((origin.command.as_str(), &origin.command_id), ("ReceiveStock", &command_id("k")));
+    assert_eq!((origin.by.as_deref(), origin.note.as_ref().unwrap().len()), (Some("ann"), limits::MAX_DETAIL_BYTES));
+    assert_eq!(stock_event(Level::default(), receive(5)).origin(), None);
+}
+
+fn pen(price_minor: i64) -> StockCommand {
+    describe("a", "k", "Pen", price_minor, "EUR", None).into()
+}
+
+#[test]
+fn a_description_takes_a_version_of_its_sku_and_no_piece() {
+    let event = stock_event(level(5), pen(250));
+    assert_eq!(evolve_stock(&sku("a"), level(5), &event).unwrap(), Level { version: 2, ..level(5) });
+    let product = Product::of(&event).unwrap();
+    let told = (product.version, product.description.title.as_str(), product.description.price_minor);
+    assert_eq!((told, product.changed_at), ((2, "Pen", 250), noon()));
+    assert_eq!(Product::of(&stock_event(level(5), receive(1))), None);
+}
+
+#[test]
+fn a_description_is_refused_with_every_reason() {
+    let codes = |title: &str, price_minor, currency: &str| -> Vec<String> {
+        let command = describe("a", "k", title, price_minor, currency, None).into();
+        let event = stock_event(level(5), command);
+        assert_eq!(event.version(), None);
+        let StockEvent::StockCommandRefused(StockCommandRefused { command, reasons, .. }) = event else {
+            panic!("{event:?}")
+        };
+        assert_eq!(command, "DescribeProduct");
+        reasons.into_iter().map(|reason| reason.reason_code).collect()
+    };
+    let (long, longest) = ("x".repeat(limits::MAX_TITLE_BYTES + 1), "x".repeat(limits::MAX_TITLE_BYTES));
+    assert_eq!(codes(" \t", -1, "DEM"), ["TitleEmpty", "PriceNegative", "CurrencyUnknown"]);
+    assert_eq!(codes(&long, limits::MAX_TOTAL_MINOR + 1, "EUR"), ["TitleTooLong", "PriceTooLarge"]);
+    for price_minor in [0, limits::MAX_TOTAL_MINOR] {
+        let event = stock_event(level(5), describe("a", "k", &longest, price_minor, "EUR", None).into());
+        assert_eq!(event.version(), Some(2), "{event:?}");
+    }
+    // Another command of this id was a receipt.
+    let receipt = Receipt::of(&stock_event(Level::default(), receive(5))).unwrap();
+    let event = decide_stock(Some(&receipt), level(5), &pen(1), noon()).event.unwrap();
+    let StockEvent::StockCommandRefused(StockCommandRefused { reasons, .. }) = event else { panic!("{event:?}") };
+    assert_eq!(reasons[0].reason_code, "ContentDiffers");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use schemas::{
     ReturnStock, ReturnedStock, StockCommand, StockLine,
 };
 
-use super::fixtures::{command_id, noon, sku, stock_line};
+use super::fixtures::{command_id, describe, noon, sku, stock_line};
 use super::simulation::inventory::{Books, Inventory};
 
 #[derive(Debug, Clone)]
@@ -39,11 +39,14 @@ fn any_step() -> impl Strategy<Value = Step> {
         ),
         2 => orders.prop_map(|order| Step::Order(ReleaseStock { order_id: OrderId::new(order).unwrap() }.into())),
         2 => (skus.clone(), -1_i64..8).prop_map(|(name, quantity)| {
-            Step::Stock(ReceiveStock { sku: sku(name), command_id: command_id(&format!("r{quantity}")), quantity }.into())
+            Step::Stock(ReceiveStock::of(sku(name), command_id(&format!("r{quantity}")), quantity).into())
         }),
-        1 => (skus, -4_i64..4).prop_map(|(name, delta)| {
-            Step::Stock(AdjustStock { sku: sku(name), command_id: command_id(&format!("a{delta}")), delta }.into())
+        1 => (skus.clone(), -4_i64..4).prop_map(|(name, delta)| {
+            Step::Stock(AdjustStock::of(sku(name), command_id(&format!("a{delta}")), delta).into())
         }),
+        2 => (skus, select(vec!["x", "y", "z"]), -1_i64..4, select(vec![None, Some("desk-3")])).prop_map(
+            |(name, id, price, by)| Step::Stock(describe(name, id, "Pen", price, "EUR", by).into())
+        ),
     ]
 }
 

@@ -57,17 +57,32 @@ select 1 from stock x where x.sku = $1::text and x.version = $2::bigint and x.re
 select 1 from stock x where x.sku = $1::text
 
 -- == stock_receipts
-select r.* from unnest ($1::text[], $2::text[]) as u (sku, command_id), lateral (select sku, command_id, version, kind, pieces, at from stock_receipts x where x.sku = u.sku and x.command_id = u.command_id for update) as r
-select r.* from unnest ($1::text[], $2::text[]) as u (sku, command_id), lateral (select sku, command_id, version, kind, pieces, at from stock_receipts x where x.sku = u.sku and x.command_id = u.command_id offset 0) as r
-insert into stock_receipts (sku, command_id, version, kind, pieces, at) select u.sku, u.command_id, u.version, u.kind, u.pieces, u.at from unnest ($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::timestamptz[]) as u (sku, command_id, version, kind, pieces, at) returning 1
+select r.* from unnest ($1::text[], $2::text[]) as u (sku, command_id), lateral (select sku, command_id, version, kind, pieces, at, asked_by, note, title, price_minor, currency from stock_receipts x where x.sku = u.sku and x.command_id = u.command_id for update) as r
+select r.* from unnest ($1::text[], $2::text[]) as u (sku, command_id), lateral (select sku, command_id, version, kind, pieces, at, asked_by, note, title, price_minor, currency from stock_receipts x where x.sku = u.sku and x.command_id = u.command_id offset 0) as r
+insert into stock_receipts (sku, command_id, version, kind, pieces, at, asked_by, note, title, price_minor, currency) select u.sku, u.command_id, u.version, u.kind, u.pieces, u.at, u.asked_by, u.note, u.title, u.price_minor, u.currency from unnest ($1::text[], $2::text[], $3::bigint[], $4::text[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[], $9::text[], $10::bigint[], $11::text[]) as u (sku, command_id, version, kind, pieces, at, asked_by, note, title, price_minor, currency) returning 1
 delete from stock_receipts r using unnest ($1::text[], $2::text[]) as u (sku, command_id), lateral (select x.ctid from stock_receipts x where x.sku = u.sku and x.command_id = u.command_id offset 0) as t where r.ctid = t.ctid returning 1
 select 1 from unnest ($1::text[], $2::text[]) as u (sku, command_id), lateral (select from stock_receipts x where x.sku = u.sku and x.command_id = u.command_id for update) as r
 select 1 from unnest ($1::text[], $2::text[]) as u (sku, command_id), lateral (select from stock_receipts x where x.sku = u.sku and x.command_id = u.command_id offset 0) as r
-select sku, command_id, version, kind, pieces, at from stock_receipts x where x.sku = $1::text and x.command_id = $2::text for update
-insert into stock_receipts (sku, command_id, version, kind, pieces, at) values ($1::text, $2::text, $3::bigint, $4::text, $5::bigint, $6::timestamptz) returning 1
+select sku, command_id, version, kind, pieces, at, asked_by, note, title, price_minor, currency from stock_receipts x where x.sku = $1::text and x.command_id = $2::text for update
+insert into stock_receipts (sku, command_id, version, kind, pieces, at, asked_by, note, title, price_minor, currency) values ($1::text, $2::text, $3::bigint, $4::text, $5::bigint, $6::timestamptz, $7::text, $8::text, $9::text, $10::bigint, $11::text) returning 1
 delete from stock_receipts x where x.sku = $1::text and x.command_id = $2::text returning 1
 select 1 from stock_receipts x where x.sku = $1::text and x.command_id = $2::text for update
 select 1 from stock_receipts x where x.sku = $1::text and x.command_id = $2::text
+
+-- == products
+select r.* from unnest ($1::text[]) as u (sku), lateral (select sku, version, title, price_minor, currency, changed_at from products x where x.sku = u.sku for update) as r
+select r.* from unnest ($1::text[]) as u (sku), lateral (select sku, version, title, price_minor, currency, changed_at from products x where x.sku = u.sku offset 0) as r
+insert into products (sku, version, title, price_minor, currency, changed_at) select u.sku, u.version, u.title, u.price_minor, u.currency, u.changed_at from unnest ($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[]) as u (sku, version, title, price_minor, currency, changed_at) returning 1
+update products r set version = u.version, title = u.title, price_minor = u.price_minor, currency = u.currency, changed_at = u.changed_at from unnest ($1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::text[], $6::timestamptz[], $7::bigint[]) as u (sku, version, title, price_minor, currency, changed_at, had_version), lateral (select x.ctid from products x where x.sku = u.sku and x.version = u.had_version offset 0) as t where r.ctid = t.ctid returning 1
+delete from products r using unnest ($1::text[], $2::bigint[]) as u (sku, had_version), lateral (select x.ctid from products x where x.sku = u.sku and x.version = u.had_version offset 0) as t where r.ctid = t.ctid returning 1
+select 1 from unnest ($1::text[], $2::bigint[]) as u (sku, had_version), lateral (select from products x where x.sku = u.sku and x.version = u.had_version for update) as r
+select 1 from unnest ($1::text[]) as u (sku), lateral (select from products x where x.sku = u.sku offset 0) as r
+select sku, version, title, price_minor, currency, changed_at from products x where x.sku = $1::text for update
+insert into products (sku, version, title, price_minor, currency, changed_at) values ($1::text, $2::bigint, $3::text, $4::bigint, $5::text, $6::timestamptz) returning 1
+update products x set version = $2::bigint, title = $3::text, price_minor = $4::bigint, currency = $5::text, changed_at = $6::timestamptz where x.sku = $1::text and x.version = $7::bigint returning 1
+delete from products x where x.sku = $1::text and x.version = $2::bigint returning 1
+select 1 from products x where x.sku = $1::text and x.version = $2::bigint for update
+select 1 from products x where x.sku = $1::text
 
 -- == payments
 select r.* from unnest ($1::text[]) as u (order_id), lateral (select order_id, version, status, customer_id, currency, amount_minor, authorization_version, authorization_at, authorization_reference, decline_detail, capture_version, capture_at, capture_reference, capture_failure, void_version, void_at, stuck_version, stuck_at, stuck_operation, stuck_detail, refunds, refunded_minor, stuck_refused_attempts from payments x where x.order_id = u.order_id for update) as r

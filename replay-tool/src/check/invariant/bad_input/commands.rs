@@ -87,9 +87,8 @@ fn has_effect(evidence: &Evidence, receipts: &Receipts<'_>, command: &Command) -
             order_of(order_id).is_some_and(|order| order.cancellation.is_some() || order.has_taken(command_id))
         }
         Command::Change { order_id, command_id } => order_of(order_id).is_some_and(|order| order.has_taken(command_id)),
-        Command::Stock { sku, command_id, kind, pieces } => {
-            let receipt = receipts.get(&(sku, command_id));
-            receipt.is_some_and(|receipt| receipt.kind == *kind && receipt.pieces == *pieces)
+        Command::Stock { sku, command_id, deed } => {
+            receipts.get(&(sku, command_id)).is_some_and(|receipt| receipt.deed == *deed)
         }
     }
 }

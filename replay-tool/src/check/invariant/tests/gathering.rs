@@ -10,7 +10,8 @@ use crate::check::findings::{Invariant, Violation};
 use crate::check::scan::{Scan, ScanPlan, Topics};
 use crate::log::Channel;
 use crate::rows::{
-    ContentsRow, OrderRow, PaymentRow, PostingRow, ReceiptRow, ReservationRow, Rows, StockRow, Table, TableRow,
+    ContentsRow, OrderRow, PaymentRow, PostingRow, ProductRow, ReceiptRow, ReservationRow, Rows, StockRow, Table,
+    TableRow,
 };
 use crate::snapshot::{Cuts, LaneCut, Tables};
 
@@ -98,6 +99,7 @@ impl World {
             reservations: keyed(self.reservations.values().map(ReservationRow::of)),
             stock: keyed(self.levels.iter().map(|(sku, level)| StockRow::of(sku, *level))),
             receipts: keyed(self.receipts.values().map(ReceiptRow::of)),
+            products: keyed(self.products.values().map(ProductRow::of)),
             payments: keyed(self.payments.values().map(PaymentRow::of)),
             ledger: keyed(self.postings.iter().map(PostingRow::of)),
         }

@@ -2,7 +2,8 @@
 
 use domain::planted::{Bug, Planted};
 use schemas::{
-    CancelOrder, CommandId, CustomerId, OrderId, OrderLine, PlaceOrder, ReceiveStock, RefundOrder, Sku, Time, TopicName,
+    CancelOrder, CommandId, CustomerId, DescribeProduct, OrderId, OrderLine, PlaceOrder, ReceiveStock, RefundOrder,
+    Sku, Time, TopicName,
 };
 
 use super::gathering::{assert_found, found};
@@ -23,7 +24,13 @@ pub(super) fn order(id: &str, lines: &[(&str, i64, i64)]) -> PlaceOrder {
 
 pub(super) fn receipt(sku: &str, quantity: i64) -> ReceiveStock {
     let command_id = CommandId::new(format!("receipt-{sku}")).unwrap();
-    ReceiveStock { sku: Sku::new(sku).unwrap(), command_id, quantity }
+    ReceiveStock::of(Sku::new(sku).unwrap(), command_id, quantity)
+}
+
+fn describe(sku: &str, command: &str, title: &str, price_minor: i64) -> DescribeProduct {
+    let (sku, command_id) = (Sku::new(sku).unwrap(), CommandId::new(command).unwrap());
+    let (title, currency, by) = (title.to_owned(), "EUR".to_owned(), Some("desk-3".to_owned()));
+    DescribeProduct { sku, command_id, title, price_minor, currency, by, note: None }
 }
 
 pub(super) fn cancel(id: &str, command: &str) -> CancelOrder {
@@ -43,6 +50,10 @@ pub(super) fn busy_world(planted: Planted) -> World {
     world.send(receipt("pear", 3));
     world.send(receipt("pear", 3));
     world.send(receipt("plum", 0));
+    world.send(describe("apple", "say-1", "Apple", 150));
+    world.send(describe("apple", "say-2", "Apple, red", 160));
+    world.send(describe("apple", "say-1", "Apple", 150));
+    world.send(describe("plum", "say-3", "", -1));
     world.run();
     world.place(order("completed", &[("apple", 2, 150), ("pear", 1, 99), ("apple", 1, 150)]));
     world.place(order("free", &[("apple", 1, 0)]));
@@ -79,6 +90,12 @@ fn without_a_bug_everything_holds() {
 #[test]
 fn overselling_is_found() {
     assert_found(with_bug(Bug::Oversell).gather(), Invariant::Stock, "pear: below zero");
+}
+
+#[test]
+fn a_price_that_nobody_asked_for_is_found() {
+    let evidence = with_bug(Bug::PriceSlips).gather();
+    assert_found(evidence, Invariant::BadInput, "the DescribeProduct for apple was taken and left no trace");
 }
 
 #[test]

@@ -38,6 +38,19 @@ fn a_forgotten_receipt_is_found() {
 }
 
 #[test]
+fn a_product_that_is_not_what_was_said_of_it_last_is_found() {
+    let tampered = evidence(|it| it.tables.rows.products.get_mut(&key("apple")).unwrap().price_minor = 150);
+    let words = "apple: \"Apple, red\" at 150 EUR by version 3 is not what was said of it last (only in the tables)";
+    assert_found(tampered, Invariant::Stock, words);
+    let tampered = evidence(|it| it.tables.rows.products.clear());
+    assert_found(
+        tampered,
+        Invariant::Stock,
+        "apple: version 3 describes it, but it is no product (only in the tables)",
+    );
+}
+
+#[test]
 fn a_one_sided_booking_is_found() {
     let tampered = evidence(|it| it.tables.rows.ledger.retain(|(_, _, account), _| account != "sales"));
     assert_found(tampered, Invariant::Money, "ledger EUR: sums to 549, not to 0");

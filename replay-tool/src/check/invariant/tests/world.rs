@@ -8,7 +8,7 @@ use domain::planted::Planted;
 use domain::provider::{Operation, ProviderAnswer};
 use domain::saga::{self, Input, Order};
 use domain::statement::{StatementLine, StatementOutcome};
-use domain::stock::{self, Level, Receipt, Reservation};
+use domain::stock::{self, Level, Product, Receipt, Reservation};
 use schemas::{Message, OrderId, PlaceOrder, ServiceName, Sku, StockCommand, Time, TopicName, message_id};
 use uuid::Uuid;
 
@@ -27,6 +27,7 @@ pub(super) struct World {
     pub(super) reservations: HashMap<OrderId, Reservation>,
     pub(super) levels: BTreeMap<Sku, Level>,
     pub(super) receipts: HashMap<(Sku, String), Receipt>,
+    pub(super) products: BTreeMap<Sku, Product>,
     pub(super) payments: HashMap<OrderId, Payment>,
     pub(super) postings: Vec<Posting>,
     pub(super) statement: Vec<StatementLine>,
@@ -60,6 +61,7 @@ impl World {
             reservations: HashMap::new(),
             levels: BTreeMap::new(),
             receipts: HashMap::new(),
+            products: BTreeMap::new(),
             payments: HashMap::new(),
             postings: Vec::new(),
             statement: Vec::new(),
@@ -167,9 +169,11 @@ impl World {
         let key = (sku.clone(), command_id.as_str().to_owned());
         let level = self.levels.get(sku).copied().unwrap_or_default();
         let decision = stock::decide_stock(self.receipts.get(&key), level, command, self.now());
+        let decision = self.planted.alter_stock(decision);
         if let Some(event) = decision.change() {
             self.levels.insert(sku.clone(), stock::evolve_stock(sku, level, event).unwrap());
             self.receipts.insert(key, Receipt::of(event).unwrap());
+            self.products.extend(Product::of(event).map(|product| (sku.clone(), product)));
         }
         self.emit(ServiceName::Inventory, decision, cause);
     }

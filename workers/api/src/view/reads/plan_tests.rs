@@ -15,7 +15,8 @@ const FILL: &str = "insert into orders (order_id, partition, version, stage, cus
     insert into heard select 'order.events.v1', order_id, 7, 0, 1, 'OrderPlaced', accepted_at, 'cause', '{}' from orders; \
     insert into heard select 'order.events.v1', order_id, 9, 0, null, 'OrderCommandRefused', accepted_at, 'late', '{}' from orders; \
     insert into payments (order_id, version, status, refunded_minor) select order_id, 1, 'captured', 0 from orders; \
-    insert into stock select 's-' || n, 1, 9, 0, 0, 0, 0 from generate_series (1, 5000) as n";
+    insert into stock select 's-' || n, 1, 9, 0, 0, 0, 0 from generate_series (1, 5000) as n; \
+    insert into products select 's-' || n, 1, 'Ware', 250, 'EUR', '2026-01-01' from generate_series (1, 5000) as n";
 
 async fn filled() -> (Stack, Reads) {
     let stack =
@@ -54,7 +55,10 @@ async fn a_page_goes_by_the_index_that_is_meant_and_costs_a_page() {
     for is_analyzed in [false, true] {
         if is_analyzed {
             let client = reads.database.client().await.unwrap();
-            client.batch_execute("analyze orders, order_skus, order_contents, heard, stock, payments").await.unwrap();
+            client
+                .batch_execute("analyze orders, order_skus, order_contents, heard, stock, payments, products")
+                .await
+                .unwrap();
         }
         for (filter, index) in &wanted {
             let values: [&(dyn ToSql + Sync); 7] =
@@ -69,10 +73,11 @@ async fn a_page_goes_by_the_index_that_is_meant_and_costs_a_page() {
         let open = Stage::UNFINISHED.as_slice();
         let payment = format!("select {} {ONE_PAYMENT_OF}", PaymentRow::column_list());
         let several: &[&str] = &["o-77", "o-7"];
-        let looks: [(&str, &str, Vec<&(dyn ToSql + Sync)>); 9] = [
+        let looks: [(&str, &str, Vec<&(dyn ToSql + Sync)>); 10] = [
             ("orders_pkey", WHICH_ORDERS, vec![&several]),
             ("orders_pkey", &ONE_ORDER, vec![&"o-77"]),
             ("stock_pkey", &stock_sql("sku > $1::text order by sku limit $2::bigint"), vec![&"s-4", &limit]),
+            ("products_pkey", &products_sql("sku > $1::text order by sku limit $2::bigint"), vec![&"s-4", &limit]),
             ("heard_pkey", SAID_SINCE, vec![&"order.events.v1", &"o-77", &0_i64, &limit]),
             ("heard_pkey", ANSWER, vec![&"order.events.v1", &"o-77", &"cause"]),
             ("orders_by_stage", OPEN_ORDERS, vec![&open]),

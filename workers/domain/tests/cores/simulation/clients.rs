@@ -1,4 +1,4 @@
-//! What clients publish: good and bad orders on all terms, orders twice, cancels, receipts and adjustments.
+//! What clients publish: good and bad orders on all terms, orders twice, cancels, receipts, adjustments and descriptions.
 
 use schemas::{
     AdjustStock, Adjustment, CancelOrder, CustomerId, Message, OrderId, OrderLine, PlaceOrder, ReceiveStock,
@@ -6,7 +6,7 @@ use schemas::{
 };
 
 use super::random::Random;
-use crate::fixtures::{command_id, noon, sku};
+use crate::fixtures::{command_id, describe, noon, sku};
 
 /// Whose orders are held.
 pub(super) const LISTED: &str = "c-listed";
@@ -21,12 +21,13 @@ pub(super) struct Clients {
 impl Clients {
     /// Something that somebody publishes now.
     pub(super) fn publish(&mut self, random: &mut Random) -> Message {
-        match random.below(10) {
+        match random.below(11) {
             0..=3 => self.place(random),
             4 => self.again(random),
             5 | 6 => self.cancel(random),
             7 => self.receive(random),
             8 => self.adjust(random),
+            9 => self.describe(random),
             _ => self.refund(random),
         }
     }
@@ -35,7 +36,7 @@ impl Clients {
     pub(super) fn receive(&mut self, random: &mut Random) -> Message {
         let command_id = self.command(random);
         let quantity = random.number(0, 12);
-        ReceiveStock { sku: sku(SKUS[random.index(SKUS.len())]), command_id, quantity }.into()
+        ReceiveStock::of(sku(SKUS[random.index(SKUS.len())]), command_id, quantity).into()
     }
 
     fn place(&mut self, random: &mut Random) -> Message {
@@ -72,7 +73,14 @@ impl Clients {
 
     fn adjust(&mut self, random: &mut Random) -> Message {
         let command_id = self.command(random);
-        AdjustStock { sku: sku(SKUS[random.index(SKUS.len())]), command_id, delta: random.number(-4, 4) }.into()
+        AdjustStock::of(sku(SKUS[random.index(SKUS.len())]), command_id, random.number(-4, 4)).into()
+    }
+
+    fn describe(&mut self, random: &mut Random) -> Message {
+        let command_id = self.command(random);
+        let (title, price) = (if random.one_in(8) { "" } else { "Ware" }, random.number(-1, 300));
+        let by = random.one_in(2).then_some("desk-3");
+        describe(SKUS[random.index(SKUS.len())], command_id.as_str(), title, price, "EUR", by).into()
     }
 
     /// One of the last orders, or one that nobody placed.

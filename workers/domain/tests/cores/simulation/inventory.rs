@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::decision::{Decision, Inconsistent, Outcome};
 use domain::planted::Planted;
-use domain::stock::{Level, Receipt, Reservation, decide, decide_stock, evolve, evolve_stock, skus_touched};
+use domain::stock::{Level, Product, Receipt, Reservation, decide, decide_stock, evolve, evolve_stock, skus_touched};
 use schemas::{CommandId, InventoryCommand, InventoryEvent, Message, OrderId, Sku, StockCommand, StockEvent, Time};
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub(crate) struct Books {
     pub(crate) reservations: BTreeMap<OrderId, Reservation>,
     pub(crate) levels: BTreeMap<Sku, Level>,
     pub(crate) receipts: BTreeMap<(Sku, CommandId), Receipt>,
+    pub(crate) products: BTreeMap<Sku, Product>,
 }
 
 pub(crate) struct Inventory {
@@ -51,7 +52,7 @@ impl Inventory {
         let (sku, command_id) = (command.key(), command.command_id());
         let level = self.books.levels.get(sku).copied().unwrap_or_default();
         let receipt = self.books.receipts.get(&(sku.clone(), command_id.clone()));
-        let decision = decide_stock(receipt, level, command, now);
+        let decision = self.planted.alter_stock(decide_stock(receipt, level, command, now));
         if let Some(event) = decision.change() {
             self.books.fold_stock(sku, event)?;
         }
@@ -78,6 +79,9 @@ impl Books {
         let after = evolve_stock(sku, before, event)?;
         if after != before {
             self.levels.insert(sku.clone(), after);
+            if let Some(product) = Product::of(event) {
+                self.products.insert(sku.clone(), product);
+            }
         }
         if let Some(receipt) = Receipt::of(event) {
             self.receipts.entry((sku.clone(), receipt.command_id.clone())).or_insert(receipt);

@@ -134,6 +134,7 @@ mod planted {
             Bug::RestockTwice => "one return",
             Bug::ShipAfterCancel => "ship or cancel",
             Bug::HoldForgotten => "hold",
+            Bug::PriceSlips => "deed",
         }
     }
 

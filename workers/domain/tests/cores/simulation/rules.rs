@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::charge::{Payment, PaymentStatus, RefundOutcome};
 use domain::provider::Operation;
 use domain::saga::{self, Capture, Order, Refund, RefundState, ReturnState, Stage, Step};
-use domain::stock::{Reservation, ReservationStatus};
-use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, ReturnedStock, StockReturned};
+use domain::stock::{Deed, Reservation, ReservationStatus};
+use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, ReturnedStock, StockCommand, StockReturned};
 
 use super::payment::Payments;
 
@@ -66,6 +66,16 @@ impl Rules {
         };
         self.break_rule("versions", problem);
         false
+    }
+
+    /// What is said of a stock command that was carried out, now or before, is what it asks for.
+    pub(super) fn check_deed(&mut self, command: &StockCommand, said: &[Message]) {
+        for message in said {
+            let done = if let Message::StockEvent(event) = message { Deed::told_by(event) } else { None };
+            if done.is_some_and(|done| done != Deed::asked_by(command)) {
+                self.break_rule("deed", format!("{command:?}: {message:?}"));
+            }
+        }
     }
 
     /// What must hold when something new is said.

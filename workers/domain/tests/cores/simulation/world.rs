@@ -180,7 +180,13 @@ impl World {
             Message::InventoryEvent(event) => self.orders.handle(saga::Input::Inventory(event), now),
             Message::PaymentEvent(event) => self.orders.handle(saga::Input::Payment(event), now),
             Message::InventoryCommand(command) => self.inventory.handle(command, now),
-            Message::StockCommand(command) => self.inventory.handle_stock(command, now),
+            Message::StockCommand(command) => {
+                let done = self.inventory.handle_stock(command, now);
+                if let Ok((said, _)) = &done {
+                    self.rules.check_deed(command, said);
+                }
+                done
+            }
             Message::PaymentCommand(command) => self.payments.handle(charge::Input::Command(command), now),
             Message::OrderEvent(_) | Message::StockEvent(_) => return,
         };
