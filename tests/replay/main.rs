@@ -12,6 +12,7 @@ mod life;
 mod made_again;
 mod open_transaction;
 mod program;
+mod read_model;
 mod rebuild;
 mod rebuild_input;
 mod rested;
