@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use outbox::Position;
-use replay_tool::{MemoryLog, RebuildConfig, RebuildReport, Records, Target, rebuild};
+use replay_tool::{Keeper, MemoryLog, RebuildConfig, RebuildReport, Records, Target, rebuild};
 use schemas::{
     Codec, CustomerId, OrderEvent, OrderId, OrderLine, OrderPlaced, OrderStockReserved, ServiceName, Sku, Time,
     TopicName, partitioner,
@@ -76,7 +76,7 @@ fn position(epoch: i64, first: i64, sequence: i64) -> Vec<u8> {
 
 async fn folded(log: &MemoryLog, unit_records: u64, parallel: usize) -> RebuildReport {
     let mut config = RebuildConfig::new(Records::Memory(log.clone()), Target::Memory);
-    config.services = vec![ServiceName::Order];
+    config.services = vec![Keeper::Service(ServiceName::Order)];
     (config.unit_records, config.parallel) = (unit_records, parallel);
     rebuild(config).await.unwrap()
 }
@@ -192,7 +192,7 @@ async fn a_file_that_was_not_finished_is_gone_on_with() {
     let path = new_file("unfinished");
     let config = |is_strict| {
         let mut config = RebuildConfig::new(Records::Memory(writer.log.clone()), Target::File(path.clone()));
-        config.services = vec![ServiceName::Order];
+        config.services = vec![Keeper::Service(ServiceName::Order)];
         (config.unit_records, config.parallel, config.is_strict) = (6, 1, is_strict);
         config
     };
