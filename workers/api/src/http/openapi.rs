@@ -3,6 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::forms::Forms;
 use super::{acts, orders, payment, placing, status, stock, stream};
 use crate::keys::Role;
 
@@ -23,7 +24,7 @@ const SCHEME: &str = "bearer";
         acts::ship, acts::cancel, acts::refund, acts::request_return, acts::hold, acts::release, acts::reject,
         stock::list, stock::one, stock::receive, stock::adjust, status::status,
     ),
-    modifiers(&Roles),
+    modifiers(&Roles, &Forms),
 )]
 struct Document;
 

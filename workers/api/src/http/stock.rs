@@ -37,6 +37,7 @@ pub(super) struct ReceiptBody {
 /// A correction of what the books say.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = StockAdjustmentBody)]
 pub(super) struct AdjustmentBody {
     /// Of what.
     #[schema(example = "pen")]
@@ -80,7 +81,8 @@ pub(super) async fn list(
     Asked(asked): Asked<StockQuery>,
 ) -> Result<Response, Problem> {
     let limit = page(asked.limit)?;
-    let mut found = door.reads.levels(asked.cursor.as_deref().unwrap_or_default(), limit + 1).await?;
+    let behind = asked.cursor.map(sku_of).transpose()?;
+    let mut found = door.reads.levels(behind.as_ref().map(Sku::as_str).unwrap_or_default(), limit + 1).await?;
     let next = last_before_next(&mut found, limit).map(|last| last.what.0.to_string());
     let stock = found.iter().map(|found| StockShape::of(&found.what.0, &found.what.1)).collect();
     fresh(&headers, &StockPage { stock, next }, None)
