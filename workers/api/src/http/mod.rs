@@ -6,6 +6,7 @@
 mod acts;
 mod answer;
 mod docs;
+mod forms;
 mod gate;
 mod lists;
 mod openapi;

@@ -3,6 +3,7 @@
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::forms::Forms;
 use super::{acts, orders, payment, placing, products, returns, status, stock, stream, stuck};
 use crate::keys::Role;
 
@@ -25,7 +26,7 @@ const SCHEME: &str = "bearer";
         products::list, products::one, products::describe,
         stock::list, stock::one, stock::receive, stock::adjust, status::status,
     ),
-    modifiers(&Roles),
+    modifiers(&Roles, &Forms),
 )]
 struct Document;
 

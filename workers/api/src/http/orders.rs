@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::saga::{Order, Stage};
-use schemas::{OrderId, Time};
+use schemas::{CustomerId, IdError, OrderId, Sku, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -26,7 +26,8 @@ use crate::view::Filter;
 const AFTER_LIMIT: Duration = Duration::from_secs(5);
 
 const PAGE: i64 = 50;
-const LONGEST_PAGE: i64 = 200;
+/// The most that one page has.
+pub(super) const LONGEST_PAGE: i64 = 200;
 
 /// What a read waits for.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -137,10 +138,11 @@ pub(super) async fn list(
         let known: Vec<&str> = Stage::names().collect();
         return Err(Problem::bad(format!("state: {state} is none; there are {}", known.join(", "))));
     }
+    let no_id = |error: IdError| Problem::bad(error.to_string());
     let filter = Filter {
-        customer: asked.customer,
+        customer: asked.customer.map(CustomerId::new).transpose().map_err(no_id)?.map(String::from),
         stage: asked.state,
-        sku: asked.sku,
+        sku: asked.sku.map(Sku::new).transpose().map_err(no_id)?.map(String::from),
         from: asked.from.as_deref().map(|text| time("from", text)).transpose()?,
         before: asked.before.as_deref().map(|text| time("before", text)).transpose()?,
         behind: asked.cursor.as_deref().map(behind).transpose()?,

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::stock::{Description, Level, Product};
-use schemas::DescribeProduct;
+use schemas::{DescribeProduct, Sku};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -17,7 +17,7 @@ use super::answer::{Accepted, escaped, fresh};
 use super::orders::{AfterQuery, last_before_next, page};
 use super::problem::{Kind, Problem};
 use super::request::{Asked, Body, SkuOf, command_id};
-use super::stock::{Supplied, booked, supply};
+use super::stock::{Supplied, booked, sku_of, supply};
 use crate::keys::Caller;
 
 /// What is said of a SKU, in place of what was said before.
@@ -106,7 +106,8 @@ pub(super) async fn list(
     Asked(asked): Asked<ProductsQuery>,
 ) -> Result<Response, Problem> {
     let limit = page(asked.limit)?;
-    let mut found = door.reads.products(asked.cursor.as_deref().unwrap_or_default(), limit + 1).await?;
+    let behind = asked.cursor.map(sku_of).transpose()?;
+    let mut found = door.reads.products(behind.as_ref().map(Sku::as_str).unwrap_or_default(), limit + 1).await?;
     let next = last_before_next(&mut found, limit).map(|last| last.what.0.sku.to_string());
     let products = found.iter().map(|found| ProductShape::of(&found.what)).collect();
     fresh(&headers, &ProductsPage { products, next }, None)

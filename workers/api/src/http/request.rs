@@ -1,5 +1,7 @@
 //! What a request says, taken out of it with a problem where it is not as it has to be.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -7,7 +9,9 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use schemas::{CommandId, OrderId, Sku, Time};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use tokio::time::Instant;
 
 use super::problem::{Kind, Problem};
@@ -40,14 +44,35 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
+/// An object: a list of a struct's fields without their names would be taken for it as well, and mean other things in the next version.
+struct Named<T>(T);
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Named<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+        impl<'de, T: DeserializeOwned> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+        deserializer.deserialize_map(Fields(PhantomData)).map(Named)
+    }
+}
+
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<Body<T>, Problem> {
-    serde_json::from_slice(bytes).map(Body).or_else(|_| read_slowly(bytes))
+    serde_json::from_slice(bytes).map(|Named(body)| Body(body)).or_else(|_| read_slowly(bytes))
 }
 
 /// The same, for the words that say where it is wrong.
 fn read_slowly<T: DeserializeOwned>(bytes: &[u8]) -> Result<Body<T>, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let Named(value) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let (path, words) = (error.path().to_string(), error.inner().to_string());
         Problem::bad(if path == "." { format!("the body: {words}") } else { format!("the body, at {path}: {words}") })
     })?;
@@ -172,6 +197,27 @@ mod tests {
         }
         assert!(command_id(&HeaderMap::new()).unwrap_err().detail.contains("Idempotency-Key"));
         assert!(command_id(&headers("idempotency-key", &"k".repeat(65))).is_err());
+    }
+
+    #[test]
+    fn a_body_is_an_object_and_says_where_it_is_wrong() {
+        #[derive(Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Given {
+            sku: String,
+        }
+        let read =
+            |text: &str| read::<Given>(text.as_bytes()).map(|Body(given)| given.sku).map_err(|problem| problem.detail);
+        assert_eq!(read("{\"sku\":\"pen\"}"), Ok("pen".to_owned()));
+        for (text, words) in [
+            ("[\"pen\"]", "an object"),
+            ("null", "an object"),
+            ("{\"sku\":7}", "at sku"),
+            ("{\"sku\":\"pen\",\"x\":1}", "unknown field"),
+            ("{\"sku\":\"pen\"} {}", "trailing"),
+        ] {
+            assert!(read(text).is_err_and(|said| said.contains(words)), "{text}: {:?}", read(text));
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(super) struct ReceiptBody {
 /// A correction of what the books say.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = StockAdjustmentBody)]
 pub(super) struct AdjustmentBody {
     /// Of what.
     #[schema(example = "pen")]
@@ -89,12 +90,14 @@ pub(super) async fn list(
     headers: HeaderMap,
     Asked(asked): Asked<StockQuery>,
 ) -> Result<Response, Problem> {
+    let behind = asked.cursor.map(sku_of).transpose()?;
     if lists::are_asked_for(&headers) {
         all_or_none(asked.limit)?;
-        return lists::answer(&door.clone(), StockPages { door, behind: asked.cursor.unwrap_or_default() }).await;
+        return lists::answer(&door.clone(), StockPages { door, behind: behind.map(String::from).unwrap_or_default() })
+            .await;
     }
     let limit = page(asked.limit)?;
-    let mut found = door.reads.levels(asked.cursor.as_deref().unwrap_or_default(), limit + 1).await?;
+    let mut found = door.reads.levels(behind.as_ref().map(Sku::as_str).unwrap_or_default(), limit + 1).await?;
     let next = last_before_next(&mut found, limit).map(|last| last.what.0.to_string());
     let stock = found.iter().map(|found| StockShape::of(&found.what.0, &found.what.1)).collect();
     fresh(&headers, &StockPage { stock, next }, None)
@@ -184,7 +187,7 @@ pub(super) async fn adjust(
     book(&door, &headers, AdjustStock { sku, command_id, delta, by, note }.into()).await
 }
 
-fn sku_of(text: String) -> Result<Sku, Problem> {
+pub(super) fn sku_of(text: String) -> Result<Sku, Problem> {
     Sku::new(text).map_err(|error| Problem::bad(error.to_string()))
 }
 

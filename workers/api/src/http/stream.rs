@@ -18,6 +18,7 @@ use client::body_json;
 use futures_util::stream::unfold;
 use schemas::{OrderId, TopicName};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 use super::orders::{AfterQuery, no_order};
 use super::problem::{Kind, Problem};
@@ -35,6 +36,20 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// One of the stream's events, in the parts that it has there.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it stands in the document alone")]
+struct StreamedShape {
+    /// The version that it makes.
+    #[schema(example = "3")]
+    id: String,
+    /// What has happened.
+    #[schema(example = "OrderConfirmed")]
+    event: String,
+    /// The event, as JSON.
+    data: String,
+}
+
 /// An order's events, those before and those to come.
 #[utoipa::path(get, path = "/v1/orders/{id}/events", tag = "orders",
     params(
@@ -43,7 +58,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
         ("Last-Event-ID" = Option<i64>, Header, description = "The version that was seen last: go on behind it"),
     ),
     responses(
-        (status = 200, description = "Server-sent events: id is the version, event the name, data the event", body = String,
+        (status = 200, description = "Server-sent events, for as long as somebody listens", body = StreamedShape,
             content_type = "text/event-stream"),
         (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),

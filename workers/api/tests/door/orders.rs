@@ -46,6 +46,10 @@ async fn an_order_is_placed_once_shipped_refunded_and_its_money_seen() -> Outcom
     }
     assert_eq!(pipeline.query("select order_id from orders.orders").await?, [id.as_str()]);
     until("the view has it", || async { api.get(&format!("/v1/orders/{id}")).await?.of(200).map(drop) }).await?;
+    // What no id is, no question for the database is either.
+    for asked in ["/v1/orders?customer=%00", "/v1/orders?sku=", "/v1/stock?cursor=%00", "/v1/stock/%00"] {
+        api.get(asked).await?.of(400)?;
+    }
     let differs = api.once("first").post("/v1/orders", order("ada", &[("pen", 3)])).await?.of(422)?;
     assert_eq!(differs.text("type"), "urn:order-api:content-differs");
 

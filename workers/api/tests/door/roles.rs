@@ -100,6 +100,7 @@ fn commands() -> Vec<(&'static str, Value, &'static str)> {
     vec![
         ("/v1/stock/receipts", json!({ "sku": "pen", "quantity": 100 }), "ReceiveStock"),
         ("/v1/stock/adjustments", json!({ "sku": "pen", "delta": -1 }), "AdjustStock"),
+        ("/v1/products/{sku}", json!({ "title": "Pen", "price_minor": 100, "currency": "EUR" }), "DescribeProduct"),
         ("/v1/orders", order(), "PlaceOrder"),
         ("/v1/orders/{id}/hold", json!({ "reason_code": "fraud_check" }), "HoldOrder"),
         ("/v1/orders/{id}/release", json!({}), "ReleaseOrder"),
@@ -138,8 +139,9 @@ async fn every_command_says_who_asked_for_it() -> Outcome {
     let (mut order, mut expected) = (String::new(), Vec::new());
     for (path, body, command) in commands {
         // A return has the id of the command that asked for it.
-        let path = path.replace("{id}", &order).replace("{return_id}", "RequestReturn");
-        let said = api.waiting().once(command).post(&path, body).await?;
+        let path = path.replace("{id}", &order).replace("{return_id}", "RequestReturn").replace("{sku}", "pen");
+        let method = if command == "DescribeProduct" { Method::PUT } else { Method::POST };
+        let said = api.waiting().once(command).ask(method, &path, Some(("application/json", body.to_string()))).await?;
         // Some are refused, which is said of a command that was published.
         assert!([200, 201, 202, 422].contains(&said.status), "{command}: {said:?}");
         if command == "PlaceOrder" {
