@@ -65,7 +65,7 @@ pub(super) struct Problem {
     #[schema(example = "urn:order-api:refused")]
     pub(super) kind: String,
     /// The same in words.
-    pub(super) title: String,
+    pub(super) title: &'static str,
     /// The status of the answer.
     #[schema(example = 422)]
     pub(super) status: u16,
@@ -79,7 +79,7 @@ pub(super) struct Problem {
     pub(super) retry_after_s: Option<u32>,
     /// What has to be given to get in, as RFC 6750 has it.
     #[serde(skip)]
-    pub(super) challenge: Option<String>,
+    pub(super) challenge: Option<Box<str>>,
 }
 
 /// Why a service has refused a command.
@@ -97,7 +97,7 @@ impl Problem {
         let (status, name, title) = kind.fixed();
         Problem {
             kind: format!("urn:order-api:{name}"),
-            title: title.to_owned(),
+            title,
             status: status.as_u16(),
             detail: detail.into(),
             reasons: Vec::new(),
@@ -125,7 +125,7 @@ impl Problem {
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
         let plain = |text: &str| -> String { text.chars().filter(is_plain).collect() };
         let parts = why.iter().map(|(name, words)| format!("{name}=\"{}\"", plain(words)));
-        self.challenge = Some(format!("Bearer {}", parts.collect::<Vec<_>>().join(", ")).trim_end().to_owned());
+        self.challenge = Some(format!("Bearer {}", parts.collect::<Vec<_>>().join(", ")).trim_end().into());
         self
     }
 
