@@ -88,7 +88,7 @@ pub(super) struct Problem {
     pub(super) retry_after_s: Option<u32>,
     /// What has to be given to get in, as RFC 6750 has it.
     #[serde(skip)]
-    pub(super) challenge: Option<String>,
+    pub(super) challenge: Option<Box<str>>,
 }
 
 /// Why a service has refused a command.
@@ -135,7 +135,7 @@ impl Problem {
         let is_plain = |c: &char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\');
         let plain = |text: &str| -> String { text.chars().filter(is_plain).collect() };
         let parts = why.iter().map(|(name, words)| format!("{name}=\"{}\"", plain(words)));
-        self.challenge = Some(format!("Bearer {}", parts.collect::<Vec<_>>().join(", ")).trim_end().to_owned());
+        self.challenge = Some(format!("Bearer {}", parts.collect::<Vec<_>>().join(", ")).trim_end().into());
         self
     }
 

@@ -199,6 +199,7 @@ fn keys(bytes: &[u8]) -> Result<Vec<Key>, String> {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "another crate's, which may grow: what is not named is refused")]
 fn usable(shown: Jwk) -> Option<Key> {
     let Jwk { common, algorithm } = &shown;
     let of_its_kind: &[Algorithm] = match algorithm {

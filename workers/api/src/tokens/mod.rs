@@ -70,6 +70,7 @@ impl Tokens {
         read.map(|token| token.claims).map_err(|error| self.refusal(error.kind()))
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "another crate's, which may grow: what is not named is refused")]
     fn refusal(&self, wrong: &ErrorKind) -> Refusal {
         match wrong {
             ErrorKind::ExpiredSignature => Refusal::Expired,
