@@ -42,22 +42,32 @@ pub(super) enum Kind {
 impl Kind {
     const fn fixed(self) -> (StatusCode, &'static str, &'static str) {
         match self {
-            Kind::BadRequest => (StatusCode::BAD_REQUEST, "bad-request", "The request is not as it has to be"),
-            Kind::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "A key or a token is needed"),
-            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "This caller may not do that"),
-            Kind::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is no such thing"),
-            Kind::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Not with this method"),
-            Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large"),
+            Kind::BadRequest => {
+                (StatusCode::BAD_REQUEST, "urn:order-api:bad-request", "The request is not as it has to be")
+            }
+            Kind::Unauthorized => {
+                (StatusCode::UNAUTHORIZED, "urn:order-api:unauthorized", "A key or a token is needed")
+            }
+            Kind::Forbidden => (StatusCode::FORBIDDEN, "urn:order-api:forbidden", "This caller may not do that"),
+            Kind::NotFound => (StatusCode::NOT_FOUND, "urn:order-api:not-found", "There is no such thing"),
+            Kind::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "urn:order-api:method-not-allowed", "Not with this method")
+            }
+            Kind::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "urn:order-api:too-large", "The body is too large"),
             Kind::UnsupportedMediaType => {
-                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body has to be JSON")
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "urn:order-api:unsupported-media-type", "The body has to be JSON")
             }
-            Kind::SoldOut => (StatusCode::CONFLICT, "sold-out", "There is not enough, as far as is known"),
-            Kind::ContentDiffers => {
-                (StatusCode::UNPROCESSABLE_ENTITY, "content-differs", "The same id was given with other content")
+            Kind::SoldOut => {
+                (StatusCode::CONFLICT, "urn:order-api:sold-out", "There is not enough, as far as is known")
             }
-            Kind::Refused => (StatusCode::UNPROCESSABLE_ENTITY, "refused", "The command was refused"),
-            Kind::TooMany => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too much waits already"),
-            Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not for now"),
+            Kind::ContentDiffers => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "urn:order-api:content-differs",
+                "The same id was given with other content",
+            ),
+            Kind::Refused => (StatusCode::UNPROCESSABLE_ENTITY, "urn:order-api:refused", "The command was refused"),
+            Kind::TooMany => (StatusCode::TOO_MANY_REQUESTS, "urn:order-api:too-many", "Too much waits already"),
+            Kind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "urn:order-api:unavailable", "Not for now"),
         }
     }
 }
@@ -68,7 +78,7 @@ pub(super) struct Problem {
     /// What kind of problem, as `urn:order-api:refused`.
     #[serde(rename = "type")]
     #[schema(example = "urn:order-api:refused")]
-    pub(super) kind: String,
+    pub(super) kind: &'static str,
     /// The same in words.
     pub(super) title: &'static str,
     /// The status of the answer.
@@ -77,8 +87,9 @@ pub(super) struct Problem {
     /// What is wrong this time, and what to do.
     pub(super) detail: String,
     /// Of a refused command: every reason that the service gave.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) reasons: Vec<Reason>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<Reason>)]
+    pub(super) reasons: Box<[Reason]>,
     /// Of an order that was not published: what there is not enough of.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<ShortShape>)]
@@ -103,13 +114,13 @@ pub(super) struct Reason {
 impl Problem {
     /// Of this kind.
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (status, name, title) = kind.fixed();
+        let (status, kind, title) = kind.fixed();
         Problem {
-            kind: format!("urn:order-api:{name}"),
+            kind,
             title,
             status: status.as_u16(),
             detail: detail.into(),
-            reasons: Vec::new(),
+            reasons: Box::default(),
             short: Box::default(),
             retry_after_s: None,
             challenge: None,
@@ -143,7 +154,7 @@ impl Problem {
     pub(super) fn refused(body: &Value) -> Self {
         let listed = body.get("reasons").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let alone = [body.clone()];
-        let reasons: Vec<Reason> = if listed.is_empty() { &alone[..] } else { listed }.iter().map(reason).collect();
+        let reasons: Box<[Reason]> = if listed.is_empty() { &alone[..] } else { listed }.iter().map(reason).collect();
         let kind = match reasons.iter().any(|reason| reason.code == "ContentDiffers") {
             true => Kind::ContentDiffers,
             false => Kind::Refused,

@@ -244,13 +244,11 @@ async fn is_booked(
         let Ok(came) = tokio::time::timeout_at(until, listening.next()).await else { return Ok(false) };
         match came {
             Some(record) if record.cause != command.command => continue,
-            Some(record) => {
-                if record.message.version().is_none() {
-                    return Err(Problem::refused(&body_json(&record.message)));
-                }
+            Some(record) if record.message.version().is_none() => {
+                return Err(Problem::refused(&body_json(&record.message)));
             }
-            // Something may have been missed: the read model has it, now or soon.
-            None => {}
+            // Taken; or something may have been missed: the read model has it, now or soon.
+            Some(_) | None => {}
         }
         let left = until.saturating_duration_since(Instant::now());
         return Ok(door.reads.reaches(command, sku.as_str(), left).await?);
