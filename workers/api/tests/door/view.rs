@@ -71,7 +71,7 @@ async fn it_is_what_the_topics_say_whoever_dies_and_is_made_again_from_nothing()
     pipeline.receive("pen", 10_000).await?;
     until("the answer is kept", || async {
         let answers = pipeline.query("select name from view.heard where key = 'pen'").await?;
-        if answers.len() == 2 { Ok(()) } else { Err(format!("{answers:?}").into()) }
+        if answers.len() == 3 { Ok(()) } else { Err(format!("{answers:?}").into()) }
     })
     .await?;
     let report = pipeline.check().await?;
@@ -82,7 +82,7 @@ async fn it_is_what_the_topics_say_whoever_dies_and_is_made_again_from_nothing()
     pipeline.script("delete from view.heard where key = 'pen'").await?;
     let report = pipeline.check().await?;
     let found: Vec<&str> = report.violations.iter().map(|found| found.subject.as_str()).collect();
-    assert!(found.contains(&"view stock ink") && found.len() == 3, "{report}");
+    assert!(found.contains(&"view stock ink") && found.len() == 4, "{report}");
 
     // All of it once more.
     let (code, told) = pipeline.run(&["rewind"])?;
