@@ -259,15 +259,17 @@ async fn stuck_orders_are_freed_over_http_as_with_kafka() -> Outcome {
     assert!(shown.stdout.contains("waits for a person, at PaymentVoid"), "{shown:?}");
 
     let ids = pipeline.folder().join("ids");
-    std::fs::write(&ids, "s-2\ns-4\nunknown\n")?;
+    std::fs::write(&ids, "s-4\nunknown\n")?;
     let ids = ids.display().to_string();
     let many = ["skip", "--file", &ids, "--step", "PaymentVoid", "--note", "voided by hand", "--command-id", "s"];
     let tried = [&many[..], &["--dry-run"]].concat();
+    let skip = ["skip", "s-2", "--note", "voided by hand", "--command-id", "p"];
     let resolve = |id, command| ["resolve", id, "--as", "cancelled", "--note", "settled", "--command-id", command];
     for (words, code, told) in [
         (&["retry", "s-1", "--step", "StockCommit", "--command-id", "o"][..], 1, "RetryOrder: OtherStep ("),
         (&tried, 1, "would be published: SkipOrderStep"),
         (&many, 1, "unknown  refused  SkipOrderStep: OrderUnknown"),
+        (&skip, 0, "order s-2 is past its step (CaptureFailed, waiting for StockRelease"),
         (&resolve("s-3", "e"), 0, "order s-3 is resolved (cancelled"),
         (&resolve("s-3", "late"), 1, "ResolveOrder: NotStuck ("),
         (&["retry", "s-1", "--step", "PaymentVoid", "--command-id", "r"], 0, "order s-1 is tried again (PaymentVoid"),
