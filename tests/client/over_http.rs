@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use dev_stack::Daemon;
-use serde_json::Value;
+use domain::simulator::SimulatorConfig;
+use serde_json::{Value, json};
 use tests::{LONG, Outcome, Pipeline, Servers, Settings, trouble, until};
 
 use crate::program::{Run, run, run_with};
@@ -81,6 +82,11 @@ fn but_for_refusals(text: &str) -> String {
     text.lines().filter(|line| !is_refusal(line)).collect::<Vec<_>>().join("\n")
 }
 
+/// That a run printed these words.
+fn said(words: &str) -> impl Fn(Run) -> Outcome {
+    move |run| if run.stdout.contains(words) { Ok(()) } else { Err(trouble(format!("no {words:?}: {run:?}"))) }
+}
+
 /// The state and what is waited for: all before the history, of which HTTP has the order's own events alone.
 fn before_the_history(text: &str) -> String {
     text.split("\n\n").next().unwrap_or_default().to_owned()
@@ -133,11 +139,6 @@ async fn every_verb_that_goes_over_http_says_what_it_says_with_kafka() -> Outcom
     assert_eq!(count(&pipeline, "orders.orders").await?, 3);
 
     // What is done to orders: the answer is the same event, however it is heard.
-    let said = |words: &'static str| {
-        move |run: Run| -> Outcome {
-            if run.stdout.contains(words) { Ok(()) } else { Err(trouble(format!("no {words:?}: {run:?}"))) }
-        }
-    };
     let held = ["hold", "w-1", "--reason", "Fraud", "--note", "looks odd", "--command-id", "h"];
     door.both(&pipeline, &held, all).await?.expect(0).and_then(said("order w-1 is held (Fraud, until "))?;
     let tried = ["ship", "w-1", "--dry-run", "--command-id", "t"];
@@ -160,14 +161,33 @@ async fn every_verb_that_goes_over_http_says_what_it_says_with_kafka() -> Outcom
         .and_then(said("w-1 is refunded (refund m of 50 minor units)"))?;
     let too_much = ["refund", "w-1", "--amount", "51", "--command-id", "n"];
     door.both(&pipeline, &too_much, all).await?.expect(1).and_then(said("AmountTooLarge"))?;
-    let back = ["return", "request", "w-2", "--command-id", "b"];
-    door.both(&pipeline, &back, all).await?.expect(0)?;
     let late = ["cancel", "w-1", "--command-id", "c"];
     door.both(&pipeline, &late, all).await?.expect(1).and_then(said("OrderFinished"))?;
 
+    goods_come_back(&pipeline, &door).await?;
     looks_are_alike(&pipeline, &door).await?;
     pipeline.check_clean().await?;
     Ok(())
+}
+
+/// A return, from what is asked for to what is given back.
+async fn goods_come_back(pipeline: &Pipeline, door: &Door) -> Outcome {
+    let asked = ["return", "request", "w-2", "--command-id", "b"];
+    door.both(pipeline, &asked, all).await?.expect(0)?;
+    let lines = ["--line", "1=1:restock", "--line", "1=1:write_off", "--note", "one is broken"];
+    let receive = |further: &[&'static str]| [&["return", "receive", "w-2"], further, &lines].concat();
+    let tried = receive(&["--return", "b", "--dry-run", "--command-id", "g"]);
+    door.both(pipeline, &tried, all).await?.expect(0).and_then(said("would be published: ReceiveReturn"))?;
+    let other = receive(&["--return", "x", "--command-id", "e"]);
+    door.both(pipeline, &other, all).await?.expect(1).and_then(said("ReceiveReturn: ReturnUnknown ("))?;
+    let came = receive(&["--return", "b", "--refund", "70", "--command-id", "g"]);
+    door.both(pipeline, &came, all)
+        .await?
+        .expect(0)
+        .and_then(said("w-2 is taken back (refund b of 70 minor units)"))?;
+    let levels = door.both(pipeline, &["stock", "show", "a", "--json"], all).await?.expect(0)?.json()?;
+    assert_eq!((&levels["returned"], &levels["written_off"]), (&json!(2), &json!(1)), "{levels}");
+    door.run(pipeline, &["show", "w-2"]).await?.expect(0).and_then(said("one is broken"))
 }
 
 /// What only looks.
@@ -201,16 +221,76 @@ async fn looks_are_alike(pipeline: &Pipeline, door: &Door) -> Outcome {
     let rest = ["list", "--all", "--ids", "--after", after, "--database-url", &reader];
     assert_eq!(door.both(pipeline, &rest, all).await?.stdout.lines().count(), 1);
 
-    let receive = ["return", "receive", "w-2", "--return", "b", "--line", "1=1:restock"];
+    let by = "the name of the key says who asks";
     for (words, what) in [
         (&["watch"][..], "one order alone can be watched"),
-        (&["stuck", "retry", "w-3"], "nobody can ask for RetryOrder"),
-        (&receive, "nobody can ask for ReceiveReturn"),
-        (&["hold", "w-2", "--reason", "R", "--by", "ann"], "the name of the key says who asks"),
+        (&["hold", "w-2", "--reason", "R", "--by", "ann"], by),
+        (&["stuck", "retry", "w-3", "--by", "ann"], by),
+        (&["stuck", "retry", "w-3", "--by", "ann", "--dry-run"], by),
     ] {
         let said = door.run(pipeline, words).await?.expect(2)?;
         assert!(said.stderr.contains("over HTTP") && said.stderr.contains(what), "{said:?}");
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stuck_orders_are_freed_over_http_as_with_kafka() -> Outcome {
+    let servers = Servers::shared().await?;
+    // No capture succeeds, and what is held cannot be let go of.
+    let simulator = SimulatorConfig {
+        capture_failure_per_million: 1_000_000,
+        void_failure_per_million: 1_000_000,
+        ..SimulatorConfig::default()
+    };
+    let pipeline = Pipeline::start(DAEMON, &servers, Settings { simulator, ..Settings::default() }).await?;
+    let door = Door::open(&pipeline, None).await?;
+    door.run(&pipeline, &["stock", "receive", "a", "10", "--id", "d"]).await?.expect(0)?;
+    let file = pipeline.folder().join("orders.jsonl");
+    std::fs::write(&file, ["s-1", "s-2", "s-3", "s-4"].map(|id| line(id, "a", 1)).join("\n"))?;
+    let publish = ["publish", "--wait", &file.display().to_string()];
+    door.both(&pipeline, &publish, but_the_first).await?.expect(4).and_then(said("4 stuck"))?;
+
+    let reader = pipeline.create_reader().await?;
+    for filter in [&["--json"][..], &["--ids"], &["--customer", "x"]] {
+        let list = [&["stuck", "list", "--database-url", &reader], filter].concat();
+        door.both(&pipeline, &list, all).await?.expect(0)?;
+    }
+    let shown = door.both(&pipeline, &["stuck", "show", "s-1"], before_the_history).await?.expect(0)?;
+    assert!(shown.stdout.contains("waits for a person, at PaymentVoid"), "{shown:?}");
+
+    let ids = pipeline.folder().join("ids");
+    std::fs::write(&ids, "s-4\nunknown\n")?;
+    let ids = ids.display().to_string();
+    let many = ["skip", "--file", &ids, "--step", "PaymentVoid", "--note", "voided by hand", "--command-id", "s"];
+    let tried = [&many[..], &["--dry-run"]].concat();
+    let skip = ["skip", "s-2", "--note", "voided by hand", "--command-id", "p"];
+    let resolve = |id, command| ["resolve", id, "--as", "cancelled", "--note", "settled", "--command-id", command];
+    for (words, code, told) in [
+        (&["retry", "s-1", "--step", "StockCommit", "--command-id", "o"][..], 1, "RetryOrder: OtherStep ("),
+        (&tried, 1, "would be published: SkipOrderStep"),
+        (&many, 1, "unknown  refused  SkipOrderStep: OrderUnknown"),
+        (&skip, 0, "order s-2 is past its step (CaptureFailed, waiting for StockRelease"),
+        (&resolve("s-3", "e"), 0, "order s-3 is resolved (cancelled"),
+        (&resolve("s-3", "late"), 1, "ResolveOrder: NotStuck ("),
+        (&["retry", "s-1", "--step", "PaymentVoid", "--command-id", "r"], 0, "order s-1 is tried again (PaymentVoid"),
+    ] {
+        let words = [&["stuck"][..], words].concat();
+        door.both(&pipeline, &words, all).await?.expect(code).and_then(said(told))?;
+    }
+    until("the one that was tried again is stuck once more", LONG, async || {
+        let shown = door.run(&pipeline, &["show", "s-1"]).await?.expect(0)?;
+        let count = shown.stdout.matches("OrderStuck").count();
+        if count == 2 { Ok(()) } else { Err(trouble(format!("{shown:?}"))) }
+    })
+    .await?;
+    let completed = ["stuck", "resolve", "s-1", "--as", "completed", "--note", "delivered", "--command-id", "f"];
+    door.both(&pipeline, &completed, all).await?.expect(0).and_then(said("order s-1 is resolved (completed"))?;
+    for (id, note) in [("s-1", "delivered"), ("s-2", "voided by hand"), ("s-3", "settled")] {
+        door.run(&pipeline, &["show", id]).await?.expect(0).and_then(said(note))?;
+    }
+    pipeline.await_stage("cancelled", 3).await?;
+    pipeline.check_clean().await?;
     Ok(())
 }
 

@@ -38,28 +38,26 @@ impl Request {
 }
 
 fn of_order(command: &OrderCommand, message: &Message) -> Result<Request, HttpError> {
-    let (verb, by) = match command {
+    let (verb, by): (&[&str], _) = match command {
         OrderCommand::PlaceOrder(_) => {
             let (method, path) = (Method::POST, vec!["orders".to_owned()]);
             return Ok(Request { method, path, body: body(message, &[]), key: None });
         }
-        OrderCommand::ShipOrder(m) => ("ship", &m.by),
-        OrderCommand::CancelOrder(m) => ("cancel", &m.by),
-        OrderCommand::RefundOrder(m) => ("refunds", &m.by),
-        OrderCommand::RequestReturn(m) => ("returns", &m.by),
-        OrderCommand::HoldOrder(m) => ("hold", &m.by),
-        OrderCommand::ReleaseOrder(m) => ("release", &m.by),
-        OrderCommand::RejectOrder(m) => ("reject", &m.by),
-        OrderCommand::ReceiveReturn(_)
-        | OrderCommand::RetryOrder(_)
-        | OrderCommand::SkipOrderStep(_)
-        | OrderCommand::ResolveOrder(_) => {
-            return Err(not_over_http(format!("nobody can ask for {}", command.name())));
-        }
+        OrderCommand::ShipOrder(m) => (&["ship"], &m.by),
+        OrderCommand::CancelOrder(m) => (&["cancel"], &m.by),
+        OrderCommand::RefundOrder(m) => (&["refunds"], &m.by),
+        OrderCommand::RequestReturn(m) => (&["returns"], &m.by),
+        OrderCommand::ReceiveReturn(m) => (&["returns", m.return_id.as_str(), "receipt"], &m.by),
+        OrderCommand::HoldOrder(m) => (&["hold"], &m.by),
+        OrderCommand::ReleaseOrder(m) => (&["release"], &m.by),
+        OrderCommand::RejectOrder(m) => (&["reject"], &m.by),
+        OrderCommand::RetryOrder(m) => (&["retry"], &m.by),
+        OrderCommand::SkipOrderStep(m) => (&["skip"], &m.by),
+        OrderCommand::ResolveOrder(m) => (&["resolve"], &m.by),
     };
     the_key_says(by.as_deref())?;
-    let path = vec!["orders".to_owned(), command.key().to_string(), verb.to_owned()];
-    let body = body(message, &["order_id", "command_id"]);
+    let path = ["orders", command.key().as_str()].iter().chain(verb).map(|part| (*part).to_owned()).collect();
+    let body = body(message, &["order_id", "command_id", "return_id"]);
     Ok(Request { method: Method::POST, path, body, key: command.command_id().cloned() })
 }
 
@@ -96,11 +94,14 @@ fn body(message: &Message, elsewhere: &[&str]) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use schemas::{DescribeProduct, HoldOrder, OrderId, ReceiveStock, ResolveOrder, Sku, Time};
+    use schemas::{
+        DescribeProduct, HoldOrder, OrderId, ReceiveReturn, ReceiveStock, ResolveOrder, RetryOrder, ReturnedLine,
+        SkipOrderStep, Sku, Time,
+    };
     use serde_json::json;
 
     use super::*;
-    use crate::story::{id, place_order};
+    use crate::story::{Story, id, place_order};
 
     fn hold() -> HoldOrder {
         let (order_id, until) = (OrderId::new("a/b").unwrap(), Some(Time::from_micros(0)));
@@ -130,11 +131,56 @@ mod tests {
     }
 
     #[test]
+    fn a_return_that_is_received_and_what_frees_an_order_have_paths_of_their_own() {
+        let (order_id, command_id, by) = (OrderId::new("o").unwrap(), id("k"), None);
+        let note = Some("n".to_owned());
+        let lines = vec![ReturnedLine { line: 1, quantity: 2, disposition: "restock".to_owned() }];
+        let came = json!([{ "line": 1, "quantity": 2, "disposition": "restock" }]);
+        let receive = ReceiveReturn {
+            order_id: order_id.clone(),
+            command_id: command_id.clone(),
+            return_id: id("r/1"),
+            lines,
+            refund_minor: Some(0),
+            by: by.clone(),
+            note: note.clone(),
+        };
+        let retry = RetryOrder {
+            order_id: order_id.clone(),
+            command_id: command_id.clone(),
+            step: None,
+            by: by.clone(),
+            note: None,
+        };
+        let skip = SkipOrderStep {
+            order_id: order_id.clone(),
+            command_id: command_id.clone(),
+            step: Some("PaymentVoid".to_owned()),
+            by: by.clone(),
+            note: note.clone(),
+        };
+        let resolve = ResolveOrder { order_id, command_id, outcome: "cancelled".to_owned(), by, note };
+        for (command, path, said) in [
+            (
+                OrderCommand::from(receive),
+                &["returns", "r/1", "receipt"][..],
+                json!({ "lines": came, "refund_minor": 0, "note": "n" }),
+            ),
+            (retry.into(), &["retry"], json!({})),
+            (skip.into(), &["skip"], json!({ "step": "PaymentVoid", "note": "n" })),
+            (resolve.into(), &["resolve"], json!({ "outcome": "cancelled", "note": "n" })),
+        ] {
+            let request = Request::of(&command.into()).unwrap();
+            assert_eq!(request.path, [&["orders", "o"][..], path].concat());
+            assert_eq!((request.body, request.key), (said, Some(id("k"))), "{path:?}");
+        }
+    }
+
+    #[test]
     fn what_nobody_can_ask_for_is_said() {
         let by = Request::of(&HoldOrder { by: Some("ann".to_owned()), ..hold() }.into()).unwrap_err().to_string();
         assert!(by.starts_with("over HTTP the name of the key says who asks"), "{by}");
-        let (order_id, command_id, outcome) = (place_order().order_id, id("r"), "cancelled".to_owned());
-        let resolve = ResolveOrder { order_id, command_id, outcome, by: None, note: None };
-        assert!(Request::of(&resolve.into()).unwrap_err().to_string().contains("ResolveOrder"));
+        let event = Message::from(Story::of(place_order()).events[0].clone());
+        assert!(Request::of(&event).unwrap_err().to_string().contains("nobody can send OrderPlaced"));
     }
 }

@@ -17,7 +17,7 @@ use super::publish::answers_reader;
 use crate::cli::output::{Failure, reading_bar};
 use crate::cli::way::Way;
 use crate::cli::{End, Session};
-use crate::{OrderEvents, body_json, detail, stage_in_words};
+use crate::{OrderEvents, Request, body_json, detail, stage_in_words};
 
 /// A command that was not sent, and what would become of it.
 #[derive(Debug)]
@@ -48,6 +48,8 @@ pub(super) async fn run(
         Way::Kafka(_) => {}
         Way::Http(door) => {
             for order_id in &wanted.ids {
+                // What could not be asked for is not tried either.
+                Request::of(&change.command(order_id, id).into())?;
                 let mut events = OrderEvents::open(door, order_id).await?;
                 events.to_end(session.patience).await?.iter().for_each(|record| states.heard(&record.message));
             }
