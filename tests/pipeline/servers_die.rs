@@ -66,10 +66,25 @@ async fn a_second_signal_ends_at_once_what_cannot_drain() -> Outcome {
     let mut pipeline = Pipeline::start(DAEMON, &servers, Settings::default()).await?;
     let orders = sample(5_800, 50)?;
     pipeline.receive(&stock_for(&orders)).await?;
+    // Both instances get work that they cannot finish: first it waits for a table, then for the server.
+    let tables = pipeline.tables();
+    tables
+        .script("set idle_in_transaction_session_timeout = 0; begin; lock table orders.orders in exclusive mode")
+        .await?;
+    pipeline.publish(&orders).await?;
+    pipeline
+        .until("both instances wait for the table", async || {
+            let waiting =
+                "select count(distinct pid) from pg_locks where not granted and relation = 'orders.orders'::regclass";
+            match tables.number(waiting).await? {
+                2 => Ok(()),
+                found => Err(trouble(format!("{found} wait"))),
+            }
+        })
+        .await?;
     let stack = servers.clone();
     tokio::task::spawn_blocking(move || Outcome::Ok(stack.stack().postgres()?.pause()?)).await??;
-    // It gets work that it cannot finish, and is asked to end.
-    pipeline.publish(&orders).await?;
+    // One is asked to end.
     let draining = pipeline.take(ServiceName::Order, 0)?;
     draining.terminate()?;
     draining.await_log("draining").await?;
@@ -84,6 +99,7 @@ async fn a_second_signal_ends_at_once_what_cannot_drain() -> Outcome {
     assert!(finished.output.contains("second signal"), "{}", finished.output);
     let stack = servers.clone();
     tokio::task::spawn_blocking(move || Outcome::Ok(stack.stack().postgres()?.resume()?)).await??;
+    pipeline.tables().script("rollback").await?;
     pipeline.start_services(&[ServiceName::Order]).await?;
     pipeline.await_terminal(&orders).await?;
     let (status, body) = pipeline.daemon(ServiceName::Order, 1)?.get("/livez").await?;
