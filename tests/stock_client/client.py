@@ -78,7 +78,7 @@ def send(producer, prefix, topic, ce_type, key, value):
 def place(schemas, brokers, prefix, order_id):
     settings = {"bootstrap.servers": brokers, "partitioner": "murmur2_random", "enable.idempotence": True}
     producer = Producer(settings)
-    sku, receive, order = f"sku-of-{order_id}", "shop.stock.ReceiveStock.v1", "shop.order.PlaceOrder.v2"
+    sku, receive, order = f"sku-of-{order_id}", "shop.stock.ReceiveStock.v2", "shop.order.PlaceOrder.v2"
     receipt = {"sku": sku, "command_id": str(uuid.uuid4()), "quantity": 5}
     send(producer, prefix, "stock.commands.v1", receive, sku, schemas.encode(receive, receipt))
     body = {
