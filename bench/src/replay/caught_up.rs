@@ -27,15 +27,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long nothing may move.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Measure both.
-pub(super) async fn measure(
-    servers: &Servers,
-    events: u64,
-    log: &MemoryLog,
-    figures: &mut Vec<Figure>,
-    goals: &mut Vec<Goal>,
-) -> Result<()> {
-    let url = servers.create_database("caught_up")?;
+/// The service's backlog, taken.
+pub(super) async fn backlog(servers: &Servers, events: u64) -> Result<Figure> {
+    let url = servers.create_database("backlog")?;
     announce("publishing receipts and reservations");
     let commands = synthetic::commands(events, super::PARTITIONS)?;
     let inventory = open(&url, "inventory")?;
@@ -49,16 +43,29 @@ pub(super) async fn measure(
     place.take(service(), &[TopicName::StockCommands], "the service's receipts").await?;
     bare::publish(servers.brokers(), &commands, &[TopicName::InventoryCommands]).await?;
     let taken = place.take(service(), &[TopicName::InventoryCommands], "inventory takes a backlog").await?;
+    servers.drop_database("backlog").await?;
+    Ok(taken)
+}
+
+/// The read model from nothing, held against that.
+pub(super) async fn read_model(
+    servers: &Servers,
+    log: &MemoryLog,
+    backlog: Figure,
+    figures: &mut Vec<Figure>,
+    goals: &mut Vec<Goal>,
+) -> Result<()> {
+    let url = servers.create_database("read_model")?;
     announce("the read model from nothing");
     let database = open(&url, view::DEFAULT_SCHEMA)?;
     view::migrate(&database).await.map_err(BenchError::other)?;
     let partitions = i32::try_from(super::PARTITIONS).map_err(BenchError::other)?;
     let place = Place { servers, database: &database, log };
     let folded = place.take(View::new(partitions), view::INPUTS, "the read model from nothing").await?;
-    let ratio = quotient(folded.per_second, taken.per_second);
+    let ratio = quotient(folded.per_second, backlog.per_second);
     goals.push(at_least("events/s of the read model, by commands/s of the inventory service", "", 0.5, ratio));
-    figures.extend([taken, folded]);
-    servers.drop_database("caught_up").await
+    figures.extend([backlog, folded]);
+    servers.drop_database("read_model").await
 }
 
 fn open(url: &str, schema: &str) -> Result<Database> {
