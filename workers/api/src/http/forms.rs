@@ -90,7 +90,7 @@ fn is_text(form: &Object) -> bool {
 
 fn of_name(name: &str, form: &mut Object) {
     match name {
-        "id" | "sku" | "customer" | "order_id" | "customer_id" | "replaces_order_id" => {
+        "id" | "return_id" | "sku" | "customer" | "order_id" | "customer_id" | "replaces_order_id" => {
             (form.min_length, form.max_length) = (Some(1), Some(MAX_ID_BYTES));
             form.pattern = Some(PRINTABLE.to_owned());
         }
