@@ -10,7 +10,7 @@ use axum::response::Response;
 use client::stage_in_words;
 use domain::saga::{Input, Order, Policy, decide};
 use jiff::Timestamp;
-use schemas::{CommandId, OrderCommand, ResolveOrder, RetryOrder, SkipOrderStep, Time};
+use schemas::{CommandId, CustomerId, IdError, OrderCommand, ResolveOrder, RetryOrder, SkipOrderStep, Sku, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -159,10 +159,11 @@ pub(super) async fn list(
     Asked(asked): Asked<StuckQuery>,
 ) -> Result<Response, Problem> {
     let limit = page(asked.limit)?;
+    let no_id = |error: IdError| Problem::bad(error.to_string());
     let filter = Filter {
         stage: Some(STUCK.to_owned()),
-        customer: asked.customer,
-        sku: asked.sku,
+        customer: asked.customer.map(CustomerId::new).transpose().map_err(no_id)?.map(String::from),
+        sku: asked.sku.map(Sku::new).transpose().map_err(no_id)?.map(String::from),
         behind: asked.cursor.as_deref().map(behind).transpose()?,
         ..Filter::default()
     };
