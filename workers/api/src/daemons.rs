@@ -9,9 +9,11 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use grammar::SettingError;
 use jiff::Timestamp;
-use reqwest::{Client, Url, redirect};
+use reqwest::{Client, Url};
 use tokio::sync::watch;
 use workers::status::Status;
+
+use crate::outgoing;
 
 /// Between two rounds.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -92,7 +94,7 @@ impl Daemons {
     pub fn new(addresses: Vec<Address>) -> Result<Self, reqwest::Error> {
         let unheard = |daemon| Heard { daemon, at: None, since: None, answer: Err("it was not asked yet".to_owned()) };
         let heard = Arc::new(Mutex::new(addresses.into_iter().map(unheard).collect()));
-        let client = Client::builder().timeout(LIMIT).redirect(redirect::Policy::none()).no_proxy().build()?;
+        let client = outgoing::client(LIMIT).no_proxy().build()?;
         Ok(Daemons { heard, client })
     }
 
@@ -124,17 +126,12 @@ impl Daemons {
     }
 
     async fn ask(&self, url: &Url) -> Result<Status, String> {
-        let mut response = self.client.get(url.clone()).send().await.map_err(|error| in_words(&error))?;
+        let response = self.client.get(url.clone()).send().await.map_err(|error| in_words(&error))?;
         if !response.status().is_success() {
             return Err(format!("it answers {}", response.status()));
         }
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| in_words(&error))? {
-            if body.len() + chunk.len() > LONGEST {
-                return Err(format!("its answer is longer than {LONGEST} bytes"));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = outgoing::body_within(response, LONGEST).await.map_err(|error| in_words(&error))?;
+        let body = body.ok_or_else(|| format!("its answer is longer than {LONGEST} bytes"))?;
         serde_json::from_slice(&body).map_err(|error| format!("what it answers is no status: {error}"))
     }
 }

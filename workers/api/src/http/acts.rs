@@ -6,26 +6,21 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use client::body_json;
-use domain::saga::Order;
 use schemas::{
     CancelOrder, CommandId, HoldOrder, LineQuantity, OrderCommand, OrderId, RefundOrder, RejectOrder, ReleaseOrder,
     ShipOrder, TopicName,
 };
 use serde::Deserialize;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
-use super::answer::{Accepted, fresh, order_path, put};
+use super::answer::{Accepted, fresh, order_path, preferred};
+use super::awaited::Awaited;
 use super::orders::no_order;
 use super::problem::Problem;
-use super::request::{Body, OrderOf, command_id, deadline, time};
+use super::request::{Body, OrderOf, command_id, time};
 use super::shapes::{OrderShape, PiecesShape};
 use super::{Door, Shared};
 use crate::keys::Caller;
-use crate::position::Position;
-use crate::tail::Listening;
-use crate::view::Standing;
 
 /// Why an order is cancelled, released or whatever else is done to it.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -122,9 +117,6 @@ macro_rules! act {
             responses(
                 (status = 200, description = "It was done, or begun: the order as it stands", body = OrderShape),
                 (status = 202, description = "It is on its way; Location says where to look", body = Accepted),
-                (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-                (status = 503, description = "Send the same again", body = Problem,
-                    content_type = "application/problem+json"),
             ))]
         pub(super) async fn $name(
             State(door): Shared,
@@ -201,66 +193,21 @@ pub(super) async fn carry_out(
     command_id: CommandId,
     command: OrderCommand,
 ) -> Result<Response, Problem> {
-    let until = deadline(headers);
     // Before the command: its answer must not be missed.
-    let listening = until.map(|_| door.tail.listen(TopicName::OrderEvents, id.as_str()));
+    let awaited = Awaited::asked_for(door, headers, TopicName::OrderEvents, id.as_str());
     if let Some(found) = door.reads.order(&id).await?.filter(|found| found.what.has_taken(&command_id)) {
-        return done(&found, false);
+        return fresh(&HeaderMap::new(), &OrderShape::of(&found.what), found.position.as_ref());
     }
     let position = door.publish(command.into(), headers).await?;
-    if let (Some(until), Some(listening)) = (until, listening)
-        && let Some(found) = answer(door, &id, &position, listening, until).await?
+    if let Some(awaited) = awaited
+        && awaited.carried_out(door, &position).await?
     {
-        return done(&found, true);
+        return match door.reads.order(&id).await? {
+            Some(found) => {
+                fresh(&HeaderMap::new(), &OrderShape::of(&found.what), found.position.as_ref()).map(preferred)
+            }
+            None => Err(no_order(door, &id).await?),
+        };
     }
     Ok(Accepted::command(Some(&id), &command_id, &position).answer(&order_path(&id)))
-}
-
-fn done(found: &Standing<Order>, is_waited: bool) -> Result<Response, Problem> {
-    let mut response = fresh(&HeaderMap::new(), &OrderShape::of(&found.what), found.position.as_ref())?;
-    if is_waited {
-        put(&mut response, "preference-applied", "wait");
-    }
-    Ok(response)
-}
-
-/// The order as the answer to this command has left it; none where the time is up.
-async fn answer(
-    door: &Door,
-    id: &OrderId,
-    command: &Position,
-    mut listening: Listening,
-    until: Instant,
-) -> Result<Option<Standing<Order>>, Problem> {
-    loop {
-        let Ok(came) = tokio::time::timeout_at(until, listening.next()).await else { return Ok(None) };
-        let place = match came {
-            Some(record) if record.cause != command.command => continue,
-            Some(record) if record.message.version().is_none() => {
-                return Err(Problem::refused(&body_json(&record.message)));
-            }
-            Some(record) => Position::of_event(record.topic, record.partition, record.offset),
-            // Something may have been missed: the read model has it, now or soon.
-            None => command.clone(),
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        if !door.reads.reaches(&place, id.as_str(), left).await? {
-            return Ok(None);
-        }
-        if let Some(said) = answered_with_no(door, id, &place).await? {
-            return Err(Problem::refused(&said));
-        }
-        return match door.reads.order(id).await? {
-            Some(found) => Ok(Some(found)),
-            None => Err(no_order(door, id).await?),
-        };
-    }
-}
-
-/// The refusal of this command, where only the read model can tell.
-async fn answered_with_no(door: &Door, id: &OrderId, place: &Position) -> Result<Option<serde_json::Value>, Problem> {
-    let Some(command) = &place.command else { return Ok(None) };
-    let said = door.reads.answer(TopicName::OrderEvents, id.as_str(), command).await?;
-    let refusal = said.filter(|said| said.version.is_none());
-    Ok(refusal.map(|said| serde_json::from_str(&said.body).unwrap_or_default()))
 }

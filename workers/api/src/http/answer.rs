@@ -78,6 +78,12 @@ fn is_known(asked: &HeaderMap, tag: &str) -> bool {
     given.flat_map(|value| value.split(',')).map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
 }
 
+/// An answer that was waited for, as the caller preferred, says so.
+pub(super) fn preferred(mut response: Response) -> Response {
+    put(&mut response, "preference-applied", "wait");
+    response
+}
+
 /// Adds a header, of text that can be one.
 pub(super) fn put(response: &mut Response, name: impl header::IntoHeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {

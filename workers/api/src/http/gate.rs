@@ -120,7 +120,7 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
 
 /// One of few.
 fn name_of(method: &Method) -> &'static str {
-    let known = [(Method::GET, "GET"), (Method::POST, "POST"), (Method::HEAD, "HEAD")];
+    let known = [(Method::GET, "GET"), (Method::POST, "POST"), (Method::PUT, "PUT"), (Method::HEAD, "HEAD")];
     known.iter().find(|(one, _)| one == method).map_or("other", |(_, name)| name)
 }
 

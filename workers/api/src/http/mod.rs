@@ -5,6 +5,7 @@
 
 mod acts;
 mod answer;
+mod awaited;
 mod docs;
 mod forms;
 mod gate;

@@ -1,14 +1,21 @@
 //! The document of all routes (OpenAPI 3.1), made of what stands at them. `workers/api/openapi.json` is the kept one.
 
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, Ref, RefOr};
 use utoipa::{Modify, OpenApi};
 
 use super::forms::Forms;
+use super::problem::Problem;
 use super::{acts, orders, payment, placing, products, returns, status, stock, stream, stuck};
 use crate::keys::Role;
 
 /// The name of the one way to say who asks.
 const SCHEME: &str = "bearer";
+
+/// What to do where it is not known whether it was done.
+const SAME_AGAIN: &str = "Send the same again";
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,7 +33,8 @@ const SCHEME: &str = "bearer";
         products::list, products::one, products::describe,
         stock::list, stock::one, stock::receive, stock::adjust, status::status,
     ),
-    modifiers(&Roles, &Forms),
+    components(schemas(Problem)),
+    modifiers(&Roles, &Answers, &Forms),
 )]
 struct Document;
 
@@ -49,6 +57,37 @@ impl Modify for Roles {
             }
         }
     }
+}
+
+/// What every operation may answer besides: that a read has nothing new, where it takes a tag; a problem; and what to do where it is
+/// not known.
+struct Answers;
+
+impl Modify for Answers {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            let operations = [(&mut item.get, "Ask again"), (&mut item.post, SAME_AGAIN), (&mut item.put, SAME_AGAIN)];
+            for (operation, then) in operations {
+                let Some(operation) = operation else { continue };
+                let takes_a_tag = operation.parameters.iter().flatten().any(is_a_tag);
+                let answers = &mut operation.responses.responses;
+                if takes_a_tag {
+                    answers.insert("304".to_owned(), Response::new("As the ETag says").into());
+                }
+                answers.insert("4XX".to_owned(), problem("A problem").into());
+                answers.insert("503".to_owned(), problem(then).into());
+            }
+        }
+    }
+}
+
+fn is_a_tag(parameter: &RefOr<Parameter>) -> bool {
+    matches!(parameter, RefOr::T(parameter) if parameter.name == "If-None-Match")
+}
+
+fn problem(description: &str) -> Response {
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build()
 }
 
 /// Which role it needs, as the gates in `mod.rs` have it; a test asks all of them.

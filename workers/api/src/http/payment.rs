@@ -16,9 +16,6 @@ use super::shapes::PaymentShape;
     params(("id" = String, Path), AfterQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "The payment", body = PaymentShape),
-        (status = 304, description = "As the ETag says"),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn one(
     State(door): Shared,

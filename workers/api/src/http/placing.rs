@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::answer::{Accepted, fresh, order_path, put};
+use super::answer::{Accepted, fresh, order_path, preferred, put};
 use super::orders::no_order;
 use super::problem::{Kind, Problem};
 use super::request::{Asked, Body, deadline, idempotency_key, time, trace_parent};
@@ -120,12 +120,11 @@ struct Placing {
 
 impl Placing {
     fn of(body: PlaceBody, headers: &HeaderMap, caller: &Caller) -> Result<Self, Problem> {
-        let wrong = |error: schemas::IdError| Problem::bad(error.to_string());
         let order_id = match (body.order_id, idempotency_key(headers)?) {
-            (Some(id), _) => OrderId::new(id).map_err(wrong)?,
+            (Some(id), _) => OrderId::new(id)?,
             (None, Some(key)) => {
                 let name = format!("{}/{key}", caller.name());
-                OrderId::new(Uuid::new_v5(&ORDER_IDS, name.as_bytes()).to_string()).map_err(wrong)?
+                OrderId::new(Uuid::new_v5(&ORDER_IDS, name.as_bytes()).to_string())?
             }
             (None, None) => {
                 let words = "give an order_id in the body, or an Idempotency-Key of your own, new for each order: with either a \
@@ -135,14 +134,14 @@ impl Placing {
         };
         let line = |line: LineBody| {
             let LineBody { sku, quantity, unit_price_minor } = line;
-            Ok(OrderLine { sku: Sku::new(sku).map_err(wrong)?, quantity, unit_price_minor })
+            Ok(OrderLine { sku: Sku::new(sku)?, quantity, unit_price_minor })
         };
         let adjustment = |one: AdjustmentBody| {
             let AdjustmentBody { kind, amount_minor, line } = one;
             Adjustment { kind, amount_minor, line }
         };
         let given = body.placed_at.as_deref().map(|text| time("placed_at", text)).transpose()?;
-        let customer_id = CustomerId::new(body.customer_id).map_err(wrong)?;
+        let customer_id = CustomerId::new(body.customer_id)?;
         let lines = body.lines.into_iter().map(line).collect::<Result<_, Problem>>()?;
         let placed_at = given.unwrap_or_else(|| Time::from(Timestamp::now()));
         let command = PlaceOrder {
@@ -152,7 +151,7 @@ impl Placing {
             fulfilment: body.fulfilment,
             adjustments: body.adjustments.into_iter().map(adjustment).collect(),
             attributes: body.attributes,
-            replaces_order_id: body.replaces_order_id.map(OrderId::new).transpose().map_err(wrong)?,
+            replaces_order_id: body.replaces_order_id.map(OrderId::new).transpose()?,
             ..PlaceOrder::new(order_id, customer_id, placed_at, body.currency, lines)
         };
         Ok(Placing { command, is_dated: given.is_some() })
@@ -180,8 +179,6 @@ impl Placing {
         (status = 202, description = "It is on its way; Location says where to look", body = Accepted),
         (status = 409, description = "With `check_stock`: there is not enough, as far as is known; nothing was published", body = Problem,
             content_type = "application/problem+json"),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Send the same again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn place(
     State(door): Shared,
@@ -212,11 +209,11 @@ pub(super) async fn place(
     };
     let (waiting, mut listening) = match (awaited, &found) {
         (Some((until, listening)), _) => (Waiting::for_outcome(&door, &placing, command.as_ref(), until), listening),
-        (None, Some(found)) => return placed(status, found, None),
+        (None, Some(found)) => return placed(status, found),
         (None, None) => return on_its_way(&door, &id, command.as_ref()).await,
     };
     match waiting.settle(&mut listening, found).await? {
-        Some(found) => placed(status, &found, Some(&headers)),
+        Some(found) => placed(status, &found).map(preferred),
         None => on_its_way(&door, &id, command.as_ref()).await,
     }
 }
@@ -246,19 +243,16 @@ async fn on_its_way(door: &Door, id: &OrderId, command: Option<&Position>) -> Re
         return Ok(Accepted::order(id, command).answer(&order_path(id)));
     }
     match door.reads.order(id).await? {
-        Some(found) => placed(StatusCode::OK, &found, None),
+        Some(found) => placed(StatusCode::OK, &found),
         None => Err(no_order(door, id).await?),
     }
 }
 
-/// An order as it stands, where it was placed; `waited`: a preference was followed.
-fn placed(status: StatusCode, found: &Standing<Order>, waited: Option<&HeaderMap>) -> Result<Response, Problem> {
+/// An order as it stands, where it was placed.
+fn placed(status: StatusCode, found: &Standing<Order>) -> Result<Response, Problem> {
     let mut response = fresh(&HeaderMap::new(), &OrderShape::of(&found.what), found.position.as_ref())?;
     *response.status_mut() = status;
     put(&mut response, header::LOCATION, &order_path(&found.what.order_id));
-    if waited.is_some() {
-        put(&mut response, "preference-applied", "wait");
-    }
     Ok(response)
 }
 
@@ -302,11 +296,8 @@ impl<'d> Waiting<'d> {
             let Some(record) = came else {
                 // Something may have been missed.
                 *listening = door.tail.listen(TopicName::OrderEvents, id.as_str());
-                if let Some(command) = self.command
-                    && let Some(said) = door.reads.answer(TopicName::OrderEvents, id.as_str(), command).await?
-                    && said.version.is_none()
-                {
-                    return Err(Problem::refused(&serde_json::from_str(&said.body).unwrap_or_default()));
+                if let Some(command) = self.command {
+                    door.is_not_refused(TopicName::OrderEvents, id.as_str(), command).await?;
                 }
                 (state, position) = door.reads.order(id).await?.map(|found| (found.what, found.position)).unzip();
                 continue;

@@ -4,6 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use client::ClientError;
 use consumer::DatabaseError;
+use schemas::IdError;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -195,6 +196,13 @@ impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
         tracing::warn!(%error, "the read model cannot be asked");
         Problem::new(Kind::Unavailable, "the read model does not answer; try again").retry_after(1)
+    }
+}
+
+impl From<IdError> for Problem {
+    /// What is no id is named, with what is wrong with it.
+    fn from(error: IdError) -> Self {
+        Problem::bad(error.to_string())
     }
 }
 

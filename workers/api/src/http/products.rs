@@ -13,11 +13,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::Shared;
-use super::answer::{Accepted, escaped, fresh};
+use super::answer::{Accepted, escaped, fresh, preferred};
 use super::orders::{AfterQuery, last_before_next, page};
 use super::problem::{Kind, Problem};
 use super::request::{Asked, Body, SkuOf, command_id};
-use super::stock::{Supplied, booked, sku_of, supply};
+use super::stock::{Supplied, supply};
 use crate::keys::Caller;
 
 /// What is said of a SKU, in place of what was said before.
@@ -96,9 +96,6 @@ impl ProductShape {
     params(ProductsQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "A page", body = ProductsPage),
-        (status = 304, description = "As the ETag says"),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn list(
     State(door): Shared,
@@ -106,7 +103,7 @@ pub(super) async fn list(
     Asked(asked): Asked<ProductsQuery>,
 ) -> Result<Response, Problem> {
     let limit = page(asked.limit)?;
-    let behind = asked.cursor.map(sku_of).transpose()?;
+    let behind = asked.cursor.map(Sku::new).transpose()?;
     let mut found = door.reads.products(behind.as_ref().map(Sku::as_str).unwrap_or_default(), limit + 1).await?;
     let next = last_before_next(&mut found, limit).map(|last| last.what.0.sku.to_string());
     let products = found.iter().map(|found| ProductShape::of(&found.what)).collect();
@@ -118,9 +115,6 @@ pub(super) async fn list(
     params(("sku" = String, Path), AfterQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "The product", body = ProductShape),
-        (status = 304, description = "As the ETag says"),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn one(
     State(door): Shared,
@@ -145,8 +139,6 @@ pub(super) async fn one(
     responses(
         (status = 200, description = "It was taken: the product", body = ProductShape),
         (status = 202, description = "It is on its way; Location says where to look", body = Accepted),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Send the same again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn describe(
     State(door): Shared,
@@ -162,7 +154,7 @@ pub(super) async fn describe(
         DescribeProduct { sku: sku.clone(), command_id: command_id.clone(), title, price_minor, currency, by, note };
     let Supplied { position, is_booked } = supply(&door, &headers, command.into()).await?;
     if is_booked && let Some(found) = door.reads.product(&sku).await? {
-        return booked(&ProductShape::of(&found.what), found.position.as_ref());
+        return fresh(&HeaderMap::new(), &ProductShape::of(&found.what), found.position.as_ref()).map(preferred);
     }
     Ok(Accepted::command(None, &command_id, &position).answer(&path))
 }

@@ -99,9 +99,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OrderOf {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let id =
-            OrderId::new(path::<String, S>(parts, state).await?).map_err(|error| Problem::bad(error.to_string()))?;
-        Ok(OrderOf(id))
+        Ok(OrderOf(OrderId::new(path::<String, S>(parts, state).await?)?))
     }
 }
 
@@ -113,7 +111,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ReturnOf {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let (order, id): (String, String) = path(parts, state).await?;
-        let order = OrderId::new(order).map_err(|error| Problem::bad(error.to_string()))?;
+        let order = OrderId::new(order)?;
         let id = CommandId::new(id).map_err(|error| Problem::bad(format!("the return: {error}")))?;
         Ok(ReturnOf(order, id))
     }
@@ -126,8 +124,7 @@ impl<S: Send + Sync> FromRequestParts<S> for SkuOf {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let sku = Sku::new(path::<String, S>(parts, state).await?).map_err(|error| Problem::bad(error.to_string()))?;
-        Ok(SkuOf(sku))
+        Ok(SkuOf(Sku::new(path::<String, S>(parts, state).await?)?))
     }
 }
 

@@ -99,8 +99,6 @@ act!(
     responses(
         (status = 200, description = "It was taken: the order as it stands", body = OrderShape),
         (status = 202, description = "It is on its way; Location says where to look", body = Accepted),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Send the same again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn receive(
     State(door): Shared,

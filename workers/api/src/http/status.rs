@@ -221,8 +221,6 @@ impl RelayShape {
 #[utoipa::path(get, path = "/v1/status", tag = "status",
     responses(
         (status = 200, description = "How it is", body = StatusShape),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn status(State(door): Shared) -> Result<Json<StatusShape>, Problem> {
     let (told, now) = (door.tail.pace().told(), Time::from(Timestamp::now()));

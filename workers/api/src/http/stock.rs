@@ -9,22 +9,20 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use client::body_json;
 use schemas::{AdjustStock, ReceiveStock, Sku, StockCommand, TopicName};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
-use super::answer::{Accepted, escaped, fresh, put};
+use super::answer::{Accepted, escaped, fresh, preferred};
+use super::awaited::Awaited;
 use super::lists::{self, Pages};
 use super::orders::{AfterQuery, all_or_none, last_before_next, page};
 use super::problem::{Kind, Problem};
-use super::request::{Asked, Body, SkuOf, command_id, deadline};
+use super::request::{Asked, Body, SkuOf, command_id};
 use super::shapes::StockShape;
 use super::{Door, Shared};
 use crate::keys::Caller;
 use crate::position::Position;
-use crate::tail::Listening;
 
 /// Goods that have arrived.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -81,16 +79,13 @@ pub(super) struct StockPage {
     responses(
         (status = 200, description = "A page; or every level as a line",
             content((StockPage = "application/json"), (String = "application/x-ndjson"))),
-        (status = 304, description = "As the ETag says"),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn list(
     State(door): Shared,
     headers: HeaderMap,
     Asked(asked): Asked<StockQuery>,
 ) -> Result<Response, Problem> {
-    let behind = asked.cursor.map(sku_of).transpose()?;
+    let behind = asked.cursor.map(Sku::new).transpose()?;
     if lists::are_asked_for(&headers) {
         all_or_none(asked.limit)?;
         return lists::answer(&door.clone(), StockPages { door, behind: behind.map(String::from).unwrap_or_default() })
@@ -124,9 +119,6 @@ impl Pages for StockPages {
     params(("sku" = String, Path), AfterQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "The level", body = StockShape),
-        (status = 304, description = "As the ETag says"),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn one(
     State(door): Shared,
@@ -150,8 +142,6 @@ pub(super) async fn one(
     responses(
         (status = 200, description = "It was booked: the level", body = StockShape),
         (status = 202, description = "It is on its way; Location says where to look", body = Accepted),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Send the same again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn receive(
     State(door): Shared,
@@ -160,7 +150,7 @@ pub(super) async fn receive(
     Body(body): Body<ReceiptBody>,
 ) -> Result<Response, Problem> {
     let ReceiptBody { sku, quantity, note } = body;
-    let (sku, command_id, by) = (sku_of(sku)?, command_id(&headers)?, Some(caller.name().to_owned()));
+    let (sku, command_id, by) = (Sku::new(sku)?, command_id(&headers)?, Some(caller.name().to_owned()));
     book(&door, &headers, ReceiveStock { sku, command_id, quantity, by, note }.into()).await
 }
 
@@ -173,8 +163,6 @@ pub(super) async fn receive(
     responses(
         (status = 200, description = "It was booked: the level", body = StockShape),
         (status = 202, description = "It is on its way; Location says where to look", body = Accepted),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Send the same again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn adjust(
     State(door): Shared,
@@ -183,12 +171,8 @@ pub(super) async fn adjust(
     Body(body): Body<AdjustmentBody>,
 ) -> Result<Response, Problem> {
     let AdjustmentBody { sku, delta, note } = body;
-    let (sku, command_id, by) = (sku_of(sku)?, command_id(&headers)?, Some(caller.name().to_owned()));
+    let (sku, command_id, by) = (Sku::new(sku)?, command_id(&headers)?, Some(caller.name().to_owned()));
     book(&door, &headers, AdjustStock { sku, command_id, delta, by, note }.into()).await
-}
-
-pub(super) fn sku_of(text: String) -> Result<Sku, Problem> {
-    Sku::new(text).map_err(|error| Problem::bad(error.to_string()))
 }
 
 /// The level that comes of a command, or where it will be.
@@ -198,7 +182,8 @@ async fn book(door: &Door, headers: &HeaderMap, command: StockCommand) -> Result
     if supplied.is_booked
         && let Some(found) = door.reads.level(&sku).await?
     {
-        return booked(&StockShape::of(&found.what.0, &found.what.1), found.position.as_ref());
+        let level = StockShape::of(&found.what.0, &found.what.1);
+        return fresh(&HeaderMap::new(), &level, found.position.as_ref()).map(preferred);
     }
     let path = format!("/v1/stock/{}", escaped(sku.as_str()));
     Ok(Accepted::command(None, &command_id, &supplied.position).answer(&path))
@@ -214,43 +199,11 @@ pub(super) struct Supplied {
 
 /// Publishes it, and waits for its answer where that is preferred. A repeated one gets its first answer again.
 pub(super) async fn supply(door: &Door, headers: &HeaderMap, command: StockCommand) -> Result<Supplied, Problem> {
-    let sku = command.key().clone();
-    let until = deadline(headers);
-    let listening = until.map(|_| door.tail.listen(TopicName::StockEvents, sku.as_str()));
+    let awaited = Awaited::asked_for(door, headers, TopicName::StockEvents, command.key().as_str());
     let position = door.publish(command.into(), headers).await?;
-    let is_booked = match until.zip(listening) {
-        Some((until, listening)) => is_booked(door, &sku, &position, listening, until).await?,
+    let is_booked = match awaited {
+        Some(awaited) => awaited.carried_out(door, &position).await?,
         None => false,
     };
     Ok(Supplied { position, is_booked })
-}
-
-/// What stands now that a command was carried out that was waited for.
-pub(super) fn booked<T: Serialize>(what: &T, position: Option<&Position>) -> Result<Response, Problem> {
-    let mut response = fresh(&HeaderMap::new(), what, position)?;
-    put(&mut response, "preference-applied", "wait");
-    Ok(response)
-}
-
-/// Whether the command was carried out, and the read model has it; not, where the time is up.
-async fn is_booked(
-    door: &Door,
-    sku: &Sku,
-    command: &Position,
-    mut listening: Listening,
-    until: Instant,
-) -> Result<bool, Problem> {
-    loop {
-        let Ok(came) = tokio::time::timeout_at(until, listening.next()).await else { return Ok(false) };
-        match came {
-            Some(record) if record.cause != command.command => continue,
-            Some(record) if record.message.version().is_none() => {
-                return Err(Problem::refused(&body_json(&record.message)));
-            }
-            // Taken; or something may have been missed: the read model has it, now or soon.
-            Some(_) | None => {}
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        return Ok(door.reads.reaches(command, sku.as_str(), left).await?);
-    }
 }

@@ -60,8 +60,6 @@ struct StreamedShape {
     responses(
         (status = 200, description = "Server-sent events, for as long as somebody listens", body = StreamedShape,
             content_type = "text/event-stream"),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn events(
     State(door): Shared,

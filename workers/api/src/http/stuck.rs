@@ -10,7 +10,7 @@ use axum::response::Response;
 use client::stage_in_words;
 use domain::saga::{Input, Order, Policy, decide};
 use jiff::Timestamp;
-use schemas::{CommandId, CustomerId, IdError, OrderCommand, ResolveOrder, RetryOrder, SkipOrderStep, Sku, Time};
+use schemas::{CommandId, CustomerId, OrderCommand, ResolveOrder, RetryOrder, SkipOrderStep, Sku, Time};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -149,9 +149,6 @@ pub(super) struct MayShape {
 #[utoipa::path(get, path = "/v1/stuck", tag = "orders", params(StuckQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
         (status = 200, description = "A page", body = StuckPage),
-        (status = 304, description = "As the ETag says"),
-        (status = "4XX", description = "A problem", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "Ask again", body = Problem, content_type = "application/problem+json"),
     ))]
 pub(super) async fn list(
     State(door): Shared,
@@ -159,18 +156,17 @@ pub(super) async fn list(
     Asked(asked): Asked<StuckQuery>,
 ) -> Result<Response, Problem> {
     let limit = page(asked.limit)?;
-    let no_id = |error: IdError| Problem::bad(error.to_string());
     let filter = Filter {
         stage: Some(STUCK.to_owned()),
-        customer: asked.customer.map(CustomerId::new).transpose().map_err(no_id)?.map(String::from),
-        sku: asked.sku.map(Sku::new).transpose().map_err(no_id)?.map(String::from),
+        customer: asked.customer.map(CustomerId::new).transpose()?.map(String::from),
+        sku: asked.sku.map(Sku::new).transpose()?.map(String::from),
         behind: asked.cursor.as_deref().map(behind).transpose()?,
         ..Filter::default()
     };
     let mut found = door.reads.orders(&filter, limit + 1).await?;
     let next = last_before_next(&mut found, limit).map(|last| cursor(&last.what));
     // Of commands that are only thought of: the id decides nothing.
-    let thought = CommandId::new("thought").map_err(|error| Problem::bad(error.to_string()))?;
+    let thought = CommandId::new("thought")?;
     let now = Time::from(Timestamp::now());
     let stuck = found.iter().map(|found| StuckShape::of(&found.what, &thought, now)).collect();
     fresh(&headers, &StuckPage { stuck, next }, None)

@@ -10,6 +10,8 @@ use reqwest::{Client, Url};
 use serde::Deserialize;
 use thiserror::Error;
 
+use crate::outgoing;
+
 /// How long a look may take.
 const LIMIT: Duration = Duration::from_secs(5);
 
@@ -81,8 +83,8 @@ impl Source {
             }
         };
         // An answer that leads elsewhere would lead past what `safe` has seen.
-        let http = Client::builder().timeout(LIMIT).redirect(reqwest::redirect::Policy::none()).build();
-        let http = http.map_err(|error| SettingError::Setting(format!("no TLS: {error}")))?;
+        let http =
+            outgoing::client(LIMIT).build().map_err(|error| SettingError::Setting(format!("no TLS: {error}")))?;
         Ok(Source { issuer: issuer.to_owned(), place, http })
     }
 
@@ -122,15 +124,8 @@ impl Source {
     async fn get(&self, url: &Url) -> Result<Vec<u8>, SourceError> {
         let failed = |error: reqwest::Error| SourceError::Http { url: url.clone(), source: error.without_url() };
         let answered = self.http.get(url.clone()).send().await.and_then(reqwest::Response::error_for_status);
-        let mut response = answered.map_err(failed)?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if bytes.len() + chunk.len() > LARGEST {
-                return Err(SourceError::TooLarge { url: url.clone() });
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(bytes)
+        let body = outgoing::body_within(answered.map_err(failed)?, LARGEST).await.map_err(failed)?;
+        body.ok_or_else(|| SourceError::TooLarge { url: url.clone() })
     }
 }
 

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::api::Api;
-use crate::pipeline::{Outcome, PATIENCE, Pipeline, stop, until};
+use crate::pipeline::{Outcome, PATIENCE, Pipeline, stop, until, until_state};
 
 /// The position behind this one.
 fn next(position: &str) -> Outcome<String> {
@@ -28,11 +28,7 @@ async fn a_view_that_is_behind_says_so_shows_nothing_older_and_catches_up() -> O
     let order = json!({ "order_id": "o-1", "customer_id": "ada", "currency": "EUR", "fulfilment": "on_command",
         "lines": [{ "sku": "pen", "quantity": 1, "unit_price_minor": 100 }] });
     let placed = door.api.post("/v1/orders", order).await?.of(202)?;
-    let found = until("it waits to be shipped", || async {
-        let found = door.api.get(placed.location()).await?.of(200)?;
-        if found.text("state") == "ready_to_ship" { Ok(found) } else { Err(format!("{found:?}").into()) }
-    })
-    .await?;
+    let found = until_state(&door.api, placed.location(), "ready_to_ship").await?;
     let version = found.body["version"].as_i64().ok_or("no version")?;
 
     let held = pipeline.hold_view().await?;

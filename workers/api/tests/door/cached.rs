@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::api::{Answer, Api};
-use crate::pipeline::{Outcome, Pipeline, stop, until};
+use crate::pipeline::{Outcome, Pipeline, stop, until, until_state};
 
 fn offset(answer: &Answer) -> Outcome<i64> {
     let position = answer.header("order-position");
@@ -34,11 +34,7 @@ async fn what_is_not_modified_is_no_older_than_the_position_that_comes_with_it()
         "lines": [{ "sku": "pen", "quantity": 4, "unit_price_minor": 250 }] });
     api.waiting().post("/v1/orders", order).await?.of(201)?;
     let path = "/v1/orders/o-1";
-    let first = until("it is completed", || async {
-        let found = api.get(path).await?.of(200)?;
-        if found.text("state") == "completed" { Ok(found) } else { Err(format!("{found:?}").into()) }
-    })
-    .await?;
+    let first = until_state(api, path, "completed").await?;
     let (tag, known) = (first.header("etag").to_owned(), api.with("if-none-match", first.header("etag")));
     let same = known.get(path).await?.of(304)?;
     assert_eq!((same.header("order-position"), same.header("etag")), (first.header("order-position"), tag.as_str()));

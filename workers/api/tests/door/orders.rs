@@ -4,7 +4,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::api::Api;
-use crate::pipeline::{Outcome, Pipeline, stop, until};
+use crate::pipeline::{Outcome, Pipeline, stop, until, until_state};
 
 fn order(customer: &str, lines: &[(&str, i64)]) -> Value {
     let line = |(sku, quantity): &(&str, i64)| json!({ "sku": sku, "quantity": quantity, "unit_price_minor": 250 });
@@ -55,19 +55,11 @@ async fn an_order_is_placed_once_shipped_refunded_and_its_money_seen() -> Outcom
 
     // Shipped, which is on its way at first; a later read waits for it.
     let path = format!("/v1/orders/{id}");
-    until("it waits to be shipped", || async {
-        let found = api.get(&path).await?.of(200)?;
-        if found.text("state") == "ready_to_ship" { Ok(()) } else { Err(format!("{found:?}").into()) }
-    })
-    .await?;
+    until_state(api, &path, "ready_to_ship").await?;
     let on_its_way = api.once("ship-1").post(&format!("{path}/ship"), json!({ "carrier": "DHL" })).await?.of(202)?;
     let shipped = other.api.get(on_its_way.location()).await?.of(200)?;
     assert_eq!(shipped.body["shipment"]["carrier"], "DHL");
-    until("it is completed", || async {
-        let found = api.get(&path).await?.of(200)?;
-        if found.text("state") == "completed" { Ok(()) } else { Err(format!("{found:?}").into()) }
-    })
-    .await?;
+    until_state(api, &path, "completed").await?;
     let again = api.once("ship-1").post(&format!("{path}/ship"), json!({ "carrier": "DHL" })).await?.of(200)?;
     assert_eq!(again.text("state"), "completed", "a repetition is no second shipment");
     let late = api.waiting().once("late").post(&format!("{path}/cancel"), Value::Null).await?;

@@ -13,7 +13,7 @@ use rdkafka::ClientConfig;
 use replay_tool::{CheckConfig, Keeper, Records, Report, ServiceTables};
 use schemas::{CommandId, CustomerId, DescribeProduct, OrderId, OrderLine, PlaceOrder, ServiceName, Sku, Time};
 
-use crate::api::Api;
+use crate::api::{Answer, Api};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -302,4 +302,13 @@ pub(crate) async fn until<T, F: Future<Output = Outcome<T>>>(what: &str, mut loo
             Err(_) => tokio::time::sleep(Duration::from_millis(25)).await,
         }
     }
+}
+
+/// Looks until the order at this path is in this state; how it stands then.
+pub(crate) async fn until_state(api: &Api, path: &str, state: &str) -> Outcome<Answer> {
+    until(&format!("it is {state}"), || async {
+        let found = api.get(path).await?.of(200)?;
+        if found.text("state") == state { Ok(found) } else { Err(format!("{found:?}").into()) }
+    })
+    .await
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::pipeline::{Outcome, Pipeline, stop, until};
+use crate::pipeline::{Outcome, Pipeline, stop, until, until_state};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn goods_that_come_back_are_put_on_the_shelf_or_not_and_the_money_is_given_back() -> Outcome {
@@ -13,11 +13,7 @@ async fn goods_that_come_back_are_put_on_the_shelf_or_not_and_the_money_is_given
     let order = json!({ "order_id": "o-1", "customer_id": "ada", "currency": "EUR",
         "lines": [{ "sku": "pen", "quantity": 4, "unit_price_minor": 250 }] });
     api.waiting().post("/v1/orders", order).await?.of(201)?;
-    until("it is completed", || async {
-        let found = api.get("/v1/orders/o-1").await?.of(200)?;
-        if found.text("state") == "completed" { Ok(()) } else { Err(format!("{found:?}").into()) }
-    })
-    .await?;
+    until_state(api, "/v1/orders/o-1", "completed").await?;
     let asked = json!({ "lines": [{ "line": 1, "quantity": 3 }], "reason_code": "TOO_SMALL" });
     let asked = api.waiting().once("rma-5").post("/v1/orders/o-1/returns", asked).await?.of(200)?;
     assert_eq!(asked.body["returns"][0]["state"], "requested");
