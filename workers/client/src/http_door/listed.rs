@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use domain::stock::Description;
 use schemas::{OrderId, Sku, Time};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{HttpDoor, HttpError};
 use crate::{ClientError, Level};
@@ -121,15 +122,11 @@ fn time(text: &str) -> Time {
     text.parse().unwrap_or(Time::EARLIEST)
 }
 
+/// A page: its rows are under the name of the list.
 #[derive(Deserialize)]
-struct OrderPage {
-    orders: Vec<ListedOrder>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct StockPage {
-    stock: Vec<ListedLevel>,
+struct Page<T> {
+    #[serde(alias = "orders", alias = "stock", alias = "products")]
+    rows: Vec<T>,
     next: Option<String>,
 }
 
@@ -141,12 +138,6 @@ struct ListedLevel {
     shipped: i64,
     returned: i64,
     written_off: i64,
-}
-
-#[derive(Deserialize)]
-struct ProductPage {
-    products: Vec<ListedProduct>,
-    next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -163,23 +154,10 @@ impl HttpDoor {
     /// # Errors
     /// The API cannot be asked, or there are too many.
     pub async fn orders(&self, filter: &[(&str, &str)]) -> Result<Vec<ListedOrder>, ClientError> {
-        let (mut orders, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let mut query = filter.to_vec();
-            query.push(("limit", PAGE));
-            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let page: OrderPage = self.find(&["orders"], &query).await?.map_err(|problem| self.says(problem))?;
-            orders.extend(page.orders);
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(orders);
-            }
-            if orders.len() >= ORDERS_MAX {
-                let what =
-                    format!("no list has more than {ORDERS_MAX} orders: narrow it by --state, --customer or --sku");
-                return Err(HttpError::NotOverHttp { what }.into());
-            }
-        }
+        self.pages("orders", filter, ORDERS_MAX).await?.ok_or_else(|| {
+            let what = format!("no list has more than {ORDERS_MAX} orders: narrow it by --state, --customer or --sku");
+            HttpError::NotOverHttp { what }.into()
+        })
     }
 
     /// The levels of all SKUs, or of this one where it is known.
@@ -187,21 +165,7 @@ impl HttpDoor {
     /// # Errors
     /// The API cannot be asked.
     pub async fn levels(&self, only: Option<&Sku>) -> Result<BTreeMap<Sku, Level>, ClientError> {
-        if let Some(sku) = only {
-            let found = self.find::<ListedLevel>(&["stock", sku.as_str()], &[]).await?;
-            return Ok(found.into_iter().map(ListedLevel::level).collect());
-        }
-        let (mut levels, mut cursor) = (BTreeMap::new(), None::<String>);
-        loop {
-            let mut query = vec![("limit", PAGE)];
-            query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let page: StockPage = self.find(&["stock"], &query).await?.map_err(|problem| self.says(problem))?;
-            levels.extend(page.stock.into_iter().map(ListedLevel::level));
-            cursor = page.next;
-            if cursor.is_none() {
-                return Ok(levels);
-            }
-        }
+        Ok(self.of_skus("stock", only).await?.into_iter().map(ListedLevel::level).collect())
     }
 
     /// What was said of all SKUs, or of this one where anything was.
@@ -209,21 +173,37 @@ impl HttpDoor {
     /// # Errors
     /// The API cannot be asked.
     pub async fn descriptions(&self, only: Option<&Sku>) -> Result<BTreeMap<Sku, Description>, ClientError> {
-        if let Some(sku) = only {
-            let found = self.find::<ListedProduct>(&["products", sku.as_str()], &[]).await?;
-            return Ok(found.into_iter().map(ListedProduct::described).collect());
+        Ok(self.of_skus("products", only).await?.into_iter().map(ListedProduct::described).collect())
+    }
+
+    /// All rows of a list by SKU, or the one of this SKU where it is known.
+    async fn of_skus<T: DeserializeOwned>(&self, list: &str, only: Option<&Sku>) -> Result<Vec<T>, HttpError> {
+        match only {
+            Some(sku) => Ok(self.find(&[list, sku.as_str()], &[]).await?.into_iter().collect()),
+            None => Ok(self.pages(list, &[], usize::MAX).await?.unwrap_or_default()),
         }
-        let (mut descriptions, mut cursor) = (BTreeMap::new(), None::<String>);
-        loop {
-            let mut query = vec![("limit", PAGE)];
+    }
+
+    /// All rows of a list, page by page; none where there are more than so many.
+    async fn pages<T: DeserializeOwned>(
+        &self,
+        list: &str,
+        filter: &[(&str, &str)],
+        most: usize,
+    ) -> Result<Option<Vec<T>>, HttpError> {
+        let (mut rows, mut cursor) = (Vec::new(), None::<String>);
+        while rows.len() < most {
+            let mut query = filter.to_vec();
+            query.push(("limit", PAGE));
             query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-            let page: ProductPage = self.find(&["products"], &query).await?.map_err(|problem| self.says(problem))?;
-            descriptions.extend(page.products.into_iter().map(ListedProduct::described));
+            let page: Page<T> = self.find(&[list], &query).await?.map_err(|problem| self.says(problem))?;
+            rows.extend(page.rows);
             cursor = page.next;
             if cursor.is_none() {
-                return Ok(descriptions);
+                return Ok(Some(rows));
             }
         }
+        Ok(None)
     }
 }
 
