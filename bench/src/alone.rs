@@ -21,8 +21,9 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
 
-use crate::error::{BenchError, Doing, Result};
+use crate::error::{Doing, Result};
 use crate::figures::{Figures, Report};
+use crate::program;
 use crate::report::Machine;
 use crate::servers::Servers;
 use bed::Work;
@@ -85,17 +86,13 @@ enum Part {
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.command {
-        Some(Command::Relay { database_url, brokers }) => relay::serve(database_url, brokers),
-        None => bench(&arguments),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-outbox: {error}");
-            ExitCode::FAILURE
+    program::run("bench-outbox", None, || {
+        match &arguments.command {
+            Some(Command::Relay { database_url, brokers }) => relay::serve(database_url, brokers)?,
+            None => bench(&arguments)?,
         }
-    }
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn bench(arguments: &Arguments) -> Result<()> {
@@ -106,12 +103,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
     runtime.block_on(run(arguments, &mut figures))?;
     let goals = judge(&figures);
     let report = Report { began, command, machine: Machine::here(), figures, goals };
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report).map_err(BenchError::other)?);
-    } else {
-        print!("{}", report.text());
-    }
-    Ok(())
+    program::show(&report, Report::text, arguments.json)
 }
 
 async fn run(arguments: &Arguments, figures: &mut Figures) -> Result<()> {

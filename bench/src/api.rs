@@ -26,6 +26,8 @@ use crate::servers::Servers;
 use parts::{Plan, judge};
 use site::{Deployed, Site};
 
+const NAME: &str = "bench-api";
+
 /// Measure the HTTP door: accepted orders, latencies, look-ups, memory, streams.
 #[derive(Debug, Parser)]
 #[command(name = "bench-api", version)]
@@ -101,20 +103,13 @@ enum Part {
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.command {
+    match &arguments.command {
         Some(Command::Door { arguments }) => {
-            return order_api::daemon::main(std::iter::once("order-api".into()).chain(arguments.iter().cloned()));
+            order_api::daemon::main(std::iter::once("order-api".into()).chain(arguments.iter().cloned()))
         }
-        Some(Command::Service(service)) => return program::run("bench-api", Some(service), || Ok(ExitCode::SUCCESS)),
-        Some(Command::Bare(place)) => bare::serve(place),
-        None => bench(&arguments),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-api: {error}");
-            ExitCode::FAILURE
-        }
+        Some(Command::Service(service)) => program::run(NAME, Some(service), || Ok(ExitCode::SUCCESS)),
+        Some(Command::Bare(place)) => program::run(NAME, None, || bare::serve(place).map(|()| ExitCode::SUCCESS)),
+        None => program::run(NAME, None, || bench(&arguments).map(|()| ExitCode::SUCCESS)),
     }
 }
 
@@ -130,12 +125,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
     let figures = runtime.block_on(run(arguments))?;
     let goals = judge(&figures);
     let report = Report { began, command, machine: Machine::here(), figures, goals };
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report).map_err(BenchError::other)?);
-    } else {
-        print!("{}", report.text());
-    }
-    Ok(())
+    program::show(&report, Report::text, arguments.json)
 }
 
 impl Arguments {

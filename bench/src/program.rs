@@ -126,7 +126,8 @@ fn bench(arguments: &Arguments) -> Result<()> {
     show(&Report::of(began, command, arguments.seconds, runs), Report::text, arguments.json)
 }
 
-fn show<R: Serialize>(report: &R, text: impl FnOnce(&R) -> String, as_json: bool) -> Result<()> {
+/// Prints the report: as one JSON object, or as tables.
+pub(crate) fn show<R: Serialize>(report: &R, text: impl FnOnce(&R) -> String, as_json: bool) -> Result<()> {
     if as_json {
         println!("{}", serde_json::to_string(report).map_err(BenchError::other)?);
     } else {

@@ -22,6 +22,7 @@ use serde::Serialize;
 use crate::error::{BenchError, Doing, Result};
 use crate::goals::{Goal, at_least, at_most, mebibytes, quotient};
 use crate::measure::connect;
+use crate::program;
 use crate::report::{Machine, goal_table, table};
 use crate::servers::Servers;
 
@@ -84,13 +85,7 @@ struct Report {
 /// The program.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match bench(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bench-replay: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::run("bench-replay", None, || bench(&arguments).map(|()| ExitCode::SUCCESS))
 }
 
 fn bench(arguments: &Arguments) -> Result<()> {
@@ -99,12 +94,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
     let (figures, goals) = runtime.block_on(run(arguments))?;
     let report = Report { began, command, machine: Machine::here(), figures, goals };
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report).map_err(BenchError::other)?);
-    } else {
-        print!("{}", report.text());
-    }
-    Ok(())
+    program::show(&report, Report::text, arguments.json)
 }
 
 async fn run(arguments: &Arguments) -> Result<(Vec<Figure>, Vec<Goal>)> {

@@ -6,6 +6,8 @@
 
 use std::process::ExitCode;
 
+use grammar::grouped;
+
 const PER_CORE_US: u64 = 1_000_000;
 const DAY_S: u64 = 86_400;
 
@@ -155,14 +157,6 @@ fn tables() -> String {
     text + &format!("\nA cell bears {} orders/s.\n", grouped(largest_cell()))
 }
 
-/// With commas between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> =
-        digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    groups.join(",")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +178,5 @@ mod tests {
         let more = Need { rate: 100_000 };
         // 100,000 × 2.2 kB × 3 is 660 MB/s.
         assert_eq!((more.cells(), more.databases(), more.brokers()), (3, 9, 7));
-        assert_eq!(grouped(1_234_567), "1,234,567");
     }
 }

@@ -79,12 +79,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
         None => runtime.block_on(own_pipeline(arguments))?,
     };
     let report = Report::new(began, Machine::here(), &journeys)?;
-    if arguments.json {
-        println!("{}", serde_json::to_string(&report).map_err(BenchError::other)?);
-    } else {
-        print!("{}", report.text());
-    }
-    Ok(())
+    program::show(&report, Report::text, arguments.json)
 }
 
 async fn own_pipeline(arguments: &Arguments) -> Result<Vec<Journey>> {

@@ -6,13 +6,14 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use client::{Came, Publisher, Selection, TopicReader};
+use grammar::grouped;
 use schemas::{
     CommandId, LineQuantity, Message, OrderCommand, OrderEvent, OrderId, ReceiveReturn, RefundOrder, RequestReturn,
     ReturnedLine, TopicName,
 };
 
 use crate::error::DemoError;
-use crate::narrator::{Narrator, grouped};
+use crate::narrator::Narrator;
 use crate::scene::Scene;
 
 /// Of the completed orders, one in so many is refunded, and one in so many is sent back.

@@ -13,10 +13,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use client::Publisher;
+use grammar::grouped;
 use schemas::Sku;
 
 use crate::error::DemoError;
-use crate::narrator::{Narrator, grouped};
+use crate::narrator::Narrator;
 use crate::options::FlashSaleOptions;
 use crate::run::{self, Findings, SOURCE};
 use crate::scene::Scene;

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use client::{Publisher, Selection, TopicReader};
+use grammar::grouped;
 use schemas::{CommandId, ReceiveStock, Sku, TopicName};
 
 use crate::after_sale::{self, AfterSale};
@@ -12,7 +13,7 @@ use crate::example;
 use crate::following::await_receipts;
 use crate::guest::{self, Told};
 use crate::input::Input;
-use crate::narrator::{Narrator, grouped};
+use crate::narrator::Narrator;
 use crate::scene::Scene;
 use crate::stock_plan::StockPlan;
 use crate::tally::Once;

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use grammar::grouped;
 use serde_json::{Value, json};
 
 use crate::after_sale::AfterSale;
-use crate::narrator::grouped;
 use crate::run::{Findings, Outcome};
 use crate::tally::{Counts, Once};
 use crate::verdict::Verdict;

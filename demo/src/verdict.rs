@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use grammar::grouped;
 use rdkafka::ClientConfig;
 use replay_tool::{CheckConfig, Records, Report};
 use schemas::ServiceName;
 
 use crate::error::DemoError;
-use crate::narrator::grouped;
 use crate::scene::Scene;
 
 /// How long the brokers may be silent.

@@ -9,13 +9,14 @@ use client::{
     Deliveries, Entries, LineError, Observation, Outlet, PublishPlan, Published, Publisher, Selection, TopicReader,
     publish_entries,
 };
+use grammar::grouped;
 use schemas::{Message, OrderCommand, TopicName};
 use tokio::task::JoinSet;
 
 use crate::error::DemoError;
 use crate::following::follow_orders;
 use crate::lag::LagGauge;
-use crate::narrator::{Narrator, grouped};
+use crate::narrator::Narrator;
 use crate::scene::{Scene, is_alive};
 use crate::tally::{Counts, Tally};
 use crate::warehouse;

@@ -38,7 +38,7 @@ pub(super) async fn backlog(servers: &Servers, events: u64) -> Result<Figure> {
     migrated.map_err(BenchError::other)?;
     drop(client);
     bare::publish(servers.brokers(), &commands, &[TopicName::StockCommands]).await?;
-    let service = || InventoryService::new(Planted::default());
+    let service = || InventoryService::new(Planted::NONE);
     let place = Place { servers, database: &inventory, log: &commands };
     place.take(service(), &[TopicName::StockCommands], "the service's receipts").await?;
     bare::publish(servers.brokers(), &commands, &[TopicName::InventoryCommands]).await?;

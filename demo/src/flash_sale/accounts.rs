@@ -1,9 +1,9 @@
 //! Whether a sale adds up: what was there is what was sold and what is left. Pure.
 
 use client::Level;
+use grammar::grouped;
 
 use super::books::Refusals;
-use crate::narrator::grouped;
 
 /// What is known of it when it is over.
 #[derive(Debug, Clone)]

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use grammar::grouped;
 use serde_json::{Value, json};
 
 use super::Sold;
 use super::accounts::Accounts;
-use crate::narrator::grouped;
 use crate::show::Ending;
 use crate::summary::{duration_text, findings_text, millis, reasons_text, seconds};
 use crate::wave::Settled;
