@@ -277,7 +277,7 @@ impl Reads {
     /// # Errors
     /// When the database does not answer.
     pub async fn product(&self, sku: &Sku) -> Result<Option<Standing<(Product, Level)>>, DatabaseError> {
-        let rows = self.rows(&products_sql("sku = $1::text"), &[&sku.as_str()]).await?;
+        let rows = self.found(&products_sql("sku = $1::text"), &[&sku.as_str()]).await?;
         rows.first().map(product_of).transpose()
     }
 
