@@ -25,14 +25,18 @@ fn main() {
         return own(arguments.next().as_deref() == Some("paused"));
     }
     // The two are independent; together they take as long as one.
-    thread::scope(|scope| {
+    let folders = thread::scope(|scope| {
         let threads = ["busy", "paused"].map(|state| (state, scope.spawn(move || killed_while(state))));
-        for (state, thread) in threads {
+        threads.map(|(state, thread)| {
             println!("test the_owner_is_killed_while_its_servers_are_{state} ...");
-            thread.join().expect(state);
+            let folder = thread.join().expect(state);
             println!("ok");
-        }
+            folder
+        })
     });
+    println!("test the_next_start_removes_what_the_dead_left ...");
+    removed_by_the_next_start(&folders);
+    println!("ok");
 }
 
 /// Owns a stack and a child, makes them busy or pauses them, says so, and waits to be killed.
@@ -66,7 +70,8 @@ fn own(paused: bool) {
     }
 }
 
-fn killed_while(state: &str) {
+/// The folder that the killed owner left.
+fn killed_while(state: &str) -> String {
     let program = env::current_exe().expect("this program");
     let mut owner = Command::new(program).args([OWNER, state]).stdout(Stdio::piped()).spawn().expect("an owner");
     let output = BufReader::new(owner.stdout.take().expect("piped"));
@@ -86,11 +91,14 @@ fn killed_while(state: &str) {
         // A paused Postgres cannot tidy up; its segment is a few bytes and goes with the next start on its data.
         processes::wait_until("the shared memory is gone", LIMIT, || !segment_exists(&segment));
     }
+    folder
+}
 
-    // Whoever starts next removes what the dead one left, but not what belongs to the living.
-    assert!(fs::metadata(&folder).is_ok());
+/// Only when both owners are dead: any start removes what all dead ones left, so that of the one would take the other's.
+fn removed_by_the_next_start(folders: &[String]) {
+    assert!(folders.iter().all(|folder| fs::metadata(folder).is_ok()), "{folders:?}");
     let stack = Stack::start(StackConfig::in_project()).expect("the next stack");
-    assert!(fs::metadata(&folder).is_err(), "{folder}");
+    assert!(folders.iter().all(|folder| fs::metadata(folder).is_err()), "{folders:?}");
     stack.stop().expect("stopped");
 }
 
