@@ -22,6 +22,7 @@ use workers::signals::{INSISTED, Signals, stopped};
 use workers::start::{Obstacle, Progress, Start};
 use workers::telemetry;
 
+use crate::console::{self, Console};
 use crate::daemons::{self, Daemons};
 use crate::http::{self, Door};
 use crate::keys::{Keys, Role, new_key};
@@ -307,7 +308,10 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         lists: http::room_for_lists(),
         stopping: stop.subscribe(),
     });
-    let serving = axum::serve(listener, http::router(door)).with_graceful_shutdown(stopped(stop.subscribe()));
+    let (console, sampling) = Console::start(Arc::clone(&door), uuid::Uuid::now_v7().to_string(), stop.subscribe());
+    tasks.push(sampling);
+    let routes = http::router(door).merge(console::router(console));
+    let serving = axum::serve(listener, routes).with_graceful_shutdown(stopped(stop.subscribe()));
     tasks.push(tokio::spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the API answers no more");

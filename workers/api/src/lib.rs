@@ -2,10 +2,12 @@
 //!
 //! It writes only by publishing commands (`client::Publisher`), and reads only `view`, which folds the services' events with their
 //! own `evolve`; so nothing here can break what the services hold. Any number of instances run beside one another: they keep
-//! nothing but the rows of the view. `daemon` is the entry, `settings` what it is told.
+//! nothing but the rows of the view. `daemon` is the entry, `settings` what it is told; `http` is `/v1`, and
+//! `console` the pages for people.
 //!
 //! Deliberately absent: decisions, which are the services'; users and carts; a cache.
 
+pub mod console;
 pub mod daemon;
 pub mod daemons;
 pub mod http;

@@ -6,21 +6,25 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use domain::saga::Order;
 use schemas::{
     CancelOrder, CommandId, HoldOrder, LineQuantity, OrderCommand, OrderId, RefundOrder, RejectOrder, ReleaseOrder,
     ShipOrder, TopicName,
 };
 use serde::Deserialize;
+use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::answer::{Accepted, fresh, order_path, preferred};
 use super::awaited::Awaited;
 use super::orders::no_order;
 use super::problem::Problem;
-use super::request::{Body, OrderOf, command_id, time};
+use super::request::{Body, OrderOf, command_id, deadline, time};
 use super::shapes::{OrderShape, PiecesShape};
 use super::{Door, Shared};
 use crate::keys::Caller;
+use crate::position::Position;
+use crate::view::Standing;
 
 /// Why an order is cancelled, released or whatever else is done to it.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
@@ -185,7 +189,49 @@ act!(
     }
 );
 
-/// Publishes it, unless the order has taken it already, and waits for its answer where that is preferred.
+/// What came of a command.
+pub(crate) enum Fate {
+    /// It was done, or begun, now or before: the order as it stands.
+    Done {
+        /// As the read model has it.
+        order: Box<Standing<Order>>,
+        /// Whether that was waited for.
+        is_awaited: bool,
+    },
+    /// It is published, and nobody waited for its answer for longer.
+    OnItsWay(Position),
+}
+
+impl Door {
+    /// Publishes it, unless the order has taken it already, and waits for its answer until then. A refusal is the problem.
+    pub(crate) async fn act(
+        &self,
+        command: OrderCommand,
+        command_id: &CommandId,
+        until: Option<Instant>,
+        headers: &HeaderMap,
+    ) -> Result<Fate, Problem> {
+        let id = command.key().clone();
+        // Before the command: its answer must not be missed.
+        let awaited = Awaited::until(until, self, TopicName::OrderEvents, id.as_str());
+        let done = |order, is_awaited| Fate::Done { order: Box::new(order), is_awaited };
+        if let Some(found) = self.reads.order(&id).await?.filter(|found| found.what.has_taken(command_id)) {
+            return Ok(done(found, false));
+        }
+        let position = self.publish(command.into(), headers).await?;
+        if let Some(awaited) = awaited
+            && awaited.carried_out(self, &position).await?
+        {
+            return match self.reads.order(&id).await? {
+                Some(found) => Ok(done(found, true)),
+                None => Err(no_order(self, &id).await?),
+            };
+        }
+        Ok(Fate::OnItsWay(position))
+    }
+}
+
+/// Carries it out, and answers as the caller prefers.
 pub(super) async fn carry_out(
     door: &Door,
     headers: &HeaderMap,
@@ -193,21 +239,11 @@ pub(super) async fn carry_out(
     command_id: CommandId,
     command: OrderCommand,
 ) -> Result<Response, Problem> {
-    // Before the command: its answer must not be missed.
-    let awaited = Awaited::asked_for(door, headers, TopicName::OrderEvents, id.as_str());
-    if let Some(found) = door.reads.order(&id).await?.filter(|found| found.what.has_taken(&command_id)) {
-        return fresh(&HeaderMap::new(), &OrderShape::of(&found.what), found.position.as_ref());
+    match door.act(command, &command_id, deadline(headers), headers).await? {
+        Fate::Done { order, is_awaited } => {
+            let answer = fresh(&HeaderMap::new(), &OrderShape::of(&order.what), order.position.as_ref())?;
+            Ok(if is_awaited { preferred(answer) } else { answer })
+        }
+        Fate::OnItsWay(position) => Ok(Accepted::command(Some(&id), &command_id, &position).answer(&order_path(&id))),
     }
-    let position = door.publish(command.into(), headers).await?;
-    if let Some(awaited) = awaited
-        && awaited.carried_out(door, &position).await?
-    {
-        return match door.reads.order(&id).await? {
-            Some(found) => {
-                fresh(&HeaderMap::new(), &OrderShape::of(&found.what), found.position.as_ref()).map(preferred)
-            }
-            None => Err(no_order(door, &id).await?),
-        };
-    }
-    Ok(Accepted::command(Some(&id), &command_id, &position).answer(&order_path(&id)))
 }

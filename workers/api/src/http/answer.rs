@@ -92,7 +92,7 @@ pub(super) fn put(response: &mut Response, name: impl header::IntoHeaderName, va
 }
 
 /// A text within a path or behind a question mark.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

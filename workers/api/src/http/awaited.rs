@@ -1,13 +1,11 @@
 //! What comes of a command whose answer is waited for: a yes is in the read model before it is told, and a no is the service's.
 
-use axum::http::HeaderMap;
 use client::body_json;
 use schemas::TopicName;
 use tokio::time::Instant;
 
 use super::Door;
 use super::problem::Problem;
-use super::request::deadline;
 use crate::position::Position;
 use crate::tail::Listening;
 
@@ -22,8 +20,8 @@ pub(super) struct Awaited {
 impl Awaited {
     /// Listens for what is said of this key, where that is preferred. To be made before the command is published, whose answer must
     /// not be missed.
-    pub(super) fn asked_for(door: &Door, headers: &HeaderMap, topic: TopicName, key: &str) -> Option<Self> {
-        let until = deadline(headers)?;
+    pub(super) fn until(until: Option<Instant>, door: &Door, topic: TopicName, key: &str) -> Option<Self> {
+        let until = until?;
         Some(Awaited { topic, key: key.to_owned(), until, listening: door.tail.listen(topic, key) })
     }
 

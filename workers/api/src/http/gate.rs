@@ -32,7 +32,8 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let caller = caller(&door, request.headers()).await?;
+    let headers = request.headers();
+    let caller = door.caller(headers, bearer(headers)).await?;
     if !caller.may(role) {
         let words = format!("{} has not the role {}", caller.name(), role.as_str());
         return Err(Problem::new(Kind::Forbidden, words)
@@ -43,22 +44,34 @@ pub(super) async fn admit(
         Problem::new(Kind::TooMany, "this key has no request left for now").retry_after(seconds)
     })?;
     request.extensions_mut().insert(caller.clone());
-    Ok(CALLER.scope(caller, next.run(request)).await)
+    Ok(asked_by(caller, next.run(request)).await)
 }
 
-async fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, Problem> {
-    if door.who.is_anybody() {
-        // A page of somebody else's, in a browser of this machine, must not get here under a name of its own.
-        return match headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_none_or(is_this_machine) {
-            true => Ok(Caller::local()),
-            false => Err(Problem::new(Kind::Forbidden, "without keys this door answers to localhost alone")),
+/// What is done within is asked for by this caller.
+pub(crate) async fn asked_by<F: Future>(caller: Caller, doing: F) -> F::Output {
+    CALLER.scope(caller, doing).await
+}
+
+impl Door {
+    /// Who asks, by the key or token that is given.
+    pub(crate) async fn caller(&self, headers: &HeaderMap, given: Option<&str>) -> Result<Caller, Problem> {
+        if self.who.is_anybody() {
+            // A page of somebody else's, in a browser of this machine, must not get here under a name of its own.
+            return match headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_none_or(is_this_machine) {
+                true => Ok(Caller::local()),
+                false => Err(Problem::new(Kind::Forbidden, "without keys this door answers to localhost alone")),
+            };
+        }
+        let Some(given) = given else {
+            let words = "send Authorization: Bearer KEY, with a key or a token that this door knows";
+            return Err(Problem::new(Kind::Unauthorized, words).challenge(&[]));
         };
+        self.who.caller(given).await.map_err(|refusal| refused(&refusal))
     }
-    let Some(given) = bearer(headers) else {
-        let words = "send Authorization: Bearer KEY, with a key or a token that this door knows";
-        return Err(Problem::new(Kind::Unauthorized, words).challenge(&[]));
-    };
-    door.who.caller(given).await.map_err(|refusal| match refusal {
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    match refusal {
         Refusal::CannotTell => Problem::new(Kind::Unavailable, refusal.to_string()).retry_after(5),
         Refusal::Unknown
         | Refusal::Malformed
@@ -76,7 +89,7 @@ async fn caller(door: &Door, headers: &HeaderMap) -> Result<Caller, Problem> {
             let challenge = [("error", "invalid_token"), ("error_description", words.as_str())];
             Problem::new(Kind::Unauthorized, &*words).challenge(&challenge)
         }
-    })
+    }
 }
 
 /// What is given as `Authorization: Bearer …`.
@@ -93,7 +106,7 @@ fn is_this_machine(host: &str) -> bool {
 
 /// Headers that every answer has: nothing is kept by who stands between, unless a route says so, nothing is framed, and nothing run
 /// but what `/docs` says of itself.
-pub(super) async fn secure(request: Request, next: Next) -> Response {
+pub(crate) async fn secure(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
@@ -108,7 +121,7 @@ pub(super) async fn secure(request: Request, next: Next) -> Response {
 }
 
 /// Counts it by its route, never by its path.
-pub(super) async fn count(request: Request, next: Next) -> Response {
+pub(crate) async fn count(request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
     let method = name_of(request.method());

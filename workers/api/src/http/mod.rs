@@ -8,7 +8,7 @@ mod answer;
 mod awaited;
 mod docs;
 mod forms;
-mod gate;
+pub(crate) mod gate;
 mod lists;
 mod openapi;
 mod orders;
@@ -37,7 +37,7 @@ use client::Publisher;
 use tokio::sync::{Semaphore, watch};
 
 pub use openapi::document;
-use problem::{Kind, Problem};
+pub(crate) use problem::{Kind, Problem};
 
 use crate::daemons::Daemons;
 use crate::keys::Role;

@@ -13,7 +13,7 @@ use super::shortage::ShortShape;
 
 /// What kinds of problems there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// The request is not as the document says.
     BadRequest,
     /// There is no key or token, or none that is good.
@@ -75,29 +75,29 @@ impl Kind {
 
 /// A problem, as RFC 9457 has it.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// What kind of problem, as `urn:order-api:refused`.
     #[serde(rename = "type")]
     #[schema(example = "urn:order-api:refused")]
-    pub(super) kind: &'static str,
+    pub(crate) kind: &'static str,
     /// The same in words.
-    pub(super) title: &'static str,
+    pub(crate) title: &'static str,
     /// The status of the answer.
     #[schema(example = 422)]
-    pub(super) status: u16,
+    pub(crate) status: u16,
     /// What is wrong this time, and what to do.
-    pub(super) detail: String,
+    pub(crate) detail: String,
     /// Of a refused command: every reason that the service gave.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<Reason>)]
-    pub(super) reasons: Box<[Reason]>,
+    pub(crate) reasons: Box<[Reason]>,
     /// Of an order that was not published: what there is not enough of.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(value_type = Vec<ShortShape>)]
     pub(super) short: Box<[ShortShape]>,
     /// After how many seconds it may be tried again.
     #[serde(skip)]
-    pub(super) retry_after_s: Option<u32>,
+    pub(crate) retry_after_s: Option<u32>,
     /// What has to be given to get in, as RFC 6750 has it.
     #[serde(skip)]
     pub(super) challenge: Option<Box<str>>,
@@ -105,16 +105,16 @@ pub(super) struct Problem {
 
 /// Why a service has refused a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct Reason {
+pub(crate) struct Reason {
     /// What kind of mistake.
-    pub(super) code: String,
+    pub(crate) code: String,
     /// The same in words, with the offending value.
-    pub(super) detail: String,
+    pub(crate) detail: String,
 }
 
 impl Problem {
     /// Of this kind.
-    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         let (status, kind, title) = kind.fixed();
         Problem {
             kind,
@@ -129,7 +129,7 @@ impl Problem {
     }
 
     /// The request is not as the document says.
-    pub(super) fn bad(detail: impl Into<String>) -> Self {
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
         Problem::new(Kind::BadRequest, detail)
     }
 

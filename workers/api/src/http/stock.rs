@@ -18,7 +18,7 @@ use super::awaited::Awaited;
 use super::lists::{self, Pages};
 use super::orders::{AfterQuery, all_or_none, last_before_next, page};
 use super::problem::{Kind, Problem};
-use super::request::{Asked, Body, SkuOf, command_id};
+use super::request::{Asked, Body, SkuOf, command_id, deadline};
 use super::shapes::StockShape;
 use super::{Door, Shared};
 use crate::keys::Caller;
@@ -199,7 +199,7 @@ pub(super) struct Supplied {
 
 /// Publishes it, and waits for its answer where that is preferred. A repeated one gets its first answer again.
 pub(super) async fn supply(door: &Door, headers: &HeaderMap, command: StockCommand) -> Result<Supplied, Problem> {
-    let awaited = Awaited::asked_for(door, headers, TopicName::StockEvents, command.key().as_str());
+    let awaited = Awaited::until(deadline(headers), door, TopicName::StockEvents, command.key().as_str());
     let position = door.publish(command.into(), headers).await?;
     let is_booked = match awaited {
         Some(awaited) => awaited.carried_out(door, &position).await?,

@@ -1,0 +1,67 @@
+//! `/console`: the pipeline as people see it, out of this program itself. Each file of this folder has the pages of one thing.
+//!
+//! Pages are whole without any script; where there is one, the live parts are exchanged by what `live` sends. A page shows what the
+//! read model and the daemons say, and its buttons publish the commands that `/v1` publishes, with who asks and why.
+//! [`visit`] says who may; [`layout`] is what every page has around it. Nothing is looked up again and again by a browser: `live`
+//! samples once for everybody.
+//!
+//! Deliberately absent: a browser of topics, users of its own, and pages that decide anything.
+
+mod assets;
+mod layout;
+mod live;
+mod overview;
+mod trouble;
+mod visit;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::http::{Door, gate};
+use live::Live;
+
+/// All that the pages work with.
+pub struct Console {
+    door: Arc<Door>,
+    live: Live,
+    /// What the forms of this process are signed with where nobody has a key.
+    salt: String,
+}
+
+type Shared = State<Arc<Console>>;
+
+/// The longest form, in bytes.
+const LONGEST_FORM: usize = 1024 * 1024;
+
+impl Console {
+    /// Over this door; and what samples for it until asked to stop.
+    pub fn start(door: Arc<Door>, salt: String, stopping: watch::Receiver<bool>) -> (Arc<Self>, JoinHandle<()>) {
+        let live = Live::default();
+        let sampling = tokio::spawn(live.clone().keep_sampling(Arc::clone(&door), stopping));
+        (Arc::new(Console { door, live, salt }), sampling)
+    }
+}
+
+/// All pages.
+pub fn router(console: Arc<Console>) -> Router {
+    let visited = Router::new()
+        .route("/console", get(overview::page))
+        .route("/console/live", get(live::stream))
+        .route_layer(from_fn_with_state(Arc::clone(&console), visit::admit));
+    Router::new()
+        .merge(visited)
+        .route("/console/login", get(visit::login_page).post(visit::log_in))
+        .route("/console/logout", post(visit::log_out))
+        .merge(assets::router())
+        .layer(DefaultBodyLimit::max(LONGEST_FORM))
+        .layer(from_fn(gate::count))
+        .layer(from_fn(layout::policy))
+        .layer(from_fn(gate::secure))
+        .with_state(console)
+}
