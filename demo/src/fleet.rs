@@ -28,9 +28,12 @@ const READY_LIMIT: Duration = Duration::from_secs(90);
 const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 
 /// Settings of a person's own daemons that must not leak into the demo's.
-const FOREIGN_SETTINGS: [&str; 11] = [
+const FOREIGN_SETTINGS: [&str; 14] = [
     "API_KEYS_FILE",
     "API_LISTEN",
+    "DAEMONS",
+    "JWT_AUDIENCE",
+    "OIDC_ISSUER",
     "PIPELINE_CONFIG",
     "DATABASE_URL_FILE",
     "DATABASE_SCHEMA",
@@ -137,11 +140,14 @@ fn api_command(scene: &Scene) -> Result<Command, DemoError> {
     Ok(command)
 }
 
-/// Without keys it answers on loopback only, as everything of a demo does. Gives also where it answers.
+/// Without keys it answers on loopback only, as everything of a demo does. It tells of the workers that run already. Gives also where
+/// it answers.
 fn api(scene: &Scene) -> Result<(Daemon, DaemonPlace, SocketAddr), DemoError> {
     let [address, answers] = [loopback()?, loopback()?];
     let mut command = api_command(scene)?;
-    command.args(["--listen", &address.to_string(), "--api-listen", &answers.to_string(), "run"]);
+    let workers: Vec<String> = scene.daemons.iter().map(|place| format!("{}={}", place.name, place.address)).collect();
+    command.args(["--listen", &address.to_string(), "--api-listen", &answers.to_string()]);
+    command.args(["--daemons", &workers.join(","), "run"]);
     let name = "api-1".to_owned();
     let daemon = Daemon::spawn(command, name.as_str(), &scene.logs.join("api-1.log"), address)?;
     let place = DaemonPlace { name, service: "api".to_owned(), address, pid: daemon.pid() };
