@@ -15,29 +15,34 @@ use super::visit::Visit;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// htmx makes nothing of text that it has not to, asks nobody but this door, and puts no style into a page.
-const HTMX: &str = r#"{"mode":"same-origin","includeIndicatorCSS":false}"#;
+/// htmx makes nothing of text that it has not to, asks nobody but this door, and puts no style into a page. What somebody has opened
+/// stays open where a live part is exchanged.
+const HTMX: &str = r#"{"mode":"same-origin","includeIndicatorCSS":false,"morphIgnore":["data-htmx-powered","open"]}"#;
 
 /// The pages that one can go to from everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// How the pipeline is.
     Overview,
+    /// Orders, and one of them.
+    Orders,
 }
 
 impl Place {
     /// All of them, in their order.
-    const ALL: [Place; 1] = [Place::Overview];
+    const ALL: [Place; 2] = [Place::Overview, Place::Orders];
 
     const fn path(self) -> &'static str {
         match self {
             Place::Overview => "/console",
+            Place::Orders => "/console/orders",
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Place::Overview => "Overview",
+            Place::Orders => "Orders",
         }
     }
 }

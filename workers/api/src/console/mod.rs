@@ -7,10 +7,15 @@
 //!
 //! Deliberately absent: a browser of topics, users of its own, and pages that decide anything.
 
+mod act;
 mod assets;
+mod bulk;
 mod layout;
 mod live;
+mod order;
+mod orders;
 mod overview;
+mod shown;
 mod trouble;
 mod visit;
 
@@ -53,6 +58,12 @@ pub fn router(console: Arc<Console>) -> Router {
     let visited = Router::new()
         .route("/console", get(overview::page))
         .route("/console/live", get(live::stream))
+        .route("/console/orders", get(orders::page))
+        .route("/console/bulk", post(bulk::check))
+        .route("/console/bulk/run", post(bulk::run))
+        .route("/console/orders/{id}", get(order::page))
+        .route("/console/orders/{id}/live", get(order::stream))
+        .route("/console/orders/{id}/{act}", post(order::act))
         .route_layer(from_fn_with_state(Arc::clone(&console), visit::admit));
     Router::new()
         .merge(visited)

@@ -22,6 +22,10 @@ use super::shared::Shared;
 use super::together::Together;
 use crate::position::Position;
 
+mod history;
+
+pub use history::Told;
+
 /// Between two looks for a position: first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
