@@ -23,21 +23,29 @@ const HTMX: &str = r#"{"mode":"same-origin","includeIndicatorCSS":false}"#;
 pub(super) enum Place {
     /// How the pipeline is.
     Overview,
+    /// How much there is of each SKU.
+    Stock,
+    /// What was sold.
+    Business,
 }
 
 impl Place {
     /// All of them, in their order.
-    const ALL: [Place; 1] = [Place::Overview];
+    const ALL: [Place; 3] = [Place::Overview, Place::Stock, Place::Business];
 
     const fn path(self) -> &'static str {
         match self {
             Place::Overview => "/console",
+            Place::Stock => "/console/stock",
+            Place::Business => "/console/business",
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Place::Overview => "Overview",
+            Place::Stock => "Stock",
+            Place::Business => "Business",
         }
     }
 }

@@ -185,7 +185,7 @@ pub(super) fn page(asked: Option<i64>) -> Result<i64, Problem> {
 }
 
 /// Of so many and one more: that one is taken off, and the page's last is given, behind which the next page begins.
-pub(super) fn last_before_next<T>(found: &mut Vec<T>, limit: i64) -> Option<&T> {
+pub(crate) fn last_before_next<T>(found: &mut Vec<T>, limit: i64) -> Option<&T> {
     let has_more = i64::try_from(found.len()).unwrap_or(i64::MAX) > limit;
     if has_more {
         found.pop();
