@@ -26,16 +26,22 @@ pub(super) enum Place {
     Overview,
     /// Orders, and one of them.
     Orders,
+    /// How much there is of each SKU.
+    Stock,
+    /// What was sold.
+    Business,
 }
 
 impl Place {
     /// All of them, in their order.
-    const ALL: [Place; 2] = [Place::Overview, Place::Orders];
+    const ALL: [Place; 4] = [Place::Overview, Place::Orders, Place::Stock, Place::Business];
 
     const fn path(self) -> &'static str {
         match self {
             Place::Overview => "/console",
             Place::Orders => "/console/orders",
+            Place::Stock => "/console/stock",
+            Place::Business => "/console/business",
         }
     }
 
@@ -43,6 +49,8 @@ impl Place {
         match self {
             Place::Overview => "Overview",
             Place::Orders => "Orders",
+            Place::Stock => "Stock",
+            Place::Business => "Business",
         }
     }
 }

@@ -41,6 +41,7 @@ pub(crate) use answer::escaped;
 pub use openapi::document;
 pub(crate) use orders::{behind, cursor, last_before_next};
 pub(crate) use problem::{Kind, Problem};
+pub(crate) use stock::Supplied;
 pub(crate) use stream::Room;
 
 use crate::daemons::Daemons;

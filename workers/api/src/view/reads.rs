@@ -4,6 +4,8 @@
 //! the same wherever it is. Which index a list goes by is decided here, by the narrowest of its filters; the others are looked at
 //! row by row.
 
+mod figures;
+
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -17,6 +19,8 @@ use schemas::{OrderId, Sku, Time, TopicName};
 use tables::{ContentsRow, OrderRow, PaymentRow, ProductRow, StockRow, TableRow as _, Timestamptz};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
+
+pub use figures::{Became, SaidAt, Sold, Takings, Waiting};
 
 use super::shared::Shared;
 use super::together::Together;
