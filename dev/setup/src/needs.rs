@@ -36,7 +36,7 @@ pub(crate) struct Need {
     is_there: fn(&Machine) -> bool,
 }
 
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 12] = [
     need("c++", "build-essential", Purpose::Build, |machine| machine.program("c++").is_some()),
     need("make", "build-essential", Purpose::Build, |machine| machine.program("make").is_some()),
     need("pkg-config", "pkg-config", Purpose::Build, |machine| machine.program("pkg-config").is_some()),
@@ -49,6 +49,10 @@ const NEEDS: [Need; 10] = [
     need("xz", "xz-utils", Purpose::Postgres, |machine| has_postgres(machine) || machine.program("xz").is_some()),
     need("Python's venv", "python3-venv", Purpose::Tests, has_venv),
     need("Python's pip", "python3-pip", Purpose::Tests, has_pip),
+    need("Chromium (or CHROMIUM)", "chromium", Purpose::Tests, |machine| has_browser(machine, "CHROMIUM", "chromium")),
+    need("chromedriver (or CHROMEDRIVER)", "chromium-driver", Purpose::Tests, |machine| {
+        has_browser(machine, "CHROMEDRIVER", "chromedriver")
+    }),
 ];
 
 const fn need(name: &'static str, package: &'static str, purpose: Purpose, is_there: fn(&Machine) -> bool) -> Need {
@@ -115,6 +119,11 @@ fn has_venv(machine: &Machine) -> bool {
     python.and_then(|python| said(Command::new(python).args(["-c", "import venv, ensurepip"]))).is_some()
 }
 
+/// In `PATH`, or named by a variable: what Ubuntu calls Chromium is a snap, which runs in no container.
+fn has_browser(machine: &Machine, variable: &str, program: &str) -> bool {
+    machine.variable(variable).is_some() || machine.program(program).is_some()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,6 +168,8 @@ mod tests {
             ("mvn", ""),
             ("xz", ""),
             ("python3", ""),
+            ("chromium", ""),
+            ("chromedriver", ""),
         ];
         assert!(packages(&machine("whole", &programs, &[])).is_empty());
         for left_out in programs {

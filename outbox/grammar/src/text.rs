@@ -66,9 +66,24 @@ const DECIMALS: [(&str, usize); 26] = [
     ("XPF", 0),
 ];
 
+fn decimals_of(currency: &str) -> usize {
+    DECIMALS.iter().find(|(code, _)| *code == currency).map_or(2, |(_, decimals)| *decimals)
+}
+
+/// The minor units of an amount as people write it: `0.89`, `7`, `7.5`. None of what is no amount, or finer than the currency is.
+pub fn minor_units(text: &str, currency: &str) -> Option<i64> {
+    let decimals = decimals_of(currency);
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || part.len() > decimals || !are_digits(whole) || !are_digits(part) {
+        return None;
+    }
+    format!("{whole}{part:0<decimals$}").parse().ok()
+}
+
 /// An amount for people, out of the minor units in which it travels: `USD 0.89`. Nothing is computed with it.
 pub fn money(minor: i64, currency: &str) -> String {
-    let decimals = DECIMALS.iter().find(|(code, _)| *code == currency).map_or(2, |(_, decimals)| *decimals);
+    let decimals = decimals_of(currency);
     let sign = if minor < 0 { "-" } else { "" };
     let digits = format!("{:0>width$}", minor.unsigned_abs(), width = decimals + 1);
     let (whole, part) = digits.split_at(digits.len() - decimals);
@@ -91,6 +106,26 @@ mod tests {
     #[test]
     fn one_is_not_many() {
         assert_eq!([counted(1, "line"), counted(0, "line"), counted(2, "batch")], ["1 line", "0 lines", "2 batches"]);
+    }
+
+    #[test]
+    fn what_people_write_is_an_amount_in_minor_units_or_none() {
+        for (text, currency, minor) in [
+            ("0.89", "USD", Some(89)),
+            ("7", "EUR", Some(700)),
+            ("7.5", "EUR", Some(750)),
+            ("7", "JPY", Some(7)),
+            ("0.001", "KWD", Some(1)),
+            ("7.5", "JPY", None),
+            ("0.001", "EUR", None),
+            ("-1", "EUR", None),
+            ("1,50", "EUR", None),
+            (".5", "EUR", None),
+            ("1e3", "EUR", None),
+            ("99999999999999999999", "EUR", None),
+        ] {
+            assert_eq!(minor_units(text, currency), minor, "{text} {currency}");
+        }
     }
 
     #[test]

@@ -45,7 +45,10 @@ pub fn body_json(message: &Message) -> Value {
 }
 
 /// The message of this kind that says what [`body_json`] has shown.
-pub(crate) fn message_of(message_type: MessageType, body: Value) -> Result<Message, serde_json::Error> {
+///
+/// # Errors
+/// It is no such message.
+pub fn message_of(message_type: MessageType, body: Value) -> Result<Message, serde_json::Error> {
     let mut body = body;
     read_times(&mut body);
     message_type.deserialize(body)

@@ -15,29 +15,42 @@ use super::visit::Visit;
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
                       base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// htmx makes nothing of text that it has not to, asks nobody but this door, and puts no style into a page.
-const HTMX: &str = r#"{"mode":"same-origin","includeIndicatorCSS":false}"#;
+/// htmx makes nothing of text that it has not to, asks nobody but this door, and puts no style into a page. What somebody has opened
+/// stays open where a live part is exchanged.
+const HTMX: &str = r#"{"mode":"same-origin","includeIndicatorCSS":false,"morphIgnore":["data-htmx-powered","open"]}"#;
 
 /// The pages that one can go to from everywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
     /// How the pipeline is.
     Overview,
+    /// Orders, and one of them.
+    Orders,
+    /// How much there is of each SKU.
+    Stock,
+    /// What was sold.
+    Business,
 }
 
 impl Place {
     /// All of them, in their order.
-    const ALL: [Place; 1] = [Place::Overview];
+    const ALL: [Place; 4] = [Place::Overview, Place::Orders, Place::Stock, Place::Business];
 
     const fn path(self) -> &'static str {
         match self {
             Place::Overview => "/console",
+            Place::Orders => "/console/orders",
+            Place::Stock => "/console/stock",
+            Place::Business => "/console/business",
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Place::Overview => "Overview",
+            Place::Orders => "Orders",
+            Place::Stock => "Stock",
+            Place::Business => "Business",
         }
     }
 }
@@ -101,9 +114,11 @@ fn header(visit: &Visit, place: Option<Place>) -> Markup {
     }
 }
 
-/// Gives each page its policy.
+/// Gives each page its policy. Without a referrer a browser would not say either from where a form comes.
 pub(super) async fn policy(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }

@@ -3,16 +3,29 @@
 //! Pages are whole without any script; where there is one, the live parts are exchanged by what `live` sends. A page shows what the
 //! read model and the daemons say, and its buttons publish the commands that `/v1` publishes, with who asks and why.
 //! [`visit`] says who may; [`layout`] is what every page has around it. Nothing is looked up again and again by a browser: `live`
-//! samples once for everybody.
+//! samples once for everybody, and `counts` counts seldom what takes long.
 //!
 //! Deliberately absent: a browser of topics, users of its own, and pages that decide anything.
 
+mod act;
 mod assets;
+mod bulk;
+mod business;
+mod charts;
+mod counts;
 mod layout;
 mod live;
+mod order;
+mod orders;
 mod overview;
+mod shown;
+mod sku;
+mod standing;
+mod stock;
+mod supply;
 mod trouble;
 mod visit;
+mod words;
 
 use std::sync::Arc;
 
@@ -24,12 +37,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::http::{Door, gate};
+use counts::Counts;
 use live::Live;
 
 /// All that the pages work with.
 pub struct Console {
     door: Arc<Door>,
     live: Live,
+    counts: Counts,
     /// What the forms of this process are signed with where nobody has a key.
     salt: String,
 }
@@ -40,11 +55,15 @@ type Shared = State<Arc<Console>>;
 const LONGEST_FORM: usize = 1024 * 1024;
 
 impl Console {
-    /// Over this door; and what samples for it until asked to stop.
+    /// Over this door; and what samples and counts for it until asked to stop.
     pub fn start(door: Arc<Door>, salt: String, stopping: watch::Receiver<bool>) -> (Arc<Self>, JoinHandle<()>) {
-        let live = Live::default();
-        let sampling = tokio::spawn(live.clone().keep_sampling(Arc::clone(&door), stopping));
-        (Arc::new(Console { door, live, salt }), sampling)
+        let (live, counts) = (Live::default(), Counts::default());
+        let sampling = live.clone().keep_sampling(Arc::clone(&door), counts.clone(), stopping.clone());
+        let counting = counts.clone().keep_counting(Arc::clone(&door), stopping);
+        let task = tokio::spawn(async {
+            tokio::join!(sampling, counting);
+        });
+        (Arc::new(Console { door, live, counts, salt }), task)
     }
 }
 
@@ -53,6 +72,16 @@ pub fn router(console: Arc<Console>) -> Router {
     let visited = Router::new()
         .route("/console", get(overview::page))
         .route("/console/live", get(live::stream))
+        .route("/console/orders", get(orders::page))
+        .route("/console/bulk", post(bulk::check))
+        .route("/console/bulk/run", post(bulk::run))
+        .route("/console/orders/{id}", get(order::page))
+        .route("/console/orders/{id}/live", get(order::stream))
+        .route("/console/orders/{id}/{act}", post(order::act))
+        .route("/console/stock", get(stock::page))
+        .route("/console/stock/{sku}", get(sku::page))
+        .route("/console/stock/{sku}/{act}", post(sku::act))
+        .route("/console/business", get(business::page))
         .route_layer(from_fn_with_state(Arc::clone(&console), visit::admit));
     Router::new()
         .merge(visited)

@@ -105,16 +105,15 @@ fn is_this_machine(host: &str) -> bool {
 }
 
 /// Headers that every answer has: nothing is kept by who stands between, unless a route says so, nothing is framed, and nothing run
-/// but what `/docs` says of itself.
+/// but what `/docs` and `/console` say of themselves; nobody is told from which page one comes, unless a page says so.
 pub(crate) async fn secure(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);
-    for (name, value) in
-        [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")]
-    {
+    headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
+    for (name, value) in [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")] {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     response

@@ -36,8 +36,13 @@ use axum::{Json, Router};
 use client::Publisher;
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use acts::Fate;
+pub(crate) use answer::escaped;
 pub use openapi::document;
+pub(crate) use orders::{behind, cursor, last_before_next};
 pub(crate) use problem::{Kind, Problem};
+pub(crate) use stock::Supplied;
+pub(crate) use stream::Room;
 
 use crate::daemons::Daemons;
 use crate::keys::Role;

@@ -185,7 +185,7 @@ pub(super) fn page(asked: Option<i64>) -> Result<i64, Problem> {
 }
 
 /// Of so many and one more: that one is taken off, and the page's last is given, behind which the next page begins.
-pub(super) fn last_before_next<T>(found: &mut Vec<T>, limit: i64) -> Option<&T> {
+pub(crate) fn last_before_next<T>(found: &mut Vec<T>, limit: i64) -> Option<&T> {
     let has_more = i64::try_from(found.len()).unwrap_or(i64::MAX) > limit;
     if has_more {
         found.pop();
@@ -194,12 +194,12 @@ pub(super) fn last_before_next<T>(found: &mut Vec<T>, limit: i64) -> Option<&T> 
 }
 
 /// Where a list goes on behind this order.
-pub(super) fn cursor(order: &Order) -> String {
+pub(crate) fn cursor(order: &Order) -> String {
     hex(format!("{} {}", order.accepted_at.as_micros(), order.order_id).as_bytes())
 }
 
 /// The place that a cursor says.
-pub(super) fn behind(cursor: &str) -> Result<(Time, String), Problem> {
+pub(crate) fn behind(cursor: &str) -> Result<(Time, String), Problem> {
     let read = || {
         let bytes: Option<Vec<u8>> =
             (0..cursor.len()).step_by(2).map(|at| u8::from_str_radix(cursor.get(at..at + 2)?, 16).ok()).collect();

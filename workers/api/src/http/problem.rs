@@ -152,7 +152,7 @@ impl Problem {
     }
 
     /// Of the body of a refusal's event.
-    pub(super) fn refused(body: &Value) -> Self {
+    pub(crate) fn refused(body: &Value) -> Self {
         let listed = body.get("reasons").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let alone = [body.clone()];
         let reasons: Box<[Reason]> = if listed.is_empty() { &alone[..] } else { listed }.iter().map(reason).collect();

@@ -16,8 +16,8 @@ use super::Shared;
 use super::answer::{Accepted, escaped, fresh, preferred};
 use super::orders::{AfterQuery, last_before_next, page};
 use super::problem::{Kind, Problem};
-use super::request::{Asked, Body, SkuOf, command_id};
-use super::stock::{Supplied, supply};
+use super::request::{Asked, Body, SkuOf, command_id, deadline};
+use super::stock::Supplied;
 use crate::keys::Caller;
 
 /// What is said of a SKU, in place of what was said before.
@@ -152,7 +152,8 @@ pub(super) async fn describe(
     let path = format!("/v1/products/{}", escaped(sku.as_str()));
     let command =
         DescribeProduct { sku: sku.clone(), command_id: command_id.clone(), title, price_minor, currency, by, note };
-    let Supplied { position, is_booked } = supply(&door, &headers, command.into()).await?;
+    let supplied = door.supply(command.into(), deadline(&headers), &headers).await?;
+    let Supplied { position, is_booked } = supplied;
     if is_booked && let Some(found) = door.reads.product(&sku).await? {
         return fresh(&HeaderMap::new(), &ProductShape::of(&found.what), found.position.as_ref()).map(preferred);
     }

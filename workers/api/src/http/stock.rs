@@ -11,6 +11,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use schemas::{AdjustStock, ReceiveStock, Sku, StockCommand, TopicName};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use super::answer::{Accepted, escaped, fresh, preferred};
@@ -178,7 +179,7 @@ pub(super) async fn adjust(
 /// The level that comes of a command, or where it will be.
 async fn book(door: &Door, headers: &HeaderMap, command: StockCommand) -> Result<Response, Problem> {
     let (sku, command_id) = (command.key().clone(), command.command_id().clone());
-    let supplied = supply(door, headers, command).await?;
+    let supplied = door.supply(command, deadline(headers), headers).await?;
     if supplied.is_booked
         && let Some(found) = door.reads.level(&sku).await?
     {
@@ -190,20 +191,27 @@ async fn book(door: &Door, headers: &HeaderMap, command: StockCommand) -> Result
 }
 
 /// What a stock command has come to.
-pub(super) struct Supplied {
+pub(crate) struct Supplied {
     /// Where the command lies.
-    pub(super) position: Position,
+    pub(crate) position: Position,
     /// It was carried out, and the read model has it.
-    pub(super) is_booked: bool,
+    pub(crate) is_booked: bool,
 }
 
-/// Publishes it, and waits for its answer where that is preferred. A repeated one gets its first answer again.
-pub(super) async fn supply(door: &Door, headers: &HeaderMap, command: StockCommand) -> Result<Supplied, Problem> {
-    let awaited = Awaited::until(deadline(headers), door, TopicName::StockEvents, command.key().as_str());
-    let position = door.publish(command.into(), headers).await?;
-    let is_booked = match awaited {
-        Some(awaited) => awaited.carried_out(door, &position).await?,
-        None => false,
-    };
-    Ok(Supplied { position, is_booked })
+impl Door {
+    /// Publishes it, and waits for its answer until then. A repeated one gets its first answer again; a refusal is the problem.
+    pub(crate) async fn supply(
+        &self,
+        command: StockCommand,
+        until: Option<Instant>,
+        headers: &HeaderMap,
+    ) -> Result<Supplied, Problem> {
+        let awaited = Awaited::until(until, self, TopicName::StockEvents, command.key().as_str());
+        let position = self.publish(command.into(), headers).await?;
+        let is_booked = match awaited {
+            Some(awaited) => awaited.carried_out(self, &position).await?,
+            None => false,
+        };
+        Ok(Supplied { position, is_booked })
+    }
 }

@@ -89,10 +89,11 @@ pub(super) async fn events(
 }
 
 /// Room for one more stream; given back when it is dropped.
-struct Room(Arc<Door>);
+pub(crate) struct Room(Arc<Door>);
 
 impl Room {
-    fn take(door: &Arc<Door>) -> Result<Self, Problem> {
+    /// One more, unless all are taken.
+    pub(crate) fn take(door: &Arc<Door>) -> Result<Self, Problem> {
         let open = door.streams.fetch_add(1, Ordering::Relaxed);
         let room = Room(Arc::clone(door));
         door.count_streams();

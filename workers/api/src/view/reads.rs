@@ -4,6 +4,8 @@
 //! the same wherever it is. Which index a list goes by is decided here, by the narrowest of its filters; the others are looked at
 //! row by row.
 
+mod figures;
+
 use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -18,9 +20,15 @@ use tables::{ContentsRow, OrderRow, PaymentRow, ProductRow, StockRow, TableRow a
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+pub use figures::{Became, SaidAt, Sold, Takings, Waiting};
+
 use super::shared::Shared;
 use super::together::Together;
 use crate::position::Position;
+
+mod history;
+
+pub use history::Told;
 
 /// Between two looks for a position: first, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(2);

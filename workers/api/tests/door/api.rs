@@ -58,6 +58,11 @@ impl Api {
         Api { address, headers: Vec::new() }
     }
 
+    /// Where it is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The same with a header.
     pub(crate) fn with(&self, name: &str, value: &str) -> Self {
         let mut api = self.clone();

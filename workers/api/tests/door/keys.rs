@@ -3,17 +3,8 @@
 use hyper::Method;
 use serde_json::json;
 
+pub(crate) use crate::pipeline::made;
 use crate::pipeline::{Outcome, Pipeline, stop};
-
-/// A key that the program makes: the key, and its entry.
-pub(crate) fn made(pipeline: &Pipeline, name: &str, roles: &[&str]) -> Outcome<(String, String)> {
-    let mut words = vec!["key", "--name", name];
-    roles.iter().for_each(|role| words.extend(["--role", role]));
-    let (code, told) = pipeline.run(&words)?;
-    assert_eq!(code, Some(0), "{told}");
-    let key = told.split_whitespace().find(|word| word.starts_with("oak_")).ok_or("no key")?.to_owned();
-    Ok((key, told))
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_who_has_a_key_gets_in_and_only_as_far_as_its_roles_go() -> Outcome {

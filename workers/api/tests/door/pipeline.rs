@@ -249,6 +249,16 @@ impl Drop for Pipeline {
     }
 }
 
+/// A key that the program makes: the key, and its entry.
+pub(crate) fn made(pipeline: &Pipeline, name: &str, roles: &[&str]) -> Outcome<(String, String)> {
+    let mut words = vec!["key", "--name", name];
+    roles.iter().for_each(|role| words.extend(["--role", role]));
+    let (code, told) = pipeline.run(&words)?;
+    assert_eq!(code, Some(0), "{told}");
+    let key = told.split_whitespace().find(|word| word.starts_with("oak_")).ok_or("no key")?.to_owned();
+    Ok((key, told))
+}
+
 /// A door that is open.
 pub(crate) struct Door {
     pub(crate) api: Api,

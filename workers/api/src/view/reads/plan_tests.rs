@@ -73,7 +73,10 @@ async fn a_page_goes_by_the_index_that_is_meant_and_costs_a_page() {
         let open = Stage::UNFINISHED.as_slice();
         let payment = format!("select {} {ONE_PAYMENT_OF}", PaymentRow::column_list());
         let several: &[&str] = &["o-77", "o-7"];
-        let looks: [(&str, &str, Vec<&(dyn ToSql + Sync)>); 10] = [
+        let (topics, chosen): (&[&str], _) = (&["order.events.v1", "payment.events.v1"], history::several_sql());
+        let looks: [(&str, &str, Vec<&(dyn ToSql + Sync)>); 12] = [
+            ("heard_pkey", history::HISTORY, vec![&topics, &"o-77", &limit]),
+            ("orders_pkey", &chosen, vec![&several]),
             ("orders_pkey", WHICH_ORDERS, vec![&several]),
             ("orders_pkey", &ONE_ORDER, vec![&"o-77"]),
             ("stock_pkey", &stock_sql("sku > $1::text order by sku limit $2::bigint"), vec![&"s-4", &limit]),

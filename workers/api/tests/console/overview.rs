@@ -1,0 +1,24 @@
+//! How the pipeline is, as it changes.
+
+use crate::house::House;
+use crate::pipeline::Outcome;
+
+/// An order that is placed elsewhere is counted on a page that nobody loads again.
+pub(crate) async fn changes(house: &House) -> Outcome {
+    let kim = &house.kim;
+    kim.goes_to("/console").await?;
+    kim.runs("window.isTheSame = true").await?;
+    let placed = "return [...document.querySelectorAll('dt')].find(e => e.textContent.startsWith('Placed'))\
+                  .nextElementSibling.textContent.trim()";
+    let before = kim.runs(placed).await?;
+    house.order("live-1").await?;
+    kim.until("the order is counted", async || {
+        let now = kim.runs(placed).await?;
+        if now != before { Ok(()) } else { Err(format!("{before}, still").into()) }
+    })
+    .await?;
+    match kim.runs("return window.isTheSame === true").await? {
+        serde_json::Value::Bool(true) => Ok(()),
+        other => Err(format!("the page was loaded again: {other}").into()),
+    }
+}
