@@ -35,7 +35,8 @@ pub struct DeadLetter {
     pub detail: String,
     /// `outbox-id`.
     pub id: Option<String>,
-    pub(crate) position: Option<Position>,
+    /// Its place in what its reader has set aside.
+    pub position: Option<Position>,
     /// Its key.
     pub key: Option<Vec<u8>>,
     /// Its body.

@@ -23,21 +23,29 @@ const HTMX: &str = r#"{"mode":"same-origin","includeIndicatorCSS":false}"#;
 pub(super) enum Place {
     /// How the pipeline is.
     Overview,
+    /// What waits for a person.
+    Stuck,
+    /// What no service could take.
+    DeadLetters,
 }
 
 impl Place {
     /// All of them, in their order.
-    const ALL: [Place; 1] = [Place::Overview];
+    const ALL: [Place; 3] = [Place::Overview, Place::Stuck, Place::DeadLetters];
 
     const fn path(self) -> &'static str {
         match self {
             Place::Overview => "/console",
+            Place::Stuck => "/console/stuck",
+            Place::DeadLetters => "/console/dead-letters",
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
             Place::Overview => "Overview",
+            Place::Stuck => "Stuck",
+            Place::DeadLetters => "Dead letters",
         }
     }
 }

@@ -8,9 +8,12 @@
 //! Deliberately absent: a browser of topics, users of its own, and pages that decide anything.
 
 mod assets;
+mod dead_letters;
+mod harmless;
 mod layout;
 mod live;
 mod overview;
+mod stuck;
 mod trouble;
 mod visit;
 
@@ -20,16 +23,20 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use replay_tool::dead_letters::Office;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::http::{Door, gate};
+pub use dead_letters::BOUNDS as LETTER_BOUNDS;
+use dead_letters::Letters;
 use live::Live;
 
 /// All that the pages work with.
 pub struct Console {
     door: Arc<Door>,
     live: Live,
+    letters: Letters,
     /// What the forms of this process are signed with where nobody has a key.
     salt: String,
 }
@@ -40,11 +47,16 @@ type Shared = State<Arc<Console>>;
 const LONGEST_FORM: usize = 1024 * 1024;
 
 impl Console {
-    /// Over this door; and what samples for it until asked to stop.
-    pub fn start(door: Arc<Door>, salt: String, stopping: watch::Receiver<bool>) -> (Arc<Self>, JoinHandle<()>) {
+    /// Over this door, with dead letters of this office; and what samples for it until asked to stop.
+    pub fn start(
+        door: Arc<Door>,
+        office: Office,
+        salt: String,
+        stopping: watch::Receiver<bool>,
+    ) -> (Arc<Self>, JoinHandle<()>) {
         let live = Live::default();
         let sampling = tokio::spawn(live.clone().keep_sampling(Arc::clone(&door), stopping));
-        (Arc::new(Console { door, live, salt }), sampling)
+        (Arc::new(Console { door, live, letters: Letters::new(office), salt }), sampling)
     }
 }
 
@@ -53,6 +65,9 @@ pub fn router(console: Arc<Console>) -> Router {
     let visited = Router::new()
         .route("/console", get(overview::page))
         .route("/console/live", get(live::stream))
+        .route("/console/stuck", get(stuck::page).post(stuck::act))
+        .route("/console/dead-letters", get(dead_letters::page))
+        .route("/console/dead-letters/{topic}/{partition}/{offset}", get(dead_letters::letter).post(dead_letters::act))
         .route_layer(from_fn_with_state(Arc::clone(&console), visit::admit));
     Router::new()
         .merge(visited)

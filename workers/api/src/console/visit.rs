@@ -37,6 +37,12 @@ pub(super) struct Visit {
 }
 
 impl Visit {
+    /// Of somebody, for tests of what is drawn for them.
+    #[cfg(test)]
+    pub(super) fn of(caller: Caller) -> Self {
+        Visit { caller, has_key: true, signature: "signed".into() }
+    }
+
     /// Who it is.
     pub(super) fn caller(&self) -> &Caller {
         &self.caller

@@ -36,8 +36,11 @@ use axum::{Json, Router};
 use client::Publisher;
 use tokio::sync::{Semaphore, watch};
 
+pub(crate) use acts::Fate;
+pub(crate) use answer::escaped;
 pub use openapi::document;
 pub(crate) use problem::{Kind, Problem};
+pub(crate) use stuck::{Ending, MayShape, StuckPage, StuckQuery, StuckShape, page_of as stuck_page};
 
 use crate::daemons::Daemons;
 use crate::keys::Role;

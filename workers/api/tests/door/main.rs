@@ -4,6 +4,8 @@ mod admission;
 mod api;
 mod behind;
 mod cached;
+mod console_letters;
+mod console_stuck;
 mod issuer;
 mod keys;
 mod lists;
