@@ -30,11 +30,16 @@ pub(super) enum Place {
     Stock,
     /// What was sold.
     Business,
+    /// What waits for a person.
+    Stuck,
+    /// What no service could take.
+    DeadLetters,
 }
 
 impl Place {
     /// All of them, in their order.
-    const ALL: [Place; 4] = [Place::Overview, Place::Orders, Place::Stock, Place::Business];
+    const ALL: [Place; 6] =
+        [Place::Overview, Place::Orders, Place::Stuck, Place::DeadLetters, Place::Stock, Place::Business];
 
     const fn path(self) -> &'static str {
         match self {
@@ -42,6 +47,8 @@ impl Place {
             Place::Orders => "/console/orders",
             Place::Stock => "/console/stock",
             Place::Business => "/console/business",
+            Place::Stuck => "/console/stuck",
+            Place::DeadLetters => "/console/dead-letters",
         }
     }
 
@@ -51,6 +58,8 @@ impl Place {
             Place::Orders => "Orders",
             Place::Stock => "Stock",
             Place::Business => "Business",
+            Place::Stuck => "Stuck",
+            Place::DeadLetters => "Dead letters",
         }
     }
 }
