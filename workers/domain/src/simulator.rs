@@ -162,7 +162,7 @@ impl Simulator {
         match verdict {
             StatementOutcome::Succeeded => {
                 let name = self.draw(&[b"reference", request.key.as_str().as_bytes()]);
-                ProviderAnswer::Succeeded { reference: format!("sim-{name:016x}") }
+                ProviderAnswer::Succeeded { reference: format!("sim-{name:016x}"), expires_at: None }
             }
             StatementOutcome::Refused => {
                 ProviderAnswer::Refused { detail: format!("{} refused by the issuer", request.operation.as_str()) }
