@@ -35,6 +35,7 @@ mod shipping;
 mod shutdown;
 mod standing;
 mod start;
+mod stripe;
 mod stuck;
 
 /// The daemons' program.

@@ -93,7 +93,6 @@ impl Pipeline {
 
     fn write_settings(&self, service: ServiceName) -> Outcome {
         let brokers = self.settings.brokers.clone().unwrap_or_else(|| self.servers.brokers());
-        let statement = Some(self.statement_file());
         let own = self.servers.properties(&format!("{service}-worker"))?.into_iter();
         let mut kafka: BTreeMap<String, toml::Value> = own.map(|(name, value)| (name, value.into())).collect();
         kafka.insert("session.timeout.ms".to_owned(), i64::from(self.settings.session_timeout_ms).into());
@@ -114,7 +113,8 @@ impl Pipeline {
             parked_messages_of_key: self.settings.parked_messages_of_key,
             parked_flood_keys: self.settings.parked_flood_keys,
             kafka,
-            simulator: SimulatorConfig { statement, ..self.settings.simulator.clone() },
+            provider: &self.settings.provider,
+            simulator: SimulatorConfig { statement: Some(self.statement_file()), ..self.settings.simulator.clone() },
         };
         std::fs::write(self.settings_file(service), toml::to_string(&file)?)?;
         Ok(())

@@ -1,8 +1,8 @@
 //! The daemons' configuration: flag over environment over file over default, read once, every mistake named at start-up.
 //!
 //! A setting is one field of [`Config`], with its help, its names and its default; the layers are `grammar`'s. Secrets also
-//! come from files (`DATABASE_URL_FILE`, `DATABASE_PASSWORD_FILE`, `KAFKA_SASL_PASSWORD_FILE`, `KAFKA_SASL_TOKEN_FILE`), and
-//! are never printed. Any librdkafka property passes through the `[kafka]` table or `-X`; the few that correctness rests on are
+//! come from files (`DATABASE_URL_FILE`, `DATABASE_PASSWORD_FILE`, `KAFKA_SASL_PASSWORD_FILE`, `KAFKA_SASL_TOKEN_FILE`,
+//! `STRIPE_KEY_FILE`), and are never printed. Any librdkafka property passes through the `[kafka]` table or `-X`; the few that correctness rests on are
 //! set after it.
 
 use std::collections::BTreeMap;
@@ -18,6 +18,7 @@ use outbox::ConnectionString;
 use rdkafka::ClientConfig;
 use schemas::{CustomerId, ServiceName};
 use serde::{Serialize, Serializer};
+use stripe::StripeOptions;
 
 use crate::listen::Listen;
 
@@ -31,8 +32,10 @@ pub(crate) const LAYERED: Layered = Layered {
         "planted_bug",
         "simulator_decline_per_million",
         "simulator_statement",
+        "stripe_account",
+        "stripe_key",
     ],
-    tables: &["kafka", "simulator"],
+    tables: &["kafka", "simulator", STRIPE_ACCOUNTS],
     strange: StrangeKeys::Refuse,
 };
 
@@ -161,6 +164,13 @@ pub struct Config {
     /// Order service: customers whose orders are held, with commas.
     #[arg(long, env = "HOLD_CUSTOMERS", global = true, value_name = "IDS", value_delimiter = ',')]
     pub hold_customers: Vec<CustomerId>,
+    /// Payment service: who holds and takes the money.
+    #[arg(long, env = "PROVIDER", global = true, value_enum, value_name = "NAME", default_value_t)]
+    pub provider: ProviderName,
+    /// The provider with a Stripe-compatible API.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub stripe: StripeOptions,
     /// Payment service: share of authorizations that the simulated provider declines, in parts per million.
     #[arg(long, env = "SIMULATOR_DECLINE_PER_MILLION", global = true, value_name = "NUMBER")]
     #[serde(skip)]
@@ -193,6 +203,20 @@ pub enum LogFormat {
     Json,
 }
 
+/// A payment provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderName {
+    /// One that moves no money.
+    #[default]
+    Simulator,
+    /// One with a Stripe-compatible API; it needs a key.
+    Stripe,
+}
+
+/// The table of a file with accounts: their names, and the files of their keys.
+const STRIPE_ACCOUNTS: &str = "stripe_accounts";
+
 /// The definition of a program with these settings, with the defaults of its service.
 pub(crate) fn of_service(command: Command, service: ServiceName) -> Command {
     let listen = format!("127.0.0.1:{}", service.default_port());
@@ -213,7 +237,13 @@ impl Config {
             simulator.decline_per_million = share;
         }
         simulator.statement = self.simulator_statement.clone().or(simulator.statement);
+        let accounts = file.table(STRIPE_ACCOUNTS);
+        let of_file = |(name, place): (&String, &toml::Value)| Some((name.clone(), place.as_str()?.to_owned()));
+        self.stripe.add_accounts(accounts.iter().filter_map(of_file));
         // No other service has a provider.
+        if (service, self.provider) == (ServiceName::Payment, ProviderName::Stripe) {
+            self.stripe.settings()?;
+        }
         self.simulator = (service == ServiceName::Payment).then_some(simulator);
         check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
         Ok(self)
@@ -347,6 +377,21 @@ mod tests {
         assert!(!shown.contains("hush") && !format!("{:?}", config.database).contains("hush"), "{shown}");
         let database = "host=db port=5432 user=shop password=[redacted] dbname=shop sslmode=require";
         assert!(shown.contains("linger.ms") && shown.contains(database), "{shown}");
+    }
+
+    #[test]
+    fn a_provider_that_charges_needs_a_key_which_is_not_shown() {
+        let payment = |more: &[&str]| read(ServiceName::Payment, &[&BROKERS[..], &DATABASE, more].concat());
+        assert!(payment(&["--provider", "stripe"]).unwrap_err().contains("STRIPE_KEY"));
+        let config = payment(&["--provider", "stripe", "--stripe-key", "sk_test_hush"]).unwrap();
+        let (shown, debug) = (config.redacted().unwrap(), format!("{config:?}"));
+        assert!(!shown.contains("hush") && !debug.contains("sk_test_hush"), "{shown}{debug}");
+        assert!(shown.contains("provider = \"stripe\"") && shown.contains("stripe_url"), "{shown}");
+        let path = std::env::temp_dir().join(format!("pipeline-accounts-{}.toml", std::process::id()));
+        std::fs::write(&path, "provider = \"stripe\"\n[stripe_accounts]\neu = \"/run/secrets/eu\"\n").unwrap();
+        let config = payment(&["--config", &path.display().to_string()]).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(config.stripe.settings().unwrap().default_account, "eu");
     }
 
     #[test]

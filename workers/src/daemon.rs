@@ -10,16 +10,18 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health, Roads, Service};
+use domain::provider::Provider;
 use domain::{charge, saga};
 use grammar::{ColorOptions, Exit, Secret, SettingsFile, ShellVerb, complain};
 use outbox::{Outbox, OutboxConfig, TopicSpec};
 use provision::{migrate, topics};
 use schemas::{Codec, ServiceName};
+use stripe::StripeProvider;
 use tokio::sync::watch;
 
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
-use crate::config::{self, Config};
+use crate::config::{self, Config, ProviderName};
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
@@ -241,8 +243,17 @@ fn inventory_service(_: &Config, planted: Planted, _: i32) -> Result<InventorySe
 }
 
 fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result<PaymentService, DaemonError> {
-    let provider = SimulatedProvider::open(config.simulator()).map_err(DaemonError::of)?;
-    Ok(PaymentService::new(charge::Policy::default(), planted.decisions, partitions, Arc::new(provider)))
+    Ok(PaymentService::new(charge::Policy::default(), planted.decisions, partitions, provider_of(config)?))
+}
+
+fn provider_of(config: &Config) -> Result<Arc<dyn Provider>, DaemonError> {
+    match config.provider {
+        ProviderName::Simulator => Ok(Arc::new(SimulatedProvider::open(config.simulator()).map_err(DaemonError::of)?)),
+        ProviderName::Stripe => {
+            let settings = config.stripe.settings().map_err(DaemonError::of)?;
+            Ok(Arc::new(StripeProvider::open(settings).map_err(DaemonError::of)?))
+        }
+    }
 }
 
 /// A signal during the start ends it, with nothing to drain.

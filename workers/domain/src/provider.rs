@@ -5,7 +5,7 @@
 
 use std::pin::Pin;
 
-use schemas::{CommandId, CustomerId, OrderId, PaymentOperation};
+use schemas::{CommandId, CustomerId, OrderId, PaymentOperation, Time};
 use serde::{Deserialize, Serialize};
 
 /// Names one effect at the provider: asking again with the same key has no second effect.
@@ -82,6 +82,15 @@ impl From<PaymentOperation> for Operation {
     }
 }
 
+/// With what an order is paid: the provider's own name for it, never a card's number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    /// Which account of ours at the provider; empty: the default one.
+    pub provider: String,
+    /// The provider's token for the customer's means of payment; empty: none was given.
+    pub token: String,
+}
+
 /// What is asked of the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderRequest {
@@ -99,6 +108,8 @@ pub struct ProviderRequest {
     pub amount_minor: i64,
     /// The provider's name for the authorization that a capture or a void is about, or for the capture that a refund is about.
     pub authorization: Option<String>,
+    /// With what it is paid; none where the order did not say.
+    pub method: Option<PaymentMethod>,
     /// How many times this key was sent before and answered, however uncertainly.
     pub sent_before: i32,
 }
@@ -109,6 +120,20 @@ pub enum ProviderAnswer {
     /// Done. Definitive.
     Succeeded {
         /// The provider's name for what was done, at most `MAX_DETAIL_BYTES` bytes.
+        reference: String,
+        /// When what is held lapses by itself, where the provider says so.
+        expires_at: Option<Time>,
+    },
+    /// The customer has to act before anything is held; nothing is held yet. The same key has no second effect.
+    ActionRequired {
+        /// The provider's name for what waits.
+        reference: String,
+        /// Until when it waits, where the provider says so.
+        until: Option<Time>,
+    },
+    /// Accepted, and neither done nor refused yet: a look-up tells later.
+    Pending {
+        /// The provider's name for what was accepted.
         reference: String,
     },
     /// Refused for good. Definitive.

@@ -130,6 +130,8 @@ impl Calls {
 fn answer_name(answer: &ProviderAnswer) -> &'static str {
     match answer {
         ProviderAnswer::Succeeded { .. } => "succeeded",
+        ProviderAnswer::ActionRequired { .. } => "action_required",
+        ProviderAnswer::Pending { .. } => "pending",
         ProviderAnswer::Refused { .. } => "refused",
         ProviderAnswer::Unknown { .. } => "unknown",
         ProviderAnswer::RetryLater { .. } => "retry_later",

@@ -116,6 +116,7 @@ mod tests {
             currency: "EUR".into(),
             amount_minor: 850,
             authorization: None,
+            method: None,
             sent_before,
         }
     }

@@ -53,9 +53,15 @@ pub(super) fn record(
         return late(CallChange::Cleared);
     }
     match &answer.answer {
-        ProviderAnswer::Succeeded { reference } => outcome(state, call, succeeded(state, call, reference, now), now),
+        ProviderAnswer::Succeeded { reference, .. } => {
+            outcome(state, call, succeeded(state, call, reference, now), now)
+        }
         ProviderAnswer::Refused { detail } => outcome(state, call, refused(state, call, detail, now), now),
-        ProviderAnswer::Unknown { .. } | ProviderAnswer::RetryLater { .. } | ProviderAnswer::NotFound => {
+        ProviderAnswer::Unknown { .. }
+        | ProviderAnswer::ActionRequired { .. }
+        | ProviderAnswer::Pending { .. }
+        | ProviderAnswer::RetryLater { .. }
+        | ProviderAnswer::NotFound => {
             if answer.tries != call.tries() {
                 return late(CallChange::Set(call.clone()));
             }
@@ -143,7 +149,9 @@ fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, p
         ProviderAnswer::Unknown { detail } => (detail.as_str(), None),
         ProviderAnswer::RetryLater { detail, after_ms } => (detail.as_str(), *after_ms),
         ProviderAnswer::NotFound => ("the provider knows nothing of it", None),
-        ProviderAnswer::Succeeded { reference } => (reference.as_str(), None),
+        ProviderAnswer::ActionRequired { .. } => ("the customer has to act", None),
+        ProviderAnswer::Pending { .. } => ("accepted, and not done yet", None),
+        ProviderAnswer::Succeeded { reference, .. } => (reference.as_str(), None),
         ProviderAnswer::Refused { detail } => (detail.as_str(), None),
     };
     if call.is_given_up(now, policy) {
@@ -154,7 +162,7 @@ fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, p
     }
     let mut next = call.after_try(answer.step, after_ms, now, policy);
     match &answer.answer {
-        ProviderAnswer::Unknown { .. } => {
+        ProviderAnswer::Unknown { .. } | ProviderAnswer::ActionRequired { .. } | ProviderAnswer::Pending { .. } => {
             next.unknown_since = next.unknown_since.or(Some(now));
         }
         ProviderAnswer::NotFound => {

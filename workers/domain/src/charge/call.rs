@@ -165,6 +165,7 @@ impl Call {
             currency: self.currency.clone(),
             amount_minor: self.amount_minor,
             authorization: self.authorization.clone(),
+            method: None,
             sent_before: self.sends,
         }
     }

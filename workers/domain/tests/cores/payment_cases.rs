@@ -122,7 +122,8 @@ fn an_old_try_that_knows_nothing_changes_nothing() {
 fn an_old_try_that_knows_is_believed() {
     let first = authorizing();
     let call = first.call.clone().unwrap();
-    let old = Answer::to(&call, CallStep::Execute, ProviderAnswer::Succeeded { reference: "ref".into() });
+    let old =
+        Answer::to(&call, CallStep::Execute, ProviderAnswer::Succeeded { reference: "ref".into(), expires_at: None });
     let decided = first.when(&unknown(), noon());
     let held = first.then(&decided);
     let believed = decide(None, held.call.as_ref(), Input::Answer(&old), noon(), &charge_policy());

@@ -58,7 +58,7 @@ impl Held {
 }
 
 pub(crate) fn succeeded() -> Given {
-    Given::Answer(ProviderAnswer::Succeeded { reference: "ref".into() })
+    Given::Answer(ProviderAnswer::Succeeded { reference: "ref".into(), expires_at: None })
 }
 
 pub(crate) fn refused() -> Given {

@@ -211,7 +211,7 @@ impl World {
         }
         match is_refused {
             true => ProviderAnswer::Refused { detail: "refused by the issuer".into() },
-            false => ProviderAnswer::Succeeded { reference: "ref".into() },
+            false => ProviderAnswer::Succeeded { reference: "ref".into(), expires_at: None },
         }
     }
 
