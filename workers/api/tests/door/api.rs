@@ -96,7 +96,12 @@ impl Api {
         Ok(Answer { status, headers, body })
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<(&str, String)>) -> Outcome<Response<Incoming>> {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<(&str, String)>,
+    ) -> Outcome<Response<Incoming>> {
         let stream = TcpStream::connect(self.address).await?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);

@@ -4,6 +4,7 @@ mod admission;
 mod api;
 mod behind;
 mod cached;
+mod console;
 mod issuer;
 mod keys;
 mod lists;

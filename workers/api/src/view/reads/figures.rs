@@ -187,7 +187,8 @@ impl Reads {
         Ok(rows.iter().map(of_row).collect())
     }
 
-    /// What was said last of a SKU, without refusals; the newest first.
+    /// What was said last of a SKU, without refusals, by its versions, the newest first. Inventory says an event again whose command
+    /// is repeated: each is here once, as it was said first.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -203,7 +204,12 @@ impl Reads {
                 position: Position::of_event(topic, row.get(3), row.get(4)),
             },
         };
-        Ok(rows.iter().map(of_row).collect())
+        let mut said: Vec<SaidAt> = rows.iter().map(of_row).collect();
+        // By offset descending: of one version the last one is the first that was said.
+        said.reverse();
+        said.sort_by_key(|said| std::cmp::Reverse(said.said.version));
+        said.dedup_by_key(|said| said.said.version);
+        Ok(said)
     }
 }
 

@@ -115,3 +115,70 @@ async fn pages_give_every_order_once_the_newest_first() {
     let expected: Vec<String> = expected.iter().map(|number| format!("o-{number}")).collect();
     assert_eq!(found, expected);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_counted_costs_its_span_of_time_and_a_sku_its_own_orders() {
+    let (_stack, reads) = filled().await;
+    let last_hour = Timestamptz("2026-01-01T05:00:00Z".parse().unwrap());
+    let before = Timestamptz("2026-01-01T05:30:00Z".parse().unwrap());
+    let (stages, open, limit, some) =
+        (["completed", "stuck"].as_slice(), Stage::UNFINISHED.as_slice(), 20_i64, 200_i64);
+    let counts: [(&[&str], &str, Vec<&(dyn ToSql + Sync)>); 5] = [
+        (&["orders_by_stage"], figures::BECAME, vec![&stages, &last_hour, &"cancelled"]),
+        (&["orders_by_time", "payments_pkey"], figures::TAKINGS, vec![&last_hour, &before]),
+        (&["orders_by_time", "order_contents_pkey"], figures::BEST, vec![&last_hour, &before, &limit]),
+        (&["order_skus_pkey", "orders_pkey"], figures::WAITING, vec![&"s-7", &some, &open, &limit]),
+        (&["heard_pkey"], figures::SAID_LAST, vec![&"order.events.v1", &"o-77", &limit]),
+    ];
+    for is_analyzed in [false, true] {
+        if is_analyzed {
+            let client = reads.database.client().await.unwrap();
+            client.batch_execute("analyze orders, order_skus, order_contents, heard, payments").await.unwrap();
+        }
+        for (indexes, sql, values) in &counts {
+            let plan = plan(&reads, sql, values).await;
+            assert!(indexes.iter().all(|index| plan.contains(index)), "{sql}\n{plan}");
+            for other in ["Seq Scan", "Hash Join", "Merge", "Bitmap"] {
+                assert!(!plan.contains(other), "{sql}\n{plan}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_are_exact_and_of_their_own_time() {
+    let (_stack, reads) = filled().await;
+    let more = "update orders set stage = 'cancelled', cancel_reason = 'OutOfStock' where order_id in ('o-36001', 'o-36002'); \
+        update payments set amount_minor = 5, capture_version = 1, refunded_minor = 2 where order_id in ('o-36002', 'o-36003', 'o-36004'); \
+        update payments set capture_failure = 'no' where order_id = 'o-36004'; \
+        update orders set currency = 'JPY', total_minor = 9223372036854775807 where order_id in ('o-36005', 'o-36006')";
+    reads.database.client().await.unwrap().batch_execute(more).await.unwrap();
+    // Two orders a second: these are the 36,000th to before the 36,060th.
+    let (from, before) = ("2026-01-01T05:00:00Z".parse().unwrap(), "2026-01-01T05:00:30Z".parse().unwrap());
+    let takings = reads.takings(from, before).await.unwrap();
+    let [euro, yen] = takings.as_slice() else { panic!("{takings:?}") };
+    assert_eq!((euro.currency.as_str(), euro.orders, euro.cancelled, euro.ordered_minor), ("EUR", 58, 2, Some(56)));
+    assert_eq!((euro.captured_minor, euro.refunded_minor), (Some(10), Some(6)));
+    assert_eq!((yen.orders, yen.ordered_minor, yen.captured_minor), (2, None, Some(0)));
+    let became = reads.became(from).await.unwrap();
+    let of = |stage: &str, reason: Option<&str>| {
+        let found = became.iter().find(|one| one.stage == stage && one.reason.as_deref() == reason);
+        found.map_or(0, |one| one.orders)
+    };
+    // The last one is the 40,000th.
+    assert_eq!((of("completed", None), of("stuck", None), of("cancelled", Some("OutOfStock"))), (3_988, 11, 2));
+    let best = reads.best(from, before, 3).await.unwrap();
+    let told: Vec<(&str, Option<i64>)> = best.iter().map(|sold| (sold.sku.as_str(), sold.pieces)).collect();
+    assert_eq!(told, [("s-0", Some(1)), ("s-10", Some(1)), ("s-11", Some(1))], "{best:?}");
+    let sku = Sku::new("s-0").unwrap();
+    let waiting = reads.waiting_with(&sku, 500, 50).await.unwrap();
+    assert!(waiting.len() > 1 && waiting.iter().all(|order| order.stage == "stuck"), "{waiting:?}");
+    assert!(waiting.is_sorted_by(|one, next| one.accepted_at > next.accepted_at), "{waiting:?}");
+    // A stranger's SKU with nothing received runs out of nothing.
+    let scarce = "update stock set received = 0 where sku = 's-1'; update stock set reserved = 8 where sku in ('s-2', 's-3'); \
+        update stock set reserved = 9 where sku = 's-4'; update stock set received = 1000 where sku > 's-4'";
+    reads.database.client().await.unwrap().batch_execute(scarce).await.unwrap();
+    let found = reads.scarce(1, 3).await.unwrap();
+    let told: Vec<(&str, i64)> = found.iter().map(|(sku, level)| (sku.as_str(), level.available())).collect();
+    assert_eq!(told, [("s-4", 0), ("s-2", 1), ("s-3", 1)]);
+}
