@@ -53,6 +53,21 @@ impl Answer {
     }
 }
 
+/// A page of the console.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Page {
+    /// The same page, of this status.
+    pub(crate) fn of(self, status: u16) -> Outcome<Self> {
+        if self.status == status { Ok(self) } else { Err(format!("not {status}: {self:?}").into()) }
+    }
+}
+
 impl Api {
     pub(crate) fn new(address: SocketAddr) -> Self {
         Api { address, headers: Vec::new() }
@@ -94,6 +109,15 @@ impl Api {
         let bytes = tokio::time::timeout(LIMIT, response.into_body().collect()).await??.to_bytes();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
         Ok(Answer { status, headers, body })
+    }
+
+    /// A page, or what comes of a form with these fields.
+    pub(crate) async fn page(&self, method: Method, path: &str, form: Option<&[(&str, &str)]>) -> Outcome<Page> {
+        let form = form.map(serde_urlencoded::to_string).transpose()?;
+        let response = self.send(method, path, form.map(|form| ("application/x-www-form-urlencoded", form))).await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = tokio::time::timeout(LIMIT, response.into_body().collect()).await??.to_bytes();
+        Ok(Page { status, headers, text: String::from_utf8(bytes.to_vec())? })
     }
 
     pub(crate) async fn send(

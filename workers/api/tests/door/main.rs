@@ -5,6 +5,7 @@ mod api;
 mod behind;
 mod cached;
 mod console;
+mod console_orders;
 mod issuer;
 mod keys;
 mod lists;

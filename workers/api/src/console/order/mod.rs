@@ -60,7 +60,7 @@ impl FormIds {
         FormIds(format!("c-{}", Uuid::now_v7().simple()))
     }
 
-    /// Those of a page that is drawn again. Who gives others of their own, has their own commands under them.
+    /// Those of a page that is drawn again.
     fn given(text: &str) -> Self {
         let is_one = text.len() == 34 && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
         if is_one { FormIds(text.to_owned()) } else { FormIds::new() }
@@ -157,7 +157,8 @@ async fn look(door: &Door, visit: &Visit, id: String) -> Result<Looked, Trouble>
 }
 
 fn drawn(visit: &Visit, looked: &Looked, asked: &AskedFor, notice: &Markup) -> Response {
-    let ids = asked.form.as_deref().map_or_else(FormIds::new, FormIds::given);
+    // Never those of an address that somebody else may have made: only the stream of this very page draws it with the same ones.
+    let ids = FormIds::new();
     let asked = AskedFor { form: Some(ids.0.clone()), ..asked.clone() };
     let order = path(&looked.order().order_id);
     let live = format!("{order}/live?{}", serde_urlencoded::to_string(pairs(&asked)).unwrap_or_default());
