@@ -48,6 +48,14 @@ pub enum ReplayError {
         /// The client's last complaint.
         last: Option<String>,
     },
+    /// It takes longer than whoever asks may wait.
+    #[error("reading {what} takes longer than {limit_s} s")]
+    TooLong {
+        /// What was being read.
+        what: String,
+        /// How long it may take, in seconds.
+        limit_s: u64,
+    },
     /// Records on a topic that only a service writes cannot be read: whatever is made of the others lacks them.
     #[error(
         "{0}. Only a service writes this topic, so nothing goes on behind them; the partition's reader holds there too"

@@ -9,7 +9,7 @@
 //! - The *archive* copies every record into files that outlive Kafka's retention ([`ArchiveStore`]), and restores topics
 //!   from them, with the services' positions.
 //! - A *trace* tells everything that happened to one order.
-//! - *Dead letters* are listed, corrected, published again and settled.
+//! - *Dead letters* are listed, corrected, published again and settled, by the program or by another one ([`dead_letters`]).
 //!
 //! State is folded with the daemons' own `evolve`. `decide` is out of reach, and so is a payment provider: what is here can
 //! repeat what was decided, and decides nothing.
@@ -35,7 +35,7 @@
 mod archive;
 mod check;
 pub mod cli;
-mod dead_letters;
+pub mod dead_letters;
 mod error;
 mod fold;
 mod interrupt;

@@ -20,7 +20,7 @@ mod witness;
 #[cfg(test)]
 mod written;
 
-pub(crate) use channel::Channel;
+pub use channel::Channel;
 pub(crate) use feed::{Fed, Feed};
 pub(crate) use kafka::KafkaLog;
 pub(crate) use lane::{Lane, Sequencing};
@@ -29,13 +29,12 @@ pub use open_transaction::OpenTransaction;
 
 pub(crate) use letter_headers::LetterHeaders;
 pub(crate) use open_transaction::Lookout;
-pub(crate) use operator_note::{
-    ACTION_HEADER, Action, Note, REDRIVE_BY_HEADER, REDRIVE_COUNT_HEADER, REDRIVE_OF_HEADER,
-};
+pub(crate) use operator_note::{ACTION_HEADER, REDRIVE_BY_HEADER, REDRIVE_COUNT_HEADER, REDRIVE_OF_HEADER};
+pub use operator_note::{Action, Note};
 pub(crate) use print::{Envelope, Print, body, headers_digest};
 pub(crate) use range::{Bounds, Range, Sink};
 pub(crate) use record::{Header, Headers, Record, TimestampType};
-pub(crate) use spot::Spot;
+pub use spot::Spot;
 pub(crate) use unreadable::{Span, past_spans};
 pub(crate) use walk::Walk;
 pub(crate) use witness::{Witness, check_topic, mark};

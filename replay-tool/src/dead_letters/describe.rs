@@ -90,11 +90,7 @@ pub(crate) fn show_text(filed: &Filed, codec: &Codec) -> String {
         rows.push(("", format!("{:.3} {} {}", note.at, note.action.as_str(), note.in_words())));
     }
     for (index, (name, value)) in letter.headers.iter().enumerate() {
-        let value = match value.as_deref().map(|value| (std::str::from_utf8(value), value)) {
-            None => "(null)".to_owned(),
-            Some((Ok(text), _)) => text.escape_debug().to_string(),
-            Some((Err(_), bytes)) => format!("0x{}", hex(bytes)),
-        };
+        let value = header_text(value.as_deref());
         rows.push((if index == 0 { "headers" } else { "" }, format!("{name}: {value}")));
     }
     if let Some(count) = &letter.headers_left_out {
@@ -116,9 +112,18 @@ fn body_text(filed: &Filed, codec: &Codec) -> String {
             format!("{:<10} {}\n{body}\n", "body", message.name())
         }
         (Err(reason), Some(payload)) => {
-            format!("{:<10} {} bytes, {reason}\n{}", "body", payload.len(), dump(payload))
+            format!("{:<10} {} bytes, {reason}\n{}{}", "body", payload.len(), dump(payload), more(payload))
         }
         (Err(reason), None) => format!("{:<10} {reason}\n", "body"),
+    }
+}
+
+/// A header's value: its text, with what moves a cursor written out, or its bytes.
+pub fn header_text(value: Option<&[u8]>) -> String {
+    match value.map(|value| (std::str::from_utf8(value), value)) {
+        None => "(null)".to_owned(),
+        Some((Ok(text), _)) => text.escape_debug().to_string(),
+        Some((Err(_), bytes)) => format!("0x{}", hex(bytes)),
     }
 }
 
@@ -130,8 +135,8 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Offset, sixteen bytes, and what of them is printable.
-fn dump(bytes: &[u8]) -> String {
+/// Offset, sixteen bytes, and what of them is printable; no more than the first 4096.
+pub fn dump(bytes: &[u8]) -> String {
     let mut text = String::new();
     for (line, chunk) in bytes.iter().take(DUMPED_BYTES).collect::<Vec<_>>().chunks(16).enumerate() {
         let codes = chunk.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
@@ -141,10 +146,15 @@ fn dump(bytes: &[u8]) -> String {
             .collect();
         let _ = writeln!(text, "{:08x}  {codes:<47}  {shown}", line * 16);
     }
-    if bytes.len() > DUMPED_BYTES {
-        let _ = writeln!(text, "… {} more bytes; --json has them all", bytes.len() - DUMPED_BYTES);
-    }
     text
+}
+
+/// What of a body is not dumped, in words.
+fn more(bytes: &[u8]) -> String {
+    match bytes.len().checked_sub(DUMPED_BYTES) {
+        Some(more @ 1..) => format!("… {more} more bytes; --json has them all\n"),
+        Some(0) | None => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +167,8 @@ mod tests {
         let first = "00000000  67 61 72 62 61 67 65 20 00 ff 20 61 6e 64 20 6d  garbage .. and m\n";
         assert!(text.starts_with(first), "{text}");
         assert!(text.ends_with("  ore\n"), "{text}");
-        assert!(dump(&[0; 5000]).ends_with("… 904 more bytes; --json has them all\n"));
+        assert_eq!(dump(&[0; 5000]), dump(&[0; 4096]));
+        assert_eq!(more(&[0; 5000]), "… 904 more bytes; --json has them all\n");
+        assert_eq!(more(&[0; 4096]), "");
     }
 }

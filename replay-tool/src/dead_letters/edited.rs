@@ -9,14 +9,16 @@ use serde_path_to_error::{Deserializer, Error, Track};
 
 /// A message in place of a letter's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Edited {
-    pub(crate) message: Message,
-    pub(crate) payload: Vec<u8>,
+pub struct Edited {
+    /// The message.
+    pub message: Message,
+    /// The same, encoded by its schema.
+    pub payload: Vec<u8>,
 }
 
 /// Why a file is no edited copy.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum EditedError {
+pub enum EditedError {
     /// Not JSON, or with a key that is there twice: nobody could say which of the two is meant.
     #[error("{0}")]
     Json(FieldError),
@@ -63,7 +65,20 @@ impl Edited {
     /// From a file's text, for a letter of this topic.
     pub(crate) fn read(text: &str, topic: TopicName, codec: &Codec) -> Result<Edited, EditedError> {
         let whole = unique_keys::parse(text.as_bytes()).map_err(EditedError::Json)?;
-        let Copy { name, mut body } = serde_path_to_error::deserialize(whole).map_err(EditedError::Shape)?;
+        let Copy { name, body } = serde_path_to_error::deserialize(whole).map_err(EditedError::Shape)?;
+        Edited::made(name, body, topic, codec)
+    }
+
+    /// Of a type's name and a body's text.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn of(name: &str, body: &str, topic: TopicName, codec: &Codec) -> Result<Edited, EditedError> {
+        let body = unique_keys::parse(body.as_bytes()).map_err(EditedError::Json)?;
+        Edited::made(name.to_owned(), body, topic, codec)
+    }
+
+    fn made(name: String, mut body: Value, topic: TopicName, codec: &Codec) -> Result<Edited, EditedError> {
         read_times(&mut body)?;
         let Some(kind) = open_kinds(topic).find(|kind| kind.name() == name) else {
             return Err(EditedError::Type { name, topic });
@@ -78,7 +93,7 @@ impl Edited {
 }
 
 /// What anyone may send to a topic.
-fn open_kinds(topic: TopicName) -> impl Iterator<Item = MessageType> {
+pub fn open_kinds(topic: TopicName) -> impl Iterator<Item = MessageType> {
     MessageType::on(topic).filter(move |_| topic.written_by().is_none())
 }
 

@@ -8,38 +8,45 @@ use schemas::{Codec, Message, TopicName};
 use crate::log::{Channel, LetterHeaders, REDRIVE_COUNT_HEADER, Record, Spot};
 
 /// A header that the record had before it became a letter.
-pub(crate) type OwnHeader = (String, Option<Vec<u8>>);
+pub type OwnHeader = (String, Option<Vec<u8>>);
+
+/// The most bytes of a key, and characters of a text, that a letter in short has.
+const SHORT_KEY: usize = 256;
+const SHORT_TEXT: usize = 2048;
 
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct DeadLetter {
+pub struct DeadLetter {
     /// Where it lies.
-    pub(crate) spot: Spot,
+    pub spot: Spot,
     /// The topic that it was sent to.
-    pub(crate) topic: TopicName,
+    pub topic: TopicName,
     /// Where it lay there.
-    pub(crate) original: Option<Spot>,
+    pub original: Option<Spot>,
     /// When it was sent there.
-    pub(crate) sent_at: Option<Timestamp>,
+    pub sent_at: Option<Timestamp>,
     /// When it was set aside.
-    pub(crate) set_aside_at: Option<Timestamp>,
+    pub set_aside_at: Option<Timestamp>,
     /// The consumer group that set it aside.
-    pub(crate) group: String,
+    pub group: String,
     /// What kind of mistake.
-    pub(crate) cause: String,
+    pub cause: String,
     /// The same in words.
-    pub(crate) detail: String,
+    pub detail: String,
     /// `outbox-id`.
-    pub(crate) id: Option<String>,
-    pub(crate) position: Option<Position>,
-    pub(crate) key: Option<Vec<u8>>,
-    pub(crate) payload: Option<Vec<u8>>,
+    pub id: Option<String>,
+    /// Its place in what its reader has set aside.
+    pub position: Option<Position>,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its body.
+    pub payload: Option<Vec<u8>>,
     /// The headers that it had when it was sent.
-    pub(crate) headers: Vec<OwnHeader>,
+    pub headers: Vec<OwnHeader>,
     /// Size in bytes and SHA-256 of a body that was too large for a letter.
-    pub(crate) left_out: Option<(String, String)>,
+    pub left_out: Option<(String, String)>,
     /// How many headers could not be kept.
-    pub(crate) headers_left_out: Option<String>,
+    pub headers_left_out: Option<String>,
 }
 
 impl DeadLetter {
@@ -82,12 +89,22 @@ impl DeadLetter {
     }
 
     /// How often it had been redriven before it came here.
-    pub(crate) fn redrives(&self) -> u32 {
+    pub fn redrives(&self) -> u32 {
         self.header(REDRIVE_COUNT_HEADER).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
+    /// Without its contents, and with no more of what strangers and operators wrote than a line shows.
+    pub(crate) fn in_short(self) -> Self {
+        let mut key = self.key;
+        if let Some(key) = &mut key {
+            key.truncate(SHORT_KEY);
+        }
+        let (group, cause, detail) = (short(&self.group), short(&self.cause), short(&self.detail));
+        DeadLetter { key, group, cause, detail, payload: None, headers: Vec::new(), ..self }
+    }
+
     /// What it says, or why that cannot be told.
-    pub(crate) fn decode(&self, codec: &Codec) -> Result<Message, String> {
+    pub fn decode(&self, codec: &Codec) -> Result<Message, String> {
         match (&self.payload, &self.left_out) {
             (Some(payload), _) => codec.decode(self.topic, payload).map_err(|error| error.to_string()),
             (None, Some((bytes, _))) => Err(format!("its body of {bytes} bytes was too large for a dead letter")),
@@ -96,7 +113,7 @@ impl DeadLetter {
     }
 
     /// Why the service would set it aside again as it is; none where it would be taken.
-    pub(crate) fn fault(&self, codec: &Codec) -> Option<String> {
+    pub fn fault(&self, codec: &Codec) -> Option<String> {
         let message = match self.decode(codec) {
             Ok(message) => message,
             Err(reason) => return Some(reason),
@@ -106,10 +123,18 @@ impl DeadLetter {
     }
 
     /// The key for people.
-    pub(crate) fn key_in_words(&self) -> String {
+    pub fn key_in_words(&self) -> String {
         match self.key.as_deref() {
             None => "(none)".to_owned(),
             Some(key) => String::from_utf8_lossy(key).escape_debug().to_string(),
         }
+    }
+}
+
+/// No more of a text than a line shows.
+pub(super) fn short(text: &str) -> String {
+    match text.char_indices().nth(SHORT_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

@@ -16,6 +16,7 @@ use schemas::{Time, message_id, partitioner};
 
 use super::edited::Edited;
 use super::letter::{DeadLetter, OwnHeader};
+use super::ruling::Redrive;
 use crate::error::ReplayError;
 use crate::log::{
     ACTION_HEADER, Action, Channel, Note, REDRIVE_BY_HEADER, REDRIVE_COUNT_HEADER, REDRIVE_OF_HEADER, Range,
@@ -27,9 +28,11 @@ const CONFIRMATION: Duration = Duration::from_secs(30);
 
 /// Who does something, and why.
 #[derive(Debug, Clone)]
-pub(crate) struct Signature {
-    pub(crate) by: String,
-    pub(crate) reason: Option<String>,
+pub struct Signature {
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// What is published in place of a letter's record.
@@ -43,11 +46,13 @@ struct Outgoing {
 
 /// Where a record went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Published {
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
+pub struct Published {
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
     /// An earlier run had published it and could not write that down.
-    pub(crate) was_there: bool,
+    pub was_there: bool,
 }
 
 /// Publishes letters again.
@@ -71,14 +76,14 @@ impl Desk {
         Ok(Desk { producer, source, signature })
     }
 
-    /// Publish a letter, or what it was edited to, for the `attempt`th time, being redriven `count` times then.
+    /// Publish a letter, or what it was edited to.
     pub(crate) async fn redrive(
         &self,
         letter: &DeadLetter,
         edited: Option<&Edited>,
-        (attempt, count): (u32, u32),
-        begun: Option<&Note>,
+        redrive: &Redrive,
     ) -> Result<Published, ReplayError> {
+        let (attempt, count, begun) = (redrive.attempt, redrive.count, redrive.begun.as_ref());
         let ends = self.ends(letter).await?;
         let outgoing = outgoing(letter, edited, count, ends.len(), &self.signature.by);
         let done = match self.find(letter, count, begun).await? {

@@ -1,6 +1,6 @@
 //! Whether a letter may be published again, and as what. Pure.
 
-use schemas::Codec;
+use schemas::{Codec, ServiceName};
 
 use super::edited::Edited;
 use super::letter::DeadLetter;
@@ -9,80 +9,127 @@ use crate::log::{Action, Note};
 
 /// What the operator allows beyond the ordinary.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Allowances {
+pub struct Allowances {
     /// Also what was redriven or discarded before.
-    pub(crate) again: bool,
+    pub again: bool,
     /// Also what the service would only set aside again.
-    pub(crate) unreadable: bool,
+    pub unreadable: bool,
     /// How often a message may be redriven, whatever letters lie between.
-    pub(crate) max_redrives: u32,
+    pub max_redrives: u32,
 }
 
 /// What is to be done with a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ruling {
+pub enum Ruling {
     /// It may be published.
-    Publish {
-        /// Which time this letter is redriven, from 1.
-        attempt: u32,
-        /// How often the message was redriven then.
-        count: u32,
-        /// A redrive that began and of which nobody knows how it ended.
-        begun: Option<Note>,
+    Publish(Redrive),
+    /// This was done about it before.
+    Settled(Box<Note>),
+    /// It must not.
+    Refused(Objection),
+}
+
+/// A letter's way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Redrive {
+    /// Which time this letter is redriven, from 1.
+    pub attempt: u32,
+    /// How often the message was redriven then.
+    pub count: u32,
+    /// A redrive that began and of which nobody knows how it ended.
+    pub begun: Option<Note>,
+}
+
+/// Why a letter must not be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Objection {
+    /// Only this service writes its topic.
+    NotForOperators {
+        /// The service.
+        writer: ServiceName,
     },
-    /// Something was done about it before; in words.
-    Settled(String),
-    /// It must not, for this reason.
-    Refused(String),
+    /// Its body, of so many bytes, was not kept.
+    NotKept {
+        /// How many, in words.
+        bytes: String,
+    },
+    /// The service would set it aside again.
+    WouldComeBack {
+        /// Why.
+        fault: String,
+    },
+    /// It was redriven so often already.
+    TooOften {
+        /// How often.
+        had: u32,
+        /// How often it may be.
+        most: u32,
+    },
 }
 
 /// Judge a letter; `edited` is what would be published in place of it.
 pub(crate) fn rule(filed: &Filed, edited: Option<&Edited>, allowed: Allowances, codec: &Codec) -> Ruling {
     let letter = &filed.letter;
-    let refused = |words: String| Ruling::Refused(words);
-    if let Some(words) = not_for_operators(letter) {
-        return refused(words);
+    if let Some(writer) = letter.topic.written_by() {
+        return Ruling::Refused(Objection::NotForOperators { writer });
     }
     let last = filed.notes.last();
     if let (true, false, Some(note)) = (filed.state().is_handled(), allowed.again, last) {
-        let (what, by, at) = (note.action.as_str(), &note.by, note.at);
-        return Ruling::Settled(format!("it was {what} by {by} at {at:.3}; --again redrives it all the same"));
+        return Ruling::Settled(Box::new(note.clone()));
     }
     if edited.is_none() {
         if let Some((bytes, _)) = &letter.left_out {
-            return refused(format!("its body of {bytes} bytes was not kept; give one with --edited"));
+            return Ruling::Refused(Objection::NotKept { bytes: bytes.clone() });
         }
         if let (Some(fault), false) = (letter.fault(codec), allowed.unreadable) {
-            return refused(format!(
-                "it would be set aside again: {fault}; correct it with --edited, or insist with --unreadable"
-            ));
+            return Ruling::Refused(Objection::WouldComeBack { fault });
         }
     }
     let attempt = filed.times_redriven() + 1;
     let count = letter.redrives().saturating_add(attempt);
     if count > allowed.max_redrives {
-        let (had, most) = (count - 1, allowed.max_redrives);
-        return refused(format!("it was redriven {had} times already; --max-redrives allows {most}"));
+        return Ruling::Refused(Objection::TooOften { had: count - 1, most: allowed.max_redrives });
     }
     let begun = last.filter(|note| filed.state() == State::Begun && note.action == Action::RedriveBegun);
-    Ruling::Publish { attempt, count, begun: begun.cloned() }
+    Ruling::Publish(Redrive { attempt, count, begun: begun.cloned() })
 }
 
-/// Why nobody but its service may publish to a topic, and what to do instead; none where anyone may.
-fn not_for_operators(letter: &DeadLetter) -> Option<String> {
+/// What was done before, for whoever has the command line's flags.
+pub(crate) fn settled_in_words(note: &Note) -> String {
+    let (what, by, at) = (note.action.as_str(), &note.by, note.at);
+    format!("it was {what} by {by} at {at:.3}; --again redrives it all the same")
+}
+
+impl Objection {
+    /// For whoever has the command line's flags.
+    pub(crate) fn in_words(&self, letter: &DeadLetter) -> String {
+        match self {
+            Objection::NotForOperators { writer } => not_for_operators(letter, *writer),
+            Objection::NotKept { bytes } => format!("its body of {bytes} bytes was not kept; give one with --edited"),
+            Objection::WouldComeBack { fault } => {
+                format!("it would be set aside again: {fault}; correct it with --edited, or insist with --unreadable")
+            }
+            Objection::TooOften { had, most } => {
+                format!("it was redriven {had} times already; --max-redrives allows {most}")
+            }
+        }
+    }
+}
+
+/// Why nobody but its service may publish to a topic, and what to do instead.
+fn not_for_operators(letter: &DeadLetter, writer: ServiceName) -> String {
     let topic = letter.topic;
-    let writer = topic.written_by()?.as_str();
     let harm = match topic.carries_commands() {
         true => "a request that no order has made",
         false => "an event that is not in the service's tables",
     };
-    Some(format!(
+    format!(
         "only the {writer} service writes {topic}, and this record is not from its outbox: published again it would be \
          {harm}. Instead: see with `dead-letters show` who sent it and stop that; if an order waits, `trace` it, and let \
          `outbox-relay audit --repair` publish what the {writer} service has said and the topic lacks; then settle this \
          with `dead-letters discard {spot} --reason …`",
         spot = letter.spot,
-    ))
+    )
 }
 
 #[cfg(test)]
@@ -120,9 +167,9 @@ mod tests {
     }
 
     fn published(ruling: Ruling) -> (u32, u32, bool) {
-        match ruling {
-            Ruling::Publish { attempt, count, begun } => (attempt, count, begun.is_some()),
-            Ruling::Settled(words) | Ruling::Refused(words) => panic!("{words}"),
+        match &ruling {
+            Ruling::Publish(Redrive { attempt, count, begun }) => (*attempt, *count, begun.is_some()),
+            Ruling::Settled(_) | Ruling::Refused(_) => panic!("{ruling:?}"),
         }
     }
 
@@ -147,14 +194,14 @@ mod tests {
         assert_eq!(published(ruling(&twice, &[], STRICT)), (1, 3, false));
         for count in ["3", "4294967295"] {
             let round = cancel().with("redrive-count", count);
-            assert!(matches!(ruling(&round, &[], STRICT), Ruling::Refused(words) if words.contains("--max-redrives")));
+            assert!(matches!(ruling(&round, &[], STRICT), Ruling::Refused(Objection::TooOften { most: 3, .. })));
         }
     }
 
     #[test]
     fn what_would_come_back_is_refused_unless_somebody_insists() {
         let garbage = Written { payload: Some(b"garbage".to_vec()), ..cancel() };
-        assert!(matches!(ruling(&garbage, &[], STRICT), Ruling::Refused(words) if words.contains("--edited")));
+        assert!(matches!(ruling(&garbage, &[], STRICT), Ruling::Refused(Objection::WouldComeBack { .. })));
         let insisting = Allowances { unreadable: true, ..STRICT };
         assert_eq!(published(ruling(&garbage, &[], insisting)), (1, 1, false));
     }
@@ -163,8 +210,9 @@ mod tests {
     fn nobody_speaks_for_a_service() {
         let letter = filed(TopicName::PaymentEvents, &cancel(), &[]);
         let all = Allowances { again: true, unreadable: true, max_redrives: 9 };
-        let ruling = rule(&letter, None, all, &Codec::embedded());
-        assert!(matches!(ruling, Ruling::Refused(words) if words.contains("only the payment service")
-            && words.contains("`dead-letters discard payment.events.v1-dlt[0]@5 ")));
+        let Ruling::Refused(objection) = rule(&letter, None, all, &Codec::embedded()) else { panic!("it may") };
+        let words = objection.in_words(&letter.letter);
+        assert!(words.contains("only the payment service"), "{words}");
+        assert!(words.contains("`dead-letters discard payment.events.v1-dlt[0]@5 "), "{words}");
     }
 }

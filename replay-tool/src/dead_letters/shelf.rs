@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use outbox::inbox::Delivery;
 use schemas::TopicName;
 
-use super::letter::DeadLetter;
+use super::letter::{DeadLetter, short};
 use crate::log::{Action, Channel, Note, Record, Spot, Walk};
 
 /// Where a letter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
     /// Nobody has done anything about it.
     Open,
     /// A redrive has begun and not ended: it was interrupted, or runs now.
@@ -24,7 +24,7 @@ pub(crate) enum State {
 
 impl State {
     /// Its name.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             State::Open => "open",
             State::Begun => "redrive-begun",
@@ -34,22 +34,23 @@ impl State {
     }
 
     /// Whether there is nothing left to do about it.
-    pub(crate) const fn is_handled(self) -> bool {
+    pub const fn is_handled(self) -> bool {
         matches!(self, State::Redriven | State::Discarded)
     }
 }
 
 /// A letter with the notes about it.
 #[derive(Debug, Clone)]
-pub(crate) struct Filed {
-    pub(crate) letter: DeadLetter,
-    /// In the order of the log.
-    pub(crate) notes: Vec<Note>,
+pub struct Filed {
+    /// The letter.
+    pub letter: DeadLetter,
+    /// What was done about it, in the order of the log.
+    pub notes: Vec<Note>,
 }
 
 impl Filed {
     /// Where it stands.
-    pub(crate) fn state(&self) -> State {
+    pub fn state(&self) -> State {
         match self.notes.last().map(|note| note.action) {
             None => State::Open,
             Some(Action::RedriveBegun) => State::Begun,
@@ -59,7 +60,7 @@ impl Filed {
     }
 
     /// How often this very letter was published again.
-    pub(crate) fn times_redriven(&self) -> u32 {
+    pub fn times_redriven(&self) -> u32 {
         let redriven = self.notes.iter().filter(|note| note.action == Action::Redriven).count();
         u32::try_from(redriven).unwrap_or(u32::MAX)
     }
@@ -116,9 +117,24 @@ impl Filter {
     }
 }
 
+/// How much is kept of what is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Keep {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Letters in short, but for this one: what strangers have sent is larger than memory may be.
+    Short(Option<Spot>),
+}
+
+fn short_note(note: Note) -> Note {
+    Note { by: short(&note.by), reason: note.reason.as_deref().map(short), ..note }
+}
+
 /// All dead letters.
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
+    keep: Keep,
     filed: BTreeMap<Spot, Filed>,
     walks: HashMap<(TopicName, i32), Walk>,
     /// Records that are neither letters nor notes.
@@ -126,6 +142,11 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
+    /// One that keeps so much.
+    pub(crate) fn keeping(keep: Keep) -> Self {
+        Shelf { keep, ..Shelf::default() }
+    }
+
     /// A partition is about to be read from this offset on.
     pub(crate) fn begin(&mut self, topic: TopicName, partition: i32, first_offset: i64) {
         self.walks.insert((topic, partition), Walk::from(first_offset));
@@ -138,6 +159,10 @@ impl Shelf {
             let walk = self.walks.entry((topic, record.partition)).or_default();
             if !matches!(walk.judge(&position, record), Delivery::Duplicate | Delivery::Stale) {
                 let letter = DeadLetter::of(topic, record);
+                let letter = match self.keep {
+                    Keep::Short(but) if but != Some(letter.spot) => letter.in_short(),
+                    Keep::Whole | Keep::Short(_) => letter,
+                };
                 self.filed.insert(letter.spot, Filed { letter, notes: Vec::new() });
             }
             return;
@@ -147,7 +172,10 @@ impl Shelf {
             Some((self.filed.get_mut(&spot)?, note))
         });
         match about {
-            Some((filed, note)) => filed.notes.push(note),
+            Some((filed, note)) => filed.notes.push(match self.keep {
+                Keep::Whole => note,
+                Keep::Short(_) => short_note(note),
+            }),
             None => self.strangers += 1,
         }
     }

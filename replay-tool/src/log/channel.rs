@@ -4,7 +4,7 @@ use schemas::{ServiceName, TopicName};
 
 /// A topic of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Channel {
+pub enum Channel {
     /// One that carries messages.
     Messages(TopicName),
     /// The dead letters of one that does.

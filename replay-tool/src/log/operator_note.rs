@@ -23,7 +23,7 @@ pub(crate) const REDRIVE_BY_HEADER: &str = "redrive-by";
 /// What was done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Action {
+pub enum Action {
     /// It is about to be published again.
     RedriveBegun,
     /// It was published again.
@@ -34,7 +34,7 @@ pub(crate) enum Action {
 
 impl Action {
     /// As in the header.
-    pub(crate) const fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Action::RedriveBegun => "redrive-begun",
             Action::Redriven => "redriven",
@@ -45,28 +45,30 @@ impl Action {
 
 /// A note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Note {
-    pub(crate) action: Action,
+pub struct Note {
+    /// What was done.
+    pub action: Action,
     /// The letter's offset in this partition.
-    pub(crate) letter_offset: i64,
+    pub letter_offset: i64,
     /// Who did it.
-    pub(crate) by: String,
-    pub(crate) at: Timestamp,
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
     /// Why, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) reason: Option<String>,
+    pub reason: Option<String>,
     /// Which time this letter is redriven, from 1; 0 where it is not.
     #[serde(default)]
-    pub(crate) attempt: u32,
+    pub attempt: u32,
     /// Whether an edited copy was published.
     #[serde(default)]
-    pub(crate) is_edited: bool,
+    pub is_edited: bool,
     /// The partition of the original topic that it went, or was to go, to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) to_partition: Option<i32>,
+    pub to_partition: Option<i32>,
     /// Where it lies there; of a redrive that has only begun: it cannot lie before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) to_offset: Option<i64>,
+    pub to_offset: Option<i64>,
 }
 
 impl Note {
@@ -77,7 +79,7 @@ impl Note {
     }
 
     /// What the note says beside its action.
-    pub(crate) fn in_words(&self) -> String {
+    pub fn in_words(&self) -> String {
         let mut words = format!("by {}", self.by);
         if self.is_edited {
             words.push_str(", edited");

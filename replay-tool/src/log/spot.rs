@@ -6,10 +6,13 @@ use super::channel::Channel;
 
 /// Where a record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Spot {
-    pub(crate) channel: Channel,
-    pub(crate) partition: i32,
-    pub(crate) offset: i64,
+pub struct Spot {
+    /// The topic.
+    pub channel: Channel,
+    /// The partition.
+    pub partition: i32,
+    /// The offset.
+    pub offset: i64,
 }
 
 impl std::fmt::Display for Spot {
@@ -22,7 +25,7 @@ impl std::fmt::Display for Spot {
 /// Text that names no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} names no record; write it as order.commands.v1-dlt[3]@17")]
-pub(crate) struct SpotError(String);
+pub struct SpotError(String);
 
 impl std::str::FromStr for Spot {
     type Err = SpotError;

@@ -13,6 +13,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use client::{Connection, Publisher};
 use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health};
 use grammar::{ColorOptions, Exit, Secret, SettingsFile, ShellVerb, complain};
+use replay_tool::dead_letters::Office;
 use schemas::{Codec, TopicName};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -308,7 +309,10 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         lists: http::room_for_lists(),
         stopping: stop.subscribe(),
     });
-    let (console, sampling) = Console::start(Arc::clone(&door), uuid::Uuid::now_v7().to_string(), stop.subscribe());
+    let (kafka, codec) = (settings.client_config(), codec(settings)?);
+    let office = Office::new(kafka, &settings.topic_prefix, codec, console::LETTER_BOUNDS);
+    let salt = uuid::Uuid::now_v7().to_string();
+    let (console, sampling) = Console::start(Arc::clone(&door), office, salt, stop.subscribe());
     tasks.push(sampling);
     let routes = http::router(door).merge(console::router(console));
     let serving = axum::serve(listener, routes).with_graceful_shutdown(stopped(stop.subscribe()));

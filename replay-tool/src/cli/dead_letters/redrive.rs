@@ -10,7 +10,7 @@ use schemas::{Codec, TopicName};
 
 use super::{ActionArgs, Outcomes, codec, letters};
 use crate::cli::source::SourceArgs;
-use crate::dead_letters::{Allowances, Desk, Edited, Filed, Ruling, rule};
+use crate::dead_letters::{Allowances, Desk, Edited, Filed, Ruling, rule, settled_in_words};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use grammar::Exit;
@@ -75,26 +75,26 @@ pub(super) async fn run(options: Options, interrupt: &Interrupt) -> Result<Exit,
             outcomes.tell(filed, false, "skipped", "an earlier letter of the same key was not redriven")?;
             continue;
         }
-        let (attempt, count, begun) = match rule(filed, edited.as_ref(), allowed, &codec) {
-            Ruling::Publish { attempt, count, begun } => (attempt, count, begun),
+        let redrive = match rule(filed, edited.as_ref(), allowed, &codec) {
+            Ruling::Publish(redrive) => redrive,
             // Its key goes on: what came before is settled, in its order.
-            Ruling::Settled(words) => {
-                outcomes.tell(filed, false, "refused", &words)?;
+            Ruling::Settled(note) => {
+                outcomes.tell(filed, false, "refused", &settled_in_words(&note))?;
                 continue;
             }
-            Ruling::Refused(words) => {
-                outcomes.tell(filed, false, "refused", &words)?;
+            Ruling::Refused(objection) => {
+                outcomes.tell(filed, false, "refused", &objection.in_words(&filed.letter))?;
                 stopped.insert(key);
                 continue;
             }
         };
         if options.action.dry_run {
-            let how = if begun.is_some() { "a redrive that was interrupted would be ended" } else { "" };
+            let how = if redrive.begun.is_some() { "a redrive that was interrupted would be ended" } else { "" };
             outcomes.tell(filed, true, "would be redriven", how)?;
             continue;
         }
         tick.tick().await;
-        match desk.redrive(&filed.letter, edited.as_ref(), (attempt, count), begun.as_ref()).await {
+        match desk.redrive(&filed.letter, edited.as_ref(), &redrive).await {
             Ok(done) => {
                 let found = if done.was_there { " (an interrupted run had published it)" } else { "" };
                 let place = format!("{}[{}]@{}{found}", filed.letter.topic, done.partition, done.offset);

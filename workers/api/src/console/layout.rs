@@ -30,11 +30,16 @@ pub(super) enum Place {
     Stock,
     /// What was sold.
     Business,
+    /// What waits for a person.
+    Stuck,
+    /// What no service could take.
+    DeadLetters,
 }
 
 impl Place {
     /// All of them, in their order.
-    const ALL: [Place; 4] = [Place::Overview, Place::Orders, Place::Stock, Place::Business];
+    const ALL: [Place; 6] =
+        [Place::Overview, Place::Orders, Place::Stuck, Place::DeadLetters, Place::Stock, Place::Business];
 
     const fn path(self) -> &'static str {
         match self {
@@ -42,6 +47,8 @@ impl Place {
             Place::Orders => "/console/orders",
             Place::Stock => "/console/stock",
             Place::Business => "/console/business",
+            Place::Stuck => "/console/stuck",
+            Place::DeadLetters => "/console/dead-letters",
         }
     }
 
@@ -51,21 +58,23 @@ impl Place {
             Place::Orders => "Orders",
             Place::Stock => "Stock",
             Place::Business => "Business",
+            Place::Stuck => "Stuck",
+            Place::DeadLetters => "Dead letters",
         }
     }
 }
 
 /// A page: what it is called, where it belongs, and what stands on it.
 pub(super) fn page(visit: &Visit, place: Option<Place>, title: &str, body: &Markup) -> Response {
-    framed(title, &header(visit, place), body)
+    framed(title, &header(visit, place), None, body)
 }
 
 /// A page for whoever is not let in yet.
 pub(super) fn bare_page(title: &str, body: &Markup) -> Response {
-    framed(title, &PreEscaped(String::new()), body)
+    framed(title, &PreEscaped(String::new()), Some("bare"), body)
 }
 
-fn framed(title: &str, header: &Markup, body: &Markup) -> Response {
+fn framed(title: &str, header: &Markup, class: Option<&str>, body: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -82,7 +91,7 @@ fn framed(title: &str, header: &Markup, body: &Markup) -> Response {
             body {
                 a.skip href="#main" { "Skip to the page" }
                 (header)
-                main #main tabindex="-1" {
+                main #main tabindex="-1" class=[class] {
                     h1 { (title) }
                     (body)
                 }

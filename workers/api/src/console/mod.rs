@@ -13,6 +13,8 @@ mod bulk;
 mod business;
 mod charts;
 mod counts;
+mod dead_letters;
+mod harmless;
 mod layout;
 mod live;
 mod order;
@@ -22,6 +24,7 @@ mod shown;
 mod sku;
 mod standing;
 mod stock;
+mod stuck;
 mod supply;
 mod trouble;
 mod visit;
@@ -33,11 +36,14 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+use replay_tool::dead_letters::Office;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::http::{Door, gate};
 use counts::Counts;
+pub use dead_letters::BOUNDS as LETTER_BOUNDS;
+use dead_letters::Letters;
 use live::Live;
 
 /// All that the pages work with.
@@ -45,6 +51,7 @@ pub struct Console {
     door: Arc<Door>,
     live: Live,
     counts: Counts,
+    letters: Letters,
     /// What the forms of this process are signed with where nobody has a key.
     salt: String,
 }
@@ -55,15 +62,20 @@ type Shared = State<Arc<Console>>;
 const LONGEST_FORM: usize = 1024 * 1024;
 
 impl Console {
-    /// Over this door; and what samples and counts for it until asked to stop.
-    pub fn start(door: Arc<Door>, salt: String, stopping: watch::Receiver<bool>) -> (Arc<Self>, JoinHandle<()>) {
+    /// Over this door, with dead letters of this office; and what samples and counts for it until asked to stop.
+    pub fn start(
+        door: Arc<Door>,
+        office: Office,
+        salt: String,
+        stopping: watch::Receiver<bool>,
+    ) -> (Arc<Self>, JoinHandle<()>) {
         let (live, counts) = (Live::default(), Counts::default());
         let sampling = live.clone().keep_sampling(Arc::clone(&door), counts.clone(), stopping.clone());
         let counting = counts.clone().keep_counting(Arc::clone(&door), stopping);
         let task = tokio::spawn(async {
             tokio::join!(sampling, counting);
         });
-        (Arc::new(Console { door, live, counts, salt }), task)
+        (Arc::new(Console { door, live, counts, letters: Letters::new(office), salt }), task)
     }
 }
 
@@ -82,6 +94,9 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/console/stock/{sku}", get(sku::page))
         .route("/console/stock/{sku}/{act}", post(sku::act))
         .route("/console/business", get(business::page))
+        .route("/console/stuck", get(stuck::page).post(stuck::act))
+        .route("/console/dead-letters", get(dead_letters::page))
+        .route("/console/dead-letters/{topic}/{partition}/{offset}", get(dead_letters::letter).post(dead_letters::act))
         .route_layer(from_fn_with_state(Arc::clone(&console), visit::admit));
     Router::new()
         .merge(visited)

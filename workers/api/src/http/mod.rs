@@ -43,6 +43,7 @@ pub(crate) use orders::{behind, cursor, last_before_next};
 pub(crate) use problem::{Kind, Problem};
 pub(crate) use stock::Supplied;
 pub(crate) use stream::Room;
+pub(crate) use stuck::{Ending, MayShape, StuckPage, StuckQuery, StuckShape, page_of as stuck_page};
 
 use crate::daemons::Daemons;
 use crate::keys::Role;

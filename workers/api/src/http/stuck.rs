@@ -14,13 +14,13 @@ use schemas::{CommandId, CustomerId, OrderCommand, ResolveOrder, RetryOrder, Ski
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::Shared;
 use super::acts::{act, carry_out};
 use super::answer::{Accepted, fresh};
 use super::orders::{behind, cursor, last_before_next, page};
 use super::problem::Problem;
 use super::request::{Asked, Body, OrderOf, command_id};
 use super::shapes::OrderShape;
+use super::{Door, Shared};
 use crate::keys::Caller;
 use crate::view::Filter;
 
@@ -64,7 +64,7 @@ pub(super) struct ResolveBody {
 /// How a person ends an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Ending {
+pub(crate) enum Ending {
     /// The goods are with the customer.
     Completed,
     /// They are not.
@@ -72,7 +72,8 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    const fn as_str(self) -> &'static str {
+    /// Its name.
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Ending::Completed => "completed",
             Ending::Cancelled => "cancelled",
@@ -81,68 +82,68 @@ impl Ending {
 }
 
 /// Which stuck orders, and how many.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub(super) struct StuckQuery {
+pub(crate) struct StuckQuery {
     /// Of this customer.
-    customer: Option<String>,
+    pub(crate) customer: Option<String>,
     /// With this SKU.
-    sku: Option<String>,
+    pub(crate) sku: Option<String>,
     /// `next` of the page before.
-    cursor: Option<String>,
+    pub(crate) cursor: Option<String>,
     /// At most so many, 1 to 200; 50 without it.
-    limit: Option<i64>,
+    pub(crate) limit: Option<i64>,
 }
 
 /// A page of stuck orders, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct StuckPage {
+pub(crate) struct StuckPage {
     /// The orders.
-    stuck: Vec<StuckShape>,
+    pub(crate) stuck: Vec<StuckShape>,
     /// The cursor of the next page; none on the last one.
-    next: Option<String>,
+    pub(crate) next: Option<String>,
 }
 
 /// An order that waits for a person.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(super) struct StuckShape {
+pub(crate) struct StuckShape {
     /// Which order.
-    order_id: String,
+    pub(crate) order_id: String,
     /// How many events it has.
-    version: i64,
+    pub(crate) version: i64,
     /// Who orders.
-    customer_id: String,
+    pub(crate) customer_id: String,
     /// ISO 4217 code.
-    currency: String,
+    pub(crate) currency: String,
     /// Sum over lines and adjustments.
-    total_minor: i64,
+    pub(crate) total_minor: i64,
     /// The step at which it is stuck.
     #[schema(example = "PaymentVoid")]
-    step: Option<&'static str>,
+    pub(crate) step: Option<&'static str>,
     /// Why, and what is left, in words.
     #[schema(example = "stuck (CaptureFailed), waiting for PaymentVoid: void refused by the issuer")]
-    why: String,
+    pub(crate) why: String,
     /// Since when.
-    since: String,
+    pub(crate) since: String,
     /// Until when, where something happens by itself then.
-    until: Option<String>,
+    pub(crate) until: Option<String>,
     /// What may be done.
-    may: Vec<MayShape>,
+    pub(crate) may: Vec<MayShape>,
 }
 
 /// Something that may be done to a stuck order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub(super) struct MayShape {
+pub(crate) struct MayShape {
     /// The last part of its path: `retry`, `skip` or `resolve`.
     #[schema(example = "retry")]
-    act: &'static str,
+    pub(crate) act: &'static str,
     /// Of `resolve`: how the order ends.
     #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<Ending>,
+    pub(crate) outcome: Option<Ending>,
     /// What happens then, and what is asked of other services: the names of the messages.
     #[schema(example = json!(["OrderRetried", "RetryPayment", "VoidPayment"]))]
-    then: Vec<String>,
+    pub(crate) then: Vec<String>,
 }
 
 /// Orders that wait for a person, the newest first, a page at a time.
@@ -155,6 +156,11 @@ pub(super) async fn list(
     headers: HeaderMap,
     Asked(asked): Asked<StuckQuery>,
 ) -> Result<Response, Problem> {
+    fresh(&headers, &page_of(&door, asked).await?, None)
+}
+
+/// The page that is asked for.
+pub(crate) async fn page_of(door: &Door, asked: StuckQuery) -> Result<StuckPage, Problem> {
     let limit = page(asked.limit)?;
     let filter = Filter {
         stage: Some(STUCK.to_owned()),
@@ -169,7 +175,7 @@ pub(super) async fn list(
     let thought = CommandId::new("thought")?;
     let now = Time::from(Timestamp::now());
     let stuck = found.iter().map(|found| StuckShape::of(&found.what, &thought, now)).collect();
-    fresh(&headers, &StuckPage { stuck, next }, None)
+    Ok(StuckPage { stuck, next })
 }
 
 act!(
