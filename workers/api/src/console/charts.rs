@@ -207,8 +207,8 @@ pub(super) fn flow(whole: &str, parts: &[Part]) -> Markup {
         svg.flow viewBox={ "0 0 " (FLOW_WIDE) " " (high) } role="img" aria-label={ (whole) " " (total) ": " (words.join("; ")) } {
             rect.whole x="0" y="0" width=(COLUMN) height=(left) {}
             @for (part, band) in parts.iter().zip(&bands) {
-                path.band class=(part.tone) d=(band.path()) {}
-                rect.end class=(part.tone) x=(RIGHT) y=(band.right) width=(COLUMN) height=(band.height) {}
+                path.band.(part.tone) d=(band.path()) {}
+                rect.end.(part.tone) x=(RIGHT) y=(band.right) width=(COLUMN) height=(band.height) {}
                 text x=(RIGHT + COLUMN + 8) y=(band.right + band.height.max(LOWEST) / 2) dominant-baseline="middle" {
                     (part.name) " " tspan.count { (super::words::number(part.count)) }
                 }

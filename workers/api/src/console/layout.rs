@@ -66,15 +66,15 @@ impl Place {
 
 /// A page: what it is called, where it belongs, and what stands on it.
 pub(super) fn page(visit: &Visit, place: Option<Place>, title: &str, body: &Markup) -> Response {
-    framed(title, &header(visit, place), body)
+    framed(title, &header(visit, place), None, body)
 }
 
 /// A page for whoever is not let in yet.
 pub(super) fn bare_page(title: &str, body: &Markup) -> Response {
-    framed(title, &PreEscaped(String::new()), body)
+    framed(title, &PreEscaped(String::new()), Some("bare"), body)
 }
 
-fn framed(title: &str, header: &Markup, body: &Markup) -> Response {
+fn framed(title: &str, header: &Markup, class: Option<&str>, body: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -91,7 +91,7 @@ fn framed(title: &str, header: &Markup, body: &Markup) -> Response {
             body {
                 a.skip href="#main" { "Skip to the page" }
                 (header)
-                main #main tabindex="-1" {
+                main #main tabindex="-1" class=[class] {
                     h1 { (title) }
                     (body)
                 }

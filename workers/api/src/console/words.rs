@@ -45,6 +45,9 @@ pub(super) fn known(value: Option<i64>) -> String {
 
 /// So many in a minute, as so many a second.
 pub(super) fn per_second(in_a_minute: i64) -> String {
+    if (1..60).contains(&in_a_minute) {
+        return format!("0.{:02}", in_a_minute.saturating_mul(100) / 60);
+    }
     let tenths = in_a_minute.saturating_mul(10) / 60;
     format!("{}.{}", number(tenths / 10), (tenths % 10).abs())
 }

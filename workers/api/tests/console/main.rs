@@ -5,10 +5,13 @@
 //! security policy blocked, an error of a script. Deliberately absent: sleeping; whatever is waited for is a condition with an end.
 
 mod browser;
+mod goods;
 mod house;
+mod orders;
 mod overview;
 mod person;
 mod sign_in;
+mod standing;
 mod strangers;
 mod walk;
 
@@ -38,11 +41,21 @@ struct Scenario {
     course: for<'h> fn(&'h House) -> Course<'h>,
 }
 
-const SCENARIOS: [Scenario; 7] = [
+const SCENARIOS: [Scenario; 17] = [
     Scenario { name: "a_key_signs_in_and_out", course: |house| Box::pin(sign_in::in_and_out(house)) },
     Scenario { name: "who_may_only_look_is_offered_nothing", course: |house| Box::pin(sign_in::only_looking(house)) },
     Scenario { name: "the_overview_changes_by_itself", course: |house| Box::pin(overview::changes(house)) },
-    Scenario { name: "a_form_of_another_site_does_nothing", course: |house| Box::pin(strangers::forged(house)) },
+    Scenario { name: "an_order_is_found_by_its_id_and_customer", course: |house| Box::pin(orders::found(house)) },
+    Scenario { name: "an_order_goes_from_placed_to_refunded", course: |house| Box::pin(orders::followed(house)) },
+    Scenario { name: "an_order_is_cancelled", course: |house| Box::pin(orders::cancelled(house)) },
+    Scenario { name: "many_orders_at_once_and_one_fails", course: |house| Box::pin(orders::many(house)) },
+    Scenario { name: "two_operators_act_at_once", course: |house| Box::pin(orders::at_once(house)) },
+    Scenario { name: "a_dead_letter_is_edited_and_redriven", course: |house| Box::pin(standing::dead_letter(house)) },
+    Scenario { name: "a_stuck_order_is_freed", course: |house| Box::pin(standing::freed(house)) },
+    Scenario { name: "goods_are_received", course: |house| Box::pin(goods::received(house)) },
+    Scenario { name: "takings_are_told", course: |house| Box::pin(goods::taken(house)) },
+    Scenario { name: "forged_forms_do_nothing", course: |house| Box::pin(strangers::forged(house)) },
+    Scenario { name: "hostile_names_are_text", course: |house| Box::pin(strangers::hostile(house)) },
     Scenario { name: "every_page_is_accessible_and_fits", course: |house| Box::pin(walk::accessible(house)) },
     Scenario { name: "every_page_is_there_without_scripts", course: |house| Box::pin(walk::without_scripts(house)) },
     Scenario { name: "the_keyboard_is_enough", course: |house| Box::pin(walk::by_keyboard(house)) },

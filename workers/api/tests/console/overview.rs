@@ -8,7 +8,7 @@ pub(crate) async fn changes(house: &House) -> Outcome {
     let kim = &house.kim;
     kim.goes_to("/console").await?;
     kim.runs("window.isTheSame = true").await?;
-    let placed = "return [...document.querySelectorAll('dt')].find(e => e.textContent.startsWith('Placed'))\
+    let placed = "return [...document.querySelectorAll('dt')].find(e => e.textContent == 'Orders not finished')\
                   .nextElementSibling.textContent.trim()";
     let before = kim.runs(placed).await?;
     house.order("live-1").await?;

@@ -14,7 +14,7 @@ pub(crate) async fn in_and_out(house: &House) -> Outcome {
     }
     for wrong in ["oak_0", "none\u{e9}", "a;b"] {
         kim.signs_in(wrong).await?;
-        kim.sees("Unauthorized").await?;
+        kim.sees("A key or a token is needed").await?;
     }
     kim.has_no_complaint_but(&["401"]).await?;
     kim.signs_in(&house.key).await?;

@@ -2,11 +2,15 @@
 
 use std::net::Ipv4Addr;
 
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use crate::house::House;
+use crate::person::Person;
 use crate::pipeline::Outcome;
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// Another site on this machine, for which a browser sends the cookie as well: it shows this page, whatever it is asked.
 async fn site(page: String) -> Outcome<String> {
@@ -26,18 +30,93 @@ async fn site(page: String) -> Outcome<String> {
     Ok(address)
 }
 
-/// A form that another site sends is refused though the cookie comes with it and its signature is right; and so is one of ours
-/// without the signature.
+/// What a form comes to that is sent by a script of the page itself: its status.
+async fn sent(kim: &Person, path: &str, fields: &[(&str, &str)]) -> Outcome<u64> {
+    let script = "const [path, fields, done] = arguments;
+        fetch(path, { method: 'POST', body: new URLSearchParams(fields) }).then(answer => done(answer.status), error => done(0))";
+    let status = kim.browser.run_until_told(script, json!([path, fields])).await?;
+    status.as_u64().ok_or_else(|| format!("no status: {status}").into())
+}
+
+/// A form that another site sends is refused though the cookie comes with it and its signature is right. So is one of our own page
+/// without the signature, with another's, and of somebody who may only look.
 pub(crate) async fn forged(house: &House) -> Outcome {
-    let kim = &house.kim;
-    let signature = kim.runs("return document.querySelector('[name=signature]').value").await?;
-    let signature = signature.as_str().ok_or("no form is signed")?;
-    let action = format!("http://{}/console/logout", house.door.api.address());
+    let (kim, path) = (&house.kim, "/console/orders/forged-1/cancel");
+    let signature = "return document.querySelector('[name=signature]').value";
+    house.order("forged-1").await?;
+    kim.browser.forget().await?;
+    kim.signs_in(&house.reader_key).await?;
+    let others = kim.runs(signature).await?;
+    let others = others.as_str().ok_or("no form is signed")?.to_owned();
+    let is_refused = async |who: &str, signature: &str| {
+        let status = sent(kim, path, &[("signature", signature), ("command_id", "c-1"), ("note", "forged")]).await?;
+        if status == 403 { Ok(()) } else { Err::<(), Fault>(format!("{who}: {status}").into()) }
+    };
+    is_refused("somebody who may only look", &others).await?;
+    kim.browser.forget().await?;
+    kim.signs_in(&house.key).await?;
+    is_refused("without a signature", "").await?;
+    is_refused("with another's signature", &others).await?;
+
+    let own = kim.runs(signature).await?;
+    let own = own.as_str().ok_or("no form is signed")?;
     let form = format!(
-        "<form method=post action='{action}'><input name=signature value='{signature}'><button>Win a pen</button></form>"
+        "<form method=post action='http://{}{path}'><input name=signature value='{own}'><input name=command_id value=c-2>\
+         <input name=note value=forged><button>Win a pen</button></form>",
+        house.door.api.address()
     );
     kim.browser.load(&site(form).await?).await?;
     kim.clicks("Win a pen").await?;
-    kim.goes_to("/console").await?;
-    kim.sees("kim").await
+    kim.sees("this form was sent by another site; nothing was done").await?;
+    let order = house.api().get("/v1/orders/forged-1").await?.of(200)?;
+    if order.text("state") != "ready_to_ship" {
+        return Err(format!("it was done: {order:?}").into());
+    }
+    kim.has_no_complaint_but(&["403", "favicon.ico"]).await
+}
+
+/// An order, a customer and a SKU whose names would be more than names if they were not escaped.
+pub(crate) async fn hostile(house: &House) -> Outcome {
+    const ORDER: &str = "<img src=x onerror=hacked()>\"'&/\u{fc}";
+    const CUSTOMER: &str = "<script>hacked()</script>";
+    const SKU: &str = "\"><b onclick=hacked()>pen</b>";
+    const NOTE: &str = "</pre><script>hacked()</script><img src=x onerror=hacked()>";
+    let kim = &house.kim;
+    house.pipeline.receive(SKU, 5).await?;
+    let line = json!([{ "sku": SKU, "quantity": 1, "unit_price_minor": 250 }]);
+    let order = json!({ "order_id": ORDER, "customer_id": CUSTOMER, "currency": "EUR", "lines": line });
+    house.api().waiting().post("/v1/orders", order).await?.of(201)?;
+    let is_text = async |place: &str| {
+        let made = "return [...document.querySelectorAll('main :is(img, script, b, [onclick], [onerror])')].map(e => e.outerHTML)";
+        let made = kim.runs(made).await?;
+        let is_text = made.as_array().is_some_and(Vec::is_empty);
+        if is_text { Ok(()) } else { Err::<(), Fault>(format!("{place}: {made}").into()) }
+    };
+    kim.goes_to("/console/orders").await?;
+    kim.fills("Order or customer", ORDER).await?;
+    kim.clicks("Find").await?;
+    kim.sees(CUSTOMER).await?;
+    is_text("the list").await?;
+    kim.clicks(ORDER).await?;
+    kim.sees(&format!("Order {ORDER}")).await?;
+    kim.sees("Completed").await?;
+    kim.clicks("Refund").await?;
+    kim.fills_in("//form[contains(@action,'/refund')]", "Amount in EUR", "1.00").await?;
+    kim.fills_in("//form[contains(@action,'/refund')]", "Note", NOTE).await?;
+    kim.clicks_in("//form[contains(@action,'/refund')]", "Refund").await?;
+    kim.sees("Refund completed").await?;
+    kim.sees(NOTE).await?;
+    is_text("the order").await?;
+    for page in ["/console/stock", "/console"] {
+        kim.sees_in_time(page, SKU).await?;
+        is_text(page).await?;
+    }
+    kim.goes_to("/console/stock").await?;
+    kim.clicks(SKU).await?;
+    kim.sees(&format!("SKU {SKU}")).await?;
+    is_text("the SKU").await?;
+    match kim.runs("return typeof window.hacked").await? {
+        Value::String(kind) if kind == "undefined" => Ok(()),
+        other => Err(format!("a script has run: {other}").into()),
+    }
 }

@@ -5,13 +5,19 @@ use std::io::Read as _;
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
-use crate::house::House;
+use crate::house::{House, LONG};
 use crate::person::Person;
 use crate::pipeline::Outcome;
 
 /// The keys that move about, as WebDriver writes them.
 const TAB: char = '\u{e004}';
 const ENTER: char = '\u{e007}';
+
+/// A tag with two classes of its own: a browser takes the first, and says nothing.
+const TWICE: &str = r#"const request = new XMLHttpRequest();
+    request.open("GET", location, false);
+    request.send();
+    return request.responseText.match(/<[a-z]+ [^>]*class="[^"]*"[^>]* class="[^>]*>/)?.[0] ?? null"#;
 
 /// A page.
 pub(crate) struct Page {
@@ -23,9 +29,30 @@ pub(crate) struct Page {
 }
 
 /// All pages, each with something on it, and some with nothing.
-pub(crate) async fn pages(_house: &House) -> Outcome<Vec<Page>> {
+pub(crate) async fn pages(house: &House) -> Outcome<Vec<Page>> {
     let of = |name, path: &str| Page { name, path: path.to_owned(), needs_sign_in: true };
-    Ok(vec![Page { needs_sign_in: false, ..of("sign-in", "/console/login") }, of("overview", "/console")])
+    let kim = &house.kim;
+    kim.sees_in_time("/console/dead-letters", "tour-letter").await?;
+    let letter = "return document.querySelector('main td a, main th a[href*=\"/dead-letters/\"]').pathname";
+    let letter = kim.runs(letter).await?;
+    Ok(vec![
+        Page { needs_sign_in: false, ..of("sign-in", "/console/login") },
+        of("overview", "/console"),
+        of("orders", "/console/orders"),
+        of("orders-none", "/console/orders?find=nobody"),
+        of("order", "/console/orders/tour-returned?all=1"),
+        of("order-held", "/console/orders/tour-held"),
+        of("order-stuck", &format!("/console/orders/{}", house.stuck)),
+        of("order-long", &format!("/console/orders/{}", LONG.as_str())),
+        of("stuck", "/console/stuck"),
+        of("dead-letters", "/console/dead-letters"),
+        of("dead-letter", letter.as_str().ok_or("there is no letter")?),
+        of("stock", "/console/stock"),
+        of("sku", "/console/stock/pen"),
+        of("sku-none", "/console/stock/nobody's"),
+        of("business", "/console/business"),
+        of("nothing", "/console/orders/nobody's"),
+    ])
 }
 
 /// What axe finds of WCAG 2.2, levels A and AA; and that it was asked at all.
@@ -51,7 +78,36 @@ fn axe() -> Outcome<String> {
     Ok(text)
 }
 
-/// No page has a barrier, light or dark; none is wider than its window, from a telephone's to a wall's. All are drawn.
+/// What is wrong with what is shown now: a barrier in light or dark, or more width than the window has, from a telephone's to a wall's.
+/// It is drawn.
+async fn faults(kim: &Person, axe: &str, name: &str) -> Outcome<Vec<String>> {
+    let mut found = Vec::new();
+    for scheme in ["light", "dark"] {
+        kim.browser.prefer(scheme).await?;
+        for (width, height) in [(3840, 2160), (360, 740), (1280, 900)] {
+            kim.browser.resize(width, height).await?;
+            let needed = kim.runs("return document.documentElement.scrollWidth").await?;
+            if needed.as_u64().is_none_or(|needed| needed > u64::from(width)) {
+                found.push(format!("{name}: {needed} px wide in a window of {width} px"));
+            }
+            if width < 3840 {
+                kim.draws(&format!("{name}-{scheme}-{width}")).await?;
+            }
+        }
+        let barriers = barriers(kim, axe).await?;
+        found.extend(barriers.into_iter().map(|barrier| format!("{name} in {scheme}: {barrier}")));
+    }
+    kim.browser.prefer("light").await?;
+    Ok(found)
+}
+
+/// What is shown now has no fault.
+pub(crate) async fn looks_well(house: &House, name: &str) -> Outcome {
+    let found = faults(&house.kim, &axe()?, name).await?;
+    if found.is_empty() { Ok(()) } else { Err(found.join("\n").into()) }
+}
+
+/// No page has a fault.
 pub(crate) async fn accessible(house: &House) -> Outcome {
     let (kim, axe, mut found) = (&house.kim, axe()?, Vec::new());
     for page in pages(house).await? {
@@ -59,21 +115,8 @@ pub(crate) async fn accessible(house: &House) -> Outcome {
             kim.browser.forget().await?;
         }
         kim.goes_to(&page.path).await?;
-        for scheme in ["light", "dark"] {
-            kim.browser.prefer(scheme).await?;
-            for (width, height) in [(3840, 2160), (360, 740), (1280, 900)] {
-                kim.browser.resize(width, height).await?;
-                let needed = kim.runs("return document.documentElement.scrollWidth").await?;
-                if needed.as_u64().is_none_or(|needed| needed > u64::from(width)) {
-                    found.push(format!("{}: {needed} px wide in a window of {width} px", page.path));
-                }
-                if width < 3840 {
-                    kim.draws(&format!("{}-{scheme}-{width}", page.name)).await?;
-                }
-            }
-            let barriers = barriers(kim, &axe).await?;
-            found.extend(barriers.into_iter().map(|barrier| format!("{} in {scheme}: {barrier}", page.path)));
-        }
+        found.extend(faults(kim, &axe, page.name).await?);
+        found.extend(kim.runs(TWICE).await?.as_str().map(|tag| format!("{} says a thing twice: {tag}", page.name)));
         if !page.needs_sign_in {
             kim.signs_in(&house.key).await?;
         }

@@ -67,7 +67,7 @@ fn facts(filed: &Filed, codec: &Codec) -> Markup {
     let letter = &filed.letter;
     let when = |at: Option<jiff::Timestamp>| at.map_or_else(|| html! { "unknown" }, harmless::time);
     html! {
-        dl.facts {
+        dl.points {
             div { dt { "State" } dd { (list::state(filed.state())) } }
             div { dt { "Cause" } dd { (harmless::line(&letter.cause)) } }
             div { dt { "What is wrong" } dd.free { (harmless::line(&letter.detail)) } }

@@ -26,7 +26,7 @@ fn card(visit: &Visit, order: &StuckShape) -> Markup {
         section.card {
             h3.id { a href=(order_path(&order.order_id)) { (harmless::line(&order.order_id)) } }
             p.free { (harmless::line(&order.why)) }
-            dl.facts {
+            dl.points {
                 div { dt { "Step" } dd { (order.step.unwrap_or("none")) } }
                 div { dt { "Stands since (UTC)" } dd { (written(&order.since)) } }
                 @if let Some(until) = &order.until { div { dt { "Until (UTC)" } dd { (written(until)) } } }
