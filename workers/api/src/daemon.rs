@@ -26,6 +26,7 @@ use crate::daemons::{self, Daemons};
 use crate::http::{self, Door};
 use crate::keys::{Keys, Role, new_key};
 use crate::lag::{Lag, Look};
+use crate::open_files;
 use crate::probes::{self, Further, Shown};
 use crate::settings::{LAYERED, Settings};
 use crate::tail::Tail;
@@ -274,6 +275,7 @@ struct Opened(Vec<JoinHandle<()>>);
 /// Opens the door: from here on it answers.
 async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<Opened, DaemonError> {
     let Frame { settings, shown, stop } = frame;
+    open_files::make_room(settings.max_streams);
     let (who, mut tasks) = callers(settings, stop).await?;
     let listener = listen(settings.api_listen.0, "API_LISTEN or --api-listen", "the API answers").await?;
     if who.is_anybody() {

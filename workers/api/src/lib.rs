@@ -12,6 +12,7 @@ pub mod http;
 pub mod keys;
 pub mod lag;
 pub mod metrics;
+mod open_files;
 mod outgoing;
 pub mod pace;
 pub mod position;

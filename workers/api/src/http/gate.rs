@@ -40,7 +40,7 @@ pub(super) async fn admit(
     }
     caller.take_turn().map_err(|wait| {
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        Problem::new(Kind::TooMany, "this key has no request left for now").retry_after(seconds)
+        Problem::new(Kind::TooMany, "this caller has no request left for now").retry_after(seconds)
     })?;
     request.extensions_mut().insert(caller.clone());
     Ok(CALLER.scope(caller, next.run(request)).await)

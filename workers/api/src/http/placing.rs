@@ -140,6 +140,10 @@ impl Placing {
             let AdjustmentBody { kind, amount_minor, line } = one;
             Adjustment { kind, amount_minor, line }
         };
+        // The order service refuses it in any case; said at once, it needs no command.
+        if body.currency.contains(char::is_control) {
+            return Err(Problem::bad("currency: an ISO 4217 code, as EUR; this one has a control character"));
+        }
         let given = body.placed_at.as_deref().map(|text| time("placed_at", text)).transpose()?;
         let customer_id = CustomerId::new(body.customer_id)?;
         let lines = body.lines.into_iter().map(line).collect::<Result<_, Problem>>()?;
@@ -360,5 +364,26 @@ fn is_settled(order: &Order) -> bool {
         | Stage::Completed
         | Stage::Cancelled
         | Stage::Stuck { .. } => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_currency_with_a_control_character_gets_no_further() {
+        let placing = |currency: &str| {
+            let body =
+                serde_json::json!({ "order_id": "o-1", "customer_id": "ada", "currency": currency, "lines": [] });
+            let body = serde_json::from_value(body).unwrap();
+            Placing::of(body, &HeaderMap::new(), &Caller::local()).map(|placing| placing.command.currency)
+        };
+        for wrong in ["EU\0R", "\0", "EUR\n", "\u{7f}EUR", "E\u{85}R"] {
+            let problem = placing(wrong).unwrap_err();
+            assert!(problem.status == 400 && problem.detail.contains("currency"), "{wrong:?}: {problem:?}");
+        }
+        // What is no currency is the order service's to refuse.
+        assert_eq!(placing("XXX"), Ok("XXX".to_owned()));
     }
 }
