@@ -27,6 +27,7 @@ use crate::http::{self, Door};
 use crate::keys::{Keys, Role, new_key};
 use crate::lag::{Lag, Look};
 use crate::open_files;
+use crate::placed::Placed;
 use crate::probes::{self, Further, Shown};
 use crate::settings::{LAYERED, Settings};
 use crate::tail::Tail;
@@ -282,7 +283,7 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         tracing::warn!("no keys are configured: everybody on this machine may do everything, and nobody else gets in");
     }
     let reading = open_database(settings, &view::readers(&settings.schema), SESSION)?;
-    let (tail, reading_on) = Tail::start(&connection, &stop.subscribe());
+    let (tail, reading_on) = Tail::start(&connection, &stop.subscribe()).map_err(DaemonError::of)?;
     tasks.extend(reading_on);
     let lag = Lag::default();
     let look = Look {
@@ -297,9 +298,11 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     tasks.push(tokio::spawn(daemons.clone().keep_asking(stop.subscribe())));
     // Set once: a process opens one door.
     drop(shown.further.set(further(&tail, &who)));
+    let reads = Reads::new(reading, &settings.topic_prefix, Arc::clone(tail.placed())).map_err(DaemonError::of)?;
+    tasks.push(tokio::spawn(Placed::keep(tail.clone(), reads.clone(), stop.subscribe())));
     let door = Arc::new(Door {
         publisher: Publisher::open(&connection, http::SOURCE).map_err(DaemonError::of)?,
-        reads: Reads::new(reading, &settings.topic_prefix).map_err(DaemonError::of)?,
+        reads,
         tail,
         lag,
         daemons,

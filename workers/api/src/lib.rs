@@ -15,6 +15,7 @@ pub mod metrics;
 mod open_files;
 mod outgoing;
 pub mod pace;
+pub mod placed;
 pub mod position;
 mod probes;
 pub mod settings;
