@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::answer::escaped;
 use super::problem::{Kind, Problem};
@@ -91,31 +91,31 @@ fn is_this_machine(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].contains(&name)
 }
 
-/// Headers that every answer has: nothing is kept by who stands between, unless a route says so, nothing is framed, and nothing run
-/// but what `/docs` says of itself.
-pub(super) async fn secure(request: Request, next: Next) -> Response {
+/// Around every route: counts the request by its route, never by its path, and gives its answer what every answer has. One layer for
+/// both, because each costs every request its own.
+pub(super) async fn surround(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let route = metrics::Route::of(request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str));
+    let (method, open) = (name_of(request.method()), metrics::Open::begin(route));
     let mut response = next.run(request).await;
+    open.route().answered(method, response.status().as_u16(), begun.elapsed().as_secs_f64());
+    secure(&mut response);
+    response
+}
+
+/// Nothing is kept by who stands between, unless a route says so, nothing is framed, and nothing run but what `/docs` says of itself.
+fn secure(response: &mut Response) {
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);
-    for (name, value) in
-        [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY"), ("referrer-policy", "no-referrer")]
-    {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
     }
-    response
-}
-
-/// Counts it by its route, never by its path.
-pub(super) async fn count(request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
-    let method = name_of(request.method());
-    let _open = metrics::Open::begin(&route);
-    let response = next.run(request).await.into_response();
-    metrics::answered(&route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
-    response
 }
 
 /// One of few.
