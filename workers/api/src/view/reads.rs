@@ -208,7 +208,7 @@ impl Reads {
 
     /// Of what takes longer.
     async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DatabaseError> {
-        let client = self.database.client().await?;
+        let client = Box::pin(self.database.client()).await?;
         let statement = client.prepare_cached(sql).await?;
         Ok(client.query(&statement, values).await?)
     }
