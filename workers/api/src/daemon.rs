@@ -312,7 +312,9 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         lists: http::room_for_lists(),
         stopping: stop.subscribe(),
     });
-    let serving = axum::serve(listener, http::router(door)).with_graceful_shutdown(stopped(stop.subscribe()));
+    // A router as it is would be copied for each connection, all routes with it: 20 kB each.
+    let answering = http::router(door).into_make_service();
+    let serving = axum::serve(listener, answering).with_graceful_shutdown(stopped(stop.subscribe()));
     tasks.push(tokio::spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the API answers no more");
