@@ -20,7 +20,7 @@ until_up() {
 }
 
 run() {
-    cargo run --quiet -p stripe --example conformance -- --stripe-key sk_test_conformance "$@"
+    cargo run --quiet --example conformance -- --stripe-key sk_test_conformance "$@"
 }
 
 GOBIN="$folder/bin" GOFLAGS=-modcacherw go install github.com/stripe/stripe-mock@v0.203.0

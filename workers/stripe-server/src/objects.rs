@@ -117,6 +117,8 @@ pub(crate) struct Dispute {
     pub(crate) amount: i64,
     pub(crate) currency: String,
     pub(crate) status: &'static str,
+    /// What it costs.
+    pub(crate) fee: i64,
     pub(crate) metadata: BTreeMap<String, String>,
 }
 
@@ -126,7 +128,7 @@ impl Dispute {
         json!({
             "id": id, "object": "dispute", "payment_intent": payment, "charge": payment.replacen("pi_", "ch_", 1),
             "amount": amount, "currency": currency, "status": status, "reason": "fraudulent", "metadata": metadata,
-            "created": self.created_ms / 1_000,
+            "created": self.created_ms / 1_000, "balance_transactions": [{ "amount": -amount, "fee": self.fee }],
         })
     }
 }

@@ -77,6 +77,7 @@ impl Bank {
             amount: payment.received,
             currency: payment.currency.clone(),
             status: "needs_response",
+            fee: DISPUTE_FEE,
             metadata: payment.metadata.clone(),
         };
         self.event(&payment.account, "charge.dispute.created", &payment.order_id(), dispute.shown(), now_ms);
