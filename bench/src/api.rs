@@ -5,6 +5,7 @@
 
 mod bare;
 mod caller;
+mod console;
 mod load;
 mod parts;
 mod site;
@@ -56,6 +57,12 @@ struct Arguments {
     /// Streams of the part `streams`
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     streams: u64,
+    /// Orders that the read model has besides in the part `console`, made in the database
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    filled: u64,
+    /// Consoles that are open in the part `console`
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    consoles: u64,
     /// Run only these parts
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
@@ -98,6 +105,8 @@ enum Part {
     Look,
     /// As many orders as are accepted, without and with many open streams.
     Streams,
+    /// The console's pages, beside orders at a rate; and orders without and with open consoles.
+    Console,
 }
 
 /// The program.
@@ -115,15 +124,16 @@ pub fn main() -> ExitCode {
 
 fn bench(arguments: &Arguments) -> Result<()> {
     let streams = arguments.wants(Part::Streams).then_some(arguments.streams);
+    let consoles = arguments.wants(Part::Console).then_some(arguments.consoles);
     if streams.is_some_and(|streams| streams > arguments.orders) {
         return Err(BenchError::other("each stream follows an order of its own: give as many --orders as --streams"));
     }
-    streams::make_room(streams.unwrap_or(0))?;
+    streams::make_room(streams.max(consoles).unwrap_or(0))?;
     let began = Timestamp::now().to_string();
     let command = std::env::args().skip(1).fold("cargo bench-api".to_owned(), |line, word| line + " " + &word);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
     let figures = runtime.block_on(run(arguments))?;
-    let goals = judge(&figures);
+    let goals = judge(&figures).into_iter().chain(console::judge(&figures)).collect();
     let report = Report { began, command, machine: Machine::here(), figures, goals };
     program::show(&report, Report::text, arguments.json)
 }
@@ -170,6 +180,12 @@ async fn run(arguments: &Arguments) -> Result<Figures> {
     if arguments.wants(Part::Streams) {
         announce("streams");
         figures.extend(plan.streams(&site, arguments.streams).await?);
+    }
+    // The last one: it fills the read model with what no topic has.
+    if arguments.wants(Part::Console) {
+        announce("the console");
+        figures.extend(console::run(&site, arguments.filled, plan.window * plan.rounds).await?);
+        figures.extend(plan.consoles(&site, arguments.consoles).await?);
     }
     site.stop().await?;
     servers.stop()?;

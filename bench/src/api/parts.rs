@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::caller::Kind;
 use super::load::{Answered, Rate, at_full_speed, at_rate};
 use super::site::Site;
-use super::streams::Streams;
+use super::streams::{Streamed, Streams};
 use crate::error::{BenchError, Result};
 use crate::figures::Figures;
 use crate::goals::{Goal, at_least, at_most, mebibytes, median, quotient};
@@ -33,6 +33,7 @@ const ACCEPT: [Side; 3] = [
 ];
 const LOOK: [Side; 2] = [("look, door", Kind::Look), ("look, bare", Kind::BareLook)];
 const STREAMS: [&str; 2] = ["streams, none", "streams, all"];
+const CONSOLES: [&str; 2] = ["consoles, none", "consoles, open"];
 
 /// What one side's windows came to, value by value.
 #[derive(Default)]
@@ -124,18 +125,34 @@ impl Plan {
 
     /// As many orders as are accepted, without streams and with so many, in turns.
     pub(crate) async fn streams(&self, site: &Site<'_>, count: u64) -> Result<Figures> {
-        let [mut none, mut all] = STREAMS.map(|_| Turns::default());
+        self.beside(site, STREAMS, Streamed::Orders, count).await
+    }
+
+    /// The same with open consoles.
+    pub(crate) async fn consoles(&self, site: &Site<'_>, count: u64) -> Result<Figures> {
+        self.beside(site, CONSOLES, Streamed::Overview, count).await
+    }
+
+    async fn beside(
+        &self,
+        site: &Site<'_>,
+        names: [&'static str; 2],
+        streamed: Streamed,
+        count: u64,
+    ) -> Result<Figures> {
+        let [mut none, mut all] = names.map(|_| Turns::default());
+        let tag = |name: &str, round| tag(&name.replace(", ", "-"), Kind::Place, round);
         for round in 0..self.rounds {
-            let answered = self.full_window(site, Kind::Place, tag("alone", Kind::Place, round)).await?;
+            let answered = self.full_window(site, Kind::Place, tag(names[0], round)).await?;
             none.note_window(Kind::Place, &answered);
-            let streams = Streams::open(&site.door, site.door_address, count).await?;
-            let answered = self.full_window(site, Kind::Place, tag("beside", Kind::Place, round)).await?;
+            let streams = Streams::open(&site.door, site.door_address, streamed, count).await?;
+            let answered = self.full_window(site, Kind::Place, tag(names[1], round)).await?;
             streams.check()?;
             all.note_window(Kind::Place, &answered);
             all.note("memory of order-api", "MiB", mebibytes(site.door_memory()?));
             streams.close(&site.door).await?;
         }
-        Ok(tell(STREAMS, [none, all]))
+        Ok(tell(names, [none, all]))
     }
 }
 
@@ -169,6 +186,7 @@ pub(crate) fn judge(figures: &Figures) -> Vec<Goal> {
     least("accepted orders/s, by the bare handler's", 0.8, by("accept, door", "accept, bare", "rate"));
     least("orders looked up/s, by the bare handler's", 0.5, by("look, door", "look, bare", "rate"));
     least("accepted orders/s with streams, by those without", 0.95, by(STREAMS[1], STREAMS[0], "rate"));
+    least("accepted orders/s with open consoles, by those without", 0.95, by(CONSOLES[1], CONSOLES[0], "rate"));
     let mut most = |what: String, unit, goal, found: Option<f64>| {
         goals.extend(found.map(|found| at_most(what, unit, goal, found)))
     };

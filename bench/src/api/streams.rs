@@ -1,4 +1,4 @@
-//! Many streams of events at once: opened, read to the end of what comes, and closed.
+//! Many streams at once, of orders or of the console: opened, read to the end of what comes, and closed.
 //!
 //! Raw sockets, because a client's own buffers times ten thousand are nobody's affair here.
 
@@ -25,6 +25,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Files that a process has besides its streams.
 const FILES_BESIDE: u64 = 1_000;
 
+/// What is streamed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Streamed {
+    /// The events of an order, each of another one.
+    Orders,
+    /// The live part of the console's overview.
+    Overview,
+}
+
 /// Open streams.
 pub(crate) struct Streams {
     readers: JoinSet<()>,
@@ -45,10 +54,10 @@ pub(crate) fn make_room(streams: u64) -> Result<()> {
 }
 
 impl Streams {
-    /// Opens so many, each of an order of its own, and waits until the door counts them.
-    pub(crate) async fn open(door: &Daemon, address: SocketAddr, count: u64) -> Result<Self> {
+    /// Opens so many, and waits until the door counts them.
+    pub(crate) async fn open(door: &Daemon, address: SocketAddr, streamed: Streamed, count: u64) -> Result<Self> {
         let (mut readers, has_ended) = (JoinSet::new(), Arc::<AtomicBool>::default());
-        let mut opening = iter(0..count).map(|number| open(address, number)).buffer_unordered(OPENED_AT_ONCE);
+        let mut opening = iter(0..count).map(|number| open(address, streamed, number)).buffer_unordered(OPENED_AT_ONCE);
         while let Some(stream) = opening.try_next().await? {
             let has_ended = Arc::clone(&has_ended);
             readers.spawn(async move {
@@ -76,11 +85,14 @@ impl Streams {
     }
 }
 
-async fn open(address: SocketAddr, number: u64) -> Result<TcpStream> {
+async fn open(address: SocketAddr, streamed: Streamed, number: u64) -> Result<TcpStream> {
     let opening = async {
         let mut stream = TcpStream::connect(address).await.doing("connecting a stream")?;
-        let id = order_id(SEEDED, number)?;
-        let request = format!("GET /v1/orders/{id}/events HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        let path = match streamed {
+            Streamed::Orders => format!("/v1/orders/{}/events", order_id(SEEDED, number)?),
+            Streamed::Overview => "/console/live".to_owned(),
+        };
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.doing("asking for a stream")?;
         let mut told = [0; 4_096];
         loop {

@@ -22,6 +22,9 @@ use super::words::{number, since, time};
 use super::{Shared, stock};
 use crate::view::{Sold, Takings};
 
+/// So many currencies are shown, those of the most orders.
+const CURRENCIES: usize = 4;
+
 type Hours = BTreeMap<i64, Counted<Arc<Hour>>>;
 
 /// Which hour is looked at more closely.
@@ -33,6 +36,7 @@ pub(super) struct Search {
 
 /// The page.
 pub(super) async fn page(State(console): Shared, visit: Visit, Query(search): Query<Search>) -> Response {
+    console.counts.look();
     let hours = console.counts.known().hours;
     let body = shown(&hours, Time::from(Timestamp::now()), search.hour);
     layout::page(&visit, Some(Place::Business), "Business", &body)
@@ -43,7 +47,9 @@ fn shown(hours: &Hours, now: Time, asked: Option<i64>) -> Markup {
     let all = last - HOURS + 1..=last;
     let counted = all.clone().filter(|hour| hours.contains_key(hour)).count();
     let hour = asked.filter(|hour| all.contains(hour)).unwrap_or(last);
-    let currencies = currencies(hours);
+    let mut currencies = currencies(hours);
+    let left_out = currencies.len().saturating_sub(CURRENCIES);
+    currencies.truncate(CURRENCIES);
     html! {
         p.hint {
             "Orders of the last " (HOURS) " hours, by the hour in which they were accepted (UTC); what happens to them later counts there."
@@ -62,20 +68,24 @@ fn shown(hours: &Hours, now: Time, asked: Option<i64>) -> Markup {
         }
         @if !currencies.is_empty() {
             h2 { "By hour" }
-            (by_hour(hours, all.rev(), now))
+            @if left_out > 0 { p.hint { "Of " (left_out) " further currencies, with fewer orders, nothing is shown here." } }
+            (by_hour(hours, all.rev(), &currencies, now))
         }
         h2 #best { "Ordered most, " (name(hour)) }
         (best(hours.get(&hour), now))
     }
 }
 
-/// All that were paid with, each once.
+/// All that were paid with, each once; those of the most orders first.
 fn currencies(hours: &Hours) -> Vec<String> {
-    let takings = hours.values().flat_map(|hour| &hour.what.takings);
-    let mut all: Vec<String> = takings.map(|takings| takings.currency.clone()).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
+    let mut orders: BTreeMap<&str, i64> = BTreeMap::new();
+    for takings in hours.values().flat_map(|hour| &hour.what.takings) {
+        let sum = orders.entry(&takings.currency).or_default();
+        *sum = sum.saturating_add(takings.orders);
+    }
+    let mut all: Vec<(&str, i64)> = orders.into_iter().collect();
+    all.sort_by_key(|(_, orders)| std::cmp::Reverse(*orders));
+    all.into_iter().map(|(currency, _)| currency.to_owned()).collect()
 }
 
 /// What is kept: taken, and not given back.
@@ -119,7 +129,7 @@ fn name(hour: i64) -> String {
     begin_of(hour).to_string().get(11..16).unwrap_or_default().to_owned()
 }
 
-fn by_hour(hours: &Hours, all: impl Iterator<Item = i64>, now: Time) -> Markup {
+fn by_hour(hours: &Hours, all: impl Iterator<Item = i64>, currencies: &[String], now: Time) -> Markup {
     html! {
         div.table { table {
             thead { tr {
@@ -127,12 +137,12 @@ fn by_hour(hours: &Hours, all: impl Iterator<Item = i64>, now: Time) -> Markup {
                 th.number scope="col" { "Ordered" } th.number scope="col" { "Taken" } th.number scope="col" { "Given back" }
                 th.number scope="col" { "Kept" } th.number scope="col" { "Counted ago" }
             } }
-            tbody { @for hour in all { (rows(hour, hours.get(&hour), now)) } }
+            tbody { @for hour in all { (rows(hour, hours.get(&hour), currencies, now)) } }
         } }
     }
 }
 
-fn rows(hour: i64, counted: Option<&Counted<Arc<Hour>>>, now: Time) -> Markup {
+fn rows(hour: i64, counted: Option<&Counted<Arc<Hour>>>, currencies: &[String], now: Time) -> Markup {
     let link = html! { a href={ "/console/business?hour=" (hour) "#best" } { (time(begin_of(hour))) } };
     let Some(counted) = counted else {
         return html! { tr { th scope="row" { (link) } td colspan="7" { "not counted yet" } } };
@@ -144,7 +154,7 @@ fn rows(hour: i64, counted: Option<&Counted<Arc<Hour>>>, now: Time) -> Markup {
         @if counted.what.takings.is_empty() {
             tr { th scope="row" { (link) } td.number { "0" } td colspan="5" {} td.number { (since(counted.at, now)) } }
         }
-        @for takings in &counted.what.takings {
+        @for takings in counted.what.takings.iter().filter(|takings| currencies.contains(&takings.currency)) {
             tr {
                 th scope="row" { (link) }
                 td.number { (number(takings.orders)) }
@@ -215,6 +225,15 @@ mod tests {
         assert!(text.contains("<dt>Kept</dt><dd>JPY 500</dd>"), "{text}");
         assert!(text.contains("2 of 24 hours") && text.contains("not counted yet"), "{text}");
         assert_eq!((kept(&takings("EUR", Some(5), Some(7))), kept(&takings("EUR", None, Some(0)))), (Some(-2), None));
+    }
+
+    #[test]
+    fn of_many_currencies_those_of_the_most_orders_are_shown() {
+        let of = |number: i64| Takings { orders: number, ..takings(&format!("X{number:02}"), Some(1), Some(0)) };
+        let hours: Hours = (90..=100).map(|hour| at(hour, (0..100).map(of).collect(), Vec::new())).collect();
+        let text = shown(&hours, begin_of(100), None).into_string();
+        assert!(text.contains("X99") && text.contains("X96") && !text.contains("X95"), "{text}");
+        assert!(text.contains("Of 96 further currencies") && text.len() < 100 * 1024, "{}", text.len());
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! Counted one after the other in the background, once for everybody, and shown with the time at which it was counted. After each
 //! count the database has rest for many times as long as it took, so whatever there is to count, it costs a small share of one
-//! connection, and is only older. Deliberately absent: counts that a page asks for, and rows that are kept for them.
+//! connection, and is only older. Where nobody looks, nothing is counted. Deliberately absent: counts that a page waits for, and rows
+//! that are kept for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,6 +44,9 @@ const HOUR_OVER_AGAIN: Duration = Duration::from_secs(900);
 
 /// A count rests for so many times what it took.
 const REST: u32 = 20;
+
+/// For so long after somebody has looked it is counted on.
+const WATCHED: Duration = Duration::from_secs(600);
 
 /// Between two looks whether anything is due.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -86,6 +90,8 @@ pub(super) struct Known {
 #[derive(Debug, Default)]
 struct Counting {
     known: Known,
+    /// When somebody looked last.
+    looked: Option<Instant>,
     /// When each thing was tried to count last, whatever came of it.
     tried: BTreeMap<Task, Instant>,
 }
@@ -112,6 +118,11 @@ impl Counts {
     /// What is known now.
     pub(super) fn known(&self) -> Known {
         self.locked().known.clone()
+    }
+
+    /// Somebody looks: it is counted from now on, and for a while.
+    pub(super) fn look(&self) {
+        self.locked().looked = Some(Instant::now());
     }
 
     /// Counts until asked to stop.
@@ -170,6 +181,7 @@ impl Counting {
     fn due(&mut self, hour: i64, now: Instant) -> Option<Task> {
         let kept = hour - HOURS + 1..=hour;
         self.known.hours.retain(|known, _| kept.contains(known));
+        self.looked.filter(|looked| now.saturating_duration_since(*looked) <= WATCHED)?;
         let hours = kept.rev().map(|each| (Task::Hour(each), if each == hour { HOUR_AGAIN } else { HOUR_OVER_AGAIN }));
         let all: Vec<_> = [(Task::Became, AGAIN), (Task::Scarce, AGAIN)].into_iter().chain(hours).collect();
         self.tried.retain(|tried, _| all.iter().any(|(task, _)| task == tried));
@@ -191,6 +203,8 @@ mod tests {
     #[test]
     fn what_was_never_counted_comes_first_then_what_is_late() {
         let (mut counting, now) = (Counting::default(), Instant::now());
+        assert_eq!(counting.due(100, now), None, "nobody looks");
+        counting.looked = Some(now);
         let first: Vec<Task> = std::iter::from_fn(|| counting.due(100, now)).collect();
         assert_eq!(first[..4], [Task::Became, Task::Scarce, Task::Hour(100), Task::Hour(99)]);
         assert_eq!(first.len(), 26);
@@ -198,6 +212,8 @@ mod tests {
         let then: Vec<Task> = std::iter::from_fn(|| counting.due(100, now + HOUR_AGAIN)).collect();
         assert_eq!(then.len(), 3, "{then:?}");
         assert_eq!(then[2], Task::Hour(100), "{then:?}");
+        assert_eq!(counting.due(100, now + HOUR_OVER_AGAIN), None, "nobody looks any more");
+        counting.looked = Some(now + HOUR_OVER_AGAIN);
         let later: Vec<Task> = std::iter::from_fn(|| counting.due(100, now + HOUR_OVER_AGAIN)).collect();
         assert_eq!(later.len(), 26);
         // The next hour has begun: it is new, and the oldest one is forgotten.

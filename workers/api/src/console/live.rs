@@ -114,6 +114,9 @@ impl Live {
     pub(super) async fn keep_sampling(self, door: Arc<Door>, counts: Counts, mut stopping: watch::Receiver<bool>) {
         let mut opened = Opened::default();
         loop {
+            if self.shown.receiver_count() > 0 {
+                counts.look();
+            }
             tokio::select! {
                 // An error means that the sender is gone, which is an end as well.
                 _ = stopping.wait_for(|stopped| *stopped) => return,
@@ -159,7 +162,8 @@ impl Opened {
         if self.rests_until.is_none_or(|until| begun >= until) {
             let found = tokio::time::timeout(LIMIT, door.reads.open()).await;
             self.found = found.ok().and_then(Result::ok);
-            self.rests_until = Some(begun + begun.elapsed() * REST);
+            // What was not answered is asked for again with the next sample.
+            self.rests_until = self.found.as_ref().map(|_| begun + begun.elapsed() * REST);
         }
         self.found.clone()
     }

@@ -28,6 +28,7 @@ const THINNED: usize = 3;
 
 /// The page.
 pub(super) async fn page(State(console): Shared, visit: Visit) -> Response {
+    console.counts.look();
     // It is made by `live_part`, which escapes.
     let part = PreEscaped(console.live.part().to_string());
     // What is the same stays as it is, and so does what somebody has come to by keyboard.
@@ -195,7 +196,7 @@ fn services(daemons: &[Heard], now: Time) -> Markup {
         };
     }
     html! {
-        div.table { table {
+        div.table tabindex="0" { table {
             caption.hint { "What each daemon says of itself, asked every two seconds." }
             thead { tr {
                 th scope="col" { "Daemon" } th scope="col" { "State" } th scope="col" { "Service" } th scope="col" { "Relay" }
@@ -256,7 +257,7 @@ fn lags(daemons: &[Heard]) -> Markup {
     }
     html! {
         h3 { "Messages that are not taken, by service and topic" }
-        div.table { table {
+        div.table tabindex="0" { table {
             thead { tr { th scope="col" { "Service" } th scope="col" { "Topic" } th.number scope="col" { "Not taken" } } }
             tbody {
                 @for ((service, topic), lag) in &lags {

@@ -26,7 +26,7 @@ use crate::keys::Role;
 use crate::view::{SaidAt, Waiting};
 
 /// So many of its last changes are shown.
-const CHANGES: i64 = 100;
+const CHANGES: i64 = 50;
 
 /// So many of its newest orders are looked at, and so many that wait are shown.
 const LOOKED_AT: i64 = 500;
@@ -192,10 +192,8 @@ fn history(found: &Found) -> Markup {
     };
     html! {
         (charts::lines(&chart))
-        @if i64::try_from(found.changes.len()).is_ok_and(|count| count >= CHANGES) {
-            p.hint { "The last " (CHANGES) " changes." }
-        }
-        div.table { table {
+        p.hint { "Its last changes, at most " (CHANGES) "." }
+        div.table tabindex="0" { table {
             thead { tr {
                 th scope="col" { "When" } th scope="col" { "What" } th.number scope="col" { "Pieces" }
                 th scope="col" { "Who" } th scope="col" { "Why" }

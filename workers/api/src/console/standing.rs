@@ -88,7 +88,8 @@ fn daemon(sample: &Sample, heard: &Heard, all: &mut Vec<Stands>) {
         all.push(bad(format!("{name} is not ready"), status.reasons.join("; "), act));
     }
     feeds(sample, name, status, all);
-    for note in &status.notes {
+    // What is parked is told below, with what to do.
+    for note in status.notes.iter().filter(|note| status.parked.keys == 0 || !note.contains("are parked")) {
         all.push(warn(
             format!("{name} has something to say"),
             note,
@@ -237,7 +238,12 @@ mod tests {
         };
         has(&["bad: pay holds stock.commands.v1[0] at offset 2", "no more may be"]);
         has(&["bad: ship has not answered for 1 min 0 s (connection refused)", "start it again"]);
-        has(&["are parked"]);
+        has(&["bad: pay: ", "are parked"]);
+        assert_eq!(
+            found.iter().filter(|line| line.contains("are parked")).count(),
+            2,
+            "the held partition names it too: {found:#?}"
+        );
     }
 
     #[test]
