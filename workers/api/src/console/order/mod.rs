@@ -18,7 +18,8 @@ use std::time::Duration;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use client::{detail, stage_in_words};
+use client::{Wait, WaitKind, detail, stage_in_words};
+use domain::saga::Order;
 use grammar::money;
 use maud::{Markup, html};
 use schemas::{CommandId, OrderId, TopicName};
@@ -200,7 +201,7 @@ fn head(looked: &Looked) -> Markup {
     let order = looked.order();
     html! {
         section.card aria-label="How it stands" {
-            p.stands role="status" { (shown::state(order)) " " (stage_in_words(order)) }
+            p.stands role="status" { (shown::state(order)) @if let Some(more) = more_of_state(order) { " " (more) } }
             dl.facts {
                 dt { "Customer" }
                 dd.id { a href={ "/console/orders?find=" (escaped(order.customer_id.as_str())) } { (order.customer_id) } }
@@ -214,12 +215,33 @@ fn head(looked: &Looked) -> Markup {
             @if waits.is_empty() { p { "Nothing." } }
             ul.waits { @for wait in &waits {
                 li {
-                    strong { (wait.what) } ", since " (shown::time(wait.since))
-                    @if let Some(until) = wait.until { ", until " (shown::time(until)) }
-                    ": " (wait.then)
+                    @let (what, then) = for_people(wait);
+                    strong { (what) } ", since " (shown::time(wait.since)) " UTC"
+                    @if let Some(until) = wait.until { ", until " (shown::time(until)) " UTC" }
+                    ": " (then) "."
                 }
             } }
         }
+    }
+}
+
+/// What the name of its stage does not say.
+fn more_of_state(order: &Order) -> Option<String> {
+    let words = stage_in_words(order);
+    (words != order.stage.as_str().replace('_', " ")).then_some(words)
+}
+
+/// What an order waits for, and what then, without the names of messages and verbs of a command line.
+fn for_people(wait: &Wait) -> (String, &'static str) {
+    match wait.kind {
+        WaitKind::Reply(step) => (format!("An answer: {}", in_words(step.as_str())), wait.then),
+        WaitKind::Shipment => ("Somebody to ship it".to_owned(), wait.then),
+        WaitKind::Hold => ("Somebody to release or reject it".to_owned(), wait.then),
+        WaitKind::Person(step) => {
+            let words = "it is tried again, taken for done, or the order ended";
+            (format!("A person, at the step {}", in_words(step.as_str())), words)
+        }
+        WaitKind::Refund | WaitKind::Return | WaitKind::StockReturn => (wait.what.clone(), wait.then),
     }
 }
 
