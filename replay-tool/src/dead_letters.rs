@@ -24,6 +24,6 @@ pub use publishing::{Published, Signature};
 pub(crate) use reading::read_shelf;
 pub(crate) use ruling::rule;
 pub(crate) use ruling::settled_in_words;
-pub use ruling::{Allowances, Objection, Redrive, Ruling};
+pub use ruling::{Allowances, MAX_REDRIVES, Objection, Redrive, Ruling};
 pub(crate) use shelf::Filter;
 pub use shelf::{Filed, State};

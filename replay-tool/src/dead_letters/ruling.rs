@@ -7,6 +7,9 @@ use super::letter::DeadLetter;
 use super::shelf::{Filed, State};
 use crate::log::{Action, Note};
 
+/// How often a message may be redriven unless an operator allows more.
+pub const MAX_REDRIVES: u32 = 3;
+
 /// What the operator allows beyond the ordinary.
 #[derive(Debug, Clone, Copy)]
 pub struct Allowances {

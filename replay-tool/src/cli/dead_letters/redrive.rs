@@ -10,7 +10,7 @@ use schemas::{Codec, TopicName};
 
 use super::{ActionArgs, Outcomes, codec, letters};
 use crate::cli::source::SourceArgs;
-use crate::dead_letters::{Allowances, Desk, Edited, Filed, Ruling, rule, settled_in_words};
+use crate::dead_letters::{Allowances, Desk, Edited, Filed, MAX_REDRIVES, Ruling, rule, settled_in_words};
 use crate::error::ReplayError;
 use crate::interrupt::Interrupt;
 use grammar::Exit;
@@ -38,7 +38,7 @@ pub(crate) struct Options {
     #[arg(long)]
     unreadable: bool,
     /// How often a message may be redriven, whatever dead letters lie between.
-    #[arg(long, default_value_t = 3, value_name = "NUMBER")]
+    #[arg(long, default_value_t = MAX_REDRIVES, value_name = "NUMBER")]
     max_redrives: u32,
     /// Why, for the record.
     #[arg(long, value_name = "TEXT")]

@@ -55,7 +55,8 @@ fn field<'p>(page: &'p Page, name: &str) -> Outcome<&'p str> {
 async fn until_unsettled(api: &Api, count: usize) -> Outcome<Vec<String>> {
     until("letters are unsettled", || async {
         let page = api.page(Method::GET, &format!("{LIST}?open=yes"), None).await?.of(200)?;
-        let links = page.text.split(&format!("href=\"{LIST}/")).skip(1);
+        let link = format!("href=\"{LIST}/");
+        let links = page.text.split(&link).skip(1);
         let paths: Vec<String> = links.filter_map(|rest| Some(format!("{LIST}/{}", rest.split('"').next()?))).collect();
         if paths.len() == count { Ok(paths) } else { Err(page.text.into()) }
     })

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use replay_tool::ReplayError;
-use replay_tool::dead_letters::{Allowances, Edited, Filed, Objection, Redrive, Ruling, Signature};
+use replay_tool::dead_letters::{Allowances, Edited, Filed, MAX_REDRIVES, Objection, Redrive, Ruling, Signature};
 use serde::Deserialize;
 
 use super::letter::{Given, Told};
@@ -18,9 +18,6 @@ use crate::keys::Role;
 
 /// The longest note, in characters.
 pub(super) const LONGEST_NOTE: usize = 1000;
-
-/// How often a message may be redriven, whatever letters lie between; more needs the command line.
-const MAX_REDRIVES: u32 = 10;
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

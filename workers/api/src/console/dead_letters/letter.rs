@@ -241,6 +241,9 @@ fn correction(visit: &Visit, filed: &Filed, codec: &Codec, given: &Given) -> Mar
     }
 }
 
+/// What a service writes on the letters of what an operator gave up (`parked drop`).
+const DROPPED: &str = "dropped";
+
 /// Why nobody but the service may publish it, and what to do instead.
 fn of_a_service(letter: &DeadLetter, writer: ServiceName) -> Markup {
     let harm = match letter.topic.carries_commands() {
@@ -249,12 +252,18 @@ fn of_a_service(letter: &DeadLetter, writer: ServiceName) -> Markup {
     };
     html! {
         div.notice.warn {
-            p { "Only the " (writer.as_str()) " service writes " code { (letter.topic.as_str()) } ", in order and through its outbox. \
-                 Published again by anybody else, this record would be " (harm) "." }
-            p { "See above who sent it, and stop that. Where an order waits, see what it waits for, and let what the service has said and \
-                 the topic lacks be published; then discard this letter." }
+            p { "Only the " (writer.as_str()) " service writes " code { (letter.topic.as_str()) } ", in order and through its outbox." }
+            @if letter.cause == DROPPED {
+                p { "This record came from there, and an operator gave it up with " code { "parked drop" } ": for whoever reads the topic it \
+                     never happened, and a copy behind it would come out of its order. See what its order waits for, free the order, and \
+                     discard this letter." }
+            } @else {
+                p { "This record came from nobody's outbox: published again it would be " (harm) ". See above who sent it, and stop that. \
+                     Where an order waits, see what it waits for, and let what the service has said and the topic lacks be published; then \
+                     discard this letter." }
+            }
             pre { (format!(
-                "replay-tool trace ORDER\noutbox-relay audit --schema {schema} --repair --dry-run\noutbox-relay audit --schema {schema} --repair",
+                "replay-tool trace ORDER\noutbox-relay audit --schema {schema}\noutbox-relay audit --schema {schema} --repair",
                 schema = writer.default_schema(),
             )) }
         }

@@ -130,13 +130,17 @@ fn a_form_that_was_wrong_keeps_what_was_typed() {
 
 #[test]
 fn nobody_is_offered_to_speak_for_a_service() {
-    let letter = filed(TopicName::PaymentEvents, 4, vec![1]);
+    let mut letter = filed(TopicName::PaymentEvents, 4, vec![1]);
     let text = drawn(&kim(&[Role::OpsAct]), &letter, &Told::default());
     assert!(
         text.contains("Only the payment service writes") && text.contains("outbox-relay audit --schema payments"),
         "{text}"
     );
     assert!(!text.contains("value=\"redrive\"") && text.contains("value=\"discard\""), "{text}");
+    assert!(text.contains("an event that is not in the service's tables"), "{text}");
+    letter.letter.cause = "dropped".to_owned();
+    let text = drawn(&kim(&[Role::OpsAct]), &letter, &Told::default());
+    assert!(text.contains("gave it up") && !text.contains("nobody's outbox"), "{text}");
 }
 
 #[test]
