@@ -110,7 +110,7 @@ fn history(now: Time, moments: &[Moment]) -> Markup {
         charts::lines(&Lines { title, ends: ("15 minutes ago", "now"), span, lines, words, is_stepped: false })
     };
     html! {
-        div.cards {
+        div.cards.charts {
             (chart("Orders a second", per_second, vec![
                 line("placed", |moment| Some(count(moment.told.placed))),
                 line("confirmed", |moment| Some(count(moment.told.confirmed))),

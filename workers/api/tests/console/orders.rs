@@ -62,7 +62,7 @@ pub(crate) async fn followed(house: &House) -> Outcome {
     kim.clicks_in(&form("refund"), "Refund").await?;
     kim.sees("Done.").await?;
     kim.sees("it leaks").await?;
-    kim.sees("Refund completed").await?;
+    kim.sees("Order refunded").await?;
     let order = house.api().get("/v1/orders/way-1/payment").await?.of(200)?;
     if order.body["refunded_minor"] != 500 {
         return Err(format!("{order:?}").into());
@@ -103,7 +103,7 @@ pub(crate) async fn many(house: &House) -> Outcome {
     kim.clicks("See what it would do").await?;
     kim.sees("Nothing was done yet. “Ship” would be done to 3 orders.").await?;
     walk::looks_well(house, "bulk").await?;
-    let off = json!({ "reason": "customer_request" });
+    let off = json!({ "note": "out of stock after all" });
     house.api().waiting().once("off-many-2").post("/v1/orders/many-2/cancel", off).await?.of(200)?;
     kim.clicks("Ship: 3 orders").await?;
     kim.sees("2 orders done, 0 on their way, 1 failed.").await?;
