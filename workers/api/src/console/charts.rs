@@ -207,8 +207,8 @@ pub(super) fn flow(whole: &str, parts: &[Part]) -> Markup {
         svg.flow viewBox={ "0 0 " (FLOW_WIDE) " " (high) } role="img" aria-label={ (whole) " " (total) ": " (words.join("; ")) } {
             rect.whole x="0" y="0" width=(COLUMN) height=(left) {}
             @for (part, band) in parts.iter().zip(&bands) {
-                path.band class=(part.tone) d=(band.path()) {}
-                rect.end class=(part.tone) x=(RIGHT) y=(band.right) width=(COLUMN) height=(band.height) {}
+                path.band.(part.tone) d=(band.path()) {}
+                rect.end.(part.tone) x=(RIGHT) y=(band.right) width=(COLUMN) height=(band.height) {}
                 text x=(RIGHT + COLUMN + 8) y=(band.right + band.height.max(LOWEST) / 2) dominant-baseline="middle" {
                     (part.name) " " tspan.count { (super::words::number(part.count)) }
                 }
@@ -342,6 +342,7 @@ mod tests {
         let given = [part("done", 99), part("none", 0), part("<x>", 1)];
         let shown = flow("placed", &given).into_string();
         assert!(shown.contains("aria-label=\"placed 100: done 99; &lt;x&gt; 1\""), "{shown}");
+        assert!(shown.contains("<path class=\"band good\"") && shown.contains("<rect class=\"end good\""), "{shown}");
         let kept: Vec<&Part> = given.iter().filter(|part| part.count > 0).collect();
         let found = bands(&kept, 100);
         assert_eq!(found, [Band { left: 0, right: 0, height: 316 }, Band { left: 316, right: 328, height: 3 }]);
