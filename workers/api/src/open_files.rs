@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn there_is_room_for_a_stream_more_than_there_was() {
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        let streams = usize::try_from((soft + 1).min(hard).saturating_sub(BESIDE)).unwrap();
+        let streams = usize::try_from(soft.saturating_add(1).min(hard).saturating_sub(BESIDE)).unwrap();
         make_room(streams);
-        assert!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0 >= (soft + 1).min(hard));
+        assert!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0 >= soft.saturating_add(1).min(hard));
     }
 }
