@@ -18,9 +18,9 @@ use outbox::ConnectionString;
 use rdkafka::ClientConfig;
 use schemas::{CustomerId, ServiceName};
 use serde::{Serialize, Serializer};
-use stripe::StripeOptions;
 
 use crate::listen::Listen;
+use crate::payment::options::{ProviderOptions, SIMULATOR, STRIPE_ACCOUNTS};
 
 /// What a configuration file may have beside the settings that have a flag, and which of those it may not have.
 pub(crate) const LAYERED: Layered = Layered {
@@ -35,7 +35,7 @@ pub(crate) const LAYERED: Layered = Layered {
         "stripe_account",
         "stripe_key",
     ],
-    tables: &["kafka", "simulator", STRIPE_ACCOUNTS],
+    tables: &["kafka", SIMULATOR, STRIPE_ACCOUNTS],
     strange: StrangeKeys::Refuse,
 };
 
@@ -164,21 +164,10 @@ pub struct Config {
     /// Order service: customers whose orders are held, with commas.
     #[arg(long, env = "HOLD_CUSTOMERS", global = true, value_name = "IDS", value_delimiter = ',')]
     pub hold_customers: Vec<CustomerId>,
-    /// Payment service: who holds and takes the money.
-    #[arg(long, env = "PROVIDER", global = true, value_enum, value_name = "NAME", default_value_t)]
-    pub provider: ProviderName,
-    /// The provider with a Stripe-compatible API.
+    /// Who holds and takes the money.
     #[command(flatten)]
     #[serde(flatten)]
-    pub stripe: StripeOptions,
-    /// Payment service: share of authorizations that the simulated provider declines, in parts per million.
-    #[arg(long, env = "SIMULATOR_DECLINE_PER_MILLION", global = true, value_name = "NUMBER")]
-    #[serde(skip)]
-    simulator_decline_per_million: Option<u32>,
-    /// Payment service: file to which the simulated provider appends its statement.
-    #[arg(long, env = "SIMULATOR_STATEMENT", global = true, value_name = "FILE")]
-    #[serde(skip)]
-    simulator_statement: Option<PathBuf>,
+    pub payment: ProviderOptions,
     /// For the project's own tests: a planted bug by name; a release daemon refuses it.
     #[arg(long, env = "PLANTED_BUG", global = true, hide = true)]
     pub planted_bug: Option<String>,
@@ -203,20 +192,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// A payment provider.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum ProviderName {
-    /// One that moves no money.
-    #[default]
-    Simulator,
-    /// One with a Stripe-compatible API; it needs a key.
-    Stripe,
-}
-
-/// The table of a file with accounts: their names, and the files of their keys.
-const STRIPE_ACCOUNTS: &str = "stripe_accounts";
-
 /// The definition of a program with these settings, with the defaults of its service.
 pub(crate) fn of_service(command: Command, service: ServiceName) -> Command {
     let listen = format!("127.0.0.1:{}", service.default_port());
@@ -231,20 +206,7 @@ impl Config {
     pub fn completed(mut self, service: ServiceName, file: &SettingsFile) -> Result<Config, SettingError> {
         self.service = service.as_str();
         self.kafka = self.access.properties(file.kafka()?)?;
-        let read: Result<SimulatorConfig, _> = file.table("simulator").try_into();
-        let mut simulator = read.map_err(|error| SettingError::Setting(format!("[simulator] {error}")))?;
-        if let Some(share) = self.simulator_decline_per_million {
-            simulator.decline_per_million = share;
-        }
-        simulator.statement = self.simulator_statement.clone().or(simulator.statement);
-        let accounts = file.table(STRIPE_ACCOUNTS);
-        let of_file = |(name, place): (&String, &toml::Value)| Some((name.clone(), place.as_str()?.to_owned()));
-        self.stripe.add_accounts(accounts.iter().filter_map(of_file));
-        // No other service has a provider.
-        if (service, self.provider) == (ServiceName::Payment, ProviderName::Stripe) {
-            self.stripe.settings()?;
-        }
-        self.simulator = (service == ServiceName::Payment).then_some(simulator);
+        self.simulator = self.payment.completed(service, file)?;
         check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
         Ok(self)
     }
@@ -391,7 +353,7 @@ mod tests {
         std::fs::write(&path, "provider = \"stripe\"\n[stripe_accounts]\neu = \"/run/secrets/eu\"\n").unwrap();
         let config = payment(&["--config", &path.display().to_string()]).unwrap();
         std::fs::remove_file(path).unwrap();
-        assert_eq!(config.stripe.settings().unwrap().default_account, "eu");
+        assert_eq!(config.payment.stripe.settings().unwrap().default_account, "eu");
     }
 
     #[test]

@@ -21,9 +21,10 @@ use tokio::sync::watch;
 
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
-use crate::config::{self, Config, ProviderName};
+use crate::config::{self, Config};
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
+use crate::payment::options::ProviderName;
 use crate::payment::{PaymentService, simulator::SimulatedProvider};
 use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
@@ -247,10 +248,10 @@ fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result
 }
 
 fn provider_of(config: &Config) -> Result<Arc<dyn Provider>, DaemonError> {
-    match config.provider {
+    match config.payment.provider {
         ProviderName::Simulator => Ok(Arc::new(SimulatedProvider::open(config.simulator()).map_err(DaemonError::of)?)),
         ProviderName::Stripe => {
-            let settings = config.stripe.settings().map_err(DaemonError::of)?;
+            let settings = config.payment.stripe.settings().map_err(DaemonError::of)?;
             Ok(Arc::new(StripeProvider::open(settings).map_err(DaemonError::of)?))
         }
     }

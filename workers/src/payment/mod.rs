@@ -4,6 +4,7 @@
 //! called outside of every transaction (`calls`), between the commit of the intent and the commit of the outcome.
 
 mod calls;
+pub mod options;
 pub(crate) mod simulator;
 mod store;
 
