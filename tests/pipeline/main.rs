@@ -36,6 +36,7 @@ mod shutdown;
 mod standing;
 mod start;
 mod stuck;
+mod webhooks;
 
 /// The daemons' program.
 const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");
