@@ -9,6 +9,8 @@ use schemas::ServiceName;
 use serde::Serialize;
 use stripe::StripeOptions;
 
+use crate::listen::Listen;
+
 /// The table of a file with the simulator's settings.
 pub(crate) const SIMULATOR: &str = "simulator";
 
@@ -44,6 +46,14 @@ pub struct ProviderOptions {
     #[arg(long, env = "SIMULATOR_STATEMENT", global = true, value_name = "FILE")]
     #[serde(skip)]
     simulator_statement: Option<PathBuf>,
+    /// Payment service: address of /webhooks/stripe, for the provider's webhooks; not set: none are taken.
+    #[arg(long, env = "WEBHOOK_LISTEN", global = true, value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_listen: Option<Listen>,
+    /// Payment service: file with the secrets that sign webhooks, one a line; read again for each of them.
+    #[arg(long, env = "WEBHOOK_SECRETS_FILE", global = true, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secrets_file: Option<PathBuf>,
 }
 
 impl ProviderOptions {
@@ -70,6 +80,11 @@ impl ProviderOptions {
         }
         if self.provider == ProviderName::Stripe {
             self.stripe.settings()?;
+        }
+        if self.webhook_listen.is_some() && self.webhook_secrets_file.is_none() {
+            let text =
+                "webhooks without a secret would be anybody's: give --webhook-secrets-file or WEBHOOK_SECRETS_FILE";
+            return Err(SettingError::Setting(text.into()));
         }
         Ok(Some(simulator))
     }
