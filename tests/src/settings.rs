@@ -45,6 +45,8 @@ pub struct Settings {
     pub provider: ProviderSettings,
     /// A bug, and the service that gets it.
     pub planted_bug: Option<(ServiceName, &'static str)>,
+    /// Whether the payment service takes webhooks, and its provider says something afterwards.
+    pub webhooks: bool,
     /// Whether daemons run as in a container with a read-only root file system: only the pipeline's folder can be written to.
     pub read_only_root: bool,
 }
@@ -68,6 +70,7 @@ impl Default for Settings {
             simulator: SimulatorConfig::default(),
             provider: ProviderSettings::default(),
             planted_bug: None,
+            webhooks: false,
             read_only_root: false,
         }
     }
@@ -109,6 +112,10 @@ pub(crate) struct SettingsFile<'s> {
     pub(crate) parked_pause_s: u64,
     pub(crate) parked_messages_of_key: u64,
     pub(crate) parked_flood_keys: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) webhook_listen: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) webhook_secrets_file: Option<PathBuf>,
     #[serde(flatten)]
     pub(crate) provider: &'s ProviderSettings,
     pub(crate) kafka: BTreeMap<String, toml::Value>,

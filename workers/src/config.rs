@@ -168,6 +168,14 @@ pub struct Config {
     #[command(flatten)]
     #[serde(flatten)]
     pub payment: ProviderOptions,
+    /// Payment service: address of /webhooks/stripe, for the provider's webhooks; not set: none are taken.
+    #[arg(long, env = "WEBHOOK_LISTEN", global = true, value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_listen: Option<Listen>,
+    /// Payment service: file with the secrets that sign webhooks, one a line; read again for each of them.
+    #[arg(long, env = "WEBHOOK_SECRETS_FILE", global = true, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secrets_file: Option<PathBuf>,
     /// For the project's own tests: a planted bug by name; a release daemon refuses it.
     #[arg(long, env = "PLANTED_BUG", global = true, hide = true)]
     pub planted_bug: Option<String>,
@@ -208,6 +216,11 @@ impl Config {
         self.kafka = self.access.properties(file.kafka()?)?;
         self.simulator = self.payment.completed(service, file)?;
         check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
+        if self.webhook_listen.is_some() && self.webhook_secrets_file.is_none() {
+            let text =
+                "webhooks without a secret would be anybody's: give --webhook-secrets-file or WEBHOOK_SECRETS_FILE";
+            return Err(SettingError::Setting(text.into()));
+        }
         Ok(self)
     }
 

@@ -66,9 +66,14 @@ const DECIMALS: [(&str, usize); 26] = [
     ("XPF", 0),
 ];
 
+/// How many decimals an amount in this currency has.
+pub fn decimals(currency: &str) -> usize {
+    DECIMALS.iter().find(|(code, _)| *code == currency).map_or(2, |(_, decimals)| *decimals)
+}
+
 /// An amount for people, out of the minor units in which it travels: `USD 0.89`. Nothing is computed with it.
 pub fn money(minor: i64, currency: &str) -> String {
-    let decimals = DECIMALS.iter().find(|(code, _)| *code == currency).map_or(2, |(_, decimals)| *decimals);
+    let decimals = decimals(currency);
     let sign = if minor < 0 { "-" } else { "" };
     let digits = format!("{:0>width$}", minor.unsigned_abs(), width = decimals + 1);
     let (whole, part) = digits.split_at(digits.len() - decimals);

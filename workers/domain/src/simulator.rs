@@ -46,6 +46,10 @@ pub struct SimulatorConfig {
     pub timeout_ms: u64,
     /// Where to write what was done, one JSON object per line.
     pub statement: Option<PathBuf>,
+    /// For how long an authorization holds, in milliseconds; it says nothing of that unless it is set.
+    pub hold_ms: Option<i64>,
+    /// What it says after its calls have ended, one JSON object per line: an order and a [`Sighting`](crate::provider::Sighting).
+    pub afterwards: Option<PathBuf>,
 }
 
 impl Default for SimulatorConfig {
@@ -66,6 +70,8 @@ impl Default for SimulatorConfig {
             latency_max_ms: 0,
             timeout_ms: 1_000,
             statement: None,
+            hold_ms: None,
+            afterwards: None,
         }
     }
 }

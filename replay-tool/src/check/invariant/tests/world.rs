@@ -193,7 +193,7 @@ impl World {
             CallChange::Unchanged => {}
             CallChange::Cleared => drop(self.calls.remove(&id)),
             CallChange::Set(call) => {
-                self.calls.insert(id, call.clone());
+                self.calls.insert(id, (*call).clone());
                 let answer = Answer::to(&call, CallStep::Execute, self.provide(&call));
                 self.charge(charge::Input::Answer(&answer), cause);
             }
