@@ -10,30 +10,21 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health, Roads, Service};
-use domain::provider::Provider;
-use domain::{charge, saga};
 use grammar::{ColorOptions, Exit, Secret, SettingsFile, ShellVerb, complain};
 use outbox::{Outbox, OutboxConfig, TopicSpec};
 use provision::{migrate, topics};
 use schemas::{Codec, ServiceName};
-use stripe::StripeProvider;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
 use crate::config::{self, Config};
-use crate::inventory::InventoryService;
-use crate::order::OrderService;
-use crate::payment::options::ProviderName;
-use crate::payment::simulator::SimulatedProvider;
-use crate::payment::webhooks::{self, Webhooks};
-use crate::payment::{Hints, Lookout, PaymentService};
+use crate::payment::{Lookout, webhooks};
 use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
 use crate::signals::{INSISTED, Signals, stopped};
 use crate::start::{Obstacle, Progress, Start};
-use crate::{acls, clock, http, parked, postgres, probes, relay, status, telemetry, verbs};
+use crate::{acls, clock, http, parked, postgres, probes, relay, services, status, telemetry, verbs};
 
 /// How long the brokers may take for one of the start's questions.
 const START_QUESTION: Duration = Duration::from_secs(3);
@@ -219,13 +210,19 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
     let served = tokio::spawn(http::serve(listener, shown.clone(), stopped(stopping)));
     let (hints, lookout) = Lookout::new(database(service, &config)?);
-    let hooked = serve_webhooks(service, &config, hints, stop.subscribe()).await?;
+    let hooked = match service {
+        ServiceName::Payment => {
+            let database = database(service, &config)?;
+            webhooks::open(&config.payment, database, hints, stop.subscribe()).await.map_err(DaemonError)?
+        }
+        ServiceName::Order | ServiceName::Inventory => None,
+    };
     let frame = Frame { service, config, planted, shown, stop };
     let worked = match service {
-        ServiceName::Order => start_and_work(&frame, &mut signals, order_service).await,
-        ServiceName::Inventory => start_and_work(&frame, &mut signals, inventory_service).await,
+        ServiceName::Order => start_and_work(&frame, &mut signals, services::order).await,
+        ServiceName::Inventory => start_and_work(&frame, &mut signals, services::inventory).await,
         ServiceName::Payment => {
-            let service = |config: &_, planted, partitions| payment_service(config, planted, partitions, lookout);
+            let service = |config: &_, planted, partitions| services::payment(config, planted, partitions, lookout);
             start_and_work(&frame, &mut signals, service).await
         }
     };
@@ -236,59 +233,6 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
         hooked.await.map_err(DaemonError::of)?.map_err(DaemonError::of)?;
     }
     worked
-}
-
-/// The route for the provider's webhooks, where it is wanted.
-async fn serve_webhooks(
-    service: ServiceName,
-    config: &Config,
-    hints: Hints,
-    stopping: watch::Receiver<bool>,
-) -> Result<Option<JoinHandle<std::io::Result<()>>>, DaemonError> {
-    let wanted = config.payment.webhook_listen.filter(|_| service == ServiceName::Payment);
-    let (Some(listen), Some(secrets)) = (wanted, config.payment.webhook_secrets_file.clone()) else { return Ok(None) };
-    let (listener, bound) = probes::bind(listen.0).await.map_err(|error| {
-        DaemonError(format!("cannot listen on {}: {error}; set WEBHOOK_LISTEN or --webhook-listen", listen.0))
-    })?;
-    tracing::info!(address = %bound, "listening for webhooks");
-    let webhooks = Webhooks { database: database(service, config)?, secrets, hints };
-    Ok(Some(tokio::spawn(webhooks::serve(listener, webhooks, stopped(stopping)))))
-}
-
-fn order_service(config: &Config, planted: Planted, partitions: i32) -> Result<OrderService, DaemonError> {
-    let policy = saga::Policy {
-        confirm_within_ms: config.confirm_within_ms,
-        ship_within_ms: config.ship_within_ms,
-        hold_within_ms: config.hold_within_ms,
-        return_within_ms: config.return_within_ms,
-        hold_above_minor: config.hold_above_minor,
-        hold_customers: config.hold_customers.iter().cloned().collect(),
-    };
-    Ok(OrderService::new(policy, planted.decisions, partitions))
-}
-
-fn inventory_service(_: &Config, planted: Planted, _: i32) -> Result<InventoryService, DaemonError> {
-    Ok(InventoryService::new(planted.decisions))
-}
-
-fn payment_service(
-    config: &Config,
-    planted: Planted,
-    partitions: i32,
-    lookout: Lookout,
-) -> Result<PaymentService, DaemonError> {
-    let policy = charge::Policy::default();
-    Ok(PaymentService::new(policy, planted.decisions, partitions, provider_of(config)?, lookout))
-}
-
-fn provider_of(config: &Config) -> Result<Arc<dyn Provider>, DaemonError> {
-    match config.payment.provider {
-        ProviderName::Simulator => Ok(Arc::new(SimulatedProvider::open(config.simulator()).map_err(DaemonError::of)?)),
-        ProviderName::Stripe => {
-            let settings = config.payment.stripe.settings().map_err(DaemonError::of)?;
-            Ok(Arc::new(StripeProvider::open(settings).map_err(DaemonError::of)?))
-        }
-    }
 }
 
 /// A signal during the start ends it, with nothing to drain.

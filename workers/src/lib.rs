@@ -24,6 +24,7 @@ mod postgres;
 pub mod prepared;
 pub mod probes;
 mod relay;
+mod services;
 pub mod signals;
 pub mod start;
 pub mod status;

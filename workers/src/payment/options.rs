@@ -1,13 +1,17 @@
 //! The payment service's settings: who holds and takes the money, and how it is asked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
+use domain::provider::Provider;
 use domain::simulator::SimulatorConfig;
 use grammar::{SettingError, SettingsFile};
 use schemas::ServiceName;
 use serde::Serialize;
-use stripe::StripeOptions;
+use stripe::{StripeOptions, StripeProvider};
+
+use super::simulator::SimulatedProvider;
 
 use crate::listen::Listen;
 
@@ -87,5 +91,21 @@ impl ProviderOptions {
             return Err(SettingError::Setting(text.into()));
         }
         Ok(Some(simulator))
+    }
+
+    /// The provider that was asked for; the simulator is as it was completed.
+    ///
+    /// # Errors
+    /// In words: a key cannot be read, or the simulator's statement cannot be written.
+    pub(crate) fn open(&self, simulator: SimulatorConfig) -> Result<Arc<dyn Provider>, String> {
+        match self.provider {
+            ProviderName::Simulator => {
+                Ok(Arc::new(SimulatedProvider::open(simulator).map_err(|error| error.to_string())?))
+            }
+            ProviderName::Stripe => {
+                let settings = self.stripe.settings().map_err(|error| error.to_string())?;
+                Ok(Arc::new(StripeProvider::open(settings).map_err(|error| error.to_string())?))
+            }
+        }
     }
 }

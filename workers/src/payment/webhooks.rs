@@ -26,10 +26,14 @@ use openssl::sign::Signer;
 use schemas::{OrderId, Time};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use super::looks::Hints;
+use super::options::ProviderOptions;
 use super::store;
-use crate::metrics;
+use crate::signals::stopped;
+use crate::{metrics, probes};
 
 /// A body above this is refused.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -44,17 +48,37 @@ const TOLERANCE_S: i64 = 300;
 const MAX_SIGNATURES: usize = 8;
 
 /// What the route needs.
-pub(crate) struct Webhooks {
+struct Webhooks {
     /// The payment service's.
-    pub(crate) database: Database,
+    database: Database,
     /// A secret a line.
-    pub(crate) secrets: PathBuf,
+    secrets: PathBuf,
     /// Who looks, if the order is ours.
-    pub(crate) hints: Hints,
+    hints: Hints,
+}
+
+/// The route, where it is wanted; it answers until asked to stop.
+///
+/// # Errors
+/// In words, why it cannot listen.
+pub(crate) async fn open(
+    options: &ProviderOptions,
+    database: Database,
+    hints: Hints,
+    stopping: watch::Receiver<bool>,
+) -> Result<Option<JoinHandle<std::io::Result<()>>>, String> {
+    let (Some(listen), Some(secrets)) = (options.webhook_listen, options.webhook_secrets_file.clone()) else {
+        return Ok(None);
+    };
+    let bound = probes::bind(listen.0).await;
+    let (listener, address) = bound
+        .map_err(|error| format!("cannot listen on {}: {error}; set WEBHOOK_LISTEN or --webhook-listen", listen.0))?;
+    tracing::info!(%address, "listening for webhooks");
+    Ok(Some(tokio::spawn(serve(listener, Webhooks { database, secrets, hints }, stopped(stopping)))))
 }
 
 /// Answer until asked to stop.
-pub(crate) async fn serve(
+async fn serve(
     listener: TcpListener,
     webhooks: Webhooks,
     shutdown: impl Future<Output = ()> + Send + 'static,

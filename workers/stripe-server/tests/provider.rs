@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use domain::provider::{IdempotencyKey, Operation, PaymentMethod, Provider, ProviderAnswer, ProviderRequest};
+use domain::provider::{IdempotencyKey, Operation, PaymentMethod, Provider, ProviderAnswer, ProviderRequest, Sighting};
 use domain::simulator::SimulatorConfig;
 use schemas::{CommandId, CustomerId, OrderId};
 use serde_json::Value;
@@ -345,5 +345,23 @@ async fn each_account_has_its_key_and_a_new_key_counts_without_a_restart() {
     let elsewhere = client.execute(&about(&of("us", "o-1"), Operation::Capture, &held)).await;
     assert!(matches!(elsewhere, ProviderAnswer::RetryLater { .. }), "another account's payment: {elsewhere:?}");
     assert!(!format!("{client:?}").contains("sk_test"), "{client:?}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_comes_afterwards_is_seen_disputes_and_refunds_that_came_back() {
+    let (server, client) = both(Behaviour { refund_settles_after_ms: 0, ..Behaviour::default() }).await;
+    let disputed = request("o-1", Operation::Authorize, "pm_card_createDispute");
+    let payment = reference(client.execute(&disputed).await);
+    client.execute(&about(&disputed, Operation::Capture, &payment)).await;
+    let seen = client.sightings(&about(&disputed, Operation::Authorize, &payment)).await.unwrap();
+    let is_opened = |sighting: &Sighting| matches!(sighting, Sighting::Disputed { status, amount_minor: 1_050, fee_minor: 1_500, .. } if status == "opened");
+    assert!(seen.len() == 1 && is_opened(&seen[0]), "{seen:?}");
+    let refunded = request("o-2", Operation::Authorize, "pm_card_refundFail");
+    let payment = reference(client.execute(&refunded).await);
+    client.execute(&about(&refunded, Operation::Capture, &payment)).await;
+    let refund = reference(client.execute(&about(&refunded, Operation::Refund, &payment)).await);
+    let seen = client.sightings(&about(&refunded, Operation::Authorize, &payment)).await.unwrap();
+    assert!(matches!(&seen[..], [Sighting::RefundFailed { reference, .. }] if *reference == refund), "{seen:?}");
     server.stop().await;
 }

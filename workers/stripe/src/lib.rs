@@ -8,6 +8,7 @@
 //! are only a reason to look), and every other product of the provider.
 
 mod account;
+mod afterwards;
 mod amounts;
 pub mod answers;
 pub mod breaker;

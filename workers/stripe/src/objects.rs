@@ -68,6 +68,24 @@ pub(crate) struct Refund {
     pub(crate) failure_reason: Option<String>,
 }
 
+/// A payment that its customer's bank disputes.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Dispute {
+    pub(crate) id: String,
+    pub(crate) status: String,
+    pub(crate) amount: i64,
+    pub(crate) currency: String,
+    #[serde(default)]
+    pub(crate) balance_transactions: Vec<Movement>,
+}
+
+/// A movement of the balance.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Movement {
+    #[serde(default)]
+    pub(crate) fee: i64,
+}
+
 /// A page of a list.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Page<T> {

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::provider::{Asked, Operation, PaymentMethod, Provider, ProviderAnswer, ProviderRequest};
+use domain::provider::{self, Asked, Operation, PaymentMethod, Provider, ProviderAnswer, ProviderRequest};
 use serde::de::DeserializeOwned;
 
 use crate::account::{Account, AccountError};
@@ -159,7 +159,7 @@ impl StripeProvider {
     }
 
     /// An object; or, where there is none to be had, what that says.
-    async fn get<T: DeserializeOwned>(&self, account: &Account, path: &str) -> Result<T, ProviderAnswer> {
+    pub(crate) async fn get<T: DeserializeOwned>(&self, account: &Account, path: &str) -> Result<T, ProviderAnswer> {
         let reply = self.transport.get(&account.key.now(), path).await;
         let unknown = |detail| ProviderAnswer::Unknown { detail };
         match (account.judge(&reply), &reply) {
@@ -174,7 +174,7 @@ impl StripeProvider {
 
     /// The account that the order names. Where there is none, nothing was done; a new order is refused, and for one that was authorized
     /// somebody has to bring the account back.
-    fn account_of(&self, request: &ProviderRequest) -> Result<&Account, ProviderAnswer> {
+    pub(crate) fn account_of(&self, request: &ProviderRequest) -> Result<&Account, ProviderAnswer> {
         let named = request.method.as_ref().map_or("", |method| method.provider.as_str());
         let name = if named.is_empty() { self.default_account.as_str() } else { named };
         self.accounts.get(name).ok_or_else(|| {
@@ -242,6 +242,10 @@ impl Provider for StripeProvider {
     fn look_up<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a> {
         Box::pin(self.find(request))
     }
+
+    fn sightings<'a>(&'a self, request: &'a ProviderRequest) -> provider::Looked<'a> {
+        Box::pin(self.look_afterwards(request))
+    }
 }
 
 impl Account {
@@ -308,7 +312,7 @@ impl Account {
 }
 
 impl Turned {
-    fn answer(self) -> ProviderAnswer {
+    pub(crate) fn answer(self) -> ProviderAnswer {
         let detail = match self.why {
             metrics::HeldBack::Breaker => "not sent: the provider has given no certain answer for a while",
             metrics::HeldBack::RetryAfter => "not sent: the provider asks to wait",

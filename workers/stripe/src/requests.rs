@@ -89,6 +89,11 @@ pub(crate) fn refunds(reference: &str, after: Option<&str>) -> String {
     format!("refunds?{}", form(&fields))
 }
 
+/// The disputes of a payment.
+pub(crate) fn disputes(reference: &str) -> String {
+    format!("disputes?{}", form(&[("payment_intent", reference), ("limit", PAGE)]))
+}
+
 fn form(fields: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(fields).finish()
 }
