@@ -94,12 +94,6 @@ impl Person {
         .await
     }
 
-    /// Fails where this text is shown.
-    pub(crate) async fn sees_no(&self, text: &str) -> Outcome {
-        let shown = self.reads().await?;
-        if shown.contains(text) { Err(format!("“{text}” is shown: {shown}").into()) } else { Ok(()) }
-    }
-
     /// Whether there is a control of this name to be seen.
     pub(crate) async fn is_offered(&self, name: &str) -> Outcome<bool> {
         Ok(self.shown(&control(name)).await?.is_some())
