@@ -342,6 +342,7 @@ mod tests {
         let given = [part("done", 99), part("none", 0), part("<x>", 1)];
         let shown = flow("placed", &given).into_string();
         assert!(shown.contains("aria-label=\"placed 100: done 99; &lt;x&gt; 1\""), "{shown}");
+        assert!(shown.contains("<path class=\"band good\"") && shown.contains("<rect class=\"end good\""), "{shown}");
         let kept: Vec<&Part> = given.iter().filter(|part| part.count > 0).collect();
         let found = bands(&kept, 100);
         assert_eq!(found, [Band { left: 0, right: 0, height: 316 }, Band { left: 316, right: 328, height: 3 }]);
