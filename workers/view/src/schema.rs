@@ -21,7 +21,7 @@ const INDEXES: &str = include_str!("indexes.sql");
 /// What the rows hold, where the tables do not tell it: with what is kept, it is another number, and so another version.
 ///
 /// 1: what was said of orders and stock; 2: what inventory and payment say of an order, too.
-pub(crate) const CONTENT: u32 = 2;
+const CONTENT: u32 = 2;
 
 /// First key of the advisory lock; the second is a hash of the schema's name.
 const LOCK: i32 = 0x7669_6577;
@@ -85,7 +85,11 @@ fn rights() -> Vec<Right> {
 
 /// What tells this program's tables from another version's.
 fn version_wanted() -> String {
-    let digest: [u8; 32] = Sha256::new().chain_update(tables()).chain_update(CONTENT.to_be_bytes()).finalize().into();
+    version_of(CONTENT)
+}
+
+fn version_of(content: u32) -> String {
+    let digest: [u8; 32] = Sha256::new().chain_update(tables()).chain_update(content.to_be_bytes()).finalize().into();
     digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -205,4 +209,17 @@ pub async fn rewind(database: &Database) -> Result<(), DatabaseError> {
     tx.batch_execute(&format!("truncate {}", table_names().join(", "))).await?;
     tx.commit().await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_hold_something_else_are_another_version_s() {
+        assert_eq!(version_wanted(), version_of(2), "whoever keeps something else counts on");
+        assert_ne!(version_of(1), version_of(2));
+        let refused = as_wanted(&version_of(1), "view").unwrap_err().to_string();
+        assert!(refused.contains("another version's") && refused.contains("migrate"), "{refused}");
+    }
 }

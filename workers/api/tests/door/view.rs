@@ -93,9 +93,15 @@ async fn it_is_what_the_topics_say_whoever_dies_and_is_made_again_from_nothing()
     assert!(pipeline.query("select order_id from view.orders").await?.is_empty());
     let other = pipeline.start_door("again")?;
     until_it_agrees(&pipeline, ORDERS).await?;
-    let heard = "select count(*)::text from view.heard where topic = 'order.events.v1'";
-    let versions = "select sum(version)::text from orders.orders";
-    assert_eq!(pipeline.query(heard).await?, pipeline.query(versions).await?, "each event once");
+    for (topic, table) in [
+        ("order.events.v1", "orders.orders"),
+        ("inventory.events.v1", "inventory.reservations"),
+        ("payment.events.v1", "payments.payments"),
+    ] {
+        let heard = format!("select count(*)::text from view.heard where topic = '{topic}'");
+        let versions = format!("select sum(version)::text from {table}");
+        assert_eq!(pipeline.query(&heard).await?, pipeline.query(&versions).await?, "each event of {topic} once");
+    }
     let report = pipeline.check().await?;
     assert!(report.is_clean(), "{report}");
     stop(other)
