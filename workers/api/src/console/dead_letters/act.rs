@@ -1,11 +1,13 @@
 //! What a form does about a letter: a redrive, its rehearsal, or a discard. Each says what it has seen, so that a form which is sent
 //! twice, or by two people at once, does it once: the second finds a note more than it had seen.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use replay_tool::ReplayError;
-use replay_tool::dead_letters::{Allowances, Edited, Filed, MAX_REDRIVES, Objection, Redrive, Ruling, Signature};
+use replay_tool::dead_letters::{Allowances, Edited, Filed, MAX_REDRIVES, Objection, Redrive, Ruling, Signature, Spot};
 use serde::Deserialize;
 
 use super::letter::{Given, Told};
@@ -52,6 +54,18 @@ pub(in crate::console) async fn act(
 ) -> Result<Response, Trouble> {
     visit.needs(Role::OpsAct)?;
     let spot = spot(&visit, named)?;
+    // To its end, also where the visitor goes away: a record under way must not be looked for before it has come.
+    let carried_out = tokio::spawn(in_turn(console, visit.clone(), spot, form)).await;
+    carried_out.unwrap_or_else(|error| {
+        tracing::error!(%error, "an act on a dead letter has ended abnormally");
+        Err(Trouble::of(
+            &visit,
+            Problem::new(Kind::Unavailable, "it has ended abnormally: load the letter's page again"),
+        ))
+    })
+}
+
+async fn in_turn(console: Arc<Console>, visit: Visit, spot: Spot, form: Form) -> Result<Response, Trouble> {
     let turn = tokio::time::timeout(WAIT, console.letters.turn.lock()).await;
     let busy =
         || Problem::new(Kind::Unavailable, "somebody else acts on a dead letter; send this once more in a moment");
