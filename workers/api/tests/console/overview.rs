@@ -17,8 +17,6 @@ pub(crate) async fn changes(house: &House) -> Outcome {
         if now != before { Ok(()) } else { Err(format!("{before}, still").into()) }
     })
     .await?;
-    match kim.runs("return window.isTheSame === true").await? {
-        serde_json::Value::Bool(true) => Ok(()),
-        other => Err(format!("the page was loaded again: {other}").into()),
-    }
+    let is_same = kim.runs("return window.isTheSame === true").await?;
+    if is_same == true { Ok(()) } else { Err("the page was loaded again".into()) }
 }

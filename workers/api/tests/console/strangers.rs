@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -123,8 +123,6 @@ pub(crate) async fn hostile(house: &House) -> Outcome {
     kim.clicks(SKU).await?;
     kim.sees(&format!("SKU {SKU}")).await?;
     is_text("the SKU").await?;
-    match kim.runs("return typeof window.hacked").await? {
-        Value::String(kind) if kind == "undefined" => Ok(()),
-        other => Err(format!("a script has run: {other}").into()),
-    }
+    let hacked = kim.runs("return typeof window.hacked").await?;
+    if hacked == "undefined" { Ok(()) } else { Err(format!("a script has run: {hacked}").into()) }
 }
