@@ -43,6 +43,11 @@ pub(crate) fn text(scene: &Scene, sample_order: Option<&str>) -> String {
         let (name, address, pid) = (&daemon.name, daemon.address, daemon.pid);
         page.push_str(&format!("  {name:<13} process {pid:<8} http://{address}/metrics  (and /readyz, /livez)\n"));
     }
+    if let Some(console) = scene.console_url() {
+        page.push_str(&format!(
+            "\n  Open {console} in a browser: the console, where people see all of it and free what is stuck.\n"
+        ));
+    }
     let order = sample_order.unwrap_or("ORDER_ID");
     let example = example::ORDER;
     page.push_str(&format!(

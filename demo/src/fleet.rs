@@ -12,10 +12,11 @@ use schemas::ServiceName;
 
 use crate::error::DemoError;
 use crate::options::Cast;
+use crate::provider;
 use crate::scene::{DaemonPlace, Scene};
 
 /// The simulated provider counts in parts of a million.
-const PER_PERCENT: u32 = 10_000;
+pub(crate) const PER_PERCENT: u32 = 10_000;
 
 /// Longer than any backlog here takes: a demo at full speed must not run into deadlines.
 const CONFIRM_WITHIN_MS: u32 = 3_600_000;
@@ -28,10 +29,20 @@ const READY_LIMIT: Duration = Duration::from_secs(90);
 const DRAIN_LIMIT: Duration = Duration::from_secs(25);
 
 /// Settings of a person's own daemons that must not leak into the demo's.
-const FOREIGN_SETTINGS: [&str; 11] = [
+const FOREIGN_SETTINGS: [&str; 21] = [
     "API_KEYS_FILE",
     "API_LISTEN",
+    "DAEMONS",
+    "JWT_AUDIENCE",
+    "OIDC_ISSUER",
     "PIPELINE_CONFIG",
+    "PROVIDER",
+    "STRIPE_ACCOUNTS",
+    "STRIPE_KEY",
+    "STRIPE_KEY_FILE",
+    "STRIPE_RETURN_URL",
+    "STRIPE_TEST_TOKEN",
+    "STRIPE_URL",
     "DATABASE_URL_FILE",
     "DATABASE_SCHEMA",
     "TOPIC_PREFIX",
@@ -49,6 +60,8 @@ pub(crate) struct Fleet {
     api: Option<Daemon>,
     /// A stranger's service beside them.
     guest: Option<Child>,
+    /// The payment provider, where it is a program; the last to end.
+    provider: Option<Daemon>,
 }
 
 impl Fleet {
@@ -76,10 +89,11 @@ impl Fleet {
 
     /// Starts this cast's workers and waits until all are ready; beside them the API. Their places go into the scene.
     pub(crate) fn start(scene: &mut Scene, cast: Cast) -> Result<Self, DemoError> {
-        let mut fleet = Self { daemons: Vec::new(), api: None, guest: None };
+        let provider = cast.provider.start(scene, cast.decline_percent)?;
+        let mut fleet = Self { daemons: Vec::new(), api: None, guest: None, provider };
         for service in ServiceName::ALL {
             for number in 1..=cast.instances {
-                let (daemon, place) = daemon(scene, service, number, cast.decline_percent)?;
+                let (daemon, place) = daemon(scene, service, number, cast.decline_percent, fleet.provider.as_ref())?;
                 fleet.daemons.push(daemon);
                 scene.daemons.push(place);
             }
@@ -97,6 +111,9 @@ impl Fleet {
         let daemons = self.daemons.iter().chain(&self.api).map(|daemon| &**daemon);
         let children: Vec<&Child> = daemons.chain(&self.guest).collect();
         let ended = Child::drain(children.iter().copied(), DRAIN_LIMIT)?;
+        if let Some(provider) = &self.provider {
+            Child::drain([&**provider], DRAIN_LIMIT)?;
+        }
         let late = children.iter().zip(ended).filter(|(_, status)| status.is_none());
         let late: Vec<&str> = late.map(|(child, _)| child.name()).collect();
         if late.is_empty() {
@@ -137,11 +154,14 @@ fn api_command(scene: &Scene) -> Result<Command, DemoError> {
     Ok(command)
 }
 
-/// Without keys it answers on loopback only, as everything of a demo does. Gives also where it answers.
+/// Without keys it answers on loopback only, as everything of a demo does. It tells of the workers that run already. Gives also where
+/// it answers.
 fn api(scene: &Scene) -> Result<(Daemon, DaemonPlace, SocketAddr), DemoError> {
     let [address, answers] = [loopback()?, loopback()?];
     let mut command = api_command(scene)?;
-    command.args(["--listen", &address.to_string(), "--api-listen", &answers.to_string(), "run"]);
+    let workers: Vec<String> = scene.daemons.iter().map(|place| format!("{}={}", place.name, place.address)).collect();
+    command.args(["--listen", &address.to_string(), "--api-listen", &answers.to_string()]);
+    command.args(["--daemons", &workers.join(","), "run"]);
     let name = "api-1".to_owned();
     let daemon = Daemon::spawn(command, name.as_str(), &scene.logs.join("api-1.log"), address)?;
     let place = DaemonPlace { name, service: "api".to_owned(), address, pid: daemon.pid() };
@@ -165,6 +185,7 @@ fn daemon(
     service: ServiceName,
     number: u16,
     decline_percent: u32,
+    provider: Option<&Daemon>,
 ) -> Result<(Daemon, DaemonPlace), DemoError> {
     let name = format!("{}-{number}", service.as_str());
     let address = loopback()?;
@@ -173,9 +194,13 @@ fn daemon(
     if service == ServiceName::Order {
         command.args(["--confirm-within-ms", &CONFIRM_WITHIN_MS.to_string()]);
     }
-    if service == ServiceName::Payment {
-        command.args(["--simulator-decline-per-million", &(decline_percent * PER_PERCENT).to_string()]);
-        command.arg("--simulator-statement").arg(&scene.statement);
+    match provider.filter(|_| service == ServiceName::Payment) {
+        Some(server) => provider::tell(&mut command, server),
+        None if service == ServiceName::Payment => {
+            command.args(["--simulator-decline-per-million", &(decline_percent * PER_PERCENT).to_string()]);
+            command.arg("--simulator-statement").arg(&scene.statement);
+        }
+        None => {}
     }
     command.arg("run");
     let log = scene.logs.join(format!("{name}.log"));

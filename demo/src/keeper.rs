@@ -47,6 +47,7 @@ impl Keeper {
         let mut command = Command::new(program);
         command.arg("keeper").arg("--folder").arg(folder).args(["--instances", &cast.instances.to_string()]);
         command.args(["--decline-percent", &cast.decline_percent.to_string()]);
+        command.args(["--provider", cast.provider.as_str()]);
         if cast.with_loyalty {
             command.arg("--with-loyalty");
         }

@@ -18,6 +18,7 @@ mod keeper;
 mod lag;
 mod narrator;
 mod options;
+mod provider;
 mod run;
 mod scene;
 mod show;

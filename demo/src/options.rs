@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::provider::ProviderChoice;
+
 const AFTER: &str = "\
 Without options: the 12,721 sample orders, one process of each worker, private servers that are gone afterwards.
 KAFKA_BROKERS and DATABASE_URL, when set, are used instead of private servers; the demo then works under a prefix and
@@ -93,6 +95,10 @@ pub(crate) struct Cast {
     /// Of a hundred payments, so many are declined.
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(..=100))]
     pub(crate) decline_percent: u32,
+
+    /// Who holds and takes the money; no money moves either way.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    pub(crate) provider: ProviderChoice,
 
     /// Start a stranger's service beside the workers: outbox/examples/loyalty, points for confirmed orders.
     #[arg(long)]

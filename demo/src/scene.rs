@@ -109,6 +109,11 @@ impl Scene {
         Ok(format!("http://{address}/v1"))
     }
 
+    /// Where the console is, where there is an API.
+    pub(crate) fn console_url(&self) -> Option<String> {
+        self.api.map(|address| format!("http://{address}/console"))
+    }
+
     /// To Kafka, with the prefix.
     pub(crate) fn connection(&self) -> Connection {
         Connection::new(&self.brokers).with_topic_prefix(&self.topic_prefix)

@@ -206,6 +206,13 @@ fn every_setting_is_one_of_its_program() {
     // What is open to other machines lets in who has a key, which it can only read.
     assert!(own["API_LISTEN"].starts_with("0.0.0.0:") && own["API_KEYS_FILE"].starts_with("/keys/"), "{own:?}");
     assert!(block(&text, &["services", "order-api", "volumes"]).concat().contains("api-keys:/keys:ro"));
+    // It tells of each worker, at the port where all of them answer.
+    let all = mapping(&text, &["x-worker", "environment"]);
+    let port = all["LISTEN"].rsplit(':').next().unwrap();
+    for service in ["order", "inventory", "payment"] {
+        let daemon = format!("{service}={service}-worker:{port}");
+        assert!(own["DAEMONS"].split(',').any(|one| one == daemon), "{daemon}: {own:?}");
+    }
     assert!(block(&text, &["services", "set-up", "volumes"]).concat().contains("api-keys:/keys"));
     assert!(
         text.split("\nvolumes:\n").nth(1).is_some_and(|all| all.contains("api-keys:"))

@@ -14,6 +14,7 @@ mod producing;
 pub mod record_headers;
 mod refusal;
 mod settings;
+mod settling;
 mod token;
 
 pub use coordinator::committed;
@@ -26,4 +27,5 @@ pub use producing::{Confirmations, Producing};
 pub use refusal::{Denied, Refusal, complaint, denied, denied_topic, is_about_content, is_final, words};
 pub(crate) use settings::copy;
 pub use settings::is_secret;
+pub(crate) use settling::settled;
 pub use token::{TOKEN_FILE_VARIABLE, give_token, read_token, token_property};

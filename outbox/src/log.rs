@@ -195,14 +195,15 @@ fn asked<'p, C: ConsumerContext>(
     if list.count() == 0 {
         return Ok(Vec::new());
     }
-    let answered = client.offsets_for_times(list, limit)?;
-    let mut told = HashMap::with_capacity(answered.count());
-    let elements = answered.elements();
-    for element in &elements {
-        element.error()?;
-        told.insert((element.topic(), element.partition()), offset_of(element.offset()));
-    }
-    Ok(wanted.map(|(place, _)| told.get(&(&*place.topic, place.partition)).copied().flatten()).collect())
+    let told = kafka::settled(limit, kafka::is_unsettled, |left| {
+        let answered = client.offsets_for_times(list.clone(), left)?;
+        let told = answered.elements().into_iter().map(|element| {
+            let place = (element.topic().to_owned(), element.partition());
+            element.error().map(|()| (place, offset_of(element.offset())))
+        });
+        told.collect::<KafkaResult<HashMap<_, _>>>()
+    })?;
+    Ok(wanted.map(|(place, _)| told.get(&(place.topic.to_string(), place.partition)).copied().flatten()).collect())
 }
 
 fn offset_of(told: Offset) -> Option<i64> {

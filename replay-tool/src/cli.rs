@@ -9,6 +9,7 @@ mod dead_letters;
 mod exit;
 mod moment;
 mod rebuild;
+mod reconcile;
 mod source;
 mod tables;
 mod trace;
@@ -48,6 +49,8 @@ enum Verb {
     DeadLetters(dead_letters::Options),
     /// Fold the topics into tables: beside the live ones, in their place, into files, or only counted.
     Rebuild(rebuild::Options),
+    /// Hold the payment provider's balance transactions against the ledger, order by order.
+    Reconcile(reconcile::Options),
     /// Tell the state of an order, a SKU or the whole shop as it was at a time.
     At(moment::AtOptions),
     /// Tell what changed between two times.
@@ -67,6 +70,7 @@ impl Verb {
             Verb::DeadLetters(options) => dead_letters::run(options, interrupt).await,
             // What it writes, it writes in transactions, and under another name until it is whole.
             Verb::Rebuild(options) => interrupt.or_done(rebuild::run(options, interrupt)).await,
+            Verb::Reconcile(options) => interrupt.or_done(reconcile::run(options)).await,
             Verb::At(options) => interrupt.or_done(moment::at(options, interrupt)).await,
             Verb::Diff(options) => interrupt.or_done(moment::diff(options, interrupt)).await,
             Verb::Archive(verb) => archive::run(verb, interrupt).await,

@@ -1,6 +1,6 @@
 //! What the pipeline's topics and tables say, read from outside; and what can be made of the topics again.
 //!
-//! Five things, all of them verbs of the program `replay-tool` ([`cli`]):
+//! Six things, all of them verbs of the program `replay-tool` ([`cli`]):
 //!
 //! - The *check* holds topics and tables against each other and against the invariants of the product, while the daemons
 //!   run or after they have stopped: [`check`](check()). It only reads.
@@ -9,6 +9,7 @@
 //! - The *archive* copies every record into files that outlive Kafka's retention ([`ArchiveStore`]), and restores topics
 //!   from them, with the services' positions.
 //! - A *trace* tells everything that happened to one order.
+//! - *Reconciling* holds a payment provider's own statement against the ledger.
 //! - *Dead letters* are listed, corrected, published again and settled, by the program or by another one ([`dead_letters`]).
 //!
 //! State is folded with the daemons' own `evolve`. `decide` is out of reach, and so is a payment provider: what is here can
@@ -27,7 +28,7 @@
 //! | `fold` | records made into state: the one fold of check and rebuild |
 //! | `rebuild` | plan, units, where they go, and looking at what came out |
 //! | `check` | scanning, invariants, verdict, report |
-//! | `dead_letters`, `trace` | what nobody could take; one order's timeline |
+//! | `dead_letters`, `trace`, `reconcile` | what nobody could take; one order's timeline; the provider's statement against the ledger |
 //! | `cli` | the verbs |
 //!
 //! Deliberately absent: any repair of what a check finds. Whoever runs it decides what follows.
@@ -44,6 +45,7 @@ mod log;
 mod particulars;
 mod progress;
 mod rebuild;
+mod reconcile;
 mod rows;
 mod snapshot;
 mod source;

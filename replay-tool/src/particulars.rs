@@ -44,12 +44,14 @@ pub(crate) fn refund_of(event: &PaymentEvent) -> Option<&CommandId> {
     match event {
         PaymentEvent::PaymentRefunded(event) => Some(&event.refund_id),
         PaymentEvent::PaymentRefundFailed(event) => Some(&event.refund_id),
+        PaymentEvent::PaymentRefundReversed(event) => Some(&event.refund_id),
         PaymentEvent::PaymentAuthorized(_)
         | PaymentEvent::PaymentDeclined(_)
         | PaymentEvent::PaymentCaptured(_)
         | PaymentEvent::PaymentCaptureFailed(_)
         | PaymentEvent::PaymentVoided(_)
-        | PaymentEvent::PaymentStuck(_) => None,
+        | PaymentEvent::PaymentStuck(_)
+        | PaymentEvent::PaymentDisputed(_) => None,
     }
 }
 

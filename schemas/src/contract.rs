@@ -96,18 +96,20 @@ macro_rules! contract {
                 CapturePayment 1 [] unversioned;
                 VoidPayment 1 [] unversioned;
                 RefundPayment 1 [] unversioned;
-                RetryPayment 1 [] unversioned;
+                RetryPayment 2 [1] unversioned;
             }
             /// What the payment service says happened to an order's payment.
             PaymentEvents PaymentEvent events "payment.events.v1" "shop.payment" (order_id: OrderId) {
-                PaymentAuthorized 1 [] versioned;
+                PaymentAuthorized 2 [1] versioned;
                 PaymentDeclined 1 [] versioned;
                 PaymentCaptured 1 [] versioned;
                 PaymentCaptureFailed 1 [] versioned;
-                PaymentVoided 1 [] versioned;
+                PaymentVoided 2 [1] versioned;
                 PaymentStuck 2 [1] versioned;
                 PaymentRefunded 1 [] versioned;
                 PaymentRefundFailed 1 [] versioned;
+                PaymentRefundReversed 1 [] versioned;
+                PaymentDisputed 1 [] versioned;
             }
         }
     };

@@ -217,6 +217,10 @@ async fn a_strangers_answer_moves_no_order() -> Outcome {
         currency: "USD".into(),
         amount_minor: 100,
         provider_reference: None,
+        payment_provider: None,
+        payment_token: None,
+        expires_at: None,
+        attempt: 1,
     };
     let forged = [Sent::of(yes)?, Sent::of(declined(orders[1].order_id.clone())?)?];
     pipeline.broker().send_all(&forged).await?;

@@ -35,7 +35,9 @@ mod shipping;
 mod shutdown;
 mod standing;
 mod start;
+mod stripe;
 mod stuck;
+mod webhooks;
 
 /// The daemons' program.
 const DAEMON: &str = env!("CARGO_BIN_EXE_pipeline-daemon");

@@ -12,7 +12,8 @@ use crate::DAEMON;
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
 
 fn known() -> Vec<Metric> {
-    workers::metrics::ALL.into_iter().chain(consumer::metrics::ALL).chain(outbox::metrics::ALL).collect()
+    let ours = workers::metrics::ALL.into_iter().chain(stripe::metrics::ALL);
+    ours.chain(consumer::metrics::ALL).chain(outbox::metrics::ALL).collect()
 }
 
 /// A metric's line of the document.

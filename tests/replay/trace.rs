@@ -38,6 +38,10 @@ async fn a_completed_order_is_told_from_its_command_to_its_end() -> Outcome {
         currency: "USD".to_owned(),
         amount_minor: 1,
         provider_reference: None,
+        payment_provider: None,
+        payment_token: None,
+        expires_at: None,
+        attempt: 1,
     };
     let stranger = Sent::of(authorized)?;
     pipeline.broker().send(&stranger).await?;

@@ -41,7 +41,7 @@ pub use run::{Run, run_command};
 pub use scrape::{Series, reading};
 pub use secured::orders_end_also_after_a_crash;
 pub use servers::{Servers, USERS};
-pub use settings::Settings;
+pub use settings::{ProviderSettings, Settings};
 pub use transaction::Transaction;
 pub use trouble::{Outcome, Trouble, trouble};
 pub use verdict::only_of_lost_commands;

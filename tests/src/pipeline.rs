@@ -23,6 +23,12 @@ use crate::{Broker, Daemon, Finished, LONG, OrderRow, Outcome, Servers, Settings
 /// How long a daemon may take to end after SIGTERM; its own deadline is 20 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 
+/// The file with the secrets that sign webhooks.
+const WEBHOOK_SECRETS: &str = "webhook-secrets";
+
+/// The file with what the simulated provider says afterwards.
+const AFTERWARDS: &str = "afterwards.jsonl";
+
 /// Three services.
 pub struct Pipeline {
     servers: Servers,
@@ -94,6 +100,8 @@ impl Pipeline {
     fn write_settings(&self, service: ServiceName) -> Outcome {
         let brokers = self.settings.brokers.clone().unwrap_or_else(|| self.servers.brokers());
         let statement = Some(self.statement_file());
+        let hooked = self.settings.webhooks && service == ServiceName::Payment;
+        let afterwards = self.settings.webhooks.then(|| self.program.folder.join(AFTERWARDS));
         let own = self.servers.properties(&format!("{service}-worker"))?.into_iter();
         let mut kafka: BTreeMap<String, toml::Value> = own.map(|(name, value)| (name, value.into())).collect();
         kafka.insert("session.timeout.ms".to_owned(), i64::from(self.settings.session_timeout_ms).into());
@@ -113,11 +121,30 @@ impl Pipeline {
             parked_pause_s: self.settings.parked_pause_s,
             parked_messages_of_key: self.settings.parked_messages_of_key,
             parked_flood_keys: self.settings.parked_flood_keys,
+            webhook_listen: hooked.then_some("127.0.0.1:0"),
+            webhook_secrets_file: hooked.then(|| self.program.folder.join(WEBHOOK_SECRETS)),
             kafka,
-            simulator: SimulatorConfig { statement, ..self.settings.simulator.clone() },
+            provider: &self.settings.provider,
+            simulator: SimulatorConfig { statement, afterwards, ..self.settings.simulator.clone() },
         };
         std::fs::write(self.settings_file(service), toml::to_string(&file)?)?;
         Ok(())
+    }
+
+    /// These secrets sign webhooks from now on.
+    pub fn sign_webhooks_with(&self, secrets: &[&str]) -> Outcome {
+        let file = self.program.folder.join(WEBHOOK_SECRETS);
+        let next = file.with_extension("next");
+        std::fs::write(&next, secrets.join("\n"))?;
+        // At once: whoever reads sees the old secrets or the new ones.
+        Ok(std::fs::rename(next, file)?)
+    }
+
+    /// The simulated provider says this line afterwards, besides what it says already.
+    pub fn says_afterwards(&self, line: &serde_json::Value) -> Outcome {
+        let path = self.program.folder.join(AFTERWARDS);
+        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes())?)
     }
 
     fn settings_file(&self, service: ServiceName) -> PathBuf {

@@ -4,6 +4,7 @@
 //! machine could miss.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use domain::simulator::SimulatorConfig;
 use schemas::ServiceName;
@@ -40,8 +41,12 @@ pub struct Settings {
     pub parked_flood_keys: usize,
     /// How the payment provider behaves; the statement's place is the pipeline's choice.
     pub simulator: SimulatorConfig,
+    /// Another provider than the simulator.
+    pub provider: ProviderSettings,
     /// A bug, and the service that gets it.
     pub planted_bug: Option<(ServiceName, &'static str)>,
+    /// Whether the payment service takes webhooks, and its provider says something afterwards.
+    pub webhooks: bool,
     /// Whether daemons run as in a container with a read-only root file system: only the pipeline's folder can be written to.
     pub read_only_root: bool,
 }
@@ -63,10 +68,29 @@ impl Default for Settings {
             parked_messages_of_key: 1_000,
             parked_flood_keys: 20,
             simulator: SimulatorConfig::default(),
+            provider: ProviderSettings::default(),
             planted_bug: None,
+            webhooks: false,
             read_only_root: false,
         }
     }
+}
+
+/// Which provider the payment service asks, in the words of its configuration file; none is the simulator.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ProviderSettings {
+    /// Its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<&'static str>,
+    /// Where its API is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe_url: Option<String>,
+    /// Where its key is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe_key_file: Option<PathBuf>,
+    /// With what orders are paid that bring nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stripe_test_token: Option<&'static str>,
 }
 
 /// The configuration file of one service, as the daemon reads it.
@@ -88,6 +112,12 @@ pub(crate) struct SettingsFile<'s> {
     pub(crate) parked_pause_s: u64,
     pub(crate) parked_messages_of_key: u64,
     pub(crate) parked_flood_keys: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) webhook_listen: Option<&'s str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) webhook_secrets_file: Option<PathBuf>,
+    #[serde(flatten)]
+    pub(crate) provider: &'s ProviderSettings,
     pub(crate) kafka: BTreeMap<String, toml::Value>,
     pub(crate) simulator: SimulatorConfig,
 }

@@ -1,8 +1,8 @@
 //! The daemons' configuration: flag over environment over file over default, read once, every mistake named at start-up.
 //!
 //! A setting is one field of [`Config`], with its help, its names and its default; the layers are `grammar`'s. Secrets also
-//! come from files (`DATABASE_URL_FILE`, `DATABASE_PASSWORD_FILE`, `KAFKA_SASL_PASSWORD_FILE`, `KAFKA_SASL_TOKEN_FILE`), and
-//! are never printed. Any librdkafka property passes through the `[kafka]` table or `-X`; the few that correctness rests on are
+//! come from files (`DATABASE_URL_FILE`, `DATABASE_PASSWORD_FILE`, `KAFKA_SASL_PASSWORD_FILE`, `KAFKA_SASL_TOKEN_FILE`,
+//! `STRIPE_KEY_FILE`), and are never printed. Any librdkafka property passes through the `[kafka]` table or `-X`; the few that correctness rests on are
 //! set after it.
 
 use std::collections::BTreeMap;
@@ -20,6 +20,7 @@ use schemas::{CustomerId, ServiceName};
 use serde::{Serialize, Serializer};
 
 use crate::listen::Listen;
+use crate::payment::options::{ProviderOptions, SIMULATOR, STRIPE_ACCOUNTS};
 
 /// What a configuration file may have beside the settings that have a flag, and which of those it may not have.
 pub(crate) const LAYERED: Layered = Layered {
@@ -31,8 +32,10 @@ pub(crate) const LAYERED: Layered = Layered {
         "planted_bug",
         "simulator_decline_per_million",
         "simulator_statement",
+        "stripe_account",
+        "stripe_key",
     ],
-    tables: &["kafka", "simulator"],
+    tables: &["kafka", SIMULATOR, STRIPE_ACCOUNTS],
     strange: StrangeKeys::Refuse,
 };
 
@@ -161,14 +164,10 @@ pub struct Config {
     /// Order service: customers whose orders are held, with commas.
     #[arg(long, env = "HOLD_CUSTOMERS", global = true, value_name = "IDS", value_delimiter = ',')]
     pub hold_customers: Vec<CustomerId>,
-    /// Payment service: share of authorizations that the simulated provider declines, in parts per million.
-    #[arg(long, env = "SIMULATOR_DECLINE_PER_MILLION", global = true, value_name = "NUMBER")]
-    #[serde(skip)]
-    simulator_decline_per_million: Option<u32>,
-    /// Payment service: file to which the simulated provider appends its statement.
-    #[arg(long, env = "SIMULATOR_STATEMENT", global = true, value_name = "FILE")]
-    #[serde(skip)]
-    simulator_statement: Option<PathBuf>,
+    /// Who holds and takes the money.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub payment: ProviderOptions,
     /// For the project's own tests: a planted bug by name; a release daemon refuses it.
     #[arg(long, env = "PLANTED_BUG", global = true, hide = true)]
     pub planted_bug: Option<String>,
@@ -207,14 +206,7 @@ impl Config {
     pub fn completed(mut self, service: ServiceName, file: &SettingsFile) -> Result<Config, SettingError> {
         self.service = service.as_str();
         self.kafka = self.access.properties(file.kafka()?)?;
-        let read: Result<SimulatorConfig, _> = file.table("simulator").try_into();
-        let mut simulator = read.map_err(|error| SettingError::Setting(format!("[simulator] {error}")))?;
-        if let Some(share) = self.simulator_decline_per_million {
-            simulator.decline_per_million = share;
-        }
-        simulator.statement = self.simulator_statement.clone().or(simulator.statement);
-        // No other service has a provider.
-        self.simulator = (service == ServiceName::Payment).then_some(simulator);
+        self.simulator = self.payment.completed(service, file)?;
         check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
         Ok(self)
     }
@@ -347,6 +339,21 @@ mod tests {
         assert!(!shown.contains("hush") && !format!("{:?}", config.database).contains("hush"), "{shown}");
         let database = "host=db port=5432 user=shop password=[redacted] dbname=shop sslmode=require";
         assert!(shown.contains("linger.ms") && shown.contains(database), "{shown}");
+    }
+
+    #[test]
+    fn a_provider_that_charges_needs_a_key_which_is_not_shown() {
+        let payment = |more: &[&str]| read(ServiceName::Payment, &[&BROKERS[..], &DATABASE, more].concat());
+        assert!(payment(&["--provider", "stripe"]).unwrap_err().contains("STRIPE_KEY"));
+        let config = payment(&["--provider", "stripe", "--stripe-key", "sk_test_hush"]).unwrap();
+        let (shown, debug) = (config.redacted().unwrap(), format!("{config:?}"));
+        assert!(!shown.contains("hush") && !debug.contains("sk_test_hush"), "{shown}{debug}");
+        assert!(shown.contains("provider = \"stripe\"") && shown.contains("stripe_url"), "{shown}");
+        let path = std::env::temp_dir().join(format!("pipeline-accounts-{}.toml", std::process::id()));
+        std::fs::write(&path, "provider = \"stripe\"\n[stripe_accounts]\neu = \"/run/secrets/eu\"\n").unwrap();
+        let config = payment(&["--config", &path.display().to_string()]).unwrap();
+        std::fs::remove_file(path).unwrap();
+        assert_eq!(config.payment.stripe.settings().unwrap().default_account, "eu");
     }
 
     #[test]

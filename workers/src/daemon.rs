@@ -10,19 +10,25 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use consumer::{Consumer, Database, DatabaseError, Failure, Handle, Health, Roads, Service};
+use domain::provider::Provider;
 use domain::{charge, saga};
 use grammar::{ColorOptions, Exit, Secret, SettingsFile, ShellVerb, complain};
 use outbox::{Outbox, OutboxConfig, TopicSpec};
 use provision::{migrate, topics};
 use schemas::{Codec, ServiceName};
+use stripe::StripeProvider;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
 use crate::config::{self, Config};
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
-use crate::payment::{PaymentService, simulator::SimulatedProvider};
+use crate::payment::options::ProviderName;
+use crate::payment::simulator::SimulatedProvider;
+use crate::payment::webhooks::{self, Webhooks};
+use crate::payment::{Hints, Lookout, PaymentService};
 use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
 use crate::signals::{INSISTED, Signals, stopped};
@@ -212,16 +218,41 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     };
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
     let served = tokio::spawn(http::serve(listener, shown.clone(), stopped(stopping)));
+    let (hints, lookout) = Lookout::new(database(service, &config)?);
+    let hooked = serve_webhooks(service, &config, hints, stop.subscribe()).await?;
     let frame = Frame { service, config, planted, shown, stop };
     let worked = match service {
         ServiceName::Order => start_and_work(&frame, &mut signals, order_service).await,
         ServiceName::Inventory => start_and_work(&frame, &mut signals, inventory_service).await,
-        ServiceName::Payment => start_and_work(&frame, &mut signals, payment_service).await,
+        ServiceName::Payment => {
+            let service = |config: &_, planted, partitions| payment_service(config, planted, partitions, lookout);
+            start_and_work(&frame, &mut signals, service).await
+        }
     };
     frame.stop.send_replace(true);
     upkeep.await.map_err(DaemonError::of)?;
     served.await.map_err(DaemonError::of)?.map_err(DaemonError::of)?;
+    if let Some(hooked) = hooked {
+        hooked.await.map_err(DaemonError::of)?.map_err(DaemonError::of)?;
+    }
     worked
+}
+
+/// The route for the provider's webhooks, where it is wanted.
+async fn serve_webhooks(
+    service: ServiceName,
+    config: &Config,
+    hints: Hints,
+    stopping: watch::Receiver<bool>,
+) -> Result<Option<JoinHandle<std::io::Result<()>>>, DaemonError> {
+    let wanted = config.payment.webhook_listen.filter(|_| service == ServiceName::Payment);
+    let (Some(listen), Some(secrets)) = (wanted, config.payment.webhook_secrets_file.clone()) else { return Ok(None) };
+    let (listener, bound) = probes::bind(listen.0).await.map_err(|error| {
+        DaemonError(format!("cannot listen on {}: {error}; set WEBHOOK_LISTEN or --webhook-listen", listen.0))
+    })?;
+    tracing::info!(address = %bound, "listening for webhooks");
+    let webhooks = Webhooks { database: database(service, config)?, secrets, hints };
+    Ok(Some(tokio::spawn(webhooks::serve(listener, webhooks, stopped(stopping)))))
 }
 
 fn order_service(config: &Config, planted: Planted, partitions: i32) -> Result<OrderService, DaemonError> {
@@ -240,9 +271,24 @@ fn inventory_service(_: &Config, planted: Planted, _: i32) -> Result<InventorySe
     Ok(InventoryService::new(planted.decisions))
 }
 
-fn payment_service(config: &Config, planted: Planted, partitions: i32) -> Result<PaymentService, DaemonError> {
-    let provider = SimulatedProvider::open(config.simulator()).map_err(DaemonError::of)?;
-    Ok(PaymentService::new(charge::Policy::default(), planted.decisions, partitions, Arc::new(provider)))
+fn payment_service(
+    config: &Config,
+    planted: Planted,
+    partitions: i32,
+    lookout: Lookout,
+) -> Result<PaymentService, DaemonError> {
+    let policy = charge::Policy::default();
+    Ok(PaymentService::new(policy, planted.decisions, partitions, provider_of(config)?, lookout))
+}
+
+fn provider_of(config: &Config) -> Result<Arc<dyn Provider>, DaemonError> {
+    match config.payment.provider {
+        ProviderName::Simulator => Ok(Arc::new(SimulatedProvider::open(config.simulator()).map_err(DaemonError::of)?)),
+        ProviderName::Stripe => {
+            let settings = config.payment.stripe.settings().map_err(DaemonError::of)?;
+            Ok(Arc::new(StripeProvider::open(settings).map_err(DaemonError::of)?))
+        }
+    }
 }
 
 /// A signal during the start ends it, with nothing to drain.

@@ -5,7 +5,7 @@
 //! Labels are bounded: services, message types, outcomes, topics, partitions, states. Never an order id.
 
 use metrics::{Unit, counter, gauge};
-use outbox::metrics::{Metric, approximate};
+use outbox::metrics::{Metric, Shown, approximate};
 
 const TRANSITIONS: &str = "saga_transitions_total";
 const SAGAS: &str = "saga_orders";
@@ -15,10 +15,12 @@ const OVERDUE_AGE: &str = "saga_overdue_shipment_seconds";
 const HELD: &str = "saga_held_orders";
 const PROVIDER_CALLS: &str = "payment_provider_calls_total";
 const PROVIDER_OPEN: &str = "payment_provider_calls_open";
+const WEBHOOKS: &str = "payment_webhooks_total";
+const LOOKS: &str = "payment_looks_total";
 const CLOCK_SKEW: &str = "worker_clock_skew_seconds";
 
 /// Every metric of this crate.
-pub const ALL: [Metric; 9] = [
+pub const ALL: [Metric; 11] = [
     Metric::counter(TRANSITIONS, &["event"], "Saga transitions, by the event that records them"),
     Metric {
         ends: OF_OWNED_LANES,
@@ -54,6 +56,16 @@ pub const ALL: [Metric; 9] = [
     Metric {
         ends: "the payment instance that makes the calls, every 10 s; 0 without one",
         ..Metric::gauge(PROVIDER_OPEN, &[], "Calls to the payment provider that this process has under way")
+    },
+    Metric {
+        shown: Shown::WhenItHappens,
+        alarm: "refused or failed grow",
+        ..Metric::counter(WEBHOOKS, &["outcome"], "Webhooks of the payment provider: taken, unknown, refused, failed")
+    },
+    Metric {
+        shown: Shown::WhenItHappens,
+        alarm: "failed grows",
+        ..Metric::counter(LOOKS, &["outcome"], "Looks at what the provider says of a payment: news, nothing, failed")
     },
     Metric {
         unit: Some(Unit::Seconds),
@@ -99,6 +111,14 @@ pub(crate) fn provider_call(operation: &'static str, answer: &'static str) {
 
 pub(crate) fn provider_open(count: usize) {
     gauge!(PROVIDER_OPEN).set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+pub(crate) fn webhook(outcome: &'static str) {
+    counter!(WEBHOOKS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn look(outcome: &'static str) {
+    counter!(LOOKS, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn clock_skew(service: &'static str, skew_s: f64) {

@@ -45,6 +45,7 @@ pub fn start_metrics() -> Result<PrometheusHandle, SettingError> {
     }
     let handle = builder.install_recorder().map_err(|error| failed(&error))?;
     metrics::describe();
+    stripe::metrics::describe();
     consumer::metrics::describe();
     outbox::metrics::describe();
     Ok(handle)

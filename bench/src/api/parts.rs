@@ -183,7 +183,9 @@ pub(crate) fn judge(figures: &Figures) -> Vec<Goal> {
     let mut goals = Vec::new();
     let mut least =
         |what: &str, goal, found: Option<f64>| goals.extend(found.map(|found| at_least(what, "", goal, found)));
-    least("accepted orders/s, by the bare handler's", 0.8, by("accept, door", "accept, bare", "rate"));
+    // The 202 says that Kafka has the command, and where: so who answers before Kafka has it does less, and is shown beside.
+    let acknowledged = by("accept, door", "accept, bare with acknowledgement", "rate");
+    least("accepted orders/s, by the bare handler's that waits for the acknowledgement", 0.8, acknowledged);
     least("orders looked up/s, by the bare handler's", 0.5, by("look, door", "look, bare", "rate"));
     least("accepted orders/s with streams, by those without", 0.95, by(STREAMS[1], STREAMS[0], "rate"));
     least("accepted orders/s with open consoles, by those without", 0.95, by(CONSOLES[1], CONSOLES[0], "rate"));
@@ -210,7 +212,7 @@ mod tests {
         let mut figures = Figures::default();
         figures.add("accept, door", "rate", 700.0, "/s");
         assert!(judge(&figures).is_empty());
-        figures.add("accept, bare", "rate", 1_000.0, "/s");
+        figures.add("accept, bare with acknowledgement", "rate", 1_000.0, "/s");
         figures.add("202, door", "p50", 3.0, "ms");
         figures.add("202, bare", "p50", 2.0, "ms");
         figures.add("streams, all", "memory of order-api", 300.0, "MiB");

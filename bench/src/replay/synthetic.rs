@@ -160,6 +160,10 @@ fn event(number: u64, step: u64) -> Result<Message> {
                 currency,
                 amount_minor,
                 provider_reference,
+                payment_provider: None,
+                payment_token: None,
+                expires_at: None,
+                attempt: 1,
             })
             .into()
         }

@@ -51,14 +51,18 @@ pub(crate) fn ask_kept_demo(machine: &Machine, arguments: &[OsString]) -> Result
 /// A build that costs more than this is told.
 const TOLD_CPU_S: u64 = 10;
 
-/// What the demo starts only with an option, and the option: nobody else shall build it.
-const ON_DEMAND: (&str, &str) = ("--with-loyalty", "loyalty-service");
+/// What the demo starts only with words among its arguments, and the words: nobody else shall build it.
+const ON_DEMAND: [(&[&str], &str); 3] = [
+    (&["--with-loyalty"], "loyalty-service"),
+    (&["--provider", "stripe"], "stripe-server"),
+    (&["--provider=stripe"], "stripe-server"),
+];
 
 /// The programs that a demo with these arguments needs.
 fn programs(arguments: &[OsString]) -> Vec<&'static str> {
-    let (option, program) = ON_DEMAND;
-    let asked = arguments.iter().any(|argument| argument == option);
-    PROGRAMS.iter().copied().chain(if asked { Some(program) } else { None }).collect()
+    let asked = |words: &[&str]| arguments.windows(words.len()).any(|window| window.iter().eq(words));
+    let on_demand = ON_DEMAND.iter().filter(|(words, _)| asked(words)).map(|(_, program)| *program);
+    PROGRAMS.iter().copied().chain(on_demand).collect()
 }
 
 /// Builds the programs and becomes the demo.
@@ -204,6 +208,10 @@ mod tests {
         assert_eq!(programs(&arguments(&["--limit", "5"])), PROGRAMS);
         let with = programs(&arguments(&["--limit", "5", "--with-loyalty"]));
         assert_eq!((with.len(), with.last()), (PROGRAMS.len() + 1, Some(&"loyalty-service")));
+        for words in [&["--provider", "stripe"][..], &["--provider=stripe"]] {
+            assert_eq!(programs(&arguments(words)).last(), Some(&"stripe-server"));
+        }
+        assert_eq!(programs(&arguments(&["--provider", "simulator"])), PROGRAMS);
     }
 
     #[test]

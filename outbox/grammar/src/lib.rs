@@ -36,6 +36,6 @@ pub use properties::{SettingError, as_text};
 pub use secret::{HIDDEN, Secret};
 pub use shell::ShellVerb;
 pub use table::{Table, terminal_width, wrapped};
-pub use text::{counted, grouped, harmless, harmless_lines, minor_units, money};
+pub use text::{counted, decimals, grouped, harmless, harmless_lines, minor_units, money};
 pub use user::os_user;
 pub use waiting::WaitOption;

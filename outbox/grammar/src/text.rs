@@ -66,13 +66,14 @@ const DECIMALS: [(&str, usize); 26] = [
     ("XPF", 0),
 ];
 
-fn decimals_of(currency: &str) -> usize {
+/// How many decimals an amount in this currency has.
+pub fn decimals(currency: &str) -> usize {
     DECIMALS.iter().find(|(code, _)| *code == currency).map_or(2, |(_, decimals)| *decimals)
 }
 
 /// The minor units of an amount as people write it: `0.89`, `7`, `7.5`. None of what is no amount, or finer than the currency is.
 pub fn minor_units(text: &str, currency: &str) -> Option<i64> {
-    let decimals = decimals_of(currency);
+    let decimals = decimals(currency);
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || part.len() > decimals || !are_digits(whole) || !are_digits(part) {
@@ -83,7 +84,7 @@ pub fn minor_units(text: &str, currency: &str) -> Option<i64> {
 
 /// An amount for people, out of the minor units in which it travels: `USD 0.89`. Nothing is computed with it.
 pub fn money(minor: i64, currency: &str) -> String {
-    let decimals = decimals_of(currency);
+    let decimals = decimals(currency);
     let sign = if minor < 0 { "-" } else { "" };
     let digits = format!("{:0>width$}", minor.unsigned_abs(), width = decimals + 1);
     let (whole, part) = digits.split_at(digits.len() - decimals);

@@ -22,7 +22,7 @@ pub(crate) struct State<'e> {
     pub(crate) orders: HashMap<&'e str, Order>,
     /// Reservations of which something came back.
     pub(crate) reservations: HashMap<&'e str, Reservation>,
-    /// Payments of which something was given back, or was to be.
+    /// Payments of which something was given back, or was to be, and disputed ones.
     pub(crate) payments: HashMap<&'e str, Payment>,
     seen: &'e OrdersSeen,
     is_seen_whole: bool,
@@ -38,7 +38,7 @@ impl<'e> State<'e> {
         let reservations =
             reservations.filter_map(|row| read(row, row.order_id.as_str(), ReservationRow::into_reservation, findings));
         let reservations: HashMap<_, _> = reservations.collect();
-        let payments = rows.payments.values().filter(|row| row.refunds.is_some());
+        let payments = rows.payments.values().filter(|row| row.refunds.is_some() || row.disputes.is_some());
         let payments = payments.filter_map(|row| read(row, row.order_id.as_str(), PaymentRow::into_payment, findings));
         let payments: HashMap<_, _> = payments.collect();
         State { rows, orders, reservations, payments, seen, is_seen_whole }

@@ -290,12 +290,14 @@ impl KafkaLog {
 
     /// The log ends here: it must not end before what was asked for. Before a hole the client stands, and the log does not end.
     fn check_end(&self, range: &Unread) -> Result<(), ReplayError> {
-        let Unread { place: Partition { topic, partition }, next, until, .. } = range;
+        let Unread { place, next, until, .. } = range;
+        let Partition { topic, partition } = place;
         if next >= until {
             return Ok(());
         }
-        let marks = self.asking.fetch_watermarks(topic, *partition, self.answer_wait);
-        let (_, end) = marks.map_err(ReplayError::kafka(format!("asking for the end of {topic}[{partition}]")))?;
+        let told = log::bounds(&*self.asking, std::slice::from_ref(place), self.answer_wait);
+        let told = told.map_err(ReplayError::kafka(format!("asking for the end of {topic}[{partition}]")))?;
+        let end = told.first().map_or(0, |bounds| bounds.high);
         if end >= *until {
             return Ok(());
         }

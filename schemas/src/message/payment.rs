@@ -58,6 +58,22 @@ pub struct PaymentAuthorized {
     /// The provider's name for it; none when the amount is 0.
     #[serde(with = "crate::text::optional")]
     pub provider_reference: Option<String>,
+    /// The account of a payment provider that is charged; none for the default one.
+    #[serde(default, with = "crate::text::optional")]
+    pub payment_provider: Option<String>,
+    /// The provider's token for the customer's means of payment.
+    #[serde(default, with = "crate::text::optional")]
+    pub payment_token: Option<String>,
+    /// When what is held lapses by itself; none where the provider does not say.
+    #[serde(default)]
+    pub expires_at: Option<Time>,
+    /// Which attempt at holding it; one above the first takes the place of one that was about to lapse.
+    #[serde(default = "first_attempt")]
+    pub attempt: i32,
+}
+
+const fn first_attempt() -> i32 {
+    1
 }
 
 /// The provider refused for good.
@@ -118,6 +134,9 @@ pub struct PaymentVoided {
     pub version: i64,
     /// When the service recorded it.
     pub at: Time,
+    /// Why, where nobody asked for it: `expired`, what was held lapses and could not be held again.
+    #[serde(default, with = "crate::text::optional")]
+    pub reason_code: Option<String>,
 }
 
 /// No definitive answer could be had from the provider: a person has to look.
@@ -164,6 +183,12 @@ pub struct RetryPayment {
     pub currency: String,
     /// The order's total, in minor units.
     pub amount_minor: i64,
+    /// The account of a payment provider to charge; none for the default one.
+    #[serde(default, with = "crate::text::optional")]
+    pub payment_provider: Option<String>,
+    /// The provider's token for the customer's means of payment.
+    #[serde(default, with = "crate::text::optional")]
+    pub payment_token: Option<String>,
 }
 
 /// Some of what was taken is given back.
@@ -203,6 +228,49 @@ pub struct PaymentRefundFailed {
     /// What happened, at most `MAX_DETAIL_BYTES`.
     #[serde(with = "crate::text")]
     pub detail: String,
+}
+
+/// A refund that was given back came back to us: the provider could not deliver it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRefundReversed {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// Which refund.
+    pub refund_id: CommandId,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// The provider's words, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
+    pub detail: String,
+}
+
+/// The customer's bank disputes what was taken, or has decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentDisputed {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// The provider's name for the dispute, at most `MAX_DETAIL_BYTES`.
+    #[serde(with = "crate::text")]
+    pub dispute_id: String,
+    /// `opened`: the amount is withheld. `won`: it is ours again. `lost`: it is gone. With any other the amount is withheld.
+    #[serde(with = "crate::text")]
+    pub status: String,
+    /// How much is disputed, in minor units.
+    pub amount_minor: i64,
+    /// ISO 4217 alphabetic code.
+    #[serde(with = "crate::text")]
+    pub currency: String,
+    /// What the provider charges for the dispute so far, in minor units.
+    #[serde(default)]
+    pub fee_minor: i64,
 }
 
 symbols!(

@@ -25,9 +25,8 @@ fn longest(field: &str) -> usize {
     match field {
         "order_id" | "customer_id" | "sku" | "command_id" | "refund_id" | "return_id" | "replaces_order_id"
         | "payment_provider" => LONGEST_ID.len(),
-        "detail" | "by" | "note" | "carrier" | "tracking" | "payment_token" | "provider_reference" | "reason" => {
-            limits::MAX_DETAIL_BYTES
-        }
+        "detail" | "by" | "note" | "carrier" | "tracking" | "payment_token" | "provider_reference" | "reason"
+        | "dispute_id" | "status" => limits::MAX_DETAIL_BYTES,
         "title" => limits::MAX_TITLE_BYTES,
         "attributes" => limits::MAX_ATTRIBUTE_BYTES,
         "reason_code" => limits::MAX_REASON_CODE_BYTES,

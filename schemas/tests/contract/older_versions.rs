@@ -12,7 +12,7 @@ use crate::released::{self, Released};
 use crate::samples::{self, Sample};
 
 /// The types that have grown, and by which version.
-const GROWN: [&str; 18] = [
+const GROWN: [&str; 21] = [
     "shop.order.CancelOrder.v2",
     "shop.order.OrderCancelled.v2",
     "shop.order.OrderCancelling.v2",
@@ -26,7 +26,10 @@ const GROWN: [&str; 18] = [
     "shop.order.PlaceOrder.v2",
     "shop.order.RefundOrder.v2",
     "shop.payment.AuthorizePayment.v2",
+    "shop.payment.PaymentAuthorized.v2",
     "shop.payment.PaymentStuck.v2",
+    "shop.payment.PaymentVoided.v2",
+    "shop.payment.RetryPayment.v2",
     "shop.stock.AdjustStock.v2",
     "shop.stock.ReceiveStock.v2",
     "shop.stock.StockAdjusted.v2",

@@ -28,6 +28,8 @@ use crate::daemons::{self, Daemons};
 use crate::http::{self, Door};
 use crate::keys::{Keys, Role, new_key};
 use crate::lag::{Lag, Look};
+use crate::open_files;
+use crate::placed::Placed;
 use crate::probes::{self, Further, Shown};
 use crate::settings::{LAYERED, Settings};
 use crate::tail::Tail;
@@ -276,13 +278,14 @@ struct Opened(Vec<JoinHandle<()>>);
 /// Opens the door: from here on it answers.
 async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<Opened, DaemonError> {
     let Frame { settings, shown, stop } = frame;
+    open_files::make_room(settings.max_streams);
     let (who, mut tasks) = callers(settings, stop).await?;
     let listener = listen(settings.api_listen.0, "API_LISTEN or --api-listen", "the API answers").await?;
     if who.is_anybody() {
         tracing::warn!("no keys are configured: everybody on this machine may do everything, and nobody else gets in");
     }
     let reading = open_database(settings, &view::readers(&settings.schema), SESSION)?;
-    let (tail, reading_on) = Tail::start(&connection, &stop.subscribe());
+    let (tail, reading_on) = Tail::start(&connection, &stop.subscribe()).map_err(DaemonError::of)?;
     tasks.extend(reading_on);
     let lag = Lag::default();
     let look = Look {
@@ -297,9 +300,11 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     tasks.push(tokio::spawn(daemons.clone().keep_asking(stop.subscribe())));
     // Set once: a process opens one door.
     drop(shown.further.set(further(&tail, &who)));
+    let reads = Reads::new(reading, &settings.topic_prefix, Arc::clone(tail.placed())).map_err(DaemonError::of)?;
+    tasks.push(tokio::spawn(Placed::keep(tail.clone(), reads.clone(), stop.subscribe())));
     let door = Arc::new(Door {
         publisher: Publisher::open(&connection, http::SOURCE).map_err(DaemonError::of)?,
-        reads: Reads::new(reading, &settings.topic_prefix).map_err(DaemonError::of)?,
+        reads,
         tail,
         lag,
         daemons,
@@ -314,8 +319,9 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     let salt = uuid::Uuid::now_v7().to_string();
     let (console, sampling) = Console::start(Arc::clone(&door), office, salt, stop.subscribe());
     tasks.push(sampling);
-    let routes = http::router(door).merge(console::router(console));
-    let serving = axum::serve(listener, routes).with_graceful_shutdown(stopped(stop.subscribe()));
+    // A router as it is would be copied for each connection, all routes with it: 20 kB each.
+    let answering = http::router(door).merge(console::router(console)).into_make_service();
+    let serving = axum::serve(listener, answering).with_graceful_shutdown(stopped(stop.subscribe()));
     tasks.push(tokio::spawn(async move {
         if let Err(error) = serving.await {
             tracing::error!(%error, "the API answers no more");

@@ -3,8 +3,9 @@
 //! A key is 256 random bits, so a plain digest of it gives nothing away. All digests are compared, each in constant time.
 //! Deliberately absent: users, sessions; tokens of an identity provider are in `tokens`.
 
+use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use grammar::SettingError;
@@ -60,18 +61,25 @@ pub struct Caller(Arc<Known>);
 struct Known {
     name: String,
     roles: Vec<Role>,
-    allowance: Option<Allowance>,
+    allowance: Option<Arc<Allowance>>,
 }
+
+static LOCAL: LazyLock<Caller> = LazyLock::new(|| Caller::new("local".to_owned(), Role::ALL.to_vec()));
 
 impl Caller {
     /// Whoever asks where no keys are configured: somebody on this machine, who may do everything.
     pub fn local() -> Self {
-        Caller::new("local".to_owned(), Role::ALL.to_vec())
+        LOCAL.clone()
     }
 
     /// Somebody of this name.
     pub fn new(name: String, roles: Vec<Role>) -> Self {
-        Caller(Arc::new(Known { name, roles, allowance: None }))
+        Caller::bounded(name, roles, None)
+    }
+
+    /// The same, who may ask so much a second.
+    pub fn bounded(name: String, roles: Vec<Role>, allowance: Option<Arc<Allowance>>) -> Self {
+        Caller(Arc::new(Known { name, roles, allowance }))
     }
 
     /// Its name: what commands say of who asked, and the tenant whose idempotency keys these are.
@@ -95,7 +103,7 @@ impl Caller {
 
 /// So many requests a second, and as many at once.
 #[derive(Debug)]
-struct Allowance {
+pub struct Allowance {
     interval: Duration,
     burst: Duration,
     /// When all that was taken would be due, one after the other.
@@ -108,8 +116,17 @@ impl Allowance {
         Allowance { interval, burst: Duration::from_secs(1), due: Mutex::new(None) }
     }
 
+    /// Whether less than all of it is left.
+    fn is_in_use(&self, now: Instant) -> bool {
+        self.due().is_some_and(|due| due > now)
+    }
+
+    fn due(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self, now: Instant) -> Result<(), Duration> {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut due = self.due();
         let next = due.unwrap_or(now).max(now) + self.interval;
         let ahead = next.duration_since(now);
         if ahead > self.burst {
@@ -117,6 +134,40 @@ impl Allowance {
         }
         *due = Some(next);
         Ok(())
+    }
+}
+
+/// The same allowance for each of many names that no file lists.
+#[derive(Debug)]
+pub struct Allowances {
+    per_second: u32,
+    by_name: Mutex<HashMap<String, Arc<Allowance>>>,
+}
+
+/// With so many names, those who have not asked for a second are forgotten. They have all of theirs again, as whoever is new; so no more
+/// are kept for long than there are requests in a second.
+const NAMES_KEPT: usize = 1_000;
+
+impl Allowances {
+    /// So many requests a second for each.
+    pub fn of(per_second: u32) -> Self {
+        Allowances { per_second, by_name: Mutex::default() }
+    }
+
+    /// What this name may ask, wherever it has come up before.
+    pub fn named(&self, name: &str) -> Arc<Allowance> {
+        self.named_at(name, Instant::now())
+    }
+
+    fn named_at(&self, name: &str, now: Instant) -> Arc<Allowance> {
+        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(allowance) = by_name.get(name) {
+            return Arc::clone(allowance);
+        }
+        if by_name.len() >= NAMES_KEPT {
+            by_name.retain(|_, allowance| allowance.is_in_use(now));
+        }
+        Arc::clone(by_name.entry(name.to_owned()).or_insert_with(|| Arc::new(Allowance::of(self.per_second))))
     }
 }
 
@@ -163,7 +214,7 @@ impl Keys {
             let digest = digest_of_hex(&sha256).ok_or_else(|| {
                 format!("sha256 of {name} is no SHA-256 digest in hexadecimal; `order-api key` makes one")
             })?;
-            let allowance = requests_per_second.map(Allowance::of);
+            let allowance = requests_per_second.map(|limit| Arc::new(Allowance::of(limit)));
             keys.push((digest, Caller(Arc::new(Known { name, roles, allowance }))));
         }
         if keys.is_empty() { Err("it has no key".to_owned()) } else { Ok(Keys(keys)) }
@@ -266,5 +317,21 @@ mod tests {
         assert_eq!(taken, 10);
         assert_eq!(allowance.take(now), Err(Duration::from_millis(100)));
         assert_eq!(allowance.take(now + Duration::from_millis(100)), Ok(()));
+    }
+
+    #[test]
+    fn one_name_has_one_allowance_and_who_rests_is_forgotten() {
+        let (allowances, now) = (Allowances::of(2), Instant::now());
+        let take = |name: &str, now| allowances.named_at(name, now).take(now).is_ok();
+        assert_eq!(["a", "a", "a", "b"].map(|name| take(name, now)), [true, true, false, true]);
+        let kept = || allowances.by_name.lock().unwrap().len();
+        for number in 0..NAMES_KEPT {
+            assert!(take(&format!("c-{number}"), now));
+        }
+        assert_eq!(kept(), NAMES_KEPT + 2, "all of them have just asked");
+        assert!(!take("a", now), "whoever is kept goes on");
+        let later = now + Duration::from_secs(2);
+        assert!(take("a", later) && take("d", later) && take("a", later));
+        assert_eq!(kept(), 2);
     }
 }

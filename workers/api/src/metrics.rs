@@ -1,6 +1,9 @@
 //! What the door counts, beside what the consumer of the read model does. Labels are bounded: routes, methods, statuses.
 
-use metrics::{Unit, counter, gauge, histogram};
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
+use metrics::{Counter, Gauge, Histogram, Unit, counter, gauge, histogram};
 use outbox::metrics::Metric;
 
 const REQUESTS: &str = "api_requests_total";
@@ -42,25 +45,61 @@ pub(crate) fn describe() {
     outbox::metrics::describe_all(&ALL);
 }
 
-pub(crate) fn answered(route: &str, method: &'static str, status: u16, seconds: f64) {
-    counter!(REQUESTS, "route" => route.to_owned(), "method" => method, "status" => status.to_string()).increment(1);
-    histogram!(DURATION, "route" => route.to_owned()).record(seconds);
+/// What is counted of one route: found by the route alone, since a look for each of its metrics would cost more than all else here.
+pub(crate) struct Route {
+    name: String,
+    open: Gauge,
+    duration: Histogram,
+    /// By method and status; there are few.
+    answered: RwLock<Vec<(&'static str, u16, Counter)>>,
+}
+
+static ROUTES: LazyLock<RwLock<HashMap<String, Arc<Route>>>> = LazyLock::new(RwLock::default);
+
+impl Route {
+    /// The one of this name.
+    pub(crate) fn of(name: &str) -> Arc<Route> {
+        if let Some(route) = ROUTES.read().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Arc::clone(route);
+        }
+        let label = || name.to_owned();
+        let (open, duration) = (gauge!(OPEN, "route" => label()), histogram!(DURATION, "route" => label()));
+        let route = Arc::new(Route { name: label(), open, duration, answered: RwLock::default() });
+        let mut routes = ROUTES.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(routes.entry(label()).or_insert(route))
+    }
+
+    pub(crate) fn answered(&self, method: &'static str, status: u16, seconds: f64) {
+        self.duration.record(seconds);
+        let is_it = |known: &&(&'static str, u16, Counter)| known.0 == method && known.1 == status;
+        if let Some((_, _, counter)) = self.answered.read().unwrap_or_else(PoisonError::into_inner).iter().find(is_it) {
+            return counter.increment(1);
+        }
+        let labels = [("route", self.name.clone()), ("method", method.to_owned()), ("status", status.to_string())];
+        let counter = counter!(REQUESTS, &labels);
+        counter.increment(1);
+        // Two who come first keep it twice, which is one counter all the same.
+        self.answered.write().unwrap_or_else(PoisonError::into_inner).push((method, status, counter));
+    }
 }
 
 /// A request that is worked on, until it is answered or its caller is gone.
-#[derive(Debug)]
-pub(crate) struct Open(String);
+pub(crate) struct Open(Arc<Route>);
 
 impl Open {
-    pub(crate) fn begin(route: &str) -> Self {
-        gauge!(OPEN, "route" => route.to_owned()).increment(1.0);
-        Open(route.to_owned())
+    pub(crate) fn begin(route: Arc<Route>) -> Self {
+        route.open.increment(1.0);
+        Open(route)
+    }
+
+    pub(crate) fn route(&self) -> &Route {
+        &self.0
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        gauge!(OPEN, "route" => self.0.clone()).decrement(1.0);
+        self.0.open.decrement(1.0);
     }
 }
 

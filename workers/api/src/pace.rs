@@ -3,10 +3,10 @@
 //! The last minute in memory, bounded. Deliberately absent: history, which is what `/metrics` is scraped for.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use schemas::{Message, OrderEvent, OrderId, Time};
+use schemas::Time;
 
 /// How far back is looked.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -20,8 +20,8 @@ pub struct Pace(Mutex<Seen>);
 
 #[derive(Debug, Default)]
 struct Seen {
-    placed: VecDeque<(Instant, OrderId)>,
-    placed_at: HashMap<OrderId, Time>,
+    placed: VecDeque<(Instant, Arc<str>)>,
+    placed_at: HashMap<Arc<str>, Time>,
     confirmed: VecDeque<(Instant, i64)>,
 }
 
@@ -39,37 +39,20 @@ pub struct Told {
 }
 
 impl Pace {
-    /// Something was said.
-    pub fn see(&self, message: &Message) {
-        match message {
-            Message::OrderEvent(OrderEvent::OrderPlaced(event)) => {
-                self.placed(&event.order_id, event.at, Instant::now())
-            }
-            Message::OrderEvent(OrderEvent::OrderConfirmed(event)) => {
-                self.confirmed(&event.order_id, event.at, Instant::now());
-            }
-            Message::OrderEvent(_)
-            | Message::OrderCommand(_)
-            | Message::InventoryCommand(_)
-            | Message::InventoryEvent(_)
-            | Message::StockCommand(_)
-            | Message::StockEvent(_)
-            | Message::PaymentCommand(_)
-            | Message::PaymentEvent(_) => {}
-        }
-    }
-
-    fn placed(&self, order_id: &OrderId, at: Time, now: Instant) {
+    /// An order was taken.
+    pub fn placed(&self, order: &str, at: Time, now: Instant) {
         let mut seen = self.seen();
         seen.forget(now);
-        seen.placed.push_back((now, order_id.clone()));
-        seen.placed_at.insert(order_id.clone(), at);
+        let order: Arc<str> = order.into();
+        seen.placed.push_back((now, Arc::clone(&order)));
+        seen.placed_at.insert(order, at);
     }
 
-    fn confirmed(&self, order_id: &OrderId, at: Time, now: Instant) {
+    /// An order was confirmed.
+    pub fn confirmed(&self, order: &str, at: Time, now: Instant) {
         let mut seen = self.seen();
         seen.forget(now);
-        if let Some(placed_at) = seen.placed_at.remove(order_id) {
+        if let Some(placed_at) = seen.placed_at.remove(order) {
             seen.confirmed.push_back((now, at.as_micros() - placed_at.as_micros()));
         }
     }
@@ -93,8 +76,8 @@ impl Seen {
     fn forget(&mut self, now: Instant) {
         let is_over = |at: Instant| now.duration_since(at) > WINDOW;
         while self.placed.len() >= REMEMBERED || self.placed.front().is_some_and(|(at, _)| is_over(*at)) {
-            if let Some((_, order_id)) = self.placed.pop_front() {
-                self.placed_at.remove(&order_id);
+            if let Some((_, order)) = self.placed.pop_front() {
+                self.placed_at.remove(&order);
             }
         }
         while self.confirmed.len() >= REMEMBERED || self.confirmed.front().is_some_and(|(at, _)| is_over(*at)) {
@@ -110,7 +93,7 @@ mod tests {
     #[test]
     fn what_took_long_is_told_and_what_is_old_is_forgotten() {
         let (pace, now) = (Pace::default(), Instant::now());
-        let id = |number: i64| OrderId::new(format!("o-{number}")).unwrap();
+        let id = |number: i64| format!("o-{number}");
         for number in 0..100 {
             pace.placed(&id(number), Time::from_micros(0), now);
             pace.confirmed(&id(number), Time::from_micros(number), now);

@@ -85,6 +85,11 @@ impl Connection {
         Ok(self)
     }
 
+    /// The same with a librdkafka property, unless it was given already.
+    pub fn with_default(self, name: &str, value: &str) -> Result<Self, ClientError> {
+        if self.properties.contains_key(name) { Ok(self) } else { self.with_property(name, value) }
+    }
+
     /// Whether the contract, or reading without a group, fixes this librdkafka property.
     pub fn is_fixed(name: &str) -> bool {
         FIXED.contains(&name)
@@ -317,6 +322,9 @@ mod tests {
         assert_eq!(connection.consumer_config().get("linger.ms"), Some("50"));
         assert_eq!(connection.producer_config(10).get("partitioner"), Some("murmur2_random"));
         assert_eq!(connection.producer_config(10).get("acks"), Some("all"));
+        let connection = connection.with_default("linger.ms", "7").unwrap().with_default("client.rack", "r").unwrap();
+        assert_eq!(connection.consumer_config().get("linger.ms"), Some("50"));
+        assert_eq!(connection.consumer_config().get("client.rack"), Some("r"));
     }
 
     /// An idempotent producer waits up to half a second for its id before it sends its first message.

@@ -66,7 +66,7 @@ pub use set_aside::{AllSetAside, SetAside};
 pub use standing::{Standing, Wait, WaitKind};
 pub use stock_file::StockFile;
 pub use stock_levels::{Level, StockLevels};
-pub use topic_reader::{Came, Record, Selection, TopicReader};
+pub use topic_reader::{Came, Glimpse, Record, Selection, TopicReader};
 
 /// The topics that looking reads, without a deployment's prefix: what became of orders, of what was set aside, of stock.
 pub fn reads() -> Vec<String> {

@@ -173,15 +173,27 @@ fn payment_command(command: &PaymentCommand) -> String {
 
 fn payment_event(event: &PaymentEvent) -> String {
     match event {
-        PaymentEvent::PaymentAuthorized(m) => money(m.amount_minor, &m.currency),
+        PaymentEvent::PaymentAuthorized(m) => {
+            let until = m.expires_at.map_or_else(String::new, |until| format!(", held until {until}"));
+            let again = if m.attempt > 1 { ", held again" } else { "" };
+            format!("{}{again}{until}", money(m.amount_minor, &m.currency))
+        }
         PaymentEvent::PaymentDeclined(m) => format!("{}: {}", money(m.amount_minor, &m.currency), m.detail),
-        PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentVoided(_) => String::new(),
+        PaymentEvent::PaymentCaptured(_) => String::new(),
+        PaymentEvent::PaymentVoided(m) => m.reason_code.clone().unwrap_or_default(),
         PaymentEvent::PaymentCaptureFailed(m) => m.detail.clone(),
         PaymentEvent::PaymentStuck(m) => format!("{}: {}", symbol(&m.operation), m.detail),
         PaymentEvent::PaymentRefunded(m) => format!("refund {} of {}", m.refund_id, order::minor(m.amount_minor)),
         PaymentEvent::PaymentRefundFailed(m) => {
             let amount = order::minor(m.amount_minor);
             format!("refund {} of {amount} is {}: {}", m.refund_id, m.outcome, m.detail)
+        }
+        PaymentEvent::PaymentRefundReversed(m) => {
+            format!("refund {} of {} came back: {}", m.refund_id, order::minor(m.amount_minor), m.detail)
+        }
+        PaymentEvent::PaymentDisputed(m) => {
+            let fee = if m.fee_minor == 0 { String::new() } else { format!(", fee {}", order::minor(m.fee_minor)) };
+            format!("{} of {} {}{fee}", m.dispute_id, money(m.amount_minor, &m.currency), m.status)
         }
     }
 }

@@ -102,6 +102,10 @@ fn authorized(order_id: &OrderId) -> PaymentEvent {
         currency: "USD".to_owned(),
         amount_minor: 170,
         provider_reference: None,
+        payment_provider: None,
+        payment_token: None,
+        expires_at: None,
+        attempt: 1,
     }
     .into()
 }

@@ -17,7 +17,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
-use schemas::{Codec, Message, Time, TopicName, partitioner};
+use schemas::{Codec, Message, MessageType, Time, TopicName, partitioner};
 
 use super::connection::{TopicConsumer, blocking, bounds, partition_count_of};
 use super::{ClientError, Connection, headers};
@@ -68,6 +68,41 @@ impl Record {
         let Record { topic, partition, offset, .. } = self;
         let is_known = *partition >= 0 && *offset >= 0;
         is_known.then_some(Place { topic: topic.as_str(), partition: *partition, offset: *offset })
+    }
+}
+
+/// A record that counts, before it is decoded.
+pub struct Glimpse<'m> {
+    message: &'m BorrowedMessage<'m>,
+    payload: &'m [u8],
+    codec: &'m Codec,
+}
+
+impl Glimpse<'_> {
+    /// In which partition.
+    pub fn partition(&self) -> i32 {
+        self.message.partition()
+    }
+
+    /// At which offset.
+    pub fn offset(&self) -> i64 {
+        self.message.offset()
+    }
+
+    /// The record's key, where it is text.
+    pub fn key(&self) -> Option<&str> {
+        self.message.key().and_then(|key| std::str::from_utf8(key).ok())
+    }
+
+    /// Whether it claims to be of this kind, whatever version of it.
+    pub fn is(&self, kind: MessageType) -> bool {
+        let version = self.codec.type_of(self.payload).and_then(|name| name.strip_prefix(kind.full_name()));
+        version.is_some_and(|version| version.starts_with(".v"))
+    }
+
+    /// `ce_time`, or else the record's timestamp.
+    pub fn time(&self) -> Time {
+        time_of(self.message)
     }
 }
 
@@ -132,6 +167,15 @@ impl TopicReader {
 
     /// The next message; `Idle` when nothing comes within `wait`.
     pub async fn next(&mut self, wait: Duration) -> Result<Came, ClientError> {
+        self.next_wanted(wait, |_| true).await
+    }
+
+    /// The next message of those that are wanted at a glimpse; the others are not even decoded.
+    pub async fn next_wanted(
+        &mut self,
+        wait: Duration,
+        mut is_wanted: impl FnMut(&Glimpse<'_>) -> bool + Send,
+    ) -> Result<Came, ClientError> {
         if !self.end_told && self.remaining() == 0 {
             self.end_told = true;
             return Ok(Came::End);
@@ -148,7 +192,7 @@ impl TopicReader {
                 Ok(Err(error)) if outbox::kafka::denied(&error) == Some(Denied::Group) => None,
                 Ok(Err(source)) => return Err(ClientError::Read { topic: self.topic.clone(), source }),
                 Ok(Ok(message)) => {
-                    let taken = take(&message, &self.selection, &self.codec, &mut self.partitions);
+                    let taken = take(&message, &self.selection, &self.codec, &mut self.partitions, &mut is_wanted);
                     self.left_out += u64::from(matches!(taken, Taken::LeftOut));
                     taken.record()
                 }
@@ -210,14 +254,14 @@ impl TopicReader {
 enum Taken {
     Message(Box<Record>),
     LeftOut,
-    OtherKey,
+    NotWanted,
 }
 
 impl Taken {
     fn record(self) -> Option<Record> {
         match self {
             Taken::Message(record) => Some(*record),
-            Taken::LeftOut | Taken::OtherKey => None,
+            Taken::LeftOut | Taken::NotWanted => None,
         }
     }
 }
@@ -258,11 +302,12 @@ fn take(
     selection: &Selection,
     codec: &Codec,
     partitions: &mut HashMap<i32, Progress>,
+    is_wanted: &mut impl FnMut(&Glimpse<'_>) -> bool,
 ) -> Taken {
-    let Some(progress) = partitions.get_mut(&message.partition()) else { return Taken::OtherKey };
+    let Some(progress) = partitions.get_mut(&message.partition()) else { return Taken::NotWanted };
     progress.next = message.offset() + 1;
     if selection.key.as_ref().is_some_and(|key| message.key() != Some(key.as_bytes())) {
-        return Taken::OtherKey;
+        return Taken::NotWanted;
     }
     if let Some(service) = selection.topic.written_by() {
         let text = headers::text(message, POSITION_HEADER).map(str::as_bytes);
@@ -277,9 +322,11 @@ fn take(
             Some(_) | None => return Taken::LeftOut,
         }
     }
-    let Some(decoded) = message.payload().and_then(|payload| codec.decode(selection.topic, payload).ok()) else {
-        return Taken::LeftOut;
-    };
+    let Some(payload) = message.payload() else { return Taken::LeftOut };
+    if !is_wanted(&Glimpse { message, payload, codec }) {
+        return Taken::NotWanted;
+    }
+    let Ok(decoded) = codec.decode(selection.topic, payload) else { return Taken::LeftOut };
     Taken::Message(Box::new(Record {
         topic: selection.topic,
         partition: message.partition(),

@@ -9,18 +9,22 @@
 mod answers;
 mod call;
 mod commands;
+mod expiry;
 mod ledger;
 mod refunds;
+mod seen;
 mod state;
 
 use schemas::{OrderId, PaymentCommand, PaymentEvent, Time};
 
 pub use answers::Answer;
 pub use call::{Call, CallStep};
+pub use expiry::EXPIRED;
 pub use ledger::{Account, Posting};
+pub use seen::Seen;
 pub use state::{
-    Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Evolved, Payment, PaymentStatus, Refund,
-    RefundOutcome, Stuck, Void, evolve,
+    Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Dispute, DisputeStatus, Evolved, Payment,
+    PaymentStatus, Refund, RefundOutcome, Stuck, Void, evolve,
 };
 
 use crate::decision::{Decision, Outcome};
@@ -32,8 +36,12 @@ pub struct Policy {
     pub retry_first_ms: i64,
     /// The longest pause, in milliseconds.
     pub retry_max_ms: i64,
+    /// The longest pause between look-ups of what the provider has accepted and not done yet, in milliseconds.
+    pub accepted_max_ms: i64,
     /// How long the provider remembers a key, in milliseconds, counted from the opening of the call.
     pub idempotency_window_ms: i64,
+    /// How long before it lapses what is held is held again, in milliseconds.
+    pub renew_before_ms: i64,
     /// How long to try before a person is asked, in milliseconds, counted from the opening of the call.
     pub give_up_after_ms: i64,
 }
@@ -44,7 +52,9 @@ impl Default for Policy {
         Policy {
             retry_first_ms: 200,
             retry_max_ms: 60_000,
+            accepted_max_ms: 900_000,
             idempotency_window_ms: 23 * HOUR_MS,
+            renew_before_ms: 12 * HOUR_MS,
             give_up_after_ms: 72 * HOUR_MS,
         }
     }
@@ -55,8 +65,12 @@ impl Default for Policy {
 pub enum Input<'a> {
     /// From `payment.commands.v1`.
     Command(&'a PaymentCommand),
-    /// From the provider.
+    /// From the provider, to a call.
     Answer(&'a Answer),
+    /// From the provider, after the calls had ended.
+    Seen(&'a Seen),
+    /// What is held for the order is about to lapse.
+    Lapsing(&'a OrderId),
 }
 
 impl<'a> Input<'a> {
@@ -65,6 +79,8 @@ impl<'a> Input<'a> {
         match self {
             Input::Command(command) => command.key(),
             Input::Answer(answer) => &answer.order_id,
+            Input::Seen(seen) => &seen.order_id,
+            Input::Lapsing(order_id) => order_id,
         }
     }
 }
@@ -84,9 +100,15 @@ pub enum CallChange {
     /// It stays as it is.
     Unchanged,
     /// This is the call now: to be stored, and made when it is due.
-    Set(Call),
+    Set(Box<Call>),
     /// No call is under way any more.
     Cleared,
+}
+
+impl CallChange {
+    fn set(call: Call) -> Self {
+        CallChange::Set(Box::new(call))
+    }
 }
 
 impl Decided {
@@ -95,7 +117,7 @@ impl Decided {
     }
 
     fn pending(call: Call) -> Self {
-        Decided { decision: Decision::silent(Outcome::Pending), call: CallChange::Set(call) }
+        Decided { decision: Decision::silent(Outcome::Pending), call: CallChange::set(call) }
     }
 }
 
@@ -110,5 +132,7 @@ pub fn decide(state: Option<&Payment>, call: Option<&Call>, input: Input<'_>, no
         Input::Command(PaymentCommand::RefundPayment(command)) => refunds::refund(state, call, command, now),
         Input::Command(PaymentCommand::RetryPayment(command)) => commands::retry(state, call, command, now),
         Input::Answer(answer) => answers::record(state, call, answer, now, policy),
+        Input::Seen(seen) => seen::record(state, call, seen, now),
+        Input::Lapsing(_) => expiry::lapsing(state, call, now, policy),
     }
 }

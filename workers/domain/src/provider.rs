@@ -3,9 +3,10 @@
 //! Whoever implements it maps its own protocol to these answers and guesses nothing: an answer that is not certain is
 //! `Unknown`. What to do about an answer is decided in `charge`, never here.
 
+use std::fmt;
 use std::pin::Pin;
 
-use schemas::{CommandId, CustomerId, OrderId, PaymentOperation};
+use schemas::{CommandId, CustomerId, OrderId, PaymentOperation, Time};
 use serde::{Deserialize, Serialize};
 
 /// Names one effect at the provider: asking again with the same key has no second effect.
@@ -82,6 +83,36 @@ impl From<PaymentOperation> for Operation {
     }
 }
 
+/// With what an order is paid: the provider's own name for it, never a card's number.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    /// Which account of ours at the provider; empty: the default one.
+    pub provider: String,
+    /// The provider's token for the customer's means of payment; empty: none was given.
+    pub token: String,
+}
+
+impl PaymentMethod {
+    /// As messages and columns say it; none where neither is said.
+    pub fn of(provider: Option<&str>, token: Option<&str>) -> Option<Self> {
+        let text = |said: Option<&str>| said.unwrap_or_default().to_owned();
+        (provider.is_some() || token.is_some()).then(|| PaymentMethod { provider: text(provider), token: text(token) })
+    }
+
+    /// The account and the token, as messages and columns say them.
+    pub fn said(method: Option<&Self>) -> (Option<String>, Option<String>) {
+        let text = |text: &String| (!text.is_empty()).then(|| text.clone());
+        method.map_or((None, None), |method| (text(&method.provider), text(&method.token)))
+    }
+}
+
+/// The token is for the provider's eyes: it stands in no log.
+impl fmt::Debug for PaymentMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentMethod").field("provider", &self.provider).finish_non_exhaustive()
+    }
+}
+
 /// What is asked of the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderRequest {
@@ -99,6 +130,8 @@ pub struct ProviderRequest {
     pub amount_minor: i64,
     /// The provider's name for the authorization that a capture or a void is about, or for the capture that a refund is about.
     pub authorization: Option<String>,
+    /// With what it is paid; none where the order did not say.
+    pub method: Option<PaymentMethod>,
     /// How many times this key was sent before and answered, however uncertainly.
     pub sent_before: i32,
 }
@@ -109,6 +142,20 @@ pub enum ProviderAnswer {
     /// Done. Definitive.
     Succeeded {
         /// The provider's name for what was done, at most `MAX_DETAIL_BYTES` bytes.
+        reference: String,
+        /// When what is held lapses by itself, where the provider says so.
+        expires_at: Option<Time>,
+    },
+    /// The customer has to act before anything is held; nothing is held yet. The same key has no second effect.
+    ActionRequired {
+        /// The provider's name for what waits.
+        reference: String,
+        /// Until when it waits, where the provider says so.
+        until: Option<Time>,
+    },
+    /// Accepted, and neither done nor refused yet: a look-up tells later.
+    Pending {
+        /// The provider's name for what was accepted.
         reference: String,
     },
     /// Refused for good. Definitive.
@@ -132,8 +179,37 @@ pub enum ProviderAnswer {
     NotFound,
 }
 
+/// What a provider says of a payment beside the answers to calls: what came after they had ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sighting {
+    /// The customer's bank disputes what was taken, or has decided.
+    Disputed {
+        /// The provider's name for the dispute.
+        dispute_id: String,
+        /// `opened`, `won` or `lost`.
+        status: String,
+        /// How much is disputed, in minor units.
+        amount_minor: i64,
+        /// ISO 4217 alphabetic code.
+        currency: String,
+        /// What the provider charges for it so far, in minor units.
+        fee_minor: i64,
+    },
+    /// A refund that had succeeded came back.
+    RefundFailed {
+        /// The provider's name for the refund, as its answer said it.
+        reference: String,
+        /// The provider's words.
+        detail: String,
+    },
+}
+
 /// An answer that is still to come.
 pub type Asked<'a> = Pin<Box<dyn Future<Output = ProviderAnswer> + Send + 'a>>;
+
+/// Sightings that are still to come; the error says in words why there are none.
+pub type Looked<'a> = Pin<Box<dyn Future<Output = Result<Vec<Sighting>, String>> + Send + 'a>>;
 
 /// A payment provider.
 pub trait Provider: Send + Sync {
@@ -142,6 +218,12 @@ pub trait Provider: Send + Sync {
 
     /// What became of the request's key, without doing anything.
     fn look_up<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a>;
+
+    /// What came after the calls of this payment had ended, all of it, every time. The request is that of the authorization in
+    /// force, with the provider's name for it. None where a provider has no such thing.
+    fn sightings<'a>(&'a self, _request: &'a ProviderRequest) -> Looked<'a> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 }
 
 #[cfg(test)]

@@ -46,6 +46,10 @@ pub struct SimulatorConfig {
     pub timeout_ms: u64,
     /// Where to write what was done, one JSON object per line.
     pub statement: Option<PathBuf>,
+    /// For how long an authorization holds, in milliseconds; it says nothing of that unless it is set.
+    pub hold_ms: Option<i64>,
+    /// What it says after its calls have ended, one JSON object per line: an order and a [`Sighting`](crate::provider::Sighting).
+    pub afterwards: Option<PathBuf>,
 }
 
 impl Default for SimulatorConfig {
@@ -66,6 +70,8 @@ impl Default for SimulatorConfig {
             latency_max_ms: 0,
             timeout_ms: 1_000,
             statement: None,
+            hold_ms: None,
+            afterwards: None,
         }
     }
 }
@@ -77,6 +83,8 @@ pub struct Plan {
     pub latency_ms: u64,
     /// What it does, where it does anything that no earlier try of the key did.
     pub effect: Option<StatementOutcome>,
+    /// How it goes wrong, if it does.
+    pub fault: Option<Fault>,
     /// What it answers, after the effect.
     pub answer: ProviderAnswer,
 }
@@ -89,10 +97,14 @@ pub struct Simulator {
 
 /// How a try goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub enum Fault {
+    /// It is lost before anything is done.
     TimeoutBeforeEffect,
+    /// It is done, and its answer is lost.
     TimeoutAfterEffect,
+    /// It fails with a server error before anything is done.
     ServerError,
+    /// It is turned away because the key is being worked on.
     Conflict,
 }
 
@@ -109,7 +121,8 @@ impl Simulator {
         let done_before = (1..number).any(|earlier| self.takes_effect(request, earlier));
         let is_done_now = self.takes_effect(request, number) && !done_before;
         let unknown = |detail: &str| ProviderAnswer::Unknown { detail: detail.into() };
-        let (latency_ms, answer) = match self.fault(request, number) {
+        let fault = self.fault(request, number);
+        let (latency_ms, answer) = match fault {
             None => (self.latency_ms(request, number), self.answer(request, verdict)),
             Some(Fault::TimeoutBeforeEffect | Fault::TimeoutAfterEffect) => {
                 (self.config.timeout_ms, unknown("no answer in time"))
@@ -120,14 +133,14 @@ impl Simulator {
                 (self.latency_ms(request, number), ProviderAnswer::RetryLater { detail, after_ms: None })
             }
         };
-        Plan { latency_ms, effect: is_done_now.then_some(verdict), answer }
+        Plan { latency_ms, effect: is_done_now.then_some(verdict), fault, answer }
     }
 
     /// What it will answer to a look-up.
     pub fn plan_look_up(&self, request: &ProviderRequest) -> Plan {
         let is_done = (1..=request.sent_before).any(|earlier| self.takes_effect(request, earlier));
         let answer = if is_done { self.answer(request, self.verdict(request)) } else { ProviderAnswer::NotFound };
-        Plan { latency_ms: self.latency_ms(request, 0), effect: None, answer }
+        Plan { latency_ms: self.latency_ms(request, 0), effect: None, fault: None, answer }
     }
 
     /// Whether the try does what was asked, if no earlier one did.
@@ -162,7 +175,7 @@ impl Simulator {
         match verdict {
             StatementOutcome::Succeeded => {
                 let name = self.draw(&[b"reference", request.key.as_str().as_bytes()]);
-                ProviderAnswer::Succeeded { reference: format!("sim-{name:016x}") }
+                ProviderAnswer::Succeeded { reference: format!("sim-{name:016x}"), expires_at: None }
             }
             StatementOutcome::Refused => {
                 ProviderAnswer::Refused { detail: format!("{} refused by the issuer", request.operation.as_str()) }

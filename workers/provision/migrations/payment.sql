@@ -90,3 +90,48 @@ select p.order_id, r.refund ->> 'refund_id' as refund_id, (r.refund ->> 'version
        (select key from jsonb_object_keys (r.refund -> 'outcome') as key) as outcome
 from payments p, lateral jsonb_array_elements (p.refunds::jsonb) as r (refund)
 where p.refunds is not null;
+
+-- ==== the next version
+
+-- With what is paid, what lapses, what came back, and what banks dispute.
+
+alter table payments
+    add column payment_provider      text,
+    add column payment_token         text,
+    add column expires_at            timestamptz,
+    add column authorization_attempt integer,
+    add column void_reason           text,
+    add column disputes              text;
+update payments set authorization_attempt = 1 where authorization_version is not null;
+
+alter table ledger
+    drop constraint ledger_account_check,
+    add constraint ledger_account_check check (account in ('provider_receivable', 'sales', 'refunds', 'disputes',
+                                                           'write_offs', 'fees')) not valid;
+alter table ledger validate constraint ledger_account_check;
+
+alter table payment_calls
+    add column payment_provider   text,
+    add column payment_token      text,
+    add column accepted_reference text;
+
+-- Whose payment is to be looked at, because somebody thinks that there is news: runtime, and no more than hints.
+create table payment_looks (
+    order_id text primary key,
+    due_at   timestamptz not null,
+    looks    integer not null default 0
+);
+
+-- What is held and lapses.
+create index payments_lapsing on payments (expires_at) where status = 'authorized' and expires_at is not null;
+
+-- A webhook may name a payment by the provider's name alone.
+create index payments_by_reference on payments (authorization_reference) where authorization_reference is not null;
+
+-- For people: disputes as rows.
+create view payment_disputes as
+select p.order_id, d.dispute ->> 'dispute_id' as dispute_id, (d.dispute ->> 'version')::bigint as version,
+       d.dispute ->> 'status' as status, (d.dispute ->> 'amount_minor')::bigint as amount_minor,
+       d.dispute ->> 'currency' as currency, (d.dispute ->> 'fee_minor')::bigint as fee_minor
+from payments p, lateral jsonb_array_elements (p.disputes::jsonb) as d (dispute)
+where p.disputes is not null;

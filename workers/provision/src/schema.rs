@@ -80,7 +80,11 @@ const PAYMENT: Schema = Schema {
         ("payment_calls", "INSERT"),
         ("payment_calls", "UPDATE"),
         ("payment_calls", "DELETE"),
+        ("payment_looks", "SELECT"),
+        ("payment_looks", "INSERT"),
+        ("payment_looks", "UPDATE"),
+        ("payment_looks", "DELETE"),
     ],
-    views: &["payment_refunds"],
+    views: &["payment_refunds", "payment_disputes"],
     partitioned: Some("payment_calls"),
 };

@@ -12,7 +12,7 @@ use domain::provider::{IdempotencyKey, Provider, ProviderAnswer};
 use schemas::{OrderId, Time};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{Answered, OpenCall};
+use super::{Answered, OpenCall, What};
 use crate::metrics;
 use consumer::Lanes;
 
@@ -67,7 +67,7 @@ impl Calls {
                 Err(_) => ProviderAnswer::Unknown { detail: format!("no answer within {CALL_TIMEOUT:?}") },
             };
             metrics::provider_call(open.call.operation.as_str(), answer_name(&answer));
-            Answered { answer: Answer::to(&open.call, step, answer), lane, cause: open.cause }
+            Answered { what: What::Answer(Answer::to(&open.call, step, answer)), lane, cause: open.cause }
         });
         self.running.insert(order_id, Running { lane, tries, key, task });
     }
@@ -89,12 +89,9 @@ impl Calls {
         loop {
             match self.tasks.join_next().await {
                 Some(Ok(answered)) => {
-                    let answer = &answered.answer;
-                    let is_this = |running: &Running| running.key == answer.key && running.tries == answer.tries;
-                    if self.running.get(&answer.order_id).is_some_and(is_this) {
-                        self.running.remove(&answer.order_id);
+                    if let What::Answer(answer) = &answered.what {
+                        self.has_answered(answer);
                     }
-                    self.answered.insert(answer.order_id.clone());
                     return answered;
                 }
                 Some(Err(error)) if error.is_cancelled() => {}
@@ -105,6 +102,14 @@ impl Calls {
                 None => std::future::pending().await,
             }
         }
+    }
+
+    fn has_answered(&mut self, answer: &Answer) {
+        let is_this = |running: &Running| running.key == answer.key && running.tries == answer.tries;
+        if self.running.get(&answer.order_id).is_some_and(is_this) {
+            self.running.remove(&answer.order_id);
+        }
+        self.answered.insert(answer.order_id.clone());
     }
 
     /// Give up the calls of lanes that are not ours any more.
@@ -130,6 +135,8 @@ impl Calls {
 fn answer_name(answer: &ProviderAnswer) -> &'static str {
     match answer {
         ProviderAnswer::Succeeded { .. } => "succeeded",
+        ProviderAnswer::ActionRequired { .. } => "action_required",
+        ProviderAnswer::Pending { .. } => "pending",
         ProviderAnswer::Refused { .. } => "refused",
         ProviderAnswer::Unknown { .. } => "unknown",
         ProviderAnswer::RetryLater { .. } => "retry_later",

@@ -1,17 +1,21 @@
 //! The payment service: what is held and taken from whom, by way of a provider.
 //!
 //! Wiring only: which topics it reads, and how a batch goes through `charge` (pure) and `store` (SQL). The provider is
-//! called outside of every transaction (`calls`), between the commit of the intent and the commit of the outcome.
+//! called outside of every transaction (`calls`), between the commit of the intent and the commit of the outcome. What it says
+//! afterwards is looked at when somebody gives a hint (`looks`, `webhooks`).
 
 mod calls;
+mod looks;
+pub mod options;
 pub(crate) mod simulator;
 mod store;
+pub(crate) mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use consumer::Database;
-use domain::charge::{self, Answer, Call, CallChange, Input, Payment, PaymentStatus, Policy, Posting};
+use domain::charge::{self, Answer, Call, CallChange, Input, Payment, PaymentStatus, Policy, Posting, Seen};
 use domain::planted::Planted;
 use domain::provider::Provider;
 use futures_util::future::BoxFuture;
@@ -22,8 +26,11 @@ use tokio_postgres::Client;
 
 use crate::pipeline_contract::Pipeline;
 use crate::prepared::Form;
+pub(crate) use looks::{Hints, Lookout};
+
 use calls::Calls;
 use consumer::{Body, Cause, Emitter, Failure, Lanes, Memory, Service, Signal, Wanted, Working};
+use looks::Looks;
 use store::{CallWrites, Guard, Statements};
 use tables::PaymentCallRow;
 
@@ -33,6 +40,7 @@ pub struct PaymentService {
     planted: Planted,
     partitions: i32,
     calls: Calls,
+    looks: Looks,
     payments: Memory<OrderId, Payment>,
     open: Memory<OrderId, OpenCall>,
 }
@@ -40,12 +48,21 @@ pub struct PaymentService {
 /// How many payments are remembered, and how many calls.
 const REMEMBERED: usize = 4096;
 
-/// The provider's answer to a call.
+/// What the provider says.
 #[derive(Debug, Clone)]
 pub struct Answered {
-    answer: Answer,
+    what: What,
     lane: i32,
     cause: Cause,
+}
+
+/// To a call, or after the calls had ended.
+#[derive(Debug, Clone)]
+enum What {
+    Answer(Answer),
+    Seen(Seen),
+    /// What is held for this order is about to lapse.
+    Lapsing(OrderId),
 }
 
 impl Signal for Answered {
@@ -109,31 +126,54 @@ struct Query {
     lanes: Lanes,
     /// Calls that are due after this are due by a wrong clock.
     latest: Time,
+    /// What lapses by then is to be held again.
+    lapses_by: Time,
+    partitions: i32,
+    due_limit: i64,
 }
 
-/// What comes of it: calls with their lanes.
+/// What comes of it: calls with their lanes, and orders whose payment is to be looked at, whoever owns them.
 pub struct Found {
     now: Time,
     calls: Vec<(OpenCall, i32)>,
+    looks: Vec<OrderId>,
+    /// Orders for which something lapses.
+    lapsing: Vec<Answered>,
 }
 
 impl PaymentService {
     /// A service that asks this provider, for topics of so many partitions.
-    pub fn new(policy: Policy, planted: Planted, partitions: i32, provider: Arc<dyn Provider>) -> Self {
+    pub(crate) fn new(
+        policy: Policy,
+        planted: Planted,
+        partitions: i32,
+        provider: Arc<dyn Provider>,
+        lookout: Lookout,
+    ) -> Self {
         let (payments, open) = (Memory::new(REMEMBERED), Memory::new(REMEMBERED));
-        PaymentService { policy, planted, partitions, calls: Calls::new(provider, policy), payments, open }
+        let looks = Looks::new(provider.clone(), policy, partitions, lookout);
+        PaymentService { policy, planted, partitions, calls: Calls::new(provider, policy), looks, payments, open }
     }
 
     fn query(&mut self, now: Time, wanted: Wanted) -> Query {
         self.calls.look_begins();
-        Query { now, lanes: wanted.due, latest: Call::latest_due(now, &self.policy) }
+        Query {
+            now,
+            lanes: wanted.due,
+            latest: Call::latest_due(now, &self.policy),
+            lapses_by: now.plus_ms(self.policy.renew_before_ms),
+            partitions: self.partitions,
+            due_limit: wanted.due_limit,
+        }
     }
 }
 
 /// The input as the charge sees it.
 fn input_of(body: &Body<PaymentCommand, Answered>) -> Input<'_> {
     match body {
-        Body::Signal(answered) => Input::Answer(&answered.answer),
+        Body::Signal(Answered { what: What::Answer(answer), .. }) => Input::Answer(answer),
+        Body::Signal(Answered { what: What::Seen(seen), .. }) => Input::Seen(seen),
+        Body::Signal(Answered { what: What::Lapsing(order_id), .. }) => Input::Lapsing(order_id),
         Body::Message(command) => Input::Command(command),
     }
 }
@@ -154,7 +194,7 @@ impl Batch {
             }
             CallChange::Set(call) => {
                 let kept = entry.now.take().filter(|open| open.call.key() == call.key()).map(|open| open.cause);
-                entry.now = Some(OpenCall { call, cause: kept.unwrap_or_else(|| cause.clone()) });
+                entry.now = Some(OpenCall { call: *call, cause: kept.unwrap_or_else(|| cause.clone()) });
                 entry.is_changed = true;
             }
         }
@@ -289,7 +329,10 @@ impl Service for PaymentService {
     }
 
     async fn signal(&mut self) -> Answered {
-        self.calls.next().await
+        tokio::select! {
+            answered = self.calls.next() => answered,
+            answered = self.looks.next() => answered,
+        }
     }
 
     fn is_saturated(&self) -> bool {
@@ -298,6 +341,7 @@ impl Service for PaymentService {
 
     async fn assigned(&mut self, database: &Database, lanes: &Lanes) -> Result<(), Failure> {
         self.calls.keep(lanes);
+        self.looks.keep(lanes);
         let wanted = Wanted { due: lanes.clone(), due_limit: store::DUE_LIMIT, gauges: None };
         let query = self.query(Time::from(crate::clock::now()), wanted);
         let found = look_up(database, query).await?;
@@ -315,21 +359,33 @@ impl Service for PaymentService {
         Some(Box::pin(async move { look_up(&database, query).await }))
     }
 
-    /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before.
+    /// Makes the calls that are due and not under way: after a take-over, after a pause, and what did not fit before. What lapses
+    /// is decided in its lane, when that has read what is in its topics.
     fn found(&mut self, found: Found) -> Vec<Answered> {
         for (open, lane) in found.calls {
             self.calls.start_found(open, lane, found.now);
         }
+        for order_id in found.looks {
+            self.looks.start(order_id);
+        }
         self.calls.observe();
-        Vec::new()
+        found.lapsing
     }
 }
 
 async fn look_up(database: &Database, query: Query) -> Result<Found, Failure> {
-    let Query { now, lanes, latest } = query;
-    let calls = match lanes.is_empty() {
-        true => Vec::new(),
-        false => store::load_due_calls(&*database.client().await?, &lanes, now, latest).await?,
-    };
-    Ok(Found { now, calls })
+    let Query { now, lanes, latest, lapses_by, partitions, due_limit } = query;
+    if lanes.is_empty() {
+        return Ok(Found { now, calls: Vec::new(), looks: Vec::new(), lapsing: Vec::new() });
+    }
+    let client = database.client().await?;
+    let calls = store::load_due_calls(&client, &lanes, now, latest).await?;
+    let looks = store::load_due_looks(&client, now).await?;
+    let lapsing = store::load_lapsing(&client, lapses_by).await?.into_iter().filter_map(|order_id| {
+        let lane = partitioner::partition_of(order_id.as_str().as_bytes(), partitions);
+        let answered = Answered { what: What::Lapsing(order_id), lane, cause: Cause::default() };
+        lanes.contains(&lane).then_some(answered)
+    });
+    let lapsing = lapsing.take(usize::try_from(due_limit).unwrap_or(usize::MAX)).collect();
+    Ok(Found { now, calls, looks, lapsing })
 }

@@ -7,14 +7,17 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use domain::provider::{Asked, Provider, ProviderAnswer, ProviderRequest};
+use domain::provider::{Asked, Looked, Operation, Provider, ProviderAnswer, ProviderRequest, Sighting};
 use domain::simulator::{Plan, Simulator, SimulatorConfig};
 use domain::statement::StatementLine;
+use schemas::{OrderId, Time};
 
 /// A provider that answers by the simulator's plan.
 #[derive(Debug)]
 pub(crate) struct SimulatedProvider {
     simulator: Simulator,
+    hold_ms: Option<i64>,
+    afterwards: Option<PathBuf>,
     statement: Option<Statement>,
 }
 
@@ -25,7 +28,8 @@ impl SimulatedProvider {
     /// The statement cannot be opened for appending.
     pub(crate) fn open(config: SimulatorConfig) -> Result<Self, StatementFileError> {
         let statement = config.statement.as_deref().map(Statement::open).transpose()?;
-        Ok(SimulatedProvider { simulator: Simulator::new(config), statement })
+        let (hold_ms, afterwards) = (config.hold_ms, config.afterwards.clone());
+        Ok(SimulatedProvider { simulator: Simulator::new(config), hold_ms, afterwards, statement })
     }
 
     async fn carry_out(&self, request: &ProviderRequest, plan: Plan) -> ProviderAnswer {
@@ -43,7 +47,17 @@ impl SimulatedProvider {
         if is_lost {
             pause(plan.latency_ms).await;
         }
-        plan.answer
+        self.held(request, plan.answer)
+    }
+
+    /// The answer with the time until which it holds.
+    fn held(&self, request: &ProviderRequest, mut answer: ProviderAnswer) -> ProviderAnswer {
+        if let ProviderAnswer::Succeeded { expires_at, .. } = &mut answer
+            && request.operation == Operation::Authorize
+        {
+            *expires_at = self.hold_ms.map(|ms| Time::from(crate::clock::now()).plus_ms(ms));
+        }
+        answer
     }
 }
 
@@ -55,6 +69,30 @@ impl Provider for SimulatedProvider {
     fn look_up<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a> {
         Box::pin(self.carry_out(request, self.simulator.plan_look_up(request)))
     }
+
+    /// What its file says of the order.
+    fn sightings<'a>(&'a self, request: &'a ProviderRequest) -> Looked<'a> {
+        let read = |path: &PathBuf| {
+            // Before it has said anything there may be no file.
+            if !path.exists() {
+                return Ok(Vec::new());
+            }
+            let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let lines = text.lines().map(serde_json::from_str::<Afterwards>);
+            let lines: Result<Vec<_>, _> = lines.collect();
+            let lines = lines.map_err(|error| format!("{}: {error}", path.display()))?;
+            Ok(lines.into_iter().filter(|line| line.order_id == request.order_id).map(|line| line.sighting).collect())
+        };
+        Box::pin(std::future::ready(self.afterwards.as_ref().map_or(Ok(Vec::new()), read)))
+    }
+}
+
+/// A line of what the simulated provider says afterwards.
+#[derive(Debug, serde::Deserialize)]
+struct Afterwards {
+    order_id: OrderId,
+    #[serde(flatten)]
+    sighting: Sighting,
 }
 
 async fn pause(ms: u64) {
@@ -100,9 +138,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use domain::provider::IdempotencyKey;
-    use domain::provider::Operation;
     use domain::statement::{self, StatementOutcome};
-    use schemas::{CustomerId, OrderId};
+    use schemas::CustomerId;
 
     use super::*;
 
@@ -116,6 +153,7 @@ mod tests {
             currency: "EUR".into(),
             amount_minor: 850,
             authorization: None,
+            method: None,
             sent_before,
         }
     }

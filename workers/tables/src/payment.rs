@@ -4,20 +4,20 @@ use schemas::{CustomerId, OrderId};
 
 use super::{Timestamptz, Unknown, json, table};
 use domain::charge::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment, Stuck, Void};
-use domain::provider::Operation;
+use domain::provider::{Operation, PaymentMethod};
 
 table!(
-    /// An order's payment. What was authorized never changes once it has a row.
+    /// An order's payment. What is authorized may come late, where it was stuck before, and again, where it was about to lapse.
     PaymentRow in "payments", key (order_id: String), guard (version) {
         changes version: i64,
         changes status: String,
-        once customer_id: Option<String>,
-        once currency: Option<String>,
-        once amount_minor: Option<i64>,
-        once authorization_version: Option<i64>,
-        once authorization_at: Option<Timestamptz>,
-        once authorization_reference: Option<String>,
-        once decline_detail: Option<String>,
+        changes customer_id: Option<String>,
+        changes currency: Option<String>,
+        changes amount_minor: Option<i64>,
+        changes authorization_version: Option<i64>,
+        changes authorization_at: Option<Timestamptz>,
+        changes authorization_reference: Option<String>,
+        changes decline_detail: Option<String>,
         changes capture_version: Option<i64>,
         changes capture_at: Option<Timestamptz>,
         changes capture_reference: Option<String>,
@@ -31,6 +31,12 @@ table!(
         changes refunds: Option<String>,
         changes refunded_minor: i64,
         changes stuck_refused_attempts: Option<i32>,
+        changes payment_provider: Option<String>,
+        changes payment_token: Option<String>,
+        changes expires_at: Option<Timestamptz>,
+        changes authorization_attempt: Option<i32>,
+        changes void_reason: Option<String>,
+        changes disputes: Option<String>,
     }
 );
 
@@ -49,7 +55,8 @@ impl PaymentRow {
             Some(CaptureOutcome::Failed { detail }) => (None, Some(detail.clone())),
             None => (None, None),
         };
-        let stuck = payment.stuck.as_ref();
+        let (void, stuck) = (payment.void.as_ref(), payment.stuck.as_ref());
+        let (payment_provider, payment_token) = PaymentMethod::said(authorization.and_then(|had| had.method.as_ref()));
         PaymentRow {
             order_id: payment.order_id.as_str().to_owned(),
             version: payment.version,
@@ -65,8 +72,8 @@ impl PaymentRow {
             capture_at: capture.map(|had| Timestamptz(had.at)),
             capture_reference,
             capture_failure,
-            void_version: payment.void.map(|had| had.version),
-            void_at: payment.void.map(|had| Timestamptz(had.at)),
+            void_version: void.map(|had| had.version),
+            void_at: void.map(|had| Timestamptz(had.at)),
             stuck_version: stuck.map(|had| had.version),
             stuck_at: stuck.map(|had| Timestamptz(had.at)),
             stuck_operation: stuck.map(|had| had.operation.as_str().to_owned()),
@@ -74,6 +81,12 @@ impl PaymentRow {
             refunds: json::of_list(&payment.refunds),
             refunded_minor: payment.refunded_minor(),
             stuck_refused_attempts: stuck.map(|had| had.refused_attempts),
+            payment_provider,
+            payment_token,
+            expires_at: authorization.and_then(|had| had.expires_at).map(Timestamptz),
+            authorization_attempt: authorization.map(|had| had.attempt),
+            void_reason: void.and_then(|had| had.reason_code.clone()),
+            disputes: json::of_list(&payment.disputes),
         }
     }
 
@@ -85,12 +98,10 @@ impl PaymentRow {
         Ok(Payment {
             authorization: self.take_authorization()?,
             capture: self.take_capture()?,
-            void: match self.void_version {
-                None => None,
-                Some(version) => Some(Void { version, at: Unknown::unless_null("void_at", self.void_at)?.0 }),
-            },
+            void: self.take_void()?,
             stuck: self.take_stuck()?,
             refunds: json::read("refunds", self.refunds.as_deref())?.unwrap_or_default(),
+            disputes: json::read("disputes", self.disputes.as_deref())?.unwrap_or_default(),
             order_id: Unknown::unless("order_id", &self.order_id, |text| OrderId::new(text).ok())?,
             version: self.version,
         })
@@ -119,6 +130,10 @@ impl PaymentRow {
                 Some(detail) => AuthorizationOutcome::Declined { detail },
                 None => AuthorizationOutcome::Authorized { provider_reference: self.authorization_reference.take() },
             },
+            method: PaymentMethod::of(self.payment_provider.as_deref(), self.payment_token.as_deref()),
+            expires_at: self.expires_at.map(|Timestamptz(time)| time),
+            // Rows of before it was counted have none.
+            attempt: self.authorization_attempt.unwrap_or(1),
         }))
     }
 
@@ -132,6 +147,12 @@ impl PaymentRow {
                 None => CaptureOutcome::Captured { provider_reference: self.capture_reference.take() },
             },
         }))
+    }
+
+    fn take_void(&mut self) -> Result<Option<Void>, Unknown> {
+        let Some(version) = self.void_version else { return Ok(None) };
+        let at = Unknown::unless_null("void_at", self.void_at)?.0;
+        Ok(Some(Void { version, at, reason_code: self.void_reason.take() }))
     }
 
     fn take_stuck(&mut self) -> Result<Option<Stuck>, Unknown> {

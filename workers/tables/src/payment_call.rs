@@ -4,7 +4,7 @@ use schemas::{CommandId, CustomerId, OrderId, Time, partitioner};
 
 use super::{TableRow, Timestamptz, Unknown, table};
 use domain::charge::Call;
-use domain::provider::Operation;
+use domain::provider::{Operation, PaymentMethod};
 
 table!(
     /// A call with what caused it. It has no version; its tries say as much.
@@ -26,6 +26,9 @@ table!(
         changes cause_id: Option<String>,
         changes trace_parent: Option<String>,
         changes refund_id: Option<String>,
+        once payment_provider: Option<String>,
+        once payment_token: Option<String>,
+        changes accepted_reference: Option<String>,
     }
 );
 
@@ -38,6 +41,7 @@ impl PaymentCallRow {
     /// The row of a call, for topics of so many partitions, with the id and the trace of the message that caused it.
     pub fn of(call: &Call, partitions: i32, cause_id: Option<&str>, trace_parent: Option<&str>) -> Self {
         let time = |time: Option<Time>| time.map(Timestamptz);
+        let (payment_provider, payment_token) = PaymentMethod::said(call.method.as_ref());
         PaymentCallRow {
             order_id: call.order_id.as_str().to_owned(),
             partition: partitioner::partition_of(call.order_id.as_str().as_bytes(), partitions),
@@ -57,6 +61,9 @@ impl PaymentCallRow {
             cause_id: cause_id.map(str::to_owned),
             trace_parent: trace_parent.map(str::to_owned),
             refund_id: call.refund_id.as_ref().map(|id| id.as_str().to_owned()),
+            payment_provider,
+            payment_token,
+            accepted_reference: call.accepted.clone(),
         }
     }
 
@@ -78,6 +85,8 @@ impl PaymentCallRow {
             currency: self.currency,
             amount_minor: self.amount_minor,
             authorization: self.authorization_reference,
+            method: PaymentMethod::of(self.payment_provider.as_deref(), self.payment_token.as_deref()),
+            accepted: self.accepted_reference,
             queued: queued.transpose()?,
             opened_at: self.opened_at.0,
             unknown_since: time(self.unknown_since),

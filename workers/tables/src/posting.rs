@@ -1,4 +1,4 @@
-//! Double entry: what every capture posts. Insert-only.
+//! Double entry: what captures, refunds and disputes post. Insert-only.
 
 use super::table;
 use domain::charge::Posting;

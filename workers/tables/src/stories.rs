@@ -14,7 +14,7 @@ use crate::{
     TableRow,
 };
 use domain::charge::{self, Call, Payment, Posting};
-use domain::provider::Operation;
+use domain::provider::{Operation, PaymentMethod};
 use domain::saga::{self, Order};
 use domain::stock::{self, Level, Product, Receipt, Reservation};
 
@@ -328,7 +328,7 @@ fn stock_events() -> Vec<StockEvent> {
     (1..).zip(events).map(event).collect()
 }
 
-/// Payments that are captured and partly given back, voided after a refused capture, declined, and get stuck.
+/// Payments that are captured, partly given back and disputed, voided after a refused capture, declined, stuck, and helped out of it.
 pub fn payments() -> Vec<Vec<Payment>> {
     let evolve = |payment, event: &PaymentEvent| charge::evolve(payment, event).unwrap().payment;
     payment_events().iter().map(|events| told(events, evolve)).collect()
@@ -346,12 +346,17 @@ pub fn postings() -> Vec<Posting> {
     postings
 }
 
-fn payment_events() -> [Vec<PaymentEvent>; 4] {
-    let authorized =
-        json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-1"});
+fn payment_events() -> [Vec<PaymentEvent>; 6] {
+    let authorized = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-1",
+        "payment_provider": "eu", "payment_token": "tok_1", "expires_at": micros(900), "attempt": 1});
+    let again = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-2",
+        "payment_provider": "us", "payment_token": "tok_2", "expires_at": micros(1800), "attempt": 2});
     let declined = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "detail": "no funds"});
     let refused = json!({"refund_id": "refund-2", "amount_minor": 9, "outcome": "refused", "detail": "card closed"});
     let stuck = json!({"operation": "Capture", "detail": "no answer", "refused_attempts": 1});
+    let stuck_at_first = json!({"operation": "Authorize", "detail": "no answer", "refused_attempts": 0});
+    let disputed =
+        json!({"dispute_id": "dp-1", "status": "lost", "amount_minor": 300, "currency": "EUR", "fee_minor": 15});
     let authorized = || ("PaymentAuthorized", authorized.clone());
     [
         payment(
@@ -364,6 +369,9 @@ fn payment_events() -> [Vec<PaymentEvent>; 4] {
                     json!({"refund_id": "back-1", "amount_minor": 150, "provider_reference": "refund-1"}),
                 ),
                 ("PaymentRefundFailed", refused),
+                ("PaymentRefunded", json!({"refund_id": "refund-3", "amount_minor": 5, "provider_reference": "r-3"})),
+                ("PaymentRefundReversed", json!({"refund_id": "refund-3", "amount_minor": 5, "detail": "no account"})),
+                ("PaymentDisputed", disputed),
             ],
         ),
         payment(
@@ -374,8 +382,18 @@ fn payment_events() -> [Vec<PaymentEvent>; 4] {
                 ("PaymentVoided", json!({})),
             ],
         ),
-        payment("declined", vec![("PaymentDeclined", declined)]),
+        payment("declined", vec![("PaymentDeclined", declined.clone())]),
         payment("stuck", vec![authorized(), ("PaymentStuck", stuck)]),
+        payment(
+            "lapsed",
+            vec![
+                ("PaymentStuck", stuck_at_first.clone()),
+                authorized(),
+                ("PaymentAuthorized", again),
+                ("PaymentVoided", json!({"reason_code": "expired"})),
+            ],
+        ),
+        payment("declined late", vec![("PaymentStuck", stuck_at_first), ("PaymentDeclined", declined)]),
     ]
 }
 
@@ -396,6 +414,8 @@ pub fn calls() -> [Call; 2] {
         amount_minor: 799,
         refund_id: None,
         authorization: None,
+        method: Some(PaymentMethod { provider: "eu".into(), token: "tok_1".into() }),
+        accepted: None,
         queued: None,
         opened_at: at(1),
         unknown_since: None,
@@ -410,6 +430,7 @@ pub fn calls() -> [Call; 2] {
         amount_minor: 150,
         refund_id: Some(CommandId::new("back-1").unwrap()),
         authorization: Some("auth-1".into()),
+        accepted: Some("refund-1".into()),
         queued: Some(Operation::Void),
         opened_at: at(3),
         unknown_since: Some(at(4)),

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::charge::{Payment, Refund, RefundOutcome};
 use domain::saga::{Fulfilment, Order, Step};
 use schemas::{OrderId, ServiceName, message_id};
 
@@ -20,7 +21,7 @@ pub(crate) fn check(state: &State<'_>, findings: &mut Findings) {
         let (reservation, payment) = (rows.reservations.get(&key), rows.payments.get(&key));
         let mut add = |detail: String| findings.add(Invariant::Compensation, order.order_id.as_str(), detail);
         match order.stage.as_str() {
-            "cancelled" => check_cancelled(reservation, payment, &mut add),
+            "cancelled" => check_cancelled(reservation, payment, state.payments.get(order.order_id.as_str()), &mut add),
             "completed" => check_completed(rows.contents.get(&key), reservation, &mut add),
             "stock_reserved" | "authorized" | "confirmed" | "payment_captured" | "ready_to_ship" | "shipped"
             | "stock_committed" => check_forward(order, reservation, payment, &mut add),
@@ -50,7 +51,12 @@ fn check_forward(
     }
 }
 
-fn check_cancelled(reservation: Option<&ReservationRow>, payment: Option<&PaymentRow>, add: &mut impl FnMut(String)) {
+fn check_cancelled(
+    reservation: Option<&ReservationRow>,
+    payment: Option<&PaymentRow>,
+    folded: Option<&Payment>,
+    add: &mut impl FnMut(String),
+) {
     match reservation.map(|reservation| reservation.status.as_str()) {
         Some("released" | "rejected") => {}
         Some(status) => add(format!("cancelled, but its reservation is {status}")),
@@ -58,10 +64,17 @@ fn check_cancelled(reservation: Option<&ReservationRow>, payment: Option<&Paymen
     }
     match payment.map(|payment| (payment.status.as_str(), payment)) {
         None | Some(("voided" | "declined", _)) => {}
-        // What was taken is given back: all of it.
-        Some(("captured", payment)) if payment.amount_minor == Some(payment.refunded_minor) => {}
+        // What was taken is given back: all of it, but for what came back to us.
+        Some(("captured", payment)) if payment.amount_minor == Some(given_back(payment, folded)) => {}
         Some((status, _)) => add(format!("cancelled, but its payment is {status}")),
     }
+}
+
+/// How much was given back, whether or not it came back to us later.
+fn given_back(payment: &PaymentRow, folded: Option<&Payment>) -> i64 {
+    let came_back = |refund: &&Refund| matches!(refund.outcome, RefundOutcome::Reversed { .. });
+    let refunds = folded.iter().flat_map(|payment| &payment.refunds).filter(came_back);
+    refunds.map(|refund| refund.amount_minor).fold(payment.refunded_minor, i64::saturating_add)
 }
 
 /// The goods of an order that is fulfilled on command leave when somebody says so, and not before.
@@ -140,7 +153,13 @@ fn check_release(state: &State<'_>, order_id: &OrderId, caused: Caused, findings
         let asked = asked.map_or(&[][..], |aftercare| &aftercare.refunds);
         // The refund that undoes an order is none that somebody asked for.
         let mut undoing = refunds.iter().filter(|one| !asked.iter().any(|known| known.refund_id == one.refund_id));
-        if caused.is_some_and(|cause| !undoing.any(|one| cause == said(one.version))) {
+        let said_of = |refund: &Refund| match refund.outcome {
+            RefundOutcome::Reversed { refunded_version, .. } => said(refunded_version),
+            RefundOutcome::Refunded { .. } | RefundOutcome::Refused { .. } | RefundOutcome::Unknown { .. } => {
+                said(refund.version)
+            }
+        };
+        if caused.is_some_and(|cause| !undoing.any(|one| cause == said_of(one))) {
             wrong("its stock was released by something else than the refund of its payment, which comes first");
         }
     }

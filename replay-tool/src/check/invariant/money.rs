@@ -1,23 +1,23 @@
 //! Money: a completed order is paid once and in full, a cancelled one has all of it back, no more is given back than was taken,
 //! and every booking sums to zero.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::charge::{Account, Payment, RefundOutcome};
+use domain::charge::{Account, Dispute, DisputeStatus, Payment, RefundOutcome};
 use domain::saga::Order;
 
 use crate::check::findings::{Findings, Invariant};
 use crate::check::state::State;
-use crate::rows::{OrderRow, PaymentRow, Rows};
+use crate::rows::{OrderRow, PaymentRow, PostingRow, Rows};
 
 pub(crate) fn check(state: &State<'_>, findings: &mut Findings) {
     let rows = state.rows;
     check_ledger(rows, findings);
     for payment in rows.payments.values() {
-        let refunds = state.payments.get(payment.order_id.as_str());
+        let folded = state.payments.get(payment.order_id.as_str());
         check_force(payment, findings);
-        check_refunds(payment, refunds, findings);
-        check_booked(payment, refunds, rows, findings);
+        check_refunds(payment, folded, findings);
+        check_booked(payment, folded, rows, findings);
     }
     for order in rows.orders.values().filter(|order| !state.is_vouched_for(order)) {
         let payment = rows.payments.get(&(order.order_id.clone(),));
@@ -27,7 +27,7 @@ pub(crate) fn check(state: &State<'_>, findings: &mut Findings) {
         if order.stage == "cancelled"
             && let Some(payment) = payment.filter(|payment| payment.is_captured())
         {
-            check_given_back(payment, findings);
+            check_given_back(payment, state.payments.get(payment.order_id.as_str()), findings);
         }
     }
 }
@@ -59,10 +59,12 @@ fn check_paid(order: &OrderRow, payment: Option<&PaymentRow>, findings: &mut Fin
     }
 }
 
-/// Of an order that was undone after its capture nothing is kept.
-fn check_given_back(payment: &PaymentRow, findings: &mut Findings) {
+/// Of an order that was undone after its capture nothing is kept, but what the provider could not deliver.
+fn check_given_back(payment: &PaymentRow, refunds: Option<&Payment>, findings: &mut Findings) {
     let taken = payment.amount_minor.unwrap_or_default();
-    if payment.refunded_minor != taken {
+    let came_back = sum_of(refunds, |outcome| matches!(outcome, RefundOutcome::Reversed { .. }));
+    let kept = i128::from(taken) - i128::from(payment.refunded_minor);
+    if !(0..=came_back).contains(&kept) {
         let detail = format!(
             "cancelled, but its payment is captured, and of {taken} that were taken {} are given back",
             payment.refunded_minor
@@ -122,39 +124,61 @@ fn check_ledger(rows: &Rows, findings: &mut Findings) {
     }
 }
 
-/// What is booked of an order: owed by the provider, earned, and given back.
-fn booked(rows: &Rows, order_id: &str) -> (i128, i128, i128) {
+/// What is booked of an order on an account in a currency.
+fn booked(rows: &Rows, order_id: &str, account: Account, currency: &str) -> i128 {
     let from = (order_id.to_owned(), i64::MIN, String::new());
     let bookings = rows.ledger.range(from..).take_while(|((of, _, _), _)| of == order_id);
-    bookings.fold((0, 0, 0), |(owed, sales, refunds), ((_, _, account), posting)| {
-        let amount = i128::from(posting.amount_minor);
-        match Account::parse(account) {
-            Some(Account::ProviderReceivable) => (owed + amount, sales, refunds),
-            // What we have earned stands on the other side.
-            Some(Account::Sales) => (owed, sales - amount, refunds),
-            Some(Account::Refunds) => (owed, sales, refunds + amount),
-            None => (owed, sales, refunds),
-        }
-    })
+    let is_on = |row: &PostingRow| row.account == account.as_str() && row.currency == currency;
+    bookings.filter(|(_, row)| is_on(row)).map(|(_, row)| i128::from(row.amount_minor)).sum()
 }
 
-/// What was captured, and not given back for certain, is booked as owed by the provider, and nothing else is.
-fn check_booked(payment: &PaymentRow, refunds: Option<&Payment>, rows: &Rows, findings: &mut Findings) {
+/// How much its refunds come to that ended so.
+fn sum_of(payment: Option<&Payment>, is_it: impl Fn(&RefundOutcome) -> bool) -> i128 {
+    let refunds = payment.iter().flat_map(|payment| &payment.refunds).filter(|refund| is_it(&refund.outcome));
+    refunds.map(|refund| i128::from(refund.amount_minor)).sum()
+}
+
+/// What was captured, and neither given back for certain nor withheld for a dispute, is booked as owed by the provider, and
+/// nothing else is.
+fn check_booked(payment: &PaymentRow, state: Option<&Payment>, rows: &Rows, findings: &mut Findings) {
     let order_id = payment.order_id.as_str();
-    let captured = if payment.is_captured() { payment.amount_minor.unwrap_or_default() } else { 0 };
-    let is_done = |outcome: &RefundOutcome| matches!(outcome, RefundOutcome::Refunded { .. });
-    let refunds = refunds.iter().flat_map(|payment| &payment.refunds).filter(|refund| is_done(&refund.outcome));
-    let refunded: i128 = refunds.map(|refund| i128::from(refund.amount_minor)).sum();
+    let own = payment.currency.as_deref().unwrap_or_default();
+    let captured = if payment.is_captured() { i128::from(payment.amount_minor.unwrap_or_default()) } else { 0 };
+    let refunded = sum_of(state, |outcome| matches!(outcome, RefundOutcome::Refunded { .. }));
     let mut add = |detail: String| findings.add(Invariant::Money, order_id, detail);
-    let (owed, sales, given_back) = booked(rows, order_id);
-    if owed != i128::from(captured) - refunded {
-        let of = if refunded == 0 { String::new() } else { format!(" and {refunded} given back") };
-        add(format!("{captured} captured{of}, but {owed} booked"));
-    }
-    if sales != i128::from(captured) {
-        add(format!("{captured} captured, but {sales} booked as sales"));
-    }
-    if given_back != refunded {
-        add(format!("{refunded} given back, but {given_back} booked as refunds"));
+    let disputes = || state.iter().flat_map(|payment| &payment.disputes);
+    for currency in BTreeSet::from_iter(disputes().map(|dispute| dispute.currency.as_str()).chain([own])) {
+        let (captured, refunded) = if currency == own { (captured, refunded) } else { (0, 0) };
+        let of = |is_it: fn(&Dispute) -> bool, amount: fn(&Dispute) -> i64| -> i128 {
+            disputes().filter(|one| one.currency == currency && is_it(one)).map(|one| i128::from(amount(one))).sum()
+        };
+        let opened = of(|one| one.standing() == DisputeStatus::Opened, |one| one.amount_minor);
+        let lost = of(|one| one.standing() == DisputeStatus::Lost, |one| one.amount_minor);
+        let fees = of(|_| true, |one| one.fee_minor);
+        let on = |account| booked(rows, order_id, account, currency);
+        let owed = on(Account::ProviderReceivable);
+        if owed != captured - refunded - opened - lost - fees {
+            let back = if refunded == 0 { String::new() } else { format!(" and {refunded} given back") };
+            let withheld = opened + lost + fees;
+            let withheld = if withheld == 0 { String::new() } else { format!(" and {withheld} withheld") };
+            add(format!("{captured} captured{back}{withheld}, but {owed} booked"));
+        }
+        // What we have earned stands on the other side.
+        let sales = -on(Account::Sales);
+        if sales != captured {
+            add(format!("{captured} captured, but {sales} booked as sales"));
+        }
+        let others = [
+            (Account::Refunds, refunded, "given back", "refunds"),
+            (Account::Disputes, opened, "disputed", "disputes"),
+            (Account::WriteOffs, lost, "lost", "write-offs"),
+            (Account::Fees, fees, "charged for disputes", "fees"),
+        ];
+        for (account, said, what, name) in others {
+            let booked = on(account);
+            if booked != said {
+                add(format!("{said} {what}, but {booked} booked as {name}"));
+            }
+        }
     }
 }

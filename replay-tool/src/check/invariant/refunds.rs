@@ -47,13 +47,15 @@ fn contradiction(refund: &Refund, outcome: Option<&RefundOutcome>) -> Option<&'s
         Some(RefundOutcome::Refunded { .. }) => "refunded",
         Some(RefundOutcome::Refused { .. }) => "refused",
         Some(RefundOutcome::Unknown { .. }) => "unknown",
+        Some(RefundOutcome::Reversed { .. }) => "reversed",
         None => "nothing",
     };
     let is_same = match &refund.state {
         // The order has not heard yet.
         RefundState::Requested => true,
-        RefundState::Refunded => said == "refunded",
-        RefundState::Refused { .. } => said == "refused",
+        // That it came back it may not have heard yet.
+        RefundState::Refunded => said == "refunded" || said == "reversed",
+        RefundState::Refused { .. } => said == "refused" || said == "reversed",
         RefundState::Unknown { .. } => said == "unknown",
         RefundState::Superseded => said == "nothing",
     };

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use domain::charge::{Payment, Refund, RefundOutcome};
+use domain::charge::{EXPIRED, Payment, Refund, RefundOutcome};
 use domain::statement::{StatementLine, StatementOutcome};
 
 use crate::check::evidence::Expectations;
@@ -52,7 +52,8 @@ pub(crate) fn check(
 ) {
     let effects = effects(state.rows, statement, findings);
     for (order_id, effects) in &effects {
-        check_once(order_id, effects, findings);
+        let payment = state.rows.payments.get(&((*order_id).to_owned(),));
+        check_once(order_id, payment, effects, findings);
     }
     let nothing = Effects::default();
     for payment in state.rows.payments.values() {
@@ -68,18 +69,20 @@ pub(crate) fn check(
     }
 }
 
-fn check_once(order_id: &str, effects: &Effects<'_>, findings: &mut Findings) {
-    let mut once = |what: &str, keys: Vec<&str>| {
-        if keys.len() > 1 {
+fn check_once(order_id: &str, payment: Option<&PaymentRow>, effects: &Effects<'_>, findings: &mut Findings) {
+    let mut once = |what: &str, keys: Vec<&str>, times: usize| {
+        if keys.len() > times {
             let detail = format!("{what} more than once at the provider: {}", keys.join(", "));
             findings.add(Invariant::Money, order_id, detail);
         }
     };
     for (what, keys) in [("authorized", &effects.authorize), ("charged", &effects.capture), ("voided", &effects.void)] {
-        once(what, keys.iter().copied().collect());
+        // What was about to lapse is held again, once.
+        let lapses = what == "authorized" && payment.is_some_and(|payment| payment.expires_at.is_some());
+        once(what, keys.iter().copied().collect(), if lapses { 2 } else { 1 });
     }
     for (refund_id, keys) in &effects.refunds {
-        once(&format!("refund {refund_id} was carried out"), keys.keys().copied().collect());
+        once(&format!("refund {refund_id} was carried out"), keys.keys().copied().collect(), 1);
     }
 }
 
@@ -125,7 +128,7 @@ fn check_recorded(payment: &PaymentRow, refunds: Option<&Payment>, done: &Effect
     if payment.is_captured() && done.capture.is_empty() {
         missing("captured");
     }
-    if payment.was_authorized() && payment.void_version.is_some() && done.void.is_empty() {
+    if payment.was_authorized() && payment.void_version.is_some() && !has_lapsed(payment) && done.void.is_empty() {
         missing("voided");
     }
     let is_done =
@@ -136,6 +139,11 @@ fn check_recorded(payment: &PaymentRow, refunds: Option<&Payment>, done: &Effect
             missing(&format!("refund {} gave {} back", refund.refund_id, refund.amount_minor));
         }
     }
+}
+
+/// Whether what was held is let go of by itself.
+fn has_lapsed(payment: &PaymentRow) -> bool {
+    payment.void_reason.as_deref() == Some(EXPIRED)
 }
 
 /// What the provider did, we know of, and nothing is left held.
@@ -156,7 +164,8 @@ fn check_known(order_id: &str, state: &State<'_>, done: &Effects<'_>, findings: 
     let order = state.rows.orders.get(&key);
     let has_ended = order
         .is_none_or(|order| matches!(order.stage.as_str(), "completed" | "cancelled") && !state.is_vouched_for(order));
-    if has_ended && !done.authorize.is_empty() && done.capture.is_empty() && done.void.is_empty() {
+    let has_lapsed = payment.is_some_and(has_lapsed);
+    if has_ended && !has_lapsed && !done.authorize.is_empty() && done.capture.is_empty() && done.void.is_empty() {
         add("the provider still holds the amount, which nobody will take".to_owned());
     }
 }
@@ -166,7 +175,7 @@ fn check_refunds_known(payment: Option<&Payment>, done: &Effects<'_>, add: &mut 
     for (refund_id, keys) in &done.refunds {
         let mut refunds = payment.iter().flat_map(|payment| &payment.refunds);
         match refunds.find(|refund| refund.refund_id.as_str() == *refund_id).map(|refund| &refund.outcome) {
-            Some(RefundOutcome::Refunded { .. } | RefundOutcome::Unknown { .. }) => {}
+            Some(RefundOutcome::Refunded { .. } | RefundOutcome::Unknown { .. } | RefundOutcome::Reversed { .. }) => {}
             Some(RefundOutcome::Refused { .. }) => {
                 add(format!("the provider gave {} back, but refund {refund_id} is recorded as refused", sum(keys)));
             }

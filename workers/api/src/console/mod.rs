@@ -104,8 +104,7 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/console/logout", post(visit::log_out))
         .merge(assets::router())
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
-        .layer(from_fn(gate::count))
         .layer(from_fn(layout::policy))
-        .layer(from_fn(gate::secure))
+        .layer(from_fn(gate::surround))
         .with_state(console)
 }

@@ -62,7 +62,7 @@ mod tests {
     async fn get(path: &str) -> (String, Vec<u8>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serving = tokio::spawn(axum::serve(listener, router().layer(from_fn(gate::secure))).into_future());
+        let serving = tokio::spawn(axum::serve(listener, router().layer(from_fn(gate::surround))).into_future());
         let mut stream = TcpStream::connect(address).await.unwrap();
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::answer::escaped;
 use super::problem::{Kind, Problem};
@@ -41,7 +41,7 @@ pub(super) async fn admit(
     }
     caller.take_turn().map_err(|wait| {
         let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-        Problem::new(Kind::TooMany, "this key has no request left for now").retry_after(seconds)
+        Problem::new(Kind::TooMany, "this caller has no request left for now").retry_after(seconds)
     })?;
     request.extensions_mut().insert(caller.clone());
     Ok(asked_by(caller, next.run(request)).await)
@@ -104,30 +104,29 @@ fn is_this_machine(host: &str) -> bool {
     ["localhost", "127.0.0.1", "[::1]"].contains(&name)
 }
 
-/// Headers that every answer has: nothing is kept by who stands between, unless a route says so, nothing is framed, and nothing run
-/// but what `/docs` and `/console` say of themselves; nobody is told from which page one comes, unless a page says so.
-pub(crate) async fn secure(request: Request, next: Next) -> Response {
+/// Around every route: counts the request by its route, never by its path, and gives its answer what every answer has. One layer for
+/// both, because each costs every request its own.
+pub(crate) async fn surround(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let route = metrics::Route::of(request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str));
+    let (method, open) = (name_of(request.method()), metrics::Open::begin(route));
     let mut response = next.run(request).await;
+    open.route().answered(method, response.status().as_u16(), begun.elapsed().as_secs_f64());
+    secure(&mut response);
+    response
+}
+
+/// Nothing is kept by who stands between, unless a route says so, nothing is framed, and nothing run but what
+/// `/docs` and `/console` say of themselves; nobody is told from which page one comes, unless a page says so.
+fn secure(response: &mut Response) {
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     let nothing = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(nothing);
     headers.entry(header::REFERRER_POLICY).or_insert(HeaderValue::from_static("no-referrer"));
-    for (name, value) in [("x-content-type-options", "nosniff"), ("x-frame-options", "DENY")] {
-        headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    for (name, value) in [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::X_FRAME_OPTIONS, "DENY")] {
+        headers.insert(name, HeaderValue::from_static(value));
     }
-    response
-}
-
-/// Counts it by its route, never by its path.
-pub(crate) async fn count(request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or("none".to_owned(), |path| path.as_str().to_owned());
-    let method = name_of(request.method());
-    let _open = metrics::Open::begin(&route);
-    let response = next.run(request).await.into_response();
-    metrics::answered(&route, method, response.status().as_u16(), begun.elapsed().as_secs_f64());
-    response
 }
 
 /// One of few.

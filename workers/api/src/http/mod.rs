@@ -173,8 +173,7 @@ pub fn router(door: Arc<Door>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown)
         .layer(DefaultBodyLimit::max(door.limits.body_bytes))
-        .layer(from_fn(gate::count))
-        .layer(from_fn(gate::secure))
+        .layer(from_fn(gate::surround))
         .with_state(door)
 }
 

@@ -140,6 +140,10 @@ impl Placing {
             let AdjustmentBody { kind, amount_minor, line } = one;
             Adjustment { kind, amount_minor, line }
         };
+        // The order service refuses it in any case; said at once, it needs no command.
+        if body.currency.contains(char::is_control) {
+            return Err(Problem::bad("currency: an ISO 4217 code, as EUR; this one has a control character"));
+        }
         let given = body.placed_at.as_deref().map(|text| time("placed_at", text)).transpose()?;
         let customer_id = CustomerId::new(body.customer_id)?;
         let lines = body.lines.into_iter().map(line).collect::<Result<_, Problem>>()?;
@@ -193,7 +197,7 @@ pub(super) async fn place(
     // Before the look: what is said after it must not be missed.
     let awaited = until.map(|until| (until, door.tail.listen(TopicName::OrderEvents, id.as_str())));
     let found = match door.reads.has_order(&id).await? {
-        true => door.reads.order(&id).await?,
+        true => Box::pin(door.reads.order(&id)).await?,
         false => None,
     };
     if found.as_ref().is_some_and(|found| !placing.is_same(&found.what)) {
@@ -201,25 +205,47 @@ pub(super) async fn place(
         return Err(Problem::new(Kind::ContentDiffers, words));
     }
     if asked.check_stock && found.is_none() {
-        door.has_enough_for(&placing.command.lines).await?;
+        Box::pin(door.has_enough_for(&placing.command.lines)).await?;
     }
-    let (status, command) = match &found {
-        Some(_) => (StatusCode::OK, None),
-        None => (StatusCode::CREATED, Some(publish_placing(&door, &placing, &headers).await?)),
+    let Some((until, listening)) = awaited else {
+        return match &found {
+            Some(found) => placed(StatusCode::OK, found),
+            None => {
+                let command = door.publish(OrderCommand::from(placing.command).into(), &headers).await?;
+                Ok(Accepted::order(&id, &command).answer(&order_path(&id)))
+            }
+        };
     };
-    let (waiting, mut listening) = match (awaited, &found) {
-        (Some((until, listening)), _) => (Waiting::for_outcome(&door, &placing, command.as_ref(), until), listening),
-        (None, Some(found)) => return placed(status, found),
-        (None, None) => return on_its_way(&door, &id, command.as_ref()).await,
-    };
-    match waiting.settle(&mut listening, found).await? {
-        Some(found) => placed(status, &found).map(preferred),
-        None => on_its_way(&door, &id, command.as_ref()).await,
-    }
+    // Boxed, as the other ways that few requests go: a request's future is as large as the largest of its ways.
+    Box::pin(place_and_wait(&door, &placing, &headers, (until, listening), found)).await
 }
 
-async fn publish_placing(door: &Door, placing: &Placing, headers: &HeaderMap) -> Result<Position, Problem> {
-    door.publish(OrderCommand::from(placing.command.clone()).into(), headers).await
+/// Places it where it is not there, and answers with what became of it.
+async fn place_and_wait(
+    door: &Door,
+    placing: &Placing,
+    headers: &HeaderMap,
+    (until, mut listening): (Instant, Listening),
+    found: Option<Standing<Order>>,
+) -> Result<Response, Problem> {
+    let id = &placing.command.order_id;
+    let (status, command) = match &found {
+        Some(_) => (StatusCode::OK, None),
+        None => {
+            let message = OrderCommand::from(placing.command.clone()).into();
+            (StatusCode::CREATED, Some(door.publish(message, headers).await?))
+        }
+    };
+    let waiting = Waiting::for_outcome(door, placing, command.as_ref(), until);
+    match (waiting.settle(&mut listening, found).await?, &command) {
+        (Some(found), _) => placed(status, &found).map(preferred),
+        (None, Some(command)) => Ok(Accepted::order(id, command).answer(&order_path(id))),
+        // It was there before, and is on its way still.
+        (None, None) => match door.reads.order(id).await? {
+            Some(found) => placed(StatusCode::OK, &found),
+            None => Err(no_order(door, id).await?),
+        },
+    }
 }
 
 impl Door {
@@ -234,17 +260,6 @@ impl Door {
             Problem::new(Kind::Unavailable, words).retry_after(1)
         })??;
         Ok(Position::of_command(&message, &delivered))
-    }
-}
-
-/// Where to look for what becomes of it; of an order that was there before, how it stands.
-async fn on_its_way(door: &Door, id: &OrderId, command: Option<&Position>) -> Result<Response, Problem> {
-    if let Some(command) = command {
-        return Ok(Accepted::order(id, command).answer(&order_path(id)));
-    }
-    match door.reads.order(id).await? {
-        Some(found) => placed(StatusCode::OK, &found),
-        None => Err(no_order(door, id).await?),
     }
 }
 
@@ -360,5 +375,26 @@ fn is_settled(order: &Order) -> bool {
         | Stage::Completed
         | Stage::Cancelled
         | Stage::Stuck { .. } => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_currency_with_a_control_character_gets_no_further() {
+        let placing = |currency: &str| {
+            let body =
+                serde_json::json!({ "order_id": "o-1", "customer_id": "ada", "currency": currency, "lines": [] });
+            let body = serde_json::from_value(body).unwrap();
+            Placing::of(body, &HeaderMap::new(), &Caller::local()).map(|placing| placing.command.currency)
+        };
+        for wrong in ["EU\0R", "\0", "EUR\n", "\u{7f}EUR", "E\u{85}R"] {
+            let problem = placing(wrong).unwrap_err();
+            assert!(problem.status == 400 && problem.detail.contains("currency"), "{wrong:?}: {problem:?}");
+        }
+        // What is no currency is the order service's to refuse.
+        assert_eq!(placing("XXX"), Ok("XXX".to_owned()));
     }
 }

@@ -276,6 +276,28 @@ pub(super) struct PaymentShape {
     pub(super) detail: Option<String>,
     /// What became of its refunds.
     pub(super) refunds: Vec<PaymentRefundShape>,
+    /// What the customer's bank disputes.
+    pub(super) disputes: Vec<PaymentDisputeShape>,
+    /// When what is held lapses by itself, where the provider says so.
+    pub(super) expires_at: Option<String>,
+}
+
+/// A dispute of the customer's bank.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct PaymentDisputeShape {
+    /// The provider's name for it.
+    pub(super) dispute_id: String,
+    /// `opened`, `won` or `lost`. Show others as they are.
+    #[schema(example = "opened")]
+    pub(super) status: String,
+    /// How much is disputed.
+    pub(super) amount_minor: i64,
+    /// ISO 4217 code.
+    pub(super) currency: String,
+    /// What the provider charges for it so far.
+    pub(super) fee_minor: i64,
+    /// When that was recorded.
+    pub(super) at: String,
 }
 
 /// What became of a refund.
@@ -285,7 +307,7 @@ pub(super) struct PaymentRefundShape {
     pub(super) refund_id: String,
     /// How much.
     pub(super) amount_minor: i64,
-    /// `refunded`, `refused` or `unknown`.
+    /// `refunded`, `refused`, `unknown` or `reversed`: it was given back, and came back.
     #[schema(example = "refunded")]
     pub(super) outcome: &'static str,
     /// The provider's name for it.
@@ -324,7 +346,20 @@ impl PaymentShape {
             capture_reference,
             detail: declined.or(failed).or_else(|| payment.stuck.as_ref().map(|stuck| stuck.detail.clone())),
             refunds: payment.refunds.iter().map(payment_refund).collect(),
+            disputes: payment.disputes.iter().map(payment_dispute).collect(),
+            expires_at: authorization.and_then(|had| had.expires_at).map(|at| at.to_string()),
         }
+    }
+}
+
+fn payment_dispute(dispute: &domain::charge::Dispute) -> PaymentDisputeShape {
+    PaymentDisputeShape {
+        dispute_id: dispute.dispute_id.clone(),
+        status: dispute.status.clone(),
+        amount_minor: dispute.amount_minor,
+        currency: dispute.currency.clone(),
+        fee_minor: dispute.fee_minor,
+        at: dispute.at.to_string(),
     }
 }
 
@@ -333,6 +368,9 @@ fn payment_refund(refund: &domain::charge::Refund) -> PaymentRefundShape {
         RefundOutcome::Refunded { provider_reference } => ("refunded", provider_reference.clone(), None),
         RefundOutcome::Refused { detail } => ("refused", None, Some(detail.clone())),
         RefundOutcome::Unknown { detail } => ("unknown", None, Some(detail.clone())),
+        RefundOutcome::Reversed { provider_reference, detail, .. } => {
+            ("reversed", provider_reference.clone(), Some(detail.clone()))
+        }
     };
     PaymentRefundShape {
         refund_id: refund.refund_id.to_string(),

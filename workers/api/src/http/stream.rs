@@ -187,7 +187,8 @@ impl Following {
             }
             let Some(listening) = &mut self.listening else {
                 self.listening = Some(self.door.tail.listen(TopicName::OrderEvents, self.id.as_str()));
-                while !self.meet().await.ok()? {
+                // Boxed, as what else is done now and then: a stream waits nearly always, and has to be small then.
+                while !Box::pin(self.meet()).await.ok()? {
                     if *self.stopping.borrow() {
                         return None;
                     }
@@ -211,7 +212,7 @@ impl Following {
                     }
                     self.ready.push_back((version, event(version, record.message.name()).data(body.to_string())));
                 }
-                Some(version) if version > self.last => self.catch_up(version).await?,
+                Some(version) if version > self.last => Box::pin(self.catch_up(version)).await?,
                 Some(_) | None => {}
             }
         }

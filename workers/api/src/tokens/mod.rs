@@ -12,6 +12,8 @@ mod refusal;
 mod signatures;
 mod source;
 
+use std::sync::Arc;
+
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation, decode, decode_header};
 use serde_json::{Map, Value};
@@ -20,7 +22,7 @@ pub use issuer::Keeper;
 pub use options::TokenOptions;
 pub use refusal::Refusal;
 
-use crate::keys::Caller;
+use crate::keys::{Allowances, Caller};
 use claims::Reading;
 use issuer::Issuer;
 
@@ -39,6 +41,8 @@ pub struct Tokens {
     issuer: Issuer,
     audience: String,
     reading: Reading,
+    /// A token is read anew with each request: what its caller may ask is kept by name.
+    allowances: Option<Arc<Allowances>>,
 }
 
 impl Tokens {
@@ -56,7 +60,9 @@ impl Tokens {
         }
         let key = self.issuer.key(header.kid.as_deref(), header.alg).await?;
         let claims = self.claims(token, &key, header.alg)?;
-        Ok(Caller::new(self.reading.name(&claims)?, self.reading.roles(&claims)))
+        let name = self.reading.name(&claims)?;
+        let allowance = self.allowances.as_ref().map(|allowances| allowances.named(&name));
+        Ok(Caller::bounded(name, self.reading.roles(&claims), allowance))
     }
 
     fn claims(&self, token: &str, key: &DecodingKey, algorithm: Algorithm) -> Result<Map<String, Value>, Refusal> {

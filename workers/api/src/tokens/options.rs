@@ -1,6 +1,7 @@
 //! The settings of tokens: whose they are, for whom, and which claims say what.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use grammar::SettingError;
@@ -10,6 +11,7 @@ use super::Tokens;
 use super::claims::Reading;
 use super::issuer::Keeper;
 use super::source::Source;
+use crate::keys::Allowances;
 
 /// Whose tokens are believed.
 #[derive(Debug, Clone, Args, Serialize)]
@@ -32,6 +34,10 @@ pub struct TokenOptions {
     /// The claim that has the caller's name, which commands say.
     #[arg(long, env = "JWT_NAME_CLAIM", global = true, value_name = "CLAIM", default_value = "sub")]
     jwt_name_claim: String,
+    /// So many requests a second each caller with a token may make of this instance; without it any number.
+    #[arg(long, env = "JWT_REQUESTS_PER_SECOND", global = true, value_name = "NUMBER",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    jwt_requests_per_second: Option<u32>,
 }
 
 impl TokenOptions {
@@ -73,6 +79,7 @@ impl TokenOptions {
         let (Some(name), Some(audience)) = (&self.oidc_issuer, &self.jwt_audience) else { return Ok(None) };
         let (issuer, keeper) = Keeper::new(name, self.source(name)?);
         let reading = Reading { name_claim: self.jwt_name_claim.clone(), roles_claim: self.jwt_roles_claim.clone() };
-        Ok(Some((Tokens { issuer, audience: audience.clone(), reading }, keeper)))
+        let allowances = self.jwt_requests_per_second.map(|limit| Arc::new(Allowances::of(limit)));
+        Ok(Some((Tokens { issuer, audience: audience.clone(), reading, allowances }, keeper)))
     }
 }

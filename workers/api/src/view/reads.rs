@@ -7,6 +7,7 @@
 mod figures;
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use consumer::{Database, DatabaseError};
 use domain::charge::Payment;
 use domain::saga::{Order, Stage};
 use domain::stock::{Level, Product};
+use futures_util::TryStreamExt as _;
 use outbox::inbox::{Inbox, TopicPartition};
 use schemas::{OrderId, Sku, Time, TopicName};
 use tables::{ContentsRow, OrderRow, PaymentRow, ProductRow, StockRow, TableRow as _, Timestamptz};
@@ -24,6 +26,7 @@ pub use figures::{Became, SaidAt, Sold, Takings, Waiting};
 
 use super::shared::Shared;
 use super::together::Together;
+use crate::placed::Placed;
 use crate::position::Position;
 
 mod history;
@@ -46,6 +49,7 @@ pub struct Reads {
     database: Database,
     shared: Arc<Shared>,
     placing: Arc<Together>,
+    placed: Arc<Placed>,
     inbox: Inbox,
     topic_prefix: String,
 }
@@ -99,6 +103,8 @@ pub struct Open {
     /// When the oldest of them was accepted.
     pub oldest: Time,
 }
+
+const EACH_ORDER: &str = "select order_id from orders limit $1";
 
 const WHICH_ORDERS: &str = "select order_id from orders where order_id = any ($1::text[])";
 
@@ -195,10 +201,10 @@ impl Reads {
     ///
     /// # Errors
     /// When the schema's name is none.
-    pub fn new(database: Database, topic_prefix: &str) -> Result<Self, outbox::OutboxError> {
+    pub fn new(database: Database, topic_prefix: &str, placed: Arc<Placed>) -> Result<Self, outbox::OutboxError> {
         let inbox = Inbox::new(database.schema())?;
         let (shared, placing, topic_prefix) = (Arc::default(), Arc::default(), topic_prefix.to_owned());
-        Ok(Reads { database, shared, placing, inbox, topic_prefix })
+        Ok(Reads { database, shared, placing, placed, inbox, topic_prefix })
     }
 
     /// Of what is looked up by a key.
@@ -210,7 +216,7 @@ impl Reads {
 
     /// Of what takes longer.
     async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, DatabaseError> {
-        let client = self.database.client().await?;
+        let client = Box::pin(self.database.client()).await?;
         let statement = client.prepare_cached(sql).await?;
         Ok(client.query(&statement, values).await?)
     }
@@ -220,7 +226,12 @@ impl Reads {
     /// # Errors
     /// When the database does not answer.
     pub async fn order(&self, id: &OrderId) -> Result<Option<Standing<Order>>, DatabaseError> {
-        self.found(&ONE_ORDER, &[&id.as_str()]).await?.first().map(order_of).transpose()
+        let found = self.found(&ONE_ORDER, &[&id.as_str()]).await?.first().map(order_of).transpose()?;
+        // Whoever was told of it is not to place it as a new one.
+        if found.is_some() {
+            self.placed.note(id.as_str());
+        }
+        Ok(found)
     }
 
     /// Whether there is such an order: for whoever places one, and asked for all of them at once.
@@ -228,7 +239,26 @@ impl Reads {
     /// # Errors
     /// When the database does not answer.
     pub async fn has_order(&self, id: &OrderId) -> Result<bool, DatabaseError> {
+        if self.placed.is_new(id.as_str()) {
+            return Ok(false);
+        }
         self.placing.is_there(id.as_str(), |ids| self.which_of(ids)).await
+    }
+
+    /// Shows the ids of all orders, at most so many; how many they are.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn each_order(&self, most: u64, show: impl Fn(&str) + Send) -> Result<u64, DatabaseError> {
+        let client = Box::pin(self.database.client()).await?;
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let mut rows = pin!(client.query_raw(EACH_ORDER, [&most]).await?);
+        let mut count = 0;
+        while let Some(row) = rows.try_next().await? {
+            show(row.get(0));
+            count += 1;
+        }
+        Ok(count)
     }
 
     async fn which_of(&self, ids: Vec<String>) -> Result<HashSet<String>, DatabaseError> {

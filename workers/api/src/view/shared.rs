@@ -29,7 +29,8 @@ impl Shared {
             return Ok(client);
         }
         // Nobody waits for anybody else's: where the server is away, each has the pool's own time-out and no longer one.
-        let made = Arc::new(database.client().await?);
+        // Rare and large: every look-up's future would be as large, and every request's that holds one.
+        let made = Arc::new(Box::pin(database.client()).await?);
         let mut held = self.locked(turn);
         Ok(usable(&mut held).unwrap_or_else(|| Arc::clone(held.insert(made))))
     }

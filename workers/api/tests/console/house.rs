@@ -154,6 +154,7 @@ impl House {
                 amount_minor: 500,
                 authorization: None,
                 sent_before: 0,
+                method: None,
             };
             Ok(matches!(simulator.plan(&request).answer, ProviderAnswer::Refused { .. }))
         };

@@ -17,6 +17,6 @@ pub(crate) async fn changes(house: &House) -> Outcome {
         if now != before { Ok(()) } else { Err(format!("{before}, still").into()) }
     })
     .await?;
-    let is_same = kim.runs("return window.isTheSame === true").await?;
-    if is_same == true { Ok(()) } else { Err("the page was loaded again".into()) }
+    let is_the_same = kim.runs("return window.isTheSame === true").await?;
+    if is_the_same == true { Ok(()) } else { Err("the page was loaded again".into()) }
 }

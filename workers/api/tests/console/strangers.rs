@@ -123,6 +123,6 @@ pub(crate) async fn hostile(house: &House) -> Outcome {
     kim.clicks(SKU).await?;
     kim.sees(&format!("SKU {SKU}")).await?;
     is_text("the SKU").await?;
-    let hacked = kim.runs("return typeof window.hacked").await?;
-    if hacked == "undefined" { Ok(()) } else { Err(format!("a script has run: {hacked}").into()) }
+    let kind = kim.runs("return typeof window.hacked").await?;
+    if kind == "undefined" { Ok(()) } else { Err(format!("a script has run: {kind}").into()) }
 }

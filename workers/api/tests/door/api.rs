@@ -131,7 +131,7 @@ impl Api {
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path);
         if !self.headers.iter().any(|(name, _)| name == "host") {
-            request = request.header("host", self.address.to_string());
+            request = request.header("host", self.address().to_string());
         }
         for (name, value) in &self.headers {
             request = request.header(name, value);

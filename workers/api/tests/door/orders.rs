@@ -191,6 +191,7 @@ async fn refuse_what_is_wrong(api: &Api) -> Outcome {
         (with("lines", json!([{ "sku": "pen", "quantity": "1", "unit_price_minor": 1 }])), "lines[0].quantity"),
         (with("colour", json!("red")), "colour"),
         (with("placed_at", json!("yesterday")), "placed_at"),
+        (with("currency", json!("EU\u{0}R")), "currency"),
         (
             json!({ "order_id": "card", "customer_id": "c", "currency": "EUR", "lines": [], "payment_token": "4111 1111" }),
             "token",

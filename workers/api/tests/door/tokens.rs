@@ -123,6 +123,21 @@ async fn whoever_the_issuer_vouches_for_gets_in_as_far_as_its_roles_go() -> Outc
     let held = pipeline.query("select body::json->'origin'->>'by' from view.heard where name = 'OrderHeld'").await?;
     assert_eq!(held, ["auth0|clerk"]);
 
+    // Of each caller no more than its share, whatever tokens it brings; others have theirs.
+    let bounded = pipeline.start_door_with("bounded", |command| {
+        trusting(&issuer)(command);
+        command.env("JWT_REQUESTS_PER_SECOND", "1");
+    })?;
+    let mut told = Vec::new();
+    for turn in 0..10 {
+        let token = keys[turn % 4].token(&reader)?;
+        told.push(by(&bounded, &token).get("/v1/orders").await?.status);
+        shown.push(token);
+    }
+    assert!(told.starts_with(&[200]) && told.contains(&429), "{told:?}");
+    by(&bounded, &clerk).get("/v1/orders").await?.of(200)?;
+    stop(bounded)?;
+
     let log = std::fs::read_to_string(door.daemon.log_file())?;
     shown.extend([clerk, scoped]);
     shown.extend(made.into_iter().map(|(token, _)| token).filter(|token| token.len() > 40));

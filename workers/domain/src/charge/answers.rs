@@ -10,9 +10,9 @@ use schemas::{
 use super::call::{Call, CallStep};
 use super::commands::{after_outcome, next_version, recorded};
 use super::state::{Payment, evolve};
-use super::{CallChange, Decided, Policy, refunds};
+use super::{CallChange, Decided, Policy, expiry, refunds};
 use crate::decision::{Decision, Outcome};
-use crate::provider::{IdempotencyKey, Operation, ProviderAnswer};
+use crate::provider::{IdempotencyKey, Operation, PaymentMethod, ProviderAnswer};
 
 /// What the provider answered to a step of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,17 +47,32 @@ pub(super) fn record(
     let Some(call) = call else { return late(CallChange::Unchanged) };
     if answer.key != call.key() {
         // Another owner has moved on; its call is still to be made when it is due.
-        return late(CallChange::Set(call.clone()));
+        return late(CallChange::set(call.clone()));
     }
-    if state.is_some_and(|payment| is_settled(payment, call)) {
+    let renewed = state.filter(|_| expiry::is_renewal(state, call));
+    if renewed.is_none() && state.is_some_and(|payment| is_settled(payment, call)) {
         return late(CallChange::Cleared);
     }
     match &answer.answer {
-        ProviderAnswer::Succeeded { reference } => outcome(state, call, succeeded(state, call, reference, now), now),
+        ProviderAnswer::Succeeded { reference, expires_at } => {
+            outcome(state, call, succeeded(state, call, reference, *expires_at, now), now)
+        }
+        // Nobody is there who could act.
+        ProviderAnswer::Refused { .. } | ProviderAnswer::ActionRequired { .. } if renewed.is_some() => {
+            renewed.map_or_else(|| late(CallChange::Cleared), |payment| expiry::not_renewed(payment, call, now))
+        }
         ProviderAnswer::Refused { detail } => outcome(state, call, refused(state, call, detail, now), now),
-        ProviderAnswer::Unknown { .. } | ProviderAnswer::RetryLater { .. } | ProviderAnswer::NotFound => {
+        ProviderAnswer::Unknown { .. }
+        | ProviderAnswer::ActionRequired { .. }
+        | ProviderAnswer::Pending { .. }
+        | ProviderAnswer::RetryLater { .. }
+        | ProviderAnswer::NotFound => {
             if answer.tries != call.tries() {
-                return late(CallChange::Set(call.clone()));
+                return late(CallChange::set(call.clone()));
+            }
+            // A hold that nobody knows of lapses by itself, and nothing is taken of it.
+            if let Some(payment) = renewed.filter(|payment| payment.has_lapsed(now)) {
+                return expiry::not_renewed(payment, call, now);
             }
             uncertain(state, call, answer, now, policy)
         }
@@ -80,26 +95,39 @@ fn outcome(state: Option<&Payment>, call: &Call, event: PaymentEvent, now: Time)
     Decided { decision: Decision::applied(event, Vec::new()), call: next }
 }
 
-fn succeeded(state: Option<&Payment>, call: &Call, reference: &str, now: Time) -> PaymentEvent {
+fn succeeded(
+    state: Option<&Payment>,
+    call: &Call,
+    reference: &str,
+    expires_at: Option<Time>,
+    now: Time,
+) -> PaymentEvent {
     let (order_id, version, at) = (call.order_id.clone(), next_version(state), now);
     let provider_reference = Some(limits::detail(reference));
     if let Some(refund_id) = &call.refund_id {
         return refunds::refunded(state, call, refund_id, provider_reference, now);
     }
     match call.operation {
-        Operation::Authorize => PaymentAuthorized {
-            order_id,
-            version,
-            at,
-            customer_id: call.customer_id.clone(),
-            currency: call.currency.clone(),
-            amount_minor: call.amount_minor,
-            provider_reference,
+        Operation::Authorize => {
+            let (payment_provider, payment_token) = PaymentMethod::said(call.method.as_ref());
+            PaymentAuthorized {
+                order_id,
+                version,
+                at,
+                customer_id: call.customer_id.clone(),
+                currency: call.currency.clone(),
+                amount_minor: call.amount_minor,
+                provider_reference,
+                payment_provider,
+                payment_token,
+                expires_at,
+                attempt: call.attempt,
+            }
+            .into()
         }
-        .into(),
         // A refund has an id, and was answered above.
         Operation::Capture | Operation::Refund => PaymentCaptured { order_id, version, at, provider_reference }.into(),
-        Operation::Void => PaymentVoided { order_id, version, at }.into(),
+        Operation::Void => PaymentVoided { order_id, version, at, reason_code: None }.into(),
     }
 }
 
@@ -143,10 +171,14 @@ fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, p
         ProviderAnswer::Unknown { detail } => (detail.as_str(), None),
         ProviderAnswer::RetryLater { detail, after_ms } => (detail.as_str(), *after_ms),
         ProviderAnswer::NotFound => ("the provider knows nothing of it", None),
-        ProviderAnswer::Succeeded { reference } => (reference.as_str(), None),
+        ProviderAnswer::ActionRequired { .. } => ("the customer has to act", None),
+        ProviderAnswer::Pending { .. } => ("accepted, and not done yet", None),
+        ProviderAnswer::Succeeded { reference, .. } => (reference.as_str(), None),
         ProviderAnswer::Refused { detail } => (detail.as_str(), None),
     };
-    if call.is_given_up(now, policy) {
+    // What is accepted is in the provider's hands: it says in its own time what became of it.
+    let is_accepted = matches!(answer.answer, ProviderAnswer::Pending { .. });
+    if call.is_given_up(now, policy) && !is_accepted {
         let detail = format!("no certain answer in {} tries; the last: {detail}", call.tries().saturating_add(1));
         // Of the attempts before this one it is known: they were refused.
         let refused_attempts = call.attempt.saturating_sub(1);
@@ -157,10 +189,16 @@ fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, p
         ProviderAnswer::Unknown { .. } => {
             next.unknown_since = next.unknown_since.or(Some(now));
         }
+        ProviderAnswer::ActionRequired { reference, .. } | ProviderAnswer::Pending { reference } => {
+            next.unknown_since = next.unknown_since.or(Some(now));
+            next.accepted = Some(limits::detail(reference));
+        }
         ProviderAnswer::NotFound => {
-            // Sent again at once: after a pause the look-up would be old news.
             next.not_found_at = Some(now);
-            next.due_at = now;
+            // Sent again at once: after a pause the look-up would be old news. What was accepted is only asked about.
+            if call.accepted.is_none() {
+                next.due_at = now;
+            }
         }
         ProviderAnswer::RetryLater { .. } | ProviderAnswer::Succeeded { .. } | ProviderAnswer::Refused { .. } => {}
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use super::state::Authorization;
-use crate::provider::{IdempotencyKey, Operation, ProviderRequest};
+use crate::provider::{IdempotencyKey, Operation, PaymentMethod, ProviderRequest};
 
 /// A call that is under way; a row of runtime, not of state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,10 @@ pub struct Call {
     pub refund_id: Option<CommandId>,
     /// The provider's name for the authorization that a capture or a void is about, or for the capture that a refund is about.
     pub authorization: Option<String>,
+    /// With what it is paid; none where the order did not say.
+    pub method: Option<PaymentMethod>,
+    /// The provider's name for what it has accepted and not done yet: from then on it is only asked what became of it.
+    pub accepted: Option<String>,
     /// What was commanded meanwhile, to be decided after the outcome.
     pub queued: Option<Operation>,
     /// When the call was opened; nothing was sent before.
@@ -58,7 +62,7 @@ pub enum CallStep {
 const CLOCKS_AGREE_MS: i64 = 60_000;
 
 /// The first attempt.
-const FIRST_ATTEMPT: i32 = 1;
+pub(super) const FIRST_ATTEMPT: i32 = 1;
 
 impl Call {
     /// To hold an amount.
@@ -67,6 +71,7 @@ impl Call {
         customer_id: &CustomerId,
         currency: &str,
         amount_minor: i64,
+        method: Option<PaymentMethod>,
         now: Time,
     ) -> Self {
         Call {
@@ -78,6 +83,8 @@ impl Call {
             amount_minor,
             refund_id: None,
             authorization: None,
+            method,
+            accepted: None,
             queued: None,
             opened_at: now,
             unknown_since: None,
@@ -96,7 +103,8 @@ impl Call {
         reference: Option<&String>,
         now: Time,
     ) -> Self {
-        let authorize = Call::authorize(order_id, &held.customer_id, &held.currency, held.amount_minor, now);
+        let Authorization { customer_id, currency, amount_minor, method, .. } = held;
+        let authorize = Call::authorize(order_id, customer_id, currency, *amount_minor, method.clone(), now);
         Call { operation, authorization: reference.cloned(), ..authorize }
     }
 
@@ -109,7 +117,8 @@ impl Call {
         reference: Option<&String>,
         now: Time,
     ) -> Self {
-        let authorize = Call::authorize(order_id, &taken.customer_id, &taken.currency, amount_minor, now);
+        let Authorization { customer_id, currency, method, .. } = taken;
+        let authorize = Call::authorize(order_id, customer_id, currency, amount_minor, method.clone(), now);
         let (refund_id, authorization) = (Some(refund_id.clone()), reference.cloned());
         Call { operation: Operation::Refund, refund_id, authorization, ..authorize }
     }
@@ -130,8 +139,12 @@ impl Call {
     }
 
     /// What to do with it at this time. Within the provider's memory the same key is sent again; after it, the provider is
-    /// asked first, and only if it has nothing is the key sent again (and remembered again from then on).
+    /// asked first, and only if it has nothing is the key sent again (and remembered again from then on). What it has accepted
+    /// is not sent again: under the same key it would say again that it has.
     pub fn step(&self, now: Time, policy: &Policy) -> CallStep {
+        if self.accepted.is_some() {
+            return CallStep::LookUp;
+        }
         // A time that is still to come was taken with a clock that was ahead: it does not say what the provider remembers.
         let remembered =
             |since: Time| since <= now.plus_ms(CLOCKS_AGREE_MS) && now < since.plus_ms(policy.idempotency_window_ms);
@@ -152,7 +165,7 @@ impl Call {
 
     /// The latest time that a call can be due at.
     pub fn latest_due(now: Time, policy: &Policy) -> Time {
-        now.plus_ms(policy.retry_max_ms.max(0).saturating_add(CLOCKS_AGREE_MS))
+        now.plus_ms(policy.retry_max_ms.max(policy.accepted_max_ms).max(0).saturating_add(CLOCKS_AGREE_MS))
     }
 
     /// What to send, or to look up.
@@ -165,6 +178,7 @@ impl Call {
             currency: self.currency.clone(),
             amount_minor: self.amount_minor,
             authorization: self.authorization.clone(),
+            method: self.method.clone(),
             sent_before: self.sends,
         }
     }
@@ -188,7 +202,8 @@ impl Call {
         }
         let doublings = u32::try_from(self.tries()).unwrap_or(0).min(30);
         let pause = policy.retry_first_ms.saturating_mul(1_i64 << doublings);
-        next.due_at = now.plus_ms(after_ms.unwrap_or(pause).clamp(0, policy.retry_max_ms.max(0)));
+        let longest = if self.accepted.is_some() { policy.accepted_max_ms } else { policy.retry_max_ms };
+        next.due_at = now.plus_ms(after_ms.unwrap_or(pause).clamp(0, longest.max(0)));
         next
     }
 }

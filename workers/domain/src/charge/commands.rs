@@ -5,11 +5,11 @@ use schemas::{
     PaymentOperation, PaymentStuck, PaymentVoided, RetryPayment, Time, limits,
 };
 
-use super::call::Call;
-use super::state::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment};
+use super::call::{Call, FIRST_ATTEMPT};
+use super::state::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment, Void};
 use super::{CallChange, Decided};
 use crate::decision::{Decision, Outcome};
-use crate::provider::Operation;
+use crate::provider::{Operation, PaymentMethod};
 
 pub(super) fn authorize(
     state: Option<&Payment>,
@@ -23,22 +23,33 @@ pub(super) fn authorize(
     if call.is_some() {
         return Decided::without_call(Decision::silent(Outcome::NoEffect));
     }
-    let AuthorizePayment { order_id, customer_id, currency, amount_minor, .. } = command;
+    let AuthorizePayment { order_id, customer_id, currency, amount_minor, payment_provider, payment_token } = command;
     if *amount_minor > 0 {
-        return Decided::pending(Call::authorize(order_id, customer_id, currency, *amount_minor, now));
+        let method = PaymentMethod::of(payment_provider.as_deref(), payment_token.as_deref());
+        return Decided::pending(Call::authorize(order_id, customer_id, currency, *amount_minor, method, now));
     }
     Decided::without_call(without_provider(command, next_version(state), now))
 }
 
 /// Nothing is to be paid, or (never from our own order service) less than nothing.
 fn without_provider(command: &AuthorizePayment, version: i64, now: Time) -> Decision<PaymentEvent> {
-    let AuthorizePayment { order_id, customer_id, currency, amount_minor, .. } = command.clone();
+    let AuthorizePayment { order_id, customer_id, currency, amount_minor, payment_provider, payment_token } =
+        command.clone();
     if amount_minor == 0 {
-        let provider_reference = None;
-        return Decision::applied(
-            PaymentAuthorized { order_id, version, at: now, customer_id, currency, amount_minor, provider_reference },
-            Vec::new(),
-        );
+        let event = PaymentAuthorized {
+            order_id,
+            version,
+            at: now,
+            customer_id,
+            currency,
+            amount_minor,
+            provider_reference: None,
+            payment_provider,
+            payment_token,
+            expires_at: None,
+            attempt: FIRST_ATTEMPT,
+        };
+        return Decision::applied(event, Vec::new());
     }
     let detail = format!("the amount is {amount_minor}; it must not be below 0");
     Decision::applied(
@@ -83,7 +94,7 @@ pub(super) fn void(state: Option<&Payment>, call: Option<&Call>, order_id: &Orde
         None => {
             let version = next_version(state);
             Decided::without_call(Decision::applied(
-                PaymentVoided { order_id: order_id.clone(), version, at: now },
+                PaymentVoided { order_id: order_id.clone(), version, at: now, reason_code: None },
                 Vec::new(),
             ))
         }
@@ -97,9 +108,12 @@ pub(super) fn retry(state: Option<&Payment>, call: Option<&Call>, command: &Retr
     let silent = |outcome| Decided::without_call(Decision::silent(outcome));
     let Some(payment) = state else { return silent(Outcome::Unknown) };
     let Some(stuck) = payment.stuck.as_ref().filter(|_| call.is_none()) else { return silent(Outcome::NoEffect) };
-    let RetryPayment { order_id, customer_id, currency, amount_minor, .. } = command;
+    let RetryPayment { order_id, customer_id, currency, amount_minor, payment_provider, payment_token, .. } = command;
     let call = match (stuck.operation, held(state)) {
-        (Operation::Authorize, _) => Call::authorize(order_id, customer_id, currency, *amount_minor, now),
+        (Operation::Authorize, _) => {
+            let method = PaymentMethod::of(payment_provider.as_deref(), payment_token.as_deref());
+            Call::authorize(order_id, customer_id, currency, *amount_minor, method, now)
+        }
         (operation, Some(held)) => Call::about(order_id, operation, held.authorization, held.reference, now),
         // Nothing is known that could be captured or let go of: what was said of it stays said.
         (_, None) => return silent(Outcome::NoEffect),
@@ -115,7 +129,7 @@ pub(super) fn after_outcome(payment: &Payment, queued: Option<Operation>, now: T
         return CallChange::Cleared;
     }
     match held(Some(payment)) {
-        Some(held) => CallChange::Set(Call::about(held.order_id, operation, held.authorization, held.reference, now)),
+        Some(held) => CallChange::set(Call::about(held.order_id, operation, held.authorization, held.reference, now)),
         None => CallChange::Cleared,
     }
 }
@@ -129,7 +143,7 @@ fn queue(call: &Call, operation: Operation) -> Decided {
     match call.operation {
         Operation::Authorize | Operation::Capture => Decided {
             decision: Decision::silent(Outcome::Pending),
-            call: CallChange::Set(Call { queued: Some(operation), ..call.clone() }),
+            call: CallChange::set(Call { queued: Some(operation), ..call.clone() }),
         },
         // After a void nothing is left to do; its outcome answers the other command too. What is refunded was captured.
         Operation::Void | Operation::Refund => silent(Outcome::NoEffect),
@@ -146,20 +160,20 @@ fn begin(held: Held<'_>, operation: Operation, now: Time) -> Decided {
         Operation::Authorize | Operation::Capture | Operation::Refund => {
             PaymentCaptured { order_id, version, at: now, provider_reference: None }.into()
         }
-        Operation::Void => PaymentVoided { order_id, version, at: now }.into(),
+        Operation::Void => PaymentVoided { order_id, version, at: now, reason_code: None }.into(),
     };
     Decided::without_call(Decision::applied(event, Vec::new()))
 }
 
 /// An authorization in force.
-struct Held<'a> {
-    order_id: &'a OrderId,
+pub(super) struct Held<'a> {
+    pub(super) order_id: &'a OrderId,
     next_version: i64,
-    authorization: &'a Authorization,
-    reference: Option<&'a String>,
+    pub(super) authorization: &'a Authorization,
+    pub(super) reference: Option<&'a String>,
 }
 
-fn held(state: Option<&Payment>) -> Option<Held<'_>> {
+pub(super) fn held(state: Option<&Payment>) -> Option<Held<'_>> {
     let payment = state?;
     let authorization = payment.authorization.as_ref()?;
     match &authorization.outcome {
@@ -199,18 +213,34 @@ pub(super) fn recorded(payment: &Payment, operation: Operation) -> Option<Paymen
 }
 
 fn authorized(payment: &Payment) -> Option<PaymentEvent> {
-    let Authorization { version, at, customer_id, currency, amount_minor, outcome } = payment.authorization.clone()?;
+    let Authorization { version, at, customer_id, currency, amount_minor, outcome, method, expires_at, attempt } =
+        payment.authorization.clone()?;
     let order_id = payment.order_id.clone();
+    let (payment_provider, payment_token) = PaymentMethod::said(method.as_ref());
     match outcome {
-        AuthorizationOutcome::Authorized { provider_reference } => Some(
-            PaymentAuthorized { order_id, version, at, customer_id, currency, amount_minor, provider_reference }.into(),
-        ),
+        AuthorizationOutcome::Authorized { provider_reference } => {
+            let event = PaymentAuthorized {
+                order_id,
+                version,
+                at,
+                customer_id,
+                currency,
+                amount_minor,
+                provider_reference,
+                payment_provider,
+                payment_token,
+                expires_at,
+                attempt,
+            };
+            Some(event.into())
+        }
         AuthorizationOutcome::Declined { .. } => None,
     }
 }
 
 fn declined(payment: &Payment) -> Option<PaymentEvent> {
-    let Authorization { version, at, customer_id, currency, amount_minor, outcome } = payment.authorization.clone()?;
+    let Authorization { version, at, customer_id, currency, amount_minor, outcome, .. } =
+        payment.authorization.clone()?;
     let order_id = payment.order_id.clone();
     match outcome {
         AuthorizationOutcome::Authorized { .. } => None,
@@ -241,8 +271,8 @@ fn capture_failed(payment: &Payment) -> Option<PaymentEvent> {
 }
 
 fn voided(payment: &Payment) -> Option<PaymentEvent> {
-    let void = payment.void?;
-    Some(PaymentVoided { order_id: payment.order_id.clone(), version: void.version, at: void.at }.into())
+    let Void { version, at, reason_code } = payment.void.clone()?;
+    Some(PaymentVoided { order_id: payment.order_id.clone(), version, at, reason_code }.into())
 }
 
 fn stuck(payment: &Payment) -> Option<PaymentEvent> {

@@ -4,7 +4,9 @@
 //! silence. A refund without a definitive answer in the end is `unknown`, and counts as if the money had gone; whoever wants all
 //! that is left, where nothing else is left, makes the provider be asked about it again.
 
-use schemas::{CommandId, PaymentEvent, PaymentRefundFailed, PaymentRefunded, RefundPayment, Time, limits};
+use schemas::{
+    CommandId, PaymentEvent, PaymentRefundFailed, PaymentRefundReversed, PaymentRefunded, RefundPayment, Time, limits,
+};
 
 use super::Decided;
 use super::call::Call;
@@ -143,5 +145,8 @@ pub(super) fn recorded(payment: &Payment, refund_id: &CommandId) -> Option<Payme
         }
         RefundOutcome::Refused { detail } => failed(REFUSED, detail).into(),
         RefundOutcome::Unknown { detail } => failed(UNKNOWN, detail).into(),
+        RefundOutcome::Reversed { detail, .. } => {
+            PaymentRefundReversed { order_id, version, at, refund_id, amount_minor, detail }.into()
+        }
     })
 }

@@ -3,12 +3,13 @@
 //! Each operation has at most one outcome, with its version and time, so that a repeated command is answered word for
 //! word. Calls that are under way are no part of it: no event speaks of them.
 
-use schemas::{CommandId, CustomerId, OrderId, PaymentEvent, Time};
+use schemas::{CommandId, CustomerId, OrderId, PaymentDisputed, PaymentEvent, PaymentRefundReversed, Time};
 use serde::{Deserialize, Serialize};
 
+use super::call::FIRST_ATTEMPT;
 use super::ledger::{self, Posting};
 use crate::decision::{Contradiction, Follows, Inconsistent, Transition};
-use crate::provider::Operation;
+use crate::provider::{Operation, PaymentMethod};
 
 /// What became of an order's payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct Payment {
     pub stuck: Option<Stuck>,
     /// What became of its refunds, in the order of their outcomes.
     pub refunds: Vec<Refund>,
+    /// What the customer's bank disputes, in the order of what was last said of them.
+    pub disputes: Vec<Dispute>,
 }
 
 /// What became of a refund.
@@ -63,6 +66,56 @@ pub enum RefundOutcome {
         /// What happened.
         detail: String,
     },
+    /// The amount was given back, and came back to us.
+    Reversed {
+        /// The payment's version that said that it was given back.
+        refunded_version: i64,
+        /// The provider's name for the refund.
+        provider_reference: Option<String>,
+        /// The provider's words.
+        detail: String,
+    },
+}
+
+/// That the customer's bank disputes what was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dispute {
+    /// The provider's name for it.
+    pub dispute_id: String,
+    /// The payment's version that said the last of it.
+    pub version: i64,
+    /// When that was recorded.
+    pub at: Time,
+    /// What was said: `opened`, `won`, `lost`, or what a later version says.
+    pub status: String,
+    /// How much is disputed, in minor units.
+    pub amount_minor: i64,
+    /// ISO 4217 alphabetic code.
+    pub currency: String,
+    /// What the provider charges for it so far, in minor units.
+    pub fee_minor: i64,
+}
+
+/// Where the disputed amount is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DisputeStatus {
+    /// Withheld by the provider, until the bank decides.
+    Opened,
+    /// Ours again.
+    Won,
+    /// Gone.
+    Lost,
+}
+
+impl Dispute {
+    /// Where the amount is. A text that this version does not know says at least that it is not ours.
+    pub fn standing(&self) -> DisputeStatus {
+        match self.status.as_str() {
+            "won" => DisputeStatus::Won,
+            "lost" => DisputeStatus::Lost,
+            _ => DisputeStatus::Opened,
+        }
+    }
 }
 
 /// What became of the authorization.
@@ -80,6 +133,12 @@ pub struct Authorization {
     pub amount_minor: i64,
     /// Held or refused.
     pub outcome: AuthorizationOutcome,
+    /// With what it is paid; none where the order did not say, or where it was refused.
+    pub method: Option<PaymentMethod>,
+    /// When what is held lapses by itself; none where the provider did not say.
+    pub expires_at: Option<Time>,
+    /// Which attempt holds it; one above the first took the place of one that was about to lapse.
+    pub attempt: i32,
 }
 
 /// Held or refused.
@@ -124,12 +183,14 @@ pub enum CaptureOutcome {
 }
 
 /// That nothing is held any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Void {
     /// The payment's version that says so.
     pub version: i64,
     /// When it was recorded.
     pub at: Time,
+    /// Why, where nobody asked for it.
+    pub reason_code: Option<String>,
 }
 
 /// That a person has to look.
@@ -212,7 +273,7 @@ impl Payment {
     pub fn refunded_minor(&self) -> i64 {
         let counts = |refund: &&Refund| match refund.outcome {
             RefundOutcome::Refunded { .. } | RefundOutcome::Unknown { .. } => true,
-            RefundOutcome::Refused { .. } => false,
+            RefundOutcome::Refused { .. } | RefundOutcome::Reversed { .. } => false,
         };
         self.refunds.iter().filter(counts).map(|refund| refund.amount_minor).fold(0, i64::saturating_add)
     }
@@ -221,6 +282,48 @@ impl Payment {
     fn refund_ended(&mut self, refund: Refund) {
         self.refunds.retain(|had| had.refund_id != refund.refund_id);
         self.refunds.push(refund);
+    }
+
+    /// What was given back came back.
+    fn refund_reversed(&mut self, event: &PaymentRefundReversed) {
+        let Some(had) = self.refunded(&event.refund_id) else { return };
+        let refunded_version = had.version;
+        let provider_reference = match &had.outcome {
+            RefundOutcome::Refunded { provider_reference } => provider_reference.clone(),
+            RefundOutcome::Refused { .. } | RefundOutcome::Unknown { .. } | RefundOutcome::Reversed { .. } => None,
+        };
+        self.refund_ended(Refund {
+            refund_id: event.refund_id.clone(),
+            version: event.version,
+            at: event.at,
+            amount_minor: event.amount_minor,
+            outcome: RefundOutcome::Reversed { refunded_version, provider_reference, detail: event.detail.clone() },
+        });
+    }
+
+    /// The last that was said of a dispute takes the place of what was said before.
+    fn disputed(&mut self, event: &PaymentDisputed) {
+        self.disputes.retain(|had| had.dispute_id != event.dispute_id);
+        self.disputes.push(Dispute {
+            dispute_id: event.dispute_id.clone(),
+            version: event.version,
+            at: event.at,
+            status: event.status.clone(),
+            amount_minor: event.amount_minor,
+            currency: event.currency.clone(),
+            fee_minor: event.fee_minor,
+        });
+    }
+
+    /// A dispute by the provider's name for it.
+    pub(super) fn dispute(&self, dispute_id: &str) -> Option<&Dispute> {
+        self.disputes.iter().find(|dispute| dispute.dispute_id == dispute_id)
+    }
+
+    /// A refund that was given back, and has not come back.
+    pub(super) fn refunded(&self, refund_id: &CommandId) -> Option<&Refund> {
+        let is_done = |refund: &&Refund| matches!(refund.outcome, RefundOutcome::Refunded { .. });
+        self.refunds.iter().filter(is_done).find(|refund| refund.refund_id == *refund_id)
     }
 
     /// Whether nothing was asked of the provider yet.
@@ -237,6 +340,7 @@ impl Payment {
             void: None,
             stuck: None,
             refunds: Vec::new(),
+            disputes: Vec::new(),
         }
     }
 }
@@ -269,8 +373,12 @@ pub fn evolve(state: Option<Payment>, event: &PaymentEvent) -> Result<Evolved, I
         let stage = state.as_ref().map_or("none", |payment| payment.status().as_str());
         return Err(transition.contradicts(Contradiction::Impossible(stage)));
     }
+    let mut disputed = None;
+    if let (Some(payment), PaymentEvent::PaymentDisputed(event)) = (&state, event) {
+        disputed = payment.dispute(&event.dispute_id).cloned();
+    }
     let payment = apply(state.unwrap_or_else(|| Payment::begun(event.key())), event);
-    let postings = ledger::postings(&payment, event);
+    let postings = ledger::postings(disputed.as_ref(), &payment, event);
     Ok(Evolved { payment: Some(payment), postings })
 }
 
@@ -282,10 +390,14 @@ fn may_follow(state: Option<&Payment>, event: &PaymentEvent) -> bool {
     let stuck_at =
         |operation| state.and_then(|payment| payment.stuck.as_ref()).is_some_and(|stuck| stuck.operation == operation);
     let is_held = matches!(status, Some(Authorized | CaptureFailed));
+    let attempt = || state.and_then(|payment| payment.authorization.as_ref()).map_or(0, |had| had.attempt);
     match event {
-        PaymentEvent::PaymentAuthorized(_) | PaymentEvent::PaymentDeclined(_) => {
-            is_blank || stuck_at(Operation::Authorize)
+        // What was about to lapse is held again by a further attempt.
+        PaymentEvent::PaymentAuthorized(event) => {
+            let is_again = status == Some(Authorized) && event.attempt > attempt();
+            is_blank || stuck_at(Operation::Authorize) || is_again
         }
+        PaymentEvent::PaymentDeclined(_) => is_blank || stuck_at(Operation::Authorize),
         PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentCaptureFailed(_) => {
             status == Some(Authorized) || stuck_at(Operation::Capture)
         }
@@ -294,6 +406,10 @@ fn may_follow(state: Option<&Payment>, event: &PaymentEvent) -> bool {
         PaymentEvent::PaymentRefunded(_) => status == Some(Captured),
         // Nothing was taken: that is what it says.
         PaymentEvent::PaymentRefundFailed(_) => true,
+        PaymentEvent::PaymentRefundReversed(event) => {
+            state.is_some_and(|payment| payment.refunded(&event.refund_id).is_some())
+        }
+        PaymentEvent::PaymentDisputed(_) => status == Some(Captured),
     }
 }
 
@@ -308,6 +424,9 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
                 currency: event.currency.clone(),
                 amount_minor: event.amount_minor,
                 outcome: AuthorizationOutcome::Authorized { provider_reference: event.provider_reference.clone() },
+                method: PaymentMethod::of(event.payment_provider.as_deref(), event.payment_token.as_deref()),
+                expires_at: event.expires_at,
+                attempt: event.attempt,
             });
             payment.stuck = None;
         }
@@ -319,6 +438,9 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
                 currency: event.currency.clone(),
                 amount_minor: event.amount_minor,
                 outcome: AuthorizationOutcome::Declined { detail: event.detail.clone() },
+                method: None,
+                expires_at: None,
+                attempt: FIRST_ATTEMPT,
             });
             payment.stuck = None;
         }
@@ -333,7 +455,8 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
             payment.stuck = None;
         }
         PaymentEvent::PaymentVoided(event) => {
-            payment.void = Some(Void { version: event.version, at: event.at });
+            let (version, at, reason_code) = (event.version, event.at, event.reason_code.clone());
+            payment.void = Some(Void { version, at, reason_code });
             payment.stuck = None;
         }
         PaymentEvent::PaymentStuck(event) => {
@@ -359,6 +482,8 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
                 outcome: if is_refused { RefundOutcome::Refused { detail } } else { RefundOutcome::Unknown { detail } },
             });
         }
+        PaymentEvent::PaymentRefundReversed(event) => payment.refund_reversed(event),
+        PaymentEvent::PaymentDisputed(event) => payment.disputed(event),
     }
     payment
 }

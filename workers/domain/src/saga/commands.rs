@@ -5,7 +5,7 @@
 
 use schemas::{
     CancelReason, CommandId, HoldOrder, LineQuantity, OrderCommand, OrderEvent, OrderHeld, OrderReleased,
-    OrderResolved, OrderRetried, OrderShipped, Origin, RejectionCode, ResolveOrder, RetryPayment, ShipOrder, limits,
+    OrderResolved, OrderRetried, OrderShipped, Origin, RejectionCode, ResolveOrder, ShipOrder, limits,
 };
 
 use super::aftercare::MAX_CHANGES;
@@ -255,10 +255,7 @@ fn retry(at: Transition<'_>, meant: Option<&str>, command_id: &CommandId) -> Res
     let mut commands = Vec::new();
     match step {
         Step::PaymentAuthorization | Step::PaymentCapture | Step::PaymentVoid => {
-            let (order_id, command_id) = (order_id.clone(), command_id.clone());
-            let (customer_id, currency) = (at.order.customer_id.clone(), at.order.currency.clone());
-            let amount_minor = at.order.total_minor;
-            commands.push(RetryPayment { order_id, command_id, customer_id, currency, amount_minor }.into());
+            commands.push(request::retry(at.order, command_id));
             commands.extend(at.asking(step));
         }
         Step::PaymentRefund => {

@@ -7,7 +7,7 @@
 
 use schemas::{
     CommandId, LineQuantity, OrderEvent, OrderRefundFailed, OrderRefundRequested, OrderRefunded, PaymentRefundFailed,
-    PaymentRefunded, RefundOrder, RejectionCode, limits,
+    PaymentRefundReversed, PaymentRefunded, RefundOrder, RejectionCode, limits,
 };
 
 use super::aftercare::{Refund, RefundState};
@@ -17,6 +17,9 @@ use super::step::Step;
 use super::transition::{Head, Transition};
 use super::{replies, request};
 use crate::decision::Decision;
+
+/// What `PaymentRefundFailed` and `OrderRefundFailed` call a refund whose amount is free again.
+const REFUSED: &str = "refused";
 
 /// What `RefundOrder` makes happen, or what is wrong with it.
 pub(super) fn refund(at: Transition<'_>, command: &RefundOrder) -> Result<Decision<OrderEvent>, Mistake> {
@@ -97,7 +100,7 @@ pub(super) fn refunded(at: Transition<'_>, reply: &PaymentRefunded) -> Decision<
 /// The payment service has not given money back, or nobody knows.
 pub(super) fn failed(at: Transition<'_>, reply: &PaymentRefundFailed) -> Decision<OrderEvent> {
     let (order, refund_id) = (at.order, &reply.refund_id);
-    let is_refused = reply.outcome == "refused";
+    let is_refused = reply.outcome == REFUSED;
     if is_under_way(order, refund_id) || (is_refused && is_open(order, refund_id)) {
         let Head { order_id, version, at: now, attributes, origin } = at.head();
         let event = OrderRefundFailed {
@@ -126,6 +129,28 @@ pub(super) fn failed(at: Transition<'_>, reply: &PaymentRefundFailed) -> Decisio
         }
         None => at.stuck(&reply.detail),
     }
+}
+
+/// What was given back came back: the amount is free again, and can be asked for once more. Of the refund that undid an order
+/// the order keeps nothing; its payment does.
+pub(super) fn reversed(at: Transition<'_>, reply: &PaymentRefundReversed) -> Decision<OrderEvent> {
+    let is_refunded = find(at.order, &reply.refund_id).is_some_and(|refund| refund.state == RefundState::Refunded);
+    if !is_refunded {
+        return replies::late();
+    }
+    let Head { order_id, version, at: now, attributes, origin } = at.head();
+    let event = OrderRefundFailed {
+        order_id,
+        version,
+        at: now,
+        attributes,
+        origin,
+        refund_id: reply.refund_id.clone(),
+        amount_minor: reply.amount_minor,
+        outcome: REFUSED.to_owned(),
+        detail: limits::detail(format!("it came back: {}", reply.detail)),
+    };
+    Decision::applied(event, Vec::new())
 }
 
 fn is_under_way(order: &Order, refund_id: &CommandId) -> bool {

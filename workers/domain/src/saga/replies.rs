@@ -6,10 +6,11 @@
 
 use schemas::{CancelReason, InventoryEvent, OrderEvent, PaymentEvent};
 
-use super::state::Phase;
+use super::state::{Cancellation, Phase};
 use super::step::Step;
 use super::transition::{Transition, because};
 use super::{refunds, returns};
+use crate::charge::EXPIRED;
 use crate::decision::{Decision, Outcome};
 
 pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Decision<OrderEvent> {
@@ -64,6 +65,8 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
             Phase::Undoing(Step::PaymentAuthorization | Step::PaymentCapture | Step::PaymentVoid) => {
                 at.undo(Step::StockRelease)
             }
+            // What was held for an order that waits for people has lapsed.
+            Phase::Command if is_expired(event) && !at.order.is_paid() => at.undo_by(Step::StockRelease, lapsed()),
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Command | Phase::Finished => late(),
         },
         PaymentEvent::PaymentCaptured(_) => match phase {
@@ -89,7 +92,20 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
         },
         PaymentEvent::PaymentRefunded(event) => refunds::refunded(at, event),
         PaymentEvent::PaymentRefundFailed(event) => refunds::failed(at, event),
+        PaymentEvent::PaymentRefundReversed(event) => refunds::reversed(at, event),
+        // It is between the shop and the bank; the payment keeps it.
+        PaymentEvent::PaymentDisputed(_) => late(),
     }
+}
+
+/// Whether what was held has lapsed, and nobody asked for its end.
+fn is_expired(event: &PaymentEvent) -> bool {
+    matches!(event, PaymentEvent::PaymentVoided(event) if event.reason_code.as_deref() == Some(EXPIRED))
+}
+
+fn lapsed() -> Cancellation {
+    let code = Some("AuthorizationExpired".to_owned());
+    Cancellation { reason: CancelReason::PaymentDeclined, command_id: None, code }
 }
 
 pub(super) fn late() -> Decision<OrderEvent> {

@@ -4,7 +4,7 @@
 
 use schemas::{
     AuthorizePayment, CapturePayment, CommandId, CommitStock, CustomerId, Message, OrderId, OrderLine, RefundPayment,
-    ReleaseStock, ReserveStock, ReturnStock, ReturnedStock, Sku, StockLine, VoidPayment,
+    ReleaseStock, ReserveStock, RetryPayment, ReturnStock, ReturnedStock, Sku, StockLine, VoidPayment,
 };
 
 use super::aftercare::{Return, ReturnState};
@@ -41,16 +41,37 @@ pub(super) fn reserve(order_id: &OrderId, lines: &[OrderLine]) -> Message {
 /// Ask for the authorization of the total.
 fn authorize(order: &Order) -> Message {
     let (order_id, customer_id): (OrderId, CustomerId) = (order.order_id.clone(), order.customer_id.clone());
-    let terms = order.terms.as_deref();
+    let (payment_provider, payment_token) = method(order);
     AuthorizePayment {
         order_id,
         customer_id,
         currency: order.currency.clone(),
         amount_minor: order.total_minor,
-        payment_provider: terms.and_then(|terms: &Terms| terms.payment_provider.clone()),
-        payment_token: terms.and_then(|terms| terms.payment_token.clone()),
+        payment_provider,
+        payment_token,
     }
     .into()
+}
+
+/// Ask for what a payment is stuck at once more, before the step itself is asked for.
+pub(super) fn retry(order: &Order, command_id: &CommandId) -> Message {
+    let (payment_provider, payment_token) = method(order);
+    RetryPayment {
+        order_id: order.order_id.clone(),
+        command_id: command_id.clone(),
+        customer_id: order.customer_id.clone(),
+        currency: order.currency.clone(),
+        amount_minor: order.total_minor,
+        payment_provider,
+        payment_token,
+    }
+    .into()
+}
+
+/// The account that the order names, and the token.
+fn method(order: &Order) -> (Option<String>, Option<String>) {
+    let terms = order.terms.as_deref();
+    terms.map_or((None, None), |terms: &Terms| (terms.payment_provider.clone(), terms.payment_token.clone()))
 }
 
 /// Give back so much, or all that is left.

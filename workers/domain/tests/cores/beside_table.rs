@@ -39,6 +39,7 @@ fn holds_are_as_documented() {
     rows.push(("StockReserved", Given::Inventory(stock::reserved())));
     rows.push(("PaymentAuthorized", Given::Payment(pay::authorized())));
     rows.push(("PaymentCaptured", Given::Payment(pay::captured())));
+    rows.push(("PaymentVoided, expired", Given::Payment(pay::expired())));
     check("order, held", &states, rows, noon());
     let rows = vec![("`confirm_by` passed", Given::Deadline)];
     check("order, held, confirm_by", &states, rows, noon().plus_ms(CONFIRM_WITHIN_MS));
@@ -73,6 +74,7 @@ fn refunds_are_as_documented() {
     rows.push(("PaymentRefunded", Given::Payment(pay::refunded("refund-1", 300))));
     rows.push(("PaymentRefundFailed, refused", failed("refused")));
     rows.push(("PaymentRefundFailed, unknown", failed("unknown")));
+    rows.push(("PaymentRefundReversed", Given::Payment(pay::refund_reversed("refund-1", 300))));
     check("order, refunds", &states, rows, noon());
 }
 

@@ -5,12 +5,12 @@ use domain::saga;
 use schemas::{
     AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, DescribeProduct, HoldOrder,
     InventoryCommand, InventoryEvent, LineQuantity, OrderCommand, OrderId, OrderLine, PaymentAuthorized,
-    PaymentCaptureFailed, PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentEvent, PaymentOperation,
-    PaymentRefundFailed, PaymentRefunded, PaymentStuck, PaymentVoided, PlaceOrder, ReceiveReturn, RefundOrder,
-    RefundPayment, RejectOrder, ReleaseOrder, ReleaseStock, RequestReturn, ReserveStock, ResolveOrder, RetryOrder,
-    RetryPayment, ReturnStock, ReturnedLine, ReturnedStock, ShipOrder, SkipOrderStep, Sku, StockCommitRefused,
-    StockCommitted, StockLine, StockRejected, StockReleased, StockReserved, StockReturnRefused, StockReturned, Time,
-    VoidPayment,
+    PaymentCaptureFailed, PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentDisputed, PaymentEvent,
+    PaymentOperation, PaymentRefundFailed, PaymentRefundReversed, PaymentRefunded, PaymentStuck, PaymentVoided,
+    PlaceOrder, ReceiveReturn, RefundOrder, RefundPayment, RejectOrder, ReleaseOrder, ReleaseStock, RequestReturn,
+    ReserveStock, ResolveOrder, RetryOrder, RetryPayment, ReturnStock, ReturnedLine, ReturnedStock, ShipOrder,
+    SkipOrderStep, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected, StockReleased, StockReserved,
+    StockReturnRefused, StockReturned, Time, VoidPayment,
 };
 
 /// The present, where it does not matter.
@@ -67,7 +67,14 @@ pub(crate) fn saga_policy() -> saga::Policy {
 }
 
 pub(crate) fn charge_policy() -> charge::Policy {
-    charge::Policy { retry_first_ms: 100, retry_max_ms: 1_000, idempotency_window_ms: 10_000, give_up_after_ms: 60_000 }
+    charge::Policy {
+        retry_first_ms: 100,
+        retry_max_ms: 1_000,
+        accepted_max_ms: 1_000,
+        renew_before_ms: 30_000,
+        idempotency_window_ms: 10_000,
+        give_up_after_ms: 60_000,
+    }
 }
 
 pub(crate) fn place_order() -> PlaceOrder {
@@ -253,6 +260,10 @@ pub(crate) mod pay {
             currency: "EUR".into(),
             amount_minor: 850,
             provider_reference: Some("ref".into()),
+            payment_provider: None,
+            payment_token: None,
+            expires_at: None,
+            attempt: 1,
         }
         .into()
     }
@@ -279,7 +290,11 @@ pub(crate) mod pay {
     }
 
     pub(crate) fn voided() -> PaymentEvent {
-        PaymentVoided { order_id: order_id(), version: 2, at: noon() }.into()
+        PaymentVoided { order_id: order_id(), version: 2, at: noon(), reason_code: None }.into()
+    }
+
+    pub(crate) fn expired() -> PaymentEvent {
+        PaymentVoided { order_id: order_id(), version: 2, at: noon(), reason_code: Some("expired".into()) }.into()
     }
 
     pub(crate) fn stuck() -> PaymentEvent {
@@ -302,6 +317,25 @@ pub(crate) mod pay {
             amount_minor,
             outcome: outcome.to_owned(),
             detail: "account closed".into(),
+        }
+        .into()
+    }
+
+    pub(crate) fn refund_reversed(refund_id: &str, amount_minor: i64) -> PaymentEvent {
+        let (refund_id, detail) = (command_id(refund_id), "account closed".into());
+        PaymentRefundReversed { order_id: order_id(), version: 4, at: noon(), refund_id, amount_minor, detail }.into()
+    }
+
+    pub(crate) fn disputed(status: &str) -> PaymentEvent {
+        PaymentDisputed {
+            order_id: order_id(),
+            version: 3,
+            at: noon(),
+            dispute_id: "dp-1".into(),
+            status: status.to_owned(),
+            amount_minor: 850,
+            currency: "EUR".into(),
+            fee_minor: 15,
         }
         .into()
     }
@@ -329,6 +363,8 @@ pub(crate) mod pay {
             customer_id: CustomerId::new("c-1").unwrap(),
             currency: "EUR".into(),
             amount_minor: 850,
+            payment_provider: None,
+            payment_token: None,
         }
         .into()
     }

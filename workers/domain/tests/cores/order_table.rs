@@ -133,6 +133,7 @@ pub(crate) fn messages() -> Vec<(&'static str, Given)> {
         ("PaymentStuck", Given::Payment(pay::stuck())),
         ("PaymentRefunded", Given::Payment(pay::refunded("cancellation", 850))),
         ("PaymentRefundFailed", Given::Payment(pay::refund_failed("cancellation", 850, "refused"))),
+        ("PaymentDisputed", Given::Payment(pay::disputed("opened"))),
         ("deadline passed", Given::Deadline),
     ]
 }
@@ -209,6 +210,7 @@ fn the_way_over_a_warehouse_is_as_documented() {
         ("ShipOrder, same command id", Given::Command(ask::ship("ship-1"))),
     ];
     rows.extend(messages().into_iter().filter(is_about_goods_or_money));
+    rows.push(("PaymentVoided, expired", Given::Payment(pay::expired())));
     check("order, on command", &states, rows, noon().plus_ms(CONFIRM_WITHIN_MS));
 }
 

@@ -1,12 +1,14 @@
 //! Charges in detail: keys, retries, look-ups, what waits, and the ledger.
 
-use domain::charge::{Account, Answer, CallChange, CallStep, Input, PaymentStatus, decide, evolve};
+use domain::charge::{Account, Answer, CallChange, CallStep, DisputeStatus, Input, PaymentStatus, decide, evolve};
 use domain::decision::{Contradiction, Outcome};
-use domain::provider::{Operation, ProviderAnswer};
+use domain::provider::{Operation, PaymentMethod, ProviderAnswer};
 use schemas::{PaymentCommand, PaymentEvent, PaymentOperation, Time};
 
 use super::fixtures::{charge_policy, noon, pay};
-use super::payment_table::{Given, Held, authorizing, command, refused, succeeded, unknown};
+use super::payment_table::{
+    Given, Held, authorizing, command, disputed, held_for_a_minute, pending, refused, succeeded, unknown,
+};
 
 fn captured() -> Vec<Given> {
     vec![command(pay::authorize(850)), succeeded(), command(pay::capture()), succeeded()]
@@ -23,6 +25,97 @@ fn the_call_carries_what_the_provider_needs() {
     assert_eq!(capturing.key().as_str(), "o-1/capture/1");
     assert_eq!(capturing.request().authorization.as_deref(), Some("ref"));
     assert_eq!(capturing.request().amount_minor, 850);
+}
+
+#[test]
+fn with_what_it_is_paid_reaches_the_provider_at_every_step() {
+    let (provider, token) = (Some("eu".to_owned()), Some("tok-1".to_owned()));
+    let mut authorize = pay::authorize(850);
+    if let PaymentCommand::AuthorizePayment(command) = &mut authorize {
+        (command.payment_provider, command.payment_token) = (provider.clone(), token.clone());
+    }
+    let history =
+        [command(authorize), succeeded(), command(pay::capture()), succeeded(), command(pay::refund("r-1", None))];
+    let method = Some(PaymentMethod { provider: "eu".into(), token: "tok-1".into() });
+    for steps in [1, 3, 5] {
+        let call = Held::after(&history[..steps]).call.unwrap();
+        assert_eq!(call.request().method, method, "{:?}", call.operation);
+        assert!(!format!("{:?} {:?}", call, call.request()).contains("tok-1"), "a token is not for logs");
+    }
+    // Said again, the event says the same.
+    let again = Held::after(&history[..2]).when(&command(pay::authorize(850)), noon());
+    let Some(PaymentEvent::PaymentAuthorized(event)) = again.decision.event else { panic!() };
+    assert_eq!((event.payment_provider, event.payment_token), (provider.clone(), token.clone()));
+    // What was given up before anything was held is tried again with what the order says.
+    let mut retry = pay::retry("k");
+    if let PaymentCommand::RetryPayment(command) = &mut retry {
+        (command.payment_provider, command.payment_token) = (provider, token);
+    }
+    let late = noon().plus_ms(charge_policy().give_up_after_ms);
+    let held = authorizing();
+    let decided = held.when(&unknown(), late);
+    let held = held.then(&decided);
+    let decided = held.when(&command(retry), late);
+    assert_eq!(held.then(&decided).call.unwrap().request().method, method);
+}
+
+#[test]
+fn what_is_accepted_is_only_asked_about_until_it_is_known() {
+    let refunding = Held::after(&[captured(), vec![command(pay::refund("r-1", Some(300)))]].concat());
+    let mut now = noon();
+    let decided = refunding.when(&pending(), now);
+    let mut held = refunding.then(&decided);
+    // Long after anything else would have been given up.
+    for _ in 0..5 {
+        now = now.plus_ms(charge_policy().give_up_after_ms);
+        assert_eq!(held.call.as_ref().unwrap().step(now, &charge_policy()), CallStep::LookUp);
+        let decided = held.when(&pending(), now);
+        assert_eq!((decided.decision.outcome, decided.decision.event.clone()), (Outcome::Pending, None));
+        held = held.then(&decided);
+    }
+    let not_found = held.when(&Given::Answer(ProviderAnswer::NotFound), noon());
+    let asked = held.clone().then(&not_found).call.unwrap();
+    assert_eq!((asked.step(noon(), &charge_policy()), asked.due_at > noon()), (CallStep::LookUp, true));
+    let failed = held.when(&refused(), now).decision.event.unwrap();
+    let PaymentEvent::PaymentRefundFailed(failed) = failed else { panic!("{failed:?}") };
+    assert_eq!(failed.outcome, "refused");
+    assert!(matches!(held.when(&succeeded(), now).decision.event.unwrap(), PaymentEvent::PaymentRefunded(_)));
+}
+
+#[test]
+fn what_is_about_to_lapse_is_held_again_once_under_a_key_of_its_own() {
+    let near = noon().plus_ms(30_000);
+    let mut authorize = pay::authorize(850);
+    if let PaymentCommand::AuthorizePayment(command) = &mut authorize {
+        command.payment_token = Some("tok-1".into());
+    }
+    let held = Held::after(&[command(authorize), held_for_a_minute()]);
+    let renewing = held.clone().then(&held.when(&Given::Lapsing, near));
+    let call = renewing.call.clone().unwrap();
+    assert_eq!((call.key().as_str(), call.amount_minor), ("o-1/authorize/2", 850));
+    assert_eq!(call.request().method.unwrap().token, "tok-1");
+    let renewed = renewing.clone().then(&renewing.when(&held_for_a_minute(), near));
+    let authorization = renewed.payment.as_ref().unwrap().authorization.as_ref().unwrap();
+    assert_eq!((authorization.attempt, authorization.version), (2, 2));
+    // For the second time it is given up, and says why.
+    let Some(PaymentEvent::PaymentVoided(event)) = renewed.when(&Given::Lapsing, near).decision.event else { panic!() };
+    assert_eq!((event.version, event.reason_code.as_deref()), (3, Some("expired")));
+    // Where it cannot be held again, a capture that waits takes what is still held.
+    let waits = renewing.clone().then(&renewing.when(&command(pay::capture()), near));
+    let taken = waits.clone().then(&waits.when(&refused(), near)).call.unwrap();
+    assert_eq!((taken.operation, taken.authorization.as_deref()), (Operation::Capture, Some("ref")));
+}
+
+#[test]
+fn a_dispute_that_has_ended_is_not_opened_again_by_an_older_look() {
+    let of = |statuses: &[&str]| {
+        let seen: Vec<Given> = statuses.iter().map(|status| disputed(status)).collect();
+        Held::after(&[captured(), seen].concat()).payment.unwrap()
+    };
+    assert_eq!(of(&["opened", "won", "opened"]), of(&["opened", "won"]));
+    assert_eq!(of(&["lost", "opened", "lost"]), of(&["lost"]));
+    assert_eq!(of(&["won", "lost"]).disputes[0].status, "lost", "a bank may think again");
+    assert_eq!(of(&["needs a person"]).disputes[0].standing(), DisputeStatus::Opened);
 }
 
 #[test]
@@ -115,14 +208,15 @@ fn an_old_try_that_knows_nothing_changes_nothing() {
     let held = first.then(&decided);
     let late = decide(None, held.call.as_ref(), Input::Answer(&old), noon(), &charge_policy());
     assert_eq!(late.decision.outcome, Outcome::Late);
-    assert_eq!(late.call, CallChange::Set(held.call.unwrap()));
+    assert_eq!(late.call, CallChange::Set(Box::new(held.call.unwrap())));
 }
 
 #[test]
 fn an_old_try_that_knows_is_believed() {
     let first = authorizing();
     let call = first.call.clone().unwrap();
-    let old = Answer::to(&call, CallStep::Execute, ProviderAnswer::Succeeded { reference: "ref".into() });
+    let old =
+        Answer::to(&call, CallStep::Execute, ProviderAnswer::Succeeded { reference: "ref".into(), expires_at: None });
     let decided = first.when(&unknown(), noon());
     let held = first.then(&decided);
     let believed = decide(None, held.call.as_ref(), Input::Answer(&old), noon(), &charge_policy());

@@ -1,11 +1,11 @@
 //! Payments: every state, with and without a call under way, against every command and answer.
 
-use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, decide, evolve};
+use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, Seen, decide, evolve};
 use domain::decision::Outcome;
-use domain::provider::{Operation, ProviderAnswer};
+use domain::provider::{Operation, ProviderAnswer, Sighting};
 use schemas::{PaymentCommand, Time};
 
-use super::fixtures::{charge_policy, noon, pay};
+use super::fixtures::{charge_policy, noon, order_id, pay};
 use super::table::{Table, cell};
 
 /// A payment with the call that is under way for it.
@@ -20,6 +20,8 @@ pub(crate) struct Held {
 pub(crate) enum Given {
     Command(PaymentCommand),
     Answer(ProviderAnswer),
+    Seen(Sighting),
+    Lapsing,
 }
 
 impl Held {
@@ -33,6 +35,11 @@ impl Held {
                 let answer = Answer::to(&ended, CallStep::Execute, answer.clone());
                 decide(payment, call, Input::Answer(&answer), now, &charge_policy())
             }
+            Given::Lapsing => decide(payment, call, Input::Lapsing(&order_id()), now, &charge_policy()),
+            Given::Seen(sighting) => {
+                let seen = Seen { order_id: order_id(), sighting: sighting.clone() };
+                decide(payment, call, Input::Seen(&seen), now, &charge_policy())
+            }
         }
     }
 
@@ -43,7 +50,7 @@ impl Held {
         };
         let call = match &decided.call {
             CallChange::Unchanged => self.call,
-            CallChange::Set(call) => Some(call.clone()),
+            CallChange::Set(call) => Some((**call).clone()),
             CallChange::Cleared => None,
         };
         Held { payment, call }
@@ -58,7 +65,7 @@ impl Held {
 }
 
 pub(crate) fn succeeded() -> Given {
-    Given::Answer(ProviderAnswer::Succeeded { reference: "ref".into() })
+    Given::Answer(ProviderAnswer::Succeeded { reference: "ref".into(), expires_at: None })
 }
 
 pub(crate) fn refused() -> Given {
@@ -67,6 +74,33 @@ pub(crate) fn refused() -> Given {
 
 pub(crate) fn unknown() -> Given {
     Given::Answer(ProviderAnswer::Unknown { detail: "timed out".into() })
+}
+
+/// Held, for a minute.
+pub(crate) fn held_for_a_minute() -> Given {
+    let expires_at = Some(noon().plus_ms(60_000));
+    Given::Answer(ProviderAnswer::Succeeded { reference: "ref".into(), expires_at })
+}
+
+/// Accepted, and not done yet.
+pub(crate) fn pending() -> Given {
+    Given::Answer(ProviderAnswer::Pending { reference: "ref".into() })
+}
+
+/// The bank says so of the dispute `dp-1`, of 850 and a fee of 15.
+pub(crate) fn disputed(status: &str) -> Given {
+    Given::Seen(Sighting::Disputed {
+        dispute_id: "dp-1".into(),
+        status: status.into(),
+        amount_minor: 850,
+        currency: "EUR".into(),
+        fee_minor: 15,
+    })
+}
+
+/// A refund came back that was given under the name that every answer has here.
+pub(crate) fn came_back() -> Given {
+    Given::Seen(Sighting::RefundFailed { reference: "ref".into(), detail: "account closed".into() })
 }
 
 pub(crate) fn command(command: PaymentCommand) -> Given {
@@ -130,6 +164,42 @@ fn states_of_retries() -> Vec<(&'static str, Held)> {
     ]
 }
 
+fn states_of_lapsing() -> Vec<(&'static str, Held)> {
+    let near = noon().plus_ms(40_000);
+    let on = |held: Held, given: &Given| {
+        let decided = held.when(given, near);
+        held.then(&decided)
+    };
+    let authorized = Held::after(&[command(pay::authorize(850)), held_for_a_minute()]);
+    let renewing = on(authorized.clone(), &Given::Lapsing);
+    vec![
+        ("Authorized, with no end", Held::after(&[command(pay::authorize(850)), succeeded()])),
+        ("Authorized", authorized.clone()),
+        ("capturing", on(authorized, &command(pay::capture()))),
+        ("renewing", renewing.clone()),
+        ("renewing, capture waits", on(renewing.clone(), &command(pay::capture()))),
+        ("renewing, void waits", on(renewing.clone(), &command(pay::void()))),
+        ("renewed", on(renewing, &held_for_a_minute())),
+    ]
+}
+
+fn states_of_sightings() -> Vec<(&'static str, Held)> {
+    let captured = [command(pay::authorize(850)), succeeded(), command(pay::capture()), succeeded()];
+    let after = |more: &[Given]| Held::after(&[&captured[..], more].concat());
+    let part = command(pay::refund("r-1", Some(300)));
+    vec![
+        ("no payment", Held::default()),
+        ("Authorized", Held::after(&captured[..2])),
+        ("Captured", after(&[])),
+        ("refunding", after(std::slice::from_ref(&part))),
+        ("refunded", after(&[part.clone(), succeeded()])),
+        ("came back", after(&[part, succeeded(), came_back()])),
+        ("disputed", after(&[disputed("opened")])),
+        ("won", after(&[disputed("won")])),
+        ("lost", after(&[disputed("opened"), disputed("lost")])),
+    ]
+}
+
 /// The call that is under way ends without certainty.
 fn given_up(held: Held) -> Held {
     let decided = held.when(&unknown(), noon().plus_ms(charge_policy().give_up_after_ms));
@@ -156,7 +226,11 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
                 format!(", then {}", name(call.operation))
             }
             CallChange::Set(call) if matches!(decided.decision.outcome, Outcome::Pending) => {
-                let tries = if call.tries() > 0 { " again" } else { "" };
+                let tries = match (&call.accepted, call.tries()) {
+                    (Some(_), _) => ", looked up",
+                    (None, 1..) => " again",
+                    (None, _) => "",
+                };
                 let waits = call.queued.map_or(String::new(), |queued| format!(", {} waits", name(queued)));
                 return format!("{}{tries}{waits}", name(call.operation));
             }
@@ -202,10 +276,51 @@ fn refunds_are_as_documented() {
         ("succeeded", succeeded()),
         ("refused", refused()),
         ("unknown", unknown()),
+        ("accepted, not done", pending()),
     ] {
         table.row(name, row(&states, &given, noon()));
     }
     table.assert_documented("payment, refunds");
+}
+
+#[test]
+fn what_lapses_is_as_documented() {
+    let states = states_of_lapsing();
+    let mut table = Table::new(states.iter().map(|(name, _)| *name));
+    let action = Given::Answer(ProviderAnswer::ActionRequired { reference: "ref".into(), until: None });
+    let (near, over) = (noon().plus_ms(40_000), noon().plus_ms(60_000));
+    for (name, given, now) in [
+        ("long before", Given::Lapsing, noon()),
+        ("soon", Given::Lapsing, near),
+        ("AuthorizePayment", command(pay::authorize(850)), near),
+        ("CapturePayment", command(pay::capture()), near),
+        ("VoidPayment", command(pay::void()), near),
+        ("succeeded", held_for_a_minute(), near),
+        ("refused", refused(), near),
+        ("the customer has to act", action, near),
+        ("unknown", unknown(), near),
+        ("unknown, when it has lapsed", unknown(), over),
+    ] {
+        table.row(name, row(&states, &given, now));
+    }
+    table.assert_documented("payment, lapsing");
+}
+
+#[test]
+fn sightings_are_as_documented() {
+    let states = states_of_sightings();
+    let mut table = Table::new(states.iter().map(|(name, _)| *name));
+    for (name, given) in [
+        ("dispute opened", disputed("opened")),
+        ("dispute won", disputed("won")),
+        ("dispute lost", disputed("lost")),
+        ("a refund came back", came_back()),
+        ("RefundPayment, same id", command(pay::refund("r-1", Some(300)))),
+        ("RefundPayment of all that is left", command(pay::refund("r-2", None))),
+    ] {
+        table.row(name, row(&states, &given, noon()));
+    }
+    table.assert_documented("payment, seen afterwards");
 }
 
 #[test]
@@ -241,6 +356,7 @@ fn calls_are_as_documented() {
         ("unknown", unknown(), noon()),
         ("retry later", retry_later, noon()),
         ("not found", not_found, noon()),
+        ("accepted, not done", pending(), given_up),
         ("unknown, time to give up", unknown(), given_up),
     ] {
         table.row(name, row(&states, &given, now));

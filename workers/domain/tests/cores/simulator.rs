@@ -17,6 +17,7 @@ fn request(order: &str, operation: Operation, sent_before: i32) -> ProviderReque
         currency: "EUR".into(),
         amount_minor: 850,
         authorization: None,
+        method: None,
         sent_before,
     }
 }
@@ -95,6 +96,7 @@ fn a_key_takes_effect_once_and_the_faults_end() {
                 (ProviderAnswer::Unknown { .. }, _) => lost_after += 1,
                 (ProviderAnswer::Succeeded { .. } | ProviderAnswer::Refused { .. }, done) => assert_eq!(done, 1),
                 (ProviderAnswer::RetryLater { .. } | ProviderAnswer::NotFound, _) => {}
+                (ProviderAnswer::ActionRequired { .. } | ProviderAnswer::Pending { .. }, _) => panic!("{plan:?}"),
             }
             if sent_before == 3 {
                 let is_certain =

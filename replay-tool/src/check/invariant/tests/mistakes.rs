@@ -36,6 +36,10 @@ fn soiled_world() -> World {
         currency: "EUR".into(),
         amount_minor: 1,
         provider_reference: None,
+        payment_provider: None,
+        payment_token: None,
+        expires_at: None,
+        attempt: 1,
     };
     world.shelf.send(&forged.into(), Uuid::from_u128(77));
     world.run();

@@ -193,7 +193,7 @@ impl World {
             CallChange::Unchanged => {}
             CallChange::Cleared => drop(self.calls.remove(&id)),
             CallChange::Set(call) => {
-                self.calls.insert(id, call.clone());
+                self.calls.insert(id, (*call).clone());
                 let answer = Answer::to(&call, CallStep::Execute, self.provide(&call));
                 self.charge(charge::Input::Answer(&answer), cause);
             }
@@ -211,7 +211,7 @@ impl World {
         }
         match is_refused {
             true => ProviderAnswer::Refused { detail: "refused by the issuer".into() },
-            false => ProviderAnswer::Succeeded { reference: "ref".into() },
+            false => ProviderAnswer::Succeeded { reference: "ref".into(), expires_at: None },
         }
     }
 

@@ -67,6 +67,10 @@ impl Story {
             currency: "EUR".to_owned(),
             amount_minor: 500,
             provider_reference: Some(HOSTILE.to_owned()),
+            payment_provider: None,
+            payment_token: None,
+            expires_at: None,
+            attempt: 1,
         };
         Story::placed(id).hears(&reserved.into()).pays(authorized.into())
     }

@@ -25,7 +25,7 @@ async fn filled() -> (Stack, Reads) {
     assert!(view::migrate(&database).await.unwrap(), "made");
     assert!(!view::migrate(&database).await.unwrap(), "there already");
     database.client().await.unwrap().batch_execute(FILL).await.unwrap();
-    let reads = Reads::new(database, "").unwrap();
+    let reads = Reads::new(database, "", Arc::default()).unwrap();
     (stack, reads)
 }
 

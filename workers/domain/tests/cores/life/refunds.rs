@@ -69,6 +69,18 @@ fn a_refused_one_frees_its_amount_and_an_unknown_one_does_not() {
 }
 
 #[test]
+fn one_that_came_back_frees_its_amount() {
+    let story = paid().on(ask::refund_of("r-1", 500)).on(pay::refunded("r-1", 500));
+    assert_eq!(story.order().refundable_minor(), 350);
+    let story = story.on(pay::refund_reversed("r-1", 500));
+    assert_eq!(story.order().refundable_minor(), 850);
+    let Some(OrderEvent::OrderRefundFailed(event)) = story.events.last().cloned() else { panic!() };
+    assert_eq!((event.outcome.as_str(), event.detail.as_str()), ("refused", "it came back: account closed"));
+    assert_eq!(story.outcome(pay::refund_reversed("r-1", 500)), Outcome::Late);
+    assert_eq!(asked_for(&story.on(ask::refund_of("r-2", 850))), [Some(500), Some(850)]);
+}
+
+#[test]
 fn each_has_an_id_of_its_own() {
     let story = paid().on(ask::refund_of("r-1", 100));
     for given in [ask::refund_of("r-1", 100), ask::refund_of("r-1", 700)] {

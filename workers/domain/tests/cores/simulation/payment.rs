@@ -72,7 +72,7 @@ impl Payments {
         match call {
             CallChange::Unchanged => {}
             CallChange::Set(call) => {
-                self.calls.insert(order_id.clone(), call);
+                self.calls.insert(order_id.clone(), *call);
             }
             CallChange::Cleared => {
                 self.calls.remove(order_id);

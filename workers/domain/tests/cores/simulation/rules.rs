@@ -193,7 +193,9 @@ impl Rules {
             | PaymentEvent::PaymentVoided(_)
             | PaymentEvent::PaymentStuck(_)
             | PaymentEvent::PaymentRefunded(_)
-            | PaymentEvent::PaymentRefundFailed(_) => {}
+            | PaymentEvent::PaymentRefundFailed(_)
+            | PaymentEvent::PaymentRefundReversed(_)
+            | PaymentEvent::PaymentDisputed(_) => {}
         }
     }
 
@@ -272,7 +274,9 @@ fn agrees(payment: &Payment, refund: &Refund) -> bool {
     let outcome = payment.refunds.iter().find(|had| had.refund_id == refund.refund_id).map(|had| &had.outcome);
     match refund.state {
         RefundState::Refunded => matches!(outcome, Some(RefundOutcome::Refunded { .. })),
-        RefundState::Refused { .. } => matches!(outcome, Some(RefundOutcome::Refused { .. })),
+        RefundState::Refused { .. } => {
+            matches!(outcome, Some(RefundOutcome::Refused { .. } | RefundOutcome::Reversed { .. }))
+        }
         RefundState::Unknown { .. } => matches!(outcome, Some(RefundOutcome::Unknown { .. })),
         RefundState::Superseded => outcome.is_none(),
         RefundState::Requested => false,

@@ -66,8 +66,14 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(random: Random, setting: Setting) -> Self {
         let Setting { steps, planted, give_up_after_ms, provider } = setting;
-        let payment_policy =
-            charge::Policy { retry_first_ms: 50, retry_max_ms: 800, idempotency_window_ms: 700, give_up_after_ms };
+        let payment_policy = charge::Policy {
+            retry_first_ms: 50,
+            retry_max_ms: 800,
+            accepted_max_ms: 800,
+            renew_before_ms: 1_000,
+            idempotency_window_ms: 700,
+            give_up_after_ms,
+        };
         let provider = Simulator::new(provider);
         World {
             random,

@@ -1,0 +1,91 @@
+//! The payment service's settings: who holds and takes the money, and how it is asked.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use domain::simulator::SimulatorConfig;
+use grammar::{SettingError, SettingsFile};
+use schemas::ServiceName;
+use serde::Serialize;
+use stripe::StripeOptions;
+
+use crate::listen::Listen;
+
+/// The table of a file with the simulator's settings.
+pub(crate) const SIMULATOR: &str = "simulator";
+
+/// The table of a file with accounts: their names, and the files of their keys.
+pub(crate) const STRIPE_ACCOUNTS: &str = "stripe_accounts";
+
+/// A payment provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ProviderName {
+    /// One that moves no money.
+    #[default]
+    Simulator,
+    /// One with a Stripe-compatible API; it needs a key.
+    Stripe,
+}
+
+/// Who holds and takes the money.
+#[derive(Debug, Clone, Args, Serialize)]
+pub struct ProviderOptions {
+    /// Payment service: who holds and takes the money.
+    #[arg(long, env = "PROVIDER", global = true, value_enum, value_name = "NAME", default_value_t)]
+    pub provider: ProviderName,
+    /// The provider with a Stripe-compatible API.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub stripe: StripeOptions,
+    /// Payment service: share of authorizations that the simulated provider declines, in parts per million.
+    #[arg(long, env = "SIMULATOR_DECLINE_PER_MILLION", global = true, value_name = "NUMBER")]
+    #[serde(skip)]
+    simulator_decline_per_million: Option<u32>,
+    /// Payment service: file to which the simulated provider appends its statement.
+    #[arg(long, env = "SIMULATOR_STATEMENT", global = true, value_name = "FILE")]
+    #[serde(skip)]
+    simulator_statement: Option<PathBuf>,
+    /// Payment service: address of /webhooks/stripe, for the provider's webhooks; not set: none are taken.
+    #[arg(long, env = "WEBHOOK_LISTEN", global = true, value_name = "HOST:PORT")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_listen: Option<Listen>,
+    /// Payment service: file with the secrets that sign webhooks, one a line; read again for each of them.
+    #[arg(long, env = "WEBHOOK_SECRETS_FILE", global = true, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook_secrets_file: Option<PathBuf>,
+}
+
+impl ProviderOptions {
+    /// With what the file has in tables: the simulated provider, which only the payment service has.
+    ///
+    /// # Errors
+    /// In words, which setting is wrong.
+    pub(crate) fn completed(
+        &mut self,
+        service: ServiceName,
+        file: &SettingsFile,
+    ) -> Result<Option<SimulatorConfig>, SettingError> {
+        let read: Result<SimulatorConfig, _> = file.table(SIMULATOR).try_into();
+        let mut simulator = read.map_err(|error| SettingError::Setting(format!("[{SIMULATOR}] {error}")))?;
+        if let Some(share) = self.simulator_decline_per_million {
+            simulator.decline_per_million = share;
+        }
+        simulator.statement = self.simulator_statement.clone().or(simulator.statement);
+        let accounts = file.table(STRIPE_ACCOUNTS);
+        let of_file = |(name, place): (&String, &toml::Value)| Some((name.clone(), place.as_str()?.to_owned()));
+        self.stripe.add_accounts(accounts.iter().filter_map(of_file));
+        if service != ServiceName::Payment {
+            return Ok(None);
+        }
+        if self.provider == ProviderName::Stripe {
+            self.stripe.settings()?;
+        }
+        if self.webhook_listen.is_some() && self.webhook_secrets_file.is_none() {
+            let text =
+                "webhooks without a secret would be anybody's: give --webhook-secrets-file or WEBHOOK_SECRETS_FILE";
+            return Err(SettingError::Setting(text.into()));
+        }
+        Ok(Some(simulator))
+    }
+}
