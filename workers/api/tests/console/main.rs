@@ -55,10 +55,10 @@ const SCENARIOS: [Scenario; 17] = [
     Scenario { name: "goods_are_received", course: |house| Box::pin(goods::received(house)) },
     Scenario { name: "takings_are_told", course: |house| Box::pin(goods::taken(house)) },
     Scenario { name: "forged_forms_do_nothing", course: |house| Box::pin(strangers::forged(house)) },
-    Scenario { name: "hostile_names_are_text", course: |house| Box::pin(strangers::hostile(house)) },
     Scenario { name: "every_page_is_accessible_and_fits", course: |house| Box::pin(walk::accessible(house)) },
     Scenario { name: "every_page_is_there_without_scripts", course: |house| Box::pin(walk::without_scripts(house)) },
     Scenario { name: "the_keyboard_is_enough", course: |house| Box::pin(walk::by_keyboard(house)) },
+    Scenario { name: "hostile_names_are_text", course: |house| Box::pin(strangers::hostile(house)) },
 ];
 
 #[tokio::main]

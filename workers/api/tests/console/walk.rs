@@ -121,7 +121,7 @@ pub(crate) async fn accessible(house: &House) -> Outcome {
             kim.signs_in(&house.key).await?;
         }
     }
-    kim.has_no_complaint_but(&["404"]).await?;
+    found.extend(kim.has_no_complaint_but(&["404"]).await.err().map(|complaint| complaint.to_string()));
     if found.is_empty() { Ok(()) } else { Err(found.join("\n").into()) }
 }
 
