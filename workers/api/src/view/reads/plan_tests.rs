@@ -2,6 +2,7 @@
 
 use dev_stack::{Stack, StackConfig};
 
+use super::stock::{products_sql, stock_sql};
 use super::*;
 
 const FILL: &str = "insert into orders (order_id, partition, version, stage, customer_id, placed_at, currency, total_minor, \
