@@ -16,16 +16,13 @@ use outbox::{Outbox, OutboxConfig, TopicSpec};
 use provision::{migrate, topics};
 use schemas::{Codec, ServiceName};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
 use crate::config::{self, Config};
 use crate::inventory::InventoryService;
 use crate::order::OrderService;
-use crate::payment::simulator::SimulatedProvider;
-use crate::payment::webhooks::{self, Webhooks};
-use crate::payment::{Hints, Lookout, PaymentService};
+use crate::payment::{Lookout, PaymentService, simulator::SimulatedProvider, webhooks};
 use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
 use crate::signals::{INSISTED, Signals, stopped};
@@ -215,8 +212,7 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     };
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
     let served = tokio::spawn(http::serve(listener, shown.clone(), stopped(stopping)));
-    let (hints, lookout) = Lookout::new(database(service, &config)?);
-    let hooked = serve_webhooks(service, &config, hints, stop.subscribe()).await?;
+    let (lookout, hooked) = webhooks::start(service, &config, stop.subscribe()).await?;
     let frame = Frame { service, config, planted, shown, stop };
     let worked = match service {
         ServiceName::Order => start_and_work(&frame, &mut signals, order_service).await,
@@ -233,23 +229,6 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
         hooked.await.map_err(DaemonError::of)?.map_err(DaemonError::of)?;
     }
     worked
-}
-
-/// The route for the provider's webhooks, where it is wanted.
-async fn serve_webhooks(
-    service: ServiceName,
-    config: &Config,
-    hints: Hints,
-    stopping: watch::Receiver<bool>,
-) -> Result<Option<JoinHandle<std::io::Result<()>>>, DaemonError> {
-    let wanted = config.webhook_listen.filter(|_| service == ServiceName::Payment);
-    let (Some(listen), Some(secrets)) = (wanted, config.webhook_secrets_file.clone()) else { return Ok(None) };
-    let (listener, bound) = probes::bind(listen.0).await.map_err(|error| {
-        DaemonError(format!("cannot listen on {}: {error}; set WEBHOOK_LISTEN or --webhook-listen", listen.0))
-    })?;
-    tracing::info!(address = %bound, "listening for webhooks");
-    let webhooks = Webhooks { database: database(service, config)?, secrets, hints };
-    Ok(Some(tokio::spawn(webhooks::serve(listener, webhooks, stopped(stopping)))))
 }
 
 fn order_service(config: &Config, planted: Planted, partitions: i32) -> Result<OrderService, DaemonError> {

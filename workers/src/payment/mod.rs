@@ -25,7 +25,7 @@ use tokio_postgres::Client;
 
 use crate::pipeline_contract::Pipeline;
 use crate::prepared::Form;
-pub(crate) use looks::{Hints, Lookout};
+pub(crate) use looks::Lookout;
 
 use calls::Calls;
 use consumer::{Body, Cause, Emitter, Failure, Lanes, Memory, Service, Signal, Wanted, Working};

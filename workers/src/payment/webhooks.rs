@@ -23,13 +23,18 @@ use openssl::hash::MessageDigest;
 use openssl::memcmp;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
-use schemas::{OrderId, Time};
+use schemas::{OrderId, ServiceName, Time};
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
-use super::looks::Hints;
+use super::looks::{Hints, Lookout};
 use super::store;
-use crate::metrics;
+use crate::config::Config;
+use crate::daemon::{DaemonError, database};
+use crate::signals::stopped;
+use crate::{metrics, probes};
 
 /// A body above this is refused.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -44,17 +49,36 @@ const TOLERANCE_S: i64 = 300;
 const MAX_SIGNATURES: usize = 8;
 
 /// What the route needs.
-pub(crate) struct Webhooks {
+struct Webhooks {
     /// The payment service's.
-    pub(crate) database: Database,
+    database: Database,
     /// A secret a line.
-    pub(crate) secrets: PathBuf,
+    secrets: PathBuf,
     /// Who looks, if the order is ours.
-    pub(crate) hints: Hints,
+    hints: Hints,
+}
+
+/// The route where it is wanted, and who looks when it was called.
+pub(crate) async fn start(
+    service: ServiceName,
+    config: &Config,
+    stopping: watch::Receiver<bool>,
+) -> Result<(Lookout, Option<JoinHandle<std::io::Result<()>>>), DaemonError> {
+    let (hints, lookout) = Lookout::new(database(service, config)?);
+    let wanted = config.webhook_listen.filter(|_| service == ServiceName::Payment);
+    let (Some(listen), Some(secrets)) = (wanted, config.webhook_secrets_file.clone()) else {
+        return Ok((lookout, None));
+    };
+    let (listener, bound) = probes::bind(listen.0).await.map_err(|error| {
+        DaemonError(format!("cannot listen on {}: {error}; set WEBHOOK_LISTEN or --webhook-listen", listen.0))
+    })?;
+    tracing::info!(address = %bound, "listening for webhooks");
+    let webhooks = Webhooks { database: database(service, config)?, secrets, hints };
+    Ok((lookout, Some(tokio::spawn(serve(listener, webhooks, stopped(stopping))))))
 }
 
 /// Answer until asked to stop.
-pub(crate) async fn serve(
+async fn serve(
     listener: TcpListener,
     webhooks: Webhooks,
     shutdown: impl Future<Output = ()> + Send + 'static,
