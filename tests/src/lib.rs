@@ -25,6 +25,7 @@ mod settings;
 mod transaction;
 mod trouble;
 mod verdict;
+mod webhooks;
 
 pub use broker::{Broker, Found, Sent};
 pub use credentials::{Credentials, Mechanism};

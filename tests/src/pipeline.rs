@@ -11,23 +11,17 @@ use std::time::Duration;
 
 use client::{Connection, Publisher, Record, Selection, TopicReader};
 use domain::simulator::SimulatorConfig;
-use domain::statement::{self, StatementLine};
 use rdkafka::ClientConfig;
 use schemas::{CommandId, Message, OrderId, PlaceOrder, ReceiveStock, ServiceName, Sku, TopicName};
 use tokio::task::JoinHandle;
 
 use crate::daemon::Program;
 use crate::settings::SettingsFile;
+use crate::webhooks::{AFTERWARDS, WEBHOOK_SECRETS};
 use crate::{Broker, Daemon, Finished, LONG, OrderRow, Outcome, Servers, Settings, Tables, is_sound, trouble, until};
 
 /// How long a daemon may take to end after SIGTERM; its own deadline is 20 s.
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
-
-/// The file with the secrets that sign webhooks.
-const WEBHOOK_SECRETS: &str = "webhook-secrets";
-
-/// The file with what the simulated provider says afterwards.
-const AFTERWARDS: &str = "afterwards.jsonl";
 
 /// Three services.
 pub struct Pipeline {
@@ -131,27 +125,11 @@ impl Pipeline {
         Ok(())
     }
 
-    /// These secrets sign webhooks from now on.
-    pub fn sign_webhooks_with(&self, secrets: &[&str]) -> Outcome {
-        let file = self.program.folder.join(WEBHOOK_SECRETS);
-        let next = file.with_extension("next");
-        std::fs::write(&next, secrets.join("\n"))?;
-        // At once: whoever reads sees the old secrets or the new ones.
-        Ok(std::fs::rename(next, file)?)
-    }
-
-    /// The simulated provider says this line afterwards, besides what it says already.
-    pub fn says_afterwards(&self, line: &serde_json::Value) -> Outcome {
-        let path = self.program.folder.join(AFTERWARDS);
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(std::io::Write::write_all(&mut file, format!("{line}\n").as_bytes())?)
-    }
-
     fn settings_file(&self, service: ServiceName) -> PathBuf {
         self.program.folder.join(format!("{service}.toml"))
     }
 
-    fn statement_file(&self) -> PathBuf {
+    pub(crate) fn statement_file(&self) -> PathBuf {
         self.program.folder.join("statement.jsonl")
     }
 
@@ -393,12 +371,6 @@ impl Pipeline {
             records.push(record);
         }
         Ok(records)
-    }
-
-    /// What the payment provider did, by its own statement.
-    pub fn statement(&self) -> Outcome<Vec<StatementLine>> {
-        let file = self.statement_file();
-        if file.exists() { Ok(statement::parse(&std::fs::read_to_string(&file)?)?) } else { Ok(Vec::new()) }
     }
 
     /// What stands in front of the topics' names.

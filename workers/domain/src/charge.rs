@@ -6,6 +6,7 @@
 //! outside the provider's memory, to a look-up; in the end a person is asked. Nothing is guessed, so nothing is charged twice.
 //! There is no I/O here, no clock, no randomness and no logging.
 
+mod afterwards;
 mod answers;
 mod call;
 mod commands;
@@ -17,14 +18,15 @@ mod state;
 
 use schemas::{OrderId, PaymentCommand, PaymentEvent, Time};
 
+pub use afterwards::{Dispute, DisputeStatus};
 pub use answers::Answer;
 pub use call::{Call, CallStep};
 pub use expiry::EXPIRED;
 pub use ledger::{Account, Posting};
 pub use seen::Seen;
 pub use state::{
-    Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Dispute, DisputeStatus, Evolved, Payment,
-    PaymentStatus, Refund, RefundOutcome, Stuck, Void, evolve,
+    Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Evolved, Payment, PaymentStatus, Refund,
+    RefundOutcome, Stuck, Void, evolve,
 };
 
 use crate::decision::{Decision, Outcome};

@@ -1,6 +1,8 @@
 //! What happens to aggregates, told by events and folded by the cores: between them the stories change every column that can
 //! change, and fill every column that there is.
 
+mod payment_events;
+
 use schemas::{
     CommandId, CustomerId, InventoryEvent, Message, MessageType, OrderEvent, OrderId, PaymentEvent, ReturnedStock,
     Shortage, Sku, StockCommitted, StockEvent, StockLine, StockRejected, StockReleased, StockReserved, StockReturned,
@@ -17,6 +19,8 @@ use domain::charge::{self, Call, Payment, Posting};
 use domain::provider::{Operation, PaymentMethod};
 use domain::saga::{self, Order};
 use domain::stock::{self, Level, Product, Receipt, Reservation};
+
+use payment_events::payment_events;
 
 /// Rows of which stories are told.
 pub trait Told: TableRow {
@@ -344,63 +348,6 @@ pub fn postings() -> Vec<Posting> {
         postings.extend(evolved.postings);
     }
     postings
-}
-
-fn payment_events() -> [Vec<PaymentEvent>; 6] {
-    let authorized = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-1",
-        "payment_provider": "eu", "payment_token": "tok_1", "expires_at": micros(900), "attempt": 1});
-    let again = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-2",
-        "payment_provider": "us", "payment_token": "tok_2", "expires_at": micros(1800), "attempt": 2});
-    let declined = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "detail": "no funds"});
-    let refused = json!({"refund_id": "refund-2", "amount_minor": 9, "outcome": "refused", "detail": "card closed"});
-    let stuck = json!({"operation": "Capture", "detail": "no answer", "refused_attempts": 1});
-    let stuck_at_first = json!({"operation": "Authorize", "detail": "no answer", "refused_attempts": 0});
-    let disputed =
-        json!({"dispute_id": "dp-1", "status": "lost", "amount_minor": 300, "currency": "EUR", "fee_minor": 15});
-    let authorized = || ("PaymentAuthorized", authorized.clone());
-    [
-        payment(
-            "paid",
-            vec![
-                authorized(),
-                ("PaymentCaptured", json!({"provider_reference": "capture-1"})),
-                (
-                    "PaymentRefunded",
-                    json!({"refund_id": "back-1", "amount_minor": 150, "provider_reference": "refund-1"}),
-                ),
-                ("PaymentRefundFailed", refused),
-                ("PaymentRefunded", json!({"refund_id": "refund-3", "amount_minor": 5, "provider_reference": "r-3"})),
-                ("PaymentRefundReversed", json!({"refund_id": "refund-3", "amount_minor": 5, "detail": "no account"})),
-                ("PaymentDisputed", disputed),
-            ],
-        ),
-        payment(
-            "voided",
-            vec![
-                authorized(),
-                ("PaymentCaptureFailed", json!({"detail": "card expired"})),
-                ("PaymentVoided", json!({})),
-            ],
-        ),
-        payment("declined", vec![("PaymentDeclined", declined.clone())]),
-        payment("stuck", vec![authorized(), ("PaymentStuck", stuck)]),
-        payment(
-            "lapsed",
-            vec![
-                ("PaymentStuck", stuck_at_first.clone()),
-                authorized(),
-                ("PaymentAuthorized", again),
-                ("PaymentVoided", json!({"reason_code": "expired"})),
-            ],
-        ),
-        payment("declined late", vec![("PaymentStuck", stuck_at_first), ("PaymentDeclined", declined)]),
-    ]
-}
-
-fn payment(order: &str, events: Vec<(&str, Value)>) -> Vec<PaymentEvent> {
-    let id = json!({"order_id": order});
-    let event = |(version, (name, body))| PaymentEvent::try_from(message(&id, version, name, body)).unwrap();
-    (1..).zip(events).map(event).collect()
 }
 
 /// A call, and the same after everything about it that may change has changed.

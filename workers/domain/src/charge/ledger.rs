@@ -5,7 +5,8 @@
 use schemas::{OrderId, PaymentEvent};
 use serde::{Deserialize, Serialize};
 
-use super::state::{Dispute, DisputeStatus, Payment};
+use super::afterwards::{Dispute, DisputeStatus};
+use super::state::Payment;
 
 /// One side of a booking.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

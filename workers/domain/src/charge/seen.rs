@@ -6,9 +6,10 @@
 use schemas::{OrderId, PaymentDisputed, PaymentRefundReversed, Time, limits};
 
 use super::Decided;
+use super::afterwards::{Dispute, DisputeStatus};
 use super::call::Call;
 use super::commands::next_version;
-use super::state::{CaptureOutcome, Dispute, DisputeStatus, Payment, Refund, RefundOutcome};
+use super::state::{CaptureOutcome, Payment, Refund, RefundOutcome};
 use crate::decision::{Decision, Outcome};
 use crate::provider::Sighting;
 

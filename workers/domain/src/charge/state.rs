@@ -3,9 +3,10 @@
 //! Each operation has at most one outcome, with its version and time, so that a repeated command is answered word for
 //! word. Calls that are under way are no part of it: no event speaks of them.
 
-use schemas::{CommandId, CustomerId, OrderId, PaymentDisputed, PaymentEvent, PaymentRefundReversed, Time};
+use schemas::{CommandId, CustomerId, OrderId, PaymentAuthorized, PaymentEvent, Time};
 use serde::{Deserialize, Serialize};
 
+use super::afterwards::Dispute;
 use super::call::FIRST_ATTEMPT;
 use super::ledger::{self, Posting};
 use crate::decision::{Contradiction, Follows, Inconsistent, Transition};
@@ -75,47 +76,6 @@ pub enum RefundOutcome {
         /// The provider's words.
         detail: String,
     },
-}
-
-/// That the customer's bank disputes what was taken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dispute {
-    /// The provider's name for it.
-    pub dispute_id: String,
-    /// The payment's version that said the last of it.
-    pub version: i64,
-    /// When that was recorded.
-    pub at: Time,
-    /// What was said: `opened`, `won`, `lost`, or what a later version says.
-    pub status: String,
-    /// How much is disputed, in minor units.
-    pub amount_minor: i64,
-    /// ISO 4217 alphabetic code.
-    pub currency: String,
-    /// What the provider charges for it so far, in minor units.
-    pub fee_minor: i64,
-}
-
-/// Where the disputed amount is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum DisputeStatus {
-    /// Withheld by the provider, until the bank decides.
-    Opened,
-    /// Ours again.
-    Won,
-    /// Gone.
-    Lost,
-}
-
-impl Dispute {
-    /// Where the amount is. A text that this version does not know says at least that it is not ours.
-    pub fn standing(&self) -> DisputeStatus {
-        match self.status.as_str() {
-            "won" => DisputeStatus::Won,
-            "lost" => DisputeStatus::Lost,
-            _ => DisputeStatus::Opened,
-        }
-    }
 }
 
 /// What became of the authorization.
@@ -279,51 +239,25 @@ impl Payment {
     }
 
     /// What became of a refund takes the place of what nobody knew of it.
-    fn refund_ended(&mut self, refund: Refund) {
+    pub(super) fn refund_ended(&mut self, refund: Refund) {
         self.refunds.retain(|had| had.refund_id != refund.refund_id);
         self.refunds.push(refund);
     }
 
-    /// What was given back came back.
-    fn refund_reversed(&mut self, event: &PaymentRefundReversed) {
-        let Some(had) = self.refunded(&event.refund_id) else { return };
-        let refunded_version = had.version;
-        let provider_reference = match &had.outcome {
-            RefundOutcome::Refunded { provider_reference } => provider_reference.clone(),
-            RefundOutcome::Refused { .. } | RefundOutcome::Unknown { .. } | RefundOutcome::Reversed { .. } => None,
-        };
-        self.refund_ended(Refund {
-            refund_id: event.refund_id.clone(),
+    /// It is held, for the first time or again.
+    fn authorized(&mut self, event: &PaymentAuthorized) {
+        self.authorization = Some(Authorization {
             version: event.version,
             at: event.at,
-            amount_minor: event.amount_minor,
-            outcome: RefundOutcome::Reversed { refunded_version, provider_reference, detail: event.detail.clone() },
-        });
-    }
-
-    /// The last that was said of a dispute takes the place of what was said before.
-    fn disputed(&mut self, event: &PaymentDisputed) {
-        self.disputes.retain(|had| had.dispute_id != event.dispute_id);
-        self.disputes.push(Dispute {
-            dispute_id: event.dispute_id.clone(),
-            version: event.version,
-            at: event.at,
-            status: event.status.clone(),
-            amount_minor: event.amount_minor,
+            customer_id: event.customer_id.clone(),
             currency: event.currency.clone(),
-            fee_minor: event.fee_minor,
+            amount_minor: event.amount_minor,
+            outcome: AuthorizationOutcome::Authorized { provider_reference: event.provider_reference.clone() },
+            method: PaymentMethod::of(event.payment_provider.as_deref(), event.payment_token.as_deref()),
+            expires_at: event.expires_at,
+            attempt: event.attempt,
         });
-    }
-
-    /// A dispute by the provider's name for it.
-    pub(super) fn dispute(&self, dispute_id: &str) -> Option<&Dispute> {
-        self.disputes.iter().find(|dispute| dispute.dispute_id == dispute_id)
-    }
-
-    /// A refund that was given back, and has not come back.
-    pub(super) fn refunded(&self, refund_id: &CommandId) -> Option<&Refund> {
-        let is_done = |refund: &&Refund| matches!(refund.outcome, RefundOutcome::Refunded { .. });
-        self.refunds.iter().filter(is_done).find(|refund| refund.refund_id == *refund_id)
+        self.stuck = None;
     }
 
     /// Whether nothing was asked of the provider yet.
@@ -416,20 +350,7 @@ fn may_follow(state: Option<&Payment>, event: &PaymentEvent) -> bool {
 fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
     payment.version = event.version();
     match event {
-        PaymentEvent::PaymentAuthorized(event) => {
-            payment.authorization = Some(Authorization {
-                version: event.version,
-                at: event.at,
-                customer_id: event.customer_id.clone(),
-                currency: event.currency.clone(),
-                amount_minor: event.amount_minor,
-                outcome: AuthorizationOutcome::Authorized { provider_reference: event.provider_reference.clone() },
-                method: PaymentMethod::of(event.payment_provider.as_deref(), event.payment_token.as_deref()),
-                expires_at: event.expires_at,
-                attempt: event.attempt,
-            });
-            payment.stuck = None;
-        }
+        PaymentEvent::PaymentAuthorized(event) => payment.authorized(event),
         PaymentEvent::PaymentDeclined(event) => {
             payment.authorization = Some(Authorization {
                 version: event.version,

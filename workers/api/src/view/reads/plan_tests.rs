@@ -1,6 +1,7 @@
 //! What is asked goes by the index that is meant, on a real server with 40,000 orders: a page costs a page.
 
 use dev_stack::{Stack, StackConfig};
+use schemas::Sku;
 
 use super::stock::{products_sql, stock_sql};
 use super::*;
