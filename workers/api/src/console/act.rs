@@ -12,7 +12,7 @@ use schemas::{
     ReleaseOrder, RequestReturn, ResolveOrder, RetryOrder, ReturnedLine, ShipOrder, SkipOrderStep, Time,
 };
 
-use super::shown;
+use super::words;
 use crate::http::Problem;
 use crate::keys::Role;
 
@@ -244,7 +244,7 @@ pub(super) fn command(
         }
         Act::Hold => {
             let reason_code = fields.needed("reason_code", "a code for why it is held")?;
-            let until = fields.text("until").map(shown::read_time).transpose()?;
+            let until = fields.text("until").map(words::read_time).transpose()?;
             HoldOrder { order_id, command_id, reason_code, until, by, note }.into()
         }
         Act::Cancel => CancelOrder { order_id, command_id, reason_code, by, note }.into(),

@@ -25,7 +25,7 @@ use super::layout::{self, Place};
 use super::order::{in_words, path};
 use super::trouble::Trouble;
 use super::visit::{Signed, Visit};
-use super::{Shared, shown};
+use super::{Shared, words};
 use crate::http::{Door, Fate, Kind, Problem};
 use crate::keys::hex;
 
@@ -144,7 +144,7 @@ fn trial_row(trial: &Trial) -> Markup {
     html! {
         tr {
             th.id scope="row" { a href=(path(&trial.id)) { (trial.id) } }
-            td { @if let Some(order) = &trial.order { (shown::state(order)) } }
+            td { @if let Some(order) = &trial.order { (words::state(order)) } }
             td.words { @match &trial.verdict {
                 Ok(Verdict::Done(then)) => {
                     span.badge.good { "Done" } " " (then.iter().map(|name| in_words(name)).collect::<Vec<_>>().join(", then "))

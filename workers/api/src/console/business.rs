@@ -18,7 +18,7 @@ use super::charts::{self, Bar};
 use super::counts::{Counted, HOURS, Hour, begin_of, hour_of};
 use super::layout::{self, Place};
 use super::visit::Visit;
-use super::words::{number, since, time};
+use super::words::{number, since, utc};
 use super::{Shared, stock};
 use crate::view::{Sold, Takings};
 
@@ -143,7 +143,7 @@ fn by_hour(hours: &Hours, all: impl Iterator<Item = i64>, currencies: &[String],
 }
 
 fn rows(hour: i64, counted: Option<&Counted<Arc<Hour>>>, currencies: &[String], now: Time) -> Markup {
-    let link = html! { a href={ "/console/business?hour=" (hour) "#best" } { (time(begin_of(hour))) } };
+    let link = html! { a href={ "/console/business?hour=" (hour) "#best" } { (utc(begin_of(hour))) } };
     let Some(counted) = counted else {
         return html! { tr { th scope="row" { (link) } td colspan="7" { "not counted yet" } } };
     };

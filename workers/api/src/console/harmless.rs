@@ -4,18 +4,8 @@
 
 use std::borrow::Cow;
 
-use jiff::Timestamp;
-use maud::{Markup, html};
-
 /// The longest text that stands in a line or a cell, in characters.
 const LINE: usize = 300;
-
-/// A point in time, in UTC, as far as people read it.
-pub(super) fn time(at: Timestamp) -> Markup {
-    let exact = format!("{at:.3}");
-    let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
-    html! { time datetime=(exact) { (shown) } }
-}
 
 /// A text of a line's length.
 pub(super) fn line(text: &str) -> String {
@@ -74,11 +64,5 @@ mod tests {
         assert!(long.ends_with("… (999700 more characters)") && long.chars().count() < 400, "{long}");
         assert_eq!(json("{\"a\":\"\u{202e}x\"}"), "{\"a\":\"\\u202ex\"}");
         assert_eq!(cut("abc", 3), ("abc", 0));
-    }
-
-    #[test]
-    fn a_time_is_in_utc_and_exact_for_programs() {
-        let at = Timestamp::from_millisecond(1_790_000_000_123).unwrap();
-        assert_eq!(time(at).into_string(), "<time datetime=\"2026-09-21T14:13:20.123Z\">2026-09-21 14:13:20</time>");
     }
 }

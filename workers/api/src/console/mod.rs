@@ -20,7 +20,6 @@ mod live;
 mod order;
 mod orders;
 mod overview;
-mod shown;
 mod sku;
 mod standing;
 mod stock;

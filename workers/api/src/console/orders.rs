@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::layout::{self, Place};
 use super::trouble::{Trouble, notice};
 use super::visit::Visit;
-use super::{Console, Shared, bulk, order, shown};
+use super::{Console, Shared, bulk, order, words};
 use crate::http::{Problem, behind, cursor, last_before_next};
 use crate::view::{Filter, Standing};
 
@@ -89,7 +89,7 @@ async fn find(console: &Arc<Console>, search: &Search, filter: Filter) -> Result
 impl Search {
     fn filter(&self) -> Result<Filter, String> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
-        let time = |text: &str| given(text).map(|text| shown::read_time(&text)).transpose();
+        let time = |text: &str| given(text).map(|text| words::read_time(&text)).transpose();
         let words = |error: schemas::IdError| error.to_string();
         if let Some(state) = given(&self.state).filter(|state| !Stage::names().any(|stage| stage == state)) {
             return Err(format!("{state} is no state of an order"));
@@ -126,7 +126,7 @@ impl Search {
 
     fn form(&self) -> Markup {
         // A field of a time takes its own form alone.
-        let time = |text: &str| shown::read_time(text.trim()).map(shown::time_field).unwrap_or_default();
+        let time = |text: &str| words::read_time(text.trim()).map(words::time_field).unwrap_or_default();
         html! {
             form.card.filters method="get" action="/console/orders" role="search" {
                 div {
@@ -138,7 +138,7 @@ impl Search {
                     select #state name="state" {
                         option value="" { "Any" }
                         @for stage in Stage::names() {
-                            option value=(stage) selected[stage == self.state] { (shown::stage_name(stage)) }
+                            option value=(stage) selected[stage == self.state] { (words::label(stage)) }
                         }
                     }
                 }
@@ -242,11 +242,11 @@ fn row(order: &Order, is_chosen: Option<bool>) -> Markup {
                     aria-label={ "Choose order " (order.order_id) }; }
             }
             th.id scope="row" { a href=(order::path(&order.order_id)) { (order.order_id) } }
-            td { (shown::state(order)) @if let Some(why) = why { " " span.why { (why) } } }
+            td { (words::state(order)) @if let Some(why) = why { " " span.why { (why) } } }
             td.id { (order.customer_id) }
             td.number { (money(order.total_minor, &order.currency)) }
-            td { (shown::time(order.accepted_at)) }
-            td { (shown::time(order.changed_at)) }
+            td { (words::time(order.accepted_at)) }
+            td { (words::time(order.changed_at)) }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::layout::{self, Place};
 use super::live::{Moment, SPAN, Sample};
 use super::standing::{Stands, standing};
 use super::visit::Visit;
-use super::words::{age, known, milliseconds, number, per_second, since, spoken, time};
+use super::words::{age, known, milliseconds, number, per_second, since, spoken, utc};
 use crate::daemons::Heard;
 use crate::http::escaped;
 use crate::view::{Became, Open};
@@ -44,7 +44,7 @@ pub(super) fn live_part(last: Option<&Sample>, moments: &[Moment]) -> Markup {
         return html! { p.empty { "Nothing was looked at yet. Within seconds it is; load the page again." } };
     };
     html! {
-        p.hint { "As of " (time(last.at)) "." }
+        p.hint { "As of " (utc(last.at)) "." }
         (what_stands(&standing(last)))
         (now(last))
         h2 { "The last 15 minutes" }

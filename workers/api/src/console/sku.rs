@@ -19,7 +19,7 @@ use super::stock::{available, path};
 use super::supply::{Given, Supply, forms};
 use super::trouble::{Trouble, notice};
 use super::visit::{Signed, Visit};
-use super::words::{number, since, spoken, time};
+use super::words::{number, since, spoken, utc};
 use super::{Console, Shared};
 use crate::http::{Problem, Supplied, escaped};
 use crate::keys::Role;
@@ -144,7 +144,7 @@ fn levels(found: &Found) -> Markup {
         @match &found.product {
             Some(product) => {
                 p.said { strong { (product.description.title) } " · " (money(product.description.price_minor, &product.description.currency))
-                    ", as described on " (time(product.changed_at)) }
+                    ", as described on " (utc(product.changed_at)) }
             }
             None => p.hint { "Nobody has described it." },
         }
@@ -210,7 +210,7 @@ fn changed(change: &SaidAt) -> Markup {
     let price = body.get("price_minor").and_then(Value::as_i64).zip(text("currency"));
     html! {
         tr {
-            td { (time(change.at)) }
+            td { (utc(change.at)) }
             td.said {
                 (spoken(&change.said.name))
                 @if let Some(title) = text("title") { ": " (title) }

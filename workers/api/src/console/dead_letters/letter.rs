@@ -6,9 +6,9 @@ use replay_tool::dead_letters::{DeadLetter, Filed, Note, State, dump, header_tex
 use schemas::{Codec, ServiceName};
 
 use super::{list, path};
-use crate::console::harmless;
 use crate::console::trouble::notice;
 use crate::console::visit::Visit;
+use crate::console::{harmless, words};
 use crate::http::Problem;
 use crate::keys::Role;
 
@@ -65,7 +65,7 @@ pub(super) fn body(visit: &Visit, filed: &Filed, codec: &Codec, told: &Told) -> 
 
 fn facts(filed: &Filed, codec: &Codec) -> Markup {
     let letter = &filed.letter;
-    let when = |at: Option<jiff::Timestamp>| at.map_or_else(|| html! { "unknown" }, harmless::time);
+    let when = |at: Option<jiff::Timestamp>| at.map_or_else(|| html! { "unknown" }, words::time);
     html! {
         dl.points {
             div { dt { "State" } dd { (list::state(filed.state())) } }
@@ -89,7 +89,7 @@ fn done(filed: &Filed) -> Markup {
         h2 { "What was done" }
         @if filed.notes.is_empty() { p.empty { "Nothing yet." } } @else {
             ol.notes {
-                @for note in &filed.notes { li { (harmless::time(note.at)) " " strong { (note.action.as_str()) } " " (words(note)) } }
+                @for note in &filed.notes { li { (words::time(note.at)) " " strong { (note.action.as_str()) } " " (words(note)) } }
             }
         }
     }

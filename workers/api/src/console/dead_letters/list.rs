@@ -7,7 +7,7 @@ use replay_tool::dead_letters::{Filed, Listed, State};
 use serde::{Deserialize, Serialize};
 
 use super::path;
-use crate::console::harmless;
+use crate::console::{harmless, words};
 
 /// Letters of one page.
 const PAGE: usize = 50;
@@ -156,7 +156,7 @@ fn letters(page: &[(String, &Filed)]) -> Markup {
                     @for (_, filed) in page {
                         @let letter = &filed.letter;
                         tr {
-                            td { @if let Some(at) = letter.set_aside_at { (harmless::time(at)) } @else { "unknown" } }
+                            td { @if let Some(at) = letter.set_aside_at { (words::time(at)) } @else { "unknown" } }
                             th scope="row" { a.id href=(path(filed)) { (letter.spot.to_string()) } }
                             td.id { (harmless::line(&letter.key_in_words())) }
                             td { (harmless::line(&letter.cause)) }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use schemas::Time;
 
 use super::history::Looked;
-use crate::console::shown;
+use crate::console::words;
 use crate::http::escaped;
 
 /// All of it.
@@ -27,7 +27,7 @@ pub(super) fn all(looked: &Looked) -> Markup {
         @if let Some(shipment) = aftercare.and_then(|had| had.shipment.as_ref()) {
             h2 { "Shipment" }
             dl.facts {
-                dt { "Left" } dd { (shown::time(shipment.at)) " UTC" }
+                dt { "Left" } dd { (words::time(shipment.at)) " UTC" }
                 dt { "Carrier" } dd { (shipment.carrier.as_deref().unwrap_or("not said")) }
                 dt { "Tracking" } dd { (shipment.tracking.as_deref().unwrap_or("not said")) }
             }
@@ -109,7 +109,7 @@ fn payment(order: &Order, payment: Option<&Payment>) -> Markup {
     let words = [declined, failed, payment.stuck.as_ref().map(|stuck| &stuck.detail)];
     html! {
         dl.facts {
-            dt { "Payment" } dd { (shown::stage_name(payment.status().as_str())) }
+            dt { "Payment" } dd { (words::label(payment.status().as_str())) }
             @if let Some((minor, reference)) = authorized {
                 dt { "Authorized" } dd { (amount(minor)) (provider_name(reference)) }
             }
@@ -143,9 +143,9 @@ fn refund_table(order: &Order, refunds: &[Refund]) -> Markup {
                 } }
                 tbody { @for refund in refunds {
                     tr {
-                        td { (shown::time(refund.at)) }
+                        td { (words::time(refund.at)) }
                         td.number { (money(refund.amount_minor, &order.currency)) }
-                        td { (shown::stage_name(refund.state.as_str())) }
+                        td { (words::label(refund.state.as_str())) }
                         td.words { (why(refund).unwrap_or_default()) }
                         td.id { (refund.refund_id) }
                     }
@@ -170,8 +170,8 @@ fn ledger(postings: &[(Time, Posting)]) -> Markup {
                 tbody { @for (at, posting) in postings {
                     @let amount = money(posting.amount_minor.saturating_abs(), &posting.currency);
                     tr {
-                        td { (shown::time(*at)) }
-                        td { (shown::stage_name(posting.account.as_str())) }
+                        td { (words::time(*at)) }
+                        td { (words::label(posting.account.as_str())) }
                         td.number { @if posting.amount_minor >= 0 { (amount) } }
                         td.number { @if posting.amount_minor < 0 { (amount) } }
                     }
@@ -192,11 +192,11 @@ fn return_table(order: &Order, returns: &[Return]) -> Markup {
                 tbody { @for one in returns {
                     tr {
                         th.id scope="row" { (one.return_id) }
-                        td { (shown::stage_name(one.state.as_str())) }
+                        td { (words::label(one.state.as_str())) }
                         td { @for line in &one.lines { div { (line.quantity) " of line " (line.line) } } }
                         td.number { (money(one.refund_minor, &order.currency)) }
                         td.words { (one.reason_code.as_deref().unwrap_or_default()) }
-                        td { (shown::time(one.close_by)) }
+                        td { (words::time(one.close_by)) }
                     }
                 } }
             }

@@ -30,9 +30,9 @@ use uuid::Uuid;
 use super::Shared;
 use super::act::{self, Act, Fields};
 use super::layout::{self, Place};
-use super::shown;
 use super::trouble::{Trouble, nothing, notice};
 use super::visit::{Signed, Visit};
+use super::words;
 use crate::http::{Door, Problem, escaped};
 use history::{Hop, Looked};
 pub(super) use live::stream;
@@ -201,14 +201,14 @@ fn head(looked: &Looked) -> Markup {
     let order = looked.order();
     html! {
         section.card aria-label="How it stands" {
-            p.stands role="status" { (shown::state(order)) @if let Some(more) = more_of_state(order) { " " (more) } }
+            p.stands role="status" { (words::state(order)) @if let Some(more) = more_of_state(order) { " " (more) } }
             dl.facts {
                 dt { "Customer" }
                 dd.id { a href={ "/console/orders?find=" (escaped(order.customer_id.as_str())) } { (order.customer_id) } }
                 dt { "Total" } dd { (money(order.total_minor, &order.currency)) }
-                dt { "Placed" } dd { (shown::time(order.placed_at)) " UTC" }
-                dt { "Accepted" } dd { (shown::time(order.accepted_at)) " UTC" }
-                dt { "Changed" } dd { (shown::time(order.changed_at)) " UTC, version " (order.version) }
+                dt { "Placed" } dd { (words::time(order.placed_at)) " UTC" }
+                dt { "Accepted" } dd { (words::time(order.accepted_at)) " UTC" }
+                dt { "Changed" } dd { (words::time(order.changed_at)) " UTC, version " (order.version) }
             }
             h2 #waits { "What it waits for" }
             @let waits = looked.waits();
@@ -216,8 +216,8 @@ fn head(looked: &Looked) -> Markup {
             ul.waits { @for wait in &waits {
                 li {
                     @let (what, then) = for_people(wait);
-                    strong { (what) } ", since " (shown::time(wait.since)) " UTC"
-                    @if let Some(until) = wait.until { ", until " (shown::time(until)) " UTC" }
+                    strong { (what) } ", since " (words::time(wait.since)) " UTC"
+                    @if let Some(until) = wait.until { ", until " (words::time(until)) " UTC" }
                     ": " (then) "."
                 }
             } }
@@ -268,7 +268,7 @@ fn others(wanted: Act, done: &[&Hop]) -> Markup {
         div.notice.warn role="alert" {
             p { strong { "Somebody else was here first; nothing was done for you." } }
             p { "Since the page was drawn on which you chose “" (wanted.name()) "”, this has happened:" }
-            ul { @for hop in done { li { (shown::time(hop.told.at)) " UTC: " (told(hop)) } } }
+            ul { @for hop in done { li { (words::time(hop.told.at)) " UTC: " (told(hop)) } } }
             p { "Below is the order as it stands now." }
         }
     }

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use schemas::{Time, TopicName};
 
 use super::history::Hop;
-use crate::console::shown;
+use crate::console::words;
 
 /// So many of the newest are shown unless all are asked for.
 pub(super) const SHOWN: usize = 60;
@@ -41,7 +41,7 @@ fn entry(hop: &Hop, before: Option<Time>) -> Markup {
     let is_refusal = hop.told.said.version.is_none();
     html! {
         li.hop.(lane) #{ "hop-" (id) } {
-            p.when { (shown::exact_time(hop.told.at)) @if let Some(before) = before { " " (since(before, hop.told.at)) } }
+            p.when { (words::exact_time(hop.told.at)) @if let Some(before) = before { " " (since(before, hop.told.at)) } }
             div.what.refusal[is_refusal] {
                 p {
                     span.lane { (lane) ": " }
@@ -52,7 +52,7 @@ fn entry(hop: &Hop, before: Option<Time>) -> Markup {
                 details.raw #{ "raw-" (id) } {
                     summary { "Message " span.place { (hop.place()) } }
                     p.hint { code { (said.name) } " of " code { (hop.place()) } }
-                    pre tabindex="0" { (shown::pretty(&said.body)) }
+                    pre tabindex="0" { (words::pretty(&said.body)) }
                 }
             }
         }
@@ -61,7 +61,7 @@ fn entry(hop: &Hop, before: Option<Time>) -> Markup {
 
 fn since(before: Time, at: Time) -> Markup {
     let is_long = at.as_micros().saturating_sub(before.as_micros()) >= LONG_MICROS;
-    html! { span.since.long[is_long] { (shown::how_long(before, at)) } }
+    html! { span.since.long[is_long] { (words::how_long(before, at)) } }
 }
 
 /// The lane of a topic: its service's name, which is a class as well.

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use workers::status::{HeldLaneStatus, RelayStatus, Status};
 
-use crate::console::harmless;
+use crate::console::{harmless, words};
 use crate::daemons::Heard;
 
 /// All sections.
@@ -38,7 +38,7 @@ fn silent(heard: &[Heard]) -> Markup {
                 div.notice.warn {
                     p {
                         strong { (harmless::line(&one.daemon.name)) " does not answer" }
-                        @if let Some(since) = one.since { " since " (harmless::time(since)) } ": what it holds is not known."
+                        @if let Some(since) = one.since { " since " (words::time(since)) } ": what it holds is not known."
                     }
                     p.free { (harmless::line(why)) }
                 }
@@ -70,7 +70,7 @@ fn feeds(told: &[(&str, &Status)]) -> Markup {
                 section.card {
                     h3.id { (harmless::line(&feed.topic)) "[" (feed.partition) "]@" (held.offset) }
                     p.free { (harmless::line(&held.why)) }
-                    p { "Held by " (harmless::line(name)) " since " (harmless::time(held.since)) "." }
+                    p { "Held by " (harmless::line(name)) " since " (words::time(held.since)) "." }
                     (ways(&ways_out(status, &feed.topic, feed.partition, held.offset)))
                 }
             }
@@ -110,7 +110,7 @@ fn lanes(told: &[(&str, &Status)]) -> Markup {
                 section.card {
                     h3.id { (harmless::line(&lane.topic)) "[" (lane.partition) "]" }
                     p.free { (harmless::line(&lane.why)) }
-                    p { "Held by the relay of " (harmless::line(name)) ", which leads since " (harmless::time(relay.since)) ". It tries again by itself." }
+                    p { "Held by the relay of " (harmless::line(name)) ", which leads since " (words::time(relay.since)) ". It tries again by itself." }
                     (ways(&[
                         Way { when: "What keeps the outbox from working:", line: format!("{}-worker topics check", status.service) },
                         Way { when: "What table and topic lack of one another:", line: format!("outbox-relay audit --schema {}", schema(status)) },
@@ -161,10 +161,10 @@ fn keys(status: &Status) -> Markup {
                     @for key in &parked.first {
                         tr {
                             th.id scope="row" { (harmless::line(&key.key)) }
-                            td { (harmless::time(key.since)) }
+                            td { (words::time(key.since)) }
                             td.number { (key.messages) }
                             td.number { (key.attempts) }
-                            td { (harmless::time(key.next_attempt)) }
+                            td { (words::time(key.next_attempt)) }
                             td.free { (harmless::line(&key.cause)) }
                         }
                     }

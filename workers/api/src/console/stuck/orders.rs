@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use uuid::Uuid;
 
 use super::{Act, order_path};
-use crate::console::harmless;
 use crate::console::visit::Visit;
+use crate::console::{harmless, words};
 use crate::http::{MayShape, StuckPage, StuckShape};
 use crate::keys::Role;
 
@@ -41,7 +41,7 @@ fn card(visit: &Visit, order: &StuckShape) -> Markup {
 }
 
 fn written(time: &str) -> Markup {
-    time.parse().map_or_else(|_| html! { (time) }, harmless::time)
+    time.parse::<schemas::Time>().map_or_else(|_| html! { (time) }, words::time)
 }
 
 fn form(visit: &Visit, order: &StuckShape) -> Markup {
