@@ -10,7 +10,7 @@ pub(crate) async fn received(house: &House) -> Outcome {
     let kim = &house.kim;
     kim.goes_to("/console/stock").await?;
     kim.clicks("paper").await?;
-    kim.sees("Paper").await?;
+    kim.sees("SKU paper").await?;
     let available = "return [...document.querySelectorAll('dt')].find(e => e.textContent == 'Available')\
                      .nextElementSibling.textContent";
     let before = kim.runs(available).await?;

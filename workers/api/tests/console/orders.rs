@@ -63,10 +63,11 @@ pub(crate) async fn followed(house: &House) -> Outcome {
     kim.sees("Done.").await?;
     kim.sees("it leaks").await?;
     kim.sees("Order refunded").await?;
-    let order = house.api().get("/v1/orders/way-1/payment").await?.of(200)?;
-    if order.body["refunded_minor"] != 500 {
-        return Err(format!("{order:?}").into());
-    }
+    kim.until("the payment says so too", async || {
+        let payment = house.api().get("/v1/orders/way-1/payment").await?.of(200)?;
+        if payment.body["refunded_minor"] == 500 { Ok(()) } else { Err(format!("{payment:?}").into()) }
+    })
+    .await?;
     if kim.is_offered("Ship").await? || kim.is_offered("Cancel").await? {
         return Err("what has left is offered to be shipped or cancelled".into());
     }

@@ -62,11 +62,16 @@ impl Person {
         Ok(address.strip_prefix(&self.origin).unwrap_or(&address).to_owned())
     }
 
-    /// Gives a key.
+    /// Gives a key, and waits until it is taken or refused: a click does not wait for the page that comes of it.
     pub(crate) async fn signs_in(&self, key: &str) -> Outcome {
         self.goes_to("/console/login").await?;
         self.fills("Key or token", key).await?;
-        self.clicks("Sign in").await
+        self.clicks("Sign in").await?;
+        self.until("the key is taken or refused", async || {
+            let told = self.runs("return document.querySelector('[name=signature], [role=alert]') !== null").await?;
+            if told == true { Ok(()) } else { Err("it is neither".into()) }
+        })
+        .await
     }
 
     /// All text that is shown, with its spaces as one.

@@ -69,9 +69,8 @@ pub(crate) async fn forged(house: &House) -> Outcome {
     );
     kim.browser.load(&site(form).await?).await?;
     kim.clicks("Win a pen").await?;
-    let told = kim.reads().await?;
-    if !told.contains("this form was sent by another site; nothing was done") {
-        taken.push(format!("of another site: {told}"));
+    if let Err(other) = kim.sees("this form was sent by another site; nothing was done").await {
+        taken.push(format!("of another site: {other}"));
     }
     let order = house.api().get("/v1/orders/forged-1").await?.of(200)?;
     if order.text("state") != "ready_to_ship" {
