@@ -20,7 +20,8 @@ mod order;
 pub(crate) use order::why;
 
 /// Fields that hold a point in time, in microseconds.
-pub const TIME_FIELDS: [&str; 7] = ["at", "placed_at", "confirm_by", "place_at", "ship_by", "until", "close_by"];
+pub const TIME_FIELDS: [&str; 8] =
+    ["at", "placed_at", "confirm_by", "place_at", "ship_by", "until", "close_by", "expires_at"];
 
 /// A message with its place, as JSON.
 pub fn record_json(record: &Record) -> Value {
@@ -262,6 +263,34 @@ mod tests {
         let message = Message::from(order);
         assert_eq!(body_json(&message), expected);
         assert_eq!(detail(&message), "1 line in USD");
+    }
+
+    /// The names of a schema's fields that hold a time, however deep.
+    fn times_of(schema: &Value, found: &mut std::collections::BTreeSet<String>) {
+        let is_time = |kind: &Value| kind["logicalType"] == "timestamp-micros";
+        for field in schema["fields"].as_array().into_iter().flatten() {
+            let kinds = field["type"].as_array().map_or_else(|| vec![&field["type"]], |kinds| kinds.iter().collect());
+            if kinds.iter().any(|kind| is_time(kind)) {
+                found.insert(field["name"].as_str().unwrap().to_owned());
+            }
+            for kind in kinds {
+                times_of(kind, found);
+                times_of(&kind["items"], found);
+            }
+        }
+    }
+
+    #[test]
+    fn every_time_of_the_contract_is_shown_as_one() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../schemas/avro");
+        let mut found = std::collections::BTreeSet::new();
+        for topic in std::fs::read_dir(folder).unwrap() {
+            for file in std::fs::read_dir(topic.unwrap().path()).unwrap() {
+                let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+                times_of(&serde_json::from_str(&text).unwrap(), &mut found);
+            }
+        }
+        assert_eq!(found, TIME_FIELDS.map(str::to_owned).into());
     }
 
     #[test]
