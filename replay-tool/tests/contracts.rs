@@ -153,7 +153,8 @@ async fn a_topic_of_the_first_contract_is_the_same_rows_as_ever() {
              authorization_version=1 authorization_at={at} authorization_reference=sim_7f3a decline_detail=null \
              capture_version=2 capture_at={at} capture_reference=sim_7f3a capture_failure=null void_version=null \
              void_at=null stuck_version=null stuck_at=null stuck_operation=null stuck_detail=null refunds=null \
-             refunded_minor=0 stuck_refused_attempts=null"
+             refunded_minor=0 stuck_refused_attempts=null payment_provider=null payment_token=null expires_at=null \
+             authorization_attempt=1 void_reason=null disputes=null"
         )]
     );
     assert_eq!(

@@ -8,7 +8,7 @@ use tests::{Outcome, Pipeline, Servers, Settings, trouble};
 use crate::DAEMON;
 
 /// Flag, environment variable, where `config` shows it, and a value that is no default; of a list, its only item as it is shown.
-const SETTINGS: [(&str, &str, &[&str], &str); 30] = [
+const SETTINGS: [(&str, &str, &[&str], &str); 42] = [
     ("--brokers", "KAFKA_BROKERS", &["brokers"], "broker:1"),
     ("--database-url", "DATABASE_URL", &["database_url"], "host=db user=shop dbname=shop"),
     ("--schema", "DATABASE_SCHEMA", &["schema"], "elsewhere"),
@@ -37,6 +37,18 @@ const SETTINGS: [(&str, &str, &[&str], &str); 30] = [
     ("--parked-pause-s", "PARKED_PAUSE_S", &["parked_pause_s"], "31"),
     ("--parked-longest-pause-s", "PARKED_LONGEST_PAUSE_S", &["parked_longest_pause_s"], "32"),
     ("--parked-alarm-s", "PARKED_ALARM_S", &["parked_alarm_s"], "33"),
+    ("--provider", "PROVIDER", &["provider"], "stripe"),
+    ("--stripe-url", "STRIPE_URL", &["stripe_url"], "http://127.0.0.1:1"),
+    ("--stripe-key-file", "STRIPE_KEY_FILE", &["stripe_key_file"], "/key"),
+    ("--stripe-account", "STRIPE_ACCOUNTS", &["stripe_account"], "[\"eu=/key\"]"),
+    ("--stripe-test-token", "STRIPE_TEST_TOKEN", &["stripe_test_token"], "pm_card_visa"),
+    ("--stripe-return-url", "STRIPE_RETURN_URL", &["stripe_return_url"], "https://shop.example/back"),
+    ("--stripe-requests", "STRIPE_REQUESTS", &["stripe_requests"], "34"),
+    ("--stripe-timeout-ms", "STRIPE_TIMEOUT_MS", &["stripe_timeout_ms"], "3500"),
+    ("--stripe-breaker-after", "STRIPE_BREAKER_AFTER", &["stripe_breaker_after"], "36"),
+    ("--stripe-breaker-pause-ms", "STRIPE_BREAKER_PAUSE_MS", &["stripe_breaker_pause_ms"], "3700"),
+    ("--webhook-listen", "WEBHOOK_LISTEN", &["webhook_listen"], "127.0.0.1:4712"),
+    ("--webhook-secrets-file", "WEBHOOK_SECRETS_FILE", &["webhook_secrets_file"], "/secrets"),
     ("--simulator-decline-per-million", "SIMULATOR_DECLINE_PER_MILLION", &["simulator", "decline_per_million"], "23"),
     ("--simulator-statement", "SIMULATOR_STATEMENT", &["simulator", "statement"], "/statement.jsonl"),
 ];
