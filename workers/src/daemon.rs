@@ -209,19 +209,16 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     };
     let upkeep = tokio::spawn(telemetry::keep_up(metrics, stopping.clone()));
     let served = tokio::spawn(http::serve(listener, shown.clone(), stopped(stopping)));
-    let (hints, lookout) = Lookout::new(database(service, &config)?);
-    let hooked = match service {
-        ServiceName::Payment => {
-            let database = database(service, &config)?;
-            webhooks::open(&config.payment, database, hints, stop.subscribe()).await.map_err(DaemonError)?
-        }
-        ServiceName::Order | ServiceName::Inventory => None,
-    };
     let frame = Frame { service, config, planted, shown, stop };
+    let mut hooked = None;
     let worked = match service {
         ServiceName::Order => start_and_work(&frame, &mut signals, services::order).await,
         ServiceName::Inventory => start_and_work(&frame, &mut signals, services::inventory).await,
         ServiceName::Payment => {
+            let database = database(service, &frame.config)?;
+            let (hints, lookout) = Lookout::new(database.clone());
+            let opened = webhooks::open(&frame.config.payment, database, hints, frame.stop.subscribe());
+            hooked = opened.await.map_err(DaemonError)?;
             let service = |config: &_, planted, partitions| services::payment(config, planted, partitions, lookout);
             start_and_work(&frame, &mut signals, service).await
         }
