@@ -102,18 +102,7 @@ pub(super) fn failed(at: Transition<'_>, reply: &PaymentRefundFailed) -> Decisio
     let (order, refund_id) = (at.order, &reply.refund_id);
     let is_refused = reply.outcome == REFUSED;
     if is_under_way(order, refund_id) || (is_refused && is_open(order, refund_id)) {
-        let Head { order_id, version, at: now, attributes, origin } = at.head();
-        let event = OrderRefundFailed {
-            order_id,
-            version,
-            at: now,
-            attributes,
-            origin,
-            refund_id: refund_id.clone(),
-            amount_minor: reply.amount_minor,
-            outcome: reply.outcome.clone(),
-            detail: limits::detail(&reply.detail),
-        };
+        let event = not_given_back(at, refund_id, reply.amount_minor, &reply.outcome, &reply.detail);
         return Decision::applied(event, next_after(at, refund_id));
     }
     if order.awaited() != Phase::Undoing(Step::PaymentRefund) {
@@ -138,19 +127,30 @@ pub(super) fn reversed(at: Transition<'_>, reply: &PaymentRefundReversed) -> Dec
     if !is_refunded {
         return replies::late();
     }
+    let detail = format!("it came back: {}", reply.detail);
+    let event = not_given_back(at, &reply.refund_id, reply.amount_minor, REFUSED, &detail);
+    Decision::applied(event, Vec::new())
+}
+
+fn not_given_back(
+    at: Transition<'_>,
+    refund_id: &CommandId,
+    amount_minor: i64,
+    outcome: &str,
+    detail: &str,
+) -> OrderRefundFailed {
     let Head { order_id, version, at: now, attributes, origin } = at.head();
-    let event = OrderRefundFailed {
+    OrderRefundFailed {
         order_id,
         version,
         at: now,
         attributes,
         origin,
-        refund_id: reply.refund_id.clone(),
-        amount_minor: reply.amount_minor,
-        outcome: REFUSED.to_owned(),
-        detail: limits::detail(format!("it came back: {}", reply.detail)),
-    };
-    Decision::applied(event, Vec::new())
+        refund_id: refund_id.clone(),
+        amount_minor,
+        outcome: outcome.to_owned(),
+        detail: limits::detail(detail),
+    }
 }
 
 fn is_under_way(order: &Order, refund_id: &CommandId) -> bool {
