@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use grammar::money;
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::charts::{self, Bar};
 use super::counts::{Counted, HOURS, Hour, begin_of, hour_of};
 use super::layout::{self, Place};
-use super::visit::Visit;
+use super::visit::{Asked, Visit};
 use super::words::{number, since, utc};
 use super::{Shared, stock};
 use crate::view::{Sold, Takings};
@@ -35,7 +35,7 @@ pub(super) struct Search {
 }
 
 /// The page.
-pub(super) async fn page(State(console): Shared, visit: Visit, Query(search): Query<Search>) -> Response {
+pub(super) async fn page(State(console): Shared, visit: Visit, Asked(search): Asked<Search>) -> Response {
     console.counts.look();
     let hours = console.counts.known().hours;
     let body = shown(&hours, Time::from(Timestamp::now()), search.hour);

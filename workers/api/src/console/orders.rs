@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::saga::{Order, Stage};
 use grammar::{counted, money};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::layout::{self, Place};
 use super::trouble::{Trouble, notice};
-use super::visit::Visit;
+use super::visit::{Asked, Visit};
 use super::{Console, Shared, bulk, order, words};
 use crate::http::{Problem, behind, cursor, last_before_next};
 use crate::view::{Filter, Standing};
@@ -60,7 +60,7 @@ struct Found {
 pub(super) async fn page(
     State(console): Shared,
     visit: Visit,
-    Query(search): Query<Search>,
+    Asked(search): Asked<Search>,
 ) -> Result<Response, Trouble> {
     let body = match search.filter() {
         Ok(filter) => {

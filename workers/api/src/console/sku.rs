@@ -1,6 +1,6 @@
 //! A SKU: how much there is, what it is called, how that came to be, which orders wait with it; and what can be done to it.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use domain::stock::{Level, Product};
@@ -18,7 +18,7 @@ use super::layout::{self, Place};
 use super::stock::{available, path};
 use super::supply::{Given, Supply, forms};
 use super::trouble::{Trouble, notice};
-use super::visit::{Signed, Visit};
+use super::visit::{Asked, Signed, Visit};
 use super::words::{number, since, spoken, utc};
 use super::{Console, Shared};
 use crate::http::{Problem, Supplied, escaped};
@@ -62,7 +62,7 @@ pub(super) async fn page(
     State(console): Shared,
     visit: Visit,
     Path(sku): Path<String>,
-    Query(said): Query<Said>,
+    Asked(said): Asked<Said>,
 ) -> Result<Response, Trouble> {
     let found = find(&console, &visit, &sku).await?;
     let (done, sent) = (Supply::parse(&said.done), Supply::parse(&said.sent));

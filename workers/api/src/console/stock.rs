@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use domain::stock::{Level, Product};
 use maud::{Markup, html};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::Shared;
 use super::layout::{self, Place};
 use super::trouble::Trouble;
-use super::visit::Visit;
+use super::visit::{Asked, Visit};
 use super::words::number;
 use crate::http::{Problem, escaped, last_before_next};
 
@@ -39,7 +39,7 @@ pub(super) fn path(sku: &Sku) -> String {
 pub(super) async fn page(
     State(console): Shared,
     visit: Visit,
-    Query(search): Query<Search>,
+    Asked(search): Asked<Search>,
 ) -> Result<Response, Trouble> {
     let named = |text: &str| Sku::new(text).map_err(|error| Trouble::of(&visit, Problem::bad(format!("SKU: {error}"))));
     if !search.sku.trim().is_empty() {

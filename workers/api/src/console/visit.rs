@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
+use axum::extract::{Form, FromRequest, FromRequestParts, Query, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
@@ -127,6 +127,19 @@ fn is_from_here(headers: &HeaderMap) -> bool {
         host.is_some() && host == text(header::HOST)
     });
     site && origin
+}
+
+/// What stands behind the question mark of an address; what cannot be read is told on a page.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Trouble> {
+        let visit = Visit::from_request_parts(parts, state).await?;
+        let read = Query::from_request_parts(parts, state).await;
+        read.map(|Query(asked)| Asked(asked)).map_err(|wrong| Trouble::of(&visit, Problem::bad(wrong.body_text())))
+    }
 }
 
 /// A form of ours, with what stands in it.

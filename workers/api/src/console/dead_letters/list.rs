@@ -14,7 +14,7 @@ const PAGE: usize = 50;
 
 /// Which letters are meant; what is empty is not asked for.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(in crate::console) struct Asked {
+pub(in crate::console) struct Search {
     /// Sent to this topic.
     #[serde(default)]
     topic: String,
@@ -32,7 +32,7 @@ pub(in crate::console) struct Asked {
     behind: String,
 }
 
-impl Asked {
+impl Search {
     fn takes(&self, filed: &Filed) -> bool {
         let letter = &filed.letter;
         (self.topic.is_empty() || letter.topic.as_str() == self.topic)
@@ -54,7 +54,7 @@ fn place(filed: &Filed) -> String {
 }
 
 /// The page.
-pub(super) fn body(listed: &[Listed], asked: &Asked) -> Markup {
+pub(super) fn body(listed: &[Listed], asked: &Search) -> Markup {
     let mut meant: Vec<(String, &Filed)> = listed
         .iter()
         .flat_map(|listed| &listed.letters)
@@ -65,7 +65,7 @@ pub(super) fn body(listed: &[Listed], asked: &Asked) -> Markup {
     let count = meant.len();
     let mut rest = meant.into_iter().filter(|(place, _)| asked.behind.is_empty() || *place < asked.behind);
     let page: Vec<(String, &Filed)> = rest.by_ref().take(PAGE).collect();
-    let next = rest.next().and(page.last()).map(|(place, _)| Asked { behind: place.clone(), ..asked.clone() });
+    let next = rest.next().and(page.last()).map(|(place, _)| Search { behind: place.clone(), ..asked.clone() });
     html! {
         (topics(listed))
         h2 { "Letters" }
@@ -100,7 +100,7 @@ fn topics(listed: &[Listed]) -> Markup {
                         @let open = one.letters.iter().filter(|filed| !filed.state().is_handled()).count();
                         tr {
                             th scope="row" {
-                                a href=(Asked { topic: one.topic.as_str().to_owned(), ..Asked::default() }.link()) { (one.topic.as_str()) }
+                                a href=(Search { topic: one.topic.as_str().to_owned(), ..Search::default() }.link()) { (one.topic.as_str()) }
                                 @if one.left > 0 { p.hint { "The newest alone: " (one.left) " older records were not read." } }
                             }
                             td.number { (one.letters.len()) }
@@ -113,7 +113,7 @@ fn topics(listed: &[Listed]) -> Markup {
     }
 }
 
-fn filters(listed: &[Listed], asked: &Asked) -> Markup {
+fn filters(listed: &[Listed], asked: &Search) -> Markup {
     let letters = listed.iter().flat_map(|listed| &listed.letters);
     let causes: BTreeSet<&str> = letters.map(|filed| filed.letter.cause.as_str()).collect();
     html! {

@@ -13,8 +13,7 @@ mod tests;
 
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use replay_tool::ReplayError;
 use replay_tool::dead_letters::{Bounds, Channel, Filed, Listed, Office, Spot};
@@ -25,11 +24,11 @@ pub(super) use act::act;
 
 use super::layout::{self, Place};
 use super::trouble::{Trouble, nothing};
-use super::visit::Visit;
+use super::visit::{Asked, Visit};
 use super::{Console, Shared};
 use crate::http::{Kind, Problem};
 use letter::Told;
-use list::Asked;
+use list::Search;
 
 /// How much is read for one page.
 pub const BOUNDS: Bounds = Bounds { records: 20_000, time: Duration::from_secs(10) };
@@ -95,9 +94,8 @@ fn path(filed: &Filed) -> String {
 pub(super) async fn page(
     State(console): Shared,
     visit: Visit,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Asked(asked): Asked<Search>,
 ) -> Result<Response, Trouble> {
-    let Query(asked) = asked.map_err(|wrong| Trouble::of(&visit, Problem::bad(wrong.body_text())))?;
     let listed = console.letters.list().await.map_err(|problem| Trouble::of(&visit, problem))?;
     Ok(layout::page(&visit, Some(Place::DeadLetters), "Dead letters", &list::body(&listed, &asked)))
 }

@@ -5,7 +5,7 @@ use replay_tool::dead_letters::{Action, Channel, DeadLetter, Filed, Listed, Note
 use schemas::{CancelOrder, Codec, CommandId, Message, OrderCommand, OrderId, TopicName};
 
 use super::letter::{self, Given, Told};
-use super::list::{self, Asked};
+use super::list::{self, Search};
 use crate::console::visit::Visit;
 use crate::http::{Kind, Problem};
 use crate::keys::{Caller, Role};
@@ -165,13 +165,13 @@ fn the_list_counts_filters_and_gives_every_letter_once() {
         Listed { topic: TopicName::OrderCommands, letters, left: 9 },
         Listed { topic: TopicName::StockCommands, letters: Vec::new(), left: 0 },
     ];
-    let text = list::body(&listed, &Asked::default()).into_string();
+    let text = list::body(&listed, &Search::default()).into_string();
     assert!(!text.contains("<script") && !text.contains('\u{202e}') && text.len() < 90 * 1024, "{}", text.len());
     assert!(text.contains("120 letters") && text.contains(">100</span>") && text.contains("9 older records"), "{text}");
     let pages = |asked: &str| {
         let (mut asked, mut seen) = (asked.to_owned(), Vec::new());
         loop {
-            let read: Asked = serde_urlencoded::from_str(&asked).unwrap();
+            let read: Search = serde_urlencoded::from_str(&asked).unwrap();
             let text = list::body(&listed, &read).into_string();
             let rows = text.split("/console/dead-letters/order.commands.v1/0/").skip(1);
             seen.extend(rows.filter_map(|rest| rest.split('"').next()?.parse::<i64>().ok()));
@@ -184,5 +184,5 @@ fn the_list_counts_filters_and_gives_every_letter_once() {
     assert_eq!(pages("open=yes"), (20..120).rev().collect::<Vec<_>>());
     assert_eq!(pages("cause=key&topic=order.commands.v1"), [119]);
     assert_eq!(pages("key=script&cause=nothing"), [0; 0]);
-    assert!(list::body(&[], &Asked::default()).into_string().contains("No record was ever set aside."));
+    assert!(list::body(&[], &Search::default()).into_string().contains("No record was ever set aside."));
 }

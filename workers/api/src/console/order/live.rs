@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::history::Looked;
 use super::{AskedFor, FormIds, PATIENCE, catch_up, part};
 use crate::console::trouble::Trouble;
-use crate::console::visit::Visit;
+use crate::console::visit::{Asked, Visit};
 use crate::console::{Console, Shared};
 use crate::http::Room;
 use crate::position::Position;
@@ -34,7 +34,7 @@ pub(in crate::console) async fn stream(
     State(console): Shared,
     visit: Visit,
     Path(id): Path<String>,
-    Query(asked): Query<AskedFor>,
+    Asked(asked): Asked<AskedFor>,
 ) -> Result<Response, Trouble> {
     let id = OrderId::new(id).map_err(|error| Trouble::of(&visit, error))?;
     let room = Room::take(&console.door).map_err(|problem| Trouble::of(&visit, problem))?;

@@ -15,7 +15,7 @@ mod tests;
 
 use std::time::Duration;
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use client::{Wait, WaitKind, detail, stage_in_words};
@@ -31,7 +31,7 @@ use super::Shared;
 use super::act::{self, Act, Fields};
 use super::layout::{self, Place};
 use super::trouble::{Trouble, nothing, notice};
-use super::visit::{Signed, Visit};
+use super::visit::{Asked, Signed, Visit};
 use super::words;
 use crate::http::{Door, Problem, escaped};
 use history::{Hop, Looked};
@@ -82,7 +82,7 @@ pub(super) async fn page(
     State(console): Shared,
     visit: Visit,
     Path(id): Path<String>,
-    Query(asked): Query<AskedFor>,
+    Asked(asked): Asked<AskedFor>,
 ) -> Result<Response, Trouble> {
     let looked = look(&console.door, &visit, id).await?;
     Ok(drawn(&visit, &looked, &asked, &html! {}))

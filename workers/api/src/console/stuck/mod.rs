@@ -9,8 +9,7 @@ mod orders;
 
 use std::time::Duration;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use client::stage_in_words;
@@ -21,7 +20,7 @@ use tokio::time::Instant;
 
 use super::layout::{self, Place};
 use super::trouble::{Trouble, notice};
-use super::visit::{Signed, Visit};
+use super::visit::{Asked, Signed, Visit};
 use super::{Console, Shared, harmless};
 use crate::http::{Ending, Fate, Problem, StuckQuery, escaped, stuck_page};
 use crate::keys::Role;
@@ -34,7 +33,7 @@ const PAGE: i64 = 25;
 
 /// What the page shows.
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct Search {
     /// Behind this order.
     cursor: Option<String>,
     /// An order that something was asked of.
@@ -94,9 +93,8 @@ pub(super) struct Form {
 pub(super) async fn page(
     State(console): Shared,
     visit: Visit,
-    asked: Result<Query<Asked>, QueryRejection>,
+    Asked(asked): Asked<Search>,
 ) -> Result<Response, Trouble> {
-    let Query(asked) = asked.map_err(|wrong| Trouble::of(&visit, Problem::bad(wrong.body_text())))?;
     let told = match &asked.order {
         Some(order) => stands(&console, order).await.map_err(|problem| Trouble::of(&visit, problem))?,
         None => html! {},
