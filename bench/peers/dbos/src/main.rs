@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dbos::{Config, DBOS, RunOptions, WorkflowRef, step};
 use serde::{Deserialize, Serialize};
-use work::{Order, Result, Shop, System, Task, drive, say};
+use work::{Order, Result, Shop, Step, System, Task, drive, say};
 
 /// Connections of the steps, and as many of DBOS.
 const CONNECTIONS: usize = 16;
@@ -39,14 +39,15 @@ impl System for Engine {
     }
 }
 
-fn refused(done: Result<()>) -> dbos::Result<(), Refused> {
-    done.map_err(|error| dbos::Error::Application(Refused(error.to_string())))
-}
-
 async fn place(shop: Arc<Shop>, order: Order) -> dbos::Result<(), Refused> {
-    step("reserve", || async { refused(shop.reserve(&order).await) }).await?;
-    step("pay", || async { refused(shop.pay(&order).await) }).await?;
-    step("confirm", || async { refused(shop.confirm(&order).await) }).await
+    for of_order in Step::ALL {
+        let taken = || async {
+            let taken = shop.take(of_order, &order).await;
+            taken.map_err(|error| dbos::Error::Application(Refused(error.to_string())))
+        };
+        step(of_order.name(), taken).await?;
+    }
+    Ok(())
 }
 
 #[tokio::main]

@@ -10,7 +10,7 @@ mod server;
 use std::sync::Arc;
 
 use restate_sdk::prelude::*;
-use work::{Order, Shop, System, Task, drive, say};
+use work::{Order, Shop, Step, System, Task, drive, say};
 
 use ingress::Ingress;
 use server::Server;
@@ -29,10 +29,11 @@ struct Orders(Arc<Shop>);
 impl Orders {
     #[handler]
     async fn place(&self, ctx: Context<'_>, order: Json<Order>) -> HandlerResult<()> {
-        let (shop, order) = (&self.0, &order.into_inner());
-        ctx.run(|| async move { Ok(shop.reserve(order).await?) }).name("reserve").await?;
-        ctx.run(|| async move { Ok(shop.pay(order).await?) }).name("pay").await?;
-        ctx.run(|| async move { Ok(shop.confirm(order).await?) }).name("confirm").await?;
+        let order = Arc::new(order.into_inner());
+        for step in Step::ALL {
+            let (shop, order) = (Arc::clone(&self.0), Arc::clone(&order));
+            ctx.run(move || async move { Ok(shop.take(step, &order).await?) }).name(step.name()).await?;
+        }
         Ok(())
     }
 }

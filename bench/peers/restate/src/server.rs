@@ -79,7 +79,8 @@ async fn fetch(cache: &Path) -> Result<PathBuf> {
         other => return Err(format!("{PACKAGE} has nothing for {other}").into()),
     };
     let folder = cache.join("restate");
-    let program = folder.join(format!("node_modules/@restatedev/restate-server-linux-{architecture}/bin/restate-server"));
+    let program =
+        folder.join(format!("node_modules/@restatedev/restate-server-linux-{architecture}/bin/restate-server"));
     if !program.is_file() {
         std::fs::create_dir_all(&folder)?;
         let npm = Command::new("npm")

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use work::{Order, Result, Shop, System, Task, drive, say};
+use work::{Order, Result, Shop, Step, System, Task, drive, say};
 
 /// Connections, and at full speed clients.
 const CONNECTIONS: usize = 16;
@@ -15,9 +15,10 @@ struct Synchronous(Arc<Shop>);
 
 impl System for Synchronous {
     async fn order(&self, order: Order) -> Result<()> {
-        self.0.reserve(&order).await?;
-        self.0.pay(&order).await?;
-        self.0.confirm(&order).await
+        for step in Step::ALL {
+            self.0.take(step, &order).await?;
+        }
+        Ok(())
     }
 }
 

@@ -19,5 +19,5 @@ pub type Result<T> = std::result::Result<T, Failure>;
 pub use load::{System, drive};
 pub use order::Order;
 pub use said::say;
-pub use shop::Shop;
+pub use shop::{Shop, Step};
 pub use task::Task;

@@ -15,6 +15,31 @@ use crate::order::{Order, SKUS, sku};
 /// Pieces of every SKU: more than any load takes.
 const PIECES: i64 = 1_000_000_000_000;
 
+/// A step of an order: one transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The order with its reservation of stock.
+    Reserve,
+    /// The payment, authorized and captured.
+    Pay,
+    /// The order is confirmed and its stock shipped.
+    Confirm,
+}
+
+impl Step {
+    /// All of them, in their order.
+    pub const ALL: [Step; 3] = [Step::Reserve, Step::Pay, Step::Confirm];
+
+    /// Its name, as engines keep it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Step::Reserve => "reserve",
+            Step::Pay => "pay",
+            Step::Confirm => "confirm",
+        }
+    }
+}
+
 /// The shop; cheap to clone.
 #[derive(Clone)]
 pub struct Shop {
@@ -41,11 +66,20 @@ impl Shop {
         Ok(Arc::new(shop))
     }
 
-    /// First step: the order with its reservation of stock.
+    /// Takes one step of an order, if it was not taken before.
     ///
     /// # Errors
-    /// When Postgres refuses or there is not enough.
-    pub async fn reserve(&self, order: &Order) -> Result<()> {
+    /// When Postgres refuses, or there is not enough stock.
+    pub async fn take(&self, step: Step, order: &Order) -> Result<()> {
+        match step {
+            Step::Reserve => self.reserve(order).await,
+            Step::Pay => self.pay(order).await,
+            Step::Confirm => self.confirm(order).await,
+        }
+    }
+
+    /// First step: the order with its reservation of stock.
+    async fn reserve(&self, order: &Order) -> Result<()> {
         let mut client = self.pool.get().await?;
         let transaction = client.transaction().await?;
         let (skus, quantities) = order.pieces();
@@ -79,10 +113,7 @@ impl Shop {
     }
 
     /// Second step: the payment, authorized and captured.
-    ///
-    /// # Errors
-    /// When Postgres refuses.
-    pub async fn pay(&self, order: &Order) -> Result<()> {
+    async fn pay(&self, order: &Order) -> Result<()> {
         let mut client = self.pool.get().await?;
         let transaction = client.transaction().await?;
         let insert = transaction
@@ -96,10 +127,7 @@ impl Shop {
     }
 
     /// Third step: the order is confirmed and its stock shipped.
-    ///
-    /// # Errors
-    /// When Postgres refuses or the stock was not reserved.
-    pub async fn confirm(&self, order: &Order) -> Result<()> {
+    async fn confirm(&self, order: &Order) -> Result<()> {
         let mut client = self.pool.get().await?;
         let transaction = client.transaction().await?;
         let confirm = transaction
