@@ -67,7 +67,7 @@ pub async fn drive(task: &Task, clients: usize, system: impl System) -> Result<u
         while let Some(ended) = running.join_next().await {
             ended??;
         }
-        Ok(())
+        Result::Ok(())
     };
     timeout(DRAIN, draining).await.map_err(|_| "orders did not finish in time")??;
     Ok(load.next.load(Ordering::Acquire))
