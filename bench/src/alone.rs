@@ -10,6 +10,7 @@ mod events;
 mod figures;
 mod latency;
 mod live;
+mod peers;
 mod recovery;
 mod relay;
 mod topic;
@@ -20,14 +21,17 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::error::{Doing, Result};
 use crate::figures::{Figures, Report};
+use crate::peers::Beside;
 use crate::program;
 use crate::report::Machine;
 use crate::servers::Servers;
 use bed::Work;
 use figures::judge;
+use peers::{Loads, OutboxPeers, beside_table};
 
 /// Measure the outbox alone: drain, latency, sustained load, cost, recovery.
 #[derive(Debug, Parser)]
@@ -45,6 +49,9 @@ struct Arguments {
     /// Partitions of the topic
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1000))]
     partitions: i32,
+    /// Put the outboxes of `bench/peers` under R1, R2 and R3 too, on the same servers, and print them beside
+    #[arg(long)]
+    peers: bool,
     /// Print one JSON object instead of tables
     #[arg(long)]
     json: bool,
@@ -95,20 +102,35 @@ pub fn main() -> ExitCode {
     })
 }
 
+/// The outcome, and what the peers reached where they were asked for.
+#[derive(Serialize)]
+struct WithPeers {
+    #[serde(flatten)]
+    report: Report,
+    peers: Vec<Beside<Figures>>,
+}
+
+impl WithPeers {
+    fn text(&self) -> String {
+        self.report.text() + &beside_table(&self.report.figures, &self.peers)
+    }
+}
+
 fn bench(arguments: &Arguments) -> Result<()> {
     let began = Timestamp::now().to_string();
     let command = std::env::args().skip(1).fold("cargo bench-outbox".to_owned(), |line, word| line + " " + &word);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
     let mut figures = Figures::default();
-    runtime.block_on(run(arguments, &mut figures))?;
+    let peers = runtime.block_on(run(arguments, &mut figures))?;
     let goals = judge(&figures);
     let report = Report { began, command, machine: Machine::here(), figures, goals };
-    program::show(&report, Report::text, arguments.json)
+    program::show(&WithPeers { report, peers }, WithPeers::text, arguments.json)
 }
 
-async fn run(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
+async fn run(arguments: &Arguments, figures: &mut Figures) -> Result<Vec<Beside<Figures>>> {
     let wants = |part| arguments.only.is_empty() || arguments.only.contains(&part);
-    let servers = Servers::start()?;
+    let peers = arguments.peers.then(OutboxPeers::build).transpose()?;
+    let servers = Servers::start_with(if peers.is_some() { &peers::POSTGRES } else { &[] })?;
     let work = Work { servers: &servers, partitions: arguments.partitions };
     let length = Duration::from_secs(arguments.seconds);
     // Whoever comes first would otherwise pay for what the broker's compiler does in its first seconds.
@@ -140,7 +162,14 @@ async fn run(arguments: &Arguments, figures: &mut Figures) -> Result<()> {
         announce("kill -9 of the relay");
         figures.extend(recovery::run(&work).await?);
     }
-    servers.stop()
+    let mut beside = Vec::new();
+    if let Some(peers) = peers {
+        let drain = wants(Part::Drain).then_some(arguments.events);
+        let loads = Loads { drain, latency: wants(Part::Latency), live: wants(Part::Live), length };
+        beside = peers.run(&work, loads).await?;
+    }
+    servers.stop()?;
+    Ok(beside)
 }
 
 /// Progress goes to standard error; standard output is for the outcome.

@@ -15,6 +15,7 @@ mod goals;
 mod judgement;
 mod measure;
 mod outcome;
+mod peers;
 mod pipeline;
 mod plan;
 mod program;

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::goals::{Goal, mebibytes};
 use crate::judgement::judge;
+use crate::peers::{Beside, beside_table};
 use crate::report::{Machine, dash, goal_table, table};
 use crate::run::Run;
 
@@ -20,15 +21,23 @@ pub(crate) struct Report {
     pub(crate) window_seconds: u64,
     /// In the order they were run.
     pub(crate) runs: Vec<Run>,
+    /// What the peers did with the same loads, where they were asked for.
+    pub(crate) peers: Vec<Beside<Run>>,
     /// How they did.
     pub(crate) goals: Vec<Goal>,
 }
 
 impl Report {
     /// From the runs.
-    pub(crate) fn of(began: String, command: String, window_seconds: u64, runs: Vec<Run>) -> Self {
+    pub(crate) fn of(
+        began: String,
+        command: String,
+        window_seconds: u64,
+        runs: Vec<Run>,
+        peers: Vec<Beside<Run>>,
+    ) -> Self {
         let goals = judge(&runs);
-        Report { began, command, machine: Machine::here(), window_seconds, runs, goals }
+        Report { began, command, machine: Machine::here(), window_seconds, runs, peers, goals }
     }
 
     /// The run with this name.
@@ -42,6 +51,7 @@ impl Report {
         text.push_str(&run_table(&self.runs));
         text.push_str(&wave_table(&self.runs));
         text.push_str(&process_table(&self.runs));
+        text.push_str(&beside_table(&self.runs, &self.peers));
         text.push_str(&goal_table(&self.goals));
         text
     }

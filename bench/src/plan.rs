@@ -11,6 +11,7 @@ use crate::ceiling::Ceiling;
 use crate::error::{Doing, Result};
 use crate::flash::FlashSale;
 use crate::outcome::Report;
+use crate::peers::{Beside, PipelinePeers};
 use crate::pipeline::{Arrivals, Load, Orders, Pipeline};
 use crate::run::Run;
 use crate::servers::Servers;
@@ -49,16 +50,19 @@ pub(crate) struct Plan {
     pub(crate) sample: PathBuf,
     /// The flash sale.
     pub(crate) flash: FlashSale,
+    /// Whether the peers take the loads of 5 lines too.
+    pub(crate) peers: bool,
 }
 
 impl Plan {
     /// Runs all of it and stops the servers.
-    pub(crate) async fn run(&self) -> Result<Vec<Run>> {
+    pub(crate) async fn run(&self) -> Result<(Vec<Run>, Vec<Beside<Run>>)> {
         // Read before anything starts, so that a missing file costs no minutes.
         let sample = self.sample()?;
         let program = std::env::current_exe().doing("finding this program")?;
+        let peers = self.peers.then(PipelinePeers::build).transpose()?;
         let servers = Servers::start()?;
-        let mut runs = Vec::new();
+        let (mut runs, mut beside) = (Vec::new(), Vec::new());
         self.warm_up(&servers).await?;
         if self.wants(Part::Ceiling) {
             for lines in [5, 10] {
@@ -67,6 +71,11 @@ impl Plan {
             }
         }
         runs.extend(self.synthetic(&program, &servers, "synthetic", None).await?);
+        if let Some(peers) = peers {
+            let loads: Vec<Load> =
+                self.synthetic_loads().into_iter().map(|(name, pace)| self.load_of(name, pace)).collect();
+            beside = peers.run(&servers, &loads).await?;
+        }
         if let Some(orders) = sample {
             runs.push(self.sampled(&program, &servers, "sampled", orders).await?);
         }
@@ -76,7 +85,7 @@ impl Plan {
             pipeline.stop().await?;
         }
         servers.stop()?;
-        Ok(runs)
+        Ok((runs, beside))
     }
 
     /// The sample data, if it is wanted.
@@ -154,8 +163,11 @@ impl Plan {
     async fn load(&self, pipeline: &Pipeline<'_>, name: &str, pace: Arrivals) -> Result<Run> {
         announce(&format!("pipeline, load {name}: {pace}"));
         pipeline.settle().await?;
-        let load = Load { name: name.to_owned(), pace, warm_up: self.warm_up, window: self.window };
-        pipeline.load(&load).await
+        pipeline.load(&self.load_of(name.to_owned(), pace)).await
+    }
+
+    fn load_of(&self, name: String, pace: Arrivals) -> Load {
+        Load { name, pace, warm_up: self.warm_up, window: self.window }
     }
 }
 

@@ -45,6 +45,9 @@ struct Arguments {
     orders: Option<PathBuf>,
     #[command(flatten)]
     flash: FlashSale,
+    /// Put the peers of `bench/peers` under the same loads, on the same servers, and print them beside
+    #[arg(long, conflicts_with = "against")]
+    peers: bool,
     /// Compare this build with another: the program `bench` of that build. Both take the loads in turn
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
@@ -112,6 +115,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
         rates: arguments.rates.clone(),
         sample: arguments.orders.clone().unwrap_or_else(sample_data),
         flash: arguments.flash.clone(),
+        peers: arguments.peers,
     };
     let began = Timestamp::now().to_string();
     let command = std::env::args().skip(1).fold("cargo bench-pipeline".to_owned(), |line, word| line + " " + &word);
@@ -122,8 +126,8 @@ fn bench(arguments: &Arguments) -> Result<()> {
         let compared = Compared::of(began, command, arguments.seconds, before, after);
         return show(&compared, Compared::text, arguments.json);
     }
-    let runs = runtime.block_on(plan.run())?;
-    show(&Report::of(began, command, arguments.seconds, runs), Report::text, arguments.json)
+    let (runs, peers) = runtime.block_on(plan.run())?;
+    show(&Report::of(began, command, arguments.seconds, runs, peers), Report::text, arguments.json)
 }
 
 /// Prints the report: as one JSON object, or as tables.

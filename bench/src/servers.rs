@@ -31,7 +31,13 @@ pub(crate) struct Servers {
 impl Servers {
     /// Starts both with the settings for benchmarks; durability is that of production.
     pub(crate) fn start() -> Result<Self> {
-        let config = StackConfig::in_project().with_profile(Profile::Bench);
+        Self::start_with(&[])
+    }
+
+    /// The same with settings of Postgres on top.
+    pub(crate) fn start_with(postgres: &[(&str, &str)]) -> Result<Self> {
+        let mut config = StackConfig::in_project().with_profile(Profile::Bench);
+        config.postgres_settings = postgres.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let logs = config.folder.join("logs");
         let stack = Stack::start(config).map_err(BenchError::other)?;
         let brokers = stack.brokers();

@@ -12,6 +12,7 @@ use tokio_postgres::NoTls;
 use super::events::Events;
 use super::relay::RelayProcess;
 use super::topic::{Reader, Verdict, verify};
+use super::writer::Sink;
 use crate::error::{BenchError, Doing, Result};
 use crate::measure::{Target, connect};
 use crate::servers::Servers;
@@ -69,6 +70,16 @@ impl<'s> Bed<'s> {
     /// A connection for transactions.
     pub(crate) async fn client(&self) -> Result<Client> {
         self.database().connect().await.map_err(BenchError::other)
+    }
+
+    /// Where so many writers write, each over a connection of its own.
+    pub(crate) async fn sinks(&self, writers: usize) -> Result<Vec<Sink>> {
+        let mut sinks = Vec::new();
+        for _ in 0..writers {
+            let (client, outbox, events) = (Box::new(self.client().await?), self.outbox.clone(), self.events.clone());
+            sinks.push(Sink::Outbox { client, outbox, events });
+        }
+        Ok(sinks)
     }
 
     /// Starts a reader of the topic that notes when each of the first `expected` events came.

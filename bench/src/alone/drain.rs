@@ -20,7 +20,9 @@ pub(crate) async fn run(work: &Work<'_>, events: u32) -> Result<Figures> {
     let expected = u64::from(events);
     let mut figures = Figures::default();
     let before = Counters::read(&bed.meter).await?;
-    preload(&bed, expected).await?;
+    for sink in bed.sinks(1).await? {
+        preload(sink, expected).await?;
+    }
     let after = Counters::read(&bed.meter).await?;
     let inserted = after.wal_bytes - before.wal_bytes;
     bed.settle().await?;

@@ -13,6 +13,12 @@ use uuid::Uuid;
 pub(crate) const PAYLOAD_BYTES: usize = 400;
 /// Different keys.
 const KEYS: u64 = 10_000;
+/// What stands around key, number and text of a payload that is JSON.
+const JSON_BEGINS: &[u8] = br#"{"key":""#;
+const JSON_NUMBER: &[u8] = br#"","body":""#;
+const JSON_ENDS: &[u8] = br#""}"#;
+/// Digits of the number there.
+const DIGITS: usize = 16;
 /// Text from which payloads are cut.
 const POOL_BYTES: usize = 64 * 1024;
 
@@ -47,6 +53,18 @@ impl Events {
         payload
     }
 
+    /// The same number of bytes as JSON, for who takes nothing else: the key, the event's number, text.
+    pub(crate) fn json(&self, number: u64) -> Vec<u8> {
+        let mut payload = JSON_BEGINS.to_vec();
+        payload.extend_from_slice(&self.key(number));
+        payload.extend_from_slice(JSON_NUMBER);
+        payload.extend_from_slice(format!("{number:0DIGITS$x}").as_bytes());
+        let from = usize::try_from(mixed(number) >> 32).unwrap_or(0) % POOL_BYTES;
+        payload.extend_from_slice(&self.pool[from..from + PAYLOAD_BYTES - payload.len() - JSON_ENDS.len()]);
+        payload.extend_from_slice(JSON_ENDS);
+        payload
+    }
+
     /// The event with this number, as the outbox takes it.
     pub(crate) fn message(&self, number: u64) -> OutboxMessage {
         let topic = Arc::clone(&self.topic);
@@ -61,9 +79,13 @@ pub(crate) fn id(number: u64) -> Uuid {
     Uuid::from_u64_pair(mixed(number), mixed(!number))
 }
 
-/// The number in a payload.
+/// The number in a payload, of either form: one of bytes begins with the number's first byte, which is 0.
 pub(crate) fn number_of(payload: &[u8]) -> Option<u64> {
-    payload.first_chunk().map(|bytes| u64::from_be_bytes(*bytes))
+    let Some(json) = payload.strip_prefix(JSON_BEGINS) else {
+        return payload.first_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+    };
+    let digits = json.split(|byte| *byte == b'"').nth(4)?.get(..DIGITS)?;
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 /// Spreads numbers evenly over all 64 bits.
@@ -85,5 +107,13 @@ mod tests {
         let payload = message.payload.unwrap();
         assert_eq!((payload.len(), number_of(&payload)), (PAYLOAD_BYTES, Some(77)));
         assert_ne!(events.key(1), events.key(2));
+    }
+
+    #[test]
+    fn an_event_as_json_has_the_same_size_and_its_number() {
+        let payload = Events::new("t").json(0xabcd_ef01_2345);
+        assert_eq!((payload.len(), number_of(&payload)), (PAYLOAD_BYTES, Some(0xabcd_ef01_2345)));
+        let read: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+        assert!(read["key"].as_str().unwrap().starts_with("key-"));
     }
 }

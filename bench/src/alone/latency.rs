@@ -16,9 +16,10 @@ use crate::error::{BenchError, Result};
 use crate::figures::Figures;
 use crate::measure::{Latencies, Meter};
 
-const PER_SECOND: u32 = 1000;
+/// Transactions per second.
+pub(crate) const PER_SECOND: u32 = 1000;
 /// Load before the window.
-const WARM_UP: Duration = Duration::from_secs(3);
+pub(crate) const WARM_UP: Duration = Duration::from_secs(3);
 
 /// Where the relay runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,8 +54,8 @@ pub(crate) async fn run(work: &Work<'_>, relay: Where, length: Duration) -> Resu
         let (committed, reader) = (Arc::clone(&committed), Arc::clone(&reader));
         Arc::new(move |number| note(&committed, number, reader.now()))
     };
-    let load_of = Load { writers: 4, batch: 1, per_second: Some(PER_SECOND), noted: Some(noted) };
-    let writers = Writers::start(&bed, load_of).await?;
+    let load_of = Load { batch: 1, per_second: Some(PER_SECOND), noted: Some(noted) };
+    let writers = Writers::start(bed.sinks(4).await?, load_of)?;
     tokio::time::sleep(WARM_UP).await;
     let warm = writers.numbers.committed();
     let meter = Meter::start(bed.targets(process.as_ref())?, &bed.meter).await?;
@@ -102,7 +103,8 @@ fn lead_here(bed: &Bed<'_>, work: &Work<'_>) -> Running {
     })
 }
 
-fn note(committed: &[AtomicU64], number: u64, now: u64) {
+/// Notes when the commit of an event returned.
+pub(crate) fn note(committed: &[AtomicU64], number: u64, now: u64) {
     if let Some(at) = usize::try_from(number).ok().and_then(|number| committed.get(number)) {
         at.store(now, Ordering::Release);
     }

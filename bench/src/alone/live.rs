@@ -32,7 +32,7 @@ pub(crate) async fn run(work: &Work<'_>, held: Held, length: Duration) -> Result
     let announcer = bed.announce();
 
     let meter = Meter::start(bed.targets(Some(&relay))?, &bed.meter).await?;
-    let writers = Writers::start(&bed, Load { writers: 8, batch: 20, per_second: None, noted: None }).await?;
+    let writers = Writers::start(bed.sinks(8).await?, Load { batch: 20, per_second: None, noted: None })?;
     let began = reader.now();
     tokio::time::sleep(length).await;
     // Before the writers stop, so that both rates are those of the same time.

@@ -33,8 +33,8 @@ pub(crate) async fn run(work: &Work<'_>) -> Result<Figures> {
             newest.fetch_max(number, Ordering::AcqRel);
         })
     };
-    let load = Load { writers: 4, batch: 1, per_second: Some(PER_SECOND), noted: Some(noted) };
-    let writers = Writers::start(&bed, load).await?;
+    let load = Load { batch: 1, per_second: Some(PER_SECOND), noted: Some(noted) };
+    let writers = Writers::start(bed.sinks(4).await?, load)?;
     let mut times = Vec::new();
     for _ in 0..KILLS {
         tokio::time::sleep(CALM).await;

@@ -2,6 +2,7 @@
 //!
 //! The thread does as little as it can, because it shares the machine with what is measured; the proof comes afterwards.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use outbox::log::{self, Bounds, Partition, Range};
 use outbox::position::POSITION_HEADER;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::events::number_of;
@@ -152,6 +153,24 @@ impl Verdict {
 
 /// Reads the topic from beginning to end and follows the sequence of each partition.
 pub(crate) fn verify(brokers: &str, topic: &str, partitions: i32) -> Result<Verdict> {
+    let mut verdict = Verdict::default();
+    let mut last = vec![0; usize::try_from(partitions).map_err(BenchError::other)?];
+    read_all(brokers, topic, partitions, |index, message| {
+        let header = message.headers().and_then(|headers| headers.iter().filter(|h| h.key == POSITION_HEADER).last());
+        let position = Position::parse(header.and_then(|header| header.value).unwrap_or_default());
+        verdict.take(&mut last[index], position.map_err(BenchError::other)?.sequence);
+        Ok(())
+    })?;
+    Ok(verdict)
+}
+
+/// Reads the topic from beginning to end; an error of `each` ends it.
+fn read_all(
+    brokers: &str,
+    topic: &str,
+    partitions: i32,
+    mut each: impl FnMut(usize, &BorrowedMessage<'_>) -> Result<()>,
+) -> Result<()> {
     let mut config = settings(brokers);
     log::configure(&mut config, GROUP);
     let consumer: BaseConsumer = config.create().doing("making a reader")?;
@@ -161,17 +180,46 @@ pub(crate) fn verify(brokers: &str, topic: &str, partitions: i32) -> Result<Verd
     let bounds = log::bounds(&consumer, &places, ANSWER).doing("asking for the topic's ends")?;
     let range = |(place, Bounds { low, high })| Range { place, from: low, until: high };
     let ranges: Vec<Range> = places.into_iter().zip(bounds).map(range).collect();
-    let (mut verdict, mut last, mut failed) = (Verdict::default(), vec![0; ranges.len()], None);
+    let mut failed = None;
     log::read(&consumer, &ranges, ANSWER, |index, message| {
-        let header = message.headers().and_then(|headers| headers.iter().filter(|h| h.key == POSITION_HEADER).last());
-        match Position::parse(header.and_then(|header| header.value).unwrap_or_default()) {
-            Ok(position) => verdict.take(&mut last[index], position.sequence),
-            Err(error) => failed = Some(error),
-        }
+        failed = each(index, message).err();
         if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })
     .map_err(BenchError::other)?;
-    failed.map_or(Ok(verdict), |error| Err(BenchError::other(error)))
+    failed.map_or(Ok(()), Err)
+}
+
+/// What a peer's topic holds, by the events' own numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Events, each counted once.
+    pub(crate) events: u64,
+    /// Records of an event that had come before.
+    pub(crate) duplicates: u64,
+    /// Keys of which an event came after a later one.
+    pub(crate) disordered_keys: u64,
+}
+
+/// Reads the topic from beginning to end and counts.
+pub(crate) fn tally(brokers: &str, topic: &str, partitions: i32) -> Result<Tally> {
+    let (mut seen, mut last, mut disordered) = (HashSet::new(), HashMap::new(), HashSet::new());
+    let mut duplicates = 0;
+    read_all(brokers, topic, partitions, |_, message| {
+        let number =
+            message.payload().and_then(number_of).ok_or_else(|| BenchError::other("a record has no number"))?;
+        if !seen.insert(number) {
+            duplicates += 1;
+            return Ok(());
+        }
+        let key = message.key().unwrap_or_default();
+        match last.get_mut(key) {
+            Some(last) if *last > number => drop(disordered.insert(key.to_vec())),
+            Some(last) => *last = number,
+            None => drop(last.insert(key.to_vec(), number)),
+        }
+        Ok(())
+    })?;
+    Ok(Tally { events: seen.len() as u64, duplicates, disordered_keys: disordered.len() as u64 })
 }
 
 fn settings(brokers: &str) -> ClientConfig {

@@ -2,6 +2,7 @@
 //!
 //! Writers draw the events' numbers from one counter, so that every number is committed exactly once.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,8 +11,8 @@ use outbox::{Client, Outbox};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
-use super::bed::Bed;
 use super::events::Events;
+use super::peers::TableSink;
 use crate::error::{BenchError, Result};
 
 /// Where writers take numbers from, and when they stop.
@@ -38,10 +39,23 @@ pub(crate) struct Writers {
 /// What is called with the number of each event once its commit has returned.
 pub(crate) type Noted = Arc<dyn Fn(u64) + Send + Sync>;
 
+/// Where a writer writes.
+pub(crate) enum Sink {
+    /// An outbox of ours.
+    Outbox {
+        /// For transactions.
+        client: Box<Client>,
+        /// The outbox.
+        outbox: Outbox,
+        /// What is written.
+        events: Events,
+    },
+    /// A peer's table.
+    Table(TableSink),
+}
+
 struct Writer {
-    client: Client,
-    outbox: Outbox,
-    events: Events,
+    sink: Sink,
     numbers: Arc<Numbers>,
     batch: u64,
     period: Option<Duration>,
@@ -50,8 +64,6 @@ struct Writer {
 
 /// How writers write.
 pub(crate) struct Load {
-    /// Writers, each with a connection of its own.
-    pub(crate) writers: u32,
     /// Events per transaction.
     pub(crate) batch: u64,
     /// Transactions per second of all writers together; none: as many as they can.
@@ -61,27 +73,23 @@ pub(crate) struct Load {
 }
 
 impl Writers {
-    /// Starts them.
-    pub(crate) async fn start(bed: &Bed<'_>, load: Load) -> Result<Self> {
+    /// Starts one for each of these.
+    pub(crate) fn start(sinks: Vec<Sink>, load: Load) -> Result<Self> {
+        let count = u32::try_from(sinks.len()).map_err(BenchError::other)?;
         let numbers = Arc::new(Numbers::default());
         let mut tasks = JoinSet::new();
-        let period = load.per_second.map(|rate| Duration::from_secs(1) * load.writers / rate.max(1));
-        let mut writers = Vec::new();
-        for _ in 0..load.writers {
-            writers.push(Writer {
-                client: bed.client().await?,
-                outbox: bed.outbox.clone(),
-                events: bed.events.clone(),
-                numbers: Arc::clone(&numbers),
-                batch: load.batch,
-                period,
-                noted: load.noted.clone(),
-            });
-        }
+        let period = load.per_second.map(|rate| Duration::from_secs(1) * count / rate.max(1));
+        let writers = sinks.into_iter().map(|sink| Writer {
+            sink,
+            numbers: Arc::clone(&numbers),
+            batch: load.batch,
+            period,
+            noted: load.noted.clone(),
+        });
         let began = Instant::now();
-        for (writer, number) in writers.into_iter().zip(0_u32..) {
+        for (writer, number) in writers.zip(0_u32..) {
             // Spread over the period, so that they do not all commit at once.
-            let first = began + period.unwrap_or_default() * number / load.writers.max(1);
+            let first = began + period.unwrap_or_default() * number / count.max(1);
             tasks.spawn(writer.run(first));
         }
         Ok(Self { numbers, tasks })
@@ -114,9 +122,7 @@ impl Writer {
 
     async fn write(&mut self) -> Result<()> {
         let from = self.numbers.next.fetch_add(self.batch, Ordering::AcqRel);
-        let messages = (from..from + self.batch).map(|number| self.events.message(number)).collect();
-        let transaction = self.outbox.begin(&mut self.client).await.map_err(BenchError::other)?;
-        transaction.commit(messages).await.map_err(BenchError::other)?;
+        self.sink.write(from..from + self.batch).await?;
         if let Some(noted) = &self.noted {
             (from..from + self.batch).for_each(|number| noted(number));
         }
@@ -125,16 +131,27 @@ impl Writer {
     }
 }
 
+impl Sink {
+    /// Commits the events of these numbers in one transaction.
+    async fn write(&mut self, numbers: Range<u64>) -> Result<()> {
+        match self {
+            Sink::Outbox { client, outbox, events } => {
+                let messages = numbers.map(|number| events.message(number)).collect();
+                let transaction = outbox.begin(client).await.map_err(BenchError::other)?;
+                transaction.commit(messages).await.map(drop).map_err(BenchError::other)
+            }
+            Sink::Table(table) => table.write(numbers).await,
+        }
+    }
+}
+
 /// Commits so many events, in large transactions of one writer.
-pub(crate) async fn preload(bed: &Bed<'_>, events: u64) -> Result<()> {
+pub(crate) async fn preload(mut sink: Sink, events: u64) -> Result<()> {
     const BATCH: u64 = 1000;
-    let mut client = bed.client().await?;
     let mut written = 0;
     while written < events {
         let until = events.min(written + BATCH);
-        let messages = (written..until).map(|number| bed.events.message(number)).collect();
-        let transaction = bed.outbox.begin(&mut client).await.map_err(BenchError::other)?;
-        transaction.commit(messages).await.map_err(BenchError::other)?;
+        sink.write(written..until).await?;
         written = until;
     }
     Ok(())

@@ -3,7 +3,7 @@
 //! Recording never fails: what is beyond the range is counted at its end.
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{BenchError, Result};
 
@@ -16,7 +16,7 @@ pub(crate) struct Latencies {
 }
 
 /// The usual points of a distribution, in milliseconds.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Quantiles {
     /// How many durations.
     pub(crate) count: u64,
