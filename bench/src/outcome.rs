@@ -2,8 +2,10 @@
 
 use serde::Serialize;
 
+use crate::figures::Figures;
 use crate::goals::{Goal, mebibytes};
 use crate::judgement::judge;
+use crate::plan::Measured;
 use crate::report::{Machine, dash, goal_table, table};
 use crate::run::Run;
 
@@ -20,15 +22,18 @@ pub(crate) struct Report {
     pub(crate) window_seconds: u64,
     /// In the order they were run.
     pub(crate) runs: Vec<Run>,
+    /// What is not by the order.
+    pub(crate) figures: Figures,
     /// How they did.
     pub(crate) goals: Vec<Goal>,
 }
 
 impl Report {
     /// From the runs.
-    pub(crate) fn of(began: String, command: String, window_seconds: u64, runs: Vec<Run>) -> Self {
-        let goals = judge(&runs);
-        Report { began, command, machine: Machine::here(), window_seconds, runs, goals }
+    pub(crate) fn of(began: String, command: String, window_seconds: u64, measured: Measured) -> Self {
+        let Measured { runs, figures } = measured;
+        let goals = judge(&runs, &figures);
+        Report { began, command, machine: Machine::here(), window_seconds, runs, figures, goals }
     }
 
     /// The run with this name.
@@ -42,14 +47,30 @@ impl Report {
         text.push_str(&run_table(&self.runs));
         text.push_str(&wave_table(&self.runs));
         text.push_str(&process_table(&self.runs));
+        for run in &self.runs {
+            text.extend(run.hops.iter().map(|hops| hops.text(&format!("Where the time goes, {}", run.name))));
+        }
+        text.push_str(&self.figures.text());
         text.push_str(&goal_table(&self.goals));
         text
     }
 }
 
 fn run_table(runs: &[Run]) -> String {
-    let header =
-        ["run", "lines", "orders/s", "p50 ms", "p99 ms", "CPU-ms", "WAL B", "tx", "statements", "not completed"];
+    let header = [
+        "run",
+        "lines",
+        "orders/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU-ms",
+        "WAL B",
+        "topic B",
+        "tx",
+        "statements",
+        "pages",
+        "not completed",
+    ];
     let rows = runs.iter().map(|run| {
         let latency = run.confirm_latency_ms;
         vec![
@@ -58,15 +79,17 @@ fn run_table(runs: &[Run]) -> String {
             format!("{:.0}", run.orders_per_second),
             latency.map_or_else(dash, |found| format!("{:.1}", found.p50)),
             latency.map_or_else(dash, |found| format!("{:.1}", found.p99)),
-            format!("{:.3}", run.cpu_ms_per_order.get("total").copied().unwrap_or_default()),
+            format!("{:.3}", run.total_cpu_ms()),
             format!("{:.0}", run.wal_bytes_per_order),
+            run.topic_bytes_per_order.map_or_else(dash, |found| format!("{found:.0}")),
             format!("{:.3}", run.transactions_per_order),
             run.statements_per_order.map_or_else(dash, |found| format!("{found:.3}")),
+            format!("{:.1}", run.buffers_per_order),
             run.ended_otherwise.to_string(),
         ]
     });
     table(
-        "Runs (CPU, WAL, transactions and statements per completed order; of a wave, per order that ended)",
+        "Runs (CPU and what follows per completed order; of a wave, per order that ended; pages are those asked of Postgres)",
         &header,
         rows.collect(),
     )
