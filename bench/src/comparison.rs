@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::error::{BenchError, Result};
 use crate::goals::{Goal, at_least, at_most, median, quotient};
+use crate::pipeline::Workers;
 use crate::plan::{Plan, half};
 use crate::report::{Machine, goal_table, table};
 use crate::run::Run;
@@ -23,8 +24,6 @@ pub(crate) struct Comparison {
     pub(crate) plan: Plan,
     /// The benchmark's program of the build that this one is compared with.
     pub(crate) against: PathBuf,
-    /// How often each load is run with each build.
-    pub(crate) rounds: u32,
 }
 
 /// What came out.
@@ -83,21 +82,22 @@ const GOALS: [(&str, &str, f64, bool); 13] = [
 impl Comparison {
     /// Runs all rounds and stops the servers: the runs of the other build and of this one.
     pub(crate) async fn run(&self) -> Result<(Vec<Run>, Vec<Run>)> {
-        let this = std::env::current_exe().map_err(BenchError::other)?;
+        let against = Workers::of(self.against.clone());
+        let this = Workers::of(std::env::current_exe().map_err(BenchError::other)?);
         let sample = self.plan.sample()?.map(Arc::new);
         let servers = Servers::start()?;
         self.plan.warm_up(&servers).await?;
         let (mut before, mut after) = (Vec::new(), Vec::new());
         let mut half_rate = None;
-        for round in 0..self.rounds {
-            for (program, runs, name) in [(&self.against, &mut before, "before"), (&this, &mut after, "after")] {
+        for round in 0..self.plan.rounds {
+            for (workers, runs, name) in [(&against, &mut before, "before"), (&this, &mut after, "after")] {
                 let name = format!("{name}{round}");
-                let synthetic = self.plan.synthetic(program, &servers, &name, half_rate).await?;
+                let synthetic = self.plan.synthetic(workers, &servers, &name, half_rate).await?;
                 // Half of what the other build took, for both.
                 half_rate = half_rate.or_else(|| half(&synthetic));
                 runs.extend(synthetic);
                 if let Some(orders) = &sample {
-                    runs.push(self.plan.sampled(program, &servers, &name, orders.clone()).await?);
+                    runs.push(self.plan.sampled(workers, &servers, &name, orders.clone()).await?);
                 }
             }
         }
@@ -152,6 +152,10 @@ fn figures_of(runs: &[Run]) -> BTreeMap<(String, String), f64> {
         }
         note("WAL B per order".to_owned(), run.wal_bytes_per_order);
         note("transactions per order".to_owned(), run.transactions_per_order);
+        for hop in run.hops.iter().flat_map(|hops| &hops.hops) {
+            note(format!("{} to {}, p50 ms", hop.from, hop.to), hop.ms.p50);
+            note(format!("{} to {}, p99 ms", hop.from, hop.to), hop.ms.p99);
+        }
     }
     values.into_iter().filter_map(|(figure, values)| Some((figure, median(values)?))).collect()
 }
@@ -173,7 +177,7 @@ mod tests {
     use crate::measure::Usage;
 
     fn run(name: &str, completed: u64) -> Run {
-        let usage = Usage { elapsed: Duration::from_secs(1), processes: Vec::new(), commits: 0, wal_bytes: 1 };
+        let usage = Usage { elapsed: Duration::from_secs(1), wal_bytes: 1, ..Usage::default() };
         Run::of(name, 5.0, completed, &usage)
     }
 

@@ -36,6 +36,13 @@ impl Figures {
         self.0.extend(others.0);
     }
 
+    /// As a table; nothing where there are none.
+    pub(crate) fn text(&self) -> String {
+        let row =
+            |figure: &Figure| vec![format!("{}: {}", figure.load, figure.what), with_unit(figure.value, figure.unit)];
+        table("Figures", &["load", "measured"], self.0.iter().map(row).collect())
+    }
+
     /// The value of a figure.
     pub(crate) fn get(&self, load: &str, what: &str) -> Option<f64> {
         self.0.iter().find(|figure| figure.load == load && figure.what == what).map(|figure| figure.value)
@@ -60,10 +67,6 @@ pub(crate) struct Report {
 impl Report {
     /// The tables.
     pub(crate) fn text(&self) -> String {
-        let row =
-            |figure: &Figure| vec![format!("{}: {}", figure.load, figure.what), with_unit(figure.value, figure.unit)];
-        let rows = self.figures.0.iter().map(row).collect();
-        let figures = table("Figures", &["load", "measured"], rows);
-        format!("{}\n\n{figures}{}", self.machine.text(), goal_table(&self.goals))
+        format!("{}\n\n{}{}", self.machine.text(), self.figures.text(), goal_table(&self.goals))
     }
 }

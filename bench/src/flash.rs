@@ -114,7 +114,7 @@ mod tests {
     use crate::run::WaveFigures;
 
     fn wave(name: &str, ended: u64, sold: Option<(u64, u64)>) -> Run {
-        let usage = Usage { elapsed: Duration::from_secs(1), processes: Vec::new(), commits: 0, wal_bytes: 0 };
+        let usage = Usage { elapsed: Duration::from_secs(1), ..Usage::default() };
         let mut run = Run::of(name, 1.0, ended, &usage);
         let (pieces, confirmed) = sold.map_or((None, ended), |(pieces, confirmed)| (Some(pieces), confirmed));
         run.wave =

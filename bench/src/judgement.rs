@@ -4,10 +4,11 @@
 
 use schemas::ServiceName;
 
-use crate::flash;
+use crate::figures::Figures;
 use crate::goals::{Goal, at_least, at_most, mebibytes, quotient};
 use crate::outcome::Report;
 use crate::run::Run;
+use crate::{compression, flash, growth, idle, memory, restart};
 
 /// The share of the ceiling that the pipeline is to reach.
 const SHARE_OF_CEILING: f64 = 0.75;
@@ -21,7 +22,7 @@ const WORKER_MIB: f64 = 64.0;
 const LATENCIES: [(&str, f64, f64); 3] = [("at100", 10.0, 30.0), ("at450", 25.0, 80.0), ("half", 80.0, 200.0)];
 
 /// How the runs did, goal by goal; goals without the runs they need are left out.
-pub(crate) fn judge(runs: &[Run]) -> Vec<Goal> {
+pub(crate) fn judge(runs: &[Run], figures: &Figures) -> Vec<Goal> {
     let mut goals = Vec::new();
     for (load, ceiling, what) in [
         ("max5", "ceiling5", "orders/s of 5 lines, by the ceiling's"),
@@ -40,7 +41,7 @@ pub(crate) fn judge(runs: &[Run]) -> Vec<Goal> {
         goals.push(at_most(format!("{at}, p99"), "ms", p99, found.p99));
     }
     if let Some(run) = Report::find(runs, "max5") {
-        let total = run.cpu_ms_per_order.get("total").copied().unwrap_or_default();
+        let total = run.total_cpu_ms();
         goals.push(at_most("CPU per order of 5 lines, all processes", "ms", CPU_MS, total));
         goals.push(at_most("write-ahead log per order of 5 lines", "B", WAL_BYTES, run.wal_bytes_per_order));
         for worker in ServiceName::ALL.map(ServiceName::as_str) {
@@ -49,6 +50,11 @@ pub(crate) fn judge(runs: &[Run]) -> Vec<Goal> {
         }
     }
     goals.extend(flash::judge(runs));
+    goals.extend(growth::judge(runs));
+    goals.extend(compression::judge(runs));
+    goals.extend(idle::judge(figures));
+    goals.extend(restart::judge(figures));
+    goals.extend(memory::judge(figures));
     goals
 }
 
@@ -59,20 +65,20 @@ mod tests {
     use std::time::Duration;
 
     fn run(name: &str, completed: u64) -> Run {
-        let usage = Usage { elapsed: Duration::from_secs(1), processes: Vec::new(), commits: 0, wal_bytes: 13_000_000 };
+        let usage = Usage { elapsed: Duration::from_secs(1), wal_bytes: 13_000_000, ..Usage::default() };
         Run::of(name, 5.0, completed, &usage)
     }
 
     #[test]
     fn a_share_below_the_goal_is_missed_and_a_cost_above_it_too() {
-        let goals = judge(&[run("ceiling5", 2000), run("max5", 1000)]);
+        let goals = judge(&[run("ceiling5", 2000), run("max5", 1000)], &Figures::default());
         assert_eq!((goals[0].measured, goals[0].met), (0.5, false));
         assert_eq!((goals[2].measured, goals[2].met), (13_000.0, false));
-        assert!(judge(&[run("ceiling5", 2000), run("max5", 1500)])[0].met);
+        assert!(judge(&[run("ceiling5", 2000), run("max5", 1500)], &Figures::default())[0].met);
     }
 
     #[test]
     fn what_was_not_run_is_not_judged() {
-        assert!(judge(&[run("sample", 10), run("at100", 10)]).is_empty());
+        assert!(judge(&[run("sample", 10), run("at100", 10)], &Figures::default()).is_empty());
     }
 }

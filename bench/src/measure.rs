@@ -44,7 +44,7 @@ pub(crate) struct Used {
 }
 
 /// What a window cost.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Usage {
     /// How long it lasted.
     pub(crate) elapsed: Duration,
@@ -54,6 +54,10 @@ pub(crate) struct Usage {
     pub(crate) commits: i64,
     /// Bytes of write-ahead log.
     pub(crate) wal_bytes: i64,
+    /// Pages that the database's backends asked for.
+    pub(crate) buffers: i64,
+    /// How often they went down an index.
+    pub(crate) descents: i64,
 }
 
 impl Meter {
@@ -101,6 +105,8 @@ impl Meter {
             processes,
             commits: counters.commits - self.counters.commits - 1,
             wal_bytes: counters.wal_bytes - self.counters.wal_bytes,
+            buffers: counters.buffers - self.counters.buffers,
+            descents: counters.descents - self.counters.descents,
         })
     }
 }

@@ -2,9 +2,11 @@
 
 use serde::Serialize;
 
+use crate::figures::Figures;
 use crate::goals::{Goal, mebibytes};
 use crate::judgement::judge;
 use crate::peers::{Beside, beside_table};
+use crate::plan::Measured;
 use crate::report::{Machine, dash, goal_table, table};
 use crate::run::Run;
 
@@ -23,21 +25,18 @@ pub(crate) struct Report {
     pub(crate) runs: Vec<Run>,
     /// What the peers did with the same loads, where they were asked for.
     pub(crate) peers: Vec<Beside<Run>>,
+    /// What is not by the order.
+    pub(crate) figures: Figures,
     /// How they did.
     pub(crate) goals: Vec<Goal>,
 }
 
 impl Report {
     /// From the runs.
-    pub(crate) fn of(
-        began: String,
-        command: String,
-        window_seconds: u64,
-        runs: Vec<Run>,
-        peers: Vec<Beside<Run>>,
-    ) -> Self {
-        let goals = judge(&runs);
-        Report { began, command, machine: Machine::here(), window_seconds, runs, peers, goals }
+    pub(crate) fn of(began: String, command: String, window_seconds: u64, measured: Measured) -> Self {
+        let Measured { runs, peers, figures } = measured;
+        let goals = judge(&runs, &figures);
+        Report { began, command, machine: Machine::here(), window_seconds, runs, peers, figures, goals }
     }
 
     /// The run with this name.
@@ -52,14 +51,30 @@ impl Report {
         text.push_str(&wave_table(&self.runs));
         text.push_str(&process_table(&self.runs));
         text.push_str(&beside_table(&self.runs, &self.peers));
+        for run in &self.runs {
+            text.extend(run.hops.iter().map(|hops| hops.text(&format!("Where the time goes, {}", run.name))));
+        }
+        text.push_str(&self.figures.text());
         text.push_str(&goal_table(&self.goals));
         text
     }
 }
 
 fn run_table(runs: &[Run]) -> String {
-    let header =
-        ["run", "lines", "orders/s", "p50 ms", "p99 ms", "CPU-ms", "WAL B", "tx", "statements", "not completed"];
+    let header = [
+        "run",
+        "lines",
+        "orders/s",
+        "p50 ms",
+        "p99 ms",
+        "CPU-ms",
+        "WAL B",
+        "topic B",
+        "tx",
+        "statements",
+        "pages",
+        "not completed",
+    ];
     let rows = runs.iter().map(|run| {
         let latency = run.confirm_latency_ms;
         vec![
@@ -68,15 +83,17 @@ fn run_table(runs: &[Run]) -> String {
             format!("{:.0}", run.orders_per_second),
             latency.map_or_else(dash, |found| format!("{:.1}", found.p50)),
             latency.map_or_else(dash, |found| format!("{:.1}", found.p99)),
-            format!("{:.3}", run.cpu_ms_per_order.get("total").copied().unwrap_or_default()),
+            format!("{:.3}", run.total_cpu_ms()),
             format!("{:.0}", run.wal_bytes_per_order),
+            run.topic_bytes_per_order.map_or_else(dash, |found| format!("{found:.0}")),
             format!("{:.3}", run.transactions_per_order),
             run.statements_per_order.map_or_else(dash, |found| format!("{found:.3}")),
+            format!("{:.1}", run.buffers_per_order),
             run.ended_otherwise.to_string(),
         ]
     });
     table(
-        "Runs (CPU, WAL, transactions and statements per completed order; of a wave, per order that ended)",
+        "Runs (CPU and what follows per completed order; of a wave, per order that ended; pages are those asked of Postgres)",
         &header,
         rows.collect(),
     )

@@ -11,30 +11,35 @@ mod publisher;
 mod wave;
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schemas::{CommandId, MessageType, ReceiveStock, Sku, TopicName};
+use schemas::{CommandId, MessageType, ReceiveStock, ServiceName, Sku, TopicName};
 use tokio_postgres::Client;
 
 pub(crate) use board::Board;
+pub(crate) use daemons::{Deployment, Workers};
 pub(crate) use observer::TopicReader;
 pub(crate) use orders::{Orders, SKUS, number_of, order_id};
 pub(crate) use publisher::{Arrivals, Publisher, headers, headers_of};
 pub(crate) use wave::Wave;
 
 use crate::error::{BenchError, Doing, Result};
+use crate::journey::{Hops, Wanted, journey_topics, read};
 use crate::measure::{Meter, Target, connect};
 use crate::run::Run;
 use crate::servers::Servers;
-use daemons::{Daemons, Deployment};
+use daemons::Daemons;
 use observer::Observer;
 
 /// Pieces of every SKU: more than any load takes.
 pub(crate) const PIECES: i64 = 1_000_000_000_000;
 /// How long the pipeline may stand still while it is expected to finish something.
 const STANDSTILL: Duration = Duration::from_secs(60);
+/// Of orders that have ended, whatever is in the topics comes at once.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most orders of a load that lasts as long as something takes.
+const LONGEST_LOAD: usize = 10_000_000;
 /// Orders per second for which a load at full speed has room in its book-keeping.
 const HIGHEST_RATE: u64 = 30_000;
 
@@ -58,6 +63,8 @@ pub(crate) struct Load {
     pub(crate) warm_up: Duration,
     /// The window.
     pub(crate) window: Duration,
+    /// Whether the time of its orders is looked at hop by hop, when they have ended.
+    pub(crate) with_hops: bool,
 }
 
 impl<'s> Pipeline<'s> {
@@ -69,12 +76,12 @@ impl<'s> Pipeline<'s> {
         partitions: u32,
     ) -> Result<Self> {
         let program = std::env::current_exe().doing("finding this program")?;
-        Self::start_of(program, servers, name, orders, partitions).await
+        Self::start_of(Workers::of(program), servers, name, orders, partitions).await
     }
 
-    /// The same with the services of another build: its benchmark's program.
+    /// The same with these services.
     pub(crate) async fn start_of(
-        program: PathBuf,
+        workers: Workers,
         servers: &'s Servers,
         name: &str,
         orders: impl Into<Arc<Orders>>,
@@ -82,7 +89,8 @@ impl<'s> Pipeline<'s> {
     ) -> Result<Self> {
         let database_url = servers.create_database(name)?;
         let client = connect(&database_url).await?;
-        let place = Deployment { servers, program, database_url, prefix: format!("{name}."), partitions };
+        let place = Deployment { servers, workers, database_url, prefix: format!("{name}."), partitions };
+        place.prepare()?;
         let daemons = Daemons::start(&place)?;
         let pipeline = Pipeline { name: name.to_owned(), place, daemons, orders: orders.into(), client };
         pipeline.receive(&pipeline.orders.skus()?, PIECES)?;
@@ -93,8 +101,9 @@ impl<'s> Pipeline<'s> {
     pub(crate) async fn load(&self, load: &Load) -> Result<Run> {
         let board = Arc::new(Board::new(load.name.as_str(), capacity(load)?));
         let brokers = self.place.servers.brokers();
+        let ends = load.with_hops.then(|| TopicReader::ends(brokers, &journey_topics(self.prefix()))).transpose()?;
         let observer = Observer::start(brokers, &self.topic(TopicName::OrderEvents), board.clone())?;
-        let publisher = Publisher::connect(brokers, &self.place.prefix, load.pace, board.clone())?;
+        let publisher = self.publisher(load.pace, board.clone())?;
         let (orders, pace, shared) = (self.orders.clone(), load.pace, board.clone());
         let publishing = tokio::task::spawn_blocking(move || publisher.run(&orders, pace, &shared));
         let broken = || self.daemons.check().is_err() || observer.ended() || publishing.is_finished();
@@ -111,7 +120,20 @@ impl<'s> Pipeline<'s> {
         if let Arrivals::PerSecond(rate) = load.pace {
             run.offered_per_second = Some(rate);
         }
+        if let Some(ends) = ends {
+            let (first, count) = board.measured();
+            let wanted = Wanted { tag: &load.name, first, count, patience: PATIENCE };
+            run.hops = Some(Hops::of(read(&TopicReader::open_at(brokers, &ends)?, wanted)?.iter())?);
+        }
         Ok(run)
+    }
+
+    fn publisher(&self, pace: Arrivals, board: Arc<Board>) -> Result<Publisher> {
+        let (brokers, prefix) = (self.place.servers.brokers(), self.prefix());
+        match self.place.workers.compression {
+            Some(codec) => Publisher::compressing(codec, brokers, prefix, pace, board),
+            None => Publisher::connect(brokers, prefix, pace, board),
+        }
     }
 
     /// Where its database is.
@@ -134,8 +156,67 @@ impl<'s> Pipeline<'s> {
         self.daemons.check()
     }
 
+    /// Stops the daemons in good order; the next thing is to start them again, or to look at what they left.
+    pub(crate) fn stop_workers(&mut self) -> Result<()> {
+        self.daemons.stop()
+    }
+
+    /// Starts the daemons once more, and waits until they are ready.
+    pub(crate) fn start_workers(&mut self) -> Result<()> {
+        self.daemons = Daemons::start(&self.place)?;
+        Ok(())
+    }
+
+    /// SIGKILL to a service's daemon, which is started again at once.
+    pub(crate) fn kill_and_start(&mut self, service: ServiceName) -> Result<()> {
+        self.daemons.kill_and_start(service, &self.place)
+    }
+
+    /// Lets the daemons of a service drain one after another, and puts these in their places.
+    pub(crate) fn replace(&mut self, service: ServiceName, workers: &Workers) -> Result<()> {
+        self.place.workers = workers.clone();
+        self.daemons.replace(service, &self.place)
+    }
+
+    /// Brings a service's tables to what these daemons want.
+    pub(crate) fn migrate(&mut self, service: ServiceName, workers: &Workers) -> Result<()> {
+        self.place.workers = workers.clone();
+        self.place.set_up(service, &["migrate"])
+    }
+
+    /// Asks each daemon for its metrics.
+    pub(crate) fn scrape(&self) -> Result<()> {
+        self.daemons.scrape()
+    }
+
+    /// Does something while orders come at a rate, and waits until all of them have ended; with what became of them. What is done
+    /// may block.
+    pub(crate) async fn under_load<T>(
+        &mut self,
+        tag: &str,
+        rate: f64,
+        work: impl FnOnce(&mut Self, &Board) -> Result<T>,
+    ) -> Result<(T, Arc<Board>)> {
+        let board = Arc::new(Board::new(tag, LONGEST_LOAD));
+        let pace = Arrivals::PerSecond(rate);
+        let observer =
+            Observer::start(self.place.servers.brokers(), &self.topic(TopicName::OrderEvents), board.clone())?;
+        let publisher = self.publisher(pace, board.clone())?;
+        let (orders, shared) = (self.orders.clone(), board.clone());
+        let publishing = tokio::task::spawn_blocking(move || publisher.run(&orders, pace, &shared));
+        let done = tokio::task::block_in_place(|| work(self, &board));
+        board.stop();
+        publishing.await.map_err(BenchError::other)??;
+        let done = match done {
+            Ok(done) => self.drain(|| board.unfinished()).await.map(|()| done),
+            Err(error) => Err(error),
+        };
+        observer.finish()?;
+        Ok((done?, board))
+    }
+
     /// Stops the daemons in good order and drops the database.
-    pub(crate) async fn stop(self) -> Result<()> {
+    pub(crate) async fn stop(mut self) -> Result<()> {
         self.daemons.stop()?;
         drop(self.client);
         self.place.servers.drop_database(&self.name).await
@@ -145,6 +226,7 @@ impl<'s> Pipeline<'s> {
         rest(load.warm_up, &broken).await;
         let targets = self.targets()?;
         let statements = self.daemons.statements();
+        let topic_bytes = self.place.servers.topic_bytes(self.prefix())?;
         board.measure_from_now();
         let meter = Meter::start(targets, &self.client).await?;
         let (_, completed_before, otherwise_before, _) = board.counts();
@@ -157,16 +239,28 @@ impl<'s> Pipeline<'s> {
         }
         let mut run = Run::of(&load.name, self.orders.lines_per_order(), completed - completed_before, &usage);
         run.ended_otherwise = otherwise - otherwise_before;
+        run.count_topic_bytes(self.place.servers.topic_bytes(self.prefix())?.saturating_sub(topic_bytes));
         if let (Some(before), Some(after)) = (statements, self.daemons.statements()) {
             run.count_statements(after.saturating_sub(before));
         }
         Ok(run)
     }
 
-    /// What is measured: the servers, the daemons, and this process, which publishes.
-    pub(crate) fn targets(&self) -> Result<Vec<Target>> {
+    /// The daemons as processes.
+    pub(crate) fn worker_processes(&self) -> Result<Vec<Target>> {
+        self.daemons.targets()
+    }
+
+    /// The servers and the daemons.
+    pub(crate) fn processes(&self) -> Result<Vec<Target>> {
         let mut targets = self.place.servers.targets();
         targets.extend(self.daemons.targets()?);
+        Ok(targets)
+    }
+
+    /// What is measured: the servers, the daemons, and this process, which publishes.
+    pub(crate) fn targets(&self) -> Result<Vec<Target>> {
+        let mut targets = self.processes()?;
         targets.push(Target::own("publisher"));
         Ok(targets)
     }

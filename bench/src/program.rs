@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::comparison::{Compared, Comparison};
 use crate::error::{BenchError, Doing, Result};
 use crate::flash::FlashSale;
+use crate::growth::Growth;
 use crate::outcome::Report;
 use crate::plan::{Part, Plan};
 
@@ -28,12 +29,15 @@ struct Arguments {
     /// Load before each window in seconds
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=600))]
     warm_up: u64,
-    /// Run only these parts; `flash` runs only where it is named
+    /// Run only these parts; `flash` and what stands behind it run only where they are named
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// The fixed rates of the part `rates`, in orders per second
     #[arg(long, value_delimiter = ',', default_values_t = [20, 100, 450], value_parser = clap::value_parser!(u32).range(1..=20_000))]
     rates: Vec<u32>,
+    /// Tell where the time of orders at fixed rates goes, from message to message
+    #[arg(long)]
+    hops: bool,
     /// Unfinished orders at full speed
     #[arg(long, default_value_t = 3000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     in_flight: u64,
@@ -48,11 +52,16 @@ struct Arguments {
     /// Put the peers of `bench/peers` under the same loads, on the same servers, and print them beside
     #[arg(long, conflicts_with = "against")]
     peers: bool,
+    #[command(flatten)]
+    growth: Growth,
+    /// How long the part `memory` takes, without and with scrapes, in minutes each
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=1_440))]
+    memory_minutes: u64,
     /// Compare this build with another: the program `bench` of that build. Both take the loads in turn
     #[arg(long, value_name = "PROGRAM")]
     against: Option<PathBuf>,
-    /// How often each load is run with each of the builds that are compared
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100), requires = "against")]
+    /// How often each load is run where builds, codecs, sizes or idle hours are compared
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: u32,
     /// Print one JSON object instead of tables
     #[arg(long)]
@@ -112,22 +121,26 @@ fn bench(arguments: &Arguments) -> Result<()> {
         warm_up: Duration::from_secs(arguments.warm_up),
         in_flight: arguments.in_flight,
         partitions: arguments.partitions.unwrap_or_else(cores),
+        with_hops: arguments.hops,
         rates: arguments.rates.clone(),
         sample: arguments.orders.clone().unwrap_or_else(sample_data),
         flash: arguments.flash.clone(),
         peers: arguments.peers,
+        growth: arguments.growth.clone(),
+        memory: Duration::from_secs(arguments.memory_minutes * 60),
+        rounds: arguments.rounds,
     };
     let began = Timestamp::now().to_string();
     let command = std::env::args().skip(1).fold("cargo bench-pipeline".to_owned(), |line, word| line + " " + &word);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;
     if let Some(against) = arguments.against.clone() {
-        let comparison = Comparison { plan, against, rounds: arguments.rounds };
+        let comparison = Comparison { plan, against };
         let (before, after) = runtime.block_on(comparison.run())?;
         let compared = Compared::of(began, command, arguments.seconds, before, after);
         return show(&compared, Compared::text, arguments.json);
     }
-    let (runs, peers) = runtime.block_on(plan.run())?;
-    show(&Report::of(began, command, arguments.seconds, runs, peers), Report::text, arguments.json)
+    let measured = runtime.block_on(plan.run())?;
+    show(&Report::of(began, command, arguments.seconds, measured), Report::text, arguments.json)
 }
 
 /// Prints the report: as one JSON object, or as tables.

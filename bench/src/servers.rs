@@ -3,6 +3,7 @@
 //! Each load gets topics and a database of its own; the database is dropped when the load is through, so that one load's
 //! vacuum and checkpoints do not fall into the next one's window.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -69,6 +70,20 @@ impl Servers {
     /// A folder for logs that goes with the servers.
     pub(crate) fn logs(&self) -> &Path {
         &self.logs
+    }
+
+    /// What lies in the topics with this in front of their names, as the broker keeps it.
+    pub(crate) fn topic_bytes(&self, prefix: &str) -> Result<u64> {
+        let data = self.stack.kafka().map_err(BenchError::other)?.data_folder();
+        let mut bytes = 0;
+        for partition in fs::read_dir(data).doing("looking at the broker's data")?.flatten() {
+            if partition.file_name().to_string_lossy().starts_with(prefix) {
+                let segments = fs::read_dir(partition.path()).doing("looking at a partition's data")?.flatten();
+                let is_log = |file: &fs::DirEntry| file.path().extension().is_some_and(|ending| ending == "log");
+                bytes += segments.filter(is_log).filter_map(|file| Some(file.metadata().ok()?.len())).sum::<u64>();
+            }
+        }
+        Ok(bytes)
     }
 
     /// Makes topics that nothing is ever deleted from.

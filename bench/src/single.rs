@@ -5,9 +5,8 @@
 //! Its own pipeline is measured, or one that runs (`KAFKA_BROKERS`, `TOPIC_PREFIX`): so an older build can be held against
 //! a newer one by the same program.
 
-mod journey;
+mod report;
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -16,11 +15,12 @@ use jiff::Timestamp;
 use schemas::{CommandId, CustomerId, MessageType, OrderLine, PlaceOrder, ReceiveStock, Sku, Time, TopicName};
 
 use crate::error::{BenchError, Doing, Result};
-use crate::pipeline::{Arrivals, Board, Orders, Pipeline, Publisher, TopicReader, number_of, order_id};
+use crate::journey::{Journey, Wanted, journey_topics, read};
+use crate::pipeline::{Arrivals, Board, Orders, Pipeline, Publisher, TopicReader, order_id};
 use crate::program::{self, Command};
 use crate::report::Machine;
 use crate::servers::Servers;
-use journey::{CHAIN, Journey, Passed, Report};
+use report::Report;
 
 /// Of what every order wants one piece.
 const SKU: &str = "bench-single";
@@ -133,28 +133,12 @@ impl Cluster {
 
     /// Reads the topics from their beginnings until every order has ended.
     fn read(&self, tag: &str, orders: u64) -> Result<Vec<Journey>> {
-        let mut topics: Vec<String> = CHAIN.iter().map(|kind| self.topic(kind.topic())).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        let reader = TopicReader::open(&self.brokers, &topics, false)?;
-        let mut journeys: BTreeMap<u64, Journey> = (0..orders).map(|number| (number, Journey::new(number))).collect();
-        let (mut open, mut moved) = (orders, Instant::now());
-        while open > 0 {
-            reader.next(LOOK, |seen| {
-                let number = number_of(tag, seen.key);
-                let journey = number.and_then(|number| journeys.get_mut(&number));
-                if let (Some(journey), Some(kind), Some(time_ms)) = (journey, seen.kind, seen.time_ms) {
-                    let had_ended = journey.has_ended();
-                    journey.pass(kind, Passed { time_ms, decided_us: seen.decided_us });
-                    open -= u64::from(!had_ended && journey.has_ended());
-                    moved = Instant::now();
-                }
-            })?;
-            if moved.elapsed() > STANDSTILL {
-                return Err(BenchError::other(format!("{open} of {orders} orders came to no end")));
-            }
+        let reader = TopicReader::open(&self.brokers, &journey_topics(&self.prefix), false)?;
+        let journeys = read(&reader, Wanted { tag, first: 0, count: orders, patience: STANDSTILL })?;
+        match journeys.iter().filter(|journey| !journey.has_ended()).count() {
+            0 => Ok(journeys),
+            open => Err(BenchError::other(format!("{open} of {orders} orders came to no end"))),
         }
-        Ok(journeys.into_values().collect())
     }
 
     fn topic(&self, topic: TopicName) -> String {

@@ -3,7 +3,7 @@
 //! What differs between Kafka and Postgres is in `Kind`; how their processes are made and watched is the same.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard};
 use std::thread;
@@ -105,6 +105,11 @@ impl Server {
     /// The file that gets its log.
     pub fn log_file(&self) -> PathBuf {
         self.launch.log()
+    }
+
+    /// The folder that has its data.
+    pub fn data_folder(&self) -> &Path {
+        &self.launch.data
     }
 
     /// SIGKILL, at once, to it and all its processes; waits until they are gone. Its data stay as they were.

@@ -189,7 +189,14 @@ mod tests {
     use crate::measure::Usage;
 
     fn run(completed: u64) -> Run {
-        let usage = Usage { elapsed: Duration::from_secs(1), processes: Vec::new(), commits: 0, wal_bytes: 1000 };
+        let usage = Usage {
+            elapsed: Duration::from_secs(1),
+            processes: Vec::new(),
+            commits: 0,
+            wal_bytes: 1000,
+            buffers: 0,
+            descents: 0,
+        };
         Run::of("max5", 5.0, completed, &usage)
     }
 

@@ -86,6 +86,12 @@ impl Board {
         self.measured_from.store(self.published.load(Ordering::Acquire), Ordering::Release);
     }
 
+    /// The first measured order's number, and how many were placed from there on.
+    pub(crate) fn measured(&self) -> (u64, u64) {
+        let (first, published) = (self.measured_from.load(Ordering::Acquire), self.published.load(Ordering::Acquire));
+        (first, published.saturating_sub(first))
+    }
+
     /// One more order was confirmed.
     pub(crate) fn confirm(&self) {
         self.last_confirmed_us.store(self.now_us(), Ordering::Release);

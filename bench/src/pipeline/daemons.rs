@@ -3,16 +3,15 @@
 //! They are a benchmark's program, executed with `daemon <service> …`: this one, because Cargo builds no other package's
 //! binaries for a run, or that of another build, to compare with.
 
-use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use dev_stack::{Child, Daemon};
 use schemas::ServiceName;
 
-use crate::error::{BenchError, Result};
+use crate::error::{BenchError, Doing, Result};
 use crate::measure::Target;
 use crate::servers::Servers;
 
@@ -23,18 +22,25 @@ const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a daemon may take to drain.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Running services.
-pub(crate) struct Daemons {
-    running: Vec<(ServiceName, Daemon)>,
-    logs: PathBuf,
+/// Which workers a pipeline has.
+#[derive(Debug, Clone)]
+pub(crate) struct Workers {
+    /// A benchmark's program, of this build or another, which is the services too.
+    pub(crate) program: PathBuf,
+    /// Instances of each service.
+    pub(crate) instances: u32,
+    /// What they and the publisher compress with; none: as they are built.
+    pub(crate) compression: Option<&'static str>,
+    /// A folder of schemas for them beside those that they are built with.
+    pub(crate) schemas: Option<PathBuf>,
 }
 
-/// Where the services work.
+/// Where the services work, and which they are.
 pub(crate) struct Deployment<'s> {
     /// Kafka and Postgres.
     pub(crate) servers: &'s Servers,
-    /// A benchmark's program, of this build or another, which is the services too.
-    pub(crate) program: PathBuf,
+    /// The services.
+    pub(crate) workers: Workers,
     /// The database's URL.
     pub(crate) database_url: String,
     /// In front of every topic's name.
@@ -43,45 +49,134 @@ pub(crate) struct Deployment<'s> {
     pub(crate) partitions: u32,
 }
 
-impl Daemons {
-    /// Migrates, makes the topics, starts all three and waits until they are ready.
-    pub(crate) fn start(place: &Deployment<'_>) -> Result<Self> {
-        let logs = place.servers.logs().to_owned();
+/// Running services.
+pub(crate) struct Daemons {
+    running: Vec<Instance>,
+    logs: PathBuf,
+}
+
+/// One instance of a service.
+struct Instance {
+    service: ServiceName,
+    name: String,
+    daemon: Daemon,
+}
+
+impl Workers {
+    /// One of each, of this benchmark's program.
+    pub(crate) fn of(program: PathBuf) -> Self {
+        Workers { program, instances: 1, compression: None, schemas: None }
+    }
+}
+
+impl Deployment<'_> {
+    /// Migrates, and makes the topics.
+    pub(crate) fn prepare(&self) -> Result<()> {
         for service in ServiceName::ALL {
-            set_up(service, place, &logs, &["migrate"])?;
+            self.set_up(service, &["migrate"])?;
         }
         // Any of them makes the topics of all.
-        let partitions = place.partitions.to_string();
-        set_up(ServiceName::Order, place, &logs, &["topics", "create", "--partitions", &partitions])?;
+        let partitions = self.partitions.to_string();
+        self.set_up(ServiceName::Order, &["topics", "create", "--partitions", &partitions])
+    }
+
+    /// Lets a service's program do something and end.
+    pub(crate) fn set_up(&self, service: ServiceName, arguments: &[&str]) -> Result<()> {
+        let name = format!("{}{}-{}", self.prefix, service.as_str(), arguments.first().copied().unwrap_or_default());
+        let log = self.servers.logs().join(format!("{name}.log"));
+        let process = Child::spawn(self.command(service, arguments), name, &log).map_err(BenchError::other)?;
+        process.wait_success(SET_UP_TIMEOUT).map_err(BenchError::other)
+    }
+
+    /// Does not wait until it is ready. A name is an instance's for good, so that a restart moves no partition.
+    fn start(&self, service: ServiceName, name: String, address: SocketAddr) -> Result<Instance> {
+        let listen = address.to_string();
+        let command = self.command(service, &["run", "--listen", &listen, "--instance-id", &name]);
+        let log = self.servers.logs().join(format!("{name}.log"));
+        let daemon = Daemon::spawn(command, name.as_str(), &log, address).map_err(BenchError::other)?;
+        Ok(Instance { service, name, daemon })
+    }
+
+    fn command(&self, service: ServiceName, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.workers.program);
+        command.args(["daemon", service.as_str()]).args(arguments);
+        command.env("KAFKA_BROKERS", self.servers.brokers()).env("DATABASE_URL", &self.database_url);
+        command.args(["--topic-prefix", &self.prefix]);
+        if let Some(codec) = self.workers.compression {
+            command.args(["-X", &format!("compression.type={codec}")]);
+        }
+        if let Some(schemas) = &self.workers.schemas {
+            command.env("SCHEMA_DIRECTORY", schemas);
+        }
+        // The ceiling compensates nothing either.
+        command.env("SIMULATOR_DECLINE_PER_MILLION", "0");
+        command
+    }
+}
+
+impl Daemons {
+    /// Starts all instances and waits until they are ready.
+    pub(crate) fn start(place: &Deployment<'_>) -> Result<Self> {
         let mut running = Vec::new();
         for service in ServiceName::ALL {
-            let port = dev_stack::free_port().map_err(BenchError::other)?;
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-            let arguments = ["run".to_owned(), "--listen".to_owned(), address.to_string()];
-            let command = daemon_command(service, place, &arguments);
-            let name = format!("{}{}", place.prefix, service.as_str());
-            let log = logs.join(format!("{name}.log"));
-            running.push((service, Daemon::spawn(command, name, &log, address).map_err(BenchError::other)?));
+            for number in 1..=place.workers.instances {
+                let port = dev_stack::free_port().map_err(BenchError::other)?;
+                let name = format!("{}{}-{number}", place.prefix, service.as_str());
+                running.push(place.start(service, name, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?);
+            }
         }
-        for (_, daemon) in &running {
-            daemon.wait_ready(READY_TIMEOUT).map_err(BenchError::other)?;
+        for instance in &running {
+            instance.daemon.wait_ready(READY_TIMEOUT).map_err(BenchError::other)?;
         }
-        Ok(Daemons { running, logs })
+        Ok(Daemons { running, logs: place.servers.logs().to_owned() })
+    }
+
+    /// SIGKILL to the instances of a service, and at once each of them again; does not wait until they are ready.
+    pub(crate) fn kill_and_start(&mut self, service: ServiceName, place: &Deployment<'_>) -> Result<()> {
+        for instance in self.running.iter_mut().filter(|instance| instance.service == service) {
+            instance.daemon.kill9().map_err(BenchError::other)?;
+            *instance = place.start(service, instance.name.clone(), instance.daemon.address())?;
+        }
+        Ok(())
+    }
+
+    /// Lets the instances of a service drain and end, one after another, and starts each as `place` has it.
+    pub(crate) fn replace(&mut self, service: ServiceName, place: &Deployment<'_>) -> Result<()> {
+        for index in 0..self.running.len() {
+            let instance = &self.running[index];
+            if instance.service == service {
+                self.drained(&[instance])?;
+                self.running[index] = place.start(service, instance.name.clone(), instance.daemon.address())?;
+                self.running[index].daemon.wait_ready(READY_TIMEOUT).map_err(BenchError::other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks each for its metrics, as a monitoring system does.
+    pub(crate) fn scrape(&self) -> Result<()> {
+        for instance in &self.running {
+            let (status, _) = instance.daemon.get("/metrics").doing("asking for metrics")?;
+            if status != 200 {
+                return Err(BenchError::other(format!("{} answers {status} for its metrics", instance.name)));
+            }
+        }
+        Ok(())
     }
 
     /// What to measure.
     pub(crate) fn targets(&self) -> Result<Vec<Target>> {
-        let target = |(service, daemon): &(ServiceName, Daemon)| {
-            let pid = u32::try_from(daemon.pid()).map_err(BenchError::other)?;
-            Ok(Target::tree(service.as_str(), pid))
+        let target = |instance: &Instance| {
+            let pid = u32::try_from(instance.daemon.pid()).map_err(BenchError::other)?;
+            Ok(Target::tree(instance.service.as_str(), pid))
         };
         self.running.iter().map(target).collect()
     }
 
     /// An error when one of them has ended.
     pub(crate) fn check(&self) -> Result<()> {
-        match self.running.iter().find(|(_, daemon)| !daemon.is_running()) {
-            Some((service, daemon)) => Err(self.failed(*service, daemon, "ended")),
+        match self.running.iter().find(|instance| !instance.daemon.is_running()) {
+            Some(instance) => Err(self.failed(instance, "ended")),
             None => Ok(()),
         }
     }
@@ -89,8 +184,8 @@ impl Daemons {
     /// The statements that all of them have sent to Postgres, if they count them.
     pub(crate) fn statements(&self) -> Option<u64> {
         let mut sum = None;
-        for (_, daemon) in &self.running {
-            let (200, text) = daemon.get("/metrics").ok()? else { return None };
+        for instance in &self.running {
+            let (200, text) = instance.daemon.get("/metrics").ok()? else { return None };
             let counted: Vec<u64> = text.lines().filter_map(statements_of_line).collect();
             if !counted.is_empty() {
                 sum = Some(sum.unwrap_or(0) + counted.iter().sum::<u64>());
@@ -99,41 +194,28 @@ impl Daemons {
         sum
     }
 
-    /// Asks all of them to drain and waits for it.
-    pub(crate) fn stop(self) -> Result<()> {
-        let ended =
-            Child::drain(self.running.iter().map(|(_, daemon)| &**daemon), STOP_TIMEOUT).map_err(BenchError::other)?;
-        for ((service, daemon), status) in self.running.iter().zip(ended) {
+    /// Asks all of them to drain and waits for it; none is left.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        self.drained(&self.running.iter().collect::<Vec<_>>())?;
+        self.running.clear();
+        Ok(())
+    }
+
+    fn drained(&self, instances: &[&Instance]) -> Result<()> {
+        let processes = instances.iter().map(|instance| &*instance.daemon);
+        let ended = Child::drain(processes, STOP_TIMEOUT).map_err(BenchError::other)?;
+        for (instance, status) in instances.iter().zip(ended) {
             if !status.is_some_and(|status| status.success()) {
-                return Err(self.failed(*service, daemon, "did not stop in good order"));
+                return Err(self.failed(instance, "did not stop in good order"));
             }
         }
         Ok(())
     }
 
-    fn failed(&self, service: ServiceName, daemon: &Daemon, what: &str) -> BenchError {
-        let (service, logs) = (service.as_str(), self.logs.display());
-        BenchError::other(format!("{service} {what}; its log is in {logs}\n{}", daemon.tail()))
+    fn failed(&self, instance: &Instance, what: &str) -> BenchError {
+        let (name, logs) = (&instance.name, self.logs.display());
+        BenchError::other(format!("{name} {what}; its log is in {logs}\n{}", instance.daemon.tail()))
     }
-}
-
-fn set_up(service: ServiceName, place: &Deployment<'_>, logs: &Path, arguments: &[&str]) -> Result<()> {
-    let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let name = format!("{}{}-{}", place.prefix, service.as_str(), arguments[0]);
-    let command = daemon_command(service, place, &arguments);
-    let log = logs.join(format!("{name}.log"));
-    let process = Child::spawn(command, name, &log).map_err(BenchError::other)?;
-    process.wait_success(SET_UP_TIMEOUT).map_err(BenchError::other)
-}
-
-fn daemon_command(service: ServiceName, place: &Deployment<'_>, arguments: &[String]) -> Command {
-    let mut command = Command::new(&place.program);
-    command.args(["daemon", service.as_str()]).args(arguments.iter().map(OsString::from));
-    command.env("KAFKA_BROKERS", place.servers.brokers()).env("DATABASE_URL", &place.database_url);
-    command.args(["--topic-prefix", &place.prefix]);
-    // The ceiling compensates nothing either.
-    command.env("SIMULATOR_DECLINE_PER_MILLION", "0");
-    command
 }
 
 /// The value of a metric line that counts statements.

@@ -27,8 +27,14 @@ pub(crate) struct TopicReader {
     codec: Codec,
 }
 
+/// Offsets of topic partitions, to read from there.
+#[derive(Debug, Clone)]
+pub(crate) struct Places(Vec<(Partition, i64)>);
+
 /// What an event says, without its body.
 pub(crate) struct Seen<'m> {
+    /// Its topic.
+    pub(crate) topic: &'m str,
     /// Its key.
     pub(crate) key: &'m [u8],
     /// Its type; none for what is no message of the pipeline.
@@ -42,25 +48,26 @@ pub(crate) struct Seen<'m> {
 impl TopicReader {
     /// Assigns all partitions, from their ends (true) or beginnings (false).
     pub(crate) fn open(brokers: &str, topics: &[String], from_end: bool) -> Result<Self> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
-            .set("group.id", "bench-observer")
-            .set("enable.auto.commit", "false")
-            .create()
-            .doing("making an observer")?;
-        let wait = Duration::from_secs(10);
-        let mut places = Vec::new();
-        for topic in topics {
-            let metadata = consumer.fetch_metadata(Some(topic), wait).doing("looking up an observed topic")?;
-            let (name, found) =
-                (Arc::from(topic.as_str()), metadata.topics().iter().flat_map(|topic| topic.partitions()));
-            places.extend(found.map(|found| Partition { topic: Arc::clone(&name), partition: found.id() }));
-        }
-        let bounds = log::bounds(&consumer, &places, wait).doing("looking up the observed topics' ends")?;
+        let consumer = consumer(brokers)?;
+        let places = places(&consumer, topics, from_end)?;
+        Self::assigned(consumer, &places)
+    }
+
+    /// Reads from these places on.
+    pub(crate) fn open_at(brokers: &str, places: &Places) -> Result<Self> {
+        Self::assigned(consumer(brokers)?, places)
+    }
+
+    /// Where topics end now.
+    pub(crate) fn ends(brokers: &str, topics: &[String]) -> Result<Places> {
+        places(&consumer(brokers)?, topics, true)
+    }
+
+    fn assigned(consumer: BaseConsumer, places: &Places) -> Result<Self> {
         let mut list = TopicPartitionList::new();
-        for (Partition { topic, partition }, Bounds { low, high }) in places.iter().zip(bounds) {
-            let offset = Offset::Offset(if from_end { high } else { low });
-            list.add_partition_offset(topic, *partition, offset).doing("naming an observed partition")?;
+        for (Partition { topic, partition }, offset) in &places.0 {
+            list.add_partition_offset(topic, *partition, Offset::Offset(*offset))
+                .doing("naming an observed partition")?;
         }
         consumer.assign(&list).doing("assigning an observed topic")?;
         Ok(TopicReader { consumer, codec: Codec::embedded() })
@@ -72,9 +79,32 @@ impl TopicReader {
         let message = message.doing("observing events")?;
         let kind = message.payload().and_then(|payload| self.codec.type_of(payload)).and_then(MessageType::of_ce_type);
         let (key, time_ms) = (message.key().unwrap_or_default(), message.timestamp().to_millis());
-        see(Seen { key, kind, time_ms, decided_us: decided_us(&message) });
+        see(Seen { topic: message.topic(), key, kind, time_ms, decided_us: decided_us(&message) });
         Ok(true)
     }
+}
+
+fn consumer(brokers: &str) -> Result<BaseConsumer> {
+    ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "bench-observer")
+        .set("enable.auto.commit", "false")
+        .create()
+        .doing("making an observer")
+}
+
+/// All partitions, with their ends (true) or beginnings (false).
+fn places(consumer: &BaseConsumer, topics: &[String], from_end: bool) -> Result<Places> {
+    let wait = Duration::from_secs(10);
+    let mut places = Vec::new();
+    for topic in topics {
+        let metadata = consumer.fetch_metadata(Some(topic), wait).doing("looking up an observed topic")?;
+        let (name, found) = (Arc::from(topic.as_str()), metadata.topics().iter().flat_map(|topic| topic.partitions()));
+        places.extend(found.map(|found| Partition { topic: Arc::clone(&name), partition: found.id() }));
+    }
+    let bounds = log::bounds(consumer, &places, wait).doing("looking up the observed topics' ends")?;
+    let offset = |Bounds { low, high }: Bounds| if from_end { high } else { low };
+    Ok(Places(places.into_iter().zip(bounds.into_iter().map(offset)).collect()))
 }
 
 fn decided_us(message: &BorrowedMessage<'_>) -> Option<i64> {

@@ -22,6 +22,8 @@ use crate::error::{BenchError, Doing, Result};
 
 /// What the benchmark's messages name as their origin.
 const SOURCE: &str = "/bench";
+/// What the daemons compress with.
+const COMPRESSION: &str = "lz4";
 /// How long the thread rests until it looks again how many orders are unfinished.
 const REST: Duration = Duration::from_micros(250);
 /// The longest rest: then the thread looks whether it shall stop.
@@ -72,6 +74,17 @@ impl ProducerContext<NoCustomPartitioner> for CountLosses {
 impl Publisher {
     /// A producer for this load.
     pub(crate) fn connect(brokers: &str, prefix: &str, pace: Arrivals, board: Arc<Board>) -> Result<Self> {
+        Self::compressing(COMPRESSION, brokers, prefix, pace, board)
+    }
+
+    /// The same that compresses otherwise.
+    pub(crate) fn compressing(
+        codec: &str,
+        brokers: &str,
+        prefix: &str,
+        pace: Arrivals,
+        board: Arc<Board>,
+    ) -> Result<Self> {
         let linger_ms = match pace {
             Arrivals::PerSecond(rate) if rate < GATHERING_FROM => "0",
             Arrivals::PerSecond(_) | Arrivals::InFlight(_) => "2",
@@ -80,7 +93,7 @@ impl Publisher {
         config
             .set("bootstrap.servers", brokers)
             .set("enable.idempotence", "true")
-            .set("compression.type", "lz4")
+            .set("compression.type", codec)
             .set("partitioner", "murmur2_random")
             .set("linger.ms", linger_ms)
             .set("delivery.report.only.error", "true");

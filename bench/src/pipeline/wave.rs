@@ -11,7 +11,7 @@ use super::Pipeline;
 use super::board::Board;
 use super::observer::Observer;
 use super::orders::Orders;
-use super::publisher::{Arrivals, Publisher};
+use super::publisher::Arrivals;
 use crate::error::{BenchError, Result};
 use crate::measure::Meter;
 use crate::run::{Run, WaveFigures};
@@ -38,7 +38,7 @@ impl Pipeline<'_> {
             Arc::new(Board::for_all(wave.name.as_str(), usize::try_from(wave.count).map_err(BenchError::other)?));
         let (brokers, pace) = (self.place.servers.brokers(), Arrivals::InFlight(wave.in_flight));
         let observer = Observer::start(brokers, &self.topic(TopicName::OrderEvents), board.clone())?;
-        let publisher = Publisher::connect(brokers, &self.place.prefix, pace, board.clone())?;
+        let publisher = self.publisher(pace, board.clone())?;
         let statements = self.daemons.statements();
         let meter = Meter::start(self.targets()?, &self.client).await?;
         let (orders, shared) = (wave.orders.clone(), board.clone());
