@@ -51,10 +51,12 @@ impl Growth {
     pub(crate) async fn run(&self, plan: &Plan, workers: &Workers, servers: &Servers) -> Result<Vec<Run>> {
         let mut shapes: Vec<Vec<Run>> = SHAPES.map(|_| Vec::new()).to_vec();
         for round in 0..plan.rounds {
-            for ((name, instances, partitions), runs) in SHAPES.into_iter().zip(&mut shapes) {
+            for (number, (runs, shape)) in shapes.iter_mut().zip(SHAPES).enumerate() {
+                let (name, instances, partitions) = shape;
                 let workers = Workers { instances, ..workers.clone() };
                 let shaped = Plan { partitions, ..plan.clone() };
-                let pipeline = shaped.start(&workers, servers, &format!("growth{round}{name}"), five_lines()).await?;
+                let pipeline =
+                    shaped.start(&workers, servers, &format!("growth{round}_{number}"), five_lines()).await?;
                 runs.push(plan.load(&pipeline, name, self.pace()).await?);
                 pipeline.stop().await?;
             }

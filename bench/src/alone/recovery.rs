@@ -12,7 +12,7 @@ use crate::error::{BenchError, Result};
 use crate::figures::Figures;
 
 const LOAD: &str = "recovery";
-const KILLS: usize = 5;
+const KILLS: usize = 20;
 const PER_SECOND: u32 = 1000;
 /// How long the relay works before each kill.
 const CALM: Duration = Duration::from_secs(2);
