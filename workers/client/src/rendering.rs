@@ -347,7 +347,7 @@ mod tests {
             Value::Array(kinds) => any_of(&kinds[turn % kinds.len()], turn),
             Value::String(name) if name == "null" => Value::Null,
             Value::String(name) if name == "string" => format!("ä\"\\{turn}").into(),
-            Value::String(name) if name == "boolean" => (turn % 2 == 0).into(),
+            Value::String(name) if name == "boolean" => turn.is_multiple_of(2).into(),
             Value::String(_) => (1_483_271_606_000_001 % (1 + i64::try_from(turn).unwrap() * 1_000_000)).into(),
             Value::Object(_) => match kind["type"].as_str().unwrap() {
                 "record" => {
