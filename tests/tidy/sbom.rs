@@ -30,7 +30,7 @@ fn the_bill_has_every_program_and_what_is_built_into_it() {
         "programs: inventory-worker, order-api, order-worker, orders, outbox-relay, payment-worker, replay-tool",
         "the same as in the image"
     );
-    for library in ["librdkafka", "lz4", "zstd", "sqlite", "mimalloc"] {
+    for library in ["librdkafka", "lz4", "zstd", "sqlite", "mimalloc", "jemalloc"] {
         let versions = versions(&bill, &format!("pkg:generic/{library}"));
         let is_version = |version: &String| version.split('.').count() == 3 && version.starts_with(char::is_numeric);
         assert!(versions.len() == 1 && versions.iter().all(is_version), "{library}: {versions:?}");

@@ -4,6 +4,10 @@
 
 use std::process::ExitCode;
 
+/// As `order-api` has it; so the bare handlers have it too.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     bench::api_main()
 }

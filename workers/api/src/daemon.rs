@@ -31,6 +31,7 @@ use crate::lag::{Lag, Look};
 use crate::open_files;
 use crate::placed::Placed;
 use crate::probes::{self, Further, Shown};
+use crate::serving::{self, Bounds};
 use crate::settings::{LAYERED, Settings};
 use crate::tail::Tail;
 use crate::view::{Reads, SESSION, View};
@@ -319,14 +320,9 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
     let salt = uuid::Uuid::now_v7().to_string();
     let (console, sampling) = Console::start(Arc::clone(&door), office, salt, stop.subscribe());
     tasks.push(sampling);
-    // A router as it is would be copied for each connection, all routes with it: 20 kB each.
-    let answering = http::router(door).merge(console::router(console)).into_make_service();
-    let serving = axum::serve(listener, answering).with_graceful_shutdown(stopped(stop.subscribe()));
-    tasks.push(tokio::spawn(async move {
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the API answers no more");
-        }
-    }));
+    let answering = http::router(door).merge(console::router(console));
+    let bounds = Bounds::with_streams(settings.max_streams);
+    tasks.push(tokio::spawn(serving::serve(listener, answering, bounds, stop.subscribe())));
     Ok(Opened(tasks))
 }
 

@@ -20,6 +20,7 @@ pub mod pace;
 pub mod placed;
 pub mod position;
 mod probes;
+mod serving;
 pub mod settings;
 pub mod tail;
 pub mod tokens;

@@ -4,8 +4,10 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// What the door needs beside its streams: other callers, Kafka, Postgres, files of its own.
-const BESIDE: u64 = 1_000;
+use crate::serving::BESIDE_STREAMS;
+
+/// What the door needs beside its streams: other callers; Kafka, Postgres, files of its own.
+const BESIDE: u64 = BESIDE_STREAMS as u64 + 200;
 
 /// Raises the limit as far as so many streams need and the system lets it; what is missing is logged.
 pub(crate) fn make_room(streams: usize) {

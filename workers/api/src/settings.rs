@@ -123,6 +123,10 @@ pub struct Settings {
     pub kafka: BTreeMap<String, String>,
 }
 
+/// What the client may hold of topics that it has read ahead, unless the user says otherwise: a read model that is behind is read as
+/// fast with it, and fills no memory.
+const READ_AHEAD: [(&str, &str); 2] = [("queued.max.messages.kbytes", "2048"), ("fetch.message.max.bytes", "262144")];
+
 impl Settings {
     /// With what the file has in tables, and checked as a whole.
     ///
@@ -159,6 +163,9 @@ impl Settings {
     pub fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers).set("client.id", "order-api");
+        for (key, value) in READ_AHEAD {
+            config.set(key, value);
+        }
         for (key, value) in &self.kafka {
             config.set(key, value);
         }

@@ -58,11 +58,6 @@ view_tables!(visits);
 /// or less here has another number of `schema.rs`.
 pub fn heard(message: &Message, place: Place, cause: Option<&str>) -> Option<HeardRow> {
     let at = message.at()?;
-    let mut body = client::body_json(message);
-    // It is the provider's and the order service's. Nobody who looks needs it.
-    if let Some(fields) = body.as_object_mut() {
-        fields.remove("payment_token");
-    }
     Some(HeardRow {
         topic: message.topic().as_str().to_owned(),
         key: message.key().to_owned(),
@@ -72,7 +67,7 @@ pub fn heard(message: &Message, place: Place, cause: Option<&str>) -> Option<Hea
         name: message.name().to_owned(),
         at: Timestamptz(at),
         cause: cause.map(str::to_owned),
-        body: body.to_string(),
+        body: client::shown_text(message),
     })
 }
 

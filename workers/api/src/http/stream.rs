@@ -14,7 +14,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use client::body_json;
+use client::shown_text;
 use futures_util::stream::unfold;
 use schemas::{OrderId, TopicName};
 use tokio::sync::watch;
@@ -206,11 +206,8 @@ impl Following {
             };
             match record.message.version() {
                 Some(version) if version == self.last + 1 => {
-                    let mut body = body_json(&record.message);
-                    if let Some(fields) = body.as_object_mut() {
-                        fields.remove("payment_token");
-                    }
-                    self.ready.push_back((version, event(version, record.message.name()).data(body.to_string())));
+                    let body = shown_text(&record.message);
+                    self.ready.push_back((version, event(version, record.message.name()).data(body)));
                 }
                 Some(version) if version > self.last => Box::pin(self.catch_up(version)).await?,
                 Some(_) | None => {}
