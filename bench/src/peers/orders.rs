@@ -128,7 +128,11 @@ fn row(system: &str, run: &Run, ours: &Run) -> Vec<String> {
     let mut cells = vec![run.name.clone(), system.to_owned()];
     for (figure, our, digits) in figures {
         cells.push(figure.map_or_else(dash, |value| format!("{value:.digits$}")));
-        cells.push(figure.zip(our).map_or_else(dash, |(value, our)| format!("{:.2}x", quotient(value, our))));
+        cells.push(
+            figure
+                .zip(our.filter(|our| *our > 0.0))
+                .map_or_else(dash, |(value, our)| format!("{:.2}x", quotient(value, our))),
+        );
     }
     cells.push(format!("{:.2}", run.transactions_per_order));
     cells

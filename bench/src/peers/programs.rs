@@ -51,7 +51,7 @@ fn cargo(folder: &Path, names: &[&str]) -> Result<Option<String>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut command = Command::new(cargo);
     command.current_dir(folder).args(["build", "--release", "--locked"]);
-    command.args(names.iter().flat_map(|name| ["--package", name]));
+    command.args(names.iter().flat_map(|name| ["--package", *name]));
     let output = command.output().doing("starting cargo")?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     // Its first error is the cause.

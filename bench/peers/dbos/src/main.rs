@@ -62,7 +62,7 @@ async fn main() -> Result<()> {
     };
     let engine = DBOS::new(config);
     let of_steps = Arc::clone(&shop);
-    let workflow = engine.register_workflow("place", move |order| place(Arc::clone(&of_steps), order))?;
+    let workflow = engine.register_workflow("place", move |order: Order| place(Arc::clone(&of_steps), order))?;
     engine.launch().await?;
     let clients = if task.per_second.is_some() { CLIENTS_AT_A_RATE } else { CLIENTS };
     let orders = drive(&task, clients, Engine(workflow)).await?;

@@ -4,6 +4,8 @@
 //! This program is the service, and the clients that place orders at the server's door. The server flushes its log
 //! (`rocksdb-disable-wal-fsync = false` is its default). It is one node with its default 24 partitions.
 
+#![expect(missing_docs, reason = "the macro of a service writes public items that say nothing")]
+
 mod ingress;
 mod server;
 
