@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use client::{Wait, WaitKind, detail, stage_in_words};
+use client::{Wait, WaitKind, detail_in, stage_in_words};
 use domain::saga::Order;
 use grammar::money;
 use maud::{Markup, html};
@@ -111,7 +111,7 @@ pub(super) async fn act(
     let since = fields.text("seen").and_then(|seen| seen.parse().ok()).unwrap_or(order.version);
     let done = looked.done_since(since, &command_id);
     if !done.is_empty() && !order.has_taken(&command_id) {
-        return told(StatusCode::CONFLICT, &others(wanted, &done), &looked);
+        return told(StatusCode::CONFLICT, &others(wanted, order, &done), &looked);
     }
     let command = match act::command(wanted, order, &fields, &command_id, visit.caller().name()) {
         Ok(command) => command,
@@ -188,7 +188,7 @@ fn part(visit: &Visit, looked: &Looked, asked: &AskedFor, ids: &FormIds) -> Mark
         h2 #acts { "What can be done" }
         (forms::all(visit, looked, ids))
         h2 #happened { "What has happened" }
-        (timeline::lanes(&looked.hops, asked.all.is_some(), &whole))
+        (timeline::lanes(&looked.hops, &words::manner(&order.currency), asked.all.is_some(), &whole))
         (facts::all(looked))
         h2 #closer { "Look closer" }
         p { "All topics, with the commands in between, from a terminal:" }
@@ -247,12 +247,13 @@ fn for_people(wait: &Wait) -> (String, &'static str) {
 
 /// What came of the command that was asked for.
 fn answer(looked: &Looked, command: &CommandId) -> Markup {
+    let order = looked.order();
     match looked.answer(command) {
         Some(hop) if hop.told.said.version.is_some() => html! {
-            div.notice.good role="status" { p { strong { "Done. " } (told(hop)) } }
+            div.notice.good role="status" { p { strong { "Done. " } (told(hop, &order.currency)) } }
         },
         Some(hop) => html! {
-            div.notice.bad role="alert" { p { strong { "Refused; nothing was done. " } (told(hop)) } }
+            div.notice.bad role="alert" { p { strong { "Refused; nothing was done. " } (told(hop, &order.currency)) } }
         },
         None => html! {
             div.notice.warn role="status" {
@@ -263,19 +264,23 @@ fn answer(looked: &Looked, command: &CommandId) -> Markup {
 }
 
 /// What others have done, where somebody meant to do something as well.
-fn others(wanted: Act, done: &[&Hop]) -> Markup {
+fn others(wanted: Act, order: &Order, done: &[&Hop]) -> Markup {
     html! {
         div.notice.warn role="alert" {
             p { strong { "Somebody else was here first; nothing was done for you." } }
             p { "Since the page was drawn on which you chose “" (wanted.name()) "”, this has happened:" }
-            ul { @for hop in done { li { (words::time(hop.told.at)) " UTC: " (told(hop)) } } }
+            ul { @for hop in done { li { (words::time(hop.told.at)) " UTC: " (told(hop, &order.currency)) } } }
             p { "Below is the order as it stands now." }
         }
     }
 }
 
-fn told(hop: &Hop) -> Markup {
-    let more = hop.message.as_ref().map(detail).filter(|more| !more.is_empty());
+fn told(hop: &Hop, currency: &str) -> Markup {
+    let more = hop
+        .message
+        .as_ref()
+        .map(|message| detail_in(message, &words::manner(currency)))
+        .filter(|more| !more.is_empty());
     html! { (in_words(&hop.told.said.name)) @if let Some(more) = more { ": " (more) } }
 }
 

@@ -197,7 +197,7 @@ fn the_answer_to_a_command_is_told_and_what_others_did_meanwhile() {
     let version = looked.order().version;
     assert!(looked.done_since(version, &id("other")).is_empty(), "it was seen");
     assert!(looked.done_since(version - 1, &id("c-1")).is_empty(), "it is the visitor's own");
-    let others = others(Act::Cancel, &looked.done_since(version - 1, &id("other"))).into_string();
+    let others = others(Act::Cancel, looked.order(), &looked.done_since(version - 1, &id("other"))).into_string();
     assert!(others.contains("Order shipped") && others.contains("by hand"), "{others}");
     let refused = act_on(Story::placed("o"), Act::Ship, &[]).looked();
     let refused = shown(&refused, &Role::ALL);
@@ -219,6 +219,35 @@ fn lanes_show_each_service_and_the_ledger_follows() {
         assert!(page.contains(shown), "{shown}: {page}");
     }
     assert!(!page.contains("style="), "the policy has none of it");
+}
+
+/// What a person reads of a page: without its tags, and without messages word for word.
+fn read_of(page: &str) -> String {
+    let mut read = String::new();
+    for (index, part) in page.split("<pre").enumerate() {
+        let part = if index == 0 { part } else { part.split_once("</pre>").map_or("", |(_, rest)| rest) };
+        read.extend(part.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text)));
+    }
+    read
+}
+
+#[test]
+fn amounts_have_their_currency_and_times_are_for_people_in_everything_that_was_said() {
+    let held = act_on(Story::paid("o"), Act::Hold, &[("reason_code", "x"), ("until", "2126-11-30T12:00")]);
+    let refunded = act_on(Story::paid("o"), Act::Refund, &[("how", "amount"), ("amount", "2.50")]).looked();
+    for (looked, words) in [
+        (held.looked(), "until 2126-11-30 12:00:00 UTC"),
+        (refunded, "refund c-1 of EUR 2.50"),
+        (Story::stuck("o").looked(), "EUR"),
+    ] {
+        let others = others(Act::Cancel, looked.order(), &looked.done_since(0, &id("z"))).into_string();
+        let read = read_of(&(shown(&looked, &Role::ALL) + &others));
+        assert!(read.contains(words), "{words}: {read}");
+        assert!(!read.contains("minor unit"), "{read}");
+        let is_digit = |at: usize| read.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+        let raw = read.match_indices('T').find(|(at, _)| *at > 0 && is_digit(at - 1) && is_digit(at + 1));
+        assert_eq!(raw, None, "{read}");
+    }
 }
 
 #[test]
@@ -244,6 +273,8 @@ fn an_amount_is_given_in_the_order_s_currency_and_pieces_by_line() {
     for (wrong, words) in [
         (vec![], "how much"),
         (vec![("how", "amount"), ("amount", "1,50")], "without the currency"),
+        (vec![("how", "amount"), ("amount", "1.505")], "at most 2 decimals"),
+        (vec![("how", "amount"), ("amount", "5.01")], "EUR 5.01 is more than is left: EUR 5.00"),
         (vec![("how", "lines"), ("line-1", "")], "at least one line"),
         (vec![("how", "lines"), ("line-1", "two")], "no number"),
     ] {
