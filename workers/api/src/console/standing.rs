@@ -83,9 +83,10 @@ fn daemon(sample: &Sample, heard: &Heard, all: &mut Vec<Stands>) {
             return all.push(bad(format!("{name} has not answered{since}"), why, act));
         }
     };
-    if !status.ready {
+    let reasons = other_reasons(status);
+    if !status.ready && !reasons.is_empty() {
         let act = html! { "The runbook has what to do about each reason (docs/runbook.md)." };
-        all.push(bad(format!("{name} is not ready"), status.reasons.join("; "), act));
+        all.push(bad(format!("{name} is not ready"), reasons.join("; "), act));
     }
     feeds(sample, name, status, all);
     // What is parked is told below, with what to do.
@@ -104,6 +105,13 @@ fn daemon(sample: &Sample, heard: &Heard, all: &mut Vec<Stands>) {
         let act = html! { "Mend the cause, then " a href=(STUCK) { "have them tried again" } "." };
         all.push(bad(what, why, act));
     }
+}
+
+/// Why it is not ready, but for what is told below with what to do: partitions that are held.
+fn other_reasons(status: &Status) -> Vec<&str> {
+    let are_told = status.feeds.iter().any(|feed| feed.held.is_some());
+    let reasons = status.reasons.iter().map(String::as_str);
+    reasons.filter(|reason| !(are_told && reason.starts_with("held: "))).collect()
 }
 
 fn feeds(sample: &Sample, name: &str, status: &Status, all: &mut Vec<Stands>) {
@@ -244,6 +252,26 @@ mod tests {
             2,
             "the held partition names it too: {found:#?}"
         );
+    }
+
+    #[test]
+    fn a_partition_that_is_held_is_told_once_and_what_else_is_wrong_too() {
+        let mut status = documented();
+        (status.ready, status.notes, status.parked.keys) = (false, Vec::new(), 0);
+        status.reasons = vec!["held: stock.commands.v1[0] at offset 2: no more may be parked".to_owned()];
+        let found = told(&Sample { daemons: vec![heard("pay", Ok(status.clone()))], ..nothing() });
+        assert_eq!(found.iter().filter(|line| line.contains("stock.commands.v1[0]")).count(), 1, "{found:#?}");
+        assert!(found[0].starts_with("bad: pay holds stock.commands.v1[0] at offset 2"), "{found:#?}");
+        status.reasons.push("database: it is away".to_owned());
+        let found = told(&Sample { daemons: vec![heard("pay", Ok(status.clone()))], ..nothing() });
+        assert!(
+            found.iter().any(|line| line.starts_with("bad: pay is not ready (database: it is away)")),
+            "{found:#?}"
+        );
+        // Of a held partition that it does not name, the reason is all there is.
+        status.feeds.clear();
+        let found = told(&Sample { daemons: vec![heard("pay", Ok(status))], ..nothing() });
+        assert!(found.iter().any(|line| line.contains("is not ready (held: ")), "{found:#?}");
     }
 
     #[test]
