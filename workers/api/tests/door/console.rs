@@ -211,7 +211,9 @@ async fn what_was_sold_is_counted_by_hour_and_currency() -> Outcome {
     let words = [
         "<dt>Orders</dt><dd>3</dd>",
         "<dt>Of those cancelled</dt><dd>1</dd>",
-        "<dt>Ordered</dt><dd>EUR 10.00</dd>",
+        "<dt>Ordered</dt><dd>EUR 12.50</dd>",
+        "<dt>Called off</dt><dd>EUR 2.50</dd>",
+        "<dt>Not taken</dt><dd>EUR 0.00</dd>",
         "<dt>Taken</dt><dd>EUR 10.00</dd>",
         "<dt>Given back</dt><dd>EUR 1.00</dd>",
         "<dt>Kept</dt><dd>EUR 9.00</dd>",

@@ -72,6 +72,9 @@ impl FormIds {
     }
 }
 
+/// Why something is not all there.
+const CUT: &str = "so much was said of this order that only the newest of it is read here. The line at the end of the page shows all.";
+
 /// The path of an order's page.
 pub(super) fn path(id: &OrderId) -> String {
     format!("/console/orders/{}", escaped(id.as_str()))
@@ -184,6 +187,7 @@ fn part(visit: &Visit, looked: &Looked, asked: &AskedFor, ids: &FormIds) -> Mark
         @if let Some(command) = asked.asked.as_deref().and_then(|asked| CommandId::new(asked).ok()) {
             (answer(looked, &command))
         }
+        (owed(looked))
         (head(looked))
         h2 #acts { "What can be done" }
         (forms::all(visit, looked, ids))
@@ -193,6 +197,19 @@ fn part(visit: &Visit, looked: &Looked, asked: &AskedFor, ids: &FormIds) -> Mark
         h2 #closer { "Look closer" }
         p { "All topics, with the commands in between, from a terminal:" }
         pre tabindex="0" { "replay-tool trace " (quoted(order.order_id.as_str())) }
+    }
+}
+
+/// The money of an order that was undone, which was given back and came back.
+fn owed(looked: &Looked) -> Markup {
+    let order = looked.order();
+    let Some((minor, detail)) = looked.owed() else { return html! {} };
+    html! {
+        div.notice.bad role="alert" {
+            p { strong { "Money to give back by hand: " (money(minor, &order.currency)) "." } }
+            p { "This order was undone, and its refund came back from the provider: " (detail) }
+            p { "Nothing gives it back by itself. Ask the customer for another way, as a bank account, pay it there, and note it with your books." }
+        }
     }
 }
 
@@ -213,6 +230,7 @@ fn head(looked: &Looked) -> Markup {
             h2 #waits { "What it waits for" }
             @let waits = looked.waits();
             @if waits.is_empty() { p { "Nothing." } }
+            @if looked.is_cut() { p.hint { "Since when is not known exactly: " (CUT) } }
             ul.waits { @for wait in &waits {
                 li {
                     @let (what, then) = for_people(wait);

@@ -6,7 +6,8 @@ use domain::saga::{Input, Order, Policy, decide, evolve};
 use jiff::Timestamp;
 use schemas::{
     CustomerId, Message, OrderCommand, OrderEvent, OrderLine, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured,
-    PaymentEvent, PaymentOperation, PaymentStuck, PlaceOrder, Sku, StockReserved, Time,
+    PaymentEvent, PaymentOperation, PaymentRefundReversed, PaymentRefunded, PaymentStuck, PlaceOrder, Sku,
+    StockReserved, Time,
 };
 
 use super::history::hops;
@@ -18,7 +19,7 @@ use crate::view::{Said, Standing, Told};
 const HOSTILE: &str = "<script>alert('x')</script>\"'&\r\n</pre><img src=x onerror=1>";
 
 /// An order as the core tells it, and what was said of it by anybody.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Story {
     order: Option<Order>,
     told: Vec<Told>,
@@ -126,7 +127,7 @@ impl Story {
                 payment = charge::evolve(payment, event).unwrap().payment;
             }
         }
-        Looked { found, hops, payment, now: Time::from(Timestamp::now()) }
+        Looked { found, hops, payment, now: Time::from(Timestamp::now()), cut: Vec::new() }
     }
 }
 
@@ -248,6 +249,43 @@ fn amounts_have_their_currency_and_times_are_for_people_in_everything_that_was_s
         let raw = read.match_indices('T').find(|(at, _)| *at > 0 && is_digit(at - 1) && is_digit(at + 1));
         assert_eq!(raw, None, "{read}");
     }
+}
+
+#[test]
+fn where_much_was_said_what_is_known_is_shown_with_why_the_rest_is_not() {
+    let mut looked = Story::paid("o").looked();
+    looked.cut = vec![schemas::TopicName::OrderEvents, schemas::TopicName::PaymentEvents];
+    looked.hops.drain(..3);
+    let page = shown(&looked, &Role::ALL);
+    assert!(page.contains("Somebody to ship it") && page.contains("Since when is not known exactly"), "{page}");
+    assert!(page.contains("It is not shown: so much was said") && !page.contains("Provider receivable"), "{page}");
+    let whole = shown(&Story::paid("o").looked(), &Role::ALL);
+    assert!(!whole.contains("not known exactly") && !whole.contains("It is not shown"), "{whole}");
+}
+
+#[test]
+fn what_was_given_back_for_undoing_an_order_and_came_back_is_told_with_what_to_do() {
+    let refund_id = CommandId::new("cancellation").unwrap();
+    let (order_id, at, amount_minor) = (OrderId::new("o").unwrap(), Time::from_micros(0), 500);
+    let undone = act_on(Story::paid("o"), Act::Cancel, &[]);
+    let back = PaymentRefunded {
+        order_id: order_id.clone(),
+        version: 3,
+        at,
+        refund_id: refund_id.clone(),
+        amount_minor,
+        provider_reference: None,
+    };
+    let released = schemas::StockReleased { order_id: order_id.clone(), version: 2, at };
+    let cancelled = undone.pays(back.into()).hears(&released.into());
+    assert!(!shown(&cancelled.clone().looked(), &Role::ALL).contains("by hand"));
+    let reversed =
+        PaymentRefundReversed { order_id, version: 4, at, refund_id, amount_minor, detail: HOSTILE.to_owned() };
+    let mut story = cancelled;
+    story.keep(&PaymentEvent::from(reversed).into());
+    let page = shown(&story.looked(), &Role::ALL);
+    assert!(page.contains("Money to give back by hand: EUR 5.00.") && page.contains("another way"), "{page}");
+    assert!(!page.contains("<script"), "{page}");
 }
 
 #[test]
