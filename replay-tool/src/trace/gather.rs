@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use client::detail;
+use client::{Manner, currency_of, detail_in};
 use jiff::Timestamp;
 use outbox::Position;
 use outbox::inbox::Delivery;
@@ -111,6 +111,7 @@ impl Gathering {
                 hop.mark = Mark::Void;
             }
         }
+        tell(&mut hops);
         hops
     }
 
@@ -136,7 +137,6 @@ impl Gathering {
                 let is_first = hop.made_of.is_some() || self.is_said_first(channel, record, &message, &mark);
                 hop.mark = if is_first { mark } else { Mark::Repeated };
                 message.name().clone_into(&mut hop.name);
-                hop.detail = detail(&message);
                 hop.message = Some(message);
             }
             Ok(message) => {
@@ -210,6 +210,17 @@ impl Gathering {
         let was = letter.original.map_or_else(String::new, |spot| format!(", was {spot}"));
         hop.detail = format!("{}: {}{was}", letter.cause, letter.detail);
         self.hops.push(hop);
+    }
+}
+
+/// Says what each message says, in the currency that one of them names.
+fn tell(hops: &mut [Hop]) {
+    let currency = currency_of(hops.iter().filter_map(|hop| hop.message.as_ref())).map(str::to_owned);
+    let manner = Manner::plain(currency.as_deref());
+    for hop in hops {
+        if let Some(message) = &hop.message {
+            hop.detail = detail_in(message, &manner);
+        }
     }
 }
 

@@ -26,7 +26,8 @@ use workers::telemetry;
 use crate::console::{self, Console};
 use crate::daemons::{self, Daemons};
 use crate::http::{self, Door};
-use crate::keys::{Keys, Role, new_key};
+use crate::key_file::KeyFile;
+use crate::keys::{Role, new_key};
 use crate::lag::{Lag, Look};
 use crate::open_files;
 use crate::placed::Placed;
@@ -331,9 +332,12 @@ async fn callers(
     settings: &Settings,
     stop: &watch::Sender<bool>,
 ) -> Result<(Arc<Who>, Vec<JoinHandle<()>>), DaemonError> {
-    let keys = settings.api_keys_file.as_deref().map(Keys::read).transpose().map_err(DaemonError::of)?;
+    let keys = settings.api_keys_file.clone().map(KeyFile::open).transpose().map_err(DaemonError::of)?.map(Arc::new);
     let (tokens, keeper) = settings.tokens.open().map_err(DaemonError::of)?.unzip();
     let mut tasks = Vec::new();
+    if let Some(file) = &keys {
+        tasks.push(tokio::spawn(Arc::clone(file).keep_looking(stop.subscribe())));
+    }
     if let Some(mut keeper) = keeper {
         keeper.begin().await.map_err(|words| DaemonError(format!("the issuer's keys: {words}")))?;
         tasks.push(tokio::spawn(keeper.run(stop.subscribe())));

@@ -92,6 +92,11 @@ impl Caller {
         self.0.roles.contains(&role)
     }
 
+    /// Whether it is the same, with the same roles.
+    pub fn is_as(&self, other: &Caller) -> bool {
+        self.0.name == other.0.name && self.0.roles == other.0.roles
+    }
+
     /// Takes one request of what is allowed a second; else how long to wait.
     ///
     /// # Errors
@@ -191,15 +196,16 @@ struct Entry {
 }
 
 impl Keys {
-    /// Reads the file.
+    /// Reads the file: its text, and the keys that it has.
     ///
     /// # Errors
     /// It cannot be read, or is not as it has to be; the digests are not repeated.
-    pub fn read(path: &Path) -> Result<Self, SettingError> {
+    pub fn read(path: &Path) -> Result<(String, Self), SettingError> {
         let wrong =
             |reason: String| SettingError::File { what: "the file of keys", path: path.display().to_string(), reason };
         let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        Keys::parse(&text).map_err(wrong)
+        let keys = Keys::parse(&text).map_err(wrong)?;
+        Ok((text, keys))
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -11,6 +11,7 @@ pub mod console;
 pub mod daemon;
 pub mod daemons;
 pub mod http;
+pub mod key_file;
 pub mod keys;
 pub mod lag;
 pub mod metrics;

@@ -1,18 +1,21 @@
 //! Who asks: whoever has a key of this door, or a token of an issuer that it trusts.
 
-use crate::keys::{Caller, Keys};
+use std::sync::Arc;
+
+use crate::key_file::KeyFile;
+use crate::keys::Caller;
 use crate::tokens::{Refusal, Tokens, Trouble};
 
 /// Whom the door knows.
 #[derive(Debug, Default)]
 pub struct Who {
-    keys: Option<Keys>,
+    keys: Option<Arc<KeyFile>>,
     tokens: Option<Tokens>,
 }
 
 impl Who {
     /// Whoever has one of these.
-    pub fn new(keys: Option<Keys>, tokens: Option<Tokens>) -> Self {
+    pub fn new(keys: Option<Arc<KeyFile>>, tokens: Option<Tokens>) -> Self {
         Who { keys, tokens }
     }
 
@@ -27,7 +30,7 @@ impl Who {
     /// Nobody is believed to have it, and why.
     pub async fn caller(&self, given: &str) -> Result<Caller, Refusal> {
         if let Some(caller) = self.keys.as_ref().and_then(|keys| keys.caller(given)) {
-            return Ok(caller.clone());
+            return Ok(caller);
         }
         // A key has no dots.
         let tokens = self.tokens.as_ref().filter(|_| given.contains('.')).ok_or(Refusal::Unknown)?;
@@ -46,7 +49,8 @@ impl Who {
 
     /// What a person should know, although it is in nobody's way yet.
     pub fn note(&self) -> Option<String> {
-        self.trouble().filter(|trouble| !self.is_locked(trouble)).map(|trouble| trouble.words)
+        let of_file = self.keys.as_ref().and_then(|keys| keys.trouble());
+        of_file.or_else(|| self.trouble().filter(|trouble| !self.is_locked(trouble)).map(|trouble| trouble.words))
     }
 
     fn trouble(&self) -> Option<Trouble> {

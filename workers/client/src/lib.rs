@@ -61,7 +61,10 @@ pub use order_place::OrderPlace;
 pub use outlet::Outlet;
 pub use publication::{Entries, Observation, PublishPlan, Published, publish_entries};
 pub use publisher::{Delivered, Deliveries, IN_FLIGHT_MAX, Publisher};
-pub use rendering::{TIME_FIELDS, body_json, detail, message_of, record_json, shown_text, stage_in_words, symbol};
+pub use rendering::{
+    Manner, TIME_FIELDS, body_json, currency_of, detail, detail_in, message_of, record_json, shown_text,
+    stage_in_words, symbol,
+};
 pub use set_aside::{AllSetAside, SetAside};
 pub use standing::{Standing, Wait, WaitKind};
 pub use stock_file::StockFile;

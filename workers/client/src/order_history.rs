@@ -13,7 +13,7 @@ use schemas::{CommandId, Message, OrderEvent, OrderId, TopicName};
 use super::open_transaction::{OpenTransaction, open_transactions};
 use super::order_place::{Partitions, commands, is_placing};
 use super::set_aside::AllSetAside;
-use super::{ClientError, Connection, Record, Selection, Standing, TopicReader};
+use super::{ClientError, Connection, Record, Selection, Standing, TopicReader, currency_of};
 
 /// Everything that the topics say about one order.
 #[derive(Debug, Clone)]
@@ -69,6 +69,11 @@ impl OrderHistory {
             set_aside: AllSetAside::default(),
             open_transactions: Vec::new(),
         }
+    }
+
+    /// In which currency it is, where that was said.
+    pub fn currency(&self) -> Option<&str> {
+        currency_of(self.records.iter().map(|record| &record.message))
     }
 
     /// Where the order stands as its events tell it; none where none was placed, or an error where a piece of its history is

@@ -6,8 +6,8 @@ use domain::saga::{Cancellation, Order, Stage};
 use domain::stock::{Deed, Description};
 use grammar::{counted, money};
 use schemas::{
-    CommandId, InventoryCommand, InventoryEvent, Message, MessageType, OrderLine, PaymentCommand, PaymentEvent,
-    ReturnedStock, Shortage, StockEvent, StockLine, Time,
+    CommandId, InventoryCommand, InventoryEvent, Message, MessageType, OrderCommand, OrderEvent, OrderLine,
+    PaymentCommand, PaymentEvent, ReturnedStock, Shortage, StockEvent, StockLine, Time,
 };
 use serde::Serialize;
 use serde::de::DeserializeSeed as _;
@@ -89,11 +89,61 @@ fn show_times(value: &mut Value) {
     }
 }
 
+/// In which manner a message is told: what it does not say itself, and how times are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Manner<'m> {
+    /// The order's currency, where it is known: not every message with an amount has it.
+    pub currency: Option<&'m str>,
+    /// How a time is written.
+    pub time: fn(Time) -> String,
+}
+
+impl<'m> Manner<'m> {
+    /// As the command line tells it: times can be given back to it as they are.
+    pub fn plain(currency: Option<&'m str>) -> Self {
+        Manner { currency, time: |time| time.to_string() }
+    }
+
+    /// An amount of a message that does not say in which currency.
+    fn amount(&self, minor: i64) -> String {
+        match (self.currency, minor) {
+            (Some(currency), _) => money(minor, currency),
+            (None, 1) => "1 minor unit".to_owned(),
+            (None, _) => format!("{minor} minor units"),
+        }
+    }
+}
+
+/// The currency of the order that these messages are about, as its placing says it; events before commands, which may be refused.
+pub fn currency_of<'m>(messages: impl IntoIterator<Item = &'m Message>) -> Option<&'m str> {
+    let mut asked = None;
+    for message in messages {
+        match message {
+            Message::OrderEvent(OrderEvent::OrderPlaced(m)) => return Some(&m.currency),
+            Message::OrderCommand(OrderCommand::PlaceOrder(m)) => asked = asked.or(Some(m.currency.as_str())),
+            Message::OrderEvent(_)
+            | Message::OrderCommand(_)
+            | Message::InventoryCommand(_)
+            | Message::InventoryEvent(_)
+            | Message::StockCommand(_)
+            | Message::StockEvent(_)
+            | Message::PaymentCommand(_)
+            | Message::PaymentEvent(_) => {}
+        }
+    }
+    asked
+}
+
 /// What is worth saying about a message beside its name and key; often nothing.
 pub fn detail(message: &Message) -> String {
+    detail_in(message, &Manner::plain(None))
+}
+
+/// The same, in this manner.
+pub fn detail_in(message: &Message, manner: &Manner<'_>) -> String {
     match message {
-        Message::OrderCommand(m) => order::command(m),
-        Message::OrderEvent(m) => order::event(m),
+        Message::OrderCommand(m) => order::command(m, manner),
+        Message::OrderEvent(m) => order::event(m, manner),
         Message::InventoryCommand(InventoryCommand::ReserveStock(m)) => stock_lines(&m.lines),
         Message::InventoryCommand(InventoryCommand::CommitStock(_) | InventoryCommand::ReleaseStock(_)) => {
             String::new()
@@ -102,8 +152,8 @@ pub fn detail(message: &Message) -> String {
         Message::InventoryEvent(m) => inventory_event(m),
         Message::StockCommand(m) => order::joined([Some(deed(&Deed::asked_by(m))), order::asked(m.by(), m.note())]),
         Message::StockEvent(m) => stock_event(m),
-        Message::PaymentCommand(m) => payment_command(m),
-        Message::PaymentEvent(m) => payment_event(m),
+        Message::PaymentCommand(m) => payment_command(m, manner),
+        Message::PaymentEvent(m) => payment_event(m, manner),
     }
 }
 
@@ -167,7 +217,7 @@ fn inventory_event(event: &InventoryEvent) -> String {
     }
 }
 
-fn payment_command(command: &PaymentCommand) -> String {
+fn payment_command(command: &PaymentCommand, manner: &Manner<'_>) -> String {
     match command {
         PaymentCommand::AuthorizePayment(m) => {
             let at = m.payment_provider.as_ref().map_or_else(String::new, |provider| format!(" at {provider}"));
@@ -175,17 +225,17 @@ fn payment_command(command: &PaymentCommand) -> String {
         }
         PaymentCommand::CapturePayment(_) | PaymentCommand::VoidPayment(_) => String::new(),
         PaymentCommand::RefundPayment(m) => {
-            let amount = m.amount_minor.map_or_else(|| "all that is left".to_owned(), order::minor);
+            let amount = m.amount_minor.map_or_else(|| "all that is left".to_owned(), |amount| manner.amount(amount));
             format!("refund {} of {amount}", m.refund_id)
         }
         PaymentCommand::RetryPayment(m) => format!("command {}", m.command_id),
     }
 }
 
-fn payment_event(event: &PaymentEvent) -> String {
+fn payment_event(event: &PaymentEvent, manner: &Manner<'_>) -> String {
     match event {
         PaymentEvent::PaymentAuthorized(m) => {
-            let until = m.expires_at.map_or_else(String::new, |until| format!(", held until {until}"));
+            let until = m.expires_at.map_or_else(String::new, |until| format!(", held until {}", (manner.time)(until)));
             let again = if m.attempt > 1 { ", held again" } else { "" };
             format!("{}{again}{until}", money(m.amount_minor, &m.currency))
         }
@@ -194,16 +244,16 @@ fn payment_event(event: &PaymentEvent) -> String {
         PaymentEvent::PaymentVoided(m) => m.reason_code.clone().unwrap_or_default(),
         PaymentEvent::PaymentCaptureFailed(m) => m.detail.clone(),
         PaymentEvent::PaymentStuck(m) => format!("{}: {}", symbol(&m.operation), m.detail),
-        PaymentEvent::PaymentRefunded(m) => format!("refund {} of {}", m.refund_id, order::minor(m.amount_minor)),
+        PaymentEvent::PaymentRefunded(m) => format!("refund {} of {}", m.refund_id, manner.amount(m.amount_minor)),
         PaymentEvent::PaymentRefundFailed(m) => {
-            let amount = order::minor(m.amount_minor);
+            let amount = manner.amount(m.amount_minor);
             format!("refund {} of {amount} is {}: {}", m.refund_id, m.outcome, m.detail)
         }
         PaymentEvent::PaymentRefundReversed(m) => {
-            format!("refund {} of {} came back: {}", m.refund_id, order::minor(m.amount_minor), m.detail)
+            format!("refund {} of {} came back: {}", m.refund_id, manner.amount(m.amount_minor), m.detail)
         }
         PaymentEvent::PaymentDisputed(m) => {
-            let fee = if m.fee_minor == 0 { String::new() } else { format!(", fee {}", order::minor(m.fee_minor)) };
+            let fee = if m.fee_minor == 0 { String::new() } else { format!(", fee {}", manner.amount(m.fee_minor)) };
             format!("{} of {} {}{fee}", m.dispute_id, money(m.amount_minor, &m.currency), m.status)
         }
     }
@@ -243,7 +293,7 @@ fn shortages(shortages: &[Shortage]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use schemas::{AdjustStock, CommandId, CustomerId, OrderEvent, OrderId, PlaceOrder, ReceiveStock, Sku};
+    use schemas::{AdjustStock, CommandId, CustomerId, OrderId, PlaceOrder, ReceiveStock, Sku};
 
     #[test]
     fn json_has_every_field_and_times_that_people_read() {

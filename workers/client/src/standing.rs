@@ -111,6 +111,11 @@ impl Standing {
         Ok(state.map(|order| Standing { waits: waits(&order, &times), order }))
     }
 
+    /// The same of an order alone, where its events are not all known: since when is that of its last change where nothing tells it.
+    pub fn as_it_is(order: Order) -> Self {
+        Standing { waits: waits(&order, &Times::default()), order }
+    }
+
     /// Whether nothing more happens to the order by itself, and nobody has to do anything.
     pub fn is_at_rest(&self) -> bool {
         self.order.is_finished()

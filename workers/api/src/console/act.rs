@@ -6,7 +6,7 @@
 use client::body_json;
 use domain::decision::Outcome;
 use domain::saga::{Input, Order, Policy, Return, ReturnState, decide};
-use grammar::{minor_units, money};
+use grammar::money;
 use schemas::{
     CancelOrder, CommandId, HoldOrder, LineQuantity, Message, OrderCommand, ReceiveReturn, RefundOrder, RejectOrder,
     ReleaseOrder, RequestReturn, ResolveOrder, RetryOrder, ReturnedLine, ShipOrder, SkipOrderStep, Time,
@@ -186,12 +186,14 @@ impl Fields {
         given.map(piece).collect()
     }
 
-    fn amount(&self, currency: &str) -> Result<i64, String> {
-        let text = self.needed("amount", "an amount")?;
-        minor_units(&text, currency).ok_or_else(|| {
-            let (example, text) = (money(1250, currency), text.as_str());
-            format!("{text} is no amount in {currency}: write it as in {example}, without the currency")
-        })
+    /// An amount that can still be given back.
+    fn amount(&self, order: &Order) -> Result<i64, String> {
+        let (currency, left) = (order.currency.as_str(), order.refundable_minor());
+        let minor = words::read_amount(&self.needed("amount", "an amount")?, currency)?;
+        match minor <= left {
+            true => Ok(minor),
+            false => Err(format!("{} is more than is left: {}", money(minor, currency), money(left, currency))),
+        }
     }
 }
 
@@ -223,7 +225,7 @@ pub(super) fn command(
         }
         Act::Refund => {
             let (amount_minor, lines) = match fields.needed("how", "how much is given back")?.as_str() {
-                "amount" => (Some(fields.amount(&order.currency)?), Vec::new()),
+                "amount" => (Some(fields.amount(order)?), Vec::new()),
                 "lines" => (None, some(fields.pieces("line-")?)?),
                 _ => (None, Vec::new()),
             };
@@ -239,7 +241,7 @@ pub(super) fn command(
         Act::Receive => {
             let return_id = fields.needed("return_id", "which return has come")?;
             let return_id = CommandId::new(return_id).map_err(|error| error.to_string())?;
-            let refund_minor = fields.text("amount").map(|_| fields.amount(&order.currency)).transpose()?;
+            let refund_minor = fields.text("amount").map(|_| fields.amount(order)).transpose()?;
             ReceiveReturn { order_id, command_id, return_id, lines: received(fields)?, refund_minor, by, note }.into()
         }
         Act::Hold => {

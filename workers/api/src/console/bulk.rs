@@ -165,7 +165,7 @@ fn reasons(problem: &Problem) -> Markup {
 }
 
 /// What became of an order.
-enum End {
+pub(super) enum End {
     Done,
     OnItsWay,
     Failed(Box<Problem>),
@@ -187,7 +187,7 @@ pub(super) async fn run(
     let each = wanted.ids.clone().into_iter().map(|id| {
         let order = orders.get(&id);
         async move {
-            let end = one(door, wanted, order, &command_id(form, &id), by, until, headers).await;
+            let end = one(door, wanted.act, &wanted.fields, order, &command_id(form, &id), by, until, headers).await;
             (id, end)
         }
     });
@@ -198,15 +198,18 @@ pub(super) async fn run(
 }
 
 /// A form's command for an order: the same, however often it is sent.
-fn command_id(form: &CommandId, order: &OrderId) -> Result<CommandId, Problem> {
+pub(super) fn command_id(form: &CommandId, order: &OrderId) -> Result<CommandId, Problem> {
     let of = Sha256::new().chain_update(form.as_str()).chain_update("\n").chain_update(order.as_str());
     let digest: [u8; 32] = of.finalize().into();
     Ok(CommandId::new(format!("b-{}", hex(&digest[..16])))?)
 }
 
-async fn one(
+/// Does it to one of them.
+#[expect(clippy::too_many_arguments, reason = "all of them differ from one order or action to the next")]
+pub(super) async fn one(
     door: &Door,
-    wanted: &Wanted,
+    act: Act,
+    fields: &Fields,
     order: Option<&Order>,
     id: &Result<CommandId, Problem>,
     by: &str,
@@ -222,7 +225,7 @@ async fn one(
         Ok(id) => id,
         Err(problem) => return failed(problem.clone()),
     };
-    let asked = order.ok_or_else(no_order).and_then(|order| command(wanted.act, order, &wanted.fields, id, by));
+    let asked = order.ok_or_else(no_order).and_then(|order| command(act, order, fields, id, by));
     match asked {
         Ok(asked) => match door.act(asked, id, Some(until), headers).await {
             Ok(Fate::Done { .. }) => End::Done,
@@ -277,27 +280,35 @@ pub(super) fn bar(visit: &Visit) -> Markup {
     html! {
         fieldset.bulk {
             legend { "Do something to the orders that are chosen" }
-            div.filters {
-                div {
-                    label for="bulk-act" { "What" }
-                    select #bulk-act name="act" required {
-                        option value="" { "Choose" }
-                        @for act in Act::IN_BULK.into_iter().filter(|act| visit.may(act.role())) {
-                            option value=(act.as_str()) { (name(act)) }
-                        }
+            (what(visit, "bulk"))
+            p.hint { "Nothing is done before you have seen that. A hold needs a reason code. At most " (MOST) " orders at once." }
+        }
+    }
+}
+
+/// What to do, and why.
+pub(super) fn what(visit: &Visit, form: &str) -> Markup {
+    let id = |field: &str| format!("{form}-{field}");
+    html! {
+        div.filters {
+            div {
+                label for=(id("act")) { "What" }
+                select #(id("act")) name="act" required {
+                    option value="" { "Choose" }
+                    @for act in Act::IN_BULK.into_iter().filter(|act| visit.may(act.role())) {
+                        option value=(act.as_str()) { (name(act)) }
                     }
                 }
-                div {
-                    label for="bulk-reason" { "Reason code" }
-                    input #bulk-reason name="reason_code" maxlength="64" autocomplete="off";
-                }
-                div {
-                    label for="bulk-note" { "Note" }
-                    input #bulk-note name="note" maxlength="250" autocomplete="off";
-                }
-                div.actions { button type="submit" { "See what it would do" } }
             }
-            p.hint { "Nothing is done before you have seen that. A hold needs a reason code. At most " (MOST) " orders at once." }
+            div {
+                label for=(id("reason")) { "Reason code" }
+                input #(id("reason")) name="reason_code" maxlength="64" autocomplete="off";
+            }
+            div {
+                label for=(id("note")) { "Note" }
+                input #(id("note")) name="note" maxlength="250" autocomplete="off";
+            }
+            div.actions { button type="submit" { "See what it would do" } }
         }
     }
 }

@@ -55,6 +55,7 @@ fn shown(hours: &Hours, now: Time, asked: Option<i64>) -> Markup {
             "Orders of the last " (HOURS) " hours, by the hour in which they were accepted (UTC); what happens to them later counts there."
             @if counted < all.clone().count() { " Still counted: " (counted) " of " (HOURS) " hours are known by now." }
         }
+        (columns())
         @if currencies.is_empty() {
             p.empty { @if counted == 0 { "Nothing was counted yet. Within seconds it is; load the page again." }
                 @else { "No order was accepted in the hours that are counted." } }
@@ -73,6 +74,23 @@ fn shown(hours: &Hours, now: Time, asked: Option<i64>) -> Markup {
         }
         h2 #best { "Ordered most, " (name(hour)) }
         (best(hours.get(&hour), now))
+    }
+}
+
+/// What each amount is, so that they add up.
+fn columns() -> Markup {
+    html! {
+        details {
+            summary { "What the amounts are" }
+            dl.facts {
+                dt { "Ordered" } dd { "What all orders of the hour are for. It is called off, not taken or taken." }
+                dt { "Called off" } dd { "What orders are for that were cancelled before any money was taken." }
+                dt { "Not taken" } dd { "What the others are for whose money is not taken: not yet, or it could not be." }
+                dt { "Taken" } dd { "What was taken, also of orders that were cancelled later. It is given back or kept." }
+                dt { "Given back" } dd { "What was refunded, or is being refunded." }
+                dt { "Kept" } dd { "What was taken and not given back." }
+            }
+        }
     }
 }
 
@@ -109,6 +127,8 @@ fn sums(hours: &Hours, currency: &str) -> Markup {
             div { dt { "Orders" } dd { (number(orders(|takings| takings.orders))) } }
             div { dt { "Of those cancelled" } dd { (number(orders(|takings| takings.cancelled))) } }
             div { dt { "Ordered" } dd { (amount(|takings| takings.ordered_minor)) } }
+            div { dt { "Called off" } dd { (amount(|takings| takings.called_off_minor)) } }
+            div { dt { "Not taken" } dd { (amount(|takings| takings.open_minor)) } }
             div { dt { "Taken" } dd { (amount(|takings| takings.captured_minor)) } }
             div { dt { "Given back" } dd { (amount(|takings| takings.refunded_minor)) } }
             div { dt { "Kept" } dd { (amount(kept)) } }
@@ -131,10 +151,11 @@ fn name(hour: i64) -> String {
 
 fn by_hour(hours: &Hours, all: impl Iterator<Item = i64>, currencies: &[String], now: Time) -> Markup {
     html! {
-        div.table { table {
+        div.table tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Hour from" } th.number scope="col" { "Orders" } th.number scope="col" { "Cancelled" }
-                th.number scope="col" { "Ordered" } th.number scope="col" { "Taken" } th.number scope="col" { "Given back" }
+                th.number scope="col" { "Ordered" } th.number scope="col" { "Called off" } th.number scope="col" { "Not taken" }
+                th.number scope="col" { "Taken" } th.number scope="col" { "Given back" }
                 th.number scope="col" { "Kept" } th.number scope="col" { "Counted ago" }
             } }
             tbody { @for hour in all { (rows(hour, hours.get(&hour), currencies, now)) } }
@@ -145,14 +166,14 @@ fn by_hour(hours: &Hours, all: impl Iterator<Item = i64>, currencies: &[String],
 fn rows(hour: i64, counted: Option<&Counted<Arc<Hour>>>, currencies: &[String], now: Time) -> Markup {
     let link = html! { a href={ "/console/business?hour=" (hour) "#best" } { (utc(begin_of(hour))) } };
     let Some(counted) = counted else {
-        return html! { tr { th scope="row" { (link) } td colspan="7" { "not counted yet" } } };
+        return html! { tr { th scope="row" { (link) } td colspan="9" { "not counted yet" } } };
     };
     let amount = |minor: Option<i64>, currency: &str| {
         minor.map_or_else(|| "not known".to_owned(), |minor| money(minor, currency))
     };
     html! {
         @if counted.what.takings.is_empty() {
-            tr { th scope="row" { (link) } td.number { "0" } td colspan="5" {} td.number { (since(counted.at, now)) } }
+            tr { th scope="row" { (link) } td.number { "0" } td colspan="7" {} td.number { (since(counted.at, now)) } }
         }
         @for takings in counted.what.takings.iter().filter(|takings| currencies.contains(&takings.currency)) {
             tr {
@@ -160,6 +181,8 @@ fn rows(hour: i64, counted: Option<&Counted<Arc<Hour>>>, currencies: &[String], 
                 td.number { (number(takings.orders)) }
                 td.number { (number(takings.cancelled)) }
                 td.number { (amount(takings.ordered_minor, &takings.currency)) }
+                td.number { (amount(takings.called_off_minor, &takings.currency)) }
+                td.number { (amount(takings.open_minor, &takings.currency)) }
                 td.number { (amount(takings.captured_minor, &takings.currency)) }
                 td.number { (amount(takings.refunded_minor, &takings.currency)) }
                 td.number { (amount(kept(takings), &takings.currency)) }
@@ -206,7 +229,17 @@ mod tests {
 
     fn takings(currency: &str, captured_minor: Option<i64>, refunded_minor: Option<i64>) -> Takings {
         let (currency, ordered_minor) = (currency.to_owned(), captured_minor);
-        Takings { currency, orders: 3, cancelled: 1, ordered_minor, captured_minor, refunded_minor }
+        let (called_off_minor, open_minor) = (Some(0), Some(0));
+        Takings {
+            currency,
+            orders: 3,
+            cancelled: 1,
+            ordered_minor,
+            called_off_minor,
+            open_minor,
+            captured_minor,
+            refunded_minor,
+        }
     }
 
     fn at(hour: i64, takings: Vec<Takings>, best: Vec<Sold>) -> (i64, Counted<Arc<Hour>>) {

@@ -16,7 +16,7 @@ use schemas::{Sku, Time};
 use tokio::sync::watch;
 
 use crate::http::Door;
-use crate::view::{Became, Sold, Takings};
+use crate::view::{Became, Owed, Sold, Takings};
 
 /// Whose orders are told apart by what became of them: those of the last hour.
 pub(super) const LOOKED_BACK_S: i64 = 3_600;
@@ -26,6 +26,9 @@ pub(super) const SCARCE: i64 = 10;
 
 /// So many SKUs that run out are told.
 pub(super) const SCARCE_TOLD: i64 = 10;
+
+/// Of so many of the newest refunds that came back it is looked whether the money is still here.
+const CAME_BACK: i64 = 1_000;
 
 /// So many SKUs of an hour are told.
 pub(super) const BEST_TOLD: i64 = 20;
@@ -83,6 +86,8 @@ pub(super) struct Known {
     pub(super) became: Option<Counted<Vec<Became>>>,
     /// SKUs that run out, the scarcest first.
     pub(super) scarce: Option<Counted<Vec<(Sku, Level)>>>,
+    /// Money of orders that were undone, which came back: the oldest first.
+    pub(super) owed: Option<Counted<Vec<Owed>>>,
     /// Hours by their number since 1970.
     pub(super) hours: BTreeMap<i64, Counted<Arc<Hour>>>,
 }
@@ -101,6 +106,7 @@ struct Counting {
 enum Task {
     Became,
     Scarce,
+    Owed,
     Hour(i64),
 }
 
@@ -159,6 +165,10 @@ impl Counts {
                 let what = door.reads.scarce(SCARCE, SCARCE_TOLD).await?;
                 self.locked().known.scarce = Some(Counted { what, at: now });
             }
+            Task::Owed => {
+                let what = door.reads.owed(CAME_BACK).await?;
+                self.locked().known.owed = Some(Counted { what, at: now });
+            }
             Task::Hour(hour) => {
                 let (from, before) = (begin_of(hour), begin_of(hour + 1));
                 let takings = door.reads.takings(from, before).await?;
@@ -183,7 +193,8 @@ impl Counting {
         self.known.hours.retain(|known, _| kept.contains(known));
         self.looked.filter(|looked| now.saturating_duration_since(*looked) <= WATCHED)?;
         let hours = kept.rev().map(|each| (Task::Hour(each), if each == hour { HOUR_AGAIN } else { HOUR_OVER_AGAIN }));
-        let all: Vec<_> = [(Task::Became, AGAIN), (Task::Scarce, AGAIN)].into_iter().chain(hours).collect();
+        let all: Vec<_> =
+            [(Task::Became, AGAIN), (Task::Scarce, AGAIN), (Task::Owed, AGAIN)].into_iter().chain(hours).collect();
         self.tried.retain(|tried, _| all.iter().any(|(task, _)| task == tried));
         let never = all.iter().map(|(task, _)| *task).find(|task| !self.tried.contains_key(task));
         let late = |(task, again): &(Task, Duration)| {
@@ -206,16 +217,16 @@ mod tests {
         assert_eq!(counting.due(100, now), None, "nobody looks");
         counting.looked = Some(now);
         let first: Vec<Task> = std::iter::from_fn(|| counting.due(100, now)).collect();
-        assert_eq!(first[..4], [Task::Became, Task::Scarce, Task::Hour(100), Task::Hour(99)]);
-        assert_eq!(first.len(), 26);
+        assert_eq!(first[..5], [Task::Became, Task::Scarce, Task::Owed, Task::Hour(100), Task::Hour(99)]);
+        assert_eq!(first.len(), 27);
         // What is small is due first, then the present hour; those that are over long after.
         let then: Vec<Task> = std::iter::from_fn(|| counting.due(100, now + HOUR_AGAIN)).collect();
-        assert_eq!(then.len(), 3, "{then:?}");
-        assert_eq!(then[2], Task::Hour(100), "{then:?}");
+        assert_eq!(then.len(), 4, "{then:?}");
+        assert_eq!(then[3], Task::Hour(100), "{then:?}");
         assert_eq!(counting.due(100, now + HOUR_OVER_AGAIN), None, "nobody looks any more");
         counting.looked = Some(now + HOUR_OVER_AGAIN);
         let later: Vec<Task> = std::iter::from_fn(|| counting.due(100, now + HOUR_OVER_AGAIN)).collect();
-        assert_eq!(later.len(), 26);
+        assert_eq!(later.len(), 27);
         // The next hour has begun: it is new, and the oldest one is forgotten.
         counting.known.hours =
             (77..=100).map(|hour| (hour, Counted { what: Arc::default(), at: begin_of(hour) })).collect();

@@ -114,6 +114,12 @@ fn header(visit: &Visit, place: Option<Place>) -> Markup {
                     }
                 }
             }
+            form.find method="get" action="/console/orders" role="search" aria-label="An order, from every page" {
+                input type="search" name="find" maxlength="64" required autocomplete="off" aria-label="Find by order or customer id"
+                    placeholder="Order or customer id";
+                input type="hidden" name="go" value="1";
+                button.quiet type="submit" { "Go" }
+            }
             form.who method="post" action="/console/logout" {
                 (visit.signature())
                 span { (visit.caller().name()) }

@@ -10,14 +10,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use jiff::Timestamp;
 use schemas::Time;
 use tokio::sync::watch;
 
 use super::counts::{Counts, Known};
+use super::visit::Visit;
 use super::{Shared, overview};
 use crate::daemons::Heard;
 use crate::http::{Door, Problem, Room};
@@ -182,7 +185,7 @@ async fn sample(door: &Door, counts: &Counts, opened: &mut Opened) -> Sample {
 }
 
 /// The overview's live part, each time that there is a new one.
-pub(super) async fn stream(State(console): Shared) -> Result<Response, Problem> {
+pub(super) async fn stream(State(console): Shared, visit: Visit, headers: HeaderMap) -> Result<Response, Problem> {
     let room = Room::take(&console.door)?;
     let (shown, stopping) = (console.live.shown.subscribe(), console.door.stopping.clone());
     let stream = unfold((shown, stopping, room), async |(mut shown, mut stopping, room)| {
@@ -193,5 +196,6 @@ pub(super) async fn stream(State(console): Shared) -> Result<Response, Problem> 
         let part = Arc::clone(&shown.borrow_and_update());
         Some((Ok::<_, Infallible>(Event::default().data(&*part)), (shown, stopping, room)))
     });
+    let stream = stream.take_until(Box::pin(visit.pass(&console, &headers).ends()));
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }

@@ -25,6 +25,7 @@ mod standing;
 mod stock;
 mod stuck;
 mod supply;
+mod sweep;
 mod trouble;
 mod visit;
 mod words;
@@ -44,6 +45,7 @@ use counts::Counts;
 pub use dead_letters::BOUNDS as LETTER_BOUNDS;
 use dead_letters::Letters;
 use live::Live;
+use sweep::Sweeps;
 
 /// All that the pages work with.
 pub struct Console {
@@ -51,6 +53,7 @@ pub struct Console {
     live: Live,
     counts: Counts,
     letters: Letters,
+    sweeps: Sweeps,
     /// What the forms of this process are signed with where nobody has a key.
     salt: String,
 }
@@ -70,11 +73,13 @@ impl Console {
     ) -> (Arc<Self>, JoinHandle<()>) {
         let (live, counts) = (Live::default(), Counts::default());
         let sampling = live.clone().keep_sampling(Arc::clone(&door), counts.clone(), stopping.clone());
-        let counting = counts.clone().keep_counting(Arc::clone(&door), stopping);
+        let counting = counts.clone().keep_counting(Arc::clone(&door), stopping.clone());
+        let (sweeps, queue) = Sweeps::new();
+        let sweeping = queue.keep_working(Arc::clone(&door), stopping);
         let task = tokio::spawn(async {
-            tokio::join!(sampling, counting);
+            tokio::join!(sampling, counting, sweeping);
         });
-        (Arc::new(Console { door, live, counts, letters: Letters::new(office), salt }), task)
+        (Arc::new(Console { door, live, counts, letters: Letters::new(office), sweeps, salt }), task)
     }
 }
 
@@ -86,6 +91,12 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/console/orders", get(orders::page))
         .route("/console/bulk", post(bulk::check))
         .route("/console/bulk/run", post(bulk::run))
+        .route("/console/sweeps", post(sweep::begin))
+        .route("/console/sweeps/{id}", get(sweep::page))
+        .route("/console/sweeps/{id}/live", get(sweep::stream))
+        .route("/console/sweeps/{id}/run", post(sweep::run))
+        .route("/console/sweeps/{id}/stop", post(sweep::stop))
+        .route("/console/sweeps/{id}/{file}", get(sweep::failed))
         .route("/console/orders/{id}", get(order::page))
         .route("/console/orders/{id}/live", get(order::stream))
         .route("/console/orders/{id}/{act}", post(order::act))

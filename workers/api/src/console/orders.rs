@@ -5,17 +5,18 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Redirect, Response};
 use domain::saga::{Order, Stage};
 use grammar::{counted, money};
 use maud::{Markup, html};
 use schemas::{CustomerId, OrderId, Sku};
 use serde::Deserialize;
 
+use super::act::Fields;
 use super::layout::{self, Place};
 use super::trouble::{Trouble, notice};
 use super::visit::{Asked, Visit};
-use super::{Console, Shared, bulk, order, words};
+use super::{Console, Shared, bulk, order, sweep, words};
 use crate::http::{Problem, behind, cursor, last_before_next};
 use crate::view::{Filter, Standing};
 
@@ -44,6 +45,8 @@ pub(super) struct Search {
     cursor: String,
     /// Whether all of the page are chosen to begin with.
     chosen: Option<String>,
+    /// Whether the order of this id is wanted itself, where nothing else is found.
+    go: Option<String>,
 }
 
 /// What was found.
@@ -65,6 +68,9 @@ pub(super) async fn page(
     let body = match search.filter() {
         Ok(filter) => {
             let found = find(&console, &search, filter).await.map_err(|problem| Trouble::of(&visit, problem))?;
+            if let Some(named) = found.named.as_ref().filter(|_| search.go.is_some() && found.orders.is_empty()) {
+                return Ok(Redirect::to(&order::path(&named.what.order_id)).into_response());
+            }
             html! { (search.form()) (list(&visit, &search, &found)) }
         }
         Err(words) => html! { (notice(&Problem::bad(words))) (search.form()) },
@@ -87,7 +93,21 @@ async fn find(console: &Arc<Console>, search: &Search, filter: Filter) -> Result
 }
 
 impl Search {
-    fn filter(&self) -> Result<Filter, String> {
+    /// As a form gives it.
+    pub(super) fn of(given: &Fields) -> Self {
+        let text = |name: &str| given.text(name).unwrap_or_default().to_owned();
+        let (find, state, sku) = (text("find"), text("state"), text("sku"));
+        Search { find, state, sku, from: text("from"), before: text("before"), ..Search::default() }
+    }
+
+    /// What is looked for, wherever a page of it begins; what is empty is left out.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let Search { find, state, sku, from, before, cursor: _, chosen: _, go: _ } = self;
+        let all = [("find", find), ("state", state), ("sku", sku), ("from", from), ("before", before)];
+        all.map(|(name, value)| (name, value.trim())).into_iter().filter(|(_, value)| !value.is_empty())
+    }
+
+    pub(super) fn filter(&self) -> Result<Filter, String> {
         let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let time = |text: &str| given(text).map(|text| words::read_time(&text)).transpose();
         let words = |error: schemas::IdError| error.to_string();
@@ -106,21 +126,13 @@ impl Search {
     }
 
     fn is_narrow(&self) -> bool {
-        let Search { find, state, sku, from, before, cursor: _, chosen: _ } = self;
-        [find, state, sku, from, before].iter().any(|text| !text.trim().is_empty())
+        self.fields().next().is_some()
     }
 
-    fn path(&self, cursor: &str) -> String {
-        let Search { find, state, sku, from, before, cursor: _, chosen: _ } = self;
-        let fields = [
-            ("find", find.as_str()),
-            ("state", state),
-            ("sku", sku),
-            ("from", from),
-            ("before", before),
-            ("cursor", cursor),
-        ];
-        let given: Vec<_> = fields.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    /// Where it is looked for, a page that begins behind there.
+    pub(super) fn path(&self, cursor: &str) -> String {
+        let cursor = Some(("cursor", cursor)).filter(|(_, value)| !value.is_empty());
+        let given: Vec<_> = self.fields().chain(cursor).collect();
         format!("/console/orders?{}", serde_urlencoded::to_string(given).unwrap_or_default())
     }
 
@@ -128,7 +140,7 @@ impl Search {
         // A field of a time takes its own form alone.
         let time = |text: &str| words::read_time(text.trim()).map(words::time_field).unwrap_or_default();
         html! {
-            form.card.filters method="get" action="/console/orders" role="search" {
+            form.card.filters method="get" action="/console/orders" role="search" aria-label="Orders" {
                 div {
                     label for="find" { "Order or customer" }
                     input #find name="find" value=(self.find) maxlength="64" type="search" autocomplete="off";
@@ -202,6 +214,7 @@ fn choosable(visit: &Visit, search: &Search, orders: &[Standing<Order>], is_chos
             (table("Orders", orders, is_chosen))
             (bulk::bar(visit))
         }
+        (sweep::offer(visit, search))
     }
 }
 

@@ -48,6 +48,9 @@ pub(super) fn live_part(last: Option<&Sample>, moments: &[Moment]) -> Markup {
         (what_stands(&standing(last)))
         (now(last))
         h2 { "The last 15 minutes" }
+        @if let Some(first) = moments.first() {
+            p.hint { "As this instance of order-api has seen them, since " (utc(first.at)) ". What others saw is on theirs; " code { "/metrics" } " of all has the rest." }
+        }
         (history(last.at, moments))
         div.cards {
             section { h2 { "Orders that are not finished" } (by_state(last.open.as_deref(), last.at)) }

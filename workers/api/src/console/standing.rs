@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: deciding whether a number is bad by what it was before. Whoever wants that has `/metrics` and alerts.
 
+use grammar::{counted, money};
 use maud::{Markup, html};
 use schemas::ServiceName;
 
@@ -14,6 +15,9 @@ use workers::status::Status;
 
 /// So many messages that nobody has taken are far behind: some seconds of a busy day.
 const FAR_BEHIND: i64 = 5_000;
+
+/// So many orders are named whose money came back.
+const OWED_TOLD: usize = 10;
 
 /// Where stuck orders are.
 const STUCK: &str = "/console/stuck";
@@ -43,6 +47,7 @@ fn warn(what: impl Into<String>, why: impl Into<String>, act: Markup) -> Stands 
 pub(super) fn standing(sample: &Sample) -> Vec<Stands> {
     let mut all = Vec::new();
     orders(sample, &mut all);
+    owed(sample, &mut all);
     for heard in &sample.daemons {
         daemon(sample, heard, &mut all);
     }
@@ -71,6 +76,24 @@ fn orders(sample: &Sample, all: &mut Vec<Stands>) {
     }
 }
 
+/// What was given back for an order that was undone, and came back: nothing gives it back by itself.
+fn owed(sample: &Sample, all: &mut Vec<Stands>) {
+    let Some(owed) = sample.known.owed.as_ref().map(|counted| &counted.what) else { return };
+    let Some(oldest) = owed.first() else { return };
+    let what = format!("Money to give back by hand: {} undone", counted(owed.len() as u64, "order"));
+    let why = format!("their refunds came back from the provider, the oldest {} ago", age(oldest.since, sample.at));
+    let act = html! {
+        "Find another way to each customer: "
+        @for (owed, index) in owed.iter().zip(0..OWED_TOLD) {
+            @if index > 0 { ", " }
+            a href={ "/console/orders/" (escaped(&owed.order_id)) } { (owed.order_id) } " (" (money(owed.amount_minor, &owed.currency)) ")"
+        }
+        @if owed.len() > OWED_TOLD { ", and " (owed.len() - OWED_TOLD) " more" }
+        "."
+    };
+    all.push(bad(what, why, act));
+}
+
 fn daemon(sample: &Sample, heard: &Heard, all: &mut Vec<Stands>) {
     let name = &heard.daemon.name;
     let status = match &heard.answer {
@@ -83,9 +106,10 @@ fn daemon(sample: &Sample, heard: &Heard, all: &mut Vec<Stands>) {
             return all.push(bad(format!("{name} has not answered{since}"), why, act));
         }
     };
-    if !status.ready {
+    let reasons = other_reasons(status);
+    if !status.ready && !reasons.is_empty() {
         let act = html! { "The runbook has what to do about each reason (docs/runbook.md)." };
-        all.push(bad(format!("{name} is not ready"), status.reasons.join("; "), act));
+        all.push(bad(format!("{name} is not ready"), reasons.join("; "), act));
     }
     feeds(sample, name, status, all);
     // What is parked is told below, with what to do.
@@ -104,6 +128,13 @@ fn daemon(sample: &Sample, heard: &Heard, all: &mut Vec<Stands>) {
         let act = html! { "Mend the cause, then " a href=(STUCK) { "have them tried again" } "." };
         all.push(bad(what, why, act));
     }
+}
+
+/// Why it is not ready, but for what is told below with what to do: partitions that are held.
+fn other_reasons(status: &Status) -> Vec<&str> {
+    let are_told = status.feeds.iter().any(|feed| feed.held.is_some());
+    let reasons = status.reasons.iter().map(String::as_str);
+    reasons.filter(|reason| !(are_told && reason.starts_with("held: "))).collect()
 }
 
 fn feeds(sample: &Sample, name: &str, status: &Status, all: &mut Vec<Stands>) {
@@ -244,6 +275,45 @@ mod tests {
             2,
             "the held partition names it too: {found:#?}"
         );
+    }
+
+    #[test]
+    fn money_that_came_back_is_told_with_whose_it_is() {
+        let owed = |number: i64| crate::view::Owed {
+            order_id: format!("<o>-{number}"),
+            currency: "EUR".to_owned(),
+            amount_minor: 500,
+            since: Time::from_micros(number * 1_000_000),
+        };
+        let what = (0..12).map(owed).collect();
+        let known = Known { owed: Some(Counted { what, at: Time::from_micros(0) }), ..Known::default() };
+        let found = told(&Sample { known, ..nothing() });
+        assert!(
+            found[0].starts_with("bad: Money to give back by hand: 12 orders undone (their refunds came back"),
+            "{found:#?}"
+        );
+        assert!(found[0].contains("the oldest 1 min 40 s ago") && found[0].contains("and 2 more"), "{found:#?}");
+        assert!(found[0].contains("/console/orders/%3Co%3E-0\">&lt;o&gt;-0</a> (EUR 5.00)"), "{found:#?}");
+    }
+
+    #[test]
+    fn a_partition_that_is_held_is_told_once_and_what_else_is_wrong_too() {
+        let mut status = documented();
+        (status.ready, status.notes, status.parked.keys) = (false, Vec::new(), 0);
+        status.reasons = vec!["held: stock.commands.v1[0] at offset 2: no more may be parked".to_owned()];
+        let found = told(&Sample { daemons: vec![heard("pay", Ok(status.clone()))], ..nothing() });
+        assert_eq!(found.iter().filter(|line| line.contains("stock.commands.v1[0]")).count(), 1, "{found:#?}");
+        assert!(found[0].starts_with("bad: pay holds stock.commands.v1[0] at offset 2"), "{found:#?}");
+        status.reasons.push("database: it is away".to_owned());
+        let found = told(&Sample { daemons: vec![heard("pay", Ok(status.clone()))], ..nothing() });
+        assert!(
+            found.iter().any(|line| line.starts_with("bad: pay is not ready (database: it is away)")),
+            "{found:#?}"
+        );
+        // Of a held partition that it does not name, the reason is all there is.
+        status.feeds.clear();
+        let found = told(&Sample { daemons: vec![heard("pay", Ok(status))], ..nothing() });
+        assert!(found.iter().any(|line| line.contains("is not ready (held: ")), "{found:#?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::stock::path;
 use super::visit::Visit;
+use super::words;
 use crate::http::Problem;
 
 /// What can be done.
@@ -65,7 +66,7 @@ pub(super) struct Given {
     command_id: String,
     pieces: String,
     title: String,
-    price_minor: String,
+    price: String,
     currency: String,
     note: String,
 }
@@ -74,7 +75,7 @@ impl Given {
     /// What a description has now.
     pub(super) fn described(title: &str, price_minor: i64, currency: &str) -> Self {
         let (title, currency) = (title.to_owned(), currency.to_owned());
-        Given { title, price_minor: price_minor.to_string(), currency, ..Given::default() }
+        Given { title, price: words::amount_field(price_minor, &currency), currency, ..Given::default() }
     }
 
     /// The command that is asked for.
@@ -93,8 +94,9 @@ impl Given {
             }
             Supply::Adjust => AdjustStock { sku, command_id, delta: whole("pieces", &self.pieces)?, by, note }.into(),
             Supply::Describe => {
-                let price_minor = whole("price", &self.price_minor)?;
                 let (title, currency) = (self.title.clone(), self.currency.trim().to_owned());
+                let price_minor = words::read_amount(&self.price, &currency);
+                let price_minor = price_minor.map_err(|words| Problem::bad(format!("price: {words}")))?;
                 DescribeProduct { sku, command_id, title, price_minor, currency, by, note }.into()
             }
         })
@@ -137,8 +139,9 @@ fn form(visit: &Visit, sku: &Sku, supply: Supply, given: &Given) -> Markup {
                 Supply::Describe => {
                     label for=(id("title")) { "Title" }
                     input id=(id("title")) name="title" required maxlength="256" value=(given.title);
-                    label for=(id("price")) { "Price of a piece, in minor units (250 is EUR 2.50)" }
-                    input id=(id("price")) name="price_minor" type="number" min="0" required value=(given.price_minor);
+                    label for=(id("price")) { "Price of a piece" }
+                    input id=(id("price")) name="price" inputmode="decimal" autocomplete="off" required value=(given.price);
+                    p.hint { "As 2.50, without the currency." }
                     label for=(id("currency")) { "Currency (ISO 4217)" }
                     input id=(id("currency")) name="currency" required minlength="3" maxlength="3" value=(given.currency);
                 }
@@ -181,6 +184,12 @@ mod tests {
         let said = |given: &Given| given.command(Supply::Receive, Sku::new("pen").unwrap(), "ada").unwrap_err().detail;
         assert!(said(&Given { note: "  ".to_owned(), ..given() }).contains("say why"));
         assert!(said(&Given { pieces: "<1>".to_owned(), ..given() }).contains("no whole number"));
+        let price = |price: &str, currency: &str| {
+            let given = Given { price: price.to_owned(), currency: currency.to_owned(), ..given() };
+            given.command(Supply::Describe, Sku::new("pen").unwrap(), "ada").unwrap_err().detail
+        };
+        assert!(price("2.505", "EUR").contains("at most 2 decimals"));
+        assert!(price("2.5", "JPY").contains("at most no decimals"));
         assert!(said(&Given { command_id: String::new(), ..given() }).contains("load the page again"));
         assert_eq!(Supply::ALL.map(|supply| Supply::parse(supply.as_str())), Supply::ALL.map(Some));
         assert_eq!(Supply::parse("drop"), None);

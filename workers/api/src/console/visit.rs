@@ -53,6 +53,11 @@ impl Visit {
         self.caller.may(role)
     }
 
+    /// What they were let in with, for a stream, which outlives its request.
+    pub(super) fn pass(&self, console: &Console, headers: &HeaderMap) -> gate::Pass {
+        gate::Pass::new(&console.door, &self.caller, cookie(headers))
+    }
+
     /// Whether they came with a key.
     pub(super) fn has_key(&self) -> bool {
         self.has_key

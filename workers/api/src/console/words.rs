@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use client::Manner;
 use domain::saga::{Order, Stage};
-use grammar::grouped;
+use grammar::{decimals, grouped, minor_units, money};
 use maud::{Markup, html};
 use schemas::Time;
 
@@ -12,8 +13,18 @@ const SECOND: i64 = 1_000_000;
 
 /// A time, to the second, where a page does not say once that all of them are in UTC.
 pub(super) fn utc(at: impl Into<Time>) -> Markup {
-    let exact = at.into().to_string();
-    html! { time datetime=(exact) { (seconds(&exact)) " UTC" } }
+    let at = at.into();
+    html! { time datetime=(at.to_string()) { (moment(at)) } }
+}
+
+/// The same within a sentence.
+pub(super) fn moment(at: Time) -> String {
+    format!("{} UTC", seconds(&at.to_string()))
+}
+
+/// How messages are told to people, those of an order in its currency.
+pub(super) fn manner(currency: &str) -> Manner<'_> {
+    Manner { currency: Some(currency), time: moment }
 }
 
 /// A time, to the second.
@@ -44,6 +55,21 @@ pub(super) fn read_time(text: &str) -> Result<Time, String> {
     given().map_err(|error: schemas::TimeError| format!("{text}: {error}; for instance 2026-11-30T12:00"))
 }
 
+/// The minor units of an amount as a field holds it: in the currency's units, without its name.
+pub(super) fn read_amount(text: &str, currency: &str) -> Result<i64, String> {
+    let text = text.trim();
+    minor_units(text, currency).ok_or_else(|| {
+        let (decimals, example) = (decimals(currency), amount_field(1250, currency));
+        let has = if decimals == 0 { "no decimals".to_owned() } else { format!("{decimals} decimals") };
+        format!("{text} is no amount in {currency}, with at most {has}: write it as in {example}, without the currency")
+    })
+}
+
+/// What a field of an amount holds.
+pub(super) fn amount_field(minor: i64, currency: &str) -> String {
+    money(minor, currency).trim_start_matches(currency).trim().to_owned()
+}
+
 /// How long, in the unit that people would take.
 pub(super) fn how_long(from: Time, to: Time) -> String {
     let micros = to.as_micros().saturating_sub(from.as_micros());
@@ -60,8 +86,7 @@ pub(super) fn how_long(from: Time, to: Time) -> String {
 
 /// How long ago it was, with the time itself for whoever asks for it.
 pub(super) fn since(at: Time, now: Time) -> Markup {
-    let exact = at.to_string();
-    html! { time datetime=(exact) title=(exact) { (age(at, now)) } }
+    html! { time datetime=(at.to_string()) title=(moment(at)) { (age(at, now)) } }
 }
 
 /// How long it has been, in the two largest units.
@@ -205,6 +230,27 @@ mod tests {
         assert!(read_time("yesterday").unwrap_err().contains("for instance"));
         let shown = time(noon).into_string();
         assert_eq!(shown, "<time datetime=\"2026-11-30T12:00:00.000000Z\">2026-11-30 12:00:00</time>");
+    }
+
+    #[test]
+    fn an_amount_is_written_in_the_currency_s_units_and_read_so() {
+        for (text, currency, minor) in
+            [("2.50", "EUR", 250), (" 7 ", "EUR", 700), ("1250", "JPY", 1250), ("1.234", "KWD", 1234)]
+        {
+            assert_eq!(read_amount(text, currency), Ok(minor), "{text}");
+            assert_eq!(read_amount(&amount_field(minor, currency), currency), Ok(minor));
+        }
+        for (text, currency, words) in [
+            ("2.505", "EUR", "at most 2 decimals: write it as in 12.50"),
+            ("2.5", "JPY", "at most no decimals: write it as in 1250"),
+            ("2,50", "EUR", "without the currency"),
+            ("-1", "EUR", "is no amount"),
+            ("EUR 1", "EUR", "is no amount"),
+            ("", "EUR", "is no amount"),
+        ] {
+            let said = read_amount(text, currency).unwrap_err();
+            assert!(said.contains(words), "{said}");
+        }
     }
 
     #[test]

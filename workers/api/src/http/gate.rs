@@ -1,7 +1,7 @@
 //! What every request passes: who asks, whether it is its turn; and what every answer carries.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -14,6 +14,9 @@ use super::{Door, SOURCE};
 use crate::keys::{Caller, Role};
 use crate::metrics;
 use crate::tokens::Refusal;
+
+/// How often it is looked whether who listens to a stream still may.
+const ASKED_AGAIN: Duration = Duration::from_secs(5);
 
 tokio::task_local! {
     /// Who asks for what is done now.
@@ -50,6 +53,39 @@ pub(super) async fn admit(
 /// What is done within is asked for by this caller.
 pub(crate) async fn asked_by<F: Future>(caller: Caller, doing: F) -> F::Output {
     CALLER.scope(caller, doing).await
+}
+
+/// With what somebody was let in: a stream outlives its request, and has to be asked for again.
+pub(crate) struct Pass {
+    door: Arc<Door>,
+    caller: Caller,
+    given: Option<String>,
+}
+
+impl Pass {
+    /// Of whoever has given this.
+    pub(crate) fn new(door: &Arc<Door>, caller: &Caller, given: Option<&str>) -> Self {
+        Pass { door: Arc::clone(door), caller: caller.clone(), given: given.map(str::to_owned) }
+    }
+
+    /// Of whoever asks the API.
+    pub(super) fn of(door: &Arc<Door>, caller: &Caller, headers: &HeaderMap) -> Self {
+        Pass::new(door, caller, bearer(headers))
+    }
+
+    /// Until it is good no more, or not for the same: a key was taken out of the file, a token is too old, a role was given or taken.
+    pub(crate) async fn ends(self) {
+        let given = self.given.as_deref().filter(|_| !self.door.who.is_anybody());
+        let Some(given) = given else { return std::future::pending().await };
+        loop {
+            tokio::time::sleep(ASKED_AGAIN).await;
+            // Boxed: a stream waits nearly always, and has to be small then.
+            match Box::pin(self.door.who.caller(given)).await {
+                Ok(caller) if caller.is_as(&self.caller) => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
+    }
 }
 
 impl Door {

@@ -10,20 +10,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use client::shown_text;
+use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use schemas::{OrderId, TopicName};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
+use super::gate::Pass;
 use super::orders::{AfterQuery, no_order};
 use super::problem::{Kind, Problem};
 use super::request::{Asked, OrderOf};
 use super::{Door, Shared};
+use crate::keys::Caller;
 use crate::tail::Listening;
 
 /// How often a stream shows that it is alive.
@@ -63,6 +67,7 @@ struct StreamedShape {
     ))]
 pub(super) async fn events(
     State(door): Shared,
+    Extension(caller): Extension<Caller>,
     OrderOf(id): OrderOf,
     headers: HeaderMap,
     Asked(after): Asked<AfterQuery>,
@@ -85,6 +90,7 @@ pub(super) async fn events(
         let event = following.next().await?;
         Some((Ok::<_, Infallible>(event), following))
     });
+    let stream = stream.take_until(Box::pin(Pass::of(&door, &caller, &headers).ends()));
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }
 

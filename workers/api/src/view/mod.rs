@@ -28,7 +28,7 @@ use tokio_postgres::Client;
 use view::INPUTS;
 use workers::pipeline_contract::Pipeline;
 
-pub use reads::{Became, Filter, Open, Reads, SESSION, Said, SaidAt, Sold, Standing, Takings, Told, Waiting};
+pub use reads::{Became, Filter, Open, Owed, Reads, SESSION, Said, SaidAt, Sold, Standing, Takings, Told, Waiting};
 use store::Statements;
 
 /// Keeps the read model.

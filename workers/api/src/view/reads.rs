@@ -21,7 +21,7 @@ use tables::{ContentsRow, OrderRow, PaymentRow, TableRow as _, Timestamptz};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-pub use figures::{Became, SaidAt, Sold, Takings, Waiting};
+pub use figures::{Became, Owed, SaidAt, Sold, Takings, Waiting};
 
 use super::shared::Shared;
 use super::together::Together;

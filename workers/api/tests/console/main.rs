@@ -41,7 +41,7 @@ struct Scenario {
     course: for<'h> fn(&'h House) -> Course<'h>,
 }
 
-const SCENARIOS: [Scenario; 17] = [
+const SCENARIOS: [Scenario; 19] = [
     Scenario { name: "a_key_signs_in_and_out", course: |house| Box::pin(sign_in::in_and_out(house)) },
     Scenario { name: "who_may_only_look_is_offered_nothing", course: |house| Box::pin(sign_in::only_looking(house)) },
     Scenario { name: "the_overview_changes_by_itself", course: |house| Box::pin(overview::changes(house)) },
@@ -49,6 +49,11 @@ const SCENARIOS: [Scenario; 17] = [
     Scenario { name: "an_order_goes_from_placed_to_refunded", course: |house| Box::pin(orders::followed(house)) },
     Scenario { name: "an_order_is_cancelled", course: |house| Box::pin(orders::cancelled(house)) },
     Scenario { name: "many_orders_at_once_and_one_fails", course: |house| Box::pin(orders::many(house)) },
+    Scenario { name: "all_orders_of_a_search_at_once", course: |house| Box::pin(orders::swept(house)) },
+    Scenario {
+        name: "an_order_is_found_from_every_page",
+        course: |house| Box::pin(orders::found_from_every_page(house)),
+    },
     Scenario { name: "two_operators_act_at_once", course: |house| Box::pin(orders::at_once(house)) },
     Scenario { name: "a_dead_letter_is_edited_and_redriven", course: |house| Box::pin(standing::dead_letter(house)) },
     Scenario { name: "a_stuck_order_is_freed", course: |house| Box::pin(standing::freed(house)) },

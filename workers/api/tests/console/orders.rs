@@ -151,3 +151,50 @@ pub(crate) async fn at_once(house: &House) -> Outcome {
     kim.has_no_complaint_but(&["409"]).await?;
     lee.has_no_complaint_but(&[]).await
 }
+
+/// All that a search finds: shown, then done to those while the page tells how far it is.
+pub(crate) async fn swept(house: &House) -> Outcome {
+    let kim = &house.kim;
+    for id in ["swept-1", "swept-2", "swept-3"] {
+        house.order_of(id, "depot", "pen", 1).await?;
+    }
+    kim.goes_to("/console/orders?find=depot").await?;
+    kim.sees("3 orders").await?;
+    kim.clicks("Do something to all orders that this search finds").await?;
+    let place = "//details[@id='all-of-them']";
+    walk::looks_well(house, "sweep-form").await?;
+    kim.chooses_in(place, "What", "Ship").await?;
+    kim.fills_in(place, "Note", "all of the depot's").await?;
+    kim.clicks_in(place, "See what it would do").await?;
+    kim.sees("Nothing was done yet. “Ship” would be done to 3 orders.").await?;
+    walk::looks_well(house, "sweep").await?;
+    let off = json!({ "note": "not that one" });
+    house.api().waiting().once("off-swept-2").post("/v1/orders/swept-2/cancel", off).await?.of(200)?;
+    kim.clicks("Ship: 3 orders").await?;
+    kim.sees("Over. 2 orders done, 0 on their way, 1 failed.").await?;
+    walk::looks_well(house, "sweep-done").await?;
+    let path = kim.path().await?;
+    kim.goes_to("/console").await?;
+    kim.goes_to(&path).await?;
+    kim.sees("Over. 2 orders done").await?;
+    kim.clicks("swept-2").await?;
+    kim.sees("not that one").await
+}
+
+/// By its id to the order itself, by a customer's to the list, and to words that help where there is none.
+pub(crate) async fn found_from_every_page(house: &House) -> Outcome {
+    let kim = &house.kim;
+    let goes = async |text: &str| {
+        kim.fills("Find by order or customer id", text).await?;
+        kim.clicks("Go").await
+    };
+    for page in ["/console", "/console/stock/pen", "/console/orders/tour-held", "/console/business"] {
+        kim.goes_to(page).await?;
+        goes("tour-returned").await?;
+        kim.sees("Order tour-returned").await?;
+    }
+    goes("ada").await?;
+    kim.sees("the newest first").await?;
+    goes("nobody").await?;
+    kim.sees("No order is like that").await
+}

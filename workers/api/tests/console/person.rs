@@ -141,12 +141,20 @@ impl Person {
 
     /// Chooses what is written so in the list of this label.
     pub(crate) async fn chooses(&self, label: &str, option: &str) -> Outcome {
-        let option = format!("{}//option[normalize-space()={}]", field(label), quoted(option));
+        self.chooses_at(&format!("{}//option[normalize-space()={}]", field(label), quoted(option))).await
+    }
+
+    async fn chooses_at(&self, option: &str) -> Outcome {
         let choose = async || {
-            let found = self.browser.all(&option).await?;
+            let found = self.browser.all(option).await?;
             self.browser.click(found.first().ok_or("there is no such choice")?).await
         };
         self.until(&format!("{option} can be chosen"), choose).await
+    }
+
+    /// The same below an element that an XPath finds.
+    pub(crate) async fn chooses_in(&self, place: &str, label: &str, option: &str) -> Outcome {
+        self.chooses_at(&format!("{place}{}//option[normalize-space()={}]", field(label), quoted(option))).await
     }
 
     /// What a script's function returns here.

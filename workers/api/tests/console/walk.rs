@@ -19,6 +19,13 @@ const TWICE: &str = r#"const request = new XMLHttpRequest();
     request.send();
     return request.responseText.match(/<[a-z]+ [^>]*class="[^"]*"[^>]* class="[^>]*>/)?.[0] ?? null"#;
 
+/// What a person reads here that is meant for programs: an amount in minor units, or a time as RFC 3339 has it. Messages and records
+/// word for word are what they are, and so are command lines.
+const RAW: &str = r#"const main = document.querySelector("main").cloneNode(true);
+    main.querySelectorAll("pre, code, textarea, input, .verbatim").forEach(e => e.remove());
+    const titles = [...main.querySelectorAll("[title], [aria-label]")].flatMap(e => [e.title, e.ariaLabel ?? ""]);
+    return [main.textContent, ...titles].join(" ").match(/.{0,60}(minor units?|\d{4}-\d\d-\d\dT\d\d:\d\d).{0,20}/)?.[0] ?? null"#;
+
 /// A page.
 pub(crate) struct Page {
     /// What its pictures are called.
@@ -117,6 +124,7 @@ pub(crate) async fn accessible(house: &House) -> Outcome {
         kim.goes_to(&page.path).await?;
         found.extend(faults(kim, &axe, page.name).await?);
         found.extend(kim.runs(TWICE).await?.as_str().map(|tag| format!("{} says a thing twice: {tag}", page.name)));
+        found.extend(kim.runs(RAW).await?.as_str().map(|text| format!("{} speaks to programs: {text}", page.name)));
         if !page.needs_sign_in {
             kim.signs_in(&house.key).await?;
         }

@@ -149,10 +149,12 @@ async fn a_sku_is_received_corrected_and_described_by_forms_each_once_with_who_a
     page.with(&["The goods are booked.", "<dt>Available</dt><dd>9</dd>", "pallet &lt;7&gt;", "<svg"])?;
     let done = supply(api, "a%2Fb", "adjust", &[("pieces", "-2"), ("note", "broken")]).await?.of(303)?;
     get(api, &done.location).await?.of(200)?.with(&["<dt>Available</dt><dd>7</dd>", "from 7 to 9, now 7"])?;
-    let described = [("title", "Pen <b>"), ("price_minor", "250"), ("currency", "EUR"), ("note", "new")];
+    let described = [("title", "Pen <b>"), ("price", "2.50"), ("currency", "EUR"), ("note", "new")];
     let done = supply(api, "a%2Fb", "describe", &described).await?.of(303)?;
-    get(api, &done.location).await?.of(200)?.with(&["Pen &lt;b&gt;", "EUR 2.50", "value=\"250\""])?;
+    get(api, &done.location).await?.of(200)?.with(&["Pen &lt;b&gt;", "EUR 2.50", "value=\"2.50\""])?;
     get(api, "/console/stock").await?.of(200)?.with(&["/console/stock/a%2Fb", "Pen &lt;b&gt;"])?;
+    let finer = [("title", "Pen"), ("price", "2.505"), ("currency", "EUR"), ("note", "new")];
+    supply(api, "a%2Fb", "describe", &finer).await?.of(400)?.with(&["at most 2 decimals", "value=\"2.505\""])?;
 
     // What is refused is said, by the form or by inventory, and what was given stays.
     let refused = supply(api, "a%2Fb", "adjust", &[("pieces", "-200"), ("note", "gone <i>")]).await?.of(422)?;
@@ -209,7 +211,9 @@ async fn what_was_sold_is_counted_by_hour_and_currency() -> Outcome {
     let words = [
         "<dt>Orders</dt><dd>3</dd>",
         "<dt>Of those cancelled</dt><dd>1</dd>",
-        "<dt>Ordered</dt><dd>EUR 10.00</dd>",
+        "<dt>Ordered</dt><dd>EUR 12.50</dd>",
+        "<dt>Called off</dt><dd>EUR 2.50</dd>",
+        "<dt>Not taken</dt><dd>EUR 0.00</dd>",
         "<dt>Taken</dt><dd>EUR 10.00</dd>",
         "<dt>Given back</dt><dd>EUR 1.00</dd>",
         "<dt>Kept</dt><dd>EUR 9.00</dd>",

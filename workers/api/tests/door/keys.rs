@@ -1,10 +1,11 @@
 //! Who may: without keys only this machine, with keys only who has one, and what its roles say.
 
+use http_body_util::BodyExt as _;
 use hyper::Method;
 use serde_json::json;
 
 pub(crate) use crate::pipeline::made;
-use crate::pipeline::{Outcome, Pipeline, stop};
+use crate::pipeline::{Outcome, PATIENCE, Pipeline, stop, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_who_has_a_key_gets_in_and_only_as_far_as_its_roles_go() -> Outcome {
@@ -74,5 +75,61 @@ async fn only_who_has_a_key_gets_in_and_only_as_far_as_its_roles_go() -> Outcome
     for secret in [&reader, &shop, &twin] {
         assert!(!log.contains(secret.as_str()), "a key is in the log");
     }
+    stop(door)
+}
+
+/// What is left of a stream; an error where it does not end.
+async fn rest(mut body: hyper::body::Incoming) -> Outcome {
+    let reading = async {
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Outcome::Ok(())
+    };
+    tokio::time::timeout(PATIENCE, reading).await.map_err(|_| "the stream goes on")?
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_end_when_their_key_is_taken_out_of_the_file_or_its_role_is() -> Outcome {
+    let pipeline = Pipeline::start("revoked").await?;
+    let (gone, first) = made(&pipeline, "gone", &["orders:read"])?;
+    let (less, second) = made(&pipeline, "less", &["orders:read", "orders:write"])?;
+    let (stays, third) = made(&pipeline, "stays", &["orders:read"])?;
+    let file = pipeline.write("keys.toml", &[first.as_str(), &second, &third].concat())?;
+    let door = pipeline.start_door_with("door", |command| {
+        command.env("API_KEYS_FILE", &file);
+    })?;
+    let bearer = |key: &str| door.api.with("authorization", &format!("Bearer {key}"));
+    let visitor = |key: &str| door.api.with("cookie", &format!("console_key={key}"));
+    pipeline.receive("pen", 10).await?;
+    pipeline.place("o-1", "ada", &[("pen", 1)]).await?;
+    until("the order is known", || async { bearer(&stays).get("/v1/orders/o-1").await?.of(200).map(drop) }).await?;
+    let (events, page) = ("/v1/orders/o-1/events", "/console/orders/o-1/live");
+    let mut ending = Vec::new();
+    for key in [&gone, &less] {
+        ending.push(bearer(key).body(events).await?);
+        ending.push(visitor(key).body("/console/live").await?);
+        ending.push(visitor(key).body(page).await?);
+    }
+    let staying = [bearer(&stays).body(events).await?, visitor(&stays).body("/console/live").await?];
+    door.until_metric("api_streams", 8.0).await?;
+    let fewer = second.replace("roles = [\"orders:read\", \"orders:write\"]", "roles = [\"orders:write\"]");
+    pipeline.write("keys.toml", &[fewer.as_str(), &third].concat())?;
+    for body in ending {
+        rest(body).await?;
+    }
+    door.until_metric("api_streams", 2.0).await?;
+    bearer(&gone).get("/v1/orders").await?.of(401)?;
+    bearer(&less).get("/v1/orders").await?.of(403)?;
+    bearer(&stays).get("/v1/orders").await?.of(200)?;
+    drop(staying);
+    // A file that cannot be read lets nobody out, and is told.
+    pipeline.write("keys.toml", "nothing")?;
+    until("it is told", || async {
+        let ready = tokio::task::block_in_place(|| door.daemon.get("/readyz"))?.1;
+        if ready.contains("count on") { Ok(()) } else { Err(ready.into()) }
+    })
+    .await?;
+    bearer(&stays).get("/v1/orders").await?.of(200)?;
     stop(door)
 }

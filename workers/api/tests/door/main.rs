@@ -8,6 +8,7 @@ mod console;
 mod console_letters;
 mod console_orders;
 mod console_stuck;
+mod console_sweep;
 mod issuer;
 mod keys;
 mod lists;

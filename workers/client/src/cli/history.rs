@@ -9,7 +9,8 @@ use super::output::{Failure, reading_bar};
 use super::way::Way;
 use super::{End, NAME, Session};
 use crate::{
-    OpenTransaction, OrderEvents, OrderHistory, Record, SetAside, Standing, Wait, detail, record_json, stage_in_words,
+    Manner, OpenTransaction, OrderEvents, OrderHistory, Record, SetAside, Standing, Wait, detail_in, record_json,
+    stage_in_words,
 };
 
 pub(super) async fn run(session: &Session, options: ShowOptions) -> Result<End, Failure> {
@@ -108,7 +109,8 @@ fn whole_text(history: &OrderHistory) -> String {
         }
     };
     let mut table = Table::new(["", "", "", ""]);
-    history.records.iter().for_each(|record| table.row(row(record)));
+    let manner = Manner::plain(history.currency());
+    history.records.iter().for_each(|record| table.row(row(record, &manner)));
     let id = harmless(history.order_id.as_str());
     let mut text = format!("order {id}: {state}\n{waits}\n{}", table.text(terminal_width()));
     if history.left_out > 0 {
@@ -236,7 +238,7 @@ fn tone(stage: &Stage) -> Tone {
 }
 
 /// What is long comes last: a terminal may be too narrow for it.
-fn row(record: &Record) -> [String; 4] {
+fn row(record: &Record, manner: &Manner<'_>) -> [String; 4] {
     let place = record.place().map_or_else(|| record.topic.as_str().to_owned(), |place| place.to_string());
-    [record.time.to_string(), record.message.name().to_owned(), place, detail(&record.message)]
+    [record.time.to_string(), record.message.name().to_owned(), place, detail_in(&record.message, manner)]
 }

@@ -10,26 +10,30 @@ use schemas::{
     LineQuantity, OrderCommand, OrderEvent, OrderPlaced, Origin, PlaceOrder, Refusal, Rejection, ReturnedLine, Time,
 };
 
-use super::{order_lines, symbol};
+use super::{Manner, order_lines, symbol};
 
 /// Lines of an order that are named one by one.
 const LINES_NAMED: usize = 5;
 
-pub(super) fn command(command: &OrderCommand) -> String {
+pub(super) fn command(command: &OrderCommand, manner: &Manner<'_>) -> String {
     let id = command.command_id().map(|id| format!("command {id}"));
     let (told, by, note) = match command {
-        OrderCommand::PlaceOrder(m) => return placing(m),
+        OrderCommand::PlaceOrder(m) => return placing(m, manner),
         OrderCommand::CancelOrder(m) => (vec![m.reason_code.clone()], &m.by, &m.note),
-        OrderCommand::RefundOrder(m) => {
-            (vec![m.amount_minor.map(minor), lines(&m.lines), m.reason_code.clone()], &m.by, &m.note)
-        }
+        OrderCommand::RefundOrder(m) => (
+            vec![m.amount_minor.map(|amount| manner.amount(amount)), lines(&m.lines), m.reason_code.clone()],
+            &m.by,
+            &m.note,
+        ),
         OrderCommand::ShipOrder(m) => (vec![lines(&m.lines), m.carrier.clone(), m.tracking.clone()], &m.by, &m.note),
-        OrderCommand::HoldOrder(m) => (vec![Some(m.reason_code.clone()), m.until.map(until)], &m.by, &m.note),
+        OrderCommand::HoldOrder(m) => {
+            (vec![Some(m.reason_code.clone()), m.until.map(|time| until(time, manner))], &m.by, &m.note)
+        }
         OrderCommand::ReleaseOrder(m) => (Vec::new(), &m.by, &m.note),
         OrderCommand::RejectOrder(m) => (vec![Some(m.reason_code.clone())], &m.by, &m.note),
         OrderCommand::RequestReturn(m) => (vec![lines(&m.lines), m.reason_code.clone()], &m.by, &m.note),
         OrderCommand::ReceiveReturn(m) => {
-            let refund = m.refund_minor.map(|amount| format!("refund of {}", minor(amount)));
+            let refund = m.refund_minor.map(|amount| format!("refund of {}", manner.amount(amount)));
             (vec![Some(format!("return {}", m.return_id)), returned(&m.lines), refund], &m.by, &m.note)
         }
         OrderCommand::RetryOrder(m) => (vec![m.step.clone()], &m.by, &m.note),
@@ -40,7 +44,7 @@ pub(super) fn command(command: &OrderCommand) -> String {
     joined(told.into_iter().chain([id, asked]))
 }
 
-fn placing(m: &PlaceOrder) -> String {
+fn placing(m: &PlaceOrder, manner: &Manner<'_>) -> String {
     let terms = Terms {
         capture: m.capture.as_deref(),
         fulfilment: m.fulfilment.as_deref(),
@@ -49,12 +53,12 @@ fn placing(m: &PlaceOrder) -> String {
         replaces: m.replaces_order_id.as_ref().map(schemas::OrderId::as_str),
         attributes: &m.attributes,
     };
-    let later = m.place_at.map(|at| format!("to be placed at {at}"));
+    let later = m.place_at.map(|at| format!("to be placed at {}", (manner.time)(at)));
     let short = m.if_short.as_ref().map(|what| format!("if short {what}"));
     joined([Some(format!("{} in {}", order_lines(&m.lines), m.currency)), terms.in_words(), short, later])
 }
 
-fn placed(m: &OrderPlaced) -> String {
+fn placed(m: &OrderPlaced, manner: &Manner<'_>) -> String {
     let terms = Terms {
         capture: m.capture.as_deref(),
         fulfilment: m.fulfilment.as_deref(),
@@ -63,7 +67,7 @@ fn placed(m: &OrderPlaced) -> String {
         replaces: m.replaces_order_id.as_ref().map(schemas::OrderId::as_str),
         attributes: &m.attributes,
     };
-    let hold = m.hold.as_ref().map(|hold| format!("held: {} {}", hold.reason_code, until(hold.until)));
+    let hold = m.hold.as_ref().map(|hold| format!("held: {} {}", hold.reason_code, until(hold.until, manner)));
     let total = money(m.total_minor, &m.currency);
     joined([Some(order_lines(&m.lines)), Some(total), terms.in_words(), hold])
 }
@@ -99,9 +103,9 @@ fn attributes(attributes: &BTreeMap<String, String>) -> Option<String> {
     (!pairs.is_empty()).then(|| pairs.join(" "))
 }
 
-pub(super) fn event(event: &OrderEvent) -> String {
+pub(super) fn event(event: &OrderEvent, manner: &Manner<'_>) -> String {
     let told = match event {
-        OrderEvent::OrderPlaced(m) => return placed(m),
+        OrderEvent::OrderPlaced(m) => return placed(m, manner),
         OrderEvent::OrderRejected(m) => return format!("{}: {}", symbol(&m.command), rejections(&m.reasons)),
         OrderEvent::OrderCommandRefused(m) => return format!("{}: {}", m.command, refusals(&m.reasons)),
         OrderEvent::OrderStockReserved(_)
@@ -109,9 +113,9 @@ pub(super) fn event(event: &OrderEvent) -> String {
         | OrderEvent::OrderReleased(_)
         | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCompleted(_) => Vec::new(),
-        OrderEvent::OrderConfirmed(m) => vec![m.ship_by.map(ship_by)],
-        OrderEvent::OrderPaymentCaptured(m) => vec![m.ship_by.map(ship_by)],
-        OrderEvent::OrderHeld(m) => vec![Some(m.reason_code.clone()), Some(until(m.until))],
+        OrderEvent::OrderConfirmed(m) => vec![m.ship_by.map(|time| ship_by(time, manner))],
+        OrderEvent::OrderPaymentCaptured(m) => vec![m.ship_by.map(|time| ship_by(time, manner))],
+        OrderEvent::OrderHeld(m) => vec![Some(m.reason_code.clone()), Some(until(m.until, manner))],
         OrderEvent::OrderShipped(m) => vec![m.carrier.clone(), m.tracking.clone()],
         OrderEvent::OrderCancelling(m) => {
             let step = m.step.clone().unwrap_or_else(|| symbol(&m.awaiting));
@@ -125,13 +129,15 @@ pub(super) fn event(event: &OrderEvent) -> String {
         OrderEvent::OrderRetried(m) => vec![Some(m.step.clone())],
         OrderEvent::OrderResolved(m) => vec![Some(m.outcome.clone())],
         OrderEvent::OrderRefundRequested(m) => {
-            let refund = format!("refund {} of {}", m.refund_id, minor(m.amount_minor));
+            let refund = format!("refund {} of {}", m.refund_id, manner.amount(m.amount_minor));
             let back = m.return_id.as_ref().map(|id| format!("for return {id}"));
             vec![Some(refund), lines(&m.lines), m.reason_code.clone(), back]
         }
-        OrderEvent::OrderRefunded(m) => vec![Some(format!("refund {} of {}", m.refund_id, minor(m.amount_minor)))],
+        OrderEvent::OrderRefunded(m) => {
+            vec![Some(format!("refund {} of {}", m.refund_id, manner.amount(m.amount_minor)))]
+        }
         OrderEvent::OrderRefundFailed(m) => {
-            let refund = format!("refund {} of {}", m.refund_id, minor(m.amount_minor));
+            let refund = format!("refund {} of {}", m.refund_id, manner.amount(m.amount_minor));
             vec![Some(format!("{refund} is {}: {}", m.outcome, m.detail))]
         }
         OrderEvent::OrderReturnRequested(m) => {
@@ -139,11 +145,11 @@ pub(super) fn event(event: &OrderEvent) -> String {
                 Some(format!("return {}", m.return_id)),
                 lines(&m.lines),
                 m.reason_code.clone(),
-                Some(until(m.close_by)),
+                Some(until(m.close_by, manner)),
             ]
         }
         OrderEvent::OrderReturnReceived(m) => {
-            let refund = Some(format!("refund of {}", minor(m.refund_minor)));
+            let refund = Some(format!("refund of {}", manner.amount(m.refund_minor)));
             vec![Some(format!("return {}", m.return_id)), returned(&m.lines), refund]
         }
         OrderEvent::OrderReturnClosed(m) => {
@@ -183,20 +189,12 @@ pub(super) fn refusals(reasons: &[Refusal]) -> String {
     reasons.iter().map(told).collect::<Vec<_>>().join("; ")
 }
 
-/// An amount of a message that does not say in which currency.
-pub(super) fn minor(amount: i64) -> String {
-    match amount {
-        1 => "1 minor unit".to_owned(),
-        amount => format!("{amount} minor units"),
-    }
+fn until(time: Time, manner: &Manner<'_>) -> String {
+    format!("until {}", (manner.time)(time))
 }
 
-fn until(time: Time) -> String {
-    format!("until {time}")
-}
-
-fn ship_by(time: Time) -> String {
-    format!("to be shipped by {time}")
+fn ship_by(time: Time, manner: &Manner<'_>) -> String {
+    format!("to be shipped by {}", (manner.time)(time))
 }
 
 fn lines(lines: &[LineQuantity]) -> Option<String> {
@@ -221,7 +219,8 @@ pub(super) fn joined(parts: impl IntoIterator<Item = Option<String>>) -> String 
 #[cfg(test)]
 mod tests {
     use schemas::{
-        CancelOrder, HoldOrder, PaymentRefundFailed, ReceiveReturn, RefundOrder, RequestReturn, ResolveOrder, ShipOrder,
+        CancelOrder, HoldOrder, Message, PaymentRefundFailed, ReceiveReturn, RefundOrder, RequestReturn, ResolveOrder,
+        ShipOrder,
     };
 
     use super::*;
@@ -238,7 +237,7 @@ mod tests {
 
     /// What is told of each event from number `from` on.
     fn told(story: &Story, from: usize) -> Vec<String> {
-        story.events[from..].iter().map(event).collect()
+        story.events[from..].iter().map(|one| event(one, &Manner::plain(None))).collect()
     }
 
     #[test]
@@ -259,7 +258,10 @@ mod tests {
         let (order_id, (by, note)) = (place_order().order_id, by());
         let reason_code = Some("CHANGED_MIND".to_owned());
         let cancel = CancelOrder { order_id, command_id: id("c"), reason_code, by, note };
-        assert_eq!(command(&cancel.clone().into()), "CHANGED_MIND, command c, by ann: as agreed");
+        assert_eq!(
+            detail(&Message::from(OrderCommand::from(cancel.clone()))),
+            "CHANGED_MIND, command c, by ann: as agreed"
+        );
         let story = Story::paid(on_command()).takes(cancel);
         assert_eq!(told(&story, 4), ["Requested, CHANGED_MIND, waiting for PaymentRefund, by ann: as agreed"]);
     }
@@ -272,7 +274,7 @@ mod tests {
         let carrier = Some("DHL".to_owned());
         let (lines, tracking) = (vec![LineQuantity { line: 1, quantity: 3 }], Some("123".to_owned()));
         let ship = ShipOrder { order_id, command_id: id("s"), lines, carrier, tracking, by: None, note: None };
-        assert_eq!(command(&ship.clone().into()), "3 of line 1, DHL, 123, command s");
+        assert_eq!(detail(&Message::from(OrderCommand::from(ship.clone()))), "3 of line 1, DHL, 123, command s");
         let held = Story::paid(on_command()).takes(hold);
         let refused = held.clone().takes(ship.clone());
         assert_eq!(
@@ -295,7 +297,7 @@ mod tests {
             reason_code: Some("DAMAGED".to_owned()),
             ..RefundOrder::all(order_id.clone(), id("r"))
         };
-        assert_eq!(command(&refund.clone().into()), "10 minor units, DAMAGED, command r");
+        assert_eq!(detail(&Message::from(OrderCommand::from(refund.clone()))), "10 minor units, DAMAGED, command r");
         let failed = PaymentRefundFailed {
             order_id: order_id.clone(),
             version: 3,
@@ -312,7 +314,10 @@ mod tests {
         let (return_id, refund_minor) = (id("b"), None);
         let came =
             ReceiveReturn { order_id, command_id: id("m"), return_id, lines, refund_minor, by: None, note: None };
-        assert_eq!(command(&came.clone().into()), "return b, 1 of line 2 write off, command m");
+        assert_eq!(
+            detail(&Message::from(OrderCommand::from(came.clone()))),
+            "return b, 1 of line 2 write off, command m"
+        );
         let story = Story::completed().takes(refund).hears_payment(&failed.into()).takes(back).takes(came);
         assert_eq!(
             told(&story, 5),
@@ -323,6 +328,23 @@ mod tests {
                 "return b, 1 of line 2 write off, refund of 10 minor units",
             ]
         );
+    }
+
+    #[test]
+    fn an_amount_has_the_order_s_currency_where_it_is_known_and_a_time_is_as_it_is_wanted() {
+        let order_id = place_order().order_id;
+        let refund = RefundOrder { amount_minor: Some(250), ..RefundOrder::all(order_id.clone(), id("r")) };
+        let hold = HoldOrder {
+            order_id,
+            command_id: id("h"),
+            reason_code: "Fraud".to_owned(),
+            until: Some(time(100)),
+            by: None,
+            note: None,
+        };
+        let manner = Manner { currency: Some("USD"), time: |time| format!("second {}", time.as_micros() / 1_000_000) };
+        assert_eq!(command(&refund.into(), &manner), "USD 2.50, command r");
+        assert_eq!(command(&hold.into(), &manner), "Fraud, until second 100, command h");
     }
 
     #[test]

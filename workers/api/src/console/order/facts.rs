@@ -4,7 +4,7 @@ use domain::charge::{AuthorizationOutcome, CaptureOutcome, Payment, Posting};
 use domain::saga::{Order, Refund, RefundState, Return, Terms};
 use grammar::money;
 use maud::{Markup, html};
-use schemas::Time;
+use schemas::{Time, TopicName};
 
 use super::history::Looked;
 use crate::console::words;
@@ -23,7 +23,12 @@ pub(super) fn all(looked: &Looked) -> Markup {
         @if let Some(refunds) = aftercare.map(|had| &had.refunds).filter(|refunds| !refunds.is_empty()) {
             (refund_table(order, refunds))
         }
-        (ledger(&looked.postings()))
+        @if looked.cut.contains(&TopicName::PaymentEvents) {
+            h3 { "Ledger" }
+            p.hint { "It is not shown: " (super::CUT) " What was taken and given back in all stands above." }
+        } @else {
+            (ledger(&looked.postings()))
+        }
         @if let Some(shipment) = aftercare.and_then(|had| had.shipment.as_ref()) {
             h2 { "Shipment" }
             dl.facts {

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use client::{Standing as Waiting, Wait, message_of};
-use domain::charge::{self, Payment, Posting};
-use domain::saga::{Order, origin};
+use domain::charge::{self, Payment, Posting, RefundOutcome};
+use domain::saga::{Order, Stage, origin};
 use jiff::Timestamp;
 use schemas::{CommandId, Message, MessageType, OrderEvent, OrderId, Origin, Time, TopicName};
 
@@ -12,7 +12,7 @@ use crate::http::{Door, Problem};
 use crate::view::{Standing, Told};
 
 /// So many messages of each service are looked at: more than an order that is as it should be ever has.
-const MESSAGES: i64 = 500;
+pub(super) const MESSAGES: i64 = 500;
 
 /// An order as it is looked at.
 pub(super) struct Looked {
@@ -24,6 +24,8 @@ pub(super) struct Looked {
     pub(super) payment: Option<Payment>,
     /// When it was looked at.
     pub(super) now: Time,
+    /// Services of which more was said before.
+    pub(super) cut: Vec<TopicName>,
 }
 
 /// Something that was said of it.
@@ -40,7 +42,7 @@ impl Looked {
         let (found, told, payment) =
             tokio::try_join!(door.reads.order(id), door.reads.history(id, MESSAGES), door.reads.payment(id))?;
         let now = Time::from(Timestamp::now());
-        Ok(found.map(|found| Looked { found, hops: hops(told), payment, now }))
+        Ok(found.map(|found| Looked { found, cut: cut(&told), hops: hops(told), payment, now }))
     }
 
     /// The order.
@@ -48,10 +50,26 @@ impl Looked {
         &self.found.what
     }
 
-    /// What it waits for; nothing where a part of its history was not read.
+    /// What it waits for. Where a part of its history was not read, since when is only known as far as the state tells it.
     pub(super) fn waits(&self) -> Vec<Wait> {
         let events = self.hops.iter().filter_map(Hop::order_event);
-        Waiting::of(events).ok().flatten().map(|standing| standing.waits).unwrap_or_default()
+        let told = Waiting::of(events).ok().flatten().filter(|_| !self.is_cut());
+        told.unwrap_or_else(|| Waiting::as_it_is(self.order().clone())).waits
+    }
+
+    /// Whether a part of what the order service said was not read.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut.contains(&TopicName::OrderEvents)
+    }
+
+    /// How much was given back for undoing the order and came back, and why.
+    pub(super) fn owed(&self) -> Option<(i64, &str)> {
+        let payment = self.payment.as_ref().filter(|_| self.order().stage == Stage::Cancelled)?;
+        let came_back = payment.refunds.iter().rev().find_map(|refund| match &refund.outcome {
+            RefundOutcome::Reversed { detail, .. } => Some(detail.as_str()),
+            RefundOutcome::Refunded { .. } | RefundOutcome::Unknown { .. } | RefundOutcome::Refused { .. } => None,
+        })?;
+        Some((payment.refundable_minor(), came_back)).filter(|(minor, _)| *minor > 0)
     }
 
     /// What its payment has posted, as the core derives it; nothing where a part of its history was not read.
@@ -123,6 +141,13 @@ impl Hop {
         let position = &self.told.said.position;
         format!("{}[{}]@{}", position.topic, position.partition, position.offset)
     }
+}
+
+/// Of which topics more was said than is read.
+fn cut(told: &[Told]) -> Vec<TopicName> {
+    let count = |topic: TopicName| told.iter().filter(|told| told.said.position.topic == topic).count();
+    let is_cut = |topic: &TopicName| i64::try_from(count(*topic)).is_ok_and(|count| count >= MESSAGES);
+    [TopicName::OrderEvents, TopicName::InventoryEvents, TopicName::PaymentEvents].into_iter().filter(is_cut).collect()
 }
 
 /// What is said again makes no other version, and is told once.

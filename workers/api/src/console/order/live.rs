@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt as _;
 use futures_util::stream::unfold;
 use schemas::{OrderId, TopicName};
 use tokio::sync::watch;
@@ -35,14 +37,17 @@ pub(in crate::console) async fn stream(
     visit: Visit,
     Path(id): Path<String>,
     Asked(asked): Asked<AskedFor>,
+    headers: HeaderMap,
 ) -> Result<Response, Trouble> {
     let id = OrderId::new(id).map_err(|error| Trouble::of(&visit, error))?;
     let room = Room::take(&console.door).map_err(|problem| Trouble::of(&visit, problem))?;
+    let pass = visit.pass(&console, &headers);
     let following = Following::new(console, visit, id, asked, room);
     let stream = unfold(following, async |mut following| {
         let part = following.next().await?;
         Some((Ok::<_, Infallible>(Event::default().data(part)), following))
     });
+    let stream = stream.take_until(Box::pin(pass.ends()));
     Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(ALIVE)).into_response())
 }
 

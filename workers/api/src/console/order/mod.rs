@@ -18,7 +18,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use client::{Wait, WaitKind, detail, stage_in_words};
+use client::{Wait, WaitKind, detail_in, stage_in_words};
 use domain::saga::Order;
 use grammar::money;
 use maud::{Markup, html};
@@ -72,6 +72,9 @@ impl FormIds {
     }
 }
 
+/// Why something is not all there.
+const CUT: &str = "so much was said of this order that only the newest of it is read here. The line at the end of the page shows all.";
+
 /// The path of an order's page.
 pub(super) fn path(id: &OrderId) -> String {
     format!("/console/orders/{}", escaped(id.as_str()))
@@ -111,7 +114,7 @@ pub(super) async fn act(
     let since = fields.text("seen").and_then(|seen| seen.parse().ok()).unwrap_or(order.version);
     let done = looked.done_since(since, &command_id);
     if !done.is_empty() && !order.has_taken(&command_id) {
-        return told(StatusCode::CONFLICT, &others(wanted, &done), &looked);
+        return told(StatusCode::CONFLICT, &others(wanted, order, &done), &looked);
     }
     let command = match act::command(wanted, order, &fields, &command_id, visit.caller().name()) {
         Ok(command) => command,
@@ -184,15 +187,29 @@ fn part(visit: &Visit, looked: &Looked, asked: &AskedFor, ids: &FormIds) -> Mark
         @if let Some(command) = asked.asked.as_deref().and_then(|asked| CommandId::new(asked).ok()) {
             (answer(looked, &command))
         }
+        (owed(looked))
         (head(looked))
         h2 #acts { "What can be done" }
         (forms::all(visit, looked, ids))
         h2 #happened { "What has happened" }
-        (timeline::lanes(&looked.hops, asked.all.is_some(), &whole))
+        (timeline::lanes(&looked.hops, &words::manner(&order.currency), asked.all.is_some(), &whole))
         (facts::all(looked))
         h2 #closer { "Look closer" }
         p { "All topics, with the commands in between, from a terminal:" }
         pre tabindex="0" { "replay-tool trace " (quoted(order.order_id.as_str())) }
+    }
+}
+
+/// The money of an order that was undone, which was given back and came back.
+fn owed(looked: &Looked) -> Markup {
+    let order = looked.order();
+    let Some((minor, detail)) = looked.owed() else { return html! {} };
+    html! {
+        div.notice.bad role="alert" {
+            p { strong { "Money to give back by hand: " (money(minor, &order.currency)) "." } }
+            p { "This order was undone, and its refund came back from the provider: " (detail) }
+            p { "Nothing gives it back by itself. Ask the customer for another way, as a bank account, pay it there, and note it with your books." }
+        }
     }
 }
 
@@ -213,6 +230,7 @@ fn head(looked: &Looked) -> Markup {
             h2 #waits { "What it waits for" }
             @let waits = looked.waits();
             @if waits.is_empty() { p { "Nothing." } }
+            @if looked.is_cut() { p.hint { "Since when is not known exactly: " (CUT) } }
             ul.waits { @for wait in &waits {
                 li {
                     @let (what, then) = for_people(wait);
@@ -247,12 +265,13 @@ fn for_people(wait: &Wait) -> (String, &'static str) {
 
 /// What came of the command that was asked for.
 fn answer(looked: &Looked, command: &CommandId) -> Markup {
+    let order = looked.order();
     match looked.answer(command) {
         Some(hop) if hop.told.said.version.is_some() => html! {
-            div.notice.good role="status" { p { strong { "Done. " } (told(hop)) } }
+            div.notice.good role="status" { p { strong { "Done. " } (told(hop, &order.currency)) } }
         },
         Some(hop) => html! {
-            div.notice.bad role="alert" { p { strong { "Refused; nothing was done. " } (told(hop)) } }
+            div.notice.bad role="alert" { p { strong { "Refused; nothing was done. " } (told(hop, &order.currency)) } }
         },
         None => html! {
             div.notice.warn role="status" {
@@ -263,19 +282,23 @@ fn answer(looked: &Looked, command: &CommandId) -> Markup {
 }
 
 /// What others have done, where somebody meant to do something as well.
-fn others(wanted: Act, done: &[&Hop]) -> Markup {
+fn others(wanted: Act, order: &Order, done: &[&Hop]) -> Markup {
     html! {
         div.notice.warn role="alert" {
             p { strong { "Somebody else was here first; nothing was done for you." } }
             p { "Since the page was drawn on which you chose “" (wanted.name()) "”, this has happened:" }
-            ul { @for hop in done { li { (words::time(hop.told.at)) " UTC: " (told(hop)) } } }
+            ul { @for hop in done { li { (words::time(hop.told.at)) " UTC: " (told(hop, &order.currency)) } } }
             p { "Below is the order as it stands now." }
         }
     }
 }
 
-fn told(hop: &Hop) -> Markup {
-    let more = hop.message.as_ref().map(detail).filter(|more| !more.is_empty());
+fn told(hop: &Hop, currency: &str) -> Markup {
+    let more = hop
+        .message
+        .as_ref()
+        .map(|message| detail_in(message, &words::manner(currency)))
+        .filter(|more| !more.is_empty());
     html! { (in_words(&hop.told.said.name)) @if let Some(more) = more { ": " (more) } }
 }
 

@@ -6,7 +6,8 @@ use domain::saga::{Input, Order, Policy, decide, evolve};
 use jiff::Timestamp;
 use schemas::{
     CustomerId, Message, OrderCommand, OrderEvent, OrderLine, PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured,
-    PaymentEvent, PaymentOperation, PaymentStuck, PlaceOrder, Sku, StockReserved, Time,
+    PaymentEvent, PaymentOperation, PaymentRefundReversed, PaymentRefunded, PaymentStuck, PlaceOrder, Sku,
+    StockReserved, Time,
 };
 
 use super::history::hops;
@@ -18,7 +19,7 @@ use crate::view::{Said, Standing, Told};
 const HOSTILE: &str = "<script>alert('x')</script>\"'&\r\n</pre><img src=x onerror=1>";
 
 /// An order as the core tells it, and what was said of it by anybody.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Story {
     order: Option<Order>,
     told: Vec<Told>,
@@ -126,7 +127,7 @@ impl Story {
                 payment = charge::evolve(payment, event).unwrap().payment;
             }
         }
-        Looked { found, hops, payment, now: Time::from(Timestamp::now()) }
+        Looked { found, hops, payment, now: Time::from(Timestamp::now()), cut: Vec::new() }
     }
 }
 
@@ -197,7 +198,7 @@ fn the_answer_to_a_command_is_told_and_what_others_did_meanwhile() {
     let version = looked.order().version;
     assert!(looked.done_since(version, &id("other")).is_empty(), "it was seen");
     assert!(looked.done_since(version - 1, &id("c-1")).is_empty(), "it is the visitor's own");
-    let others = others(Act::Cancel, &looked.done_since(version - 1, &id("other"))).into_string();
+    let others = others(Act::Cancel, looked.order(), &looked.done_since(version - 1, &id("other"))).into_string();
     assert!(others.contains("Order shipped") && others.contains("by hand"), "{others}");
     let refused = act_on(Story::placed("o"), Act::Ship, &[]).looked();
     let refused = shown(&refused, &Role::ALL);
@@ -219,6 +220,72 @@ fn lanes_show_each_service_and_the_ledger_follows() {
         assert!(page.contains(shown), "{shown}: {page}");
     }
     assert!(!page.contains("style="), "the policy has none of it");
+}
+
+/// What a person reads of a page: without its tags, and without messages word for word.
+fn read_of(page: &str) -> String {
+    let mut read = String::new();
+    for (index, part) in page.split("<pre").enumerate() {
+        let part = if index == 0 { part } else { part.split_once("</pre>").map_or("", |(_, rest)| rest) };
+        read.extend(part.split('<').map(|piece| piece.split_once('>').map_or(piece, |(_, text)| text)));
+    }
+    read
+}
+
+#[test]
+fn amounts_have_their_currency_and_times_are_for_people_in_everything_that_was_said() {
+    let held = act_on(Story::paid("o"), Act::Hold, &[("reason_code", "x"), ("until", "2126-11-30T12:00")]);
+    let refunded = act_on(Story::paid("o"), Act::Refund, &[("how", "amount"), ("amount", "2.50")]).looked();
+    for (looked, words) in [
+        (held.looked(), "until 2126-11-30 12:00:00 UTC"),
+        (refunded, "refund c-1 of EUR 2.50"),
+        (Story::stuck("o").looked(), "EUR"),
+    ] {
+        let others = others(Act::Cancel, looked.order(), &looked.done_since(0, &id("z"))).into_string();
+        let read = read_of(&(shown(&looked, &Role::ALL) + &others));
+        assert!(read.contains(words), "{words}: {read}");
+        assert!(!read.contains("minor unit"), "{read}");
+        let is_digit = |at: usize| read.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+        let raw = read.match_indices('T').find(|(at, _)| *at > 0 && is_digit(at - 1) && is_digit(at + 1));
+        assert_eq!(raw, None, "{read}");
+    }
+}
+
+#[test]
+fn where_much_was_said_what_is_known_is_shown_with_why_the_rest_is_not() {
+    let mut looked = Story::paid("o").looked();
+    looked.cut = vec![schemas::TopicName::OrderEvents, schemas::TopicName::PaymentEvents];
+    looked.hops.drain(..3);
+    let page = shown(&looked, &Role::ALL);
+    assert!(page.contains("Somebody to ship it") && page.contains("Since when is not known exactly"), "{page}");
+    assert!(page.contains("It is not shown: so much was said") && !page.contains("Provider receivable"), "{page}");
+    let whole = shown(&Story::paid("o").looked(), &Role::ALL);
+    assert!(!whole.contains("not known exactly") && !whole.contains("It is not shown"), "{whole}");
+}
+
+#[test]
+fn what_was_given_back_for_undoing_an_order_and_came_back_is_told_with_what_to_do() {
+    let refund_id = CommandId::new("cancellation").unwrap();
+    let (order_id, at, amount_minor) = (OrderId::new("o").unwrap(), Time::from_micros(0), 500);
+    let undone = act_on(Story::paid("o"), Act::Cancel, &[]);
+    let back = PaymentRefunded {
+        order_id: order_id.clone(),
+        version: 3,
+        at,
+        refund_id: refund_id.clone(),
+        amount_minor,
+        provider_reference: None,
+    };
+    let released = schemas::StockReleased { order_id: order_id.clone(), version: 2, at };
+    let cancelled = undone.pays(back.into()).hears(&released.into());
+    assert!(!shown(&cancelled.clone().looked(), &Role::ALL).contains("by hand"));
+    let reversed =
+        PaymentRefundReversed { order_id, version: 4, at, refund_id, amount_minor, detail: HOSTILE.to_owned() };
+    let mut story = cancelled;
+    story.keep(&PaymentEvent::from(reversed).into());
+    let page = shown(&story.looked(), &Role::ALL);
+    assert!(page.contains("Money to give back by hand: EUR 5.00.") && page.contains("another way"), "{page}");
+    assert!(!page.contains("<script"), "{page}");
 }
 
 #[test]
@@ -244,6 +311,8 @@ fn an_amount_is_given_in_the_order_s_currency_and_pieces_by_line() {
     for (wrong, words) in [
         (vec![], "how much"),
         (vec![("how", "amount"), ("amount", "1,50")], "without the currency"),
+        (vec![("how", "amount"), ("amount", "1.505")], "at most 2 decimals"),
+        (vec![("how", "amount"), ("amount", "5.01")], "EUR 5.01 is more than is left: EUR 5.00"),
         (vec![("how", "lines"), ("line-1", "")], "at least one line"),
         (vec![("how", "lines"), ("line-1", "two")], "no number"),
     ] {

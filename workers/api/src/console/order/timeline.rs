@@ -2,7 +2,7 @@
 //!
 //! A list for whoever hears it or has a narrow screen: its entries name their service. The style sheet lays it out as lanes.
 
-use client::detail;
+use client::{Manner, detail_in};
 use maud::{Markup, html};
 use schemas::{Time, TopicName};
 
@@ -16,7 +16,7 @@ pub(super) const SHOWN: usize = 60;
 const LONG_MICROS: i64 = 1_000_000;
 
 /// The lanes.
-pub(super) fn lanes(hops: &[Hop], is_whole: bool, whole_path: &str) -> Markup {
+pub(super) fn lanes(hops: &[Hop], manner: &Manner<'_>, is_whole: bool, whole_path: &str) -> Markup {
     let hidden = if is_whole { 0 } else { hops.len().saturating_sub(SHOWN) };
     let before = hops.iter().take(hidden).next_back().map(|hop| hop.told.at);
     html! {
@@ -25,19 +25,19 @@ pub(super) fn lanes(hops: &[Hop], is_whole: bool, whole_path: &str) -> Markup {
         }
         p.hint { "Times are in UTC, by each service's clock; beside them how long after the message before." }
         div.lanes aria-hidden="true" { span {} span.order { "Order" } span.inventory { "Inventory" } span.payment { "Payment" } }
-        ol.hops { (each(&hops[hidden..], before)) }
+        ol.hops { (each(&hops[hidden..], before, manner)) }
     }
 }
 
-fn each(hops: &[Hop], before: Option<Time>) -> Markup {
+fn each(hops: &[Hop], before: Option<Time>, manner: &Manner<'_>) -> Markup {
     let times = std::iter::once(before).chain(hops.iter().map(|hop| Some(hop.told.at)));
-    html! { @for (hop, before) in hops.iter().zip(times) { (entry(hop, before)) } }
+    html! { @for (hop, before) in hops.iter().zip(times) { (entry(hop, before, manner)) } }
 }
 
-fn entry(hop: &Hop, before: Option<Time>) -> Markup {
+fn entry(hop: &Hop, before: Option<Time>, manner: &Manner<'_>) -> Markup {
     let said = &hop.told.said;
     let (lane, id) = (lane(hop.topic()), format!("{}-{}", hop.topic(), said.position.offset));
-    let told = hop.message.as_ref().map(detail).filter(|told| !told.is_empty());
+    let told = hop.message.as_ref().map(|message| detail_in(message, manner)).filter(|told| !told.is_empty());
     let is_refusal = hop.told.said.version.is_none();
     html! {
         li.hop.(lane) #{ "hop-" (id) } {

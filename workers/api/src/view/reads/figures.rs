@@ -33,11 +33,15 @@ pub struct Takings {
     pub orders: i64,
     /// Of those, orders that were cancelled since.
     pub cancelled: i64,
-    /// What those that were not are for; none where it does not fit into 64 bits, as of all amounts here.
+    /// What all of them are for; none where it does not fit into 64 bits, as of all amounts here.
     pub ordered_minor: Option<i64>,
-    /// How much of it was taken.
+    /// Of that, what those are for that were cancelled before any money was taken.
+    pub called_off_minor: Option<i64>,
+    /// What the others are for whose money is not taken: not yet, or it cannot be.
+    pub open_minor: Option<i64>,
+    /// How much was taken, of whatever became of the order later.
     pub captured_minor: Option<i64>,
-    /// How much is, or may be, given back.
+    /// How much of that is, or may be, given back.
     pub refunded_minor: Option<i64>,
 }
 
@@ -67,6 +71,19 @@ pub struct Waiting {
     pub accepted_at: Time,
 }
 
+/// Money of an order that was undone: it was given back, and came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owed {
+    /// Whose.
+    pub order_id: String,
+    /// ISO 4217 code.
+    pub currency: String,
+    /// How much.
+    pub amount_minor: i64,
+    /// When it came back.
+    pub since: Time,
+}
+
 /// Something that was said of a SKU, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SaidAt {
@@ -83,12 +100,12 @@ pub(super) const BECAME: &str = "select s.stage, null::text as reason, o.orders 
         group by stage, cancel_reason";
 
 /// Parameters: from when, and until before when.
-pub(super) const TAKINGS: &str = "select o.currency, count(*), count(*) filter (where o.stage = 'cancelled'), \
-        (sum(o.total_minor) filter (where o.stage <> 'cancelled'))::text, \
-        (sum(p.amount_minor) filter (where p.capture_version is not null and p.capture_failure is null))::text, \
-        sum(p.refunded_minor)::text \
-    from orders as o left join lateral (select amount_minor, capture_version, capture_failure, refunded_minor from payments \
-        where order_id = o.order_id offset 0) as p on true \
+pub(super) const TAKINGS: &str = "select o.currency, count(*), count(*) filter (where o.stage = 'cancelled'), sum(o.total_minor)::text, \
+        (sum(o.total_minor) filter (where o.stage = 'cancelled' and p.amount_minor is null))::text, \
+        (sum(o.total_minor) filter (where o.stage <> 'cancelled' and p.amount_minor is null))::text, \
+        sum(p.amount_minor)::text, sum(p.refunded_minor)::text \
+    from orders as o left join lateral (select amount_minor, refunded_minor from payments where order_id = o.order_id \
+        and capture_version is not null and capture_failure is null offset 0) as p on true \
     where o.accepted_at >= $1::timestamptz and o.accepted_at < $2::timestamptz group by o.currency";
 
 /// Parameters: from when, until before when, and how many.
@@ -118,7 +135,34 @@ fn scarce_sql() -> String {
     )
 }
 
+/// Parameters: how many refunds that came back are looked at, the newest.
+pub(super) const OWED: &str = "select h.key, o.currency, (p.amount_minor - p.refunded_minor)::bigint, h.at from ( \
+        select key, at from heard where name = 'PaymentRefundReversed' order by at desc limit $1::bigint) as h, \
+    lateral (select currency, stage from orders where order_id = h.key offset 0) as o, \
+    lateral (select amount_minor, refunded_minor from payments where order_id = h.key and capture_version is not null \
+        and capture_failure is null offset 0) as p \
+    where o.stage = 'cancelled' and p.amount_minor > p.refunded_minor";
+
 impl Reads {
+    /// Orders that were undone and whose money came back, the oldest first: of the newest refunds that did, so many.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn owed(&self, looked_at: i64) -> Result<Vec<Owed>, DatabaseError> {
+        let rows = self.rows(OWED, &[&looked_at]).await?;
+        let of_row = |row: &Row| Owed {
+            order_id: row.get(0),
+            currency: row.get(1),
+            amount_minor: row.get(2),
+            since: row.get::<_, Timestamptz>(3).0,
+        };
+        let mut owed: Vec<Owed> = rows.iter().map(of_row).collect();
+        owed.sort_by(|one, other| (&one.order_id, one.since).cmp(&(&other.order_id, other.since)));
+        owed.dedup_by(|next, first| next.order_id == first.order_id);
+        owed.sort_by_key(|owed| owed.since);
+        Ok(owed)
+    }
+
     /// What became of the orders that were accepted since then.
     ///
     /// # Errors
@@ -142,8 +186,10 @@ impl Reads {
             orders: row.get(1),
             cancelled: row.get(2),
             ordered_minor: sum(row, 3),
-            captured_minor: sum(row, 4),
-            refunded_minor: sum(row, 5),
+            called_off_minor: sum(row, 4),
+            open_minor: sum(row, 5),
+            captured_minor: sum(row, 6),
+            refunded_minor: sum(row, 7),
         };
         let mut takings: Vec<Takings> = rows.iter().map(of_row).collect();
         takings.sort_by(|one, other| one.currency.cmp(&other.currency));

@@ -17,7 +17,7 @@ use super::publish::answers_reader;
 use crate::cli::output::{Failure, reading_bar};
 use crate::cli::way::Way;
 use crate::cli::{End, Session};
-use crate::{OrderEvents, Request, body_json, detail, stage_in_words};
+use crate::{Manner, OrderEvents, Request, body_json, detail_in, stage_in_words};
 
 /// A command that was not sent, and what would become of it.
 #[derive(Debug)]
@@ -159,9 +159,10 @@ impl Trial {
         let command = Message::from(self.command.clone());
         let state = self.order.as_ref().map_or_else(|| "not placed".to_owned(), stage_in_words);
         let would = self.would();
-        let mut then = self
-            .event()
-            .map_or_else(String::new, |event| format!(": {} {}", event.name(), detail(&event)).trim_end().to_owned());
+        let manner = Manner::plain(self.order.as_ref().map(|order| order.currency.as_str()));
+        let mut then = self.event().map_or_else(String::new, |event| {
+            format!(": {} {}", event.name(), detail_in(&event, &manner)).trim_end().to_owned()
+        });
         if let Err(problem) = &self.verdict {
             then = format!(": its history is broken: {problem}");
         }
