@@ -216,8 +216,8 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
         ServiceName::Inventory => start_and_work(&frame, &mut signals, services::inventory).await,
         ServiceName::Payment => {
             let database = database(service, &frame.config)?;
-            let (hints, lookout) = Lookout::new(database.clone());
-            let opened = webhooks::open(&frame.config.payment, database, hints, frame.stop.subscribe());
+            let lookout = Lookout::open(database.clone());
+            let opened = webhooks::open(&frame.config.payment, database, frame.stop.subscribe());
             hooked = opened.await.map_err(DaemonError)?;
             let service = |config: &_, planted, partitions| services::payment(config, planted, partitions, lookout);
             start_and_work(&frame, &mut signals, service).await
@@ -325,6 +325,7 @@ async fn work<S: Service<Contract = Pipeline>>(
         .partitions(partitions)
         .max_batch_items(config.max_batch_items)
         .max_pace(Duration::from_micros(config.max_pace_us))
+        .timer_period(Duration::from_millis(config.timer_period_ms))
         .dead_letter_limit_bytes(topics::MAX_DEAD_LETTER_BYTES)
         .parking(config.parking())
         .clock(clock::now)
