@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::amounts::of_provider;
 use serde_json::Value;
 
 use crate::events::Event;
@@ -120,7 +121,7 @@ impl Bank {
         payment.status = Status::Succeeded;
         payment.received = amount;
         let payment = payment.clone();
-        let fee = amount * 14 / 1_000 + 25;
+        let fee = fee_of(&payment.currency, amount);
         self.moved("charge", "charge", &payment, payment.id.replacen("pi_", "ch_", 1), amount, fee, now_ms);
         self.tell_of_payment(&payment, now_ms);
         if payment.token.contains("createDispute") {
@@ -188,6 +189,12 @@ impl Bank {
         Ok(shown)
     }
 
+    /// How many payments there are of the order that these metadata name.
+    pub(crate) fn holds_of(&self, metadata: &BTreeMap<String, String>) -> usize {
+        let order_id = metadata.get("order_id");
+        self.payments.values().filter(|payment| payment.metadata.get("order_id") == order_id).count()
+    }
+
     /// A payment of this account.
     pub(crate) fn payment(&self, account: &str, id: &str) -> Result<&Payment, Problem> {
         let found = self.payments.get(id).filter(|payment| payment.account == account);
@@ -246,4 +253,10 @@ impl Bank {
         self.numbered += 1;
         self.numbered
     }
+}
+
+/// What is charged for taking this much: as much of it as our own units can say.
+fn fee_of(currency: &str, amount: i64) -> i64 {
+    let (least, currency) = (amount * 14 / 1_000 + 25, currency.to_ascii_uppercase());
+    (least..least + 100).find(|fee| of_provider(&currency, *fee).is_ok()).unwrap_or(least)
 }
