@@ -7,13 +7,13 @@ use std::process::Command;
 
 use domain::simulator::SimulatorConfig;
 use schemas::{CommandId, PlaceOrder, RefundOrder, ServiceName};
-use serde_json::Value;
+use serde_json::{Value, json};
 use stripe_server::{Behaviour, Running};
 use tests::{Outcome, Pipeline, Run, STRIPE_TOKEN, Servers, Settings, order, run_command, trouble};
 
 use crate::DAEMON;
 use crate::life::{await_event, balance, kill_and_restart, paid_at_shipment, ship, stock};
-use crate::webhooks::{await_disputed, hook_of};
+use crate::webhooks::{await_disputed, call, hook_of};
 
 const REPLAY: &str = env!("CARGO_BIN_EXE_replay-program");
 
@@ -146,6 +146,32 @@ async fn what_comes_by_webhooks_alone_is_in_the_ledger_and_the_provider_s_books_
         assert!(differs.stdout.contains("1 difference:") && told.len() == 1, "{differs:?}");
         assert!(told[0].starts_with("iceland") && said.iter().all(|amount| told[0].contains(amount)), "{told:?}");
     }
+    server.stop().await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_is_believed_is_found_by_the_provider_s_books() -> Outcome {
+    let servers = Servers::shared().await?;
+    let planted_bug = Some((ServiceName::Payment, "webhook-believed"));
+    let settings = Settings { instances: 1, partitions: 1, webhooks: true, planted_bug, ..Settings::default() };
+    let (pipeline, server) = Pipeline::start_at_provider(DAEMON, &servers, settings, Behaviour::default()).await?;
+    pipeline.sign_webhooks_with(&["whsec"])?;
+    stock(&pipeline, &["a"], 10).await?;
+    let bought = order("bought", &["a"])?;
+    pipeline.publish(std::slice::from_ref(&bought)).await?;
+    pipeline.await_terminal(std::slice::from_ref(&bought)).await?;
+    // The provider knows nothing of it.
+    let lie = json!({"data": {"object": {"object": "dispute", "id": "dp_none", "status": "lost", "amount": 100,
+        "currency": "usd", "metadata": {"order_id": bought.order_id}}}});
+    assert_eq!(call(&pipeline, 0, "whsec", &lie).await?, 200);
+    await_disputed(&pipeline, &bought, &["lost"]).await?;
+    let file = pipeline.folder().join("balance.jsonl");
+    std::fs::write(&file, ask(&server, "/test/balance_transactions.jsonl").await?)?;
+    let differs = reconcile(&pipeline, &file).await?.expect(1)?;
+    let told = differs.stdout.lines().find(|line| line.starts_with("bought")).unwrap_or_default();
+    assert!(told.contains("disputed") && told.contains("USD -1.00"), "{differs:?}");
+    pipeline.accept();
     server.stop().await;
     Ok(())
 }

@@ -33,7 +33,7 @@ pub(crate) async fn hook_of(pipeline: &Pipeline, instance: usize) -> Outcome<Soc
 }
 
 /// What an instance answers to a webhook that this secret has signed now.
-async fn call(pipeline: &Pipeline, instance: usize, secret: &str, body: &Value) -> Outcome<u16> {
+pub(crate) async fn call(pipeline: &Pipeline, instance: usize, secret: &str, body: &Value) -> Outcome<u16> {
     let address = hook_of(pipeline, instance).await?;
     let (body, now) = (body.to_string(), jiff::Timestamp::now().as_second());
     let signature = hmac(secret, format!("{now}.{body}").as_bytes());

@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
 use crate::config::{self, Config};
-use crate::payment::{Lookout, webhooks};
+use crate::payment::{Lookout, believed, webhooks};
 use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
 use crate::signals::{INSISTED, Signals, stopped};
@@ -195,6 +195,7 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     let mut signals = Signals::listen().map_err(|error| DaemonError(format!("signals cannot be received: {error}")))?;
     let metrics = telemetry::start_metrics().map_err(DaemonError::of)?;
     clock::plant(planted);
+    believed::plant(planted);
     let (listener, bound) = probes::bind(config.listen.0).await.map_err(|error| {
         DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen.0))
     })?;

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::options::ProviderOptions;
-use super::store;
+use super::{believed, store};
 use crate::signals::stopped;
 use crate::{metrics, probes};
 
@@ -148,6 +148,7 @@ async fn take(webhooks: &Webhooks, headers: &HeaderMap, body: Body) -> Result<&'
     };
     // Of something else on the same account, or of a payment that is not recorded yet: then its call is under way.
     let Some(order_id) = order_id else { return Ok("unknown") };
+    believed::hear(&order_id, &event);
     store::want_look(&webhooks.database, &order_id, now).await.map_err(|failure| not_now(&failure))?;
     Ok("taken")
 }
