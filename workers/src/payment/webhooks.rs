@@ -1,8 +1,8 @@
 //! Webhooks of a provider whose signatures look like Stripe's: `POST /webhooks/stripe` on an address of its own.
 //!
 //! What comes in is looked at for two things: whether it is signed by somebody who knows one of the secrets, lately; and which
-//! order it is about. Then a row and a notification say that this order's payment is to be looked at (`looks`). Loss, repetition and order of
-//! webhooks do not matter, and neither does which instance is called. The secrets are read for every request, so they are
+//! order it is about. Then a row and a notification say that this order's payment is to be looked at (`looks`). Loss, repetition and
+//! order of webhooks do not matter, and neither does which instance is called. The secrets are read for every request, so they are
 //! exchanged without a restart.
 //!
 //! Deliberately absent: types of events. Whatever it says has happened, the provider is asked.
