@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use schemas::{CommandId, MessageType, ReceiveStock, Sku, TopicName};
+use schemas::{CommandId, MessageType, ReceiveStock, ServiceName, Sku, TopicName};
 use tokio_postgres::Client;
 
 pub(crate) use board::Board;
@@ -68,8 +68,23 @@ impl<'s> Pipeline<'s> {
         orders: impl Into<Arc<Orders>>,
         partitions: u32,
     ) -> Result<Self> {
+        Self::start_told(Vec::new(), servers, name, orders, partitions).await
+    }
+
+    /// The same with this in the services' environment.
+    pub(crate) async fn start_told(
+        environment: Vec<(String, String)>,
+        servers: &'s Servers,
+        name: &str,
+        orders: impl Into<Arc<Orders>>,
+        partitions: u32,
+    ) -> Result<Self> {
         let program = std::env::current_exe().doing("finding this program")?;
-        Self::start_of(program, servers, name, orders, partitions).await
+        Self::start_at(servers, name, orders, |database_url| {
+            let prefix = format!("{name}.");
+            Deployment { servers, program, database_url, prefix, partitions, environment }
+        })
+        .await
     }
 
     /// The same with the services of another build: its benchmark's program.
@@ -80,9 +95,22 @@ impl<'s> Pipeline<'s> {
         orders: impl Into<Arc<Orders>>,
         partitions: u32,
     ) -> Result<Self> {
+        Self::start_at(servers, name, orders, |database_url| {
+            let (prefix, environment) = (format!("{name}."), Vec::new());
+            Deployment { servers, program, database_url, prefix, partitions, environment }
+        })
+        .await
+    }
+
+    async fn start_at(
+        servers: &'s Servers,
+        name: &str,
+        orders: impl Into<Arc<Orders>>,
+        place: impl FnOnce(String) -> Deployment<'s>,
+    ) -> Result<Self> {
         let database_url = servers.create_database(name)?;
         let client = connect(&database_url).await?;
-        let place = Deployment { servers, program, database_url, prefix: format!("{name}."), partitions };
+        let place = place(database_url);
         let daemons = Daemons::start(&place)?;
         let pipeline = Pipeline { name: name.to_owned(), place, daemons, orders: orders.into(), client };
         pipeline.receive(&pipeline.orders.skus()?, PIECES)?;
@@ -112,6 +140,28 @@ impl<'s> Pipeline<'s> {
             run.offered_per_second = Some(rate);
         }
         Ok(run)
+    }
+
+    /// Places so many orders, as fast as it goes, whatever becomes of them; they are all in Kafka when this returns.
+    pub(crate) async fn place(&self, count: u64) -> Result<()> {
+        let board = Arc::new(Board::for_all("placed", usize::try_from(count).map_err(BenchError::other)?));
+        let pace = Arrivals::InFlight(count);
+        let publisher = Publisher::connect(self.place.servers.brokers(), &self.place.prefix, pace, board.clone())?;
+        let orders = self.orders.clone();
+        let published = tokio::task::spawn_blocking(move || publisher.run(&orders, pace, &board)).await;
+        published.map_err(BenchError::other)?
+    }
+
+    /// How many orders inventory has reserved stock for.
+    pub(crate) async fn reserved(&self) -> Result<u64> {
+        let count = "select count(*) from inventory.reservations";
+        let row = self.client.query_one(count, &[]).await.doing("counting reservations")?;
+        u64::try_from(row.get::<_, i64>(0)).map_err(BenchError::other)
+    }
+
+    /// One of its services.
+    pub(crate) fn daemon(&self, service: ServiceName) -> Result<&dev_stack::Daemon> {
+        self.daemons.of(service)
     }
 
     /// Where its database is.

@@ -41,6 +41,8 @@ pub(crate) struct Deployment<'s> {
     pub(crate) prefix: String,
     /// Partitions per topic.
     pub(crate) partitions: u32,
+    /// What the services are told besides, in their environment.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Daemons {
@@ -99,6 +101,12 @@ impl Daemons {
         sum
     }
 
+    /// One of them.
+    pub(crate) fn of(&self, service: ServiceName) -> Result<&Daemon> {
+        let found = self.running.iter().find(|(of, _)| *of == service).map(|(_, daemon)| daemon);
+        found.ok_or_else(|| BenchError::other(format!("{service} does not run")))
+    }
+
     /// Asks all of them to drain and waits for it.
     pub(crate) fn stop(self) -> Result<()> {
         let ended =
@@ -133,6 +141,7 @@ fn daemon_command(service: ServiceName, place: &Deployment<'_>, arguments: &[Str
     command.args(["--topic-prefix", &place.prefix]);
     // The ceiling compensates nothing either.
     command.env("SIMULATOR_DECLINE_PER_MILLION", "0");
+    command.envs(place.environment.iter().cloned());
     command
 }
 

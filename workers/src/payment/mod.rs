@@ -149,6 +149,7 @@ impl PaymentService {
         planted: Planted,
         partitions: i32,
         provider: Arc<dyn Provider>,
+        most_calls: usize,
         lookout: Lookout,
     ) -> Self {
         let (payments, open) = (Memory::new(REMEMBERED), Memory::new(REMEMBERED));
@@ -157,7 +158,7 @@ impl PaymentService {
             policy,
             planted,
             partitions,
-            calls: Calls::new(provider, policy),
+            calls: Calls::new(provider, policy, most_calls),
             looks,
             payments,
             open,

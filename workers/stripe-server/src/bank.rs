@@ -3,7 +3,7 @@
 //! An operation gives the object, or the provider's error. What moves money leaves a movement of the balance; what a shop wants to know
 //! leaves an event for the webhooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::amounts::of_provider;
 use serde_json::Value;
@@ -40,7 +40,7 @@ pub(crate) struct Returned {
 }
 
 /// All that is held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bank {
     pub(crate) payments: BTreeMap<String, Payment>,
     /// Each the oldest first.
@@ -51,6 +51,26 @@ pub(crate) struct Bank {
     /// Not delivered yet.
     pub(crate) events: Vec<Event>,
     pub(crate) numbered: u64,
+    /// How many payments each order has.
+    holds: HashMap<String, usize>,
+    /// When the next authorization may lapse; nothing lapses before.
+    pub(crate) lapses_next_ms: i64,
+}
+
+impl Default for Bank {
+    fn default() -> Self {
+        Bank {
+            payments: BTreeMap::new(),
+            order: Vec::new(),
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            movements: Vec::new(),
+            events: Vec::new(),
+            numbered: 0,
+            holds: HashMap::new(),
+            lapses_next_ms: i64::MAX,
+        }
+    }
 }
 
 /// An object, or why there is none.
@@ -96,6 +116,8 @@ impl Bank {
         };
         self.tell_of_payment(&payment, now_ms);
         let shown = payment.shown(true);
+        *self.holds.entry(payment.order_id()).or_default() += 1;
+        self.lapses_next_ms = self.lapses_next_ms.min(lapses_ms);
         self.order.push(id.clone());
         self.payments.insert(id, payment);
         refusal.map_or(Ok(shown), |code| Err(Problem::of_card(code)))
@@ -191,8 +213,7 @@ impl Bank {
 
     /// How many payments there are of the order that these metadata name.
     pub(crate) fn holds_of(&self, metadata: &BTreeMap<String, String>) -> usize {
-        let order_id = metadata.get("order_id");
-        self.payments.values().filter(|payment| payment.metadata.get("order_id") == order_id).count()
+        metadata.get("order_id").and_then(|order_id| self.holds.get(order_id)).copied().unwrap_or_default()
     }
 
     /// A payment of this account.
