@@ -12,6 +12,8 @@ mod site;
 mod streams;
 mod waiting;
 
+pub(crate) use streams::make_room;
+
 use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -128,7 +130,7 @@ fn bench(arguments: &Arguments) -> Result<()> {
     if streams.is_some_and(|streams| streams > arguments.orders) {
         return Err(BenchError::other("each stream follows an order of its own: give as many --orders as --streams"));
     }
-    streams::make_room(streams.max(consoles).unwrap_or(0))?;
+    make_room(streams.max(consoles).unwrap_or(0))?;
     let began = Timestamp::now().to_string();
     let command = std::env::args().skip(1).fold("cargo bench-api".to_owned(), |line, word| line + " " + &word);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().doing("starting the runtime")?;

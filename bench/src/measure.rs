@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 pub(crate) use database::{Counters, connect};
 pub(crate) use latency::{Latencies, Quantiles};
-use process::{Snapshot, forget_peak, peak_bytes};
-pub(crate) use process::{Target, memory_of, resident_of};
+use process::Snapshot;
+pub(crate) use process::{Target, forget_peak, memory_of, peak_bytes, resident_of};
 use tokio_postgres::Client;
 
 use crate::error::{BenchError, Result};

@@ -136,6 +136,28 @@ impl<'s> Pipeline<'s> {
         }
     }
 
+    /// Places so many orders, as fast as it goes, whatever becomes of them; they are all in Kafka when this returns.
+    pub(crate) async fn place(&self, count: u64) -> Result<()> {
+        let board = Arc::new(Board::for_all("placed", usize::try_from(count).map_err(BenchError::other)?));
+        let pace = Arrivals::InFlight(count);
+        let publisher = self.publisher(pace, board.clone())?;
+        let orders = self.orders.clone();
+        let published = tokio::task::spawn_blocking(move || publisher.run(&orders, pace, &board)).await;
+        published.map_err(BenchError::other)?
+    }
+
+    /// How many orders inventory has reserved stock for.
+    pub(crate) async fn reserved(&self) -> Result<u64> {
+        let count = "select count(*) from inventory.reservations";
+        let row = self.client.query_one(count, &[]).await.doing("counting reservations")?;
+        u64::try_from(row.get::<_, i64>(0)).map_err(BenchError::other)
+    }
+
+    /// One of its services.
+    pub(crate) fn daemon(&self, service: ServiceName) -> Result<&dev_stack::Daemon> {
+        self.daemons.of(service)
+    }
+
     /// Where its database is.
     pub(crate) fn database_url(&self) -> &str {
         &self.place.database_url

@@ -81,6 +81,7 @@
 //! | publish | [`Relay`], [`RelayConfig`], [`RelayStatus`]; the program `outbox-relay` |
 //! | look after it | [`operate`]; the program's subcommands `status`, `audit`, `rebase`, `doctor` |
 //! | wake a relay in another process | [`Announcer`] |
+//! | hear notifications of your own | [`Listening`] |
 //! | consume | [`inbox`]: [`inbox::judge`] for any store, [`inbox::Inbox`] for tables of yours in Postgres |
 //! | compare tables with topics | [`cut`]; [`migrate::check`](mod@migrate) first |
 //! | move positions by hand, after a rebuild or a restore | [`inbox::Inbox`], [`operate::adopt`] |
@@ -126,6 +127,7 @@ pub mod inbox;
 #[cfg(feature = "relay")]
 pub mod kafka;
 mod lanes;
+mod listening;
 #[cfg(feature = "relay")]
 pub mod log;
 #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "only a relay unpacks"))]
@@ -146,6 +148,7 @@ pub mod position;
 pub mod proof {}
 #[cfg(feature = "relay")]
 mod relay;
+mod repeats;
 mod send;
 #[cfg_attr(not(feature = "relay"), expect(dead_code, reason = "only a relay leads and listens"))]
 mod sql;
@@ -165,6 +168,7 @@ pub use epochs::{Epoch, Epochs};
 pub use error::{Class, OutboxError, SQLSTATE_CONFLICT, SQLSTATE_GUARD, SQLSTATE_REFUSED, class_of, explain};
 pub use headers::HeaderRef;
 pub use lanes::{Lane, TopicSpec};
+pub use listening::Listening;
 pub use message::{Causation, Kind, OutboxMessage, Target};
 pub use migrate::{migrate, prepare_connection};
 pub use position::Position;

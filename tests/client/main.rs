@@ -2,6 +2,7 @@
 
 mod changes;
 mod over_http;
+mod paid;
 mod program;
 mod publish;
 mod show;

@@ -12,7 +12,7 @@ use crate::program::{Run, run, run_with};
 use crate::{API, DAEMON};
 
 /// `order-api` beside a pipeline.
-struct Door {
+pub(crate) struct Door {
     url: String,
     /// Ends it when it is dropped.
     _daemon: Daemon,
@@ -30,7 +30,7 @@ fn command(pipeline: &Pipeline, keys: Option<&Path>) -> Command {
 }
 
 impl Door {
-    async fn open(pipeline: &Pipeline, keys: Option<&Path>) -> Outcome<Self> {
+    pub(crate) async fn open(pipeline: &Pipeline, keys: Option<&Path>) -> Outcome<Self> {
         let (mut migrate, command) = (command(pipeline, None), command(pipeline, keys));
         let log = pipeline.folder().join("order-api.log");
         let opened = tokio::task::spawn_blocking(move || -> Outcome<Self> {
@@ -48,7 +48,7 @@ impl Door {
         opened.await?
     }
 
-    async fn run(&self, pipeline: &Pipeline, arguments: &[&str]) -> Outcome<Run> {
+    pub(crate) async fn run(&self, pipeline: &Pipeline, arguments: &[&str]) -> Outcome<Run> {
         run_with(pipeline, arguments, &[("ORDERS_API", &self.url)]).await
     }
 

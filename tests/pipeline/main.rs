@@ -36,6 +36,8 @@ mod shutdown;
 mod standing;
 mod start;
 mod stripe;
+mod stripe_afterwards;
+mod stripe_secrets;
 mod stuck;
 mod webhooks;
 

@@ -25,11 +25,16 @@ fn hmac(secret: &str, message: &[u8]) -> String {
     outer.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What an instance answers to a webhook that this secret has signed now.
-async fn call(pipeline: &Pipeline, instance: usize, secret: &str, body: &Value) -> Outcome<u16> {
+/// Where an instance takes webhooks.
+pub(crate) async fn hook_of(pipeline: &Pipeline, instance: usize) -> Outcome<SocketAddr> {
     let line = pipeline.daemon(ServiceName::Payment, instance)?.await_log("listening for webhooks").await?;
     let address = line.split_whitespace().find_map(|word| word.strip_prefix("address="));
-    let address: SocketAddr = address.ok_or_else(|| trouble(line.clone()))?.parse()?;
+    Ok(address.ok_or_else(|| trouble(line.clone()))?.parse()?)
+}
+
+/// What an instance answers to a webhook that this secret has signed now.
+pub(crate) async fn call(pipeline: &Pipeline, instance: usize, secret: &str, body: &Value) -> Outcome<u16> {
+    let address = hook_of(pipeline, instance).await?;
     let (body, now) = (body.to_string(), jiff::Timestamp::now().as_second());
     let signature = hmac(secret, format!("{now}.{body}").as_bytes());
     let request = format!(
@@ -75,7 +80,7 @@ async fn disputed(pipeline: &Pipeline, order: &PlaceOrder) -> Outcome<Vec<String
     Ok(statuses.collect())
 }
 
-async fn await_disputed(pipeline: &Pipeline, order: &PlaceOrder, expected: &[&str]) -> Outcome {
+pub(crate) async fn await_disputed(pipeline: &Pipeline, order: &PlaceOrder, expected: &[&str]) -> Outcome {
     pipeline
         .until(&format!("{} is disputed: {expected:?}", order.order_id), async || {
             let found = disputed(pipeline, order).await?;
@@ -140,6 +145,56 @@ async fn a_webhook_makes_the_owner_look_whoever_is_called_and_is_believed_in_not
             if rows == 0 { Ok(()) } else { Err(trouble(format!("{rows} rows"))) }
         })
         .await?;
+    pipeline.check_clean().await
+}
+
+/// How long after the answer to a webhook at the instance that is not the order's it was recorded what the provider says; of nine orders,
+/// in ascending order.
+async fn noticed_after_ms(pipeline: &Pipeline, partitions: i32) -> Outcome<Vec<i64>> {
+    let orders = (0..9).map(|number| order(&format!("bought-{number}"), &["a"])).collect::<Outcome<Vec<_>>>()?;
+    stock(pipeline, &["a"], 10).await?;
+    pipeline.publish(&orders).await?;
+    pipeline.await_terminal(&orders).await?;
+    let mut after_ms = Vec::new();
+    for order in &orders {
+        let (_, other) = owner_and_other(pipeline, order, partitions).await?;
+        pipeline.says_afterwards(&dispute(order, "opened"))?;
+        let webhook = json!({"data": {"object": {"object": "dispute", "metadata": {"order_id": order.order_id}}}});
+        assert_eq!(call(pipeline, other, "whsec", &webhook).await?, 200);
+        let answered_ms = jiff::Timestamp::now().as_millisecond();
+        await_disputed(pipeline, order, &["opened"]).await?;
+        let at = "select (disputes::jsonb #>> '{0,at}')::bigint / 1000 from payments.payments where order_id = $1";
+        let rows = pipeline.tables().query(at, &[&order.order_id.as_str()]).await?;
+        after_ms.push(rows[0].get::<_, i64>(0) - answered_ms);
+    }
+    after_ms.sort_unstable();
+    Ok(after_ms)
+}
+
+async fn hooked(timer_period_ms: u64) -> Outcome<(Pipeline, i32)> {
+    let servers = Servers::shared().await?;
+    let settings = Settings { webhooks: true, timer_period_ms, ..Settings::default() };
+    let partitions = settings.partitions;
+    let pipeline = Pipeline::start(DAEMON, &servers, settings).await?;
+    pipeline.sign_webhooks_with(&["whsec"])?;
+    Ok((pipeline, partitions))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_owner_looks_within_a_second_where_the_other_instance_is_called() -> Outcome {
+    let (pipeline, partitions) = hooked(500).await?;
+    let after_ms = noticed_after_ms(&pipeline, partitions).await?;
+    // Most of them: the machine may be busy with something else for a moment.
+    assert!(after_ms[6] <= 1_000, "{after_ms:?}");
+    pipeline.check_clean().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_notification_alone_makes_the_owner_look() -> Outcome {
+    // Longer than all of the test may take.
+    let (pipeline, partitions) = hooked(60_000).await?;
+    let after_ms = noticed_after_ms(&pipeline, partitions).await?;
+    assert!(after_ms[6] <= 1_000, "{after_ms:?}");
     pipeline.check_clean().await
 }
 

@@ -46,3 +46,4 @@ pub use settings::{ProviderSettings, Settings};
 pub use transaction::Transaction;
 pub use trouble::{Outcome, Trouble, trouble};
 pub use verdict::only_of_lost_commands;
+pub use webhooks::{STRIPE_KEY, STRIPE_TOKEN};

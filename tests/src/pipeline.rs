@@ -111,6 +111,7 @@ impl Pipeline {
             hold_within_ms: self.settings.hold_within_ms,
             return_within_ms: self.settings.return_within_ms,
             hold_above_minor: self.settings.hold_above_minor,
+            timer_period_ms: self.settings.timer_period_ms,
             max_batch_items: self.settings.max_batch_items,
             parked_pause_s: self.settings.parked_pause_s,
             parked_messages_of_key: self.settings.parked_messages_of_key,

@@ -31,6 +31,8 @@ pub struct Settings {
     pub hold_above_minor: Option<i64>,
     /// How long the group waits for a silent instance, in milliseconds.
     pub session_timeout_ms: u32,
+    /// How often it is looked up what is due by the clock, in milliseconds.
+    pub timer_period_ms: u64,
     /// The most messages of one transaction.
     pub max_batch_items: usize,
     /// How long a parked key rests before it is tried again by itself, in seconds.
@@ -63,6 +65,7 @@ impl Default for Settings {
             return_within_ms: 1_200_000,
             hold_above_minor: None,
             session_timeout_ms: 6_000,
+            timer_period_ms: 500,
             max_batch_items: 1_000,
             parked_pause_s: 3_600,
             parked_messages_of_key: 1_000,
@@ -108,6 +111,7 @@ pub(crate) struct SettingsFile<'s> {
     pub(crate) return_within_ms: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hold_above_minor: Option<i64>,
+    pub(crate) timer_period_ms: u64,
     pub(crate) max_batch_items: usize,
     pub(crate) parked_pause_s: u64,
     pub(crate) parked_messages_of_key: u64,

@@ -107,6 +107,10 @@ pub struct Config {
     /// How long messages may collect under load before their transaction, in microseconds; 0: not at all.
     #[arg(long, env = "MAX_PACE_US", global = true, value_name = "MICROSECONDS", default_value_t = 10_000)]
     pub max_pace_us: u64,
+    /// How often it is looked up what is due by the clock, in milliseconds.
+    #[arg(long, env = "TIMER_PERIOD_MS", global = true, value_name = "MILLISECONDS", default_value_t = 500,
+        value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub timer_period_ms: u64,
     /// The most messages of this service that may be parked, because one of their key cannot be taken; 0: a message that cannot be
     /// taken holds its partition, or goes to the dead letters.
     #[arg(long, env = "PARKED_MESSAGES", global = true, value_name = "NUMBER", default_value_t = 10_000)]

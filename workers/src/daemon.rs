@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::accept_gap::Gap;
 use crate::accept_restore::{self, Restore};
 use crate::config::{self, Config};
-use crate::payment::{Lookout, webhooks};
+use crate::payment::{Lookout, believed, webhooks};
 use crate::pipeline_contract::Pipeline;
 use crate::planted::Planted;
 use crate::signals::{INSISTED, Signals, stopped};
@@ -195,6 +195,7 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
     let mut signals = Signals::listen().map_err(|error| DaemonError(format!("signals cannot be received: {error}")))?;
     let metrics = telemetry::start_metrics().map_err(DaemonError::of)?;
     clock::plant(planted);
+    believed::plant(planted);
     let (listener, bound) = probes::bind(config.listen.0).await.map_err(|error| {
         DaemonError(format!("cannot listen on {}: {error}; set LISTEN or --listen", config.listen.0))
     })?;
@@ -216,8 +217,8 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
         ServiceName::Inventory => start_and_work(&frame, &mut signals, services::inventory).await,
         ServiceName::Payment => {
             let database = database(service, &frame.config)?;
-            let (hints, lookout) = Lookout::new(database.clone());
-            let opened = webhooks::open(&frame.config.payment, database, hints, frame.stop.subscribe());
+            let lookout = Lookout::open(database.clone());
+            let opened = webhooks::open(&frame.config.payment, database, frame.stop.subscribe());
             hooked = opened.await.map_err(DaemonError)?;
             let service = |config: &_, planted, partitions| services::payment(config, planted, partitions, lookout);
             start_and_work(&frame, &mut signals, service).await
@@ -325,6 +326,7 @@ async fn work<S: Service<Contract = Pipeline>>(
         .partitions(partitions)
         .max_batch_items(config.max_batch_items)
         .max_pace(Duration::from_micros(config.max_pace_us))
+        .timer_period(Duration::from_millis(config.timer_period_ms))
         .dead_letter_limit_bytes(topics::MAX_DEAD_LETTER_BYTES)
         .parking(config.parking())
         .clock(clock::now)

@@ -10,6 +10,9 @@ use domain::planted::{self, Bug};
 /// The name of a host's clock that is half an hour ahead.
 const CLOCK_AHEAD: &str = "clock-ahead";
 
+/// The name of a payment service that takes a webhook's word for the provider's.
+const WEBHOOK_BELIEVED: &str = "webhook-believed";
+
 /// Why no bug of this name can be planted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlantError {
@@ -22,7 +25,7 @@ pub enum PlantError {
 }
 
 fn names() -> Vec<&'static str> {
-    let mishaps = Mishap::ALL.map(Mishap::as_str).into_iter().chain([CLOCK_AHEAD]);
+    let mishaps = Mishap::ALL.map(Mishap::as_str).into_iter().chain([CLOCK_AHEAD, WEBHOOK_BELIEVED]);
     Bug::ALL.map(Bug::as_str).into_iter().chain(mishaps).collect()
 }
 
@@ -36,13 +39,19 @@ pub struct Planted {
     pub client: consumer::planted::Planted,
     /// Whether the clock of the host is half an hour ahead.
     pub is_clock_ahead: bool,
+    /// Whether the payment service believes what a webhook says.
+    pub is_webhook_believed: bool,
 }
 
 #[cfg(feature = "planted-bugs")]
 impl Planted {
     /// No bug.
-    pub const NONE: Planted =
-        Planted { decisions: planted::Planted::NONE, client: consumer::planted::Planted::NONE, is_clock_ahead: false };
+    pub const NONE: Planted = Planted {
+        decisions: planted::Planted::NONE,
+        client: consumer::planted::Planted::NONE,
+        is_clock_ahead: false,
+        is_webhook_believed: false,
+    };
 
     /// The bug or mishap of this name.
     pub fn by_name(name: &str) -> Result<Planted, PlantError> {
@@ -54,6 +63,7 @@ impl Planted {
         }
         match name {
             CLOCK_AHEAD => Ok(Planted { is_clock_ahead: true, ..Planted::NONE }),
+            WEBHOOK_BELIEVED => Ok(Planted { is_webhook_believed: true, ..Planted::NONE }),
             _ => Err(PlantError::NoSuchBug(name.to_owned())),
         }
     }
@@ -87,7 +97,7 @@ mod tests {
     #[test]
     fn names_are_unique() {
         let distinct: std::collections::BTreeSet<_> = names().into_iter().collect();
-        assert_eq!(distinct.len(), Bug::ALL.len() + Mishap::ALL.len() + 1);
+        assert_eq!(distinct.len(), Bug::ALL.len() + Mishap::ALL.len() + 2);
     }
 
     #[cfg(not(feature = "planted-bugs"))]
@@ -109,6 +119,7 @@ mod tests {
             assert_eq!(planted, Planted { client: consumer::planted::Planted::with(mishap), ..Planted::NONE });
         }
         assert!(Planted::by_name(CLOCK_AHEAD).unwrap().is_clock_ahead);
+        assert!(Planted::by_name(WEBHOOK_BELIEVED).unwrap().is_webhook_believed);
         assert!(Planted::by_name("none of these").is_err());
     }
 }

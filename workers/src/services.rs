@@ -45,5 +45,5 @@ pub(crate) fn payment(
 ) -> Result<PaymentService, DaemonError> {
     let policy = charge::Policy::default();
     let provider = config.payment.open(config.simulator()).map_err(DaemonError)?;
-    Ok(PaymentService::new(policy, planted.decisions, partitions, provider, lookout))
+    Ok(PaymentService::new(policy, planted.decisions, partitions, provider, config.payment.provider_calls, lookout))
 }

@@ -33,6 +33,8 @@ pub(crate) struct Workers {
     pub(crate) compression: Option<&'static str>,
     /// A folder of schemas for them beside those that they are built with.
     pub(crate) schemas: Option<PathBuf>,
+    /// What they are told besides, in their environment.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 /// Where the services work, and which they are.
@@ -65,7 +67,7 @@ struct Instance {
 impl Workers {
     /// One of each, of this benchmark's program.
     pub(crate) fn of(program: PathBuf) -> Self {
-        Workers { program, instances: 1, compression: None, schemas: None }
+        Workers { program, instances: 1, compression: None, schemas: None, environment: Vec::new() }
     }
 }
 
@@ -110,6 +112,7 @@ impl Deployment<'_> {
         }
         // The ceiling compensates nothing either.
         command.env("SIMULATOR_DECLINE_PER_MILLION", "0");
+        command.envs(self.workers.environment.iter().cloned());
         command
     }
 }
@@ -192,6 +195,12 @@ impl Daemons {
             }
         }
         sum
+    }
+
+    /// One instance of it.
+    pub(crate) fn of(&self, service: ServiceName) -> Result<&Daemon> {
+        let found = self.running.iter().find(|instance| instance.service == service);
+        found.map(|instance| &instance.daemon).ok_or_else(|| BenchError::other(format!("{service} does not run")))
     }
 
     /// Asks all of them to drain and waits for it; none is left.

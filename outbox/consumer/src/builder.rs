@@ -41,6 +41,7 @@ impl Consumer {
             has_relay: false,
             max_batch_items: 1000,
             max_pace: Duration::from_millis(10),
+            timer_period: Duration::from_millis(500),
             dead_letter_limit_bytes: 1_000_000 + 64 * 1024,
             parking: Parking::default(),
             clock: now,
@@ -67,6 +68,7 @@ pub struct Builder<S: Service> {
     has_relay: bool,
     max_batch_items: usize,
     max_pace: Duration,
+    timer_period: Duration,
     pub(crate) dead_letter_limit_bytes: usize,
     parking: Parking,
     pub(crate) clock: fn() -> Timestamp,
@@ -137,6 +139,12 @@ impl<S: Service> Builder<S> {
     /// The longest rest between two transactions under load; by default 10 ms. Zero switches pacing off.
     pub fn max_pace(mut self, pace: Duration) -> Self {
         self.max_pace = pace;
+        self
+    }
+
+    /// How often the service is asked what is due (`look_up`); by default twice a second.
+    pub fn timer_period(mut self, period: Duration) -> Self {
+        self.timer_period = period;
         self
     }
 
@@ -218,6 +226,7 @@ impl<S: Service> Builder<S> {
                 topic_prefix: self.topic_prefix,
                 max_batch_items: self.max_batch_items,
                 max_pace: self.max_pace,
+                timer_period: self.timer_period,
                 dead_letter_limit_bytes: self.dead_letter_limit_bytes,
                 parking: self.parking,
                 database,

@@ -66,6 +66,7 @@ pub(crate) struct EngineConfig<C> {
     pub(crate) max_batch_items: usize,
     /// The longest rest between two transactions under load.
     pub(crate) max_pace: Duration,
+    pub(crate) timer_period: Duration,
     /// The largest record that a dead-letter topic takes.
     pub(crate) dead_letter_limit_bytes: usize,
     /// How much may be parked, and when it is tried again.
@@ -179,7 +180,7 @@ impl<S: Service> Engine<S> {
             health: config.health,
             gate: config.gate,
             shutdown: config.shutdown,
-            timers: Timers::new(now),
+            timers: Timers::new(config.timer_period, now),
             unparking: Unparking::new(now),
             watch: Watch::new(surveyor, config.partitions, now),
             clock: config.clock,

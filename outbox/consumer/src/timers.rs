@@ -20,7 +20,6 @@ use crate::gather::signal_item;
 use crate::service::{IdOf, ItemOf, Service, Signal, TopicOf, Wanted};
 use crate::survey::Survey;
 
-const TIMER_PERIOD: Duration = Duration::from_millis(500);
 const GAUGE_PERIOD: Duration = Duration::from_secs(10);
 const DUE_LIMIT: i64 = 500;
 
@@ -40,11 +39,14 @@ pub(crate) struct Timers<S: Service> {
     /// When deadlines were looked up last, and what gauges show.
     looked_at_timers: Instant,
     looked_at_gauges: Instant,
+    /// How often deadlines are looked up.
+    period: Duration,
 }
 
 impl<S: Service> Timers<S> {
-    pub(crate) fn new(now: Instant) -> Self {
-        Timers { due: HashMap::new(), lookup: Background::new(), looked_at_timers: now, looked_at_gauges: now }
+    pub(crate) fn new(period: Duration, now: Instant) -> Self {
+        let (looked_at_timers, looked_at_gauges) = (now, now);
+        Timers { due: HashMap::new(), lookup: Background::new(), looked_at_timers, looked_at_gauges, period }
     }
 
     /// No lane is ours any more.
@@ -80,7 +82,7 @@ impl<S: Service> Timers<S> {
             return;
         }
         let is_gauge_time = now.duration_since(self.looked_at_gauges) >= GAUGE_PERIOD;
-        let is_timer_time = now.duration_since(self.looked_at_timers) >= TIMER_PERIOD;
+        let is_timer_time = now.duration_since(self.looked_at_timers) >= self.period;
         let lanes = lanes_of(feeds.by_id.keys());
         // What is due in a lane is looked for again when the last of it has fired.
         let due: Lanes = match is_timer_time && !deadlines_rest {

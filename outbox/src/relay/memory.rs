@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::backoff::Backoff;
 use crate::relay::RelayError;
 use crate::relay::board::HeldLanes;
-use crate::relay::repeats::Repeats;
 use crate::relay::stall::Stall;
+use crate::repeats::Repeats;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);

@@ -15,7 +15,6 @@ pub(crate) mod matching;
 mod memory;
 mod pace;
 mod publisher;
-mod repeats;
 pub(crate) mod restore;
 mod restored;
 pub(crate) mod resume;

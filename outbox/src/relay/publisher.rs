@@ -22,9 +22,9 @@ use crate::kafka::{self, PolledProducer};
 use crate::position::ID_HEADER;
 use crate::relay::RelayConfig;
 use crate::relay::acked::Acked;
-use crate::relay::repeats::Repeats;
 use crate::relay::status::NamedMessage;
 use crate::relay::wire::Record;
+use crate::repeats::Repeats;
 
 /// Bits of the delivery tag that hold the sequence; the rest hold the slot.
 const SEQUENCE_BITS: u32 = 48;

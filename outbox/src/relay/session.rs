@@ -16,7 +16,7 @@ use tokio_postgres::types::ToSql;
 
 use crate::database::Database;
 use crate::error::OutboxError;
-use crate::relay::repeats::Repeats;
+use crate::repeats::Repeats;
 use crate::sql::{self, LEADER_KEY};
 
 /// Longest a statement may take; also the server's limit, so that a live leader is never silent for longer.

@@ -13,10 +13,10 @@ use crate::database::Database;
 use crate::error::OutboxError;
 use crate::hint::Hints;
 use crate::lanes::Lane;
-use crate::relay::repeats::Repeats;
 use crate::relay::session::Session;
 use crate::relay::stop::Stop;
 use crate::relay::{RelayConfig, RelayError, RelayStatus, Role};
+use crate::repeats::Repeats;
 use crate::sql;
 use crate::store::Outbox;
 

@@ -1,11 +1,12 @@
-//! A provider's balance transactions, as JSON lines of its API (whole minor units) or as CSV of its reports (decimals), by the
-//! names of Stripe's columns.
+//! A provider's balance transactions, as JSON lines of its API (in its own smallest units) or as CSV of its reports (decimals), by
+//! the names of Stripe's columns.
 //!
 //! Only what tells whose money was moved, and why, is read. A line that lacks it, or whose amount does not fit, ends the reading:
 //! a part of a statement proves nothing.
 
 use std::path::Path;
 
+use domain::amounts::of_provider;
 use grammar::decimals;
 use serde_json::Value;
 
@@ -83,8 +84,11 @@ fn of_json(text: &str) -> Result<Vec<Line>, String> {
 
 fn of_object(value: &Value) -> Result<Line, String> {
     let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    let number =
-        |name: &str| value.get(name).and_then(Value::as_i64).ok_or_else(|| format!("{name} is no whole number"));
+    let currency = text(value, "currency").ok_or("it has no currency")?.to_ascii_uppercase();
+    let minor = |name: &str| {
+        let number = value.get(name).and_then(Value::as_i64).ok_or_else(|| format!("{name} is no whole number"))?;
+        of_provider(&currency, number).map_err(|error| format!("{name}: {error}"))
+    };
     let source = value.get("source").unwrap_or(&Value::Null);
     let own = |object: &Value| text(object.get("metadata").unwrap_or(&Value::Null), "order_id");
     let is_payment = text(source, "object").as_deref() == Some("payment_intent");
@@ -95,9 +99,9 @@ fn of_object(value: &Value) -> Result<Line, String> {
         payment: text(source, if is_payment { "id" } else { "payment_intent" }),
         kind: Kind::of(&category),
         category,
-        amount_minor: number("amount")?,
-        fee_minor: number("fee")?,
-        currency: text(value, "currency").ok_or("it has no currency")?.to_ascii_uppercase(),
+        amount_minor: minor("amount")?,
+        fee_minor: minor("fee")?,
+        currency,
     })
 }
 
@@ -182,6 +186,8 @@ mod tests {
             ("500", "JPY", 500),
             ("500.00", "JPY", 500),
             ("1.234", "KWD", 1234),
+            ("5.00", "ISK", 5),
+            ("5", "MGA", 500),
         ] {
             assert_eq!(minor(text, currency), Ok(expected), "{text} {currency}");
         }
@@ -190,6 +196,20 @@ mod tests {
         {
             assert!(minor(text, currency).is_err(), "{text} {currency}");
         }
+    }
+
+    #[test]
+    fn the_units_of_the_api_are_the_provider_s_and_not_ours() {
+        let line = |amount: i64, currency: &str| {
+            parse(&format!(r#"{{"id":"t","amount":{amount},"fee":0,"currency":"{currency}","type":"charge"}}"#))
+        };
+        for (amount, currency, expected) in
+            [(1_050, "eur", 1_050), (500, "jpy", 500), (500, "isk", 5), (5, "mga", 500), (5_120, "kwd", 5_120)]
+        {
+            assert_eq!(line(amount, currency).unwrap()[0].amount_minor, expected, "{currency}");
+        }
+        assert!(line(550, "isk").unwrap_err().starts_with("line 1: amount: "));
+        assert!(line(550, "ugx").unwrap_err().contains("not known for certain"));
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use schemas::{InventoryCommand, InventoryEvent, OrderEvent, StockEvent};
 
-use crate::charge::{self, Decided};
+use crate::charge::{self, Call, Decided};
 use crate::decision::Decision;
 use crate::saga::{self, Order};
 
@@ -40,11 +40,13 @@ pub enum Bug {
     HoldForgotten,
     /// Inventory describes a product at another price than was asked for.
     PriceSlips,
+    /// Payment says that it has let go of what was held, and takes it.
+    CaptureAfterCancel,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 14] = [
+    pub const ALL: [Bug; 15] = [
         Bug::Oversell,
         Bug::ReleaseForgotten,
         Bug::CompensateInWrongOrder,
@@ -59,6 +61,7 @@ impl Bug {
         Bug::ShipAfterCancel,
         Bug::HoldForgotten,
         Bug::PriceSlips,
+        Bug::CaptureAfterCancel,
     ];
 
     /// The name to select it by.
@@ -78,6 +81,7 @@ impl Bug {
             Bug::ShipAfterCancel => "ship-after-cancel",
             Bug::HoldForgotten => "hold-forgotten",
             Bug::PriceSlips => "price-slips",
+            Bug::CaptureAfterCancel => "capture-after-cancel",
         }
     }
 }
@@ -119,7 +123,8 @@ impl Planted {
             | Bug::DoubleRefund
             | Bug::RefundAboveCapture
             | Bug::RestockTwice
-            | Bug::PriceSlips => decision,
+            | Bug::PriceSlips
+            | Bug::CaptureAfterCancel => decision,
         }
     }
 
@@ -144,12 +149,13 @@ impl Planted {
         }
     }
 
-    /// What payment does instead of what `charge::decide` has decided about this input.
-    pub fn alter_charge(self, input: charge::Input<'_>, decided: Decided) -> Decided {
+    /// What payment does instead of what `charge::decide` has decided about this input, with this call under way.
+    pub fn alter_charge(self, call: Option<&Call>, input: charge::Input<'_>, decided: Decided) -> Decided {
         match self.0 {
             Some(Bug::DoubleCharge) => alter::new_key_after_unknown(input, decided, false),
             Some(Bug::DoubleRefund) => alter::new_key_after_unknown(input, decided, true),
             Some(Bug::RefundAboveCapture) => alter::refund_above_capture(input, decided),
+            Some(Bug::CaptureAfterCancel) => alter::capture_after_cancel(call, decided),
             Some(_) | None => decided,
         }
     }
@@ -194,7 +200,7 @@ impl Planted {
 
     /// What is decided is done.
     #[inline]
-    pub fn alter_charge(self, _: charge::Input<'_>, decided: Decided) -> Decided {
+    pub fn alter_charge(self, _: Option<&Call>, _: charge::Input<'_>, decided: Decided) -> Decided {
         decided
     }
 }
@@ -204,11 +210,11 @@ impl Planted {
 mod alter {
     use schemas::{
         AuthorizePayment, Awaiting, CapturePayment, CommitStock, InventoryCommand, InventoryEvent, OrderAuthorized,
-        OrderCancelled, OrderCancelling, OrderCommand, OrderConfirmed, OrderEvent, PaymentCommand, ReleaseStock,
-        StockEvent, VoidPayment,
+        OrderCancelled, OrderCancelling, OrderCommand, OrderConfirmed, OrderEvent, PaymentCommand, PaymentEvent,
+        ReleaseStock, StockEvent, VoidPayment,
     };
 
-    use crate::charge::{self, CallChange, Decided};
+    use crate::charge::{self, Call, CallChange, Decided};
     use crate::decision::{Decision, Outcome};
     use crate::provider::{Operation, ProviderAnswer};
     use crate::saga::{self, Capture, Order, Phase, Stage, Step};
@@ -344,6 +350,15 @@ mod alter {
             && is_asked
         {
             call.amount_minor = call.amount_minor.saturating_mul(2);
+        }
+        decided
+    }
+
+    pub(super) fn capture_after_cancel(call: Option<&Call>, mut decided: Decided) -> Decided {
+        if let (Some(PaymentEvent::PaymentVoided(_)), Some(call)) = (decided.decision.change(), call)
+            && call.operation == Operation::Void
+        {
+            decided.call = CallChange::Set(Box::new(Call { operation: Operation::Capture, ..call.clone() }));
         }
         decided
     }

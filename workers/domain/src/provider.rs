@@ -13,10 +13,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IdempotencyKey(String);
 
+/// The attempt of a release: so its key is that of no void which is commanded.
+pub(crate) const RELEASE_ATTEMPT: i32 = 0;
+
 impl IdempotencyKey {
     /// The key of an attempt at an operation that an order has once, at most 96 bytes.
     pub fn new(order_id: &OrderId, operation: Operation, attempt: i32) -> Self {
         IdempotencyKey(format!("{order_id}/{}/{attempt}", operation.as_str()))
+    }
+
+    /// The key of letting go of an order's hold that another took the place of.
+    pub fn release(order_id: &OrderId) -> Self {
+        IdempotencyKey::new(order_id, Operation::Void, RELEASE_ATTEMPT)
     }
 
     /// The key of an attempt at a refund, at most 160 bytes.

@@ -16,9 +16,6 @@ use super::{Answered, OpenCall, What};
 use crate::metrics;
 use consumer::Lanes;
 
-/// The most calls under way at once.
-const MAX_RUNNING: usize = 1024;
-
 /// After this the answer counts as unknown, whatever the provider's client says.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -26,6 +23,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct Calls {
     provider: Arc<dyn Provider>,
     policy: Policy,
+    /// The most calls under way at once.
+    most: usize,
     tasks: JoinSet<Answered>,
     running: HashMap<OrderId, Running>,
     /// Whose calls were answered since the last look for due ones began.
@@ -40,8 +39,8 @@ struct Running {
 }
 
 impl Calls {
-    pub(super) fn new(provider: Arc<dyn Provider>, policy: Policy) -> Self {
-        Calls { provider, policy, tasks: JoinSet::new(), running: HashMap::new(), answered: HashSet::new() }
+    pub(super) fn new(provider: Arc<dyn Provider>, policy: Policy, most: usize) -> Self {
+        Calls { provider, policy, most, tasks: JoinSet::new(), running: HashMap::new(), answered: HashSet::new() }
     }
 
     /// Make this call, unless it is not due yet, the very same try is under way, or there is no room: then `due` finds it.
@@ -124,7 +123,7 @@ impl Calls {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.running.len() >= MAX_RUNNING
+        self.running.len() >= self.most
     }
 
     pub(super) fn observe(&self) {

@@ -1,10 +1,10 @@
 //! Looks at what the provider says of a payment now, because somebody thinks that there is news: a webhook did.
 //!
-//! A webhook is believed in nothing but that it is worth a look. It leaves a row (`payment_looks`); whoever owns the order's lane
-//! takes it, asks the provider, and hands what is news to the lane, as answers and sightings that are decided like any other.
-//! The row goes with the first look that found no news, so a crash costs nothing; and where a row is lost, so is no state: a
-//! call that is under way is looked up in its own time. In the process that owns the lane a webhook is heard at once, without
-//! the row.
+//! A webhook is believed in nothing but that it is worth a look. It leaves a row (`payment_looks`) and a notification, which every
+//! instance hears; whoever owns the order's lane asks the provider, and hands what is news to the lane, as answers and sightings
+//! that are decided like any other. What nobody heard is found by its row, by the clock. The row goes with the first look that
+//! found no news, so a crash costs nothing; and where a row is lost, so is no state: a call that is under way is looked up in its
+//! own time.
 //!
 //! Deliberately absent: anything of what a webhook says but the order's id.
 
@@ -16,6 +16,7 @@ use consumer::{Cause, Database, Failure, Lanes};
 use domain::charge::{self, Answer, AuthorizationOutcome, CallStep, Input, Payment, Policy, Seen};
 use domain::decision::Outcome;
 use domain::provider::{IdempotencyKey, Operation, Provider, ProviderAnswer, ProviderRequest};
+use outbox::Listening;
 use schemas::{OrderId, Time, partitioner};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -41,29 +42,26 @@ const FAILED_AFTER_MS: i64 = 30_000;
 /// So many looks a row is worth.
 const MAX_LOOKS: i32 = 20;
 
-/// How somebody says that there may be news of an order's payment.
-#[derive(Debug, Clone)]
-pub(crate) struct Hints(mpsc::Sender<OrderId>);
-
-impl Hints {
-    /// There may be news. Heard only in the process that owns the order's lane.
-    pub(crate) fn give(&self, order_id: OrderId) {
-        // Where there is no room, the row is found by the clock.
-        let _ = self.0.try_send(order_id);
-    }
-}
-
-/// What looks need from outside: a way to the database that no lane transaction waits for, and the hints.
+/// What looks need from outside: a way to the database that no lane transaction waits for, and the orders of whose payments somebody
+/// says that there may be news.
 pub(crate) struct Lookout {
     database: Database,
     hints: mpsc::Receiver<OrderId>,
+    _listening: Listening,
 }
 
 impl Lookout {
-    /// One that hears these hints.
-    pub(crate) fn new(database: Database) -> (Hints, Self) {
+    /// One that hears what any process says that uses this database.
+    pub(crate) fn open(database: Database) -> Self {
         let (give, hints) = mpsc::channel(MAX_HINTS);
-        (Hints(give), Lookout { database, hints })
+        let hear = move |order_id: &str| {
+            // An empty one only says that it listens now. Where there is no room, the row is found by the clock.
+            let _ = OrderId::new(order_id).map(|order_id| give.try_send(order_id));
+        };
+        let (config, tls) = database.connector();
+        let channel = store::looks_channel(database.schema());
+        let _listening = Listening::start(outbox::Database::new(config, tls), &channel, hear);
+        Lookout { database, hints, _listening }
     }
 }
 

@@ -4,6 +4,7 @@
 //! called outside of every transaction (`calls`), between the commit of the intent and the commit of the outcome. What it says
 //! afterwards is looked at when somebody gives a hint (`looks`, `webhooks`).
 
+pub(crate) mod believed;
 mod calls;
 mod looks;
 pub mod options;
@@ -148,11 +149,20 @@ impl PaymentService {
         planted: Planted,
         partitions: i32,
         provider: Arc<dyn Provider>,
+        most_calls: usize,
         lookout: Lookout,
     ) -> Self {
         let (payments, open) = (Memory::new(REMEMBERED), Memory::new(REMEMBERED));
-        let looks = Looks::new(provider.clone(), policy, partitions, lookout);
-        PaymentService { policy, planted, partitions, calls: Calls::new(provider, policy), looks, payments, open }
+        let looks = Looks::new(believed::or_what_was_heard(provider.clone()), policy, partitions, lookout);
+        PaymentService {
+            policy,
+            planted,
+            partitions,
+            calls: Calls::new(provider, policy, most_calls),
+            looks,
+            payments,
+            open,
+        }
     }
 
     fn query(&mut self, now: Time, wanted: Wanted) -> Query {
@@ -277,7 +287,7 @@ impl Service for PaymentService {
         let (input, now) = (input_of(input), Time::from(now));
         let id = input.order_id();
         let decided = charge::decide(batch.payments.get(id), batch.call(id), input, now, &self.policy);
-        let decided = self.planted.alter_charge(input, decided);
+        let decided = self.planted.alter_charge(batch.call(id), input, decided);
         if let Some(event) = decided.decision.change() {
             let evolved =
                 charge::evolve(batch.payments.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;

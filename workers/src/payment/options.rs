@@ -42,6 +42,10 @@ pub struct ProviderOptions {
     #[command(flatten)]
     #[serde(flatten)]
     pub stripe: StripeOptions,
+    /// Payment service: the most calls to the provider that an instance has under way; beyond them it takes no more commands for a while.
+    #[arg(long, env = "PROVIDER_CALLS", global = true, value_name = "NUMBER", default_value_t = 1024,
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
+    pub provider_calls: usize,
     /// Payment service: share of authorizations that the simulated provider declines, in parts per million.
     #[arg(long, env = "SIMULATOR_DECLINE_PER_MILLION", global = true, value_name = "NUMBER")]
     #[serde(skip)]

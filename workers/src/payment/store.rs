@@ -149,16 +149,23 @@ pub(super) async fn load_due_looks(client: &outbox::Client, now: Time) -> Result
     Ok(rows.iter().filter_map(|row| OrderId::new(row.get::<_, &str>(0)).ok()).collect())
 }
 
-/// A payment is to be looked at by whoever owns its order.
+/// The channel on which it is told whose payment is to be looked at.
+pub(super) fn looks_channel(schema: &str) -> String {
+    format!("looks_{schema}")
+}
+
+/// A payment is to be looked at by whoever owns its order, who hears of it when this is committed.
 pub(super) async fn want_look(database: &Database, order_id: &OrderId, now: Time) -> Result<(), Failure> {
     let client = database.client().await?;
-    let want = "insert into payment_looks (order_id, due_at) values ($1, $2) \
-                on conflict (order_id) do update set due_at = excluded.due_at, looks = 0";
+    let want = "with wanted as (insert into payment_looks (order_id, due_at) values ($1, $2) \
+                on conflict (order_id) do update set due_at = excluded.due_at, looks = 0 returning order_id) \
+                select pg_notify($3, order_id) from wanted";
     let (want, old) = (
         client.prepare_cached(want).await?,
         client.prepare_cached("delete from payment_looks where due_at < $1").await?,
     );
-    client.execute(&want, &[&order_id.as_str(), &now.to_timestamp()]).await?;
+    let channel = looks_channel(database.schema());
+    client.execute(&want, &[&order_id.as_str(), &now.to_timestamp(), &channel]).await?;
     client.execute(&old, &[&now.plus_ms(-LOOKS_KEPT_MS).to_timestamp()]).await?;
     Ok(())
 }
@@ -213,8 +220,9 @@ pub(super) async fn load_one(
     let payment = format!("select {} from payments where order_id = $1", PaymentRow::column_list());
     let call = format!("select {} from payment_calls where order_id = $1", PaymentCallRow::column_list());
     let (payment, call) = (client.prepare_cached(&payment).await?, client.prepare_cached(&call).await?);
-    let payment = client.query_opt(&payment, &[&order_id.as_str()]).await?;
+    // The call first: where it is gone, the payment has its outcome.
     let call = client.query_opt(&call, &[&order_id.as_str()]).await?;
+    let payment = client.query_opt(&payment, &[&order_id.as_str()]).await?;
     let payment = payment.map(|row| PaymentRow::read(&row).map_err(unreadable)?.into_payment().map_err(unreadable));
     let call = call.map(|row| open_call(PaymentCallRow::read(&row).map_err(unreadable)?));
     Ok((payment.transpose()?, call.transpose()?))

@@ -1,8 +1,8 @@
 //! Webhooks of a provider whose signatures look like Stripe's: `POST /webhooks/stripe` on an address of its own.
 //!
 //! What comes in is looked at for two things: whether it is signed by somebody who knows one of the secrets, lately; and which
-//! order it is about. Then a row says that this order's payment is to be looked at (`looks`). Loss, repetition and order of
-//! webhooks do not matter, and neither does which instance is called. The secrets are read for every request, so they are
+//! order it is about. Then a row and a notification say that this order's payment is to be looked at (`looks`). Loss, repetition and
+//! order of webhooks do not matter, and neither does which instance is called. The secrets are read for every request, so they are
 //! exchanged without a restart.
 //!
 //! Deliberately absent: types of events. Whatever it says has happened, the provider is asked.
@@ -29,9 +29,8 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::looks::Hints;
 use super::options::ProviderOptions;
-use super::store;
+use super::{believed, store};
 use crate::signals::stopped;
 use crate::{metrics, probes};
 
@@ -53,8 +52,6 @@ struct Webhooks {
     database: Database,
     /// A secret a line.
     secrets: PathBuf,
-    /// Who looks, if the order is ours.
-    hints: Hints,
 }
 
 /// The route, where it is wanted; it answers until asked to stop.
@@ -64,7 +61,6 @@ struct Webhooks {
 pub(crate) async fn open(
     options: &ProviderOptions,
     database: Database,
-    hints: Hints,
     stopping: watch::Receiver<bool>,
 ) -> Result<Option<JoinHandle<std::io::Result<()>>>, String> {
     let (Some(listen), Some(secrets)) = (options.webhook_listen, options.webhook_secrets_file.clone()) else {
@@ -74,7 +70,7 @@ pub(crate) async fn open(
     let (listener, address) = bound
         .map_err(|error| format!("cannot listen on {}: {error}; set WEBHOOK_LISTEN or --webhook-listen", listen.0))?;
     tracing::info!(%address, "listening for webhooks");
-    Ok(Some(tokio::spawn(serve(listener, Webhooks { database, secrets, hints }, stopped(stopping)))))
+    Ok(Some(tokio::spawn(serve(listener, Webhooks { database, secrets }, stopped(stopping)))))
 }
 
 /// Answer until asked to stop.
@@ -152,8 +148,8 @@ async fn take(webhooks: &Webhooks, headers: &HeaderMap, body: Body) -> Result<&'
     };
     // Of something else on the same account, or of a payment that is not recorded yet: then its call is under way.
     let Some(order_id) = order_id else { return Ok("unknown") };
+    believed::hear(&order_id, &event);
     store::want_look(&webhooks.database, &order_id, now).await.map_err(|failure| not_now(&failure))?;
-    webhooks.hints.give(order_id);
     Ok("taken")
 }
 

@@ -3,8 +3,9 @@
 //! An operation gives the object, or the provider's error. What moves money leaves a movement of the balance; what a shop wants to know
 //! leaves an event for the webhooks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
+use domain::amounts::of_provider;
 use serde_json::Value;
 
 use crate::events::Event;
@@ -39,7 +40,7 @@ pub(crate) struct Returned {
 }
 
 /// All that is held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Bank {
     pub(crate) payments: BTreeMap<String, Payment>,
     /// Each the oldest first.
@@ -50,6 +51,26 @@ pub(crate) struct Bank {
     /// Not delivered yet.
     pub(crate) events: Vec<Event>,
     pub(crate) numbered: u64,
+    /// How many payments each order has.
+    holds: HashMap<String, usize>,
+    /// When the next authorization may lapse; nothing lapses before.
+    pub(crate) lapses_next_ms: i64,
+}
+
+impl Default for Bank {
+    fn default() -> Self {
+        Bank {
+            payments: BTreeMap::new(),
+            order: Vec::new(),
+            refunds: Vec::new(),
+            disputes: Vec::new(),
+            movements: Vec::new(),
+            events: Vec::new(),
+            numbered: 0,
+            holds: HashMap::new(),
+            lapses_next_ms: i64::MAX,
+        }
+    }
 }
 
 /// An object, or why there is none.
@@ -95,6 +116,8 @@ impl Bank {
         };
         self.tell_of_payment(&payment, now_ms);
         let shown = payment.shown(true);
+        *self.holds.entry(payment.order_id()).or_default() += 1;
+        self.lapses_next_ms = self.lapses_next_ms.min(lapses_ms);
         self.order.push(id.clone());
         self.payments.insert(id, payment);
         refusal.map_or(Ok(shown), |code| Err(Problem::of_card(code)))
@@ -120,7 +143,7 @@ impl Bank {
         payment.status = Status::Succeeded;
         payment.received = amount;
         let payment = payment.clone();
-        let fee = amount * 14 / 1_000 + 25;
+        let fee = fee_of(&payment.currency, amount);
         self.moved("charge", "charge", &payment, payment.id.replacen("pi_", "ch_", 1), amount, fee, now_ms);
         self.tell_of_payment(&payment, now_ms);
         if payment.token.contains("createDispute") {
@@ -188,6 +211,11 @@ impl Bank {
         Ok(shown)
     }
 
+    /// How many payments there are of the order that these metadata name.
+    pub(crate) fn holds_of(&self, metadata: &BTreeMap<String, String>) -> usize {
+        metadata.get("order_id").and_then(|order_id| self.holds.get(order_id)).copied().unwrap_or_default()
+    }
+
     /// A payment of this account.
     pub(crate) fn payment(&self, account: &str, id: &str) -> Result<&Payment, Problem> {
         let found = self.payments.get(id).filter(|payment| payment.account == account);
@@ -246,4 +274,10 @@ impl Bank {
         self.numbered += 1;
         self.numbered
     }
+}
+
+/// What is charged for taking this much: as much of it as our own units can say.
+fn fee_of(currency: &str, amount: i64) -> i64 {
+    let (least, currency) = (amount * 14 / 1_000 + 25, currency.to_ascii_uppercase());
+    (least..least + 100).find(|fee| of_provider(&currency, *fee).is_ok()).unwrap_or(least)
 }

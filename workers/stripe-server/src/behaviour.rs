@@ -23,6 +23,8 @@ pub struct Behaviour {
     pub search_lag_ms: i64,
     /// When an authorization lapses, in milliseconds.
     pub lapses_after_ms: i64,
+    /// The same of a further hold of the same order.
+    pub lapses_again_after_ms: i64,
     /// When a refund that is pending is done or fails, in milliseconds.
     pub refund_settles_after_ms: i64,
     /// Where webhooks go.
@@ -52,6 +54,7 @@ impl Default for Behaviour {
             stored_error_per_million: 0,
             search_lag_ms: 0,
             lapses_after_ms: 7 * 86_400_000,
+            lapses_again_after_ms: 7 * 86_400_000,
             refund_settles_after_ms: 1_000,
             webhooks: Vec::new(),
             webhook_secret: "whsec_test".into(),

@@ -11,6 +11,7 @@
 mod bank;
 mod behaviour;
 mod events;
+mod export;
 mod idempotency;
 mod ledger;
 mod objects;

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded::parse;
 
 use crate::bank::Done;
+use crate::export;
 use crate::objects::{Payment, page};
 use crate::problem::Problem;
 use crate::server::Server;
@@ -43,6 +44,9 @@ pub(crate) fn router(server: Server) -> Router {
         .route("/v1/disputes/{id}/close", post(lose_dispute))
         .route("/v1/balance_transactions", get(balance_transactions))
         .route("/test/ledger", get(ledger))
+        .route("/test/payments", get(held_payments))
+        .route("/test/balance_transactions.jsonl", get(export_json))
+        .route("/test/balance_transactions.csv", get(export_csv))
         .route("/test/act/{id}", get(act))
         .route("/test/disputes/{id}/win", post(win_dispute))
         .layer(DefaultBodyLimit::max(LONGEST_FORM))
@@ -220,6 +224,29 @@ async fn balance_transactions(State(server): State<Server>, RawQuery(query): Raw
 async fn ledger(State(server): State<Server>) -> Response {
     let value = server.with(|inner| json!({ "lines": inner.ledger.lines(), "counts": inner.ledger.counts() }));
     Json(value).into_response()
+}
+
+/// Every payment of every account, the oldest first: its order, its state, and with what it is paid.
+async fn held_payments(State(server): State<Server>) -> Response {
+    let value = server.with(|inner| {
+        let all = inner.bank.order.iter().filter_map(|id| inner.bank.payments.get(id));
+        let shown = all.map(|payment| {
+            let status = payment.status.as_str();
+            json!({ "id": payment.id, "order_id": payment.order_id(), "status": status, "token": payment.token })
+        });
+        shown.collect::<Vec<_>>()
+    });
+    Json(value).into_response()
+}
+
+/// The balance as a shop downloads it from the API: an object a line.
+async fn export_json(State(server): State<Server>) -> String {
+    server.with(|inner| export::as_json_lines(&inner.bank.movements))
+}
+
+/// The balance as the provider's itemized report has it.
+async fn export_csv(State(server): State<Server>) -> String {
+    server.with(|inner| export::as_csv(&inner.bank.movements))
 }
 
 /// The page where a customer confirms a payment; `?outcome=failed` fails.

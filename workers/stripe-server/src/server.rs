@@ -54,6 +54,8 @@ pub(crate) struct Inner {
     pub(crate) bank: Bank,
     pub(crate) keys: Keys,
     pub(crate) ledger: Ledger,
+    /// Where webhooks go.
+    pub(crate) webhooks: Vec<String>,
 }
 
 impl Server {
@@ -87,17 +89,33 @@ impl Server {
 }
 
 /// A server that listens.
-#[derive(Debug)]
 pub struct Running {
-    address: SocketAddr,
+    server: Server,
     stop: watch::Sender<bool>,
     tasks: [JoinHandle<()>; 2],
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running").field("address", &self.address()).finish_non_exhaustive()
+    }
 }
 
 impl Running {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
+    }
+
+    /// Webhooks go there from now on.
+    pub fn send_webhooks_to(&self, urls: Vec<String>) {
+        self.server.with(|inner| inner.webhooks = urls);
+    }
+
+    /// The bank decides the dispute of this payment. False where there is none that is open.
+    pub fn close_dispute(&self, payment: &str, is_won: bool) -> bool {
+        let (id, now_ms) = (payment.replacen("pi_", "dp_", 1), self.server.now_ms());
+        self.server.with(|inner| inner.bank.close_dispute(&id, is_won, now_ms)).is_ok()
     }
 
     /// End it; all is joined when this returns.
@@ -120,17 +138,19 @@ pub async fn start(behaviour: Behaviour, listen: SocketAddr) -> Result<Running, 
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let simulator = Simulator::new(behaviour.simulator.clone());
-    let inner = Mutex::new(Inner { bank: Bank::default(), keys: Keys::default(), ledger });
+    let webhooks = behaviour.webhooks.clone();
+    let inner = Mutex::new(Inner { bank: Bank::default(), keys: Keys::default(), ledger, webhooks });
     let server = Server { shared: Arc::new(Shared { behaviour, simulator, address, inner }) };
     let (stop, stopping) = watch::channel(false);
     let delivered = tokio::spawn(webhooks::deliver(server.clone(), webhooks::client()?, stopping.clone()));
+    let serving = server.clone();
     let served = tokio::spawn(async move {
-        let ended = axum::serve(listener, routes::router(server)).with_graceful_shutdown(asked(stopping)).await;
+        let ended = axum::serve(listener, routes::router(serving)).with_graceful_shutdown(asked(stopping)).await;
         if let Err(error) = ended {
             tracing::error!(%error, "the server ended");
         }
     });
-    Ok(Running { address, stop, tasks: [delivered, served] })
+    Ok(Running { server, stop, tasks: [delivered, served] })
 }
 
 async fn asked(mut stopping: watch::Receiver<bool>) {

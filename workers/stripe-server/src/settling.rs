@@ -10,6 +10,13 @@ const DISPUTE_FEE: i64 = 1_500;
 impl Bank {
     /// All that is due by now.
     pub(crate) fn settle(&mut self, now_ms: i64) {
+        if self.lapses_next_ms <= now_ms {
+            self.lapse(now_ms);
+        }
+        self.settle_refunds(now_ms);
+    }
+
+    fn lapse(&mut self, now_ms: i64) {
         let lapsed = |payment: &&Payment| payment.status == Status::RequiresCapture && payment.lapses_ms <= now_ms;
         let ids: Vec<(String, String)> = self
             .payments
@@ -21,7 +28,8 @@ impl Bank {
             // It was to be captured a moment ago, so it can be let go of.
             drop(self.cancel(&account, &id, Some("automatic"), now_ms));
         }
-        self.settle_refunds(now_ms);
+        let held = self.payments.values().filter(|payment| payment.status == Status::RequiresCapture);
+        self.lapses_next_ms = held.map(|payment| payment.lapses_ms).min().unwrap_or(i64::MAX);
     }
 
     fn settle_refunds(&mut self, now_ms: i64) {

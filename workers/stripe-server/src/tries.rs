@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::amounts::of_provider;
 use domain::provider::{IdempotencyKey, Operation, ProviderAnswer, ProviderRequest};
 use domain::simulator::Fault;
 use domain::statement::{StatementLine, StatementOutcome};
@@ -155,7 +156,10 @@ impl Try {
                     token: text("payment_method")?,
                     metadata: self.metadata(),
                     is_refused,
-                    lapses_ms: now_ms.saturating_add(behaviour.lapses_after_ms),
+                    lapses_ms: now_ms.saturating_add(match inner.bank.holds_of(&self.metadata()) {
+                        0 => behaviour.lapses_after_ms,
+                        _ => behaviour.lapses_again_after_ms,
+                    }),
                 };
                 inner.bank.authorize(wanted, now_ms)
             }
@@ -185,7 +189,7 @@ impl Try {
         let currency = currency.to_ascii_uppercase();
         let asked = form("amount").or_else(|| form("amount_to_capture")).and_then(|text| text.parse().ok());
         let amount = asked.or(payment.map(|payment| payment.amount)).unwrap_or(0);
-        let amount_minor = stripe::of_provider(&currency, amount).unwrap_or(amount);
+        let amount_minor = of_provider(&currency, amount).unwrap_or(amount);
         let order_id =
             payment.map_or_else(|| form("metadata[order_id]").unwrap_or_default(), |payment| payment.order_id());
         let (nobody, unnamed) = (|| CustomerId::new("-"), || OrderId::new("-"));

@@ -72,7 +72,8 @@ fn plan(server: &Server, event: &Event) -> Vec<(String, Duration)> {
     let first = if falls(behaviour.webhook_late_per_million, "late") { late } else { Duration::ZERO };
     let times = if falls(behaviour.webhook_twice_per_million, "twice") { vec![first, late] } else { vec![first] };
     let to_all = |url: &String| times.iter().map(|late| (url.clone(), *late)).collect::<Vec<_>>();
-    behaviour.webhooks.iter().flat_map(to_all).collect()
+    let urls = server.with(|inner| inner.webhooks.clone());
+    urls.iter().flat_map(to_all).collect()
 }
 
 async fn send(server: &Server, http: &Client, url: &str, event: &Event) -> bool {

@@ -2,10 +2,10 @@
 //!
 //! Listed each time, all of it; what is new in it is the charge's to say. An inquiry (`warning_…`) has moved no money and is none.
 
+use domain::amounts::of_provider;
 use domain::provider::{ProviderAnswer, ProviderRequest, Sighting};
 
 use crate::account::Account;
-use crate::amounts::of_provider;
 use crate::objects::{Dispute, Page, Refund};
 use crate::provider::StripeProvider;
 use crate::requests;

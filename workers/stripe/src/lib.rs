@@ -9,7 +9,6 @@
 
 mod account;
 mod afterwards;
-mod amounts;
 pub mod answers;
 pub mod breaker;
 mod found;
@@ -23,7 +22,6 @@ mod requests;
 mod transport;
 
 pub use account::{AccountError, Limits};
-pub use amounts::{AmountError, of_provider, to_provider};
 pub use keys::KeySource;
 pub use options::{StripeOptions, StripeSettings};
 pub use provider::StripeProvider;

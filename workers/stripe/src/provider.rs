@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
+use domain::amounts::to_provider;
 use domain::provider::{self, Asked, Operation, PaymentMethod, Provider, ProviderAnswer, ProviderRequest};
 use serde::de::DeserializeOwned;
 
 use crate::account::{Account, AccountError};
-use crate::amounts::to_provider;
 use crate::answers::{Verdict, verdict};
 use crate::breaker::Told;
 use crate::gate::Turned;

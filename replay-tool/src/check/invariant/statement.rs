@@ -1,11 +1,13 @@
 //! What the provider says that it did, held against what we say: at most one effect per operation and per refund, none
 //! forgotten, and the same money left with us.
 //!
-//! A key that stands in the statement twice is one effect: the same request was sent again. Two keys are two effects.
+//! A key that stands in the statement twice is one effect: the same request was sent again. Two keys are two effects. That a hold was let
+//! go of which another took the place of has a key of its own, and no record of ours.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use domain::charge::{EXPIRED, Payment, Refund, RefundOutcome};
+use domain::provider::IdempotencyKey;
 use domain::statement::{StatementLine, StatementOutcome};
 
 use crate::check::evidence::Expectations;
@@ -19,6 +21,8 @@ struct Effects<'s> {
     authorize: BTreeSet<&'s str>,
     capture: BTreeSet<&'s str>,
     void: BTreeSet<&'s str>,
+    /// How often a hold was let go of that another took the place of: the same key is written once or more.
+    releases: usize,
     /// The key and the amount of each refund that was done, by the refund's id.
     refunds: BTreeMap<&'s str, BTreeMap<&'s str, i64>>,
 }
@@ -29,6 +33,7 @@ impl<'s> Effects<'s> {
         match line.operation.as_str() {
             "authorize" => drop(self.authorize.insert(key)),
             "capture" => drop(self.capture.insert(key)),
+            "void" if line.key == IdempotencyKey::release(&line.order_id) => self.releases += 1,
             "void" => drop(self.void.insert(key)),
             "refund" => drop(self.refunds.entry(refund_in(line)).or_default().insert(key, line.amount_minor)),
             _ => {}
@@ -70,6 +75,9 @@ pub(crate) fn check(
 }
 
 fn check_once(order_id: &str, payment: Option<&PaymentRow>, effects: &Effects<'_>, findings: &mut Findings) {
+    if effects.releases > 0 && effects.authorize.len() < 2 {
+        findings.add(Invariant::Money, order_id, "a hold was let go of at the provider, and no other took its place");
+    }
     let mut once = |what: &str, keys: Vec<&str>, times: usize| {
         if keys.len() > times {
             let detail = format!("{what} more than once at the provider: {}", keys.join(", "));

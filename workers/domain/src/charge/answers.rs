@@ -49,6 +49,9 @@ pub(super) fn record(
         // Another owner has moved on; its call is still to be made when it is due.
         return late(CallChange::set(call.clone()));
     }
+    if call.is_release() {
+        return expiry::released(state, call, answer, now, policy);
+    }
     let renewed = state.filter(|_| expiry::is_renewal(state, call));
     if renewed.is_none() && state.is_some_and(|payment| is_settled(payment, call)) {
         return late(CallChange::Cleared);
@@ -91,7 +94,10 @@ fn is_settled(payment: &Payment, call: &Call) -> bool {
 /// A definitive answer: its event, and whatever waited for it.
 fn outcome(state: Option<&Payment>, call: &Call, event: PaymentEvent, now: Time) -> Decided {
     let after = evolve(state.cloned(), &event).ok().and_then(|evolved| evolved.payment);
-    let next = after.map_or(CallChange::Cleared, |payment| after_outcome(&payment, call.queued, now));
+    let next = after.map_or(CallChange::Cleared, |payment| match expiry::release(state, &payment, now) {
+        Some(release) => CallChange::set(Call { queued: call.queued, ..release }),
+        None => after_outcome(&payment, call.queued, now),
+    });
     Decided { decision: Decision::applied(event, Vec::new()), call: next }
 }
 
@@ -166,7 +172,7 @@ fn stuck(state: Option<&Payment>, call: &Call, refused_attempts: i32, detail: &s
 }
 
 /// No certainty: the same key again after a pause, until a person is asked.
-fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, policy: &Policy) -> Decided {
+pub(super) fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, now: Time, policy: &Policy) -> Decided {
     let (detail, after_ms) = match &answer.answer {
         ProviderAnswer::Unknown { detail } => (detail.as_str(), None),
         ProviderAnswer::RetryLater { detail, after_ms } => (detail.as_str(), *after_ms),

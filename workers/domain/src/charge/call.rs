@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use super::state::Authorization;
-use crate::provider::{IdempotencyKey, Operation, PaymentMethod, ProviderRequest};
+use crate::provider::{IdempotencyKey, Operation, PaymentMethod, ProviderRequest, RELEASE_ATTEMPT};
 
 /// A call that is under way; a row of runtime, not of state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +17,7 @@ pub struct Call {
     pub order_id: OrderId,
     /// What to do.
     pub operation: Operation,
-    /// Part of the key. It moves only after a definitive answer, when a person asks to try again.
+    /// Part of the key. It moves only after a definitive answer, when a person asks to try again; that of a release is 0.
     pub attempt: i32,
     /// Who pays.
     pub customer_id: CustomerId,
@@ -108,6 +108,11 @@ impl Call {
         Call { operation, authorization: reference.cloned(), ..authorize }
     }
 
+    /// To let go of a hold that another took the place of: nobody has commanded it, and no event tells of it.
+    pub(super) fn release(order_id: &OrderId, old: &Authorization, reference: &String, now: Time) -> Self {
+        Call { attempt: RELEASE_ATTEMPT, ..Call::about(order_id, Operation::Void, old, Some(reference), now) }
+    }
+
     /// To give back some of what was taken.
     pub(super) fn refund(
         taken: &Authorization,
@@ -136,6 +141,11 @@ impl Call {
             Some(refund_id) => IdempotencyKey::refund(&self.order_id, refund_id, self.attempt),
             None => IdempotencyKey::new(&self.order_id, self.operation, self.attempt),
         }
+    }
+
+    /// Whether it lets go of a hold that another took the place of.
+    pub fn is_release(&self) -> bool {
+        self.operation == Operation::Void && self.attempt == RELEASE_ATTEMPT
     }
 
     /// What to do with it at this time. Within the provider's memory the same key is sent again; after it, the provider is

@@ -137,14 +137,17 @@ pub(super) fn after_outcome(payment: &Payment, queued: Option<Operation>, now: T
 /// One operation is under way: a further one waits. What undoes takes the place of what does not.
 fn queue(call: &Call, operation: Operation) -> Decided {
     let silent = |outcome| Decided::without_call(Decision::silent(outcome));
-    if call.operation == operation || call.queued == Some(operation) || call.queued == Some(Operation::Void) {
+    let is_asked_for = call.operation == operation && !call.is_release();
+    if is_asked_for || call.queued == Some(operation) || call.queued == Some(Operation::Void) {
         return silent(Outcome::NoEffect);
     }
+    let waits = || Decided {
+        decision: Decision::silent(Outcome::Pending),
+        call: CallChange::set(Call { queued: Some(operation), ..call.clone() }),
+    };
     match call.operation {
-        Operation::Authorize | Operation::Capture => Decided {
-            decision: Decision::silent(Outcome::Pending),
-            call: CallChange::set(Call { queued: Some(operation), ..call.clone() }),
-        },
+        Operation::Authorize | Operation::Capture => waits(),
+        Operation::Void if call.is_release() => waits(),
         // After a void nothing is left to do; its outcome answers the other command too. What is refunded was captured.
         Operation::Void | Operation::Refund => silent(Outcome::NoEffect),
     }

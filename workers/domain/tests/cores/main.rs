@@ -17,6 +17,7 @@ mod order_properties;
 mod order_table;
 mod payment_cases;
 mod payment_properties;
+mod payment_release;
 mod payment_table;
 mod simulation;
 mod simulator;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use domain::charge::{Account, DisputeStatus, Payment, PaymentStatus, Posting, Refund, RefundOutcome, evolve};
+use domain::charge::{
+    Account, AuthorizationOutcome, DisputeStatus, Payment, PaymentStatus, Posting, Refund, RefundOutcome, evolve,
+};
 use domain::decision::Outcome;
 use domain::provider::{Operation, ProviderAnswer, Sighting};
 use proptest::collection::vec;
@@ -12,7 +14,7 @@ use schemas::{Message, PaymentEvent};
 
 use super::fixtures::{noon, pay};
 use super::payment_table::{
-    Given, Held, came_back, command, disputed, held_for_a_minute, pending, refused, succeeded, unknown,
+    Given, Held, came_back, command, disputed, held_again, held_for_a_minute, pending, refused, succeeded, unknown,
 };
 
 fn any_history() -> impl Strategy<Value = Vec<(Given, i64)>> {
@@ -26,6 +28,7 @@ fn any_history() -> impl Strategy<Value = Vec<(Given, i64)>> {
     let answers = vec![
         succeeded(),
         held_for_a_minute(),
+        held_again(),
         refused(),
         unknown(),
         pending(),
@@ -109,7 +112,13 @@ proptest! {
             if let Some(call) = &held.call {
                 let refused = stuck.filter(|stuck| stuck.operation == call.operation).map_or(0, |stuck| stuck.refused_attempts);
                 let is_again = call.operation == Operation::Authorize && stuck.is_none() && call.attempt == 2;
-                prop_assert!(is_again || call.attempt == 1 + refused, "{:?}", call);
+                prop_assert!(is_again || call.is_release() || call.attempt == 1 + refused, "{:?}", call);
+                // What is let go of for good, or taken, is what is in force; a release is never of that.
+                let in_force = AuthorizationOutcome::Authorized { provider_reference: call.authorization.clone() };
+                let authorization = held.payment.as_ref().and_then(|payment| payment.authorization.as_ref());
+                let is_in_force = authorization.is_some_and(|held| held.outcome == in_force);
+                let is_about_it = matches!(call.operation, Operation::Capture | Operation::Void);
+                prop_assert!(!is_about_it || is_in_force != call.is_release(), "{:?}", call);
             }
             if let Some(payment) = &held.payment {
                 let taken = if payment.status() == PaymentStatus::Captured { 850 } else { 0 };

@@ -2,7 +2,7 @@
 
 use domain::charge::{Answer, Call, CallChange, CallStep, Decided, Input, Payment, Seen, decide, evolve};
 use domain::decision::Outcome;
-use domain::provider::{Operation, ProviderAnswer, Sighting};
+use domain::provider::{ProviderAnswer, Sighting};
 use schemas::{PaymentCommand, Time};
 
 use super::fixtures::{charge_policy, noon, order_id, pay};
@@ -80,6 +80,12 @@ pub(crate) fn unknown() -> Given {
 pub(crate) fn held_for_a_minute() -> Given {
     let expires_at = Some(noon().plus_ms(60_000));
     Given::Answer(ProviderAnswer::Succeeded { reference: "ref".into(), expires_at })
+}
+
+/// Held again, for a minute, under another name.
+pub(crate) fn held_again() -> Given {
+    let expires_at = Some(noon().plus_ms(60_000));
+    Given::Answer(ProviderAnswer::Succeeded { reference: "ref-2".into(), expires_at })
 }
 
 /// Accepted, and not done yet.
@@ -179,7 +185,9 @@ fn states_of_lapsing() -> Vec<(&'static str, Held)> {
         ("renewing", renewing.clone()),
         ("renewing, capture waits", on(renewing.clone(), &command(pay::capture()))),
         ("renewing, void waits", on(renewing.clone(), &command(pay::void()))),
-        ("renewed", on(renewing, &held_for_a_minute())),
+        ("renewed", on(renewing.clone(), &held_for_a_minute())),
+        ("releasing", on(renewing.clone(), &held_again())),
+        ("releasing, capture waits", on(on(renewing, &command(pay::capture())), &held_again())),
     ]
 }
 
@@ -223,7 +231,7 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
         let decided = held.when(given, now);
         let call = match &decided.call {
             CallChange::Set(call) if matches!(decided.decision.outcome, Outcome::Applied) => {
-                format!(", then {}", name(call.operation))
+                format!(", then {}", name(call))
             }
             CallChange::Set(call) if matches!(decided.decision.outcome, Outcome::Pending) => {
                 let tries = match (&call.accepted, call.tries()) {
@@ -231,8 +239,8 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
                     (None, 1..) => " again",
                     (None, _) => "",
                 };
-                let waits = call.queued.map_or(String::new(), |queued| format!(", {} waits", name(queued)));
-                return format!("{}{tries}{waits}", name(call.operation));
+                let waits = call.queued.map_or(String::new(), |queued| format!(", {} waits", queued.as_str()));
+                return format!("{}{tries}{waits}", name(call));
             }
             CallChange::Set(_) | CallChange::Unchanged | CallChange::Cleared => String::new(),
         };
@@ -241,8 +249,8 @@ fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String>
     states.iter().map(one).collect()
 }
 
-fn name(operation: Operation) -> &'static str {
-    operation.as_str()
+fn name(call: &Call) -> &'static str {
+    if call.is_release() { "release" } else { call.operation.as_str() }
 }
 
 #[test]
@@ -296,10 +304,11 @@ fn what_lapses_is_as_documented() {
         ("CapturePayment", command(pay::capture()), near),
         ("VoidPayment", command(pay::void()), near),
         ("succeeded", held_for_a_minute(), near),
+        ("succeeded, under another name", held_again(), near),
         ("refused", refused(), near),
         ("the customer has to act", action, near),
         ("unknown", unknown(), near),
-        ("unknown, when it has lapsed", unknown(), over),
+        ("unknown, when what was held first has lapsed", unknown(), over),
     ] {
         table.row(name, row(&states, &given, now));
     }

@@ -153,6 +153,12 @@ fn undoing_in_the_wrong_order_is_found() {
 }
 
 #[test]
+fn a_capture_of_what_was_cancelled_is_found() {
+    let evidence = undone_world(Planted::with(Bug::CaptureAfterCancel)).gather();
+    assert_found(evidence, Invariant::Money, "both: the provider took the money, but no capture is recorded");
+}
+
+#[test]
 fn a_double_charge_is_found() {
     let mut world = World::with_bug(Planted::with(Bug::DoubleCharge));
     world.answers_are_lost = true;

@@ -182,7 +182,7 @@ impl World {
         let id = input.order_id().clone();
         let policy = charge::Policy::default();
         let decided = charge::decide(self.payments.get(&id), self.calls.get(&id), input, self.now(), &policy);
-        let decided = self.planted.alter_charge(input, decided);
+        let decided = self.planted.alter_charge(self.calls.get(&id), input, decided);
         if let Some(event) = decided.decision.change() {
             let evolved = charge::evolve(self.payments.remove(&id), event).unwrap();
             self.payments.insert(id.clone(), evolved.payment.unwrap());

@@ -135,6 +135,7 @@ mod planted {
             Bug::ShipAfterCancel => "ship or cancel",
             Bug::HoldForgotten => "hold",
             Bug::PriceSlips => "deed",
+            Bug::CaptureAfterCancel => "money",
         }
     }
 

@@ -85,7 +85,7 @@ impl Payments {
     pub(super) fn decide(&self, input: Input<'_>, now: Time) -> Decided {
         let order_id = input.order_id();
         let (payment, call) = (self.accounts.payments.get(order_id), self.calls.get(order_id));
-        self.planted.alter_charge(input, decide(payment, call, input, now, &self.policy))
+        self.planted.alter_charge(call, input, decide(payment, call, input, now, &self.policy))
     }
 
     /// The calls that are due and that no owner makes yet.

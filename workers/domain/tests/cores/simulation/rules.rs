@@ -252,6 +252,9 @@ impl Rules {
             self.break_rule("money", format!("{id}: of {} {taken} were taken and {given} given", order.total_minor));
         }
         let Some(payment) = held.payment else { return };
+        if taken > 0 && payment.status() == PaymentStatus::Voided {
+            self.break_rule("money", format!("{id}: {taken} were taken of what payment says it has let go of"));
+        }
         let recorded = |is_counted: fn(&RefundOutcome) -> bool| -> i64 {
             let refunds = payment.refunds.iter().filter(|refund| is_counted(&refund.outcome));
             refunds.map(|refund| refund.amount_minor).sum()

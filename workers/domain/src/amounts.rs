@@ -1,4 +1,4 @@
-//! An amount in the provider's units. Ours are minor units by ISO 4217; the provider's differ for some currencies.
+//! An amount in the units of a Stripe-compatible provider. Ours are minor units by ISO 4217; its differ for some currencies.
 //!
 //! After <https://docs.stripe.com/currencies>, "Zero-decimal", "Three-decimal" and "Special cases", as read in November 2026:
 //! - MGA has hundredths by ISO 4217 and none at the provider;
