@@ -109,6 +109,7 @@ pub(super) fn event(event: &OrderEvent) -> String {
         | OrderEvent::OrderReleased(_)
         | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCompleted(_) => Vec::new(),
+        OrderEvent::OrderActionRequired(m) => vec![Some(format!("the customer has to act, {}", until(m.until)))],
         OrderEvent::OrderConfirmed(m) => vec![m.ship_by.map(ship_by)],
         OrderEvent::OrderPaymentCaptured(m) => vec![m.ship_by.map(ship_by)],
         OrderEvent::OrderHeld(m) => vec![Some(m.reason_code.clone()), Some(until(m.until))],
