@@ -14,7 +14,7 @@ use tests::{Outcome, Pipeline, ProviderSettings, Servers, Settings, sample, stoc
 use crate::DAEMON;
 
 /// The account's key, and what the server plants in every payment: neither may be seen anywhere.
-const KEY: &str = "sk_test_planted";
+pub(crate) const KEY: &str = "sk_test_planted";
 const CLIENT_SECRET: &str = "_secret_planted";
 const TOKEN: &str = "pm_card_visa_planted";
 
@@ -40,7 +40,7 @@ fn faulty() -> Behaviour {
 }
 
 /// A pipeline whose payment service asks a server that behaves so.
-async fn pipeline(behaviour: Behaviour, settings: Settings) -> Outcome<(Pipeline, Running)> {
+pub(crate) async fn pipeline(behaviour: Behaviour, settings: Settings) -> Outcome<(Pipeline, Running)> {
     let servers = Servers::shared().await?;
     let mut pipeline = Pipeline::prepare(DAEMON, &servers, settings).await?;
     let statement = Some(pipeline.folder().join("statement.jsonl"));
@@ -53,6 +53,7 @@ async fn pipeline(behaviour: Behaviour, settings: Settings) -> Outcome<(Pipeline
             stripe_url: Some(format!("http://{}", server.address())),
             stripe_key_file: Some(key_file),
             stripe_test_token: Some(TOKEN),
+            ..settings.provider.clone()
         };
     })?;
     pipeline.start_services(&ServiceName::ALL).await?;
@@ -77,7 +78,7 @@ fn effects<'s>(ledger: &'s [StatementLine], operation: &str) -> BTreeMap<&'s str
 }
 
 /// Files of the pipeline's folder with one of these texts, but for the key's own.
-fn files_with(pipeline: &Pipeline, texts: &[&str]) -> Outcome<Vec<PathBuf>> {
+pub(crate) fn files_with(pipeline: &Pipeline, texts: &[&str]) -> Outcome<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(pipeline.folder())? {
         let path = entry?.path();
