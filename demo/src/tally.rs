@@ -151,6 +151,7 @@ impl Tally {
             OrderEvent::OrderRejected(_)
             | OrderEvent::OrderCommandRefused(_)
             | OrderEvent::OrderStockReserved(_)
+            | OrderEvent::OrderActionRequired(_)
             | OrderEvent::OrderAuthorized(_)
             | OrderEvent::OrderPaymentCaptured(_)
             | OrderEvent::OrderHeld(_)

@@ -45,7 +45,8 @@ pub(crate) fn refund_of(event: &PaymentEvent) -> Option<&CommandId> {
         PaymentEvent::PaymentRefunded(event) => Some(&event.refund_id),
         PaymentEvent::PaymentRefundFailed(event) => Some(&event.refund_id),
         PaymentEvent::PaymentRefundReversed(event) => Some(&event.refund_id),
-        PaymentEvent::PaymentAuthorized(_)
+        PaymentEvent::PaymentActionRequired(_)
+        | PaymentEvent::PaymentAuthorized(_)
         | PaymentEvent::PaymentDeclined(_)
         | PaymentEvent::PaymentCaptured(_)
         | PaymentEvent::PaymentCaptureFailed(_)
@@ -60,6 +61,7 @@ pub(crate) fn attributes_of(event: &OrderEvent) -> Option<&BTreeMap<String, Stri
     match event {
         OrderEvent::OrderPlaced(event) => Some(&event.attributes),
         OrderEvent::OrderStockReserved(event) => Some(&event.attributes),
+        OrderEvent::OrderActionRequired(event) => Some(&event.attributes),
         OrderEvent::OrderAuthorized(event) => Some(&event.attributes),
         OrderEvent::OrderConfirmed(event) => Some(&event.attributes),
         OrderEvent::OrderPaymentCaptured(event) => Some(&event.attributes),

@@ -44,6 +44,7 @@ macro_rules! contract {
                 OrderCancelled 2 [1] versioned;
                 OrderStuck 2 [1] versioned;
                 OrderRejected 2 [1] unversioned;
+                OrderActionRequired 1 [] versioned;
                 OrderAuthorized 1 [] versioned;
                 OrderHeld 1 [] versioned;
                 OrderReleased 1 [] versioned;
@@ -110,6 +111,7 @@ macro_rules! contract {
                 PaymentRefundFailed 1 [] versioned;
                 PaymentRefundReversed 1 [] versioned;
                 PaymentDisputed 1 [] versioned;
+                PaymentActionRequired 1 [] versioned;
             }
         }
     };

@@ -6,6 +6,7 @@ mod client_lost;
 mod clocks;
 mod confined;
 mod crash;
+mod customers;
 mod dead_letters;
 mod deadlines;
 mod duplicates;

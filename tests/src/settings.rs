@@ -94,6 +94,9 @@ pub struct ProviderSettings {
     /// With what orders are paid that bring nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stripe_test_token: Option<&'static str>,
+    /// How long a customer has who has to act.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub customer_action_timeout_ms: Option<i64>,
 }
 
 /// The configuration file of one service, as the daemon reads it.

@@ -38,6 +38,7 @@ impl Pipeline {
                 stripe_url: Some(format!("http://{}", provider.address())),
                 stripe_key_file: Some(key_file),
                 stripe_test_token: Some(STRIPE_TOKEN),
+                ..settings.provider.clone()
             };
         })?;
         pipeline.start_services(&ServiceName::ALL).await?;

@@ -43,7 +43,8 @@ pub(crate) fn payment(
     partitions: i32,
     lookout: Lookout,
 ) -> Result<PaymentService, DaemonError> {
-    let policy = charge::Policy::default();
+    let action_within_ms = config.payment.customer_action_timeout_ms;
+    let policy = charge::Policy { action_within_ms, ..charge::Policy::default() };
     let provider = config.payment.open(config.simulator()).map_err(DaemonError)?;
     Ok(PaymentService::new(policy, planted.decisions, partitions, provider, config.payment.provider_calls, lookout))
 }

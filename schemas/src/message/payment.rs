@@ -134,7 +134,8 @@ pub struct PaymentVoided {
     pub version: i64,
     /// When the service recorded it.
     pub at: Time,
-    /// Why, where nobody asked for it: `expired`, what was held lapses and could not be held again.
+    /// Why, where nobody asked for it: `expired`, what was held lapses and could not be held again; `action_expired`, the customer
+    /// has not acted in time.
     #[serde(default, with = "crate::text::optional")]
     pub reason_code: Option<String>,
 }
@@ -207,6 +208,32 @@ pub struct PaymentRefunded {
     /// The provider's name for it; none where nothing was left to give back.
     #[serde(with = "crate::text::optional")]
     pub provider_reference: Option<String>,
+}
+
+/// The customer has to act before the amount is held, such as to confirm the payment with the bank. Nothing is held yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentActionRequired {
+    /// For which order.
+    pub order_id: OrderId,
+    /// Of the payment.
+    pub version: i64,
+    /// When the service recorded it.
+    pub at: Time,
+    /// Who pays.
+    pub customer_id: CustomerId,
+    /// ISO 4217 alphabetic code.
+    #[serde(with = "crate::text")]
+    pub currency: String,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// The provider's name for what waits.
+    #[serde(with = "crate::text")]
+    pub provider_reference: String,
+    /// The account of a payment provider that is charged; none for the default one.
+    #[serde(default, with = "crate::text::optional")]
+    pub payment_provider: Option<String>,
+    /// Until then the customer acts; then what waits is cancelled at the provider.
+    pub until: Time,
 }
 
 /// A refund was refused, or no definitive answer could be had.

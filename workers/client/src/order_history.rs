@@ -145,6 +145,7 @@ pub(super) fn answered(event: &OrderEvent) -> Option<&CommandId> {
         OrderEvent::OrderCancelled(m) => origin().or(m.command_id.as_ref()),
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderActionRequired(_)
         | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderConfirmed(_)
         | OrderEvent::OrderPaymentCaptured(_)

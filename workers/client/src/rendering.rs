@@ -239,6 +239,9 @@ fn payment_event(event: &PaymentEvent, manner: &Manner<'_>) -> String {
             let again = if m.attempt > 1 { ", held again" } else { "" };
             format!("{}{again}{until}", money(m.amount_minor, &m.currency))
         }
+        PaymentEvent::PaymentActionRequired(m) => {
+            format!("{}, the customer has to act until {}", money(m.amount_minor, &m.currency), m.until)
+        }
         PaymentEvent::PaymentDeclined(m) => format!("{}: {}", money(m.amount_minor, &m.currency), m.detail),
         PaymentEvent::PaymentCaptured(_) => String::new(),
         PaymentEvent::PaymentVoided(m) => m.reason_code.clone().unwrap_or_default(),

@@ -174,6 +174,10 @@ fn waits(order: &Order, times: &Times) -> Vec<Wait> {
 /// What the state machine waits for.
 fn on_its_way(order: &Order, since: Time) -> Option<Wait> {
     let (kind, what, until, then) = match order.phase() {
+        Phase::Forward(step @ Step::PaymentAuthorization) if order.action_until.is_some() => {
+            let what = "the customer, who has to act before the payment is authorized".to_owned();
+            (WaitKind::Reply(step), what, order.action_until, "then it is undone")
+        }
         Phase::Forward(step) => {
             let until = until_confirmed(order, step);
             let then = if until.is_some() { "then it is undone" } else { "it goes on with the reply" };

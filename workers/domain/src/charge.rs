@@ -6,6 +6,7 @@
 //! outside the provider's memory, to a look-up; in the end a person is asked. Nothing is guessed, so nothing is charged twice.
 //! There is no I/O here, no clock, no randomness and no logging.
 
+mod action;
 mod afterwards;
 mod answers;
 mod call;
@@ -18,6 +19,7 @@ mod state;
 
 use schemas::{OrderId, PaymentCommand, PaymentEvent, Time};
 
+pub use action::{ACTION_EXPIRED, Action};
 pub use afterwards::{Dispute, DisputeStatus};
 pub use answers::Answer;
 pub use call::{Call, CallStep};
@@ -44,6 +46,10 @@ pub struct Policy {
     pub idempotency_window_ms: i64,
     /// How long before it lapses what is held is held again, in milliseconds.
     pub renew_before_ms: i64,
+    /// How long a customer has who has to act before anything is held, in milliseconds.
+    pub action_within_ms: i64,
+    /// The longest pause between looks whether the customer has, in milliseconds.
+    pub action_look_ms: i64,
     /// How long to try before a person is asked, in milliseconds, counted from the opening of the call.
     pub give_up_after_ms: i64,
 }
@@ -57,6 +63,8 @@ impl Default for Policy {
             accepted_max_ms: 900_000,
             idempotency_window_ms: 23 * HOUR_MS,
             renew_before_ms: 12 * HOUR_MS,
+            action_within_ms: HOUR_MS / 4,
+            action_look_ms: 10_000,
             give_up_after_ms: 72 * HOUR_MS,
         }
     }

@@ -42,11 +42,15 @@ pub enum Bug {
     PriceSlips,
     /// Payment says that it has let go of what was held, and takes it.
     CaptureAfterCancel,
+    /// Payment goes on waiting for a customer whose time is over.
+    ActionDeadlineIgnored,
+    /// Order does not hear that the customer has to act, and calls the order off at its usual time.
+    CustomerNotAwaited,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 17] = [
         Bug::Oversell,
         Bug::ReleaseForgotten,
         Bug::CompensateInWrongOrder,
@@ -62,6 +66,8 @@ impl Bug {
         Bug::HoldForgotten,
         Bug::PriceSlips,
         Bug::CaptureAfterCancel,
+        Bug::ActionDeadlineIgnored,
+        Bug::CustomerNotAwaited,
     ];
 
     /// The name to select it by.
@@ -82,6 +88,8 @@ impl Bug {
             Bug::HoldForgotten => "hold-forgotten",
             Bug::PriceSlips => "price-slips",
             Bug::CaptureAfterCancel => "capture-after-cancel",
+            Bug::ActionDeadlineIgnored => "action-deadline-ignored",
+            Bug::CustomerNotAwaited => "customer-not-awaited",
         }
     }
 }
@@ -118,11 +126,13 @@ impl Planted {
             Bug::CompensateInWrongOrder => alter::compensate_in_wrong_order(state, decision),
             Bug::ShipAfterCancel => alter::ship_after_cancel(state, input, decision),
             Bug::HoldForgotten => alter::hold_forgotten(state, decision),
+            Bug::CustomerNotAwaited => alter::customer_not_awaited(decision),
             Bug::Oversell
             | Bug::DoubleCharge
             | Bug::DoubleRefund
             | Bug::RefundAboveCapture
             | Bug::RestockTwice
+            | Bug::ActionDeadlineIgnored
             | Bug::PriceSlips
             | Bug::CaptureAfterCancel => decision,
         }
@@ -156,6 +166,7 @@ impl Planted {
             Some(Bug::DoubleRefund) => alter::new_key_after_unknown(input, decided, true),
             Some(Bug::RefundAboveCapture) => alter::refund_above_capture(input, decided),
             Some(Bug::CaptureAfterCancel) => alter::capture_after_cancel(call, decided),
+            Some(Bug::ActionDeadlineIgnored) => alter::action_deadline_ignored(input, decided),
             Some(_) | None => decided,
         }
     }
@@ -361,6 +372,26 @@ mod alter {
             decided.call = CallChange::Set(Box::new(Call { operation: Operation::Capture, ..call.clone() }));
         }
         decided
+    }
+
+    /// It is looked at once more instead of being cancelled.
+    pub(super) fn action_deadline_ignored(input: charge::Input<'_>, mut decided: Decided) -> Decided {
+        let charge::Input::Answer(answer) = input else { return decided };
+        let is_waiting = matches!(answer.answer, ProviderAnswer::ActionRequired { .. });
+        if let CallChange::Set(call) = &mut decided.call
+            && is_waiting
+            && call.operation == Operation::Void
+        {
+            call.operation = Operation::Authorize;
+            (call.accepted, call.queued) = (call.authorization.take(), None);
+            (call.look_ups, call.due_at) = (answer.tries.saturating_add(1), call.due_at.plus_ms(400));
+        }
+        decided
+    }
+
+    pub(super) fn customer_not_awaited(decision: Decision<OrderEvent>) -> Decision<OrderEvent> {
+        let is_told = matches!(decision.change(), Some(OrderEvent::OrderActionRequired(_)));
+        if is_told { Decision::silent(Outcome::Late) } else { decision }
     }
 
     pub(super) fn restock_twice(mut decision: Decision<InventoryEvent>) -> Decision<InventoryEvent> {

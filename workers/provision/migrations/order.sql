@@ -105,3 +105,8 @@ select o.order_id, r.back ->> 'return_id' as return_id, r.back ->> 'state' as st
        (r.back ->> 'refund_minor')::bigint as refund_minor, r.back ->> 'reason_code' as reason_code
 from orders o, lateral jsonb_array_elements (o.aftercare::jsonb -> 'returns') as r (back)
 where o.aftercare is not null;
+
+-- ==== the next version
+
+-- Until when the customer has to act before the payment is authorized. Null for nearly all orders.
+alter table orders add column action_until timestamptz;

@@ -135,3 +135,19 @@ select p.order_id, d.dispute ->> 'dispute_id' as dispute_id, (d.dispute ->> 'ver
        d.dispute ->> 'currency' as currency, (d.dispute ->> 'fee_minor')::bigint as fee_minor
 from payments p, lateral jsonb_array_elements (p.disputes::jsonb) as d (dispute)
 where p.disputes is not null;
+
+-- ==== the next version
+
+-- What the customer has to do before anything is held; null as soon as it is known what came of it. Which words there are is the
+-- program's to say: it writes them from types and refuses to read others.
+alter table payments
+    add column action text,
+    drop constraint payments_status_check;
+
+-- For people: payments that wait for their customers.
+create view payment_actions as
+select p.order_id, p.action::jsonb ->> 'provider_reference' as provider_reference,
+       (p.action::jsonb ->> 'amount_minor')::bigint as amount_minor, p.action::jsonb ->> 'currency' as currency,
+       to_timestamp ((p.action::jsonb ->> 'until')::bigint / 1000000.0) as until
+from payments p
+where p.action is not null;

@@ -85,6 +85,6 @@ const PAYMENT: Schema = Schema {
         ("payment_looks", "UPDATE"),
         ("payment_looks", "DELETE"),
     ],
-    views: &["payment_refunds", "payment_disputes"],
+    views: &["payment_refunds", "payment_disputes", "payment_actions"],
     partitioned: Some("payment_calls"),
 };

@@ -334,7 +334,9 @@ impl Service for PaymentService {
             self.calls.start(open, lane, now);
         }
         // The others are done with, or wait for a person.
-        let held = committed.payments.into_iter().filter(|payment| payment.status() == PaymentStatus::Authorized);
+        let is_awaited =
+            |payment: &Payment| matches!(payment.status(), PaymentStatus::Authorized | PaymentStatus::ActionRequired);
+        let held = committed.payments.into_iter().filter(is_awaited);
         self.payments.put_all(held.map(|payment| (payment.order_id.clone(), payment)).collect());
     }
 

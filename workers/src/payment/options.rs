@@ -46,6 +46,10 @@ pub struct ProviderOptions {
     #[arg(long, env = "PROVIDER_CALLS", global = true, value_name = "NUMBER", default_value_t = 1024,
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=100_000))]
     pub provider_calls: usize,
+    /// Payment service: how long a customer has who has to act before anything is held (3-D Secure), in milliseconds.
+    #[arg(long, env = "CUSTOMER_ACTION_TIMEOUT_MS", global = true, value_name = "MILLISECONDS", default_value_t = 900_000,
+        value_parser = clap::value_parser!(i64).range(1_000..=86_400_000))]
+    pub customer_action_timeout_ms: i64,
     /// Payment service: share of authorizations that the simulated provider declines, in parts per million.
     #[arg(long, env = "SIMULATOR_DECLINE_PER_MILLION", global = true, value_name = "NUMBER")]
     #[serde(skip)]

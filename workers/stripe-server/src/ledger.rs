@@ -22,6 +22,8 @@ pub struct LedgerError {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     lines: Vec<StatementLine>,
+    /// What is done as soon as a customer confirms it, by payment.
+    awaited: BTreeMap<String, StatementLine>,
     file: Option<(PathBuf, File)>,
     counts: Counts,
 }
@@ -52,6 +54,16 @@ impl Ledger {
         }
         self.lines.push(line);
         Ok(())
+    }
+
+    /// That this is done as soon as the customer confirms this payment.
+    pub(crate) fn await_customer(&mut self, payment: &str, line: StatementLine) {
+        self.awaited.insert(payment.to_owned(), line);
+    }
+
+    /// The customer has confirmed the payment.
+    pub(crate) fn confirmed(&mut self, payment: &str) -> Result<(), LedgerError> {
+        self.awaited.remove(payment).map_or(Ok(()), |line| self.write(line))
     }
 
     pub(crate) fn count(&mut self, what: &str) {

@@ -253,7 +253,13 @@ async fn export_csv(State(server): State<Server>) -> String {
 async fn act(State(server): State<Server>, Path(id): Path<String>, RawQuery(query): RawQuery) -> Response {
     let goes_well = query_fields(query).get("outcome").is_none_or(|outcome| outcome != "failed");
     let now_ms = server.now_ms();
-    shown(server.with(|inner| inner.bank.act(&id, goes_well, now_ms)))
+    shown(server.with(|inner| {
+        let acted = inner.bank.act(&id, goes_well, now_ms)?;
+        if let (true, Err(error)) = (goes_well, inner.ledger.confirmed(&id)) {
+            tracing::error!(%error, "what was done could not be written down");
+        }
+        Ok(acted)
+    }))
 }
 
 async fn lose_dispute(State(server): State<Server>, Path(id): Path<String>) -> Response {

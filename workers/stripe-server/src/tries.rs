@@ -126,7 +126,17 @@ impl Try {
                 inner.keys.forget(&self.account, &self.key);
                 return kept;
             }
-            if let Err(error) = inner.ledger.write(StatementLine::of(request, outcome_of(kept.status))) {
+            let line = StatementLine::of(request, outcome_of(kept.status));
+            let text = |name: &str| kept.body.get(name).and_then(Value::as_str);
+            // Nothing is held before the customer has acted.
+            let written = match (text("status"), text("id")) {
+                (Some("requires_action"), Some(id)) => {
+                    inner.ledger.await_customer(id, line);
+                    Ok(())
+                }
+                (Some(_) | None, _) => inner.ledger.write(line),
+            };
+            if let Err(error) = written {
                 tracing::error!(%error, "what was done could not be written down");
             }
             let is_hidden = behaviour.falls(behaviour.stored_error_per_million, &["500", &self.key]);

@@ -110,8 +110,10 @@ impl StripeProvider {
         let known = old.and_then(reference_of);
         let held = request.authorization.as_deref();
         let looked = match (request.operation, known, held) {
-            (Operation::Authorize, Some(reference), _) => self.payment(account, request.operation, reference).await,
-            (Operation::Authorize, None, _) => self.search(account, request).await,
+            (Operation::Authorize, Some(reference), _) | (Operation::Authorize, None, Some(reference)) => {
+                self.payment(account, request.operation, reference).await
+            }
+            (Operation::Authorize, None, None) => self.search(account, request).await,
             (Operation::Capture | Operation::Void, _, Some(reference)) => {
                 self.payment(account, request.operation, reference).await
             }

@@ -20,7 +20,7 @@ table!(
         once currency: String,
         once total_minor: i64,
         once content: Vec<u8>,
-        once confirm_by: Timestamptz,
+        changes confirm_by: Timestamptz,
         once accepted_at: Timestamptz,
         changes changed_at: Timestamptz,
         once terms: Option<String>,
@@ -28,6 +28,7 @@ table!(
         changes ship_by: Option<Timestamptz>,
         changes wake_at: Option<Timestamptz>,
         changes aftercare: Option<String>,
+        changes action_until: Option<Timestamptz>,
     }
 );
 
@@ -72,6 +73,7 @@ impl OrderRow {
             ship_by: order.ship_by.map(Timestamptz),
             wake_at: order.wakes_at().map(Timestamptz),
             aftercare: order.aftercare.as_deref().map(json::of),
+            action_until: order.action_until.map(Timestamptz),
         }
     }
 
@@ -96,6 +98,7 @@ impl OrderRow {
             total_minor: self.total_minor,
             content: ContentDigest::from_bytes(Unknown::unless("content", "bytes", |_| content)?),
             confirm_by: self.confirm_by.0,
+            action_until: self.action_until.map(|Timestamptz(time)| time),
             accepted_at: self.accepted_at.0,
             changed_at: self.changed_at.0,
         })

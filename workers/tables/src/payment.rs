@@ -37,6 +37,7 @@ table!(
         changes authorization_attempt: Option<i32>,
         changes void_reason: Option<String>,
         changes disputes: Option<String>,
+        changes action: Option<String>,
     }
 );
 
@@ -87,6 +88,7 @@ impl PaymentRow {
             authorization_attempt: authorization.map(|had| had.attempt),
             void_reason: void.and_then(|had| had.reason_code.clone()),
             disputes: json::of_list(&payment.disputes),
+            action: payment.action.as_ref().map(json::of),
         }
     }
 
@@ -96,6 +98,7 @@ impl PaymentRow {
     /// A text is none that this version knows, or a column lacks that the others ask for.
     pub fn into_payment(mut self) -> Result<Payment, Unknown> {
         Ok(Payment {
+            action: json::read("action", self.action.as_deref())?,
             authorization: self.take_authorization()?,
             capture: self.take_capture()?,
             void: self.take_void()?,

@@ -158,6 +158,7 @@ fn waiting() -> Vec<OrderEvent> {
         [
             ("OrderPlaced", with(placed(), terms())),
             ("OrderStockReserved", json!({})),
+            ("OrderActionRequired", json!({"until": micros(50), "confirm_by": micros(75)})),
             ("OrderConfirmed", json!({"ship_by": micros(80)})),
             ("OrderHeld", held),
         ],

@@ -118,6 +118,7 @@ impl OrdersSeen {
                 }
             }
             OrderEvent::OrderStockReserved(_)
+            | OrderEvent::OrderActionRequired(_)
             | OrderEvent::OrderAuthorized(_)
             | OrderEvent::OrderPaymentCaptured(_)
             | OrderEvent::OrderStockCommitted(_)

@@ -119,6 +119,15 @@ order_event!(
     OrderStockReserved {} {}
 );
 order_event!(
+    /// The customer has to act before its payment is authorized, such as to confirm it with the bank. It waits for that.
+    OrderActionRequired {
+        /// Until then the customer acts, or it is undone.
+        until: Time,
+        /// Until then it is confirmed, or it is undone, in the place of the time that it was placed with.
+        confirm_by: Time,
+    } {}
+);
+order_event!(
     /// Its payment is authorized, and it is held: it is confirmed when somebody releases it.
     OrderAuthorized {} {}
 );

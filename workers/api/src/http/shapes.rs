@@ -35,6 +35,8 @@ pub(super) struct OrderShape {
     pub(super) changed_at: String,
     /// Until then it is confirmed, or it is undone.
     pub(super) confirm_by: String,
+    /// Until when the customer has to act before the payment is authorized, as long as it waits for that.
+    pub(super) action_required_until: Option<String>,
     /// Until when it should be shipped, as long as it waits for that.
     pub(super) ship_by: Option<String>,
     /// What it waits for while it is undone, or at which step it is stuck.
@@ -182,6 +184,7 @@ impl OrderShape {
             accepted_at: order.accepted_at.to_string(),
             changed_at: order.changed_at.to_string(),
             confirm_by: order.confirm_by.to_string(),
+            action_required_until: order.action_until.map(|time| time.to_string()),
             ship_by: order.ship_by.map(|time| time.to_string()),
             awaiting,
             detail,
@@ -278,6 +281,8 @@ pub(super) struct PaymentShape {
     pub(super) refunds: Vec<PaymentRefundShape>,
     /// What the customer's bank disputes.
     pub(super) disputes: Vec<PaymentDisputeShape>,
+    /// Until when the customer has to act before anything is held, as long as it waits for that.
+    pub(super) action_required_until: Option<String>,
     /// When what is held lapses by itself, where the provider says so.
     pub(super) expires_at: Option<String>,
 }
@@ -337,6 +342,7 @@ impl PaymentShape {
             order_id: payment.order_id.to_string(),
             version: payment.version,
             status: payment.status().as_str(),
+            action_required_until: payment.awaited_action().map(|action| action.until.to_string()),
             currency: authorization.map(|had| had.currency.clone()),
             authorized_minor: amount,
             captured_minor: if is_captured { amount } else { 0 },

@@ -113,6 +113,9 @@ pub(super) fn event(event: &OrderEvent, manner: &Manner<'_>) -> String {
         | OrderEvent::OrderReleased(_)
         | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCompleted(_) => Vec::new(),
+        OrderEvent::OrderActionRequired(m) => {
+            vec![Some(format!("the customer has to act, {}", until(m.until, manner)))]
+        }
         OrderEvent::OrderConfirmed(m) => vec![m.ship_by.map(|time| ship_by(time, manner))],
         OrderEvent::OrderPaymentCaptured(m) => vec![m.ship_by.map(|time| ship_by(time, manner))],
         OrderEvent::OrderHeld(m) => vec![Some(m.reason_code.clone()), Some(until(m.until, manner))],

@@ -10,7 +10,7 @@ use schemas::{
 use super::call::{Call, CallStep};
 use super::commands::{after_outcome, next_version, recorded};
 use super::state::{Payment, evolve};
-use super::{CallChange, Decided, Policy, expiry, refunds};
+use super::{CallChange, Decided, Policy, action, expiry, refunds};
 use crate::decision::{Decision, Outcome};
 use crate::provider::{IdempotencyKey, Operation, PaymentMethod, ProviderAnswer};
 
@@ -56,6 +56,7 @@ pub(super) fn record(
     if renewed.is_none() && state.is_some_and(|payment| is_settled(payment, call)) {
         return late(CallChange::Cleared);
     }
+    let awaited = state.and_then(Payment::awaited_action);
     match &answer.answer {
         ProviderAnswer::Succeeded { reference, expires_at } => {
             outcome(state, call, succeeded(state, call, reference, *expires_at, now), now)
@@ -63,6 +64,10 @@ pub(super) fn record(
         // Nobody is there who could act.
         ProviderAnswer::Refused { .. } | ProviderAnswer::ActionRequired { .. } if renewed.is_some() => {
             renewed.map_or_else(|| late(CallChange::Cleared), |payment| expiry::not_renewed(payment, call, now))
+        }
+        // What waits for the customer is not cancelled: perhaps it is authorized by now.
+        ProviderAnswer::Refused { .. } if call.operation == Operation::Void && awaited.is_some() => {
+            awaited.map_or_else(|| late(CallChange::Cleared), |had| action::not_cancelled(had, call, now, policy))
         }
         ProviderAnswer::Refused { detail } => outcome(state, call, refused(state, call, detail, now), now),
         ProviderAnswer::Unknown { .. }
@@ -76,6 +81,11 @@ pub(super) fn record(
             // A hold that nobody knows of lapses by itself, and nothing is taken of it.
             if let Some(payment) = renewed.filter(|payment| payment.has_lapsed(now)) {
                 return expiry::not_renewed(payment, call, now);
+            }
+            if let ProviderAnswer::ActionRequired { reference, until } = &answer.answer
+                && call.operation == Operation::Authorize
+            {
+                return action::required(state, call, answer.step, (reference, *until), now, policy);
             }
             uncertain(state, call, answer, now, policy)
         }
@@ -92,7 +102,7 @@ fn is_settled(payment: &Payment, call: &Call) -> bool {
 }
 
 /// A definitive answer: its event, and whatever waited for it.
-fn outcome(state: Option<&Payment>, call: &Call, event: PaymentEvent, now: Time) -> Decided {
+pub(super) fn outcome(state: Option<&Payment>, call: &Call, event: PaymentEvent, now: Time) -> Decided {
     let after = evolve(state.cloned(), &event).ok().and_then(|evolved| evolved.payment);
     let next = after.map_or(CallChange::Cleared, |payment| match expiry::release(state, &payment, now) {
         Some(release) => CallChange::set(Call { queued: call.queued, ..release }),
@@ -133,7 +143,10 @@ fn succeeded(
         }
         // A refund has an id, and was answered above.
         Operation::Capture | Operation::Refund => PaymentCaptured { order_id, version, at, provider_reference }.into(),
-        Operation::Void => PaymentVoided { order_id, version, at, reason_code: None }.into(),
+        Operation::Void => {
+            let reason_code = action::why_cancelled(state, call);
+            PaymentVoided { order_id, version, at, reason_code }.into()
+        }
     }
 }
 
@@ -161,7 +174,13 @@ fn refused(state: Option<&Payment>, call: &Call, detail: &str, now: Time) -> Pay
 }
 
 /// Nobody knows, or nobody may decide by itself: a person has to look.
-fn stuck(state: Option<&Payment>, call: &Call, refused_attempts: i32, detail: &str, now: Time) -> PaymentEvent {
+pub(super) fn stuck(
+    state: Option<&Payment>,
+    call: &Call,
+    refused_attempts: i32,
+    detail: &str,
+    now: Time,
+) -> PaymentEvent {
     if let Some(refund_id) = &call.refund_id {
         return refunds::failed(state, call, refund_id, false, detail, now);
     }
@@ -191,6 +210,9 @@ pub(super) fn uncertain(state: Option<&Payment>, call: &Call, answer: &Answer, n
         return outcome(state, call, stuck(state, call, refused_attempts, &detail, now), now);
     }
     let mut next = call.after_try(answer.step, after_ms, now, policy);
+    if after_ms.is_none() {
+        next = action::looked(state, next, now, policy);
+    }
     match &answer.answer {
         ProviderAnswer::Unknown { .. } => {
             next.unknown_since = next.unknown_since.or(Some(now));

@@ -187,7 +187,11 @@ impl Call {
             customer_id: self.customer_id.clone(),
             currency: self.currency.clone(),
             amount_minor: self.amount_minor,
-            authorization: self.authorization.clone(),
+            // What was accepted of an authorization is found by its name, not by a search.
+            authorization: self.authorization.clone().or_else(|| match self.operation {
+                Operation::Authorize => self.accepted.clone(),
+                Operation::Capture | Operation::Void | Operation::Refund => None,
+            }),
             method: self.method.clone(),
             sent_before: self.sends,
         }

@@ -7,7 +7,7 @@ use schemas::{
 
 use super::call::{Call, FIRST_ATTEMPT};
 use super::state::{Authorization, AuthorizationOutcome, Capture, CaptureOutcome, Payment, Void};
-use super::{CallChange, Decided};
+use super::{CallChange, Decided, action};
 use crate::decision::{Decision, Outcome};
 use crate::provider::{Operation, PaymentMethod};
 
@@ -19,6 +19,11 @@ pub(super) fn authorize(
 ) -> Decided {
     if let Some(answer) = answered(state, call, Operation::Authorize) {
         return Decided::without_call(Decision::repeated(answer));
+    }
+    let waiting = state.and_then(|payment| Some((payment, payment.awaited_action()?)));
+    if let Some((payment, waiting)) = waiting {
+        let method = PaymentMethod::of(command.payment_provider.as_deref(), command.payment_token.as_deref());
+        return action::authorize_again(payment, waiting, call, method, now);
     }
     if call.is_some() {
         return Decided::without_call(Decision::silent(Outcome::NoEffect));
@@ -86,6 +91,9 @@ pub(super) fn void(state: Option<&Payment>, call: Option<&Call>, order_id: &Orde
     if let Some(answer) = answered(state, call, Operation::Void) {
         return Decided::without_call(Decision::repeated(answer));
     }
+    if let Some(decided) = action::void(state, call, now) {
+        return decided;
+    }
     if let Some(call) = call {
         return queue(call, Operation::Void);
     }
@@ -109,14 +117,15 @@ pub(super) fn retry(state: Option<&Payment>, call: Option<&Call>, command: &Retr
     let Some(payment) = state else { return silent(Outcome::Unknown) };
     let Some(stuck) = payment.stuck.as_ref().filter(|_| call.is_none()) else { return silent(Outcome::NoEffect) };
     let RetryPayment { order_id, customer_id, currency, amount_minor, payment_provider, payment_token, .. } = command;
-    let call = match (stuck.operation, held(state)) {
-        (Operation::Authorize, _) => {
+    let call = match (stuck.operation, held(state), &payment.action) {
+        (Operation::Authorize, ..) => {
             let method = PaymentMethod::of(payment_provider.as_deref(), payment_token.as_deref());
             Call::authorize(order_id, customer_id, currency, *amount_minor, method, now)
         }
-        (operation, Some(held)) => Call::about(order_id, operation, held.authorization, held.reference, now),
+        (operation, Some(held), _) => Call::about(order_id, operation, held.authorization, held.reference, now),
+        (Operation::Void, None, Some(waiting)) => waiting.cancel(order_id, waiting.method(), false, now),
         // Nothing is known that could be captured or let go of: what was said of it stays said.
-        (_, None) => return silent(Outcome::NoEffect),
+        (_, None, _) => return silent(Outcome::NoEffect),
     };
     Decided::pending(call.again(stuck.at, stuck.refused_attempts))
 }

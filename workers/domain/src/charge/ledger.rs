@@ -90,7 +90,8 @@ pub(super) fn postings(disputed: Option<&Dispute>, after: &Payment, event: &Paym
         }
         // An authorization holds money; only a capture, a refund and a dispute move it. Of a refund of which nobody knows the
         // provider's statement tells, and a person.
-        PaymentEvent::PaymentAuthorized(_)
+        PaymentEvent::PaymentActionRequired(_)
+        | PaymentEvent::PaymentAuthorized(_)
         | PaymentEvent::PaymentDeclined(_)
         | PaymentEvent::PaymentCaptureFailed(_)
         | PaymentEvent::PaymentVoided(_)

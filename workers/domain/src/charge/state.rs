@@ -6,6 +6,7 @@
 use schemas::{CommandId, CustomerId, OrderId, PaymentAuthorized, PaymentEvent, Time};
 use serde::{Deserialize, Serialize};
 
+use super::action::Action;
 use super::afterwards::Dispute;
 use super::call::FIRST_ATTEMPT;
 use super::ledger::{self, Posting};
@@ -19,6 +20,8 @@ pub struct Payment {
     pub order_id: OrderId,
     /// The number of its events.
     pub version: i64,
+    /// What the customer has to do before anything is held, until it is known what came of it.
+    pub action: Option<Action>,
     /// What became of the authorization.
     pub authorization: Option<Authorization>,
     /// What became of the capture.
@@ -171,6 +174,8 @@ pub struct Stuck {
 /// How far a payment has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PaymentStatus {
+    /// The customer has to act; nothing is held yet.
+    ActionRequired,
     /// The amount is held.
     Authorized,
     /// The provider refused to hold it.
@@ -189,6 +194,7 @@ impl PaymentStatus {
     /// The status' name, for a column or a label.
     pub const fn as_str(self) -> &'static str {
         match self {
+            PaymentStatus::ActionRequired => "action_required",
             PaymentStatus::Authorized => "authorized",
             PaymentStatus::Declined => "declined",
             PaymentStatus::Captured => "captured",
@@ -217,6 +223,7 @@ impl Payment {
             (None, Some(Authorization { outcome: AuthorizationOutcome::Declined { .. }, .. })) => {
                 PaymentStatus::Declined
             }
+            (None, None) if self.action.is_some() => PaymentStatus::ActionRequired,
             // No event leaves a payment without any outcome; to ask a person is the safe reading.
             (None, None) => PaymentStatus::Stuck,
         }
@@ -257,11 +264,11 @@ impl Payment {
             expires_at: event.expires_at,
             attempt: event.attempt,
         });
-        self.stuck = None;
+        (self.action, self.stuck) = (None, None);
     }
 
-    /// Whether nothing was asked of the provider yet.
-    const fn is_blank(&self) -> bool {
+    /// Whether it is not known of anything yet what became of it.
+    pub(super) const fn is_blank(&self) -> bool {
         self.authorization.is_none() && self.capture.is_none() && self.void.is_none() && self.stuck.is_none()
     }
 
@@ -269,6 +276,7 @@ impl Payment {
         Payment {
             order_id: order_id.clone(),
             version: 0,
+            action: None,
             authorization: None,
             capture: None,
             void: None,
@@ -324,19 +332,22 @@ fn may_follow(state: Option<&Payment>, event: &PaymentEvent) -> bool {
     let stuck_at =
         |operation| state.and_then(|payment| payment.stuck.as_ref()).is_some_and(|stuck| stuck.operation == operation);
     let is_held = matches!(status, Some(Authorized | CaptureFailed));
+    // What waits for the customer may have been given up meanwhile.
+    let is_waiting = state.is_some_and(|payment| payment.action.is_some());
     let attempt = || state.and_then(|payment| payment.authorization.as_ref()).map_or(0, |had| had.attempt);
     match event {
+        PaymentEvent::PaymentActionRequired(_) => (is_blank || stuck_at(Operation::Authorize)) && !is_waiting,
         // What was about to lapse is held again by a further attempt.
         PaymentEvent::PaymentAuthorized(event) => {
             let is_again = status == Some(Authorized) && event.attempt > attempt();
-            is_blank || stuck_at(Operation::Authorize) || is_again
+            is_blank || is_waiting || stuck_at(Operation::Authorize) || is_again
         }
-        PaymentEvent::PaymentDeclined(_) => is_blank || stuck_at(Operation::Authorize),
+        PaymentEvent::PaymentDeclined(_) => is_blank || is_waiting || stuck_at(Operation::Authorize),
         PaymentEvent::PaymentCaptured(_) | PaymentEvent::PaymentCaptureFailed(_) => {
             status == Some(Authorized) || stuck_at(Operation::Capture)
         }
-        PaymentEvent::PaymentVoided(_) => is_blank || is_held || stuck_at(Operation::Void),
-        PaymentEvent::PaymentStuck(event) => is_blank || is_held || stuck_at(event.operation.into()),
+        PaymentEvent::PaymentVoided(_) => is_blank || is_waiting || is_held || stuck_at(Operation::Void),
+        PaymentEvent::PaymentStuck(event) => is_blank || is_waiting || is_held || stuck_at(event.operation.into()),
         PaymentEvent::PaymentRefunded(_) => status == Some(Captured),
         // Nothing was taken: that is what it says.
         PaymentEvent::PaymentRefundFailed(_) => true,
@@ -350,6 +361,10 @@ fn may_follow(state: Option<&Payment>, event: &PaymentEvent) -> bool {
 fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
     payment.version = event.version();
     match event {
+        PaymentEvent::PaymentActionRequired(event) => {
+            payment.action = Some(Action::said(event));
+            payment.stuck = None;
+        }
         PaymentEvent::PaymentAuthorized(event) => payment.authorized(event),
         PaymentEvent::PaymentDeclined(event) => {
             payment.authorization = Some(Authorization {
@@ -363,7 +378,7 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
                 expires_at: None,
                 attempt: FIRST_ATTEMPT,
             });
-            payment.stuck = None;
+            (payment.action, payment.stuck) = (None, None);
         }
         PaymentEvent::PaymentCaptured(event) => {
             let outcome = CaptureOutcome::Captured { provider_reference: event.provider_reference.clone() };
@@ -378,7 +393,7 @@ fn apply(mut payment: Payment, event: &PaymentEvent) -> Payment {
         PaymentEvent::PaymentVoided(event) => {
             let (version, at, reason_code) = (event.version, event.at, event.reason_code.clone());
             payment.void = Some(Void { version, at, reason_code });
-            payment.stuck = None;
+            (payment.action, payment.stuck) = (None, None);
         }
         PaymentEvent::PaymentStuck(event) => {
             let (operation, detail) = (event.operation.into(), event.detail.clone());

@@ -246,6 +246,7 @@ impl Aftercare {
                 }
             }
             OrderEvent::OrderStockReserved(_)
+            | OrderEvent::OrderActionRequired(_)
             | OrderEvent::OrderAuthorized(_)
             | OrderEvent::OrderPaymentCaptured(_)
             | OrderEvent::OrderStockCommitted(_)
@@ -311,6 +312,7 @@ pub fn origin(event: &OrderEvent) -> Option<&Origin> {
     match event {
         OrderEvent::OrderPlaced(_) | OrderEvent::OrderRejected(_) | OrderEvent::OrderCommandRefused(_) => None,
         OrderEvent::OrderStockReserved(event) => event.origin.as_ref(),
+        OrderEvent::OrderActionRequired(event) => event.origin.as_ref(),
         OrderEvent::OrderAuthorized(event) => event.origin.as_ref(),
         OrderEvent::OrderConfirmed(event) => event.origin.as_ref(),
         OrderEvent::OrderPaymentCaptured(event) => event.origin.as_ref(),

@@ -26,6 +26,9 @@ pub(super) fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
         OrderEvent::OrderStockReserved(_) => {
             to(StockReserved, matches!(stage, Placed) || stuck_at(Step::StockReservation))
         }
+        OrderEvent::OrderActionRequired(_) => {
+            to(StockReserved, matches!(stage, StockReserved) || stuck_at(Step::PaymentAuthorization))
+        }
         OrderEvent::OrderAuthorized(_) => {
             to(Authorized, matches!(stage, StockReserved) || stuck_at(Step::PaymentAuthorization))
         }

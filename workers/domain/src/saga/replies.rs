@@ -10,7 +10,7 @@ use super::state::{Cancellation, Phase};
 use super::step::Step;
 use super::transition::{Transition, because};
 use super::{refunds, returns};
-use crate::charge::EXPIRED;
+use crate::charge::{ACTION_EXPIRED, EXPIRED};
 use crate::decision::{Decision, Outcome};
 
 pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Decision<OrderEvent> {
@@ -45,6 +45,14 @@ pub(super) fn from_inventory(at: Transition<'_>, event: &InventoryEvent) -> Deci
 pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision<OrderEvent> {
     let phase = at.order.awaited();
     match event {
+        PaymentEvent::PaymentActionRequired(event) => match phase {
+            Phase::Forward(Step::PaymentAuthorization) if at.order.action_until.is_none() => {
+                at.action_required(event.until)
+            }
+            // Nothing is held, and nobody waits for the customer any more.
+            Phase::Undoing(Step::PaymentAuthorization) => at.undo(Step::PaymentVoid),
+            Phase::Forward(_) | Phase::Undoing(_) | Phase::Command | Phase::Finished => late(),
+        },
         PaymentEvent::PaymentAuthorized(_) => match phase {
             Phase::Forward(Step::PaymentAuthorization) | Phase::Undoing(Step::PaymentAuthorization) => {
                 at.succeeded(Step::PaymentAuthorization)
@@ -53,6 +61,9 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
         },
         // Nothing is held, whether it was refused or (a tombstone) voided before.
         PaymentEvent::PaymentDeclined(_) | PaymentEvent::PaymentVoided(_) => match phase {
+            Phase::Forward(Step::PaymentAuthorization) if is_voided_for(event, ACTION_EXPIRED) => {
+                at.undo_by(Step::StockRelease, not_paid("CustomerActionExpired"))
+            }
             Phase::Forward(Step::PaymentAuthorization) => {
                 at.undo_by(Step::StockRelease, because(CancelReason::PaymentDeclined))
             }
@@ -66,7 +77,9 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
                 at.undo(Step::StockRelease)
             }
             // What was held for an order that waits for people has lapsed.
-            Phase::Command if is_expired(event) && !at.order.is_paid() => at.undo_by(Step::StockRelease, lapsed()),
+            Phase::Command if is_voided_for(event, EXPIRED) && !at.order.is_paid() => {
+                at.undo_by(Step::StockRelease, not_paid("AuthorizationExpired"))
+            }
             Phase::Forward(_) | Phase::Undoing(_) | Phase::Command | Phase::Finished => late(),
         },
         PaymentEvent::PaymentCaptured(_) => match phase {
@@ -98,14 +111,13 @@ pub(super) fn from_payment(at: Transition<'_>, event: &PaymentEvent) -> Decision
     }
 }
 
-/// Whether what was held has lapsed, and nobody asked for its end.
-fn is_expired(event: &PaymentEvent) -> bool {
-    matches!(event, PaymentEvent::PaymentVoided(event) if event.reason_code.as_deref() == Some(EXPIRED))
+/// Whether nobody asked for the payment's end, and this is why it came.
+fn is_voided_for(event: &PaymentEvent, reason: &str) -> bool {
+    matches!(event, PaymentEvent::PaymentVoided(event) if event.reason_code.as_deref() == Some(reason))
 }
 
-fn lapsed() -> Cancellation {
-    let code = Some("AuthorizationExpired".to_owned());
-    Cancellation { reason: CancelReason::PaymentDeclined, command_id: None, code }
+fn not_paid(code: &str) -> Cancellation {
+    Cancellation { reason: CancelReason::PaymentDeclined, command_id: None, code: Some(code.to_owned()) }
 }
 
 pub(super) fn late() -> Decision<OrderEvent> {

@@ -45,6 +45,8 @@ pub struct Order {
     pub content: ContentDigest,
     /// Until then it is confirmed, or it is undone.
     pub confirm_by: Time,
+    /// Until when the customer has to act before the payment is authorized, as long as it waits for that.
+    pub action_until: Option<Time>,
     /// Until when it should be shipped, as long as it waits for that.
     pub ship_by: Option<Time>,
     /// What happened to it beside its way; none where nothing did.
@@ -294,6 +296,7 @@ impl Order {
             terms: Terms::of_placed(event),
             content: ContentDigest::of_placed(event),
             confirm_by: event.confirm_by,
+            action_until: None,
             ship_by: None,
             aftercare: None,
             accepted_at: event.at,
@@ -314,6 +317,12 @@ pub fn evolve(state: Option<Order>, event: &OrderEvent) -> Result<Option<Order>,
         Next::Reaches(stage) => Ok(state.map(|order| Order {
             version,
             cancellation: cancellation_in(event, &stage).or(order.cancellation),
+            confirm_by: if let OrderEvent::OrderActionRequired(event) = event {
+                event.confirm_by
+            } else {
+                order.confirm_by
+            },
+            action_until: action_until_after(order.action_until, event, &stage),
             ship_by: ship_by_after(order.ship_by, event),
             aftercare: aftercare_after(order.aftercare, event),
             stage,
@@ -367,6 +376,7 @@ fn cancellation_in(event: &OrderEvent, stage: &Stage) -> Option<Cancellation> {
         }
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderActionRequired(_)
         | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderConfirmed(_)
         | OrderEvent::OrderPaymentCaptured(_)
@@ -389,6 +399,12 @@ fn cancellation_in(event: &OrderEvent, stage: &Stage) -> Option<Cancellation> {
     }
 }
 
+/// It is there as long as the order waits for the customer.
+fn action_until_after(had: Option<Time>, event: &OrderEvent, stage: &Stage) -> Option<Time> {
+    let said = if let OrderEvent::OrderActionRequired(event) = event { Some(event.until) } else { had };
+    said.filter(|_| matches!(stage, Stage::StockReserved))
+}
+
 /// It is there as long as the order waits to be shipped.
 fn ship_by_after(had: Option<Time>, event: &OrderEvent) -> Option<Time> {
     match event {
@@ -396,6 +412,7 @@ fn ship_by_after(had: Option<Time>, event: &OrderEvent) -> Option<Time> {
         OrderEvent::OrderPaymentCaptured(event) => event.ship_by,
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderActionRequired(_)
         | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderHeld(_)
         | OrderEvent::OrderReleased(_)

@@ -5,9 +5,9 @@
 use std::collections::BTreeMap;
 
 use schemas::{
-    CancelReason, CommandId, Message, OrderAuthorized, OrderCancelled, OrderCancelling, OrderCompleted, OrderConfirmed,
-    OrderEvent, OrderId, OrderPaymentCaptured, OrderStockCommitted, OrderStockReserved, OrderStuck, Origin, Time,
-    limits,
+    CancelReason, CommandId, Message, OrderActionRequired, OrderAuthorized, OrderCancelled, OrderCancelling,
+    OrderCompleted, OrderConfirmed, OrderEvent, OrderId, OrderPaymentCaptured, OrderStockCommitted, OrderStockReserved,
+    OrderStuck, Origin, Time, limits,
 };
 
 use super::state::{Cancellation, Order, Phase};
@@ -77,6 +77,14 @@ impl Transition<'_> {
         Decision::applied(event, self.asking(Step::PaymentAuthorization))
     }
 
+    /// The customer has to act first: the order waits for that, and some time longer for the word of it.
+    pub(super) fn action_required(self, until: Time) -> Decision<OrderEvent> {
+        let Head { order_id, version, at, attributes, origin } = self.head();
+        let confirm_by = self.order.confirm_by.max(until.plus_ms(self.policy.confirm_within_ms));
+        let event = OrderActionRequired { order_id, version, at, until, confirm_by, attributes, origin };
+        Decision::applied(event, Vec::new())
+    }
+
     fn authorized(self) -> Decision<OrderEvent> {
         let Head { order_id, version, at, attributes, origin } = self.head();
         Decision::applied(OrderAuthorized { order_id, version, at, attributes, origin }, Vec::new())
@@ -115,10 +123,14 @@ impl Transition<'_> {
         self.now.plus_ms(self.policy.ship_within_ms)
     }
 
-    /// Undo what was taken, for this reason. A step whose reply is outstanding is waited for; an order that has gone too far
+    /// Undo what was taken, for this reason. A step whose reply is outstanding is waited for, unless that is the customer's; an order that has gone too far
     /// is left as it is.
     pub(super) fn cancel(self, cancellation: Cancellation) -> Decision<OrderEvent> {
         match self.order.phase() {
+            // The customer's answer is not waited for.
+            Phase::Forward(Step::PaymentAuthorization) if self.order.action_until.is_some() => {
+                self.undo_by(Step::PaymentVoid, cancellation)
+            }
             Phase::Forward(step) if self.order.stage.may_be_undone() => {
                 Decision::applied(self.cancelling(step, cancellation), Vec::new())
             }

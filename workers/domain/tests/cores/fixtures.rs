@@ -4,13 +4,13 @@ use domain::charge;
 use domain::saga;
 use schemas::{
     AuthorizePayment, CancelOrder, CapturePayment, CommandId, CommitStock, CustomerId, DescribeProduct, HoldOrder,
-    InventoryCommand, InventoryEvent, LineQuantity, OrderCommand, OrderId, OrderLine, PaymentAuthorized,
-    PaymentCaptureFailed, PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentDisputed, PaymentEvent,
-    PaymentOperation, PaymentRefundFailed, PaymentRefundReversed, PaymentRefunded, PaymentStuck, PaymentVoided,
-    PlaceOrder, ReceiveReturn, RefundOrder, RefundPayment, RejectOrder, ReleaseOrder, ReleaseStock, RequestReturn,
-    ReserveStock, ResolveOrder, RetryOrder, RetryPayment, ReturnStock, ReturnedLine, ReturnedStock, ShipOrder,
-    SkipOrderStep, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected, StockReleased, StockReserved,
-    StockReturnRefused, StockReturned, Time, VoidPayment,
+    InventoryCommand, InventoryEvent, LineQuantity, OrderCommand, OrderId, OrderLine, PaymentActionRequired,
+    PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentDisputed,
+    PaymentEvent, PaymentOperation, PaymentRefundFailed, PaymentRefundReversed, PaymentRefunded, PaymentStuck,
+    PaymentVoided, PlaceOrder, ReceiveReturn, RefundOrder, RefundPayment, RejectOrder, ReleaseOrder, ReleaseStock,
+    RequestReturn, ReserveStock, ResolveOrder, RetryOrder, RetryPayment, ReturnStock, ReturnedLine, ReturnedStock,
+    ShipOrder, SkipOrderStep, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected, StockReleased,
+    StockReserved, StockReturnRefused, StockReturned, Time, VoidPayment,
 };
 
 /// The present, where it does not matter.
@@ -66,6 +66,9 @@ pub(crate) fn saga_policy() -> saga::Policy {
     }
 }
 
+/// How long a customer has.
+pub(crate) const ACTION_WITHIN_MS: i64 = 20_000;
+
 pub(crate) fn charge_policy() -> charge::Policy {
     charge::Policy {
         retry_first_ms: 100,
@@ -73,6 +76,8 @@ pub(crate) fn charge_policy() -> charge::Policy {
         accepted_max_ms: 1_000,
         renew_before_ms: 30_000,
         idempotency_window_ms: 10_000,
+        action_within_ms: ACTION_WITHIN_MS,
+        action_look_ms: 500,
         give_up_after_ms: 60_000,
     }
 }
@@ -266,6 +271,28 @@ pub(crate) mod pay {
             attempt: 1,
         }
         .into()
+    }
+
+    /// The customer has to act, and has so long for that.
+    pub(crate) fn action_required() -> PaymentEvent {
+        PaymentActionRequired {
+            order_id: order_id(),
+            version: 1,
+            at: noon(),
+            customer_id: CustomerId::new("c-1").unwrap(),
+            currency: "EUR".into(),
+            amount_minor: 850,
+            provider_reference: "ref".into(),
+            payment_provider: None,
+            until: noon().plus_ms(ACTION_WITHIN_MS),
+        }
+        .into()
+    }
+
+    /// The customer has not acted in time.
+    pub(crate) fn action_expired() -> PaymentEvent {
+        let reason_code = Some("action_expired".into());
+        PaymentVoided { order_id: order_id(), version: 2, at: noon(), reason_code }.into()
     }
 
     pub(crate) fn declined() -> PaymentEvent {

@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+mod action_table;
 mod beside_table;
 mod drawings;
 mod fixtures;

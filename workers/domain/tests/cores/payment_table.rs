@@ -226,7 +226,7 @@ fn states_with_call() -> Vec<(&'static str, Held)> {
     ]
 }
 
-fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String> {
+pub(crate) fn row(states: &[(&'static str, Held)], given: &Given, now: Time) -> Vec<String> {
     let one = |(_, held): &(&'static str, Held)| {
         let decided = held.when(given, now);
         let call = match &decided.call {

@@ -134,6 +134,7 @@ fn event_name(event: &OrderEvent) -> String {
         OrderEvent::OrderResolved(event) => event.outcome.clone(),
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderActionRequired(_)
         | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderConfirmed(_)
         | OrderEvent::OrderPaymentCaptured(_)

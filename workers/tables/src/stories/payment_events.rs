@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{message, micros};
 
-pub(super) fn payment_events() -> [Vec<PaymentEvent>; 6] {
+pub(super) fn payment_events() -> [Vec<PaymentEvent>; 8] {
     let authorized = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-1",
         "payment_provider": "eu", "payment_token": "tok_1", "expires_at": micros(900), "attempt": 1});
     let again = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-2",
@@ -16,6 +16,8 @@ pub(super) fn payment_events() -> [Vec<PaymentEvent>; 6] {
     let stuck_at_first = json!({"operation": "Authorize", "detail": "no answer", "refused_attempts": 0});
     let disputed =
         json!({"dispute_id": "dp-1", "status": "lost", "amount_minor": 300, "currency": "EUR", "fee_minor": 15});
+    let action = json!({"customer_id": "c-7", "currency": "EUR", "amount_minor": 799, "provider_reference": "auth-1",
+        "payment_provider": "eu", "until": micros(50)});
     let authorized = || ("PaymentAuthorized", authorized.clone());
     [
         payment(
@@ -42,6 +44,8 @@ pub(super) fn payment_events() -> [Vec<PaymentEvent>; 6] {
             ],
         ),
         payment("declined", vec![("PaymentDeclined", declined.clone())]),
+        payment("confirmed", vec![("PaymentActionRequired", action.clone()), authorized()]),
+        payment("not confirmed", vec![("PaymentActionRequired", action)]),
         payment("stuck", vec![authorized(), ("PaymentStuck", stuck)]),
         payment(
             "lapsed",

@@ -90,6 +90,7 @@ fn undone(event: &OrderEvent, counts: bool) -> Heard {
         OrderEvent::OrderCancelling(_) | OrderEvent::OrderRetried(_) => Heard::Reopened,
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderActionRequired(_)
         | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderConfirmed(_)
         | OrderEvent::OrderPaymentCaptured(_)
@@ -119,6 +120,7 @@ fn settled(event: &OrderEvent, part: &CommandId) -> Heard {
         OrderEvent::OrderCancelled(_) => Heard::Answer(true),
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderStockReserved(_)
+        | OrderEvent::OrderActionRequired(_)
         | OrderEvent::OrderAuthorized(_)
         | OrderEvent::OrderConfirmed(_)
         | OrderEvent::OrderPaymentCaptured(_)

@@ -94,6 +94,7 @@ fn attributes_of(event: &OrderEvent) -> serde_json::Value {
     match event {
         OrderEvent::OrderPlaced(event) => of(event),
         OrderEvent::OrderStockReserved(event) => of(event),
+        OrderEvent::OrderActionRequired(event) => of(event),
         OrderEvent::OrderAuthorized(event) => of(event),
         OrderEvent::OrderConfirmed(event) => of(event),
         OrderEvent::OrderPaymentCaptured(event) => of(event),

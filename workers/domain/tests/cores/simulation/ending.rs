@@ -18,6 +18,8 @@ impl World {
             self.rules.check_end(order, &held);
             self.rules.check_money(order, &held, &self.payments);
             self.sights.extend(seen_beside(order));
+            let code = order.cancellation.as_ref().and_then(|why| why.code.as_deref());
+            self.sights.extend(code.map(|code| format!("cancelled {code}")));
             self.sights.insert(match (&order.stage, &order.cancellation) {
                 (Stage::Cancelled, Some(cancellation)) => format!("cancelled {:?}", cancellation.reason),
                 (stage, _) => stage.as_str().to_owned(),
@@ -39,6 +41,7 @@ impl World {
         if sums.values().any(|sum| *sum != 0) {
             self.rules.break_rule("ledger", format!("sums are {sums:?}"));
         }
+        self.sights.extend(self.payments.customers.sights());
         self.check_answers();
         self.check_stock();
     }

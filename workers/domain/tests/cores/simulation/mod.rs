@@ -7,6 +7,7 @@
 
 mod bus;
 mod clients;
+mod customers;
 mod ending;
 pub(crate) mod inventory;
 mod operators;
@@ -72,7 +73,7 @@ fn the_same_seed_is_the_same_run() {
 #[test]
 fn the_seeds_reach_every_end() {
     let mut seen = std::collections::BTreeSet::new();
-    for seed in 0..40 {
+    for seed in 0..80 {
         let mut world = World::new(Random::seeded(seed), Setting::of_seed(seed, Planted::NONE));
         world.suffer();
         world.heal();
@@ -97,6 +98,10 @@ fn the_seeds_reach_every_end() {
         "refund unknown",
         "return taken_back",
         "return expired",
+        "customer acted",
+        "customer refused",
+        "customer acted too late",
+        "cancelled CustomerActionExpired",
         "rejected",
     ] {
         assert!(seen.contains(expected), "never {expected}; only {seen:?}");
@@ -136,6 +141,7 @@ mod planted {
             Bug::HoldForgotten => "hold",
             Bug::PriceSlips => "deed",
             Bug::CaptureAfterCancel => "money",
+            Bug::ActionDeadlineIgnored | Bug::CustomerNotAwaited => "the customer's time",
         }
     }
 

@@ -11,6 +11,8 @@ use domain::simulator::Simulator;
 use domain::statement::StatementOutcome;
 use schemas::{CommandId, Message, OrderId, PaymentEvent, Time};
 
+use super::customers::Customers;
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Accounts {
     pub(super) payments: BTreeMap<OrderId, Payment>,
@@ -30,6 +32,7 @@ pub(super) struct Payments {
     pub(super) accounts: Accounts,
     pub(super) calls: BTreeMap<OrderId, Call>,
     pub(super) provider: Simulator,
+    pub(super) customers: Customers,
     /// What the provider did: the keys per order, operation and refund.
     pub(super) effects: BTreeMap<Effect, BTreeSet<IdempotencyKey>>,
     /// How much it took from a customer or gave back, by key.
@@ -57,6 +60,7 @@ impl Payments {
             accounts: Accounts::default(),
             calls: BTreeMap::new(),
             provider,
+            customers: Customers::default(),
             effects: BTreeMap::new(),
             moved: BTreeMap::new(),
             making: Vec::new(),
@@ -118,16 +122,18 @@ impl Payments {
             CallStep::Execute => self.provider.plan(&request),
             CallStep::LookUp => self.provider.plan_look_up(&request),
         };
+        let answer = self.customers.answer(&request, plan.answer);
+        let is_held_back = matches!(answer, ProviderAnswer::ActionRequired { .. } | ProviderAnswer::Refused { .. });
         // What it says was done counts as done, whichever try it thinks did it: two owners count their tries apart.
-        let says_so = matches!(plan.answer, ProviderAnswer::Succeeded { .. });
-        if says_so || plan.effect == Some(StatementOutcome::Succeeded) {
+        let says_so = matches!(answer, ProviderAnswer::Succeeded { .. });
+        if says_so || (plan.effect == Some(StatementOutcome::Succeeded) && !is_held_back) {
             let (order_id, operation, refund_id) = (call.order_id.clone(), call.operation, call.refund_id.clone());
             let moved = Moved { order_id, operation, refund_id, amount_minor: call.amount_minor };
             let effect = (moved.order_id.clone(), operation.as_str(), moved.refund_id.clone());
             self.moved.insert(request.key.clone(), moved);
             self.effects.entry(effect).or_default().insert(request.key);
         }
-        Answer::to(&call, step, plan.answer)
+        Answer::to(&call, step, answer)
     }
 
     /// The owner sleeps and another takes over: what was being made may still be made, later, by the old one.

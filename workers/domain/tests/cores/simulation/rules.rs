@@ -9,7 +9,10 @@ use domain::charge::{Payment, PaymentStatus, RefundOutcome};
 use domain::provider::Operation;
 use domain::saga::{self, Capture, Order, Refund, RefundState, ReturnState, Stage, Step};
 use domain::stock::{Deed, Reservation, ReservationStatus};
-use schemas::{InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, ReturnedStock, StockCommand, StockReturned};
+use schemas::{
+    CancelReason, InventoryEvent, Message, OrderEvent, OrderId, PaymentEvent, ReturnedStock, StockCommand,
+    StockReturned,
+};
 
 use super::payment::Payments;
 
@@ -81,7 +84,10 @@ impl Rules {
     /// What must hold when something new is said.
     pub(super) fn check_new(&mut self, message: &Message, held: &Held<'_>) {
         match message {
-            Message::OrderEvent(event) => self.check_order(event),
+            Message::OrderEvent(event) => {
+                self.check_order(event);
+                self.check_time(event, held);
+            }
             Message::InventoryEvent(event) => self.check_stock(event, held),
             Message::PaymentEvent(event) => self.check_payment(event, held),
             Message::OrderCommand(_)
@@ -120,6 +126,7 @@ impl Rules {
                 self.held.remove(&id);
             }
             OrderEvent::OrderPlaced(_)
+            | OrderEvent::OrderActionRequired(_)
             | OrderEvent::OrderStockReserved(_)
             | OrderEvent::OrderAuthorized(_)
             | OrderEvent::OrderPaymentCaptured(_)
@@ -136,6 +143,18 @@ impl Rules {
             | OrderEvent::OrderReturnClosed(_)
             | OrderEvent::OrderRejected(_)
             | OrderEvent::OrderCommandRefused(_) => {}
+        }
+    }
+
+    /// The customer has the time that was said.
+    fn check_time(&mut self, event: &OrderEvent, held: &Held<'_>) {
+        let OrderEvent::OrderCancelling(cancelling) = event else { return };
+        let until = held.payment.and_then(Payment::awaited_action).map(|action| action.until);
+        // A hold may come to its end before.
+        let is_called_off = cancelling.reason == CancelReason::DeadlinePassed && cancelling.reason_code.is_none();
+        if is_called_off && until.is_some_and(|until| cancelling.at < until) {
+            let id = &cancelling.order_id;
+            self.break_rule("the customer's time", format!("{id} is called off before its customer's time is over"));
         }
     }
 
@@ -178,7 +197,9 @@ impl Rules {
             self.break_rule("refund above capture", format!("{id}: {refunded} of {authorized} are given back"));
         }
         match event {
-            PaymentEvent::PaymentAuthorized(_) if !is_reserved && !self.by_hand.contains(id) => {
+            PaymentEvent::PaymentActionRequired(_) | PaymentEvent::PaymentAuthorized(_)
+                if !is_reserved && !self.by_hand.contains(id) =>
+            {
                 self.break_rule("payment before reservation", format!("{id} is authorized, its stock is not reserved"));
             }
             PaymentEvent::PaymentCaptured(_) => {
@@ -187,7 +208,8 @@ impl Rules {
                     self.break_rule("payment before reservation", format!("{id} is captured, nothing is reserved"));
                 }
             }
-            PaymentEvent::PaymentAuthorized(_)
+            PaymentEvent::PaymentActionRequired(_)
+            | PaymentEvent::PaymentAuthorized(_)
             | PaymentEvent::PaymentDeclined(_)
             | PaymentEvent::PaymentCaptureFailed(_)
             | PaymentEvent::PaymentVoided(_)
@@ -325,7 +347,7 @@ fn is_given_back(payment: Option<&Payment>) -> bool {
     payment.is_none_or(|payment| match payment.status() {
         PaymentStatus::Declined | PaymentStatus::Voided | PaymentStatus::Stuck => true,
         PaymentStatus::Captured => payment.refundable_minor() == 0,
-        PaymentStatus::Authorized | PaymentStatus::CaptureFailed => false,
+        PaymentStatus::ActionRequired | PaymentStatus::Authorized | PaymentStatus::CaptureFailed => false,
     })
 }
 

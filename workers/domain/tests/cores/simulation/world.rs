@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::charge::{self, CallStep};
+use domain::charge::{self, Answer, CallStep, Payment};
 use domain::decision::{Inconsistent, Outcome};
 use domain::planted::Planted;
+use domain::provider::{Operation, ProviderAnswer};
 use domain::saga;
 use domain::simulator::{Simulator, SimulatorConfig};
 use schemas::{CustomerId, Message, OrderId, PaymentCommand, Time, TopicName};
@@ -72,6 +73,8 @@ impl World {
             accepted_max_ms: 800,
             renew_before_ms: 1_000,
             idempotency_window_ms: 700,
+            action_within_ms: 5_000,
+            action_look_ms: 400,
             give_up_after_ms,
         };
         let provider = Simulator::new(provider);
@@ -119,7 +122,8 @@ impl World {
             }
             9..=64 => self.deliver_somewhere(),
             65..=74 => self.start_call(),
-            75..=86 => self.finish_call(),
+            75..=84 => self.finish_call(),
+            85..=86 => self.let_a_customer_act(),
             87..=92 => self.fire_timers(),
             93..=95 => self.repeat_something(),
             96 => self.waste_a_decision(),
@@ -294,7 +298,12 @@ impl World {
             return;
         }
         let answer = self.payments.finish(self.random.index(under_way));
+        let call = self.payments.calls.get(&answer.order_id);
+        let is_awaited = call.is_some_and(|call| call.key() == answer.key && call.tries() == answer.tries);
         self.pay(charge::Input::Answer(&answer));
+        if is_awaited {
+            self.check_time(&answer);
+        }
         for ((order_id, operation, refund_id), keys) in &self.payments.effects {
             if keys.len() > 1 {
                 let rule = if refund_id.is_some() { "one refund" } else { "one charge" };
@@ -303,9 +312,29 @@ impl World {
         }
     }
 
+    fn let_a_customer_act(&mut self) {
+        let awaited = self.payments.customers.awaited();
+        if let Some(order_id) = pick(&mut self.random, &awaited).filter(|_| self.random.one_in(3)) {
+            let confirms = !self.random.one_in(4);
+            self.payments.customers.act(order_id, confirms);
+        }
+    }
+
     fn pay(&mut self, input: charge::Input<'_>) {
         let done = self.payments.handle(input, self.now);
         self.settle(done);
+    }
+
+    /// Whoever is told that the customer has to act after the time for it is over does not go on waiting.
+    fn check_time(&mut self, answer: &Answer) {
+        let payment = self.payments.accounts.payments.get(&answer.order_id);
+        let is_over = payment.and_then(Payment::awaited_action).is_some_and(|action| action.until <= self.now);
+        let is_still = matches!(answer.answer, ProviderAnswer::ActionRequired { .. });
+        let call = self.payments.calls.get(&answer.order_id);
+        if is_over && is_still && call.is_some_and(|call| call.operation == Operation::Authorize) {
+            self.rules
+                .break_rule("the customer's time", format!("{} goes on waiting for its customer", answer.order_id));
+        }
     }
 
     /// The payment service loses its tables, folds them from its topic and reads its commands again.
