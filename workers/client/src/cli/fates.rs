@@ -249,6 +249,7 @@ fn said(event: &OrderEvent) -> Said {
         | OrderEvent::OrderStockCommitted(_)
         | OrderEvent::OrderCancelling(_)
         | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderAskedAgain(_)
         | OrderEvent::OrderStockReserved(_) => Said::GoesOn,
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderHeld(_)
