@@ -150,6 +150,7 @@ impl Tally {
             // They are no steps of an order's way, or none that tells where it stands.
             OrderEvent::OrderRejected(_)
             | OrderEvent::OrderCommandRefused(_)
+            | OrderEvent::OrderAskedAgain(_)
             | OrderEvent::OrderStockReserved(_)
             | OrderEvent::OrderActionRequired(_)
             | OrderEvent::OrderAuthorized(_)

@@ -6,17 +6,20 @@
 
 mod describe;
 mod edited;
+mod kept;
 mod letter;
 mod office;
 mod publishing;
 mod reading;
 mod ruling;
 mod shelf;
+mod window;
 
 pub use crate::log::{Action, Channel, Note, Spot};
 pub use describe::{dump, header_text};
 pub(crate) use describe::{list_json, list_text, show_json, show_text};
 pub use edited::{Edited, EditedError, open_kinds};
+pub use kept::{Keeper, Kept, Room, Standing, Trouble};
 pub use letter::{DeadLetter, OwnHeader};
 pub use office::{Bounds, Listed, Office};
 pub(crate) use publishing::Desk;

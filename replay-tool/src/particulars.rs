@@ -74,6 +74,7 @@ pub(crate) fn attributes_of(event: &OrderEvent) -> Option<&BTreeMap<String, Stri
         OrderEvent::OrderCancelled(event) => Some(&event.attributes),
         OrderEvent::OrderStuck(event) => Some(&event.attributes),
         OrderEvent::OrderRetried(event) => Some(&event.attributes),
+        OrderEvent::OrderAskedAgain(event) => Some(&event.attributes),
         OrderEvent::OrderResolved(event) => Some(&event.attributes),
         OrderEvent::OrderRefundRequested(event) => Some(&event.attributes),
         OrderEvent::OrderRefunded(event) => Some(&event.attributes),

@@ -32,6 +32,7 @@ macro_rules! contract {
                 RetryOrder 1 [] unversioned;
                 SkipOrderStep 1 [] unversioned;
                 ResolveOrder 1 [] unversioned;
+                RedriveDeadLetter 1 [] unversioned;
             }
             /// What the order service says happened: one per saga transition, and refused commands.
             OrderEvents OrderEvent events_and_refusals "order.events.v1" "shop.order" (order_id: OrderId) {
@@ -59,6 +60,7 @@ macro_rules! contract {
                 OrderRetried 1 [] versioned;
                 OrderResolved 1 [] versioned;
                 OrderCommandRefused 1 [] unversioned;
+                OrderAskedAgain 1 [] versioned;
             }
             /// What the order service asks of the inventory service.
             InventoryCommands InventoryCommand commands "inventory.commands.v1" "shop.inventory" (order_id: OrderId) {

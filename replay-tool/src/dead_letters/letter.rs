@@ -93,6 +93,18 @@ impl DeadLetter {
         self.header(REDRIVE_COUNT_HEADER).and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
+    /// About how many bytes of memory it takes.
+    pub(super) fn size(&self) -> usize {
+        let bytes = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let header = |(name, value): &OwnHeader| size_of::<OwnHeader>() + name.len() + bytes(value);
+        let texts = self.group.len() + self.cause.len() + self.detail.len();
+        size_of::<Self>()
+            + bytes(&self.key)
+            + bytes(&self.payload)
+            + texts
+            + self.headers.iter().map(header).sum::<usize>()
+    }
+
     /// Without its contents, and with no more of what strangers and operators wrote than a line shows.
     pub(crate) fn in_short(self) -> Self {
         let mut key = self.key;

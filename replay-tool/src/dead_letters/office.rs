@@ -1,13 +1,16 @@
 //! Dead letters for a program that shows them and acts on them: read on request, within bounds, one act at a time.
 //!
-//! Nothing is kept between two requests, and no client stays connected. Deliberately absent: who may, and how it looks.
+//! An office keeps nothing between two requests, and no client of its stays connected; who looks often has the newest letters kept in
+//! memory besides ([`Office::keep`]). Deliberately absent: who may, and how it looks.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use schemas::{Codec, TopicName};
 
 use super::edited::Edited;
+use super::kept::{Keeper, Kept, Room};
 use super::letter::DeadLetter;
 use super::publishing::{Desk, Published, Signature};
 use super::reading::read_newest;
@@ -27,13 +30,13 @@ pub struct Bounds {
     pub time: Duration,
 }
 
-/// The letters of one topic, in short: without bodies and headers.
+/// The letters of one topic. Read for a list they are in short: without bodies and headers.
 #[derive(Debug, Clone)]
 pub struct Listed {
     /// The topic that they were sent to.
     pub topic: TopicName,
     /// By partition and offset.
-    pub letters: Vec<Filed>,
+    pub letters: Vec<Arc<Filed>>,
     /// Records that are older than what was read.
     pub left: i64,
 }
@@ -57,6 +60,12 @@ impl Office {
         &self.codec
     }
 
+    /// The newest letters in memory, and who keeps them there once he runs.
+    pub fn keep(&self, room: Room) -> (Kept, Keeper) {
+        let kept = Kept::default();
+        (kept.clone(), Keeper::new(self.kafka.clone(), &self.prefix, self.bounds.time, room, kept))
+    }
+
     /// The letters of these topics, each topic's newest.
     ///
     /// # Errors
@@ -69,7 +78,7 @@ impl Office {
     ///
     /// # Errors
     /// The topic cannot be read, or not in time.
-    pub async fn letter(&self, spot: Spot) -> Result<Option<Filed>, ReplayError> {
+    pub async fn letter(&self, spot: Spot) -> Result<Option<Arc<Filed>>, ReplayError> {
         let Channel::DeadLetters(topic) = spot.channel else { return Ok(None) };
         let listed = self.read(vec![topic], Keep::Short(Some(spot))).await?;
         Ok(listed.into_iter().flat_map(|listed| listed.letters).find(|filed| filed.letter.spot == spot))
@@ -119,7 +128,7 @@ impl Office {
         let all = tokio::task::spawn_blocking(move || {
             let one = |topic| {
                 let (shelf, left) = read_newest(&source, topic, keep, most)?;
-                Ok(Listed { topic, letters: shelf.finish(), left })
+                Ok(Listed { topic, letters: shelf.finish().into_iter().map(Arc::new).collect(), left })
             };
             topics.into_iter().map(one).collect()
         });

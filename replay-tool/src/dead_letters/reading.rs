@@ -56,7 +56,7 @@ pub(super) fn read_newest(
 }
 
 /// The newest records of each partition, at most so many of all.
-fn newest(bounds: &[Bounds], most: i64) -> Vec<Bounds> {
+pub(super) fn newest(bounds: &[Bounds], most: i64) -> Vec<Bounds> {
     let each = match length(bounds) <= most {
         true => i64::MAX,
         false => most / i64::try_from(bounds.len()).unwrap_or(i64::MAX).max(1),

@@ -1,6 +1,7 @@
 //! All dead letters with what was done about each.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use outbox::inbox::Delivery;
@@ -57,6 +58,11 @@ impl Filed {
             Some(Action::Redriven) => State::Redriven,
             Some(Action::Discarded) => State::Discarded,
         }
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn size(&self) -> usize {
+        self.letter.size() + self.notes.iter().map(note_size).sum::<usize>()
     }
 
     /// How often this very letter was published again.
@@ -125,6 +131,24 @@ pub(crate) enum Keep {
     Whole,
     /// Letters in short, but for this one: what strangers have sent is larger than memory may be.
     Short(Option<Spot>),
+    /// Letters in short that take more than so many bytes.
+    Small(usize),
+}
+
+/// What a record of a dead-letter partition was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shelved {
+    /// A letter, and whether all of it is kept.
+    Letter { spot: Spot, is_whole: bool },
+    /// A note about this letter, and how many bytes it takes.
+    Note { spot: Spot, size: usize },
+    /// Neither, or nothing that counts.
+    Nothing,
+}
+
+/// About how many bytes of memory a note takes.
+fn note_size(note: &Note) -> usize {
+    size_of::<Note>() + note.by.len() + note.reason.as_ref().map_or(0, String::len)
 }
 
 fn short_note(note: Note) -> Note {
@@ -135,7 +159,7 @@ fn short_note(note: Note) -> Note {
 #[derive(Debug, Default)]
 pub(crate) struct Shelf {
     keep: Keep,
-    filed: BTreeMap<Spot, Filed>,
+    filed: BTreeMap<Spot, Arc<Filed>>,
     walks: HashMap<(TopicName, i32), Walk>,
     /// Records that are neither letters nor notes.
     pub(crate) strangers: u64,
@@ -153,41 +177,69 @@ impl Shelf {
     }
 
     /// The next record of a dead-letter partition.
-    pub(crate) fn take(&mut self, topic: TopicName, record: &Record<'_>) {
+    pub(super) fn take(&mut self, topic: TopicName, record: &Record<'_>) -> Shelved {
         let channel = Channel::DeadLetters(topic);
         if let Some(position) = channel.writer().and_then(|writer| record.position(writer)) {
             let walk = self.walks.entry((topic, record.partition)).or_default();
-            if !matches!(walk.judge(&position, record), Delivery::Duplicate | Delivery::Stale) {
-                let letter = DeadLetter::of(topic, record);
-                let letter = match self.keep {
-                    Keep::Short(but) if but != Some(letter.spot) => letter.in_short(),
-                    Keep::Whole | Keep::Short(_) => letter,
-                };
-                self.filed.insert(letter.spot, Filed { letter, notes: Vec::new() });
+            if matches!(walk.judge(&position, record), Delivery::Duplicate | Delivery::Stale) {
+                return Shelved::Nothing;
             }
-            return;
+            let letter = DeadLetter::of(topic, record);
+            let is_whole = match self.keep {
+                Keep::Whole => true,
+                Keep::Short(but) => but == Some(letter.spot),
+                Keep::Small(most) => letter.size() <= most,
+            };
+            let letter = if is_whole { letter } else { letter.in_short() };
+            let spot = letter.spot;
+            self.filed.insert(spot, Arc::new(Filed { letter, notes: Vec::new() }));
+            return Shelved::Letter { spot, is_whole };
         }
         let about = Note::read(record).and_then(|note| {
             let spot = Spot { channel, partition: record.partition, offset: note.letter_offset };
-            Some((self.filed.get_mut(&spot)?, note))
+            Some((spot, self.filed.get_mut(&spot)?, note))
         });
-        match about {
-            Some((filed, note)) => filed.notes.push(match self.keep {
-                Keep::Whole => note,
-                Keep::Short(_) => short_note(note),
-            }),
-            None => self.strangers += 1,
-        }
+        let Some((spot, filed, note)) = about else {
+            self.strangers += 1;
+            return Shelved::Nothing;
+        };
+        let note = match self.keep {
+            Keep::Whole => note,
+            Keep::Short(_) | Keep::Small(_) => short_note(note),
+        };
+        let size = note_size(&note);
+        Arc::make_mut(filed).notes.push(note);
+        Shelved::Note { spot, size }
+    }
+
+    /// The letter that lies there.
+    pub(super) fn get(&self, spot: Spot) -> Option<&Arc<Filed>> {
+        self.filed.get(&spot).filter(|filed| !self.is_void(filed))
+    }
+
+    /// The letters of one topic that count, by partition and offset.
+    pub(super) fn of(&self, topic: TopicName) -> impl Iterator<Item = &Arc<Filed>> {
+        let channel = Channel::DeadLetters(topic);
+        let (first, last) =
+            (Spot { channel, partition: 0, offset: 0 }, Spot { channel, partition: i32::MAX, offset: i64::MAX });
+        self.filed.range(first..=last).map(|(_, filed)| filed).filter(|filed| !self.is_void(filed))
+    }
+
+    /// Keeps it no longer.
+    pub(super) fn remove(&mut self, spot: Spot) {
+        self.filed.remove(&spot);
     }
 
     /// Every letter that counts, by topic, partition and offset.
-    pub(crate) fn finish(self) -> Vec<Filed> {
-        let Shelf { filed, walks, .. } = self;
-        let epochs: HashMap<_, _> = walks.into_iter().map(|(place, walk)| (place, walk.into_epochs())).collect();
-        let is_void = |filed: &Filed| {
-            let lane = epochs.get(&(filed.letter.topic, filed.letter.spot.partition));
-            lane.zip(filed.letter.position.as_ref()).is_some_and(|(lane, position)| !lane.counts(position))
-        };
-        filed.into_values().filter(|filed| !is_void(filed)).collect()
+    pub(crate) fn finish(mut self) -> Vec<Filed> {
+        let filed = std::mem::take(&mut self.filed);
+        let counting = filed.into_values().filter(|filed| !self.is_void(filed));
+        counting.map(Arc::unwrap_or_clone).collect()
+    }
+
+    /// Whether a restored database has ended it.
+    fn is_void(&self, filed: &Filed) -> bool {
+        let walk = self.walks.get(&(filed.letter.topic, filed.letter.spot.partition));
+        walk.zip(filed.letter.position.as_ref()).is_some_and(|(walk, position)| !walk.counts(position))
     }
 }

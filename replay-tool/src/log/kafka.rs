@@ -115,6 +115,13 @@ impl KafkaLog {
         KafkaLog { config, interrupt: Interrupt::default(), ..self.clone() }
     }
 
+    /// The same, to be followed for long: brokers say at once what comes, and are asked seldom while nothing does.
+    pub(crate) fn for_following(&self) -> Self {
+        let mut config = self.config.clone();
+        config.set("fetch.wait.max.ms", "500").set("queued.max.messages.kbytes", "1024");
+        KafkaLog { config, ..self.clone() }
+    }
+
     /// The channel's full name.
     pub(crate) fn topic(&self, channel: Channel) -> String {
         format!("{}{}", self.prefix, channel.name())

@@ -49,6 +49,11 @@ impl Walk {
         self.highest
     }
 
+    /// Whether a message counts, by all that was met.
+    pub(crate) fn counts(&self, position: &Position) -> bool {
+        self.epochs.counts(position)
+    }
+
     /// Which sequences count, by all that was met.
     pub(crate) fn into_epochs(self) -> Epochs {
         self.epochs

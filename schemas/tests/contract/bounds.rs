@@ -24,9 +24,9 @@ fn order_id() -> OrderId {
 fn longest(field: &str) -> usize {
     match field {
         "order_id" | "customer_id" | "sku" | "command_id" | "refund_id" | "return_id" | "replaces_order_id"
-        | "payment_provider" => LONGEST_ID.len(),
+        | "payment_provider" | "part" => LONGEST_ID.len(),
         "detail" | "by" | "note" | "carrier" | "tracking" | "payment_token" | "provider_reference" | "reason"
-        | "dispute_id" | "status" => limits::MAX_DETAIL_BYTES,
+        | "dispute_id" | "status" | "letter" => limits::MAX_DETAIL_BYTES,
         "title" => limits::MAX_TITLE_BYTES,
         "attributes" => limits::MAX_ATTRIBUTE_BYTES,
         "reason_code" => limits::MAX_REASON_CODE_BYTES,
@@ -35,6 +35,8 @@ fn longest(field: &str) -> usize {
         "disposition" => "write_off".len(),
         "outcome" => "taken_back".len(),
         "step" => "PaymentAuthorization".len(),
+        "message" | "request" => "PaymentRefundReversed".len(),
+        "request_id" => "642089e0-2bc2-5900-a9a3-5334a332f18e".len(),
         "command" => "DescribeProduct".len(),
         "capture" | "fulfilment" | "if_short" => "at_shipment".len(),
         unknown => panic!("how long does {unknown} get?"),

@@ -156,6 +156,7 @@ pub(super) fn answered(event: &OrderEvent) -> Option<&CommandId> {
         | OrderEvent::OrderCompleted(_)
         | OrderEvent::OrderStuck(_)
         | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderAskedAgain(_)
         | OrderEvent::OrderResolved(_)
         | OrderEvent::OrderRefundRequested(_)
         | OrderEvent::OrderRefunded(_)

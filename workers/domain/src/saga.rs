@@ -10,6 +10,7 @@ mod commands;
 mod content;
 mod course;
 mod placing;
+mod redrive;
 mod refunds;
 mod refusal;
 mod replies;
@@ -29,6 +30,7 @@ use schemas::{
 
 pub use aftercare::{Aftercare, MAX_CHANGES, Refund, RefundState, Return, ReturnState, Shipment, origin};
 pub use content::ContentDigest;
+pub use redrive::{can_be_asked_for, part_of};
 pub use refusal::Code;
 pub use state::{Cancellation, Order, Phase, Stage, evolve};
 pub use step::Step;
@@ -121,7 +123,10 @@ pub fn needs_lines(input: Input<'_>) -> bool {
         Input::Command(command) => match command {
             OrderCommand::RefundOrder(command) => !command.lines.is_empty(),
             OrderCommand::ShipOrder(command) => !command.lines.is_empty(),
-            OrderCommand::RequestReturn(_) | OrderCommand::ReceiveReturn(_) | OrderCommand::RetryOrder(_) => true,
+            OrderCommand::RequestReturn(_)
+            | OrderCommand::ReceiveReturn(_)
+            | OrderCommand::RetryOrder(_)
+            | OrderCommand::RedriveDeadLetter(_) => true,
             OrderCommand::PlaceOrder(_)
             | OrderCommand::CancelOrder(_)
             | OrderCommand::HoldOrder(_)

@@ -65,7 +65,8 @@ impl Command {
                 | OrderCommand::ReceiveReturn(_)
                 | OrderCommand::RetryOrder(_)
                 | OrderCommand::SkipOrderStep(_)
-                | OrderCommand::ResolveOrder(_) => {
+                | OrderCommand::ResolveOrder(_)
+                | OrderCommand::RedriveDeadLetter(_) => {
                     command_id.map(|command_id| Command::Change { order_id, command_id })
                 }
             };

@@ -124,6 +124,7 @@ impl OrdersSeen {
             | OrderEvent::OrderStockCommitted(_)
             | OrderEvent::OrderStuck(_)
             | OrderEvent::OrderRetried(_)
+            | OrderEvent::OrderAskedAgain(_)
             | OrderEvent::OrderRefundRequested(_)
             | OrderEvent::OrderRefunded(_)
             | OrderEvent::OrderRefundFailed(_)

@@ -243,6 +243,22 @@ order_command!(
         outcome: String,
     }
 );
+order_command!(
+    /// Have a message said again that lies among the dead letters of a topic which a service writes.
+    RedriveDeadLetter {
+        /// Where the letter lies, as `inventory.commands.v1-dlt[3]@17`.
+        #[serde(with = "text")]
+        letter: String,
+        /// The name of the message that it is.
+        #[serde(with = "text")]
+        message: String,
+        /// The id of the order service's request that it is, or that it answers.
+        #[serde(with = "text")]
+        request_id: String,
+        /// The refund or the return that it is about.
+        part: Option<CommandId>,
+    }
+);
 
 impl CancelOrder {
     /// A cancel that says no more than what it is.
@@ -282,6 +298,7 @@ impl OrderCommand {
             OrderCommand::RetryOrder(command) => Some(&command.command_id),
             OrderCommand::SkipOrderStep(command) => Some(&command.command_id),
             OrderCommand::ResolveOrder(command) => Some(&command.command_id),
+            OrderCommand::RedriveDeadLetter(command) => Some(&command.command_id),
         }
     }
 }

@@ -234,6 +234,17 @@ order_event!(
     }
 );
 order_event!(
+    /// A request whose reply is awaited is made once more, because it, or the reply, lies among the dead letters.
+    OrderAskedAgain {} {
+        /// The request's name.
+        #[serde(with = "text")]
+        request: String,
+        /// Where the letter lies.
+        #[serde(with = "text")]
+        letter: String,
+    }
+);
+order_event!(
     /// A stuck order has been ended by a person. Terminal.
     OrderResolved {} {
         /// `completed` or `cancelled`.

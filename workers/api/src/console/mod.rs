@@ -64,7 +64,7 @@ type Shared = State<Arc<Console>>;
 const LONGEST_FORM: usize = 1024 * 1024;
 
 impl Console {
-    /// Over this door, with dead letters of this office; and what samples and counts for it until asked to stop.
+    /// Over this door, with dead letters of this office; and what samples, counts and reads for it until asked to stop.
     pub fn start(
         door: Arc<Door>,
         office: Office,
@@ -73,13 +73,19 @@ impl Console {
     ) -> (Arc<Self>, JoinHandle<()>) {
         let (live, counts) = (Live::default(), Counts::default());
         let sampling = live.clone().keep_sampling(Arc::clone(&door), counts.clone(), stopping.clone());
+        let mut until = stopping.clone();
         let counting = counts.clone().keep_counting(Arc::clone(&door), stopping.clone());
         let (sweeps, queue) = Sweeps::new();
         let sweeping = queue.keep_working(Arc::clone(&door), stopping);
-        let task = tokio::spawn(async {
-            tokio::join!(sampling, counting, sweeping);
+        let (letters, keeper) = Letters::new(office);
+        let keeping = keeper.run(async move {
+            // An error means that the sender is gone, which is an end as well.
+            drop(until.wait_for(|stopped| *stopped).await);
         });
-        (Arc::new(Console { door, live, counts, letters: Letters::new(office), sweeps, salt }), task)
+        let task = tokio::spawn(async {
+            tokio::join!(sampling, counting, sweeping, keeping);
+        });
+        (Arc::new(Console { door, live, counts, letters, sweeps, salt }), task)
     }
 }
 

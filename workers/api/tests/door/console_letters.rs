@@ -13,6 +13,7 @@ use crate::keys::made;
 use crate::pipeline::{Outcome, PATIENCE, Pipeline, stop, until, until_state};
 
 const LIST: &str = "/console/dead-letters";
+const ON_REQUEST: &str = "Read from the topics for this page.";
 const ORDER: &str = r#"{ "order_id": "o-1", "customer_id": "ada", "placed_at": "2026-11-30T12:00:00Z", "currency": "EUR",
     "lines": [{ "sku": "pen", "quantity": 1, "unit_price_minor": 250 }] }"#;
 
@@ -63,6 +64,15 @@ async fn until_unsettled(api: &Api, count: usize) -> Outcome<Vec<String>> {
     .await
 }
 
+/// Looks until the list comes out of memory.
+async fn until_kept(api: &Api) -> Outcome {
+    until("the letters are kept", || async {
+        let page = api.page(Method::GET, LIST, None).await?.of(200)?;
+        if page.text.contains(ON_REQUEST) { Err(page.text.into()) } else { Ok(()) }
+    })
+    .await
+}
+
 /// Sends a letter's form.
 async fn send(api: &Api, path: &str, seen: &Page, act: &str, further: &[(&str, &str)]) -> Outcome<Page> {
     let mut form = vec![("signature", field(seen, "signature")?), ("seen", field(seen, "seen")?), ("act", act)];
@@ -82,6 +92,7 @@ async fn garbage_becomes_a_letter_is_corrected_in_the_console_and_becomes_an_ord
     let visitor = |key: &str| door.api.with("cookie", &format!("console_key={key}"));
     let (kim, eve) = (visitor(&operator), visitor(&reader));
     pipeline.receive("pen", 10).await?;
+    until_kept(&kim).await?;
     let none = kim.page(Method::GET, LIST, None).await?.of(200)?;
     assert!(none.text.contains("No record was ever set aside."), "{}", none.text);
     send_garbage(&pipeline, "o-1").await?;
@@ -142,8 +153,13 @@ async fn garbage_becomes_a_letter_is_corrected_in_the_console_and_becomes_an_ord
     send(&kim, &path, &page, "discard", &[("note", "a test of ours")]).await?.of(422)?;
     assert_eq!(records(&pipeline)?, [before[0], before[1] + 1]);
     until_unsettled(&kim, 0).await?;
-    let page = kim.page(Method::GET, &path, None).await?.of(200)?;
-    assert!(page.text.contains("by kim: a test of ours"), "{}", page.text);
+    for asked in ["", "?fresh=yes"] {
+        let page = kim.page(Method::GET, &format!("{path}{asked}"), None).await?.of(200)?;
+        assert!(page.text.contains("by kim: a test of ours"), "{}", page.text);
+        let list = kim.page(Method::GET, &format!("{LIST}{asked}"), None).await?.of(200)?;
+        assert_eq!(list.text.contains(ON_REQUEST), !asked.is_empty(), "{}", list.text);
+        assert!(list.text.contains("2 letters") && !list.text.contains("Unsettled</span>"), "{}", list.text);
+    }
     kim.page(Method::GET, &format!("{LIST}/order.commands.v1/0/99999"), None).await?.of(404)?;
     kim.page(Method::GET, &format!("{LIST}/nothing/0/0"), None).await?.of(404)?;
     let report = pipeline.check().await?;

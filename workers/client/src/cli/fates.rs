@@ -250,6 +250,7 @@ fn said(event: &OrderEvent) -> Said {
         | OrderEvent::OrderCancelling(_)
         | OrderEvent::OrderRetried(_)
         | OrderEvent::OrderActionRequired(_)
+        | OrderEvent::OrderAskedAgain(_)
         | OrderEvent::OrderStockReserved(_) => Said::GoesOn,
         OrderEvent::OrderPlaced(_)
         | OrderEvent::OrderHeld(_)

@@ -39,6 +39,10 @@ impl Request {
 
 fn of_order(command: &OrderCommand, message: &Message) -> Result<Request, HttpError> {
     let (verb, by): (&[&str], _) = match command {
+        OrderCommand::RedriveDeadLetter(_) => {
+            let words = "a dead letter is redriven in the console, or by `replay-tool dead-letters`";
+            return Err(not_over_http(words.to_owned()));
+        }
         OrderCommand::PlaceOrder(_) => {
             let (method, path) = (Method::POST, vec!["orders".to_owned()]);
             return Ok(Request { method, path, body: body(message, &[]), key: None });

@@ -39,6 +39,9 @@ pub(super) fn command(command: &OrderCommand, manner: &Manner<'_>) -> String {
         OrderCommand::RetryOrder(m) => (vec![m.step.clone()], &m.by, &m.note),
         OrderCommand::SkipOrderStep(m) => (vec![m.step.clone()], &m.by, &m.note),
         OrderCommand::ResolveOrder(m) => (vec![Some(m.outcome.clone())], &m.by, &m.note),
+        OrderCommand::RedriveDeadLetter(m) => {
+            (vec![Some(format!("{} of letter {}", m.message, m.letter))], &m.by, &m.note)
+        }
     };
     let asked = asked(by.as_deref(), note.as_deref());
     joined(told.into_iter().chain([id, asked]))
@@ -130,6 +133,7 @@ pub(super) fn event(event: &OrderEvent, manner: &Manner<'_>) -> String {
             vec![Some(format!("waiting for {step}: {}", m.detail))]
         }
         OrderEvent::OrderRetried(m) => vec![Some(m.step.clone())],
+        OrderEvent::OrderAskedAgain(m) => vec![Some(format!("{} for letter {}", m.request, m.letter))],
         OrderEvent::OrderResolved(m) => vec![Some(m.outcome.clone())],
         OrderEvent::OrderRefundRequested(m) => {
             let refund = format!("refund {} of {}", m.refund_id, manner.amount(m.amount_minor));

@@ -253,6 +253,7 @@ impl Aftercare {
             | OrderEvent::OrderCompleted(_)
             | OrderEvent::OrderStuck(_)
             | OrderEvent::OrderRetried(_)
+            | OrderEvent::OrderAskedAgain(_)
             | OrderEvent::OrderRejected(_)
             | OrderEvent::OrderCommandRefused(_) => {}
         }
@@ -325,6 +326,7 @@ pub fn origin(event: &OrderEvent) -> Option<&Origin> {
         OrderEvent::OrderCancelled(event) => event.origin.as_ref(),
         OrderEvent::OrderStuck(event) => event.origin.as_ref(),
         OrderEvent::OrderRetried(event) => event.origin.as_ref(),
+        OrderEvent::OrderAskedAgain(event) => event.origin.as_ref(),
         OrderEvent::OrderResolved(event) => event.origin.as_ref(),
         OrderEvent::OrderRefundRequested(event) => event.origin.as_ref(),
         OrderEvent::OrderRefunded(event) => event.origin.as_ref(),

@@ -1,5 +1,5 @@
 //! What commands about an order that is there make happen: cancel, ship, hold, release, reject; and of a stuck one: retry, skip,
-//! resolve. Refunds and returns have files of their own.
+//! resolve. Refunds, returns and what is asked again have files of their own.
 //!
 //! Each is allowed where the state says so and refused with words everywhere else; repeated, it has no effect.
 
@@ -15,7 +15,7 @@ use super::state::{Order, Phase, Stage};
 use super::step::Step;
 use super::terms::Fulfilment;
 use super::transition::{Head, Transition, requested};
-use super::{Policy, refunds, refusal, request, returns};
+use super::{Policy, redrive, refunds, refusal, request, returns};
 use crate::decision::{Decision, Outcome};
 use schemas::Time;
 
@@ -43,7 +43,8 @@ const fn opens_something(command: &OrderCommand) -> bool {
         OrderCommand::RefundOrder(_)
         | OrderCommand::HoldOrder(_)
         | OrderCommand::RequestReturn(_)
-        | OrderCommand::RetryOrder(_) => true,
+        | OrderCommand::RetryOrder(_)
+        | OrderCommand::RedriveDeadLetter(_) => true,
         OrderCommand::PlaceOrder(_)
         | OrderCommand::CancelOrder(_)
         | OrderCommand::ShipOrder(_)
@@ -70,6 +71,7 @@ fn carry_out(at: Transition<'_>, command: &OrderCommand) -> Result<Decision<Orde
         OrderCommand::RetryOrder(command) => retry(at, command.step.as_deref(), &command.command_id),
         OrderCommand::SkipOrderStep(command) => Ok(at.succeeded(stuck_step(at, command.step.as_deref())?)),
         OrderCommand::ResolveOrder(command) => resolve(at, command),
+        OrderCommand::RedriveDeadLetter(command) => redrive::ask_again(at, command),
     }
 }
 
@@ -87,7 +89,8 @@ fn check_reason(command: &OrderCommand) -> Result<(), Mistake> {
         | OrderCommand::ReceiveReturn(_)
         | OrderCommand::RetryOrder(_)
         | OrderCommand::SkipOrderStep(_)
-        | OrderCommand::ResolveOrder(_) => (None, false),
+        | OrderCommand::ResolveOrder(_)
+        | OrderCommand::RedriveDeadLetter(_) => (None, false),
     };
     match code {
         Some(code) if code.len() > limits::MAX_REASON_CODE_BYTES || is_needed && code.is_empty() => {
@@ -114,6 +117,7 @@ fn origin_of(command: &OrderCommand) -> Option<Origin> {
         OrderCommand::RetryOrder(command) => (&command.by, &command.note),
         OrderCommand::SkipOrderStep(command) => (&command.by, &command.note),
         OrderCommand::ResolveOrder(command) => (&command.by, &command.note),
+        OrderCommand::RedriveDeadLetter(command) => (&command.by, &command.note),
     };
     Some(Origin {
         command: command.name().to_owned(),

@@ -56,6 +56,8 @@ pub(super) fn stage_after(order: &Order, event: &OrderEvent) -> Option<Stage> {
         }
         OrderEvent::OrderStuck(event) => stuck(order, event),
         OrderEvent::OrderRetried(_) => order.stuck_at().map(|step| order.stage_before(step)),
+        // What it waits for stays the same.
+        OrderEvent::OrderAskedAgain(_) => Some(stage.clone()),
         OrderEvent::OrderResolved(event) => {
             let end = if event.outcome == COMPLETED { Completed } else { Stage::Cancelled };
             to(end, order.stuck_at().is_some())

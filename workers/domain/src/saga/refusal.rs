@@ -59,6 +59,12 @@ pub enum Code {
     OutcomeUnknown,
     /// More was done to the order than it can keep.
     TooManyChanges,
+    /// The order service has not said it, nor asked for it.
+    NotOurs,
+    /// The order does not wait for it.
+    NotAwaited,
+    /// Nobody says this on request.
+    NotRepeatable,
 }
 
 impl Code {
@@ -89,6 +95,9 @@ impl Code {
             Code::OtherStep => "OtherStep",
             Code::OutcomeUnknown => "OutcomeUnknown",
             Code::TooManyChanges => "TooManyChanges",
+            Code::NotOurs => "NotOurs",
+            Code::NotAwaited => "NotAwaited",
+            Code::NotRepeatable => "NotRepeatable",
         }
     }
 
@@ -115,7 +124,10 @@ impl Code {
             | Code::NotStuck
             | Code::OtherStep
             | Code::OutcomeUnknown
-            | Code::TooManyChanges => RejectionCode::NotSupported,
+            | Code::TooManyChanges
+            | Code::NotOurs
+            | Code::NotAwaited
+            | Code::NotRepeatable => RejectionCode::NotSupported,
         }
     }
 

@@ -7,10 +7,10 @@ use schemas::{
     InventoryCommand, InventoryEvent, LineQuantity, OrderCommand, OrderId, OrderLine, PaymentActionRequired,
     PaymentAuthorized, PaymentCaptureFailed, PaymentCaptured, PaymentCommand, PaymentDeclined, PaymentDisputed,
     PaymentEvent, PaymentOperation, PaymentRefundFailed, PaymentRefundReversed, PaymentRefunded, PaymentStuck,
-    PaymentVoided, PlaceOrder, ReceiveReturn, RefundOrder, RefundPayment, RejectOrder, ReleaseOrder, ReleaseStock,
-    RequestReturn, ReserveStock, ResolveOrder, RetryOrder, RetryPayment, ReturnStock, ReturnedLine, ReturnedStock,
-    ShipOrder, SkipOrderStep, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected, StockReleased,
-    StockReserved, StockReturnRefused, StockReturned, Time, VoidPayment,
+    PaymentVoided, PlaceOrder, ReceiveReturn, RedriveDeadLetter, RefundOrder, RefundPayment, RejectOrder, ReleaseOrder,
+    ReleaseStock, RequestReturn, ReserveStock, ResolveOrder, RetryOrder, RetryPayment, ReturnStock, ReturnedLine,
+    ReturnedStock, ShipOrder, SkipOrderStep, Sku, StockCommitRefused, StockCommitted, StockLine, StockRejected,
+    StockReleased, StockReserved, StockReturnRefused, StockReturned, Time, VoidPayment, message_id,
 };
 
 /// The present, where it does not matter.
@@ -184,6 +184,22 @@ pub(crate) mod ask {
     pub(crate) fn skip(id: &str, step: Option<&str>) -> OrderCommand {
         let step = step.map(str::to_owned);
         SkipOrderStep { order_id: order_id(), command_id: command_id(id), step, by: None, note: None }.into()
+    }
+
+    /// That a letter be said again which is this message, and is or answers the request that came with this version.
+    pub(crate) fn redrive(id: &str, message: &str, version: i64, part: Option<&str>) -> OrderCommand {
+        let request_id = message_id::of_version("order", order_id().as_str(), version, 1).to_string();
+        RedriveDeadLetter {
+            order_id: order_id(),
+            command_id: command_id(id),
+            letter: "inventory.commands.v1-dlt[0]@7".to_owned(),
+            message: message.to_owned(),
+            request_id,
+            part: part.map(command_id),
+            by: Some("kim".to_owned()),
+            note: Some("the bug is mended".to_owned()),
+        }
+        .into()
     }
 
     pub(crate) fn resolve(id: &str, outcome: &str) -> OrderCommand {

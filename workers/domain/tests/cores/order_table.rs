@@ -151,6 +151,7 @@ fn commands() -> Vec<(&'static str, Given)> {
         ("RetryOrder", ask::retry("retry-2", None)),
         ("SkipOrderStep", ask::skip("skip-2", None)),
         ("ResolveOrder", ask::resolve("resolve-2", "cancelled")),
+        ("RedriveDeadLetter, a ReserveStock", ask::redrive("redrive-2", "ReserveStock", 1, None)),
     ];
     commands.into_iter().map(|(name, command)| (name, Given::Command(command))).collect()
 }

@@ -145,6 +145,7 @@ fn event_name(event: &OrderEvent) -> String {
         | OrderEvent::OrderCompleted(_)
         | OrderEvent::OrderStuck(_)
         | OrderEvent::OrderRetried(_)
+        | OrderEvent::OrderAskedAgain(_)
         | OrderEvent::OrderRefundRequested(_)
         | OrderEvent::OrderRefunded(_)
         | OrderEvent::OrderReturnRequested(_)

@@ -11,7 +11,7 @@ use replay_tool::dead_letters::{Allowances, Edited, Filed, MAX_REDRIVES, Objecti
 use serde::Deserialize;
 
 use super::letter::{Given, Told};
-use super::{Named, WAIT, found, path, shown, spot};
+use super::{Named, WAIT, found, path_after, shown, spot};
 use crate::console::trouble::Trouble;
 use crate::console::visit::{Signed, Visit};
 use crate::console::{Console, Shared};
@@ -73,7 +73,7 @@ async fn in_turn(console: Arc<Console>, visit: Visit, spot: Spot, form: Form) ->
     let filed = found(&console, &visit, spot).await?;
     let given = Given { name: form.name.clone(), body: form.body.clone(), note: form.note.clone() };
     match carry_out(&console, &visit, &filed, &form).await {
-        Ok(Done::Written) => Ok(Redirect::to(&path(&filed)).into_response()),
+        Ok(Done::Written) => Ok(Redirect::to(&path_after(&console.letters, &filed).await).into_response()),
         Ok(Done::Rehearsed(words)) => {
             Ok(shown(&console, &visit, &filed, &Told { rehearsal: Some(words), given, problem: None }))
         }

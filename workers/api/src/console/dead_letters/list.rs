@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use maud::{Markup, html};
-use replay_tool::dead_letters::{Filed, Listed, State};
+use replay_tool::dead_letters::{Filed, Listed, Spot, State};
 use serde::{Deserialize, Serialize};
 
 use super::path;
@@ -30,9 +30,17 @@ pub(in crate::console) struct Search {
     /// Behind this letter.
     #[serde(default)]
     behind: String,
+    /// Of what the topics say, and not of what is kept, where it is `yes`.
+    #[serde(default)]
+    fresh: String,
 }
 
 impl Search {
+    /// Whether the topics are to be read for it.
+    pub(super) fn is_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
     fn takes(&self, filed: &Filed) -> bool {
         let letter = &filed.letter;
         (self.topic.is_empty() || letter.topic.as_str() == self.topic)
@@ -47,27 +55,36 @@ impl Search {
     }
 }
 
-/// A letter's place in the list.
-fn place(filed: &Filed) -> String {
-    let at = filed.letter.set_aside_at.map_or(0, |at| at.as_millisecond());
-    format!("{at:016} {}", filed.letter.spot)
+/// A letter's place in the list: when it was set aside, in milliseconds, and where it lies.
+type Place = (i64, Spot);
+
+fn place(filed: &Filed) -> Place {
+    (filed.letter.set_aside_at.map_or(0, |at| at.as_millisecond()), filed.letter.spot)
+}
+
+fn place_in_words((at, spot): &Place) -> String {
+    format!("{at} {spot}")
+}
+
+fn read_place(words: &str) -> Option<Place> {
+    let (at, spot) = words.split_once(' ')?;
+    Some((at.parse().ok()?, spot.parse().ok()?))
 }
 
 /// The page.
 pub(super) fn body(listed: &[Listed], asked: &Search) -> Markup {
-    let mut meant: Vec<(String, &Filed)> = listed
-        .iter()
-        .flat_map(|listed| &listed.letters)
-        .filter(|filed| asked.takes(filed))
-        .map(|filed| (place(filed), filed))
-        .collect();
-    meant.sort_by(|(one, _), (other, _)| other.cmp(one));
+    let all = listed.iter().flat_map(|listed| &listed.letters).map(|filed| &**filed);
+    let mut meant: Vec<(Place, &Filed)> =
+        all.filter(|filed| asked.takes(filed)).map(|filed| (place(filed), filed)).collect();
+    meant.sort_unstable_by_key(|(place, _)| std::cmp::Reverse(*place));
     let count = meant.len();
-    let mut rest = meant.into_iter().filter(|(place, _)| asked.behind.is_empty() || *place < asked.behind);
-    let page: Vec<(String, &Filed)> = rest.by_ref().take(PAGE).collect();
-    let next = rest.next().and(page.last()).map(|(place, _)| Search { behind: place.clone(), ..asked.clone() });
+    let behind = read_place(&asked.behind);
+    let mut rest = meant.into_iter().filter(|(place, _)| behind.is_none_or(|behind| *place < behind));
+    let page: Vec<(Place, &Filed)> = rest.by_ref().take(PAGE).collect();
+    let next = rest.next().and(page.last());
+    let next = next.map(|(place, _)| Search { behind: place_in_words(place), ..asked.clone() });
     html! {
-        (topics(listed))
+        (topics(listed, asked))
         h2 { "Letters" }
         (filters(listed, asked))
         p.hint { (grammar::counted(count as u64, "letter")) ", the newest first" }
@@ -84,7 +101,7 @@ fn count_all(listed: &[Listed]) -> usize {
     listed.iter().map(|listed| listed.letters.len()).sum()
 }
 
-fn topics(listed: &[Listed]) -> Markup {
+fn topics(listed: &[Listed], asked: &Search) -> Markup {
     html! {
         p { "A record that no service could take is set aside with its cause. It stays there until its topic's retention; what is done about it is noted behind it." }
         div.table {
@@ -101,7 +118,7 @@ fn topics(listed: &[Listed]) -> Markup {
                         tr {
                             th scope="row" {
                                 a href=(Search { topic: one.topic.as_str().to_owned(), ..Search::default() }.link()) { (one.topic.as_str()) }
-                                @if one.left > 0 { p.hint { "The newest alone: " (one.left) " older records were not read." } }
+                                @if one.left > 0 { p.hint { "The newest alone, without " (grammar::counted(one.left.unsigned_abs(), "older record")) "." } }
                             }
                             td.number { (one.letters.len()) }
                             td.number { @if open > 0 { span.badge.warn { (open) } } @else { "0" } }
@@ -109,6 +126,9 @@ fn topics(listed: &[Listed]) -> Markup {
                     }
                 }
             }
+        }
+        @if !asked.is_fresh() && listed.iter().any(|one| one.left > 0) {
+            p { a.button.quiet href=(Search { fresh: "yes".to_owned(), ..asked.clone() }.link()) { "Read older ones, too" } }
         }
     }
 }
@@ -139,12 +159,13 @@ fn filters(listed: &[Listed], asked: &Search) -> Markup {
                 input #open type="checkbox" name="open" value="yes" checked[!asked.open.is_empty()];
                 label for="open" { "Unsettled alone" }
             }
+            @if asked.is_fresh() { input type="hidden" name="fresh" value="yes"; }
             div { button type="submit" { "Show" } }
         }
     }
 }
 
-fn letters(page: &[(String, &Filed)]) -> Markup {
+fn letters(page: &[(Place, &Filed)]) -> Markup {
     html! {
         div.table {
             table {

@@ -1,5 +1,7 @@
 //! Letters from hostile hands: what is drawn of them does nothing, hides nothing, and ends.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use replay_tool::dead_letters::{Action, Channel, DeadLetter, Filed, Listed, Note, Spot};
 use schemas::{CancelOrder, Codec, CommandId, Message, OrderCommand, OrderId, TopicName};
@@ -155,6 +157,16 @@ fn a_body_that_no_form_would_bring_back_is_for_the_command_line() {
 }
 
 #[test]
+fn what_is_in_the_way_of_the_topics_is_told_harmlessly_and_so_is_what_is_still_to_be_read() {
+    let trouble = super::Hindrance { since: Timestamp::UNIX_EPOCH, why: format!("no broker {SCRIPT}") };
+    let text = super::hindrance(Some(&trouble)).into_string();
+    assert!(text.contains("cannot be read since") && text.contains("&lt;script&gt;"), "{text}");
+    assert_eq!(super::hindrance(None).into_string(), "");
+    assert!(super::lag(1).into_string().contains("1 record of"), "{}", super::lag(1).into_string());
+    assert_eq!(super::lag(0).into_string(), "");
+}
+
+#[test]
 fn the_list_counts_filters_and_gives_every_letter_once() {
     let mut letters: Vec<Filed> = (0..120).map(|offset| filed(TopicName::OrderCommands, offset, Vec::new())).collect();
     for one in letters.iter_mut().take(20) {
@@ -162,12 +174,13 @@ fn the_list_counts_filters_and_gives_every_letter_once() {
     }
     letters[119].letter.cause = "key".to_owned();
     let listed = [
-        Listed { topic: TopicName::OrderCommands, letters, left: 9 },
+        Listed { topic: TopicName::OrderCommands, letters: letters.into_iter().map(Arc::new).collect(), left: 9 },
         Listed { topic: TopicName::StockCommands, letters: Vec::new(), left: 0 },
     ];
     let text = list::body(&listed, &Search::default()).into_string();
     assert!(!text.contains("<script") && !text.contains('\u{202e}') && text.len() < 90 * 1024, "{}", text.len());
     assert!(text.contains("120 letters") && text.contains(">100</span>") && text.contains("9 older records"), "{text}");
+    assert!(text.contains("fresh=yes\">Read older ones, too"), "{text}");
     let pages = |asked: &str| {
         let (mut asked, mut seen) = (asked.to_owned(), Vec::new());
         loop {

@@ -11,7 +11,7 @@ mod live;
 mod timeline;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::console) mod tests;
 
 use std::time::Duration;
 

@@ -20,8 +20,8 @@ const HOSTILE: &str = "<script>alert('x')</script>\"'&\r\n</pre><img src=x onerr
 
 /// An order as the core tells it, and what was said of it by anybody.
 #[derive(Clone, Default)]
-struct Story {
-    order: Option<Order>,
+pub(in crate::console) struct Story {
+    pub(in crate::console) order: Option<Order>,
     told: Vec<Told>,
 }
 
@@ -49,7 +49,7 @@ impl Story {
     }
 
     /// Its money cannot be taken, nor let go of.
-    fn stuck(id: &str) -> Self {
+    pub(in crate::console) fn stuck(id: &str) -> Self {
         let (order_id, at, detail) = (OrderId::new(id).unwrap(), Time::from_micros(0), HOSTILE.to_owned());
         let failed = PaymentCaptureFailed { order_id: order_id.clone(), version: 2, at, detail: detail.clone() };
         let operation = PaymentOperation::Void;

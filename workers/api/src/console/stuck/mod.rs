@@ -13,17 +13,18 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use client::stage_in_words;
+use domain::saga::Order;
 use maud::{Markup, html};
-use schemas::{CommandId, OrderCommand, OrderId, ResolveOrder, RetryOrder, SkipOrderStep};
+use schemas::{CommandId, OrderCommand, OrderId};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::act::{self, Act, Fields};
 use super::layout::{self, Place};
 use super::trouble::{Trouble, notice};
 use super::visit::{Asked, Signed, Visit};
 use super::{Console, Shared, harmless};
-use crate::http::{Ending, Fate, Problem, StuckQuery, escaped, stuck_page};
-use crate::keys::Role;
+use crate::http::{Ending, Fate, Kind, Problem, StuckQuery, escaped, stuck_page};
 
 /// How long a form waits for what came of it.
 const WAIT: Duration = Duration::from_secs(5);
@@ -40,10 +41,10 @@ pub(super) struct Search {
     order: Option<String>,
 }
 
-/// What is done about a stuck order.
+/// What is done about a stuck order: a button of its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Act {
+enum Button {
     /// Its step is tried again.
     Retry,
     /// Its step is taken for done.
@@ -54,24 +55,42 @@ enum Act {
     ResolveCancelled,
 }
 
-impl Act {
+impl Button {
     const fn as_str(self) -> &'static str {
         match self {
-            Act::Retry => "retry",
-            Act::Skip => "skip",
-            Act::ResolveCompleted => "resolve-completed",
-            Act::ResolveCancelled => "resolve-cancelled",
+            Button::Retry => "retry",
+            Button::Skip => "skip",
+            Button::ResolveCompleted => "resolve-completed",
+            Button::ResolveCancelled => "resolve-cancelled",
         }
     }
 
     /// As the state machine's offers have it.
     fn named(name: &str, outcome: Option<Ending>) -> Option<Self> {
         match (name, outcome) {
-            ("retry", _) => Some(Act::Retry),
-            ("skip", _) => Some(Act::Skip),
-            ("resolve", Some(Ending::Completed)) => Some(Act::ResolveCompleted),
-            ("resolve", Some(Ending::Cancelled)) => Some(Act::ResolveCancelled),
+            ("retry", _) => Some(Button::Retry),
+            ("skip", _) => Some(Button::Skip),
+            ("resolve", Some(Ending::Completed)) => Some(Button::ResolveCompleted),
+            ("resolve", Some(Ending::Cancelled)) => Some(Button::ResolveCancelled),
             _ => None,
+        }
+    }
+
+    /// What it does to an order.
+    const fn act(self) -> Act {
+        match self {
+            Button::Retry => Act::Retry,
+            Button::Skip => Act::Skip,
+            Button::ResolveCompleted | Button::ResolveCancelled => Act::Resolve,
+        }
+    }
+
+    /// How the order ends, where it does.
+    const fn outcome(self) -> Option<Ending> {
+        match self {
+            Button::ResolveCompleted => Some(Ending::Completed),
+            Button::ResolveCancelled => Some(Ending::Cancelled),
+            Button::Retry | Button::Skip => None,
         }
     }
 }
@@ -79,7 +98,7 @@ impl Act {
 /// What stands in an order's form.
 #[derive(Debug, Deserialize)]
 pub(super) struct Form {
-    act: Act,
+    act: Button,
     order_id: String,
     /// The step that was seen.
     #[serde(default)]
@@ -135,7 +154,7 @@ pub(super) async fn act(
     headers: HeaderMap,
     Signed(form): Signed<Form>,
 ) -> Result<Response, Trouble> {
-    visit.needs(Role::OpsAct)?;
+    visit.needs(form.act.act().role())?;
     match carry_out(&console, &visit, &headers, &form).await {
         Ok(Fate::Done { .. } | Fate::OnItsWay(_)) => {
             Ok(Redirect::to(&format!("/console/stuck?order={}", escaped(&form.order_id))).into_response())
@@ -150,59 +169,62 @@ pub(super) async fn act(
 }
 
 async fn carry_out(console: &Console, visit: &Visit, headers: &HeaderMap, form: &Form) -> Result<Fate, Problem> {
-    let (id, command) = command(form, visit.caller().name())?;
+    let order_id = OrderId::new(form.order_id.as_str())?;
+    let order = console.door.reads.order(&order_id).await?;
+    let order = order.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no order {order_id}")))?.what;
+    let (id, command) = command(form, &order, visit.caller().name())?;
     console.door.act(command, &id, Some(Instant::now() + WAIT), headers).await
 }
 
 /// The command that a form asks for, and its id: each button of a form has its own.
-fn command(form: &Form, by: &str) -> Result<(CommandId, OrderCommand), Problem> {
-    let note = form.note.trim();
-    if note.is_empty() {
-        return Err(Problem::bad("say in the note who has seen to it, and how"));
-    }
-    let order_id = OrderId::new(form.order_id.as_str())?;
+fn command(form: &Form, order: &Order, by: &str) -> Result<(CommandId, OrderCommand), Problem> {
     let id = CommandId::new(format!("{}-{}", form.command_id, form.act.as_str()))?;
-    let (command_id, by, note) = (id.clone(), Some(by.to_owned()), Some(note.to_owned()));
-    let step = Some(form.step.clone()).filter(|step| !step.is_empty());
-    let resolve = |outcome: Ending| outcome.as_str().to_owned();
-    let command = match form.act {
-        Act::Retry => RetryOrder { order_id, command_id, step, by, note }.into(),
-        Act::Skip => SkipOrderStep { order_id, command_id, step, by, note }.into(),
-        Act::ResolveCompleted => {
-            ResolveOrder { order_id, command_id, outcome: resolve(Ending::Completed), by, note }.into()
-        }
-        Act::ResolveCancelled => {
-            ResolveOrder { order_id, command_id, outcome: resolve(Ending::Cancelled), by, note }.into()
-        }
-    };
+    let outcome = form.act.outcome().map(|outcome| ("outcome", outcome.as_str()));
+    let fields = [("note", form.note.as_str()), ("step", form.step.as_str())].into_iter().chain(outcome);
+    let fields = Fields(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect());
+    let command = act::command(form.act.act(), order, &fields, &id, by).map_err(Problem::bad)?;
     Ok((id, command))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::console::order::tests::Story;
 
-    fn form(act: Act, note: &str) -> Form {
+    fn form(act: Button, note: &str) -> Form {
         let (order_id, command_id) = ("o-1".to_owned(), uuid::Uuid::now_v7().to_string());
         Form { act, order_id, step: "PaymentVoid".to_owned(), command_id, note: note.to_owned() }
     }
 
     #[test]
     fn every_button_of_a_form_is_a_command_of_its_own_and_says_who_and_why() {
-        let acts = [Act::Retry, Act::Skip, Act::ResolveCompleted, Act::ResolveCancelled];
-        let ids: std::collections::BTreeSet<String> = acts
-            .map(|act| {
-                let form = Form { command_id: "c".to_owned(), ..form(act, " seen to ") };
-                let (id, command) = command(&form, "kim").unwrap();
-                let said = client::body_json(&command.into());
+        let order = Story::stuck("o-1").order.unwrap();
+        let buttons = [
+            (Button::Retry, "RetryOrder", ("step", "PaymentVoid")),
+            (Button::Skip, "SkipOrderStep", ("step", "PaymentVoid")),
+            (Button::ResolveCompleted, "ResolveOrder", ("outcome", "completed")),
+            (Button::ResolveCancelled, "ResolveOrder", ("outcome", "cancelled")),
+        ];
+        let ids: std::collections::BTreeSet<String> = buttons
+            .map(|(button, name, (field, value))| {
+                let form = Form { command_id: "c".to_owned(), ..form(button, " seen to ") };
+                let (id, command) = command(&form, &order, "kim").unwrap();
+                let message = schemas::Message::from(command);
+                let said = client::body_json(&message);
                 assert_eq!((&said["by"], &said["note"]), (&"kim".into(), &"seen to".into()), "{said}");
+                assert_eq!((message.name(), &said[field]), (name, &value.into()), "{said}");
                 id.to_string()
             })
             .into();
-        assert_eq!(ids.len(), acts.len());
-        for act in acts {
-            assert!(command(&form(act, " "), "kim").unwrap_err().detail.contains("note"));
-            assert!(command(&form(act, "n"), "kim").is_ok(), "its id is not too long");
+        assert_eq!(ids.len(), buttons.len());
+        for (button, ..) in buttons {
+            let said = command(&form(button, " "), &order, "kim");
+            assert_eq!(
+                said.is_err_and(|problem| problem.detail.contains("note")),
+                button.act().needs_note(),
+                "{button:?}"
+            );
+            assert!(command(&form(button, "n"), &order, "kim").is_ok(), "its id is not too long");
         }
     }
 }

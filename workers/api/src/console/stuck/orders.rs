@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use uuid::Uuid;
 
-use super::{Act, order_path};
+use super::{Button, order_path};
 use crate::console::visit::Visit;
 use crate::console::{harmless, words};
 use crate::http::{MayShape, StuckPage, StuckShape};
@@ -55,23 +55,23 @@ fn form(visit: &Visit, order: &StuckShape) -> Markup {
             label for=(id) { "Who has seen to it, and how" }
             input id=(id) name="note" required maxlength="1000";
             @for may in &order.may {
-                @if let Some(act) = Act::named(may.act, may.outcome) { (button(act, may)) }
+                @if let Some(act) = Button::named(may.act, may.outcome) { (button(act, may)) }
             }
         }
     }
 }
 
-fn button(act: Act, may: &MayShape) -> Markup {
+fn button(act: Button, may: &MayShape) -> Markup {
     let (label, meaning) = match act {
-        Act::Retry => ("Try again", "the step is asked for once more"),
-        Act::Skip => ("Skip the step", "it is taken for done: somebody has seen to it elsewhere"),
-        Act::ResolveCompleted => ("End as completed", "the goods are with the customer; nothing more is asked for"),
-        Act::ResolveCancelled => ("End as cancelled", "they are not; nothing more is asked for"),
+        Button::Retry => ("Try again", "the step is asked for once more"),
+        Button::Skip => ("Skip the step", "it is taken for done: somebody has seen to it elsewhere"),
+        Button::ResolveCompleted => ("End as completed", "the goods are with the customer; nothing more is asked for"),
+        Button::ResolveCancelled => ("End as cancelled", "they are not; nothing more is asked for"),
     };
     let tone = match act {
-        Act::Retry => "",
-        Act::Skip => "quiet",
-        Act::ResolveCompleted | Act::ResolveCancelled => "danger",
+        Button::Retry => "",
+        Button::Skip => "quiet",
+        Button::ResolveCompleted | Button::ResolveCancelled => "danger",
     };
     html! {
         div.actions {

@@ -3,6 +3,7 @@
 
 mod cancelling;
 mod holds;
+mod redrive;
 mod refunds;
 mod returns;
 mod shipping;

@@ -135,6 +135,7 @@ impl Rules {
             | OrderEvent::OrderCompleted(_)
             | OrderEvent::OrderStuck(_)
             | OrderEvent::OrderRetried(_)
+            | OrderEvent::OrderAskedAgain(_)
             | OrderEvent::OrderRefundRequested(_)
             | OrderEvent::OrderRefunded(_)
             | OrderEvent::OrderRefundFailed(_)
