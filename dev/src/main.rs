@@ -73,7 +73,7 @@ struct Users {
 }
 
 /// The names that `order-worker topics acls` gives to the programs of this workspace, and one that it does not know.
-const USERS: [&str; 12] = [
+const USERS: [&str; 13] = [
     "order-worker",
     "inventory-worker",
     "payment-worker",
@@ -82,6 +82,7 @@ const USERS: [&str; 12] = [
     "payment-relay",
     "publisher",
     "orders",
+    "order-api",
     "replay-tool",
     "operator",
     "topic-admin",

@@ -4,6 +4,7 @@
 //! access lists looks at them first. Not listed, because Kafka implies it: Describe, where a topic or group is read or
 //! written; and IdempotentWrite, which brokers since 2.8 grant with Write on a topic.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use clap::{Args, ValueEnum};
@@ -115,13 +116,25 @@ fn principals(prefix: &str) -> Vec<Principal> {
         what: "the program orders: publishes commands, and looks what became of them".to_owned(),
         rights: vec![topics(plain(&open), &["Write"]), topics(client::reads(), &["Read"])],
     });
+    let dead = TopicName::ALL.into_iter().map(TopicName::dead_letter).collect::<Vec<_>>();
+    principals.push(Principal {
+        name: "order-api".to_owned(),
+        what: "the door: as orders, and it keeps a read model, its console shows dead letters, and it looks how far the order \
+               service is"
+            .to_owned(),
+        rights: vec![
+            topics(plain(&open), &["Write"]),
+            topics(client::reads().into_iter().chain(dead.clone()).collect::<BTreeSet<_>>().into_iter().collect(), &["Read"]),
+            Right { kind: Kind::Group, names: named(vec!["order-api".to_owned()]), operations: &["Read"] },
+            Right { kind: Kind::Group, names: named(vec![format!("{}-worker", ServiceName::Order)]), operations: &["Describe"] },
+        ],
+    });
     principals.push(Principal {
         name: "replay-tool".to_owned(),
         what: "replay-tool's verbs that read: verify, rebuild, trace, archive; archive run commits how far it is"
             .to_owned(),
         rights: vec![topics(TopicName::all_names(), &["Read"]), archive(&["Read"])],
     });
-    let dead = TopicName::ALL.into_iter().map(TopicName::dead_letter).collect::<Vec<_>>();
     principals.push(Principal {
         name: "operator".to_owned(),
         what: "replay-tool dead-letters: publishes commands again, and notes beside the letters".to_owned(),
@@ -214,8 +227,19 @@ mod tests {
             let writers = who("Write", topic.as_str());
             match topic.written_by() {
                 Some(service) => assert_eq!(writers, [format!("{service}-worker"), format!("{service}-relay")]),
-                None => assert_eq!(writers, ["publisher", "orders", "operator"], "{topic}"),
+                None => assert_eq!(writers, ["publisher", "orders", "order-api", "operator"], "{topic}"),
             }
+        }
+    }
+
+    #[test]
+    fn whoever_shows_dead_letters_may_read_them() {
+        for topic in TopicName::ALL {
+            let readers = who("Read", &topic.dead_letter());
+            for name in ["order-api", "replay-tool", "operator"] {
+                assert!(readers.iter().any(|reader| reader == name), "{name}: {topic}");
+            }
+            assert!(!who("Write", &topic.dead_letter()).iter().any(|writer| writer == "order-api"), "{topic}");
         }
     }
 
