@@ -122,7 +122,7 @@ impl Arguments {
         pipeline.settle().await?;
         let (warm_up, window) = (Duration::from_secs(self.warm_up), Duration::from_secs(self.seconds));
         let pace = Arrivals::InFlight(self.in_flight);
-        let run = pipeline.load(&Load { name: name.to_owned(), pace, warm_up, window }).await?;
+        let run = pipeline.load(&Load { name: name.to_owned(), pace, warm_up, window, with_hops: false }).await?;
         pipeline.stop().await?;
         Ok(run.orders_per_second)
     }

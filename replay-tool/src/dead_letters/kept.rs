@@ -236,8 +236,7 @@ impl Following<'_> {
         let mut due = Instant::now() + LOOK;
         loop {
             interrupt.check()?;
-            let came = self
-                .next(&names, |take| self.kept.change(|state| state.window.iter_mut().for_each(|window| take(window))));
+            let came = self.next(&names, |take| self.kept.change(|state| state.window.iter_mut().for_each(take)));
             if let Came::Complaint(why) = came? {
                 self.kept.is_in_trouble(why);
                 due = due.min(Instant::now() + LOOK_AGAIN);

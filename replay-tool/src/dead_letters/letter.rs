@@ -83,7 +83,7 @@ impl DeadLetter {
     }
 
     /// The last header of this name that it had when it was sent, as text.
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().rev().find(|(each, _)| each == name)?;
         std::str::from_utf8(found.1.as_deref()?).ok()
     }

@@ -1,15 +1,16 @@
-//! What a form does about a letter: a redrive, its rehearsal, or a discard. Each says what it has seen, so that a form which is sent
+//! What a form does about a letter: a redrive, a question to its service, the rehearsal of either, or a discard. Each says what it has seen, so that a form which is sent
 //! twice, or by two people at once, does it once: the second finds a note more than it had seen.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use replay_tool::ReplayError;
 use replay_tool::dead_letters::{Allowances, Edited, Filed, MAX_REDRIVES, Objection, Redrive, Ruling, Signature, Spot};
 use serde::Deserialize;
 
+use super::asking::{Asked, ask};
 use super::letter::{Given, Told};
 use super::{Named, WAIT, found, path_after, shown, spot};
 use crate::console::trouble::Trouble;
@@ -29,6 +30,10 @@ enum Act {
     Redrive,
     /// Say what that would be.
     Rehearse,
+    /// Have its service say again what its order waits for, and settle it.
+    Ask,
+    /// Say what that would be.
+    RehearseAsking,
     /// Settle it.
     Discard,
 }
@@ -50,12 +55,13 @@ pub(in crate::console) async fn act(
     State(console): Shared,
     visit: Visit,
     Path(named): Path<Named>,
+    headers: HeaderMap,
     Signed(form): Signed<Form>,
 ) -> Result<Response, Trouble> {
     visit.needs(Role::OpsAct)?;
     let spot = spot(&visit, named)?;
     // To its end, also where the visitor goes away: a record under way must not be looked for before it has come.
-    let carried_out = tokio::spawn(in_turn(console, visit.clone(), spot, form)).await;
+    let carried_out = tokio::spawn(in_turn(console, visit.clone(), headers, spot, form)).await;
     carried_out.unwrap_or_else(|error| {
         tracing::error!(%error, "an act on a dead letter has ended abnormally");
         Err(Trouble::of(
@@ -65,14 +71,20 @@ pub(in crate::console) async fn act(
     })
 }
 
-async fn in_turn(console: Arc<Console>, visit: Visit, spot: Spot, form: Form) -> Result<Response, Trouble> {
+async fn in_turn(
+    console: Arc<Console>,
+    visit: Visit,
+    headers: HeaderMap,
+    spot: Spot,
+    form: Form,
+) -> Result<Response, Trouble> {
     let turn = tokio::time::timeout(WAIT, console.letters.turn.lock()).await;
     let busy =
         || Problem::new(Kind::Unavailable, "somebody else acts on a dead letter; send this once more in a moment");
     let _turn = turn.map_err(|_| Trouble::of(&visit, busy()))?;
     let filed = found(&console, &visit, spot).await?;
     let given = Given { name: form.name.clone(), body: form.body.clone(), note: form.note.clone() };
-    match carry_out(&console, &visit, &filed, &form).await {
+    match carry_out(&console, &visit, &headers, &filed, &form).await {
         Ok(Done::Written) => Ok(Redirect::to(&path_after(&console.letters, &filed).await).into_response()),
         Ok(Done::Rehearsed(words)) => {
             Ok(shown(&console, &visit, &filed, &Told { rehearsal: Some(words), given, problem: None }))
@@ -93,7 +105,13 @@ enum Done {
     Rehearsed(String),
 }
 
-async fn carry_out(console: &Console, visit: &Visit, filed: &Filed, form: &Form) -> Result<Done, Problem> {
+async fn carry_out(
+    console: &Console,
+    visit: &Visit,
+    headers: &HeaderMap,
+    filed: &Filed,
+    form: &Form,
+) -> Result<Done, Problem> {
     let office = &console.letters.office;
     let note = form.note.trim();
     if note.is_empty() || note.chars().count() > LONGEST_NOTE {
@@ -104,12 +122,21 @@ async fn carry_out(console: &Console, visit: &Visit, filed: &Filed, form: &Form)
             "somebody has done something about this letter since the page was made: see below what, and choose again";
         return Err(Problem::new(Kind::Refused, words));
     }
-    let signature = Signature { by: visit.caller().name().to_owned(), reason: Some(note.to_owned()) };
-    if form.act == Act::Discard {
-        return match filed.state().is_handled() {
-            true => Err(Problem::new(Kind::Refused, "it is settled already")),
-            false => office.discard(&filed.letter, signature).await.map(|()| Done::Written).map_err(unwritten),
-        };
+    let signed = |reason: String| Signature { by: visit.caller().name().to_owned(), reason: Some(reason) };
+    let settle = async |reason: String| match filed.state().is_handled() {
+        true => Err(Problem::new(Kind::Refused, "it is settled already")),
+        false => office.discard(&filed.letter, signed(reason)).await.map(|()| Done::Written).map_err(unwritten),
+    };
+    match form.act {
+        Act::Discard => return settle(note.to_owned()).await,
+        Act::Ask | Act::RehearseAsking => {
+            let is_dry = form.act == Act::RehearseAsking;
+            return match ask(console, visit, headers, filed, note, is_dry).await? {
+                Asked::WouldSay(names) => Ok(Done::Rehearsed(would_say(&names))),
+                Asked::Told(order, id) => settle(format!("{note} (order {order} asks again: {id})")).await,
+            };
+        }
+        Act::Redrive | Act::Rehearse => {}
     }
     let edited = edited(console, filed, form)?;
     // Whoever has seen its notes means it: what was handled is redriven again.
@@ -122,7 +149,8 @@ async fn carry_out(console: &Console, visit: &Visit, filed: &Filed, form: &Form)
     if form.act == Act::Rehearse {
         return Ok(Done::Rehearsed(plan(filed, edited.as_ref(), &redrive)));
     }
-    let published = office.redrive(&filed.letter, edited.as_ref(), &redrive, signature).await.map_err(unwritten)?;
+    let published =
+        office.redrive(&filed.letter, edited.as_ref(), &redrive, signed(note.to_owned())).await.map_err(unwritten)?;
     let (by, letter) = (visit.caller().name(), filed.letter.spot);
     tracing::info!(by, %letter, partition = published.partition, offset = published.offset, "a dead letter was redriven");
     Ok(Done::Written)
@@ -132,6 +160,14 @@ fn edited(console: &Console, filed: &Filed, form: &Form) -> Result<Option<Edited
     let (Some(name), Some(body)) = (&form.name, &form.body) else { return Ok(None) };
     let edited = Edited::of(name, body, filed.letter.topic, console.letters.office.codec());
     edited.map(Some).map_err(|error| Problem::bad(error.to_string()))
+}
+
+/// What an order would say that is asked again.
+fn would_say(names: &[&str]) -> String {
+    format!(
+        "The order's service would say {}, through its outbox; this record itself is not published.",
+        names.join(", ")
+    )
 }
 
 /// What would be published.

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use replay_tool::dead_letters::{DeadLetter, Filed, Note, State, dump, header_text, open_kinds};
 use schemas::{Codec, ServiceName};
 
+use super::asking::order_of;
 use super::{list, path};
 use crate::console::trouble::notice;
 use crate::console::visit::Visit;
@@ -154,6 +155,7 @@ fn acts(visit: &Visit, filed: &Filed, codec: &Codec, given: &Given) -> Markup {
     html! {
         @if let Some(writer) = letter.topic.written_by() {
             (of_a_service(letter, writer))
+            @if !is_handled && order_of(letter).is_some() { (asks(visit, filed, given)) }
         } @else if is_handled {
             details {
                 summary { "It is settled. Redrive it once more" }
@@ -180,6 +182,24 @@ fn always(visit: &Visit, filed: &Filed) -> Markup {
     html! {
         (visit.signature())
         input type="hidden" name="seen" value=(filed.notes.len());
+    }
+}
+
+fn asks(visit: &Visit, filed: &Filed, given: &Given) -> Markup {
+    html! {
+        form.card method="post" action=(path(filed)) {
+            h3 { "Have it said again" }
+            p.hint {
+                "Where the order still waits for it, the order service makes its request again, from its own tables. The letter is settled then."
+            }
+            (always(visit, filed))
+            label for="why-asked" { "Why" }
+            input #why-asked name="note" required maxlength=(super::act::LONGEST_NOTE) value=(given.note);
+            div.actions {
+                button type="submit" name="act" value="ask" { "Ask again" }
+                button.quiet type="submit" name="act" value="rehearse-asking" { "Dry run" }
+            }
+        }
     }
 }
 
@@ -255,8 +275,7 @@ fn of_a_service(letter: &DeadLetter, writer: ServiceName) -> Markup {
             p { "Only the " (writer.as_str()) " service writes " code { (letter.topic.as_str()) } ", in order and through its outbox." }
             @if letter.cause == DROPPED {
                 p { "This record came from there, and an operator gave it up with " code { "parked drop" } ": for whoever reads the topic it \
-                     never happened, and a copy behind it would come out of its order. See what its order waits for, free the order, and \
-                     discard this letter." }
+                     never happened. Have it said again, or see what its order waits for and free it." }
             } @else {
                 p { "This record came from nobody's outbox: published again it would be " (harm) ". See above who sent it, and stop that. \
                      Where an order waits, see what it waits for, and let what the service has said and the topic lacks be published; then \

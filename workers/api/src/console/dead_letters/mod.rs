@@ -5,9 +5,10 @@
 //! (`keep`); a page that shows more than that, or says that what is kept may lag, reads the topics on request, within bounds. Whoever
 //! acts does so on what the topics say then. All of it is `replay-tool`'s library, which also publishes and writes the notes: there is
 //! one way to do it, and the command line's notes and these are the same. Deliberately absent: publishing to a topic that a service
-//! writes; the page says what to do instead.
+//! writes: the order service is asked to make its request again instead (`asking`).
 
 mod act;
+mod asking;
 mod letter;
 mod list;
 #[cfg(test)]
