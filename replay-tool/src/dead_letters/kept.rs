@@ -330,3 +330,34 @@ impl Following<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use schemas::ServiceName;
+
+    use super::*;
+    use crate::log::{ACTION_HEADER, Written};
+
+    const TOPIC: TopicName = TopicName::OrderCommands;
+
+    #[tokio::test]
+    async fn who_waits_for_a_note_is_told_when_it_has_come_and_not_before() {
+        let (kept, limit) = (Kept::default(), Duration::from_secs(5));
+        let spot = Spot { channel: Channel::DeadLetters(TOPIC), partition: 0, offset: 0 };
+        let mut window = Window::new(Room { letters: 9, bytes: 9_999, letter_bytes: 9_999 });
+        window.begin(TOPIC, 0, Bounds { first: 0, end: 0 }, 0);
+        let letter = Written { payload: Some(vec![b'x']), ..Written::default() }.at(ServiceName::Order, (1, 1, 1));
+        window.take(TOPIC, &letter.record());
+        kept.change(|state| state.window = Some(window));
+        let mut waiting = pin!(kept.shows(spot, limit, |filed| !filed.notes.is_empty()));
+        assert!(tokio::time::timeout(Duration::from_millis(1), &mut waiting).await.is_err(), "nothing has come");
+        let note = br#"{"action":"discarded","letter_offset":0,"by":"kim","at":"2026-11-30T12:00:00Z"}"#;
+        let note = Written { offset: 1, payload: Some(note.to_vec()), ..Written::default() };
+        let note = note.with(ACTION_HEADER, "discarded");
+        kept.change(|state| state.window.iter_mut().for_each(|window| window.take(TOPIC, &note.record())));
+        assert!(waiting.await);
+        assert!(!kept.shows(spot, Duration::from_millis(1), |_| false).await, "no longer than the limit");
+    }
+}
