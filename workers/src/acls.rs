@@ -79,76 +79,112 @@ pub(crate) fn text(options: &Options, brokers: &str, prefix: &str) -> String {
 }
 
 fn principals(prefix: &str) -> Vec<Principal> {
-    let named = |names: Vec<String>| names.into_iter().map(|name| format!("{prefix}{name}")).collect::<Vec<_>>();
-    let topics = |names: Vec<String>, operations| Right { kind: Kind::Topic, names: named(names), operations };
-    let plain = |topics: &[TopicName]| topics.iter().map(|topic| topic.as_str().to_owned()).collect::<Vec<_>>();
-    let open: Vec<TopicName> = TopicName::open().collect();
-    let archive = |operations| Right { kind: Kind::Group, names: vec![archive_group(prefix)], operations };
-    let mut principals = Vec::new();
-    for service in ServiceName::ALL {
-        let group = named(vec![format!("{service}-worker")]);
-        principals.push(Principal {
-            name: format!("{service}-worker"),
-            what: format!("the {service} service; it also reads back what it has written, when it takes over"),
-            rights: vec![
-                topics(plain(service.inputs()), &["Read"]),
-                topics(service.written_names(), &["Read", "Write"]),
-                topics(TopicName::all_names(), &["Describe", "DescribeConfigs"]),
-                Right { kind: Kind::Group, names: group, operations: &["Read"] },
-                archive(&["Describe"]),
-            ],
-        });
-    }
-    for service in ServiceName::ALL {
-        principals.push(Principal {
-            name: format!("{service}-relay"),
-            what: format!("outbox-relay on the {service} service's outbox, if one runs beside the workers' own"),
-            rights: vec![topics(service.written_names(), &["Read", "Write", "DescribeConfigs"])],
-        });
-    }
-    principals.push(Principal {
-        name: "publisher".to_owned(),
-        what: "whoever only publishes commands".to_owned(),
-        rights: vec![topics(plain(&open), &["Write"])],
-    });
-    principals.push(Principal {
-        name: "orders".to_owned(),
-        what: "the program orders: publishes commands, and looks what became of them".to_owned(),
-        rights: vec![topics(plain(&open), &["Write"]), topics(client::reads(), &["Read"])],
-    });
-    let dead = TopicName::ALL.into_iter().map(TopicName::dead_letter).collect::<Vec<_>>();
-    principals.push(Principal {
-        name: "order-api".to_owned(),
-        what: "the door: as orders, and it keeps a read model, its console shows dead letters, and it looks how far the order \
-               service is"
-            .to_owned(),
+    let mut principals = of_services(prefix);
+    principals.extend(of_strangers(prefix));
+    principals.extend(of_operators(prefix));
+    principals
+}
+
+fn topics(prefix: &str, names: Vec<String>, operations: &'static [&'static str]) -> Right {
+    Right { kind: Kind::Topic, names: named(prefix, names), operations }
+}
+
+fn group(prefix: &str, name: String, operations: &'static [&'static str]) -> Right {
+    Right { kind: Kind::Group, names: named(prefix, vec![name]), operations }
+}
+
+/// The group by which an archive says how far it is.
+fn archive(prefix: &str, operations: &'static [&'static str]) -> Right {
+    Right { kind: Kind::Group, names: vec![archive_group(prefix)], operations }
+}
+
+fn named(prefix: &str, names: Vec<String>) -> Vec<String> {
+    names.into_iter().map(|name| format!("{prefix}{name}")).collect()
+}
+
+fn plain(topics: &[TopicName]) -> Vec<String> {
+    topics.iter().map(|topic| topic.as_str().to_owned()).collect()
+}
+
+/// Where anybody may ask for something.
+fn open() -> Vec<String> {
+    plain(&TopicName::open().collect::<Vec<_>>())
+}
+
+fn dead() -> Vec<String> {
+    TopicName::ALL.into_iter().map(TopicName::dead_letter).collect()
+}
+
+fn worker(service: ServiceName) -> String {
+    format!("{service}-worker")
+}
+
+fn of_services(prefix: &str) -> Vec<Principal> {
+    let workers = ServiceName::ALL.into_iter().map(|service| Principal {
+        name: worker(service),
+        what: format!("the {service} service; it also reads back what it has written, when it takes over"),
         rights: vec![
-            topics(plain(&open), &["Write"]),
-            topics(client::reads().into_iter().chain(dead.clone()).collect::<BTreeSet<_>>().into_iter().collect(), &["Read"]),
-            Right { kind: Kind::Group, names: named(vec!["order-api".to_owned()]), operations: &["Read"] },
-            Right { kind: Kind::Group, names: named(vec![format!("{}-worker", ServiceName::Order)]), operations: &["Describe"] },
+            topics(prefix, plain(service.inputs()), &["Read"]),
+            topics(prefix, service.written_names(), &["Read", "Write"]),
+            topics(prefix, TopicName::all_names(), &["Describe", "DescribeConfigs"]),
+            group(prefix, worker(service), &["Read"]),
+            archive(prefix, &["Describe"]),
         ],
     });
-    principals.push(Principal {
+    let relays = ServiceName::ALL.into_iter().map(|service| Principal {
+        name: format!("{service}-relay"),
+        what: format!("outbox-relay on the {service} service's outbox, if one runs beside the workers' own"),
+        rights: vec![topics(prefix, service.written_names(), &["Read", "Write", "DescribeConfigs"])],
+    });
+    workers.chain(relays).collect()
+}
+
+fn of_strangers(prefix: &str) -> Vec<Principal> {
+    let publisher = Principal {
+        name: "publisher".to_owned(),
+        what: "whoever only publishes commands".to_owned(),
+        rights: vec![topics(prefix, open(), &["Write"])],
+    };
+    let orders = Principal {
+        name: "orders".to_owned(),
+        what: "the program orders: publishes commands, and looks what became of them".to_owned(),
+        rights: vec![topics(prefix, open(), &["Write"]), topics(prefix, client::reads(), &["Read"])],
+    };
+    let what = "the door: as orders, and it keeps a read model, its console shows dead letters, and it looks how far the \
+                order service is";
+    let read: BTreeSet<String> = client::reads().into_iter().chain(dead()).collect();
+    let door = Principal {
+        name: "order-api".to_owned(),
+        what: what.to_owned(),
+        rights: vec![
+            topics(prefix, open(), &["Write"]),
+            topics(prefix, read.into_iter().collect(), &["Read"]),
+            group(prefix, "order-api".to_owned(), &["Read"]),
+            group(prefix, worker(ServiceName::Order), &["Describe"]),
+        ],
+    };
+    vec![publisher, orders, door]
+}
+
+fn of_operators(prefix: &str) -> Vec<Principal> {
+    let all = TopicName::all_names;
+    let replay = Principal {
         name: "replay-tool".to_owned(),
         what: "replay-tool's verbs that read: verify, rebuild, trace, archive; archive run commits how far it is"
             .to_owned(),
-        rights: vec![topics(TopicName::all_names(), &["Read"]), archive(&["Read"])],
-    });
-    principals.push(Principal {
+        rights: vec![topics(prefix, all(), &["Read"]), archive(prefix, &["Read"])],
+    };
+    let operator = Principal {
         name: "operator".to_owned(),
         what: "replay-tool dead-letters: publishes commands again, and notes beside the letters".to_owned(),
-        rights: vec![topics(TopicName::all_names(), &["Read"]), topics([plain(&open), dead].concat(), &["Write"])],
-    });
-    principals.push(Principal {
+        rights: vec![topics(prefix, all(), &["Read"]), topics(prefix, [open(), dead()].concat(), &["Write"])],
+    };
+    let admin = Principal {
         name: "topic-admin".to_owned(),
         what: "topics create and topics check".to_owned(),
-        rights: vec![
-            topics(TopicName::all_names(), &["Create", "Describe", "DescribeConfigs"]),
-            archive(&["Describe"]),
-        ],
-    });
-    principals
+        rights: vec![topics(prefix, all(), &["Create", "Describe", "DescribeConfigs"]), archive(prefix, &["Describe"])],
+    };
+    vec![replay, operator, admin]
 }
 
 fn commands(options: &Options, brokers: &str, principals: &[Principal]) -> String {

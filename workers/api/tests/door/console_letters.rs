@@ -7,6 +7,8 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use schemas::ServiceName;
+use serde_json::json;
 
 use crate::api::{Api, Page};
 use crate::keys::made;
@@ -162,6 +164,61 @@ async fn garbage_becomes_a_letter_is_corrected_in_the_console_and_becomes_an_ord
     }
     kim.page(Method::GET, &format!("{LIST}/order.commands.v1/0/99999"), None).await?.of(404)?;
     kim.page(Method::GET, &format!("{LIST}/nothing/0/0"), None).await?.of(404)?;
+    let report = pipeline.check().await?;
+    assert!(report.is_clean(), "{report}");
+    stop(door)
+}
+
+/// Inventory parks the order's request, and an operator gives it up; then inventory would take it.
+async fn give_up_the_reservation(pipeline: &Pipeline, order: &str) -> Outcome {
+    let forbid = "alter table inventory.reservations add constraint a_bug check (order_id <> ";
+    pipeline.script(&format!("{forbid}'{order}') not valid")).await?;
+    pipeline.place(order, "ada", &[("pen", 1)]).await?;
+    let words = ["parked", "drop", order, "--by", "ada", "--note", "by mistake"];
+    until("it is parked and given up", || async { pipeline.operate(ServiceName::Inventory, &words) }).await?;
+    pipeline.script("alter table inventory.reservations drop constraint a_bug").await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_by_mistake_is_asked_for_again_and_a_strangers_letter_is_not() -> Outcome {
+    let pipeline = Pipeline::start("asked").await?;
+    let door = pipeline.start_door("door")?;
+    let kim = &door.api;
+    pipeline.receive("pen", 10).await?;
+    give_up_the_reservation(&pipeline, "o-1").await?;
+    let path = until_unsettled(kim, 1).await?.remove(0);
+    until("the order is known", || async { kim.get("/v1/orders/o-1").await?.of(200).map(drop) }).await?;
+    let page = kim.page(Method::GET, &path, None).await?.of(200)?;
+    assert!(page.text.contains("Have it said again") && page.text.contains("dropped"), "{}", page.text);
+    assert!(!page.text.contains("value=\"redrive\""), "{}", page.text);
+
+    // A dry run says what would be said; asked once, however often; the order goes on to its end.
+    let said = send(kim, &path, &page, "rehearse-asking", &[("note", "n")]).await?.of(200)?;
+    assert!(said.text.contains("OrderAskedAgain, ReserveStock"), "{}", said.text);
+    let long = "n".repeat(257);
+    send(kim, &path, &page, "ask", &[("note", &long)]).await?.of(400)?;
+    send(kim, &path, &page, "ask", &[("note", "a mistake")]).await?.of(303)?;
+    send(kim, &path, &page, "ask", &[("note", "a mistake")]).await?.of(422)?;
+    until_state(kim, "/v1/orders/o-1", "completed").await?;
+    let asked = "select (body::json->'origin'->>'note') || ' ' || (body::json->>'request') from view.heard \
+        where name = 'OrderAskedAgain'";
+    assert_eq!(pipeline.query(asked).await?, ["a mistake ReserveStock"]);
+    let page = kim.page(Method::GET, &path, None).await?.of(200)?;
+    assert!(page.text.contains("a mistake (order o-1 asks again: "), "{}", page.text);
+    until_unsettled(kim, 0).await?;
+
+    // What no order waits for any more is refused, and stays where it is.
+    give_up_the_reservation(&pipeline, "o-2").await?;
+    let path = until_unsettled(kim, 1).await?.remove(0);
+    let cancel = json!({ "reason_code": "customer" });
+    let once = kim.with("idempotency-key", "c-1");
+    until("it is known", || async { kim.get("/v1/orders/o-2").await?.of(200).map(drop) }).await?;
+    once.post("/v1/orders/o-2/cancel", cancel).await?.of(202)?;
+    until_state(kim, "/v1/orders/o-2", "cancelled").await?;
+    let page = kim.page(Method::GET, &path, None).await?.of(200)?;
+    let refused = send(kim, &path, &page, "ask", &[("note", "n")]).await?.of(422)?;
+    assert!(refused.text.contains("waits for"), "{}", refused.text);
+    until_unsettled(kim, 1).await?;
     let report = pipeline.check().await?;
     assert!(report.is_clean(), "{report}");
     stop(door)

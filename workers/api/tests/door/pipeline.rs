@@ -112,6 +112,13 @@ impl Pipeline {
         command
     }
 
+    /// Lets a service's program do something and end.
+    pub(crate) fn operate(&self, service: ServiceName, words: &[&str]) -> Outcome {
+        let mut command = self.service(service);
+        command.args(words);
+        tokio::task::block_in_place(|| succeed(command))
+    }
+
     /// A service at work.
     pub(crate) fn daemon(&self, service: ServiceName) -> Outcome<&Daemon> {
         let found = self.services.iter().find(|daemon| daemon.name() == service.as_str());

@@ -13,6 +13,8 @@ use crate::log::{Channel, Span};
 
 /// The cause under which a service passes over a run of records that its client library cannot read.
 const UNREADABLE: &str = "unreadable";
+/// The cause under which a person gives a message up that could be read, a service's as well.
+const DROPPED: &str = "dropped";
 
 /// Dead letters by the record that they were.
 pub(super) struct LetterIndex<'e> {
@@ -90,6 +92,10 @@ impl<'e> LetterIndex<'e> {
         for (at, letter) in self.letters.iter().filter(|(at, _)| !answered.contains(*at) && topics.has_all_taken(at.0))
         {
             let Some((_, partition, offset)) = &letter.original else { continue };
+            // No list of commands has what a service said.
+            if letter.cause == DROPPED && at.0.written_by().is_some() {
+                continue;
+            }
             if !is_unreadable(at.0, *partition, *offset) {
                 let detail = "there is a dead letter of it, but no such record was taken";
                 findings.add(Invariant::BadInput, place(at.0, *partition, *offset), detail);

@@ -5,13 +5,13 @@
 //! be. Deliberately absent: an edited body; a service's word follows from its tables.
 
 use axum::http::HeaderMap;
+use domain::saga::part_of;
 use jiff::Timestamp;
 use replay_tool::dead_letters::{DeadLetter, Filed};
+use schemas::limits::MAX_DETAIL_BYTES;
 use schemas::{CommandId, OrderCommand, OrderId, RedriveDeadLetter};
 use tokio::time::Instant;
 use uuid::Uuid;
-
-use domain::saga::part_of;
 
 use super::WAIT;
 use crate::console::Console;
@@ -47,6 +47,9 @@ pub(super) async fn ask(
         let words = "nobody can be asked for this record again: its topic is everybody's, or its key no order's";
         return Err(Problem::bad(words));
     };
+    if note.len() > MAX_DETAIL_BYTES {
+        return Err(Problem::bad(format!("say why, in at most {MAX_DETAIL_BYTES} bytes: it goes with the command")));
+    }
     let id = command_id(filed)?;
     let command = command(console, filed, order_id.clone(), id.clone(), (visit.caller().name(), note))?;
     let Some(found) = console.door.reads.order(&order_id).await? else {
