@@ -105,9 +105,9 @@ async fn assert_told_nowhere(pipeline: &Pipeline) -> Outcome {
 }
 
 fn why(events: &[OrderEvent]) -> Option<String> {
-    let code = |event: &OrderEvent| match event {
-        OrderEvent::OrderCancelled(event) => Some(event.reason_code.clone().unwrap_or(format!("{:?}", event.reason))),
-        _ => None,
+    let code = |event: &OrderEvent| {
+        let OrderEvent::OrderCancelled(event) = event else { return None };
+        Some(event.reason_code.clone().unwrap_or(format!("{:?}", event.reason)))
     };
     events.iter().find_map(code)
 }
