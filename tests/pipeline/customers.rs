@@ -133,7 +133,7 @@ async fn an_order_waits_for_its_customer_beyond_its_own_time_and_a_dead_payment_
     act(&pipeline, &server, &orders[1], "failed").await?;
     pipeline.publish(&[cancel(&orders[2])?]).await?;
     let rows = pipeline.await_terminal(&orders).await?;
-    let stage = |at: usize| rows[&orders[at].order_id].stage.as_str();
+    let stage = |at: usize| rows[orders[at].order_id.as_str()].stage.as_str();
     assert_eq!([stage(0), stage(1), stage(2)], ["completed", "cancelled", "cancelled"]);
     let plain = ["OrderPlaced", "OrderStockReserved", "OrderActionRequired", "OrderConfirmed", "OrderPaymentCaptured"];
     assert_eq!(story(&pipeline, &orders[0]).await?[..5], plain);
