@@ -131,9 +131,8 @@ async fn admit(actions: &Actions, headers: &HeaderMap) -> Result<(), Refusal> {
 
 /// Whether it is one of the secrets, in a time that does not depend on where they differ.
 fn knows(given: &str, secrets: &str) -> bool {
-    let secrets = secrets.lines().map(str::trim).filter(|line| !line.is_empty());
-    let is_this = |secret: &str| secret.len() == given.len() && memcmp::eq(secret.as_bytes(), given.as_bytes());
-    secrets.fold(false, |is_known, secret| is_this(secret) || is_known)
+    let mut secrets = secrets.lines().map(str::trim).filter(|line| !line.is_empty());
+    secrets.any(|secret| secret.len() == given.len() && memcmp::eq(secret.as_bytes(), given.as_bytes()))
 }
 
 fn unavailable(why: &str) -> Refusal {
@@ -208,10 +207,9 @@ mod tests {
     fn undoing(payment: &Payment) -> Call {
         let void = PaymentCommand::from(VoidPayment { order_id: payment.order_id.clone() });
         let (input, policy) = (Input::Command(&void), charge::Policy::default());
-        match charge::decide(Some(payment), None, input, Time::from_micros(0), &policy).call {
-            CallChange::Set(call) => *call,
-            other => panic!("{other:?}"),
-        }
+        let decided = charge::decide(Some(payment), None, input, Time::from_micros(0), &policy);
+        let CallChange::Set(call) = decided.call else { panic!("{:?}", decided.call) };
+        *call
     }
 
     #[test]
