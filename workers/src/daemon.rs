@@ -218,9 +218,12 @@ async fn run(service: ServiceName, config: Config, planted: Planted) -> Result<(
         ServiceName::Payment => {
             let database = database(service, &frame.config)?;
             let lookout = Lookout::open(database.clone());
-            let opened = webhooks::open(&frame.config.payment, database, frame.stop.subscribe());
+            let options = &frame.config.payment;
+            let provider = options.open(frame.config.simulator()).map_err(DaemonError)?;
+            let opened = webhooks::open(options, database, provider.clone(), frame.stop.subscribe());
             hooked = opened.await.map_err(DaemonError)?;
-            let service = |config: &_, planted, partitions| services::payment(config, planted, partitions, lookout);
+            let service =
+                |config: &_, planted, partitions| Ok(services::payment(config, planted, partitions, provider, lookout));
             start_and_work(&frame, &mut signals, service).await
         }
     };

@@ -1,5 +1,8 @@
 //! The three services, each as its settings say.
 
+use std::sync::Arc;
+
+use domain::provider::Provider;
 use domain::{charge, saga};
 
 use crate::config::Config;
@@ -34,17 +37,14 @@ pub(crate) fn inventory(_: &Config, planted: Planted, _: i32) -> Result<Inventor
 }
 
 /// The payment service, which learns by this lookout of what its provider says afterwards.
-///
-/// # Errors
-/// The provider cannot be opened.
 pub(crate) fn payment(
     config: &Config,
     planted: Planted,
     partitions: i32,
+    provider: Arc<dyn Provider>,
     lookout: Lookout,
-) -> Result<PaymentService, DaemonError> {
+) -> PaymentService {
     let action_within_ms = config.payment.customer_action_timeout_ms;
     let policy = charge::Policy { action_within_ms, ..charge::Policy::default() };
-    let provider = config.payment.open(config.simulator()).map_err(DaemonError)?;
-    Ok(PaymentService::new(policy, planted.decisions, partitions, provider, config.payment.provider_calls, lookout))
+    PaymentService::new(policy, planted.decisions, partitions, provider, config.payment.provider_calls, lookout)
 }

@@ -310,6 +310,7 @@ async fn open(frame: &Frame, connection: Connection, partitions: i32) -> Result<
         tail,
         lag,
         daemons,
+        actions: settings.payment_actions().map_err(DaemonError::of)?,
         who,
         limits: settings.limits(),
         streams: AtomicUsize::new(0),

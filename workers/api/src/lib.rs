@@ -18,6 +18,7 @@ pub mod metrics;
 mod open_files;
 mod outgoing;
 pub mod pace;
+mod payment_actions;
 pub mod placed;
 pub mod position;
 mod probes;

@@ -1,10 +1,10 @@
-//! What the door asks of other servers: an issuer for its keys, daemons for their status. Neither leads it elsewhere, and no answer is
-//! longer than it may be.
+//! What the door asks of other servers: an issuer for its keys, daemons for their status, the payment service for where customers go.
+//! None leads it elsewhere, and no answer is longer than it may be.
 
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, ClientBuilder, Response};
+use reqwest::{Client, ClientBuilder, Response, Url};
 
 /// A client that follows nobody, and waits so long for an answer.
 pub(crate) fn client(limit: Duration) -> ClientBuilder {
@@ -21,4 +21,18 @@ pub(crate) async fn body_within(mut response: Response, longest: usize) -> Resul
         body.extend_from_slice(&chunk);
     }
     Ok(Some(body))
+}
+
+/// An address that nobody on the way can answer for.
+pub(crate) fn safe(address: &str) -> Result<Url, String> {
+    let url = Url::parse(address).map_err(|error| format!("{address}: {error}"))?;
+    let is_here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("an address with a user in it would stand in logs".to_owned());
+    }
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_here => Ok(url),
+        _ => Err(format!("{address}: give one that begins with https://; http:// only of this machine")),
+    }
 }

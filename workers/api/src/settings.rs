@@ -15,6 +15,7 @@ use workers::listen::Listen;
 
 use crate::daemons;
 use crate::http::Limits;
+use crate::payment_actions::PaymentActions;
 use crate::tokens::TokenOptions;
 
 /// What a configuration file may have beside the settings that have a flag, and which of those it may not have.
@@ -85,6 +86,14 @@ pub struct Settings {
         hide_default_value = true
     )]
     pub daemons: String,
+    /// Where payment-worker answers at its --webhook-listen: it is asked where a customer goes who has to confirm a payment.
+    #[arg(long, env = "PAYMENT_ACTIONS", global = true, value_name = "URL")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment_actions: Option<String>,
+    /// File with the secret for it, which payment-worker has as --action-secret-file; read again for each question.
+    #[arg(long, env = "PAYMENT_ACTIONS_SECRET_FILE", global = true, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment_actions_secret_file: Option<PathBuf>,
     /// Whose tokens are believed.
     #[command(flatten)]
     #[serde(flatten)]
@@ -136,6 +145,7 @@ impl Settings {
         self.kafka = self.access.properties(file.kafka()?)?;
         check_servers(&self.brokers, &self.database, &self.schema, &self.topic_prefix)?;
         daemons::addresses(&self.daemons)?;
+        self.payment_actions()?;
         self.tokens.check()?;
         let knows_nobody = self.api_keys_file.is_none() && !self.tokens.is_given();
         if knows_nobody && !self.api_listen.0.ip().is_loopback() {
@@ -147,6 +157,14 @@ impl Settings {
             )));
         }
         Ok(self)
+    }
+
+    /// Who is asked where customers go; nobody, where that is not set.
+    ///
+    /// # Errors
+    /// In words, which setting is wrong.
+    pub(crate) fn payment_actions(&self) -> Result<Option<PaymentActions>, SettingError> {
+        PaymentActions::of(self.payment_actions.as_deref(), self.payment_actions_secret_file.as_ref())
     }
 
     /// What may wait, and how large it may be.

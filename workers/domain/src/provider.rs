@@ -3,11 +3,15 @@
 //! Whoever implements it maps its own protocol to these answers and guesses nothing: an answer that is not certain is
 //! `Unknown`. What to do about an answer is decided in `charge`, never here.
 
+mod action;
+
 use std::fmt;
 use std::pin::Pin;
 
 use schemas::{CommandId, CustomerId, OrderId, PaymentOperation, Time};
 use serde::{Deserialize, Serialize};
+
+pub use action::{ActionUrl, Directions};
 
 /// Names one effect at the provider: asking again with the same key has no second effect.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -219,6 +223,9 @@ pub type Asked<'a> = Pin<Box<dyn Future<Output = ProviderAnswer> + Send + 'a>>;
 /// Sightings that are still to come; the error says in words why there are none.
 pub type Looked<'a> = Pin<Box<dyn Future<Output = Result<Vec<Sighting>, String>> + Send + 'a>>;
 
+/// Directions that are still to come.
+pub type Directed<'a> = Pin<Box<dyn Future<Output = Directions> + Send + 'a>>;
+
 /// A payment provider.
 pub trait Provider: Send + Sync {
     /// Do it, unless it was done under this key before; the answer is the same either way.
@@ -231,6 +238,12 @@ pub trait Provider: Send + Sync {
     /// force, with the provider's name for it. None where a provider has no such thing.
     fn sightings<'a>(&'a self, _request: &'a ProviderRequest) -> Looked<'a> {
         Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    /// Where the customer goes to act, now. The request is that of the authorization that waits for it, with the provider's name for
+    /// what waits. Nowhere where a provider asks customers for nothing.
+    fn directions<'a>(&'a self, _request: &'a ProviderRequest) -> Directed<'a> {
+        Box::pin(std::future::ready(Directions::NoActionNeeded))
     }
 }
 

@@ -4,6 +4,7 @@
 //! called outside of every transaction (`calls`), between the commit of the intent and the commit of the outcome. What it says
 //! afterwards is looked at when somebody gives a hint (`looks`, `webhooks`).
 
+mod actions;
 pub(crate) mod believed;
 mod calls;
 mod looks;

@@ -66,6 +66,11 @@ pub struct ProviderOptions {
     #[arg(long, env = "WEBHOOK_SECRETS_FILE", global = true, value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_secrets_file: Option<PathBuf>,
+    /// Payment service: file with the secrets for which it is told, at --webhook-listen, where a customer goes who has to act, one a
+    /// line; read again for each request. Not set: nobody is told.
+    #[arg(long, env = "ACTION_SECRET_FILE", global = true, value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action_secret_file: Option<PathBuf>,
 }
 
 impl ProviderOptions {
@@ -96,6 +101,11 @@ impl ProviderOptions {
         if self.webhook_listen.is_some() && self.webhook_secrets_file.is_none() {
             let text =
                 "webhooks without a secret would be anybody's: give --webhook-secrets-file or WEBHOOK_SECRETS_FILE";
+            return Err(SettingError::Setting(text.into()));
+        }
+        if self.action_secret_file.is_some() && self.webhook_listen.is_none() {
+            let text =
+                "where customers go is told on the address of the webhooks: give --webhook-listen or WEBHOOK_LISTEN";
             return Err(SettingError::Setting(text.into()));
         }
         Ok(Some(simulator))

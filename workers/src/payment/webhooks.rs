@@ -3,7 +3,7 @@
 //! What comes in is looked at for two things: whether it is signed by somebody who knows one of the secrets, lately; and which
 //! order it is about. Then a row and a notification say that this order's payment is to be looked at (`looks`). Loss, repetition and
 //! order of webhooks do not matter, and neither does which instance is called. The secrets are read for every request, so they are
-//! exchanged without a restart.
+//! exchanged without a restart. Who knows another secret is told on the same address where customers go (`actions`).
 //!
 //! Deliberately absent: types of events. Whatever it says has happened, the provider is asked.
 
@@ -18,6 +18,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use consumer::Database;
+use domain::provider::Provider;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::memcmp;
@@ -29,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::actions::{self, Actions};
 use super::options::ProviderOptions;
 use super::{believed, store};
 use crate::signals::stopped;
@@ -54,13 +56,14 @@ struct Webhooks {
     secrets: PathBuf,
 }
 
-/// The route, where it is wanted; it answers until asked to stop.
+/// The routes, where they are wanted; they answer until asked to stop.
 ///
 /// # Errors
 /// In words, why it cannot listen.
 pub(crate) async fn open(
     options: &ProviderOptions,
     database: Database,
+    provider: Arc<dyn Provider>,
     stopping: watch::Receiver<bool>,
 ) -> Result<Option<JoinHandle<std::io::Result<()>>>, String> {
     let (Some(listen), Some(secrets)) = (options.webhook_listen, options.webhook_secrets_file.clone()) else {
@@ -69,17 +72,23 @@ pub(crate) async fn open(
     let bound = probes::bind(listen.0).await;
     let (listener, address) = bound
         .map_err(|error| format!("cannot listen on {}: {error}; set WEBHOOK_LISTEN or --webhook-listen", listen.0))?;
+    let secret = options.action_secret_file.clone();
+    let actions = secret.map(|secrets| actions::router(Actions { database: database.clone(), provider, secrets }));
+    let router = router(Webhooks { database, secrets }).merge(actions.unwrap_or_default());
     tracing::info!(%address, "listening for webhooks");
-    Ok(Some(tokio::spawn(serve(listener, Webhooks { database, secrets }, stopped(stopping)))))
+    Ok(Some(tokio::spawn(serve(listener, router, stopped(stopping)))))
+}
+
+fn router(webhooks: Webhooks) -> Router {
+    Router::new().route("/webhooks/stripe", post(receive)).with_state(Arc::new(webhooks))
 }
 
 /// Answer until asked to stop.
 async fn serve(
     listener: TcpListener,
-    webhooks: Webhooks,
+    router: Router,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let router = Router::new().route("/webhooks/stripe", post(receive)).with_state(Arc::new(webhooks));
     axum::serve(listener, router).with_graceful_shutdown(shutdown).await
 }
 

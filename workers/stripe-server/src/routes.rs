@@ -255,7 +255,7 @@ async fn act(State(server): State<Server>, Path(id): Path<String>, RawQuery(quer
     let now_ms = server.now_ms();
     shown(server.with(|inner| {
         let acted = inner.bank.act(&id, goes_well, now_ms)?;
-        if let (true, Err(error)) = (goes_well, inner.ledger.confirmed(&id)) {
+        if goes_well && let Err(error) = inner.ledger.confirmed(&id) {
             tracing::error!(%error, "what was done could not be written down");
         }
         Ok(acted)

@@ -11,6 +11,7 @@ mod account;
 mod afterwards;
 pub mod answers;
 pub mod breaker;
+mod directions;
 mod found;
 mod gate;
 mod keys;

@@ -1,7 +1,9 @@
 //! The provider's objects, as much as is read of them. Deliberately not read: `client_secret`, and anything about the card.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use domain::provider::ActionUrl;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -20,6 +22,27 @@ pub(crate) struct PaymentIntent {
     pub(crate) last_payment_error: Option<ErrorBody>,
     #[serde(default)]
     pub(crate) latest_charge: Option<Charge>,
+    #[serde(default)]
+    next_action: Option<NextAction>,
+}
+
+/// What the customer has to do. Other kinds than a redirect (`use_stripe_sdk`) happen in the provider's own form.
+#[derive(Clone, Deserialize)]
+struct NextAction {
+    #[serde(default)]
+    redirect_to_url: Option<Redirect>,
+}
+
+#[derive(Clone, Deserialize)]
+struct Redirect {
+    url: String,
+}
+
+/// With its address it would stand in logs.
+impl fmt::Debug for NextAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextAction").finish_non_exhaustive()
+    }
 }
 
 /// A charge: whole where it was asked for (`expand[]`), else its id.
@@ -47,6 +70,11 @@ struct Card {
 }
 
 impl PaymentIntent {
+    /// Where the customer goes to act; none where the provider's own form sees to it, or the address is none.
+    pub(crate) fn action_url(&self) -> Option<ActionUrl> {
+        ActionUrl::new(&self.next_action.as_ref()?.redirect_to_url.as_ref()?.url)
+    }
+
     /// When the authorization lapses, in Unix seconds, where the provider says so.
     pub(crate) fn capture_before(&self) -> Option<i64> {
         match self.latest_charge.as_ref()? {

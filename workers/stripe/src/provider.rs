@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use domain::amounts::to_provider;
-use domain::provider::{self, Asked, Operation, PaymentMethod, Provider, ProviderAnswer, ProviderRequest};
+use domain::provider::{self, Asked, Directed, Operation, PaymentMethod, Provider, ProviderAnswer, ProviderRequest};
 use serde::de::DeserializeOwned;
 
 use crate::account::{Account, AccountError};
@@ -247,6 +247,10 @@ impl Provider for StripeProvider {
 
     fn sightings<'a>(&'a self, request: &'a ProviderRequest) -> provider::Looked<'a> {
         Box::pin(self.look_afterwards(request))
+    }
+
+    fn directions<'a>(&'a self, request: &'a ProviderRequest) -> Directed<'a> {
+        Box::pin(self.direct(request))
     }
 }
 

@@ -3,6 +3,7 @@
 //! A request goes through the same gates in the same order: the headers that every answer has, what is counted, the key and its
 //! role, its turn, the limits. What was asked for is then published as a command, or read from the view.
 
+mod action;
 mod acts;
 mod answer;
 mod awaited;
@@ -49,6 +50,7 @@ use crate::daemons::Daemons;
 use crate::keys::Role;
 use crate::lag::Lag;
 use crate::metrics;
+use crate::payment_actions::PaymentActions;
 use crate::tail::Tail;
 use crate::view::Reads;
 use crate::who::Who;
@@ -78,6 +80,8 @@ pub struct Door {
     pub lag: Lag,
     /// How the daemons are.
     pub daemons: Daemons,
+    /// Who knows where customers go; nobody, where that is not set.
+    pub(crate) actions: Option<PaymentActions>,
     /// Who may.
     pub who: Arc<Who>,
     /// What may wait.
@@ -143,6 +147,7 @@ pub fn router(door: Arc<Door>) -> Router {
         .route_layer(with(Role::OrdersRead));
     let write = Router::new()
         .route("/v1/orders", post(placing::place))
+        .route("/v1/orders/{id}/payment/action", get(action::one))
         .route("/v1/orders/{id}/ship", post(acts::ship))
         .route("/v1/orders/{id}/cancel", post(acts::cancel))
         .route("/v1/orders/{id}/refunds", post(acts::refund))

@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::forms::Forms;
 use super::problem::Problem;
-use super::{acts, orders, payment, placing, products, returns, status, stock, stream, stuck};
+use super::{action, acts, orders, payment, placing, products, returns, status, stock, stream, stuck};
 use crate::keys::Role;
 
 /// The name of the one way to say who asks.
@@ -27,7 +27,7 @@ const SAME_AGAIN: &str = "Send the same again";
         license(name = "MIT OR Apache-2.0"),
     ),
     paths(
-        placing::place, orders::list, orders::one, stream::events, payment::one,
+        placing::place, orders::list, orders::one, stream::events, payment::one, action::one,
         acts::ship, acts::cancel, acts::refund, acts::hold, acts::release, acts::reject,
         returns::request, returns::receive, stuck::list, stuck::retry, stuck::skip, stuck::resolve,
         products::list, products::one, products::describe,
@@ -95,6 +95,9 @@ fn role(is_read: bool, path: &str) -> Role {
     let is_of_operators = ["/hold", "/release", "/reject", "/retry", "/skip", "/resolve", "/stuck"];
     if is_of_operators.iter().any(|end| path.ends_with(end)) {
         Role::OpsAct
+    } else if path.ends_with("/payment/action") {
+        // Who places orders for a customer sends the customer there.
+        Role::OrdersWrite
     } else if is_read {
         Role::OrdersRead
     } else if path.starts_with("/v1/stock/") || path.starts_with("/v1/products/") {

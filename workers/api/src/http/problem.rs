@@ -30,6 +30,12 @@ pub(crate) enum Kind {
     UnsupportedMediaType,
     /// There is not enough, as far as is known.
     SoldOut,
+    /// The customer has nothing to do.
+    NothingToDo,
+    /// The customer's time is over.
+    TooLate,
+    /// Whoever runs the door has not set it up for that.
+    NotConfigured,
     /// The same key or id was given with other content.
     ContentDiffers,
     /// The service refuses the command.
@@ -60,6 +66,13 @@ impl Kind {
             }
             Kind::SoldOut => {
                 (StatusCode::CONFLICT, "urn:order-api:sold-out", "There is not enough, as far as is known")
+            }
+            Kind::NothingToDo => {
+                (StatusCode::CONFLICT, "urn:order-api:nothing-to-do", "The customer has nothing to do")
+            }
+            Kind::TooLate => (StatusCode::GONE, "urn:order-api:too-late", "The customer's time is over"),
+            Kind::NotConfigured => {
+                (StatusCode::NOT_FOUND, "urn:order-api:not-configured", "This door is not set up for that")
             }
             Kind::ContentDiffers => (
                 StatusCode::UNPROCESSABLE_ENTITY,

@@ -14,6 +14,7 @@ mod keys;
 mod lists;
 mod look_ups;
 mod orders;
+mod payment_action;
 mod pipeline;
 mod products;
 mod returns;

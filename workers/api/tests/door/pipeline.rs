@@ -2,7 +2,8 @@
 //! processes of its own; all share the servers.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -29,9 +30,30 @@ pub(crate) struct Setting {
     pub(crate) is_alone: bool,
     /// What the provider does, as the payment service's file has it.
     pub(crate) provider: &'static str,
+    /// Where a provider is that is asked instead of the simulator; who knows the secret is told where customers go.
+    pub(crate) stripe: Option<SocketAddr>,
 }
 
 const PROVIDER: &str = "provider.toml";
+
+/// For this the payment service tells where customers go.
+pub(crate) const ACTION_SECRET: &str = "planted-action-secret";
+
+/// What the payment service's file says of the provider.
+fn provider_file(folder: &Path, setting: &Setting) -> Outcome<String> {
+    let Some(address) = setting.stripe else { return Ok(format!("[simulator]\n{}", setting.provider)) };
+    let write = |name: &str, text: &str| -> Outcome<PathBuf> {
+        let path = folder.join(name);
+        std::fs::write(&path, text)?;
+        Ok(path)
+    };
+    let (key, hooks) = (write("stripe-key", "sk_test_planted\n")?, write("hook-secrets", "whsec_planted\n")?);
+    let action = write("action-secrets", &format!("another\n{ACTION_SECRET}\n"))?;
+    Ok(format!(
+        "provider = \"stripe\"\nstripe_url = \"http://{address}\"\nstripe_key_file = {key:?}\nwebhook_listen = \"127.0.0.1:0\"\n\
+         webhook_secrets_file = {hooks:?}\naction_secret_file = {action:?}\n"
+    ))
+}
 
 /// Three services, and where the door finds them.
 pub(crate) struct Pipeline {
@@ -74,7 +96,7 @@ impl Pipeline {
         let connection = Connection::new(stack.brokers()).with_topic_prefix(&prefix);
         let publisher = Publisher::open(&connection, "/tests")?;
         let client = outbox::connect(&url.parse()?, tokio_postgres::NoTls).await?;
-        std::fs::write(folder.join(PROVIDER), format!("[simulator]\n{}", setting.provider))?;
+        std::fs::write(folder.join(PROVIDER), provider_file(&folder, &setting)?)?;
         let mut pipeline = Self { stack, url, prefix, folder, services: Vec::new(), publisher, client };
         pipeline.prepare()?;
         Ok(pipeline)
@@ -169,6 +191,18 @@ impl Pipeline {
     /// Where Kafka is.
     pub(crate) fn brokers(&self) -> String {
         self.stack.brokers()
+    }
+
+    /// Files of this test's, its settings among them, that have this text.
+    pub(crate) fn files_with(&self, text: &str) -> Outcome<Vec<PathBuf>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path.is_file() && String::from_utf8_lossy(&std::fs::read(&path)?).contains(text) {
+                found.push(path);
+            }
+        }
+        Ok(found)
     }
 
     /// A file of this test's.
