@@ -36,10 +36,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Upgrade an older build under load, daemon by daemon, roll it back, and verify everything.
 #[derive(Debug, Parser)]
-#[command(name = "upgrade", version)]
+#[command(name = "upgrade", version, subcommand_negates_reqs = true)]
 struct Arguments {
     /// The program `bench` of the older build
-    #[arg(long, value_name = "PROGRAM", required_unless_present = "command")]
+    #[arg(long, value_name = "PROGRAM", required = true)]
     from: Option<PathBuf>,
     /// Orders a second meanwhile
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=20_000))]
