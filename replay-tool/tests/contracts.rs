@@ -121,7 +121,8 @@ async fn a_topic_of_the_first_contract_is_the_same_rows_as_ever() {
             "order_id={ORDER} partition=0 version=5 stage=completed awaiting=null detail=null cancel_reason=null \
              cancel_command_id=null customer_id=customer-1040 placed_at=2026-09-21T14:13:15.123456Z currency=USD \
              total_minor=727 content=bytes confirm_by=2026-09-21T14:14:20.123456Z accepted_at={at} \
-             changed_at=9999-12-30T22:00:00.999999Z terms=null cancel_code=null ship_by=null wake_at=null aftercare=null"
+             changed_at=9999-12-30T22:00:00.999999Z terms=null cancel_code=null ship_by=null wake_at=null aftercare=null \
+             action_until=null"
         )]
     );
     // The identity of what was placed is no other one for what may be left out now.
@@ -154,7 +155,7 @@ async fn a_topic_of_the_first_contract_is_the_same_rows_as_ever() {
              capture_version=2 capture_at={at} capture_reference=sim_7f3a capture_failure=null void_version=null \
              void_at=null stuck_version=null stuck_at=null stuck_operation=null stuck_detail=null refunds=null \
              refunded_minor=0 stuck_refused_attempts=null payment_provider=null payment_token=null expires_at=null \
-             authorization_attempt=1 void_reason=null disputes=null"
+             authorization_attempt=1 void_reason=null disputes=null action=null"
         )]
     );
     assert_eq!(
