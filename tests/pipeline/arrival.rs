@@ -8,7 +8,7 @@ use tests::{Outcome, Pipeline, Servers, Settings, trouble};
 use crate::DAEMON;
 
 /// Flag, environment variable, where `config` shows it, and a value that is no default; of a list, its only item as it is shown.
-const SETTINGS: [(&str, &str, &[&str], &str); 42] = [
+const SETTINGS: [(&str, &str, &[&str], &str); 46] = [
     ("--brokers", "KAFKA_BROKERS", &["brokers"], "broker:1"),
     ("--database-url", "DATABASE_URL", &["database_url"], "host=db user=shop dbname=shop"),
     ("--schema", "DATABASE_SCHEMA", &["schema"], "elsewhere"),
@@ -21,6 +21,7 @@ const SETTINGS: [(&str, &str, &[&str], &str); 42] = [
     ("--replicas", "TOPIC_REPLICAS", &["replicas"], "3"),
     ("--max-batch-items", "MAX_BATCH_ITEMS", &["max_batch_items"], "17"),
     ("--max-pace-us", "MAX_PACE_US", &["max_pace_us"], "18"),
+    ("--timer-period-ms", "TIMER_PERIOD_MS", &["timer_period_ms"], "38"),
     ("--relay-linger-us", "RELAY_LINGER_US", &["relay_linger_us"], "19"),
     ("--start-timeout-s", "START_TIMEOUT_S", &["start_timeout_s"], "20"),
     ("--shutdown-timeout-s", "SHUTDOWN_TIMEOUT_S", &["shutdown_timeout_s"], "21"),
@@ -47,6 +48,9 @@ const SETTINGS: [(&str, &str, &[&str], &str); 42] = [
     ("--stripe-timeout-ms", "STRIPE_TIMEOUT_MS", &["stripe_timeout_ms"], "3500"),
     ("--stripe-breaker-after", "STRIPE_BREAKER_AFTER", &["stripe_breaker_after"], "36"),
     ("--stripe-breaker-pause-ms", "STRIPE_BREAKER_PAUSE_MS", &["stripe_breaker_pause_ms"], "3700"),
+    ("--provider-calls", "PROVIDER_CALLS", &["provider_calls"], "39"),
+    ("--customer-action-timeout-ms", "CUSTOMER_ACTION_TIMEOUT_MS", &["customer_action_timeout_ms"], "4000"),
+    ("--action-secret-file", "ACTION_SECRET_FILE", &["action_secret_file"], "/secret"),
     ("--webhook-listen", "WEBHOOK_LISTEN", &["webhook_listen"], "127.0.0.1:4712"),
     ("--webhook-secrets-file", "WEBHOOK_SECRETS_FILE", &["webhook_secrets_file"], "/secrets"),
     ("--simulator-decline-per-million", "SIMULATOR_DECLINE_PER_MILLION", &["simulator", "decline_per_million"], "23"),
