@@ -191,6 +191,7 @@ async fn provider(latency_ms: u64) -> Result<Running> {
 fn patient_simulator(servers: &Servers) -> Result<String> {
     let file = servers.logs().join("patient-simulator.toml");
     let text = format!("[simulator]\nlatency_min_ms = {ANSWERS_AFTER_MS}\nlatency_max_ms = {ANSWERS_AFTER_MS}\n");
+    std::fs::create_dir_all(servers.logs()).doing("making the folder of logs")?;
     std::fs::write(&file, text).doing("writing the simulator's settings")?;
     Ok(file.display().to_string())
 }
