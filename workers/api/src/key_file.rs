@@ -20,6 +20,7 @@ const LOOK: Duration = Duration::from_secs(2);
 pub struct KeyFile {
     path: PathBuf,
     read: Mutex<Read>,
+    changed: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -36,7 +37,8 @@ impl KeyFile {
     /// It cannot be read, or is not as it has to be.
     pub fn open(path: PathBuf) -> Result<Self, SettingError> {
         let (text, keys) = Keys::read(&path)?;
-        Ok(KeyFile { path, read: Mutex::new(Read { text, keys: Arc::new(keys), trouble: None }) })
+        let read = Mutex::new(Read { text, keys: Arc::new(keys), trouble: None });
+        Ok(KeyFile { path, read, changed: watch::Sender::new(()) })
     }
 
     /// Whose key this is.
@@ -47,6 +49,11 @@ impl KeyFile {
     /// Whether a key has this name.
     pub fn has(&self, name: &str) -> bool {
         self.keys().has(name)
+    }
+
+    /// Tells whenever other keys count than before.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
     }
 
     /// Why the file as it is now is not what counts.
@@ -73,6 +80,7 @@ impl KeyFile {
             Ok((text, keys)) => {
                 tracing::info!(file = %self.path.display(), "the file of keys has changed");
                 *read = Read { text, keys: Arc::new(keys), trouble: None };
+                self.changed.send_replace(());
             }
             Err(error) => {
                 let words = format!("{error}; the keys that it had before count on");
@@ -107,13 +115,16 @@ mod tests {
         let file = KeyFile::open(path.clone()).unwrap();
         let are_in = |file: &KeyFile| [&one, &two].map(|key| file.caller(key).is_some());
         assert_eq!((are_in(&file), file.has("one")), ([true, true], true));
+        let changes = file.changes();
         std::fs::write(&path, "no keys").unwrap();
         file.look();
         assert_eq!(are_in(&file), [true, true]);
         assert!(file.trouble().unwrap().contains("count on"));
+        assert!(!changes.has_changed().unwrap(), "the keys are those of before");
         std::fs::write(&path, second).unwrap();
         file.look();
         assert_eq!((are_in(&file), file.has("one"), file.trouble()), ([false, true], false, None));
+        assert!(changes.has_changed().unwrap());
         std::fs::remove_file(&path).unwrap();
         file.look();
         assert_eq!(are_in(&file), [false, true], "a file that is away lets nobody else in, and nobody out");

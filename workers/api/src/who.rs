@@ -1,10 +1,33 @@
 //! Who asks: whoever has a key of this door, or a token of an issuer that it trusts.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::key_file::KeyFile;
 use crate::keys::Caller;
 use crate::tokens::{Refusal, Tokens, Trouble};
+
+/// How often it is looked whether a token is still good.
+const TOKEN_ASKED_AGAIN: Duration = Duration::from_secs(5);
+
+/// Tells when who has given something may be another one, or nobody any more.
+pub struct Changes(Option<watch::Receiver<()>>);
+
+impl Changes {
+    /// Waits for the next.
+    pub async fn next(&mut self) {
+        match &mut self.0 {
+            Some(file) => match file.changed().await {
+                Ok(()) => {}
+                // Nobody looks at the file any more: the process ends.
+                Err(_) => std::future::pending().await,
+            },
+            None => tokio::time::sleep(TOKEN_ASKED_AGAIN).await,
+        }
+    }
+}
 
 /// Whom the door knows.
 #[derive(Debug, Default)]
@@ -40,6 +63,15 @@ impl Who {
             true => Err(Refusal::NameOfKey),
             false => Ok(caller),
         }
+    }
+
+    /// When to ask again for whoever has given this: a key is one until the file of keys changes, a token for a while.
+    pub fn changes(&self, given: &str) -> Changes {
+        let keys = self.keys.as_ref().filter(|keys| keys.caller(given).is_some());
+        let mut file = keys.map(|keys| keys.changes());
+        // What has changed since it was let in was told before.
+        file.iter_mut().for_each(watch::Receiver::mark_changed);
+        Changes(file)
     }
 
     /// What is in the way of everybody: no key of the issuer is known, and this door has none of its own.

@@ -1,7 +1,7 @@
 //! What every request passes: who asks, whether it is its turn; and what every answer carries.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
@@ -14,9 +14,6 @@ use super::{Door, SOURCE};
 use crate::keys::{Caller, Role};
 use crate::metrics;
 use crate::tokens::Refusal;
-
-/// How often it is looked whether who listens to a stream still may.
-const ASKED_AGAIN: Duration = Duration::from_secs(5);
 
 tokio::task_local! {
     /// Who asks for what is done now.
@@ -77,8 +74,9 @@ impl Pass {
     pub(crate) async fn ends(self) {
         let given = self.given.as_deref().filter(|_| !self.door.who.is_anybody());
         let Some(given) = given else { return std::future::pending().await };
+        let mut changes = self.door.who.changes(given);
         loop {
-            tokio::time::sleep(ASKED_AGAIN).await;
+            changes.next().await;
             // Boxed: a stream waits nearly always, and has to be small then.
             match Box::pin(self.door.who.caller(given)).await {
                 Ok(caller) if caller.is_as(&self.caller) => {}
