@@ -27,7 +27,7 @@ pub(crate) use lane::{Lane, Sequencing};
 pub use memory::MemoryLog;
 pub use open_transaction::OpenTransaction;
 
-pub(crate) use letter_headers::LetterHeaders;
+pub(crate) use letter_headers::{DROPPED, LetterHeaders};
 pub(crate) use open_transaction::Lookout;
 pub(crate) use operator_note::{ACTION_HEADER, REDRIVE_BY_HEADER, REDRIVE_COUNT_HEADER, REDRIVE_OF_HEADER};
 pub use operator_note::{Action, Note};

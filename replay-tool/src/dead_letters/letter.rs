@@ -5,7 +5,7 @@ use outbox::Position;
 use outbox::position::ID_HEADER;
 use schemas::{Codec, Message, TopicName};
 
-use crate::log::{Channel, LetterHeaders, REDRIVE_COUNT_HEADER, Record, Spot};
+use crate::log::{Channel, DROPPED, LetterHeaders, REDRIVE_COUNT_HEADER, Record, Spot};
 
 /// A header that the record had before it became a letter.
 pub type OwnHeader = (String, Option<Vec<u8>>);
@@ -86,6 +86,11 @@ impl DeadLetter {
     pub fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().rev().find(|(each, _)| each == name)?;
         std::str::from_utf8(found.1.as_deref()?).ok()
+    }
+
+    /// Whether it could be read, and a person has given it up (`parked drop`).
+    pub fn was_given_up(&self) -> bool {
+        self.cause == DROPPED
     }
 
     /// How often it had been redriven before it came here.

@@ -2,6 +2,9 @@
 
 use super::record::Header;
 
+/// The cause under which a message that could be read lies among the dead letters because a person has given it up.
+pub(crate) const DROPPED: &str = "dropped";
+
 /// The headers of a dead letter.
 #[derive(Debug, Clone)]
 pub(crate) struct LetterHeaders<'h, 'r> {

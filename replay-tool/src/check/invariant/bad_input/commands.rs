@@ -12,9 +12,10 @@ use super::place;
 use crate::check::evidence::Evidence;
 use crate::check::findings::{Findings, Invariant};
 use crate::check::scan::{Command, SentCommand};
+use crate::log::DROPPED;
 
 /// The causes under which a command is put aside that could be read: the service cannot park it, or a person has given it up.
-const READABLE: [&str; 2] = ["refused", "dropped"];
+const READABLE: [&str; 2] = ["refused", DROPPED];
 
 /// What came of commands that change a stock.
 type Receipts<'e> = HashMap<(&'e Sku, &'e CommandId), &'e Receipt>;

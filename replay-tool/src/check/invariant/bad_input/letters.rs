@@ -9,12 +9,10 @@ use super::place;
 use crate::check::evidence::Evidence;
 use crate::check::findings::{Findings, Invariant};
 use crate::check::scan::{Broken, Letter};
-use crate::log::{Channel, Span};
+use crate::log::{Channel, DROPPED, Span};
 
 /// The cause under which a service passes over a run of records that its client library cannot read.
 const UNREADABLE: &str = "unreadable";
-/// The cause under which a person gives a message up that could be read, a service's as well.
-const DROPPED: &str = "dropped";
 
 /// Dead letters by the record that they were.
 pub(super) struct LetterIndex<'e> {

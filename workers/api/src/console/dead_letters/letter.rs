@@ -261,9 +261,6 @@ fn correction(visit: &Visit, filed: &Filed, codec: &Codec, given: &Given) -> Mar
     }
 }
 
-/// What a service writes on the letters of what an operator gave up (`parked drop`).
-const DROPPED: &str = "dropped";
-
 /// Why nobody but the service may publish it, and what to do instead.
 fn of_a_service(letter: &DeadLetter, writer: ServiceName) -> Markup {
     let harm = match letter.topic.carries_commands() {
@@ -273,7 +270,7 @@ fn of_a_service(letter: &DeadLetter, writer: ServiceName) -> Markup {
     html! {
         div.notice.warn {
             p { "Only the " (writer.as_str()) " service writes " code { (letter.topic.as_str()) } ", in order and through its outbox." }
-            @if letter.cause == DROPPED {
+            @if letter.was_given_up() {
                 p { "This record came from there, and an operator gave it up with " code { "parked drop" } ": for whoever reads the topic it \
                      never happened. Have it said again, or see what its order waits for and free it." }
             } @else {
