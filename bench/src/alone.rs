@@ -13,6 +13,7 @@ mod live;
 mod peers;
 mod recovery;
 mod relay;
+mod singles;
 mod topic;
 mod writer;
 

@@ -110,17 +110,10 @@ impl<'s> Bed<'s> {
 
     /// Waits until the reader has `events`.
     pub(crate) async fn arrived(&self, reader: &Reader, events: u64) -> Result<()> {
-        let waiting = async {
-            while reader.count() < events {
-                if reader.ended() {
-                    return Err(BenchError::other("the reader ended early"));
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            Ok(())
-        };
-        let late = |_| BenchError::other(format!("{} of {events} events came in time", reader.count()));
-        tokio::time::timeout(ARRIVAL, waiting).await.map_err(late)?
+        match reader.sees(events, ARRIVAL).await? {
+            true => Ok(()),
+            false => Err(BenchError::other(format!("{} of {events} events came in time", reader.count()))),
+        }
     }
 
     /// Reads the whole topic once more and fails unless it holds exactly so many events in order.

@@ -87,8 +87,25 @@ impl Reader {
         self.seen.arrivals.get(number).map(|at| at.load(Ordering::Acquire)).filter(|at| *at > 0)
     }
 
+    /// Waits until so many events were seen, at most as long as `limit`; whether they were.
+    pub(crate) async fn sees(&self, events: u64, limit: Duration) -> Result<bool> {
+        let waiting = async {
+            while self.count() < events {
+                if self.ended() {
+                    return Err(BenchError::other("the reader ended early"));
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(limit, waiting).await {
+            Ok(done) => done.map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Whether it gave up, which it does only on an error.
-    pub(crate) fn ended(&self) -> bool {
+    fn ended(&self) -> bool {
         self.thread.is_finished()
     }
 

@@ -108,23 +108,6 @@ impl<'w> PeerBed<'w> {
         Ok(())
     }
 
-    /// Waits until the reader has so many events, at most as long as `limit`; whether it has.
-    pub(crate) async fn arrived(&self, reader: &Reader, events: u64, limit: Duration) -> Result<bool> {
-        let waiting = async {
-            while reader.count() < events {
-                if reader.ended() {
-                    return Err(BenchError::other("the reader ended early"));
-                }
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(limit, waiting).await {
-            Ok(done) => done.map(|()| true),
-            Err(_) => Ok(false),
-        }
-    }
-
     /// Reads the whole topic once more and counts what it holds.
     pub(crate) async fn tally(&self) -> Result<Tally> {
         let (brokers, topic, partitions) = (self.servers.brokers().to_owned(), self.topic.clone(), self.partitions);

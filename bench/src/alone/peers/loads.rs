@@ -1,17 +1,15 @@
 //! R1, R2 and R3 on a peer. Each says what ran, with its version, and the figures under the names that ours have.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::bed::{ARRIVAL, PeerBed};
 use crate::alone::drain::{milliseconds, per_second};
-use crate::alone::latency::{PER_SECOND, WARM_UP, note};
-use crate::alone::topic::{Reader, Tally};
-use crate::alone::writer::{Load, Noted, Writers, preload};
+use crate::alone::singles::{Singles, WRITERS};
+use crate::alone::topic::Tally;
+use crate::alone::writer::{Load, Writers, preload};
 use crate::error::{BenchError, Result};
 use crate::figures::Figures;
-use crate::measure::{Counters, Latencies, Meter};
+use crate::measure::{Counters, Meter};
 
 /// How long a peer may take to catch up after R3.
 const CATCH_UP: Duration = Duration::from_secs(60);
@@ -33,7 +31,7 @@ pub(super) async fn drain(bed: &PeerBed<'_>, events: u32) -> Result<(String, Fig
     let began = reader.now();
     let meter = Meter::start(bed.targets(&peer)?, &bed.meter).await?;
     bed.relays(&peer)?;
-    let all_came = bed.arrived(&reader, expected, ARRIVAL).await?;
+    let all_came = reader.sees(expected, ARRIVAL).await?;
     let usage = meter.finish(&bed.meter).await?;
     let (count, first, last) = (reader.count(), reader.first(), reader.last());
     reader.finish()?;
@@ -55,40 +53,19 @@ pub(super) async fn drain(bed: &PeerBed<'_>, events: u32) -> Result<(String, Fig
 /// R2: single events at 1,000 a second, from the commit's return to the consumer.
 pub(super) async fn latency(bed: &PeerBed<'_>, length: Duration) -> Result<(String, Figures)> {
     const LOAD: &str = "latency-notify";
-    let seconds = usize::try_from((WARM_UP + length).as_secs()).map_err(BenchError::other)?;
-    let most = (seconds + 5) * usize::try_from(PER_SECOND).map_err(BenchError::other)?;
-    let reader = Arc::new(bed.read(most)?);
+    let most = Singles::most(length)?;
+    let singles = Singles::new(bed.read(most)?, most);
     let peer = bed.start()?;
     bed.relays(&peer)?;
-    let committed: Arc<Vec<AtomicU64>> = Arc::new((0..most).map(|_| AtomicU64::new(0)).collect());
-    let noted: Noted = {
-        let (committed, reader) = (Arc::clone(&committed), Arc::clone(&reader));
-        Arc::new(move |number| note(&committed, number, reader.now()))
-    };
-    let load = Load { batch: 1, per_second: Some(PER_SECOND), noted: Some(noted) };
-    let writers = Writers::start(bed.sinks(4).await?, load)?;
-    tokio::time::sleep(WARM_UP).await;
-    let warm = writers.numbers.committed();
-    let meter = Meter::start(bed.targets(&peer)?, &bed.meter).await?;
-    tokio::time::sleep(length).await;
-    let usage = meter.finish(&bed.meter).await?;
-    let last = writers.numbers.committed();
-    let all = writers.stop().await?;
-    if !bed.arrived(&reader, all, ARRIVAL).await? {
-        return Err(BenchError::other(format!("{} of {all} events came in time", reader.count())));
+    let written = singles.write(bed.sinks(WRITERS).await?, bed.targets(&peer)?, &bed.meter, length).await?;
+    if !singles.reader.sees(written.all, ARRIVAL).await? {
+        let (seen, all) = (singles.reader.count(), written.all);
+        return Err(BenchError::other(format!("{seen} of {all} events came in time")));
     }
-    let found = measured(&reader, &committed, warm..last)?;
-    let reader = Arc::into_inner(reader).ok_or_else(|| BenchError::other("a writer still notes commits"))?;
-    reader.finish()?;
-    let tally = complete(bed, all).await?;
     let mut figures = Figures::default();
-    let quantiles = found.quantiles().ok_or_else(|| BenchError::other("no event was measured"))?;
-    for (what, value) in
-        [("p50", quantiles.p50), ("p90", quantiles.p90), ("p99", quantiles.p99), ("longest", quantiles.max)]
-    {
-        figures.add(LOAD, what, value, "ms");
-    }
-    figures.add_costs(LOAD, &usage, last - warm);
+    singles.finish(&written, LOAD, &mut figures)?;
+    let tally = complete(bed, written.all).await?;
+    figures.add_costs(LOAD, &written.usage, written.counted());
     figures.add(LOAD, "duplicates", tally.duplicates as f64, "");
     Ok((bed.end(peer).await?, figures))
 }
@@ -106,7 +83,7 @@ pub(super) async fn live(bed: &PeerBed<'_>, length: Duration) -> Result<(String,
     let (inserted, relayed, window) = (writers.numbers.committed(), reader.count(), reader.now() - began);
     let all = writers.stop().await?;
     let stopped = reader.now();
-    let is_level = bed.arrived(&reader, all, CATCH_UP).await?;
+    let is_level = reader.sees(all, CATCH_UP).await?;
     let usage = meter.finish(&bed.meter).await?;
     let (count, last) = (reader.count(), reader.last());
     reader.finish()?;
@@ -130,17 +107,6 @@ async fn complete(bed: &PeerBed<'_>, events: u64) -> Result<Tally> {
         return Ok(tally);
     }
     Err(BenchError::other(format!("{events} events were committed, and the topic has {tally:?}")))
-}
-
-fn measured(reader: &Reader, committed: &[AtomicU64], numbers: std::ops::Range<u64>) -> Result<Latencies> {
-    let mut latencies = Latencies::new()?;
-    for number in numbers {
-        let index = usize::try_from(number).map_err(BenchError::other)?;
-        let returned = committed.get(index).map_or(0, |at| at.load(Ordering::Acquire));
-        let arrived = reader.arrival(index).ok_or_else(|| BenchError::other(format!("event {number} is missing")))?;
-        latencies.record_us(arrived.saturating_sub(returned) / 1000);
-    }
-    Ok(latencies)
 }
 
 #[expect(clippy::float_arithmetic, reason = "a figure for people, not an amount")]
