@@ -5,7 +5,6 @@ use hyper::Method;
 use hyper::body::Incoming;
 
 use crate::api::Api;
-use crate::keys::made;
 use crate::pipeline::{Door, Outcome, Pipeline, stop, until, until_state};
 
 /// A page, or whatever a form is answered with.
@@ -177,11 +176,7 @@ async fn a_sku_is_received_corrected_and_described_by_forms_each_once_with_who_a
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_only_read_is_offered_nothing_and_gets_nothing_done() -> Outcome {
     let pipeline = Pipeline::start("reader").await?;
-    let (key, entry) = made(&pipeline, "reader", &["orders:read"])?;
-    let file = pipeline.write("keys.toml", &entry)?;
-    let door = pipeline.start_door_with("door", |command| {
-        command.env("API_KEYS_FILE", &file);
-    })?;
+    let (door, [key]) = pipeline.start_door_for([("reader", &["orders:read"])])?;
     for path in ["/console", "/console/stock", "/console/business", "/console/stock/pen"] {
         assert_eq!(get(&door.api, path).await?.of(303)?.location, "/console/login", "{path}");
     }

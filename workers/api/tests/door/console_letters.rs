@@ -11,7 +11,6 @@ use schemas::ServiceName;
 use serde_json::json;
 
 use crate::api::{Api, Page};
-use crate::keys::made;
 use crate::pipeline::{Outcome, PATIENCE, Pipeline, stop, until, until_state};
 
 const LIST: &str = "/console/dead-letters";
@@ -85,12 +84,8 @@ async fn send(api: &Api, path: &str, seen: &Page, act: &str, further: &[(&str, &
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_becomes_a_letter_is_corrected_in_the_console_and_becomes_an_order() -> Outcome {
     let pipeline = Pipeline::start("letters").await?;
-    let (operator, first) = made(&pipeline, "kim", &["ops:act", "orders:read"])?;
-    let (reader, second) = made(&pipeline, "eve", &["orders:read"])?;
-    let file = pipeline.write("keys.toml", &[first, second].concat())?;
-    let door = pipeline.start_door_with("door", |command| {
-        command.env("API_KEYS_FILE", &file);
-    })?;
+    let (door, [operator, reader]) =
+        pipeline.start_door_for([("kim", &["ops:act", "orders:read"]), ("eve", &["orders:read"])])?;
     let visitor = |key: &str| door.api.with("cookie", &format!("console_key={key}"));
     let (kim, eve) = (visitor(&operator), visitor(&reader));
     pipeline.receive("pen", 10).await?;

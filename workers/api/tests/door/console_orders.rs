@@ -7,7 +7,6 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use crate::api::{Api, Page};
-use crate::keys::made;
 use crate::pipeline::{Outcome, Pipeline, stop, until, until_state};
 
 pub(crate) fn order(id: &str) -> Value {
@@ -162,12 +161,8 @@ async fn whoever_comes_second_sees_what_has_happened_and_the_page_goes_on_by_its
 #[tokio::test(flavor = "multi_thread")]
 async fn many_orders_are_acted_on_once_and_those_that_failed_are_told() -> Outcome {
     let pipeline = Pipeline::start("console_bulk").await?;
-    let (clerk, first) = made(&pipeline, "clerk", &["orders:read", "orders:write"])?;
-    let (reader, second) = made(&pipeline, "reader", &["orders:read"])?;
-    let file = pipeline.write("keys.toml", &[first, second].concat())?;
-    let door = pipeline.start_door_with("door", |command| {
-        command.env("API_KEYS_FILE", &file);
-    })?;
+    let (door, [clerk, reader]) =
+        pipeline.start_door_for([("clerk", &["orders:read", "orders:write"]), ("reader", &["orders:read"])])?;
     let api =
         door.api.with("authorization", &format!("Bearer {clerk}")).with("cookie", &format!("console_key={clerk}"));
     placed(&pipeline, &api, &["o-1", "o-2", "o-3", "o-4"]).await?;

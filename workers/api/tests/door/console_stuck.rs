@@ -4,7 +4,6 @@ use hyper::Method;
 use serde_json::json;
 
 use crate::api::{Api, Page};
-use crate::keys::made;
 use crate::pipeline::{Outcome, Pipeline, Setting, stop, until};
 
 const PAGE: &str = "/console/stuck";
@@ -42,12 +41,8 @@ async fn until_stuck(api: &Api, orders: &[&str]) -> Outcome<Page> {
 #[tokio::test(flavor = "multi_thread")]
 async fn stuck_orders_are_retried_and_freed_through_the_forms() -> Outcome {
     let pipeline = Pipeline::start_as("forms", Setting { provider: PROVIDER, ..Setting::default() }).await?;
-    let (operator, first) = made(&pipeline, "kim", &["ops:act", "orders:read"])?;
-    let (shop, second) = made(&pipeline, "shop", &["orders:read", "orders:write"])?;
-    let file = pipeline.write("keys.toml", &[first, second].concat())?;
-    let door = pipeline.start_door_with("door", |command| {
-        command.env("API_KEYS_FILE", &file);
-    })?;
+    let (door, [operator, shop]) =
+        pipeline.start_door_for([("kim", &["ops:act", "orders:read"]), ("shop", &["orders:read", "orders:write"])])?;
     let bearer = |key: &str| door.api.with("authorization", &format!("Bearer {key}"));
     let visitor = |key: &str| door.api.with("cookie", &format!("console_key={key}"));
     let (kim, eve) = (visitor(&operator), visitor(&shop));

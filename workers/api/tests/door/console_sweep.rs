@@ -7,7 +7,6 @@ use serde_json::json;
 
 use crate::api::{Api, Page};
 use crate::console_orders::{count, form, order, page, send};
-use crate::keys::made;
 use crate::pipeline::{Outcome, Pipeline, stop, until, until_state};
 
 /// More than two pages of the list.
@@ -24,12 +23,8 @@ async fn until_said(api: &Api, path: &str, words: &str) -> Outcome<Page> {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_orders_of_a_search_are_shown_and_then_shipped_once_while_nobody_looks() -> Outcome {
     let pipeline = Pipeline::start("console_sweep").await?;
-    let (clerk, first) = made(&pipeline, "clerk", &["orders:read", "orders:write"])?;
-    let (reader, second) = made(&pipeline, "reader", &["orders:read"])?;
-    let file = pipeline.write("keys.toml", &[first, second].concat())?;
-    let door = pipeline.start_door_with("door", |command| {
-        command.env("API_KEYS_FILE", &file);
-    })?;
+    let (door, [clerk, reader]) =
+        pipeline.start_door_for([("clerk", &["orders:read", "orders:write"]), ("reader", &["orders:read"])])?;
     let api =
         door.api.with("authorization", &format!("Bearer {clerk}")).with("cookie", &format!("console_key={clerk}"));
     pipeline.receive("pen", 1_000).await?;

@@ -177,6 +177,22 @@ impl Pipeline {
         Ok(door)
     }
 
+    /// The same for callers with these names and roles; their keys.
+    pub(crate) fn start_door_for<const N: usize>(&self, callers: [(&str, &[&str]); N]) -> Outcome<(Door, [String; N])> {
+        let mut keys = [const { String::new() }; N];
+        let mut entries = String::new();
+        for ((name, roles), key) in callers.into_iter().zip(&mut keys) {
+            let (given, entry) = made(self, name, roles)?;
+            *key = given;
+            entries.push_str(&entry);
+        }
+        let file = self.write("keys.toml", &entries)?;
+        let door = self.start_door_with("door", |command| {
+            command.env("API_KEYS_FILE", &file);
+        })?;
+        Ok((door, keys))
+    }
+
     /// The same, and does not wait until it is ready.
     pub(crate) fn open_door(&self, name: &str, further: impl FnOnce(&mut Command)) -> Outcome<Door> {
         let log = self.folder.join(format!("{name}.log"));

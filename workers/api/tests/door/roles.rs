@@ -123,11 +123,7 @@ fn commands() -> Vec<(&'static str, Value, &'static str)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_says_who_asked_for_it() -> Outcome {
     let pipeline = Pipeline::start("by").await?;
-    let (key, entry) = made(&pipeline, "back office", &ROLES)?;
-    let file = pipeline.write("keys.toml", &entry)?;
-    let door = pipeline.start_door_with("door", |command| {
-        command.env("API_KEYS_FILE", &file);
-    })?;
+    let (door, [key]) = pipeline.start_door_for([("back office", &ROLES)])?;
     let api = door.api.with("authorization", &format!("Bearer {key}"));
     let commands = commands();
     let asked: BTreeSet<&str> = commands.iter().map(|(path, ..)| *path).collect();

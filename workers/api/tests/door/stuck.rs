@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 
-use crate::keys::made;
 use crate::pipeline::{Outcome, Pipeline, Setting, stop, until};
 
 /// No capture succeeds, and what is held cannot be let go of.
@@ -16,13 +15,11 @@ fn order(id: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn stuck_orders_are_seen_with_what_may_be_done_and_freed_by_a_person() -> Outcome {
     let pipeline = Pipeline::start_as("stuck", Setting { provider: PROVIDER, ..Setting::default() }).await?;
-    let (operator, first) = made(&pipeline, "kim", &["ops:act", "orders:read"])?;
-    let (shop, second) = made(&pipeline, "shop", &["orders:read", "orders:write"])?;
-    let (shelf, third) = made(&pipeline, "shelf", &["stock:write"])?;
-    let file = pipeline.write("keys.toml", &[first, second, third].concat())?;
-    let door = pipeline.start_door_with("door", |command| {
-        command.env("API_KEYS_FILE", &file);
-    })?;
+    let (door, [operator, shop, shelf]) = pipeline.start_door_for([
+        ("kim", &["ops:act", "orders:read"]),
+        ("shop", &["orders:read", "orders:write"]),
+        ("shelf", &["stock:write"]),
+    ])?;
     let bearer = |key: &str| door.api.with("authorization", &format!("Bearer {key}"));
     let api = bearer(&operator);
     pipeline.receive("pen", 10).await?;
