@@ -31,7 +31,7 @@ use report::{Opened, Report};
 /// How long a provider takes to answer.
 const ANSWERS_AFTER_MS: u64 = 100;
 /// The same where calls are to stay open: less than a call may take.
-const STAYS_OPEN_MS: u64 = 25_000;
+const STAYS_OPEN_MS: u64 = 9_000;
 /// How long reservations, or open calls, may stand still.
 const STANDSTILL: Duration = Duration::from_secs(60);
 /// How often is looked how far it is.
@@ -208,7 +208,7 @@ fn told_of(address: &str, requests: u64) -> Vec<(String, String)> {
         ("STRIPE_KEY", "sk_test_bench".to_owned()),
         ("STRIPE_TEST_TOKEN", "pm_card_visa".to_owned()),
         ("STRIPE_REQUESTS", requests.to_string()),
-        ("STRIPE_TIMEOUT_MS", (STAYS_OPEN_MS + 4_000).to_string()),
+        ("STRIPE_TIMEOUT_MS", (STAYS_OPEN_MS + 1_000).to_string()),
     ];
     told.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
