@@ -10,6 +10,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/src"
 cat >"$work/Cargo.toml" <<'TOML'
+[workspace]
 [package]
 name = "found"
 version = "0.0.0"
