@@ -231,6 +231,13 @@ pub trait Provider: Send + Sync {
     /// Do it, unless it was done under this key before; the answer is the same either way.
     fn execute<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a>;
 
+    /// The answer of a provider that decides by itself, such as a shop's own credit: a pure function of the request and the time,
+    /// with no effect outside, so that it may be asked any number of times and nothing is to be known of it after a crash. Such a
+    /// call is opened and answered in one transaction. None where the provider has to be asked, as nearly all have.
+    fn at_once(&self, _request: &ProviderRequest, _now: Time) -> Option<ProviderAnswer> {
+        None
+    }
+
     /// What became of the request's key, without doing anything.
     fn look_up<'a>(&'a self, request: &'a ProviderRequest) -> Asked<'a>;
 

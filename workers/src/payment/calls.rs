@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::charge::{Answer, CallStep, Policy};
+use domain::charge::{Answer, Call, CallStep, Policy};
 use domain::provider::{IdempotencyKey, Provider, ProviderAnswer};
 use schemas::{OrderId, Time};
 use tokio::task::{AbortHandle, JoinSet};
@@ -69,6 +69,17 @@ impl Calls {
             Answered { what: What::Answer(Answer::to(&open.call, step, answer)), lane, cause: open.cause }
         });
         self.running.insert(order_id, Running { lane, tries, key, task });
+    }
+
+    /// The answer to a call that is to be made now, where the provider has it without being asked.
+    pub(super) fn answer_at_once(&self, call: &Call, now: Time) -> Option<Answer> {
+        let step = call.step(now, &self.policy);
+        if step != CallStep::Execute || !call.is_due(now, &self.policy) {
+            return None;
+        }
+        let answer = self.provider.at_once(&call.request(), now)?;
+        metrics::provider_call(call.operation.as_str(), answer_name(&answer));
+        Some(Answer::to(call, step, answer))
     }
 
     /// A look for due calls begins: it sees what is committed now.

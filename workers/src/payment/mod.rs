@@ -18,8 +18,9 @@ use std::sync::Arc;
 
 use consumer::Database;
 use domain::charge::{self, Answer, Call, CallChange, Input, Payment, PaymentStatus, Policy, Posting, Seen};
+use domain::decision::Outcome;
 use domain::planted::Planted;
-use domain::provider::Provider;
+use domain::provider::{Operation, Provider};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use outbox::Transaction;
@@ -177,6 +178,29 @@ impl PaymentService {
             due_limit: wanted.due_limit,
         }
     }
+
+    /// One input, as the charge sees it.
+    fn decide_one(
+        &self,
+        batch: &mut Batch,
+        input: Input<'_>,
+        now: Time,
+        emitter: &mut Emitter<Pipeline>,
+    ) -> Result<Outcome, Failure> {
+        let id = input.order_id();
+        let decided = charge::decide(batch.payments.get(id), batch.call(id), input, now, &self.policy);
+        let decided = self.planted.alter_charge(batch.call(id), input, decided);
+        if let Some(event) = decided.decision.change() {
+            let evolved =
+                charge::evolve(batch.payments.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;
+            batch.payments.put(id.clone(), evolved.payment);
+            batch.postings.extend(evolved.postings);
+        }
+        batch.change_call(id, decided.call, emitter.cause());
+        let outcome = decided.decision.outcome;
+        decided.decision.messages().for_each(|message| emitter.emit(message));
+        Ok(outcome)
+    }
 }
 
 /// The input as the charge sees it.
@@ -285,19 +309,14 @@ impl Service for PaymentService {
         now: Timestamp,
         emitter: &mut Emitter<Pipeline>,
     ) -> Result<&'static str, Failure> {
-        let (input, now) = (input_of(input), Time::from(now));
-        let id = input.order_id();
-        let decided = charge::decide(batch.payments.get(id), batch.call(id), input, now, &self.policy);
-        let decided = self.planted.alter_charge(batch.call(id), input, decided);
-        if let Some(event) = decided.decision.change() {
-            let evolved =
-                charge::evolve(batch.payments.take(id), event).map_err(|error| Failure::Poison(error.to_string()))?;
-            batch.payments.put(id.clone(), evolved.payment);
-            batch.postings.extend(evolved.postings);
+        let now = Time::from(now);
+        let mut outcome = self.decide_one(batch, input_of(input), now, emitter)?;
+        // What the provider answers at once is decided here as well; what is opened after that many answers is made as any call.
+        for _ in Operation::ALL {
+            let opened = batch.call(input_of(input).order_id());
+            let Some(answer) = opened.and_then(|call| self.calls.answer_at_once(call, now)) else { break };
+            outcome = self.decide_one(batch, Input::Answer(&answer), now, emitter)?;
         }
-        batch.change_call(id, decided.call, emitter.cause());
-        let outcome = decided.decision.outcome;
-        decided.decision.messages().for_each(|message| emitter.emit(message));
         Ok(outcome.as_str())
     }
 
